@@ -1,0 +1,29 @@
+"""Fingerprints of rows: 64 bits that tell rows of a population apart by their bits."""
+
+import numpy as np
+
+from evoopt.kernels.jit import kernel
+
+_MASK = np.uint64(0xFFFFFFFF)
+_SHIFT = np.uint64(32)
+_GOLDEN = np.uint64(0x9E3779B1)  # odd constants of XXH32
+_M0, _M1 = np.uint64(0x85EBCA77), np.uint64(0xC2B2AE3D)
+
+
+@kernel
+def fingerprint_rows(bits, out, lo, hi):
+    """Write the fingerprints of rows [lo, hi) of `bits` (popsize, words) uint32 into `out` (popsize,) uint64.
+
+    The sum over the words of two products, of 32 by 32 bits each: the second one mixes the halves of the first, so
+    that no change of one word, nor an exchange of two, goes unseen. Never 0. Vectorizes, as integer sums may be reordered.
+    """
+    for r in range(lo, hi):
+        low, high = np.uint64(0), np.uint64(0)
+        for i in range(bits.shape[1]):
+            word = (np.uint64(bits[r, i]) + np.uint64(i) * _GOLDEN) & _MASK
+            first = word * _M0
+            second = ((first >> _SHIFT) ^ (first & _MASK)) * _M1
+            low += (first & _MASK) + (second & _MASK)
+            high += (first >> _SHIFT) + (second >> _SHIFT)
+        high += low >> _SHIFT
+        out[r] = max(((high & _MASK) << _SHIFT) | (low & _MASK), np.uint64(1))

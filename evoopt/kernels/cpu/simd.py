@@ -1,0 +1,189 @@
+"""The register tile that every matrix product is made of, in LLVM vectors sized for the host.
+
+``C[r, :] = bias + sum_i A[r, i] * B[i, :]`` for a few rows r and one tile of columns, with C in registers over
+the whole reduction: per step of i one vector load for each vector of B, one broadcast for each row of A, and
+rows x vectors fused multiply-adds.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+from evoopt.kernels.jit import JIT_DISABLED, inline
+
+
+@functools.cache
+def host_vectors() -> tuple[int, int, bool]:
+    """Return bytes of a vector register, vectors to a tile and whether there is a fused multiply-add.
+
+    Read from the features that numba compiles for (``NUMBA_CPU_FEATURES`` included), which the key of its
+    disk cache holds too.
+    """
+    triple, _, features = cpu_target.target_context.codegen().magic_tuple()
+    enabled = set(features.split(","))
+    if "+avx512f" in enabled:
+        return 64, 4, True  # 32 registers: 24 of C, 4 of B, and the broadcasts
+    if "+avx" in enabled:
+        return 32, 2, "+fma" in enabled  # 16 registers: 12 of C, 2 of B
+    if triple.startswith(("aarch64", "arm64")):
+        return 16, 4, True  # 32 registers
+    return 16, 2, False
+
+
+def tile_columns(dtype: np.dtype) -> int:
+    """Return the number of columns of a tile: samples handled side by side."""
+    if JIT_DISABLED:
+        return 4  # loops in Python: less padding
+    width, vectors, _ = host_vectors()
+    return vectors * width // dtype.itemsize
+
+
+def _make_tile(rows: int, bias_by_row: bool) -> Callable[..., None]:
+    """Make ``tile(a, a_start, a_row, a_step, b, b_start, b_step, bias, bias_start, c, c_start, c_row, n)``.
+
+    All arrays are 1-d. Element (r, i) of A is at ``a_start + r * a_row + i * a_step``, row i of B starts at
+    ``b_start + i * b_step``, row r of C at ``c_start + r * c_row``; n >= 1 is the length of the reduction. The bias
+    is one number for each row of C, or else one for each column.
+    """
+
+    @intrinsic
+    def tile(_typing, a, a_start, a_row, a_step, b, b_start, b_step, bias, bias_start, c, c_start, c_row, n):
+        i = types.intp
+        signature = types.void(a, i, i, i, b, i, i, bias, i, c, i, i, i)
+        return signature, functools.partial(_emit_tile, rows, bias_by_row)
+
+    def tile_python(a, a_start, a_row, a_step, b, b_start, b_step, bias, bias_start, c, c_start, c_row, n):
+        columns = tile_columns(c.dtype)
+        for r in range(rows):
+            row = c[c_start + r * c_row :][:columns]
+            row[:] = bias[bias_start + r] if bias_by_row else bias[bias_start:][:columns]
+            for i in range(n):
+                row += a[a_start + r * a_row + i * a_step] * b[b_start + i * b_step :][:columns]
+
+    return tile_python if JIT_DISABLED else tile
+
+
+def _emit_tile(
+    rows: int, bias_by_row: bool, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any
+) -> ir.Value:
+    """Emit the LLVM code of a tile: start from the bias, loop over the reduction, store C."""
+    a, b, bias, c = (
+        context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 4, 7, 9)
+    )
+    _, a_start, a_row, a_step, _, b_start, b_step, _, bias_start, _, c_start, c_row, n = arguments
+    element = context.get_value_type(signature.args[0].dtype)
+    itemsize = context.get_abi_sizeof(element)
+    width, vectors, fused = host_vectors()
+    lanes = width // itemsize
+    vector, int32, offset = ir.VectorType(element, lanes), ir.IntType(32), n.type
+
+    def vector_pointers(data: ir.Value, start: ir.Value) -> list[ir.Value]:
+        positions = [builder.add(start, offset(k * lanes)) for k in range(vectors)]
+        return [builder.bitcast(builder.gep(data, [at]), vector.as_pointer()) for at in positions]
+
+    def load_vectors(data: ir.Value, start: ir.Value) -> list[ir.Value]:
+        return [builder.load(pointer, align=itemsize) for pointer in vector_pointers(data, start)]
+
+    def load_broadcast(data: ir.Value, at: ir.Value) -> ir.Value:
+        undefined = ir.Constant(vector, ir.Undefined)
+        first_lane = builder.insert_element(undefined, builder.load(builder.gep(data, [at])), int32(0))
+        lane_zero = ir.Constant(ir.VectorType(int32, lanes), [0] * lanes)
+        return builder.shuffle_vector(first_lane, undefined, lane_zero)
+
+    fma = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{lanes}f{8 * itemsize}"
+    )
+
+    def multiply_add(x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
+        # without the instruction, llvm.fma would call libm for each lane
+        return builder.call(fma, [x, y, z]) if fused else builder.fadd(builder.fmul(x, y), z)
+
+    first: list[ir.Value] = []
+    for r in range(rows):
+        if bias_by_row:
+            first += [load_broadcast(bias, builder.add(bias_start, offset(r)))] * vectors
+        else:
+            first += load_vectors(bias, bias_start)
+    before = builder.block
+    loop, after = builder.append_basic_block("tile_loop"), builder.append_basic_block("tile_store")
+    builder.branch(loop)
+
+    builder.position_at_end(loop)
+    i = builder.phi(offset)
+    sums = [builder.phi(vector) for _ in first]
+    b_vectors = load_vectors(b, builder.add(b_start, builder.mul(i, b_step)))
+    a_column = builder.add(a_start, builder.mul(i, a_step))
+    updated = []
+    for r in range(rows):
+        factor = load_broadcast(a, builder.add(a_column, builder.mul(offset(r), a_row)))
+        updated += [multiply_add(factor, b_vectors[k], sums[r * vectors + k]) for k in range(vectors)]
+    following = builder.add(i, offset(1))
+    for phi, start, new in zip([i, *sums], [offset(0), *first], [following, *updated], strict=True):
+        phi.add_incoming(start, before)
+        phi.add_incoming(new, loop)
+    builder.cbranch(builder.icmp_signed("<", following, n), loop, after)
+
+    builder.position_at_end(after)
+    for r in range(rows):
+        pointers = vector_pointers(c, builder.add(c_start, builder.mul(offset(r), c_row)))
+        for pointer, value in zip(pointers, updated[r * vectors :], strict=False):
+            builder.store(value, pointer, align=itemsize)
+    return context.get_dummy_value()
+
+
+# 24 of the 32 registers of AVX-512 and NEON, or 12 of the 16 of AVX2, hold the 6 rows of C.
+_feature_tile6, _feature_tile4, _feature_tile2, _feature_tile1 = (_make_tile(r, True) for r in (6, 4, 2, 1))
+_sample_tile4, _sample_tile1 = (_make_tile(r, False) for r in (4, 1))
+
+
+@inline
+def dense_features(n_in, n_out, kernel, kernel_start, bias, bias_start, x, y, columns):
+    """One tile of samples through a dense layer, feature-major: y (n_out, columns) from x (n_in, columns)."""
+    o = 0
+    while n_out - o >= 6:
+        w, b = kernel_start + o, bias_start + o
+        _feature_tile6(kernel, w, 1, n_out, x, 0, columns, bias, b, y, o * columns, columns, n_in)
+        o += 6
+    if n_out - o >= 4:
+        w, b = kernel_start + o, bias_start + o
+        _feature_tile4(kernel, w, 1, n_out, x, 0, columns, bias, b, y, o * columns, columns, n_in)
+        o += 4
+    if n_out - o >= 2:
+        w, b = kernel_start + o, bias_start + o
+        _feature_tile2(kernel, w, 1, n_out, x, 0, columns, bias, b, y, o * columns, columns, n_in)
+        o += 2
+    if n_out - o == 1:
+        w, b = kernel_start + o, bias_start + o
+        _feature_tile1(kernel, w, 1, n_out, x, 0, columns, bias, b, y, o * columns, columns, n_in)
+
+
+@inline
+def dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, x, y, samples, columns):
+    """A few samples through a dense layer, sample-major: y (samples, n_out) from x (samples, n_in)."""
+    o = 0
+    while n_out - o >= columns:
+        w, b = kernel_start + o, bias_start + o
+        s = 0
+        while samples - s >= 4:
+            _sample_tile4(x, s * n_in, n_in, 1, kernel, w, n_out, bias, b, y, s * n_out + o, n_out, n_in)
+            s += 4
+        while samples - s >= 1:
+            _sample_tile1(x, s * n_in, n_in, 1, kernel, w, n_out, bias, b, y, s * n_out + o, n_out, n_in)
+            s += 1
+        o += columns
+    for s in range(samples):
+        rest = y[s * n_out + o : (s + 1) * n_out]
+        for j in range(n_out - o):
+            rest[j] = bias[bias_start + o + j]
+        for i in range(n_in):
+            factor = x[s * n_in + i]
+            weights = kernel[kernel_start + i * n_out + o : kernel_start + (i + 1) * n_out]
+            for j in range(n_out - o):
+                rest[j] += factor * weights[j]

@@ -1,0 +1,168 @@
+"""How evoopt compiles: options, disk cache and argument types, decided once.
+
+Two decorators: `kernel` for what Python calls (releases the GIL, cached on disk), `inline` for the
+functions that kernels are made of. Both become plain Python when ``NUMBA_DISABLE_JIT`` is set.
+"""
+
+import functools
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numba.core import caching, config
+from numba.core.dispatcher import Dispatcher
+from numba.extending import register_jitable
+from numba.misc.appdirs import AppDirs
+from numpy.typing import NDArray
+
+JIT_DISABLED = bool(config.DISABLE_JIT)
+
+# Fused multiply-add and no care for the sign of zero. NaN and infinity keep their meaning (no nnan, ninf)
+# and sums keep their order (no reassoc), so a result does not depend on how the work was cut.
+FASTMATH = {"contract", "nsz"}
+# error_model="numpy": division needs no check for zero, and so it can be vectorized.
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH}
+
+_log = logging.getLogger(__name__)
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def inline(function: _Function) -> _Function:
+    """Compile a function that is a part of its callers' loops: always inlined, or the loop is not vectorized."""
+    return numba.njit(forceinline=True, **_OPTIONS)(function)  # type: ignore[no-any-return]
+
+
+def kernel(function: _Function) -> _Function:
+    """Compile a function that Python calls, on its first use, and keep the machine code on disk."""
+    compiled = numba.njit(**_OPTIONS)(function)
+    if not JIT_DISABLED:
+        compiled._cache = _KernelCache(function)
+    return compiled  # type: ignore[no-any-return]
+
+
+@functools.cache
+def source_stamp() -> str:
+    """Hash of all kernel sources: an edit anywhere, or an upgrade, never meets stale machine code."""
+    digest = hashlib.sha256()
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(str(path.relative_to(folder)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class _KernelLocator(caching._CacheLocator):
+    """Keeps the machine code in the user's cache folder (or ``NUMBA_CACHE_DIR``), by source stamp."""
+
+    def __init__(self, function: Callable[..., Any], file: str) -> None:
+        self._py_file = file
+        self._line = function.__code__.co_firstlineno
+        root = config.CACHE_DIR or AppDirs(appname="evoopt", appauthor=False).user_cache_dir
+        self._path = os.path.join(root, f"evoopt-kernels-{source_stamp()}")
+
+    def get_cache_path(self) -> str:
+        return self._path
+
+    def get_source_stamp(self) -> str:
+        return source_stamp()
+
+    def get_disambiguator(self) -> str:
+        return f"{Path(self._py_file).parent.name}-{self._line}"
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], file: str) -> "_KernelLocator":
+        return cls(function, file)
+
+
+class _KernelCacheImpl(caching.CompileResultCacheImpl):
+    _locator_classes = [_KernelLocator]
+
+
+class _DiskCache(caching.FunctionCache):
+    _impl_class = _KernelCacheImpl
+
+
+class _KernelCache(caching._Cache):
+    """Opens the disk cache at the first compilation, not at import; does without where it cannot write."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    @functools.cached_property
+    def _disk(self) -> caching._Cache:
+        try:
+            cache = _DiskCache(self._function)
+            os.makedirs(cache.cache_path, exist_ok=True)
+            with tempfile.TemporaryFile(dir=cache.cache_path):
+                return cache
+        except OSError as error:
+            _log.info("kernels are not cached on disk, they compile again in each process: %s", error)
+            return caching.NullCache()
+
+    @property
+    def cache_path(self) -> str | None:
+        return self._disk.cache_path
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        loaded = self._disk.load_overload(sig, target_context)
+        if loaded is None:
+            _log.info("compiling %s", self._function.__qualname__)
+        return loaded
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            self._disk.save_overload(sig, data)
+        except OSError as error:  # a full disk must not stop a run
+            _log.info("%s could not be cached on disk: %s", self._function.__qualname__, error)
+
+    def enable(self) -> None:
+        self._disk.enable()
+
+    def disable(self) -> None:
+        self._disk.disable()
+
+    def flush(self) -> None:
+        self._disk.flush()
+
+
+class _Writable:
+    """The memory of a read-only array under the type of a writable one; kernels only read their inputs."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array
+        interface = dict(array.__array_interface__)
+        interface["data"] = (interface["data"][0], False)
+        self.__array_interface__ = interface
+
+
+def kernel_array(array: Any, dtype: Any) -> NDArray[Any]:
+    """Give an array the one layout that kernels are compiled for: C order, aligned, `dtype`, writable.
+
+    Another layout or a read-only flag would be another type, hence another compilation. Copies only what
+    has another dtype or order.
+    """
+    result = np.require(array, dtype=dtype, requirements=["C", "A"])
+    return result if result.flags.writeable else np.asarray(_Writable(result))
+
+
+CACHE_LINE = 64  # bytes; also the width of the widest vector register
+
+
+@register_jitable
+def aligned_empty(rows, columns, like):
+    """Uninitialised (rows, columns) of the dtype of the array `like`, its start on a cache line."""
+    size = rows * columns
+    buffer = np.empty(size + CACHE_LINE // like.itemsize, like.dtype)
+    start = (-buffer.ctypes.data % CACHE_LINE) // like.itemsize
+    return buffer[start : start + size].reshape(rows, columns)
+
+
+def is_compiled(function: Any) -> bool:
+    """Tell whether kernels can call `function`: an njit function, or any where the JIT is off."""
+    return callable(function) and (JIT_DISABLED or isinstance(function, Dispatcher))

@@ -1,0 +1,151 @@
+"""Scalar rules shared by all kernels, in the precision of their argument: exp, log and the activations.
+
+Branchless and from + - * / alone, so that loops over them are vectorized; NaN stays NaN. Relative errors are
+below 1e-6 in float32 and 1e-12 in float64 (tests/test_math.py measures them against scipy).
+"""
+
+import math
+
+import numpy as np
+
+from evoopt.kernels.bits import bitcast, by_precision, polynomial
+from evoopt.kernels.jit import inline
+
+# Taylor series, highest power first, as long as half a unit in the last place asks for on their ranges:
+# exp(r) for |r| <= log(2)/2, atanh(s)/s in s^2 for |s| <= 0.1716
+_EXP32, _EXP64 = (tuple(1 / math.factorial(k) for k in range(last, -1, -1)) for last in (7, 13))
+_ATANH32, _ATANH64 = (tuple(1 / n for n in range(last, 0, -2)) for last in (9, 21))
+# log(2) = high + low, the high part with so few bits that its product with an exponent is exact
+_LOG2_HIGH, _LOG2_LOW = 0.693359375, math.log(2) - 0.693359375
+
+_exp_series = by_precision(inline(lambda r: polynomial(r, _EXP32)), inline(lambda r: polynomial(r, _EXP64)))
+_atanh_series = by_precision(
+    inline(lambda t: polynomial(t, _ATANH32)), inline(lambda t: polynomial(t, _ATANH64))
+)
+_mantissa_bits = by_precision(inline(lambda _: np.int32(23)), inline(lambda _: np.int64(52)))
+_bias = by_precision(inline(lambda _: np.int32(127)), inline(lambda _: np.int64(1023)))
+_largest_exp = by_precision(inline(lambda _: np.float32(88.0)), inline(lambda _: np.float64(709.0)))
+
+
+@inline
+def exp(x):
+    """Exponential; the argument is clamped to +-88 in float32 and +-709 in float64."""
+    real = type(x)
+    limit = _largest_exp(x)
+    x = limit if x > limit else x  # written so that NaN passes
+    x = -limit if x < -limit else x
+    n = np.floor(x * real(1 / math.log(2)) + real(0.5))
+    r = (x - n * real(_LOG2_HIGH)) - n * real(_LOG2_LOW)
+    bits, bias = _mantissa_bits(x), _bias(x)
+    integer = type(bits)
+    power = bitcast(integer(integer(integer(n) + bias) << bits))
+    return _exp_series(r) * power
+
+
+@inline
+def log(x):
+    """Natural logarithm of a positive normal number."""
+    real = type(x)
+    bits = _mantissa_bits(x)
+    integer = type(bits)
+    # x = 2^exponent * m with m in [sqrt(1/2), sqrt(2)), so that nothing cancels where x is close to 1
+    exponent = integer(integer(bitcast(x) - bitcast(real(math.sqrt(0.5)))) >> bits)
+    m = bitcast(integer(bitcast(x) - integer(exponent << bits)))
+    s = (m - real(1)) / (m + real(1))
+    return real(exponent) * real(math.log(2)) + real(2) * s * _atanh_series(s * s)
+
+
+# tanh in float32: a rational minimax approximation on [-7.9053, 7.9053], beyond which float32 has 1.
+# Numerator (odd) and denominator (even) in x^2, highest power first.
+_TANH32_P = (
+    -2.76076847742355e-16,
+    2.00018790482477e-13,
+    -8.60467152213735e-11,
+    5.12229709037114e-08,
+    1.48572235717979e-05,
+    6.37261928875436e-04,
+    4.89352455891786e-03,
+)
+_TANH32_Q = (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
+# tanh in float64 on [-0.625, 0.625]: x + x^3 P(x^2) / Q(x^2) (Cephes, Moshier 1984)
+_TANH64_P = (-9.64399179425052238628e-1, -9.92877231001918586564e1, -1.61468768441708447952e3)
+_TANH64_Q = (1.0, 1.12811678491632931402e2, 2.23548839060100448583e3, 4.84406305325125486048e3)
+
+
+@inline
+def _tanh32(x):
+    limit = np.float32(7.90531110763549805)
+    x = limit if x > limit else x
+    x = -limit if x < -limit else x
+    t = x * x
+    return x * polynomial(t, _TANH32_P) / polynomial(t, _TANH32_Q)
+
+
+@inline
+def _tanh64(x):
+    t = x * x
+    small = x + x * t * (polynomial(t, _TANH64_P) / polynomial(t, _TANH64_Q))
+    large = 1.0 - 2.0 / (exp(2.0 * abs(x)) + 1.0)
+    large = -large if x < 0.0 else large
+    return large if abs(x) > 0.625 else small  # NaN takes the small branch
+
+
+tanh = by_precision(_tanh32, _tanh64)
+
+
+@inline
+def relu(x):
+    """Rectifier max(x, 0)."""
+    zero = type(x)(0)
+    return zero if x < zero else x
+
+
+@inline
+def sigmoid(x):
+    """Logistic function 1 / (1 + exp(-x))."""
+    one = type(x)(1)
+    return one / (one + exp(-x))
+
+
+@inline
+def silu(x):
+    """x sigmoid(x), also called swish."""
+    return x * sigmoid(x)
+
+
+# erfc(z) = t exp(-z^2 + P(t)) with t = 1 / (1 + z/2), fractional error 1.2e-7 (Press et al. 1992,
+# Numerical Recipes in C, section 6.2); highest power first
+_ERFC32 = (
+    0.17087277,
+    -0.82215223,
+    1.48851587,
+    -1.13520398,
+    0.27886807,
+    -0.18628806,
+    0.09678418,
+    0.37409196,
+    1.00002368,
+    -1.26551223,
+)
+
+
+@inline
+def _half_erfc32(z):
+    t = np.float32(1) / (np.float32(1) + np.float32(0.5) * z)
+    return np.float32(0.5) * t * exp(polynomial(t, _ERFC32) - z * z)
+
+
+@inline
+def _half_erfc64(z):
+    return 0.5 * math.erfc(z)
+
+
+_half_erfc = by_precision(_half_erfc32, _half_erfc64)
+
+
+@inline
+def gelu(x):
+    """x Phi(x) with the exact normal distribution function, not its tanh approximation."""
+    real = type(x)
+    tail = _half_erfc(abs(x) * real(math.sqrt(0.5)))  # P(Z > |x|)
+    return x * (tail if x < real(0) else real(1) - tail)

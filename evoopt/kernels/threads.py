@@ -1,0 +1,120 @@
+"""Kernels over the threads: serial kernels on ranges [lo, hi), handed to a pool of Python threads.
+
+Kernels release the GIL, so plain threads run them side by side. Against numba's own `prange` this costs some
+tens of microseconds more a call (small work stays on the calling thread), and it has no threading layer that
+dies after a fork, aborts when two Python threads enter it, or compiles each driver a second time.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+CHUNKS_PER_THREAD = 4  # so that a thread that lost its core for a moment does not hold up the others
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Pool:
+    """The process's worker threads, started at the first parallel call and again after a fork."""
+
+    def __init__(self) -> None:
+        self.num_threads = _usable_cores()
+        self.reset()
+
+    def reset(self) -> None:
+        self.lock = threading.Lock()
+        self.executor: ThreadPoolExecutor | None = None
+
+    def submit(self, function: Callable[[], None]) -> Any:
+        with self.lock:
+            if self.executor is None:
+                self.executor = ThreadPoolExecutor(max(self.num_threads - 1, 1), "evoopt")
+            return self.executor.submit(function)
+
+
+_pool = _Pool()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.reset)  # threads do not survive a fork
+
+
+def get_num_threads() -> int:
+    """Return the number of threads that kernels use.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> evoopt.get_num_threads() >= 1
+    True
+    """
+    return _pool.num_threads
+
+
+def set_num_threads(n: int) -> None:
+    """Set the number of threads that kernels use; results are the same bits for any number.
+
+    Parameters
+    ----------
+    n : int
+        At least 1. The default is the number of cores that this process may use.
+
+    Raises
+    ------
+    ValueError
+        If `n` is not a whole number of at least 1.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> evoopt.set_num_threads(1)
+    """
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"The number of threads must be a whole number of at least 1, but {n!r} came.")
+    with _pool.lock:
+        _pool.num_threads = n
+        executor, _pool.executor = _pool.executor, None
+    if executor is not None:
+        executor.shutdown(wait=False)  # what runs there finishes; the next call starts a pool of the new size
+
+
+def run(kernel: Callable[..., None], n: int, *args: Any, grain: int = 1) -> None:
+    """Call ``kernel(*args, lo, hi)`` until the ranges [lo, hi) have covered [0, n).
+
+    Parameters
+    ----------
+    kernel : callable
+        Serial and without the GIL; what it writes for an item depends on that item alone.
+    n : int
+        Number of items.
+    grain : int
+        The fewest items worth waking a thread for (some 100 microseconds of work).
+    """
+    threads = min(_pool.num_threads, n // grain)
+    if threads <= 1:
+        kernel(*args, 0, n)
+        return
+    chunk = max(n // (threads * CHUNKS_PER_THREAD), 1)
+    starts = deque(range(0, n, chunk))
+
+    def drain() -> None:
+        while True:
+            try:
+                lo = starts.popleft()
+            except IndexError:
+                return
+            kernel(*args, lo, min(lo + chunk, n))
+
+    futures = [_pool.submit(drain) for _ in range(threads - 1)]
+    try:
+        drain()
+    finally:
+        starts.clear()  # after an error or Ctrl-C nobody starts another chunk
+        for future in futures:
+            if not future.cancel():
+                future.result()

@@ -1,0 +1,158 @@
+"""Every layer once: its shapes, its parameters, their first values and its operations.
+
+The NumPy formula of each is in tests/reference.py.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from evoopt.kernels import program
+from evoopt.kernels.jit import is_compiled
+from evoopt.networks.initializers import check_initializer
+
+Shape = tuple[int, ...]
+Activation = str | Callable[[Any], Any]
+
+
+class Parameter(NamedTuple):
+    """One array of a layer: its shape, initializer, and the numbers of connections in and out of a unit."""
+
+    shape: Shape
+    initializer: str
+    fan_in: int
+    fan_out: int
+
+
+class Location(NamedTuple):
+    """Where a parameter starts: in the individual's row, or in the shared vector of frozen parameters."""
+
+    offset: int
+    frozen: bool
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row of the program (see `evoopt.kernels.program`); `function` is a user's njit activation."""
+
+    code: int
+    inputs: int
+    outputs: int
+    kernel: Location = Location(0, False)
+    bias: Location = Location(0, False)
+    function: Callable[[Any], Any] | None = None
+
+
+class Layer(ABC):
+    """A part of a network, described for the kernels; it holds no weights.
+
+    Attributes
+    ----------
+    kind : str
+        What layers are named by: the first Dense layer of a network is ``dense_0``.
+    """
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of one sample's output; ValueError for an input shape that the layer cannot take."""
+
+    @abstractmethod
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        """Parameters by name."""
+
+    @abstractmethod
+    def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
+        """Operations in order; `locations` says where each parameter starts, and zeros under ``"zeros"``."""
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """A fully connected layer: ``activation(inputs @ kernel + bias)`` with kernel (in, units), bias (units,).
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+    activation : str or njit function
+        "linear", "tanh", "relu", "sigmoid", "gelu" (with the exact normal distribution), "silu" or
+        "softmax"; or a function of one number decorated with ``numba.njit``.
+    use_bias : bool
+        Whether there is a bias.
+    kernel_init, bias_init : str
+        "zeros" or one of glorot, he, lecun with "_uniform" or "_normal".
+
+    Raises
+    ------
+    ValueError
+        For an unknown activation or initializer, or `units` that is not a whole number of at least 1.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> net = evoopt.Network([evoopt.Dense(2, "relu"), evoopt.Dense(1, "sigmoid")], input_shape=(2,))
+    >>> net.spec.names
+    ('dense_0.bias', 'dense_0.kernel', 'dense_1.bias', 'dense_1.kernel')
+    """
+
+    units: int
+    activation: Activation = "linear"
+    use_bias: bool = True
+    kernel_init: str = "glorot_uniform"
+    bias_init: str = "zeros"
+
+    kind: ClassVar[str] = "dense"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.units, int) or self.units < 1:
+            raise ValueError(f"Dense takes a whole number of units of at least 1, but {self.units!r} came.")
+        check_activation(self.activation)
+        check_initializer(self.kernel_init)
+        check_initializer(self.bias_init)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 1:
+            raise ValueError(
+                f"Dense takes samples of shape (features,), but {input_shape} came; reshape the inputs to "
+                f"({math.prod(input_shape)},)."
+            )
+        return (self.units,)
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        fans = input_shape[0], self.units
+        found = {"kernel": Parameter((input_shape[0], self.units), self.kernel_init, *fans)}
+        if self.use_bias:
+            found["bias"] = Parameter((self.units,), self.bias_init, *fans)
+        return found
+
+    def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
+        bias = locations["bias" if self.use_bias else "zeros"]
+        yield Operation(program.DENSE, input_shape[0], self.units, locations["kernel"], bias)
+        yield from activation_operations(self.activation, self.units)
+
+
+def check_activation(activation: Activation) -> None:
+    """Raise ValueError unless `activation` is a known name or a compiled function."""
+    names = ("linear", *program.ACTIVATIONS)
+    if isinstance(activation, str):
+        if activation not in names:
+            raise ValueError(
+                f"An activation of {', '.join(names)}, or an njit function, was expected, "
+                f"but {activation!r} came."
+            )
+    elif not is_compiled(activation):
+        raise ValueError(
+            f"An activation of your own must be a function of one number decorated with numba.njit, "
+            f"but {activation!r} came."
+        )
+
+
+def activation_operations(activation: Activation, features: int) -> Iterator[Operation]:
+    """Give the operation that applies an activation in place; none for "linear"."""
+    if not isinstance(activation, str):
+        yield Operation(program.FUNCTION, features, features, function=activation)
+    elif activation != "linear":
+        yield Operation(program.ACTIVATIONS[activation], features, features)

@@ -1,0 +1,268 @@
+"""A network: layers -> the program that the kernels run, and the ParamSpec of its weights."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evoopt.kernels import threads
+from evoopt.kernels.cpu.forward import forward_samples, forward_tiles, pack_tiles
+from evoopt.kernels.cpu.simd import tile_columns
+from evoopt.kernels.jit import aligned_empty, kernel_array
+from evoopt.networks.compile import NamedLayer, Program, compile_program
+from evoopt.networks.initializers import initialize
+from evoopt.networks.layers import Layer, Parameter
+from evoopt.params import ParamSpec, Trainable
+
+Array = NDArray[Any]
+
+FEW_SAMPLES = 8  # up to here vectors along the outputs beat tiles of samples
+_FLOPS_WORTH_A_THREAD = 5e6  # some 50 microseconds of work
+
+
+class Network:
+    """A feed-forward network that runs a whole population from its rows.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        In order. They are named by kind and position among their kind: ``dense_0``, ``dense_1``, ...
+    input_shape : tuple of int
+        Shape of one sample.
+
+    Attributes
+    ----------
+    spec : ParamSpec
+        Maps a row (n_params,) to the nested parameters and back.
+    input_shape, output_shape : tuple of int
+        Of one sample.
+
+    Raises
+    ------
+    ValueError
+        For no layers, or a layer that cannot take what comes from the one before it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import evoopt
+    >>> net = evoopt.Network([evoopt.Dense(32, "tanh"), evoopt.Dense(10)], input_shape=(64,))
+    >>> population = np.stack([net.init(seed) for seed in range(5)])
+    >>> net.forward(population, np.ones((7, 64))).shape
+    (5, 7, 10)
+    >>> net.spec.unravel(population[0])["dense_0"]["kernel"].shape
+    (64, 32)
+    """
+
+    def __init__(self, layers: Sequence[Layer], input_shape: Sequence[int]) -> None:
+        self.layers = tuple(layers)
+        if not self.layers or not all(isinstance(layer, Layer) for layer in self.layers):
+            raise ValueError(
+                f"A list of layers such as [evoopt.Dense(10)] was expected, but {layers!r} came."
+            )
+        shape = self.input_shape = _as_shape(input_shape)
+        self._named: list[NamedLayer] = []
+        counts: Counter[str] = Counter()
+        for layer in self.layers:
+            self._named.append((f"{layer.kind}_{counts[layer.kind]}", layer, shape))
+            counts[layer.kind] += 1
+            shape = layer.output_shape(shape)
+        self.output_shape = shape
+        self.spec = ParamSpec.from_shapes({name: parameter.shape for name, parameter in self._parameters()})
+        self._programs: dict[Any, Program] = {}
+
+    def __repr__(self) -> str:
+        return f"Network({list(self.layers)}, input_shape={self.input_shape}): {self.spec.size} parameters"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_programs": {}}  # they hold addresses of this process
+
+    def _parameters(self) -> Iterator[tuple[str, Parameter]]:
+        for name, layer, shape in self._named:
+            for parameter_name, parameter in layer.parameters(shape).items():
+                yield f"{name}.{parameter_name}", parameter
+
+    def init(self, seed: int | None = None) -> NDArray[np.float32]:
+        """Draw first weights, float32 (n_params,), each layer by its initializers.
+
+        Parameters
+        ----------
+        seed : int, optional
+            The same seed gives the same weights.
+        """
+        generator = np.random.default_rng(seed)
+        drawn = {
+            name: initialize(p.initializer, p.shape, p.fan_in, p.fan_out, generator)
+            for name, p in self._parameters()
+        }
+        return np.concatenate([drawn[name].reshape(-1) for name in self.spec.names])
+
+    def freeze(self, params: Any, trainable: Trainable) -> "Network":
+        """Make the network of which only some parameters are evolved; the others keep the given values.
+
+        Parameters
+        ----------
+        params : nested dict
+            All parameters of this network.
+        trainable : callable, str or iterable of str
+            Which of them stay in the vector, as in `ParamSpec.from_params`: ``"dense_1"``, say.
+
+        Raises
+        ------
+        ValueError
+            For parameters that are not this network's.
+        """
+        network = Network(self.layers, self.input_shape)
+        network.spec.ravel(params)  # refuses parameters of another shape or name
+        network.spec = ParamSpec.from_params(params, trainable)
+        return network
+
+    def forward(self, population: ArrayLike, inputs: ArrayLike, *, out: Array | None = None) -> Array:
+        """Run every individual of a population.
+
+        Parameters
+        ----------
+        population : (popsize, n_params)
+            float32 or float64; the network computes in its precision.
+        inputs : (batch, *input_shape) or (popsize, batch, *input_shape)
+            Samples that all individuals share, or of each its own. One sample each is ``inputs[:, None]``.
+        out : (popsize, batch, *output_shape), optional
+            Where to write.
+
+        Returns
+        -------
+        (popsize, batch, *output_shape)
+            In the population's dtype.
+
+        Raises
+        ------
+        ValueError
+            For a shape or dtype other than these.
+        """
+        population = self.check_population(population)
+        popsize, dtype = len(population), population.dtype
+        samples = self._check_inputs(np.asarray(inputs), popsize, dtype)
+        batch = samples.shape[1]
+        out = _check_out(out, (popsize, batch, *self.output_shape), dtype)
+        results = out.reshape(popsize, batch, -1)
+        program, columns = self.program(dtype), tile_columns(dtype)
+        start = (population, program.frozen, program.table)
+        if batch <= FEW_SAMPLES:
+            args = (*start, samples, columns, results)
+            threads.run(forward_samples, popsize, *args, grain=self.grain(batch))
+            return out
+        if len(samples) == 1:
+            inputs_of_tiles = self.pack(samples[0]), np.empty((0, 0, 0), dtype)
+        else:
+            inputs_of_tiles = np.empty((0, 0), dtype), samples
+        n_items = popsize * -(-batch // columns)
+        args = (*start, *inputs_of_tiles, columns, results)
+        threads.run(forward_tiles, n_items, *args, grain=self.grain(columns))
+        return out
+
+    def predict(self, params: Mapping[str, Any] | ArrayLike, inputs: ArrayLike) -> Array:
+        """Run one solution.
+
+        Parameters
+        ----------
+        params : nested dict, or vector (n_params,)
+            The solution.
+        inputs : (batch, *input_shape)
+            Samples.
+
+        Returns
+        -------
+        (batch, *output_shape)
+
+        Raises
+        ------
+        ValueError
+            For a shape other than these.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import evoopt
+        >>> net = evoopt.Network([evoopt.Dense(3, "softmax")], input_shape=(2,))
+        >>> net.predict(net.init(seed=0), np.zeros((1, 2)))
+        array([[0.33333334, 0.33333334, 0.33333334]], dtype=float32)
+        """
+        return self.forward(self.as_vector(params)[None], np.asarray(inputs)[None])[0]
+
+    def as_vector(self, params: Mapping[str, Any] | ArrayLike) -> Array:
+        """Give a solution, nested or flat, as a vector (n_params,)."""
+        vector = self.spec.ravel(params) if isinstance(params, Mapping) else np.asarray(params)
+        if vector.shape != (self.spec.size,):
+            raise ValueError(
+                f"One solution of {self.spec.size} parameters was expected, but the shape {vector.shape} came; "
+                f"a population goes to forward()."
+            )
+        return vector
+
+    def check_population(self, population: ArrayLike) -> Array:
+        """Give a population as the kernels take it; ValueError for another shape or dtype."""
+        population = np.asarray(population)
+        if population.ndim != 2 or population.shape[1] != self.spec.size:
+            raise ValueError(
+                f"A population of shape (popsize, {self.spec.size}) was expected, but {population.shape} came."
+            )
+        if population.dtype not in (np.float32, np.float64):
+            raise ValueError(f"A float32 or float64 population was expected, but {population.dtype} came.")
+        return kernel_array(population, population.dtype)
+
+    def program(self, dtype: np.dtype[Any]) -> Program:
+        """Give what the kernels run, made once for each precision."""
+        if dtype not in self._programs:
+            self._programs[dtype] = compile_program(self._named, self.spec, dtype)
+        return self._programs[dtype]
+
+    def pack(self, samples: Array) -> Array:
+        """Give samples (batch, features) as feature-major tiles (n_tiles, features * columns), zero padded."""
+        columns = tile_columns(samples.dtype)
+        n_tiles = -(-len(samples) // columns)
+        tiles = aligned_empty(n_tiles, samples.shape[1] * columns, samples)
+        threads.run(pack_tiles, n_tiles, samples, columns, tiles, grain=-(-100_000 // tiles.shape[1]))
+        return tiles
+
+    def grain(self, samples: int) -> int:
+        """Give the fewest items of so many samples that are worth a thread of their own."""
+        return max(1, int(_FLOPS_WORTH_A_THREAD / (2 * self.spec.size * samples)))
+
+    def _check_inputs(self, inputs: Array, popsize: int, dtype: np.dtype[Any]) -> Array:
+        """Give inputs as (1 or popsize, batch, features)."""
+        rank = len(self.input_shape)
+        own = inputs.ndim == rank + 2
+        sample = ", ".join(map(str, self.input_shape))
+        if inputs.ndim not in (rank + 1, rank + 2) or inputs.shape[-rank:] != self.input_shape:
+            raise ValueError(
+                f"Inputs of shape (batch, {sample}), or (popsize, batch, {sample}) of each individual its own, "
+                f"were expected, but {inputs.shape} came."
+            )
+        if own and len(inputs) != popsize:
+            raise ValueError(
+                f"Inputs of each individual its own take the popsize {popsize} as first axis, "
+                f"but {inputs.shape} came."
+            )
+        batch = inputs.shape[-rank - 1]
+        return kernel_array(inputs, dtype).reshape(popsize if own else 1, batch, math.prod(self.input_shape))
+
+
+def _as_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    found = (shape,) if isinstance(shape, int) else tuple(shape)
+    if not found or not all(isinstance(n, int) and n > 0 for n in found):
+        raise ValueError(f"An input_shape such as (64,) was expected, but {shape!r} came.")
+    return found
+
+
+def _check_out(out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    if out is None:
+        return np.empty(shape, dtype)
+    if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous or not out.flags.writeable:
+        raise ValueError(
+            f"A writable C-contiguous out of shape {shape} and dtype {dtype} was expected, "
+            f"but {out.shape} and {out.dtype} came."
+        )
+    return out

@@ -1,0 +1,646 @@
+"""Nested parameters as flat vectors: `ParamSpec`, and the files they are kept in.
+
+Terms: a *tree* nests dicts, lists and tuples; anything else in it is a *leaf*. A leaf's *name* joins the
+keys on the way to it with dots (``"dense_0.kernel"``); list and tuple positions count as keys.
+"""
+
+import difflib
+import fnmatch
+import json
+import math
+import operator
+import os
+import textwrap
+import uuid
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+Array = NDArray[Any]
+Trainable = Callable[[str], bool] | Iterable[str] | None
+
+_TREE_ENTRY = ".tree"  # no leaf can have this name: it begins with an empty key
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """What a template knows of one array; the values live in vectors, or in `ParamSpec.frozen`."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    dimension_names: tuple[str | None, ...] | None
+    trainable: bool
+
+
+@dataclass(frozen=True)
+class _Container:
+    """A dict, list or tuple of the tree, its children in the order of the vector; a leaf is None."""
+
+    kind: Any  # dict, list, tuple or the class of a namedtuple
+    children: dict[str, "_Container | None"]
+
+    def build(self, leaves: Iterator[Any]) -> Any:
+        values = [next(leaves) if child is None else child.build(leaves) for child in self.children.values()]
+        if self.kind is dict:
+            return dict(zip(self.children, values, strict=True))
+        if self.kind is list:
+            return values
+        return tuple(values) if self.kind is tuple else self.kind._make(values)
+
+
+class ParamSpec:
+    """The one-to-one map between a tree of parameters and a vector, or a row of a population.
+
+    Made by `from_params`, `from_shapes` or `from_json`. The vector holds the trainable leaves one after the
+    other, each row-major, sorted level by level: dict keys as strings (``bias`` before ``kernel``,
+    ``dense_10`` before ``dense_2``), list and tuple positions as numbers. The other leaves are frozen.
+
+    Attributes
+    ----------
+    size : int
+        Length of the vector, ``n_params``.
+    dtype : numpy.dtype
+        Of the vectors that `ravel` makes: float64 if a trainable leaf is as wide, else float32.
+    names, shapes, dtypes, offsets, dimension_names : tuple
+        One item for each trainable leaf, in the order of the vector.
+    frozen : dict of str to ndarray
+        The values of the frozen leaves, read-only.
+
+    Examples
+    --------
+    >>> spec = ParamSpec.from_params({"dense_0": {"kernel": np.ones((2, 2)), "bias": np.zeros(2)}})
+    >>> spec
+    ParamSpec(6 parameters, float64: dense_0.bias (2,), dense_0.kernel (2, 2))
+    >>> spec.unravel(np.arange(6.0))["dense_0"]["kernel"]
+    array([[2., 3.],
+           [4., 5.]])
+    """
+
+    def __init__(self, root: _Container, leaves: Iterable[_Leaf], frozen: Mapping[str, ArrayLike]) -> None:
+        self._root, self._leaves = root, tuple(leaves)
+        trainable = [leaf for leaf in self._leaves if leaf.trainable]
+        for leaf in trainable:
+            if leaf.dtype.kind != "f":
+                advice = f'freeze it: from_params(tree, trainable=lambda name: name != "{leaf.name}")'
+                raise _mismatch(leaf.name, "a trainable leaf of a float dtype", leaf.dtype, advice)
+        sizes = [math.prod(leaf.shape) for leaf in trainable]
+        self.size = sum(sizes)
+        if not self.size:
+            found = f"none of {len(self._leaves)} leaves is"
+            raise ValueError(f"A trainable leaf with at least one number was expected, but {found}.")
+        self.names = tuple(leaf.name for leaf in trainable)
+        self.shapes = tuple(leaf.shape for leaf in trainable)
+        self.dtypes = tuple(leaf.dtype for leaf in trainable)
+        self.dimension_names = tuple(leaf.dimension_names for leaf in trainable)
+        self.offsets = tuple(accumulate(sizes[:-1], initial=0))
+        self.dtype = np.dtype(np.float64 if any(dtype.itemsize > 4 for dtype in self.dtypes) else np.float32)
+        self.frozen = {
+            leaf.name: _locked(frozen[leaf.name], leaf) for leaf in self._leaves if not leaf.trainable
+        }
+        places = [slice(start, start + size) for start, size in zip(self.offsets, sizes, strict=True)]
+        self._slices = dict(zip(self.names, places, strict=True))
+        self._cuts = [_cut(place, shape) for place, shape in zip(places, self.shapes, strict=True)]
+
+    @classmethod
+    def from_params(cls, tree: Any, trainable: Trainable = None) -> Self:
+        """Describe a tree of arrays.
+
+        Parameters
+        ----------
+        tree : nested dict, list or tuple (namedtuples too)
+            Its leaves are what `numpy.asarray` takes, of bool, integer or float dtype.
+        trainable : callable, str or iterable of str, optional
+            Which leaves the vector holds, all by default: ``name -> bool``, or names, prefixes (``"dense_1"``
+            covers ``"dense_1.kernel"``) and `fnmatch` patterns. The values of the others are copied and
+            frozen; an integer leaf has to be.
+
+        Raises
+        ------
+        ValueError
+            For a key or leaf that has no place in a vector, a pattern without a leaf, or nothing trainable.
+
+        Examples
+        --------
+        >>> ParamSpec.from_params({"a": [1.0, 2.0], "step": 7}, trainable="a").names
+        ('a.0', 'a.1')
+        """
+        root, arrays = _read(tree)
+        chosen = _select(list(arrays), trainable)
+        leaves = [_leaf(name, a.shape, a.dtype, trainable=name in chosen) for name, a in arrays.items()]
+        return cls(root, leaves, arrays)
+
+    @classmethod
+    def from_shapes(cls, shapes: Mapping[str, Any]) -> Self:
+        """Describe parameters that do not exist yet, all trainable, in nested dicts.
+
+        Parameters
+        ----------
+        shapes : mapping of str to shape, or to (shape, dtype, dimension names)
+            By dotted name. A shape is an int or a tuple of ints; the dtype is float32 if left out or None;
+            the dimension names, one str or None for each dimension, are only kept.
+
+        Raises
+        ------
+        ValueError
+            For a malformed entry, or a name that is both a leaf and a container.
+
+        Examples
+        --------
+        >>> ParamSpec.from_shapes({"bias": 2, "kernel": ((3, 2), "float64", ("in", "out"))}).size
+        8
+        """
+        leaves = {}
+        for name, entry in shapes.items():
+            if not isinstance(name, str):
+                raise ValueError(f"A name of dotted keys was expected, but {name!r} came: make it a str.")
+            is_shape = not isinstance(entry, tuple | list) or all(
+                isinstance(n, int | np.integer) for n in entry
+            )
+            try:
+                leaves[name] = _leaf(name, entry) if is_shape else _leaf(name, *entry)
+            except TypeError as error:
+                expected = "a shape, or a tuple (shape, dtype, dimension names),"
+                raise _mismatch(name, expected, repr(entry), str(error)) from error
+        root, ordered = _open(_nest(leaves))
+        return cls(root, ordered.values(), {})
+
+    @classmethod
+    def from_json(cls, text: str, frozen: Mapping[str, ArrayLike] | None = None) -> Self:
+        """Make the spec that `to_json` described.
+
+        Parameters
+        ----------
+        text : str
+            What `to_json` gave.
+        frozen : mapping of str to array, optional
+            Exactly the frozen leaves, by name, in their shapes and dtypes: the text is without values.
+
+        Raises
+        ------
+        ValueError
+            For a text that is not of `to_json`, or frozen leaves that do not fit it.
+
+        Examples
+        --------
+        >>> spec = ParamSpec.from_shapes({"kernel": (3, 2)})
+        >>> ParamSpec.from_json(spec.to_json()) == spec
+        True
+        """
+        try:
+            data = _loads(text)
+            root, names = _open(data["tree"])
+            leaves = [_leaf(**entry) for entry in data["leaves"]]
+            if [leaf.name for leaf in leaves] != list(names):
+                raise ValueError("its leaves are not those of its tree")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"The JSON of a ParamSpec was expected, as to_json gives it: {error!r}."
+            ) from error
+        given = {} if frozen is None else dict(frozen)
+        _check_frozen({leaf.name: leaf for leaf in leaves if not leaf.trainable}, given)
+        return cls(root, leaves, given)
+
+    def to_json(self) -> str:
+        """Describe containers and leaves, without values, as JSON; a namedtuple becomes a plain tuple.
+
+        Examples
+        --------
+        >>> ParamSpec.from_shapes({"bias": 2}).to_json()[:25]
+        '{"tree": {"bias": null}, '
+        """
+        leaves = [vars(leaf) | {"dtype": leaf.dtype.name} for leaf in self._leaves]
+        return json.dumps({"tree": _jsonable(self._root), "leaves": leaves})
+
+    def slice(self, name: str) -> slice:
+        """Return where the trainable leaf `name` is in a vector, or in the columns of a population.
+
+        Raises
+        ------
+        ValueError
+            If no trainable leaf has this name.
+
+        Examples
+        --------
+        >>> ParamSpec.from_shapes({"bias": 2, "kernel": (3, 2)}).slice("kernel")
+        slice(2, 8, None)
+        """
+        if name not in self._slices:
+            state = "a frozen one" if name in self.frozen else "an unknown one"
+            raise _mismatch(name, "a trainable leaf", state, _nearest(name, self.names))
+        return self._slices[name]
+
+    def ravel(self, tree: Any, out: Array | None = None) -> Array:
+        """Write the trainable leaves of a tree into one vector.
+
+        Parameters
+        ----------
+        tree : nested dict, list or tuple
+            Containers and shapes as in the spec; or each leaf has one more axis, ``(popsize, *shape)``.
+            Frozen leaves must be there, in either shape; their values are not read.
+        out : ndarray of float, optional
+            Where to write, for example a row of a population; untouched if the input is refused.
+
+        Returns
+        -------
+        ndarray, (size,) or (popsize, size)
+            `out`, or a new array of the spec's `dtype`.
+
+        Raises
+        ------
+        ValueError
+            For any difference between the tree and the spec; nothing is dropped silently.
+
+        Examples
+        --------
+        >>> spec = ParamSpec.from_shapes({"bias": 2, "kernel": (1, 2)})
+        >>> spec.ravel({"kernel": np.array([[3, 4]]), "bias": np.array([1, 2])})
+        array([1., 2., 3., 4.], dtype=float32)
+        """
+        root, arrays = _read(tree)
+        _check_containers(self._root, root, "")
+        shape = (*self._leading_axis(arrays), self.size)
+        if out is None:
+            out = np.empty(shape, self.dtype)
+        elif not (isinstance(out, np.ndarray) and out.dtype.kind == "f" and out.shape == shape):
+            raise ValueError(
+                f"A float array of shape {shape} was expected as out, but {_describe(out)} came."
+            )
+        elif not out.flags.writeable:
+            raise ValueError("A writeable array was expected as out, but a read-only one came: pass a copy.")
+        sources = [arrays[name] for name in self.names]
+        # A leaf may be a view of `out` itself, elsewhere than where it goes.
+        sources = [leaf.copy() if np.may_share_memory(leaf, out) else leaf for leaf in sources]
+        for view, source in zip(self._views(out), sources, strict=True):
+            view[...] = source
+        return out
+
+    def unravel(self, array: ArrayLike, cast: bool = False) -> Any:
+        """Show a vector, or each row of a population, as a tree of views: no number is copied.
+
+        Parameters
+        ----------
+        array : ndarray of float, (size,) or (popsize, size)
+            Any strides. Writing into a leaf writes into it.
+        cast : bool
+            Copy every leaf into its own dtype instead: a tree that stands alone.
+
+        Returns
+        -------
+        tree
+            Leaves of ``shape``, or ``(popsize, *shape)`` for a population; frozen views are read-only.
+
+        Raises
+        ------
+        ValueError
+            If `array` has another shape, or is not of float dtype.
+
+        Examples
+        --------
+        >>> spec = ParamSpec.from_shapes({"bias": 2, "kernel": (3, 2)})
+        >>> spec.unravel(np.zeros((256, 8)))["kernel"].shape
+        (256, 3, 2)
+        """
+        if type(array) is not np.ndarray:
+            array = np.asarray(array)
+        if array.ndim not in (1, 2) or array.shape[-1] != self.size or array.dtype.kind != "f":
+            expected = f"A float array of shape ({self.size},) or (popsize, {self.size})"
+            raise ValueError(f"{expected} was expected, but {_describe(array)} came: make it for this spec.")
+        leaves = self._views(array)
+        if self.frozen:
+            views, popsize = iter(leaves), array.shape[:-1]
+            leaves = [
+                next(views)
+                if leaf.trainable
+                else np.broadcast_to(self.frozen[leaf.name], popsize + leaf.shape)
+                for leaf in self._leaves
+            ]
+        if cast:
+            leaves = [view.astype(leaf.dtype, "C") for view, leaf in zip(leaves, self._leaves, strict=True)]
+        return self._root.build(iter(leaves))
+
+    def _views(self, array: Array) -> list[Array]:
+        """Cut the last axis into the trainable leaves; to split an axis never copies, whatever its stride."""
+        popsize = array.shape[:-1]
+        return [array[cut].reshape(popsize + shape) if shape else array[cut] for cut, shape in self._cuts]
+
+    def _leading_axis(self, arrays: dict[str, Array]) -> tuple[int, ...]:
+        """Return () for the leaves of a vector, (popsize,) for those of a population; refuse other shapes."""
+        first = self.names[0]
+        popsize = arrays[first].shape[:1] if arrays[first].ndim > len(self.shapes[0]) else ()
+        for leaf in self._leaves:
+            found = arrays[leaf.name].shape
+            if found != popsize + leaf.shape and (leaf.trainable or found != leaf.shape):
+                after = f' after the leading axis {popsize} of "{first}"' if popsize else ""
+                advice = "give all leaves their shapes, or all of them one leading axis of the same popsize"
+                raise _mismatch(leaf.name, f"shape {leaf.shape}{after}", f"shape {found}", advice)
+        return popsize
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ParamSpec):
+            return NotImplemented
+        if (self._root, self._leaves) != (other._root, other._leaves):
+            return False
+        return all(value.tobytes() == other.frozen[name].tobytes() for name, value in self.frozen.items())
+
+    def __hash__(self) -> int:
+        return hash(self._leaves)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Made anew, because the copy of a read-only array is writeable.
+        return type(self), (self._root, self._leaves, self.frozen)
+
+    def __repr__(self) -> str:
+        leaves = [f"{leaf.name} {leaf.shape}{'' if leaf.trainable else ' frozen'}" for leaf in self._leaves]
+        listed = textwrap.shorten(", ".join(leaves), 300, placeholder=" ...")
+        return f"ParamSpec({self.size} parameters, {self.dtype}: {listed})"
+
+
+def save_params(path: str | os.PathLike[str], tree: Any) -> None:
+    """Save a tree as an ``.npz`` of one array per leaf under its name, as numpy or Elixir's Nx read it.
+
+    Parameters
+    ----------
+    path : str or path
+        The file, named exactly so. It is replaced in one step: a reader sees the old file or the new one.
+    tree : nested dict, list or tuple
+        If names alone do not tell its containers (lists, tuples, empty ones), the entry ``.tree`` does, in
+        bytes of JSON. A namedtuple becomes a plain tuple.
+
+    Raises
+    ------
+    ValueError
+        For a key or leaf that cannot be named or saved.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_params(f"{folder}/net.npz", {"dense_0": {"bias": np.zeros(2)}})
+    ...     load_params(f"{folder}/net.npz")
+    {'dense_0': {'bias': array([0., 0.])}}
+    """
+    root, arrays = _read(tree)
+    if _open(_nest(arrays))[0] != root:
+        arrays[_TREE_ENTRY] = np.frombuffer(json.dumps(_jsonable(root)).encode(), np.uint8)
+    write_npz(path, arrays)
+
+
+def load_params(path: str | os.PathLike[str]) -> Any:
+    """Load what `save_params` saved, or any ``.npz`` of dotted names; every leaf comes as an array.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not an ``.npz`` of plain arrays, or its names do not form a tree.
+
+    See `save_params` for an example.
+    """
+    arrays = read_npz(path)
+    if _TREE_ENTRY not in arrays:
+        return _nest(arrays)
+    text = arrays.pop(_TREE_ENTRY).tobytes()
+    try:
+        root, names = _open(_loads(text))
+        if names.keys() != arrays.keys():
+            raise ValueError("its leaves are not the arrays")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f'The entry "{_TREE_ENTRY}" of "{path}" does not describe a tree: {error!r}.'
+        ) from error
+    return root.build(iter([arrays[name] for name in names]))
+
+
+def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> None:
+    """Write arrays into an ``.npz`` at exactly `path`, all or nothing: a failure leaves what was there.
+
+    An array of objects is a ValueError.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_npz(f"{folder}/state", {"mean": np.zeros(2)})
+    ...     read_npz(f"{folder}/state")
+    {'mean': array([0., 0.])}
+    """
+    target = Path(path).resolve()  # a link stays a link
+    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        # Not np.savez: it appends ".npz" to a path, and takes an array named "file" for its own argument.
+        with temporary.open("xb") as file, zipfile.ZipFile(file, "w") as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_npz(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Read all arrays of an ``.npz``, executing nothing in it; see `load_params` for the errors."""
+    with open(path, "rb") as file:
+        try:
+            zipfile.ZipFile(file).close()  # np.load would take any other file for a pickle
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+        except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(f'An .npz file of plain arrays was expected at "{path}": {error}.') from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise ValueError(
+                f'An .npz file was expected at "{path}", but its entry "{name}" is not an array.'
+            )
+    return arrays
+
+
+def _read(tree: Any) -> tuple[_Container, dict[str, Array]]:
+    """Return the containers of a tree, and its leaves as arrays by name, in the order of the vector."""
+    root, leaves = _open(tree)
+    return root, {name: _as_array(name, leaf) for name, leaf in leaves.items()}
+
+
+def _open(tree: Any) -> tuple[_Container, dict[str, Any]]:
+    """Return the containers of a tree, and its leaves as they are by name, in the order of the vector."""
+    leaves: dict[str, Any] = {}
+
+    def visit(node: Any, path: str) -> _Container | None:
+        kind: Any = dict
+        if isinstance(node, dict):
+            for key in node:
+                if not isinstance(key, str) or not key or "." in key:
+                    expected, advice = "a dict with non-empty str keys without a dot", "rename the key"
+                    raise _mismatch(path, expected, f"the key {key!r}", advice)
+            items = {key: node[key] for key in sorted(node)}
+        elif isinstance(node, list | tuple):
+            kind = list if isinstance(node, list) else type(node) if hasattr(node, "_fields") else tuple
+            items = {str(position): child for position, child in enumerate(node)}
+        else:
+            leaves[path] = node
+            return None
+        return _Container(kind, {key: visit(child, _join(path, key)) for key, child in items.items()})
+
+    root = visit(tree, "")
+    if root is None:
+        raise _mismatch(
+            "", "a dict, list or tuple", f"a {type(tree).__name__}", "put it into a dict by its name"
+        )
+    return root, leaves
+
+
+def _nest(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nested dicts that dotted names describe."""
+    tree: dict[str, Any] = {}
+    for name, value in leaves.items():
+        *parents, last = name.split(".")
+        node, path = tree, ""
+        for key in parents:
+            path = _join(path, key)
+            if path in leaves:
+                raise _mismatch(path, "a leaf or a container", f'both, by "{name}",', "rename one of them")
+            node = node.setdefault(key, {})
+        node[last] = value
+    return tree
+
+
+def _jsonable(node: _Container | None) -> Any:
+    """Write containers as JSON has them, a leaf as null, a tuple as an object whose only key is empty."""
+    if node is None:
+        return None
+    children = {key: _jsonable(child) for key, child in node.children.items()}
+    if node.kind is dict:
+        return children
+    return list(children.values()) if node.kind is list else {"": list(children.values())}
+
+
+def _loads(text: str | bytes) -> Any:
+    return json.loads(text, object_hook=lambda entry: tuple(entry[""]) if "" in entry else entry)
+
+
+def _as_array(name: str, value: Any) -> Array:
+    expected = "a leaf of bool, integer or float dtype"
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a torch tensor that requires grad
+        raise _mismatch(name, expected, f"a {type(value).__name__}", str(error)) from error
+    if array.dtype.kind not in "biuf":
+        found = f"a {type(value).__name__} of dtype {array.dtype}"
+        raise _mismatch(name, expected, found, "convert it, or take it out of the tree")
+    return array
+
+
+def _leaf(
+    name: str,
+    shape: Any,
+    dtype: DTypeLike | None = None,
+    dimension_names: Any = None,
+    *,
+    trainable: bool = True,
+) -> _Leaf:
+    """Check and normalise the description of a leaf; what has a wrong type is a TypeError."""
+    shape = tuple(operator.index(n) for n in ((shape,) if isinstance(shape, int | np.integer) else shape))
+    if any(n < 0 for n in shape):
+        raise _mismatch(name, "a shape without negative sizes", f"shape {shape}", "give the actual sizes")
+    native = np.dtype(np.float32 if dtype is None else dtype).newbyteorder("=")
+    if native.kind not in "biuf":
+        raise _mismatch(name, "a leaf of bool, integer or float dtype", native, "choose one of these")
+    if dimension_names is not None:
+        dimension_names = tuple(dimension_names)
+        if len(dimension_names) != len(shape) or not all(isinstance(n, str | None) for n in dimension_names):
+            expected = f"one dimension name (str or None) for each size of {shape}"
+            raise _mismatch(name, expected, dimension_names, "name every dimension or none")
+    return _Leaf(name, shape, native, dimension_names, trainable)
+
+
+def _locked(value: ArrayLike, leaf: _Leaf) -> Array:
+    array = np.array(value, leaf.dtype)
+    array.flags.writeable = False
+    return array
+
+
+def _cut(place: slice, shape: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
+    """Return the index that cuts a leaf out of a last axis, and the shape to give it, () for none."""
+    return (..., place if shape else place.start), shape if len(shape) > 1 else ()
+
+
+def _select(names: list[str], trainable: Trainable) -> set[str]:
+    """Return the names that `trainable` means; see `ParamSpec.from_params`."""
+    if trainable is None:
+        return set(names)
+    if callable(trainable):
+        return {name for name in names if trainable(name)}
+    chosen: set[str] = set()
+    for pattern in [trainable] if isinstance(trainable, str) else trainable:
+        matched = {
+            n for n in names if n == pattern or n.startswith(f"{pattern}.") or fnmatch.fnmatchcase(n, pattern)
+        }
+        if not matched:
+            near = _nearest(pattern, names)
+            raise ValueError(
+                f'Patterns that match leaves were expected as trainable, but "{pattern}" came: {near}.'
+            )
+        chosen |= matched
+    return chosen
+
+
+def _check_containers(expected: _Container | None, found: _Container | None, path: str) -> None:
+    """Raise for the first difference; a namedtuple passes for a tuple."""
+    if expected is None and found is None:
+        return
+    advice = "use the containers that the spec was made from"
+    if expected is None or found is None or not issubclass(found.kind, expected.kind):
+        raise _mismatch(path, _kind(expected), _kind(found), advice)
+    if expected.kind is not dict and len(expected.children) != len(found.children):
+        raise _mismatch(path, f"length {len(expected.children)}", f"length {len(found.children)}", advice)
+    if expected.children.keys() != found.children.keys():
+        differing = sorted(expected.children.keys() ^ found.children.keys())
+        advice = f"missing or surplus are {[_join(path, key) for key in differing]}"
+        raise _mismatch(
+            path, f"a dict of {list(expected.children)}", f"one of {list(found.children)}", advice
+        )
+    for key, child in expected.children.items():
+        _check_containers(child, found.children[key], _join(path, key))
+
+
+def _check_frozen(expected: dict[str, _Leaf], given: dict[str, ArrayLike]) -> None:
+    if expected.keys() != given.keys():
+        raise ValueError(f"frozen was expected to hold exactly {list(expected)}, but it holds {list(given)}.")
+    for name, leaf in expected.items():
+        array = _as_array(name, given[name])
+        if (array.shape, array.dtype) != (leaf.shape, leaf.dtype):
+            raise _mismatch(name, f"shape {leaf.shape} of dtype {leaf.dtype}", _describe(array), "convert it")
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    return f"the nearest are {difflib.get_close_matches(name, list(names), cutoff=0.0)}"
+
+
+def _kind(node: _Container | None) -> str:
+    return "a leaf" if node is None else f"a {node.kind.__name__}"
+
+
+def _describe(array: Any) -> str:
+    return (
+        f"shape {array.shape} of dtype {array.dtype}"
+        if isinstance(array, np.ndarray)
+        else type(array).__name__
+    )
+
+
+def _mismatch(path: str, expected: str, found: object, advice: str) -> ValueError:
+    place = f'At "{path}"' if path else "At the top of the tree"
+    return ValueError(f"{place} {expected} was expected, but {found} came: {advice}.")
