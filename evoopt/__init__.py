@@ -1,3 +1,33 @@
 """Train neural networks and tune black boxes by evolution, from flat vectors."""
 
+from evoopt.evolve import evolve
+from evoopt.kernels.threads import get_num_threads, set_num_threads
+from evoopt.minimize import minimize
+from evoopt.networks.layers import Dense
+from evoopt.networks.network import Network
+from evoopt.params import ParamSpec, load_params, save_params
+from evoopt.strategies import *  # noqa
+from evoopt.tasks.objective import Objective
+from evoopt.tasks.supervised import Supervised
+
 __version__ = "0.1.0"
+__all__ = [
+    "CMAES",
+
+    "SNES",
+    "Dense",
+    "Network",
+    "Objective",
+    "ParamSpec",
+    "SepCMAES",
+    "Strategy",
+    "Supervised",
+    "evolve",
+    "get_num_threads",
+    "load",
+    "load_params",
+    "minimize",
+    "register",
+    "save_params",
+    "set_num_threads",
+]

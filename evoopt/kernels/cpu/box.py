@@ -12,6 +12,8 @@ def _fold(x, low, high, low_margin, high_margin):
     if below <= x <= above:
         return x
     width = above - below
+    if width == 0:
+        return low
     if math.isfinite(width):
         x = (x - below) % (2 * width)
         return below + (x if x <= width else 2 * width - x)
@@ -22,8 +24,8 @@ def _fold(x, low, high, low_margin, high_margin):
 def transform_rows(low, high, low_margin, high_margin, first, last, rows, lo, hi):
     """Map rows [lo, hi) of `rows` (popsize, n) into the box; all others are (n,) float64.
 
-    Identity inside the margins, quadratic across them, periodic beyond. `first` and `last` are the ends of the box
-    in the dtype of the rows, so that rounding cannot leave it.
+    Identity inside the margins, quadratic across them, periodic beyond. `first` and `last` are the ends of
+    the box in the dtype of the rows, so that rounding cannot leave it.
     """
     for r in range(lo, hi):
         for c in range(rows.shape[1]):

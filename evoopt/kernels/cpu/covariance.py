@@ -12,10 +12,11 @@ BLOCK = 4  # rows that share one pass over a matrix
 
 @kernel
 def sample_correlated(key, ids, mean, factor, sigma, out, lo, hi):
-    """Write rows [lo, hi) of `out` (popsize, n): mean + sigma * z @ factor, z the normal deviates of row ids[r].
+    """Write rows [lo, hi) of `out` (popsize, n): mean + sigma * z @ factor, z the normal deviates of row
+    ids[r].
 
-    `factor` (n, n) is the transpose of a root of the covariance matrix. A row has the same bits in any company: blocks
-    are always whole, and each sum runs over the rows of `factor` in their order.
+    `factor` (n, n) is the transpose of a root of the covariance matrix. A row has the same bits in any
+    company: blocks are always whole, and each sum runs over the rows of `factor` in their order.
     """
     n = len(mean)
     word_buffer = np.empty((4, LANES), np.uint32)
@@ -46,9 +47,11 @@ def sample_correlated(key, ids, mean, factor, sigma, out, lo, hi):
 
 @kernel
 def whiten(population, order, mean, spread, basis, roots, y, z, lo, hi):
-    """For ranks i in [lo, hi): y_i = (x_i - mean) / spread and z_i = D^-1 B^T y_i, rows of (popsize, n) float64.
+    """For ranks i in [lo, hi): y_i = (x_i - mean) / spread and z_i = D^-1 B^T y_i, rows of (popsize, n)
+    float64.
 
-    x_i is row order[i] of the population, `spread` (n,) the step size in each coordinate, `basis` B and `roots` D.
+    x_i is row order[i] of the population, `spread` (n,) the step size in each coordinate, `basis` B and
+    `roots` D.
     """
     n = len(mean)
     for i in range(lo, hi):
@@ -65,13 +68,18 @@ def whiten(population, order, mean, spread, basis, roots, y, z, lo, hi):
 
 
 @kernel
-def row_lengths(z, out):
-    """Write |z_i| of each row of `z` (popsize, n) into `out` (popsize,)."""
-    for i in range(z.shape[0]):
-        total = 0.0
-        for j in range(z.shape[1]):
-            total += z[i, j] * z[i, j]
-        out[i] = math.sqrt(total)
+def active_rates(z, weights, c_mu):
+    """Return c_mu w_i (popsize,), negative ones times n / |z_i|^2, Eq. (46)."""
+    rates = np.empty(len(weights))
+    n = z.shape[1]
+    for i in range(len(weights)):
+        rates[i] = c_mu * weights[i]
+        if weights[i] < 0.0:
+            squares = 0.0
+            for j in range(n):
+                squares += z[i, j] * z[i, j]
+            rates[i] *= n / (math.sqrt(squares) + 1e-9) ** 2
+    return rates
 
 
 @kernel
@@ -128,8 +136,9 @@ def make_factor(basis, roots, scale, factor):
 def no_effect(mean, sigma, C, scale, p_c, axis):
     """What the stopping rules look at, in one pass.
 
-    Returns the largest standard deviation and path step of a coordinate, the first coordinate in which 0.2 standard
-    deviations do not change the mean (or -1), and whether 0.1 steps along `axis` (n,) change nothing.
+    Returns the largest standard deviation and path step of a coordinate, the first coordinate in which 0.2
+    standard deviations do not change the mean (or -1), and whether 0.1 steps along `axis` (n,) change
+    nothing.
     """
     widest, longest, coordinate, along_axis = 0.0, 0.0, -1, True
     for c in range(len(mean)):

@@ -13,7 +13,8 @@ TILE = 1024  # columns whose sums stay in the first-level cache while the rows p
 def weighted_moments(population, weights, square_weights, mean, first, second, lo, hi):
     """Sum w_r (x_rc - mean_c) and v_r (x_rc - mean_c)^2 over the rows r, for columns c in [lo, hi).
 
-    `weights` w and `square_weights` v are (popsize,), all arrays of one dtype. Each column's sums run in row order.
+    `weights` w and `square_weights` v are (popsize,), all arrays of one dtype. Each column's sums run in row
+    order.
     """
     rows = population.shape[0]
     for start in range(lo, hi, TILE):

@@ -1,0 +1,280 @@
+"""The ask/tell loop, written once."""
+
+import inspect
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult
+
+from evoopt.strategies.base import Strategy
+
+Array = NDArray[Any]
+Task = Callable[..., Any]
+Reasons = tuple[tuple[str, str], ...]
+
+LEAST_ROWS = 2  # that a strategy learns from
+
+
+def evolve(
+    strategy: Strategy,
+    task: Task,
+    *,
+    max_generations: int | None = None,
+    max_evaluations: int | None = None,
+    target: float | None = None,
+    time_limit: float | None = None,
+    validation: Task | None = None,
+    patience: int | None = None,
+    progress: bool = False,
+    callback: Callable[[Strategy], Any] | None = None,
+    executor: Executor | None = None,
+) -> OptimizeResult:
+    """Run a strategy on a task until it stops or a limit is reached.
+
+    The limits are totals of the strategy: running it again goes on where it stopped, and ends at the same
+    totals. Ctrl-C ends the run and gives what there is.
+
+    Parameters
+    ----------
+    strategy : Strategy
+        Goes on from where it is, and is left where it stops.
+    task : callable
+        ``task(population, generation) -> fitness (popsize,)``; the second argument may be missing.
+    max_generations, max_evaluations : int, optional
+        Totals of the strategy. The last generation is cut short rather than pass `max_evaluations`.
+    target : float, optional
+        Stop when a fitness at least as good as this was found.
+    time_limit : float, optional
+        Seconds of this call.
+    validation : callable, optional
+        A task that judges the strategy's solution after each generation, in the same direction as `task`. The
+        result is then the solution that it judged best.
+    patience : int, optional
+        Stop after so many generations without a better validation (or best fitness, where there is none).
+    progress : bool
+        Show a progress bar (package tqdm).
+    callback : callable, optional
+        ``callback(strategy)`` after each generation; giving True or raising StopIteration stops.
+    executor : concurrent.futures.Executor, optional
+        Evaluates the rows, one a call; for slow tasks. Task and rows are pickled for other processes.
+
+    Returns
+    -------
+    scipy.optimize.OptimizeResult
+        ``x`` (n_params,): the best row or the strategy's solution, whichever has the better fitness (for noisy
+        fitness the solution; with `validation` what it judged best), ``fun`` its fitness, ``history``,
+        ``stop`` (a tuple of (name, message)), ``nit`` generations and ``nfev`` evaluations in total,
+        ``time`` in seconds, ``validation`` the best judgement (or None).
+
+    Raises
+    ------
+    ValueError
+        If the task is to be maximized and the strategy minimizes, or the other way round.
+    ImportError
+        For `progress` without tqdm.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import evoopt
+    >>> es = evoopt.CMAES(np.ones(3), 0.5, seed=1)
+    >>> result = evoopt.evolve(es, lambda population: (population**2).sum(axis=1), target=1e-6)
+    >>> bool(result.fun <= 1e-6), result.stop[0][0]
+    (True, 'target')
+    """
+    for judge in (task, validation):
+        _check_direction(strategy, judge)
+    start = time.perf_counter()
+    limits = Limits(max_generations, max_evaluations, target, time_limit, patience)
+    watch = _Watch(strategy, validation)
+    evaluate = _evaluator(task, executor)
+    with _progress_bar(progress, strategy, max_generations) as show:
+
+        def after(strategy: Strategy) -> Any:
+            watch.look()
+            show(watch)
+            return callback(strategy) if callback is not None else None
+
+        reasons = run(strategy, evaluate, limits, after, lambda: watch.waited)
+    x, fun, extra = _choose(strategy, evaluate, watch, noisy=strategy.noisy or getattr(task, "noisy", False))
+    return OptimizeResult(
+        x=x,
+        fun=fun,
+        history=strategy.history,
+        stop=reasons,
+        nit=strategy.generation,
+        nfev=strategy.evaluations + extra,
+        time=time.perf_counter() - start,
+        validation=watch.best if validation is not None else None,
+    )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a run ends, besides the strategy's own advice; None is no limit."""
+
+    max_generations: int | None = None
+    max_evaluations: int | None = None
+    target: float | None = None
+    time_limit: float | None = None
+    patience: int | None = None
+    _start: float = field(default_factory=time.perf_counter)
+
+    def rows(self, strategy: Strategy) -> int:
+        """Give how many rows the next generation may have."""
+        limits = [n for n in (self.max_evaluations, strategy.max_evaluations) if n is not None]
+        return min([strategy.popsize, *(n - strategy.evaluations for n in limits)])
+
+    def reached(self, strategy: Strategy, waited: int) -> Reasons:
+        """Give the reasons to end now, as (name, message)."""
+        reasons = []
+        if self.max_generations is not None and strategy.generation >= self.max_generations:
+            reasons.append(("max_generations", f"{strategy.generation} generations were run."))
+        if self.rows(strategy) < LEAST_ROWS:
+            reasons.append(("max_evaluations", f"{strategy.evaluations} evaluations were made."))
+        best = strategy.best.fitness
+        if self.target is not None and (best == self.target or better(strategy, best, self.target)):
+            reasons.append(("target", f"The fitness {best:g} reaches {self.target:g}."))
+        elapsed = time.perf_counter() - self._start
+        if self.time_limit is not None and elapsed >= self.time_limit:
+            reasons.append(("time_limit", f"{elapsed:.1f} seconds have passed."))
+        if self.patience is not None and waited >= self.patience:
+            reasons.append(("patience", f"Nothing better in {waited} generations."))
+        return tuple(reasons)
+
+
+def run(
+    strategy: Strategy,
+    evaluate: Callable[[Array, int], Any],
+    limits: Limits,
+    after: Callable[[Strategy], Any],
+    waited: Callable[[], int] = lambda: 0,
+) -> Reasons:
+    """Ask, evaluate and tell until there is a reason to stop; gives the reasons."""
+    population: Array | None = None
+    try:
+        while not (reasons := _unique(strategy.stop() + limits.reached(strategy, waited()))):
+            ids = strategy.ask_ids(limits.rows(strategy))
+            if population is not None and len(population) != len(ids):
+                population = None
+            population = strategy.rows(ids, out=population)
+            strategy.tell(population, evaluate(population, strategy.generation))
+            if after(strategy) is True:
+                return (("callback", "The callback stopped the run."),)
+    except StopIteration:
+        return (("callback", "The callback stopped the run."),)
+    except KeyboardInterrupt:
+        return (("interrupted", "The run was interrupted from the keyboard."),)
+    return reasons
+
+
+def better(strategy: Strategy, fitness: float, than: float) -> bool:
+    """Whether a fitness beats another in the strategy's direction; everything beats NaN."""
+    if math.isnan(than) or math.isnan(fitness):
+        return not math.isnan(fitness)
+    return fitness > than if strategy.maximize else fitness < than
+
+
+def _unique(reasons: Reasons) -> Reasons:
+    """Keep one reason of each name: a limit can be the strategy's and the run's."""
+    return tuple(dict(reasons).items())
+
+
+class _Watch:
+    """What the run has seen so far: the best validation, and for how long nothing was better."""
+
+    def __init__(self, strategy: Strategy, validation: Task | None) -> None:
+        self._strategy = strategy
+        self._validate = None if validation is None else _evaluator(validation, None)
+        self.best, self.x, self.waited = float("nan"), None, 0
+
+    def look(self) -> None:
+        strategy = self._strategy
+        if self._validate is None:
+            judged = strategy.history["best"][-1]
+        else:
+            solution = strategy.solution
+            judged = float(self._validate(solution[None], strategy.generation)[0])
+        if better(strategy, judged, self.best):
+            self.best, self.waited = judged, 0
+            if self._validate is not None:
+                self.x = solution.copy()
+        else:
+            self.waited += 1
+
+
+def _choose(
+    strategy: Strategy, evaluate: Callable[[Array, int], Any], watch: _Watch, noisy: bool
+) -> tuple[Array, float, int]:
+    """Give the vector to use, its fitness, and the number of evaluations that finding out took."""
+    best = strategy.best
+    x = strategy.solution if watch.x is None else watch.x
+    if best.x is not None and np.array_equal(x, best.x):
+        return best.x, best.fitness, 0
+    fun = float(evaluate(x[None], strategy.generation)[0])
+    if not noisy and watch.x is None and better(strategy, best.fitness, fun):
+        return best.x, best.fitness, 1
+    return x, fun, 1
+
+
+def _check_direction(strategy: Strategy, task: Task | None) -> None:
+    if getattr(task, "maximize", strategy.maximize) != strategy.maximize:
+        words = {True: "maximized", False: "minimized"}
+        raise ValueError(
+            f"The task is to be {words[not strategy.maximize]}, but the strategy was made with "
+            f"maximize={strategy.maximize}; make it with maximize={not strategy.maximize}."
+        )
+
+
+def _evaluator(task: Task, executor: Executor | None) -> Callable[[Array, int], Any]:
+    """Give ``evaluate(population, generation) -> fitness`` of a task that may take the generation or not."""
+    if not callable(task):
+        raise ValueError(f"A task is a function of a population, but {task!r} came.")
+    takes_generation = _takes_generation(task)
+
+    def evaluate(population: Array, generation: int) -> Any:
+        call = partial(task, generation=generation) if takes_generation else task
+        if executor is None:
+            return call(population)
+        return np.concatenate([np.atleast_1d(f) for f in executor.map(call, population[:, None])])
+
+    return evaluate
+
+
+def _takes_generation(task: Task) -> bool:
+    try:
+        parameters = inspect.signature(task).parameters
+    except (TypeError, ValueError):  # some builtins tell nothing of their parameters
+        return False
+    return "generation" in parameters
+
+
+@contextmanager
+def _progress_bar(
+    shown: bool, strategy: Strategy, max_generations: int | None
+) -> Iterator[Callable[[_Watch], None]]:
+    if not shown:
+        yield lambda watch: None
+        return
+    try:
+        from tqdm.auto import tqdm  # noqa: PLC0415  (an optional extra)
+    except ImportError as error:
+        raise ImportError(
+            "progress=True shows a bar of the package tqdm, which is not installed: pip install evoopt[progress]"
+        ) from error
+    total = max_generations if max_generations is not None else strategy.max_generations
+    with tqdm(total=total, initial=strategy.generation, unit="generation") as bar:
+
+        def show(watch: _Watch) -> None:
+            bar.set_postfix(best=f"{strategy.history['best'][-1]:.6g}", so_far=f"{watch.best:.6g}", refresh=False)
+            bar.update(strategy.generation - bar.n)
+
+        yield show

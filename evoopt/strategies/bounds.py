@@ -1,0 +1,125 @@
+"""Boxes: reading bounds in scipy's forms, and the way of rows into them and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evoopt.kernels import threads
+from evoopt.kernels.cpu.box import reflect_rows, transform_rows
+from evoopt.strategies.registry import plain_data
+
+GRAIN = 50_000  # numbers worth waking a thread for
+_FORMS = (
+    "expected are n pairs (low, high), one pair (low, high) of numbers or arrays for all, or a scipy.optimize.Bounds, "
+    "None or inf where a side is open"
+)
+
+Vector = NDArray[np.float64]
+
+
+@plain_data
+class Box:
+    """The box low <= x <= high, half-open and fixed coordinates included.
+
+    `transform` is pycma's smooth map of the unbounded space onto the box (``BoundTransform``,
+    https://github.com/CMA-ES/pycma): the identity but near the ends, quadratic there, periodic beyond.
+
+    Parameters
+    ----------
+    bounds : scipy.optimize.Bounds, sequence of n pairs, or one pair
+        A sequence of n pairs wins where the form is ambiguous (n = 2).
+    n : int
+        Number of coordinates.
+    dtype : numpy.dtype
+        Of the rows. The ends are rounded inward to it; where no number of the dtype lies between them, both
+        become the nearest one.
+
+    Raises
+    ------
+    ValueError
+        For bounds of another form, NaN, or an empty range.
+    """
+
+    def __init__(self, bounds: Any, n: int, dtype: np.dtype[Any]) -> None:
+        self.low, self.high = _read(bounds, n)
+        wrong = np.flatnonzero(~(self.low <= self.high) | (self.low == np.inf) | (self.high == -np.inf))
+        if len(wrong):
+            i = wrong[0]
+            raise ValueError(
+                f"Bounds with low <= high were expected, but coordinate {i} has ({self.low[i]}, {self.high[i]})."
+            )
+        half = self.high / 2 - self.low / 2
+        # a = min((high - low) / 2, max(1, |b|) / 20); an open side needs none
+        self.low_margin, self.high_margin = (
+            np.where(np.isfinite(end), np.minimum(half, np.maximum(1.0, np.abs(end)) / 20), 0.0)
+            for end in (self.low, self.high)
+        )
+        first, last = _inward(self.low, dtype, np.inf), _inward(self.high, dtype, -np.inf)
+        nearest = (self.low / 2 + self.high / 2).astype(dtype).astype(np.float64)
+        self.first, self.last = (
+            np.where(first <= last, first, nearest),
+            np.where(first <= last, last, nearest),
+        )
+
+    def contains(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
+        """Whether each row of `rows` (popsize, n) is in the box, to the rounding of its dtype."""
+        return ((rows >= np.minimum(self.low, self.first)) & (rows <= np.maximum(self.high, self.last))).all(
+            axis=-1
+        )
+
+    def transform(self, rows: NDArray[Any]) -> None:
+        """Map `rows` (popsize, n) of the unbounded space into the box, in place."""
+        ends = (self.low, self.high, self.low_margin, self.high_margin, self.first, self.last)
+        threads.run(transform_rows, len(rows), *ends, rows, grain=GRAIN // rows.shape[1] + 1)
+
+    def reflect(self, rows: NDArray[Any]) -> None:
+        """Mirror `rows` (popsize, n) into the box, in place."""
+        ends = (self.low, self.high, self.first, self.last)
+        threads.run(reflect_rows, len(rows), *ends, rows, grain=GRAIN // rows.shape[1] + 1)
+
+    def inverse(self, rows: NDArray[Any]) -> Vector:
+        """Return the points nearest to the box that `transform` maps to `rows` (popsize, n), which are in it."""
+        x = np.clip(rows.astype(np.float64), self.low, self.high)
+        with np.errstate(invalid="ignore"):  # inf - inf at open sides, not taken
+            below = self.low - self.low_margin + 2 * np.sqrt(self.low_margin * (x - self.low))
+            above = self.high + self.high_margin - 2 * np.sqrt(self.high_margin * (self.high - x))
+            x = np.where(x > self.high - self.high_margin, above, x)
+            return np.where(x < self.low + self.low_margin, below, x)
+
+
+def _inward(ends: Vector, dtype: np.dtype[Any], direction: float) -> Vector:
+    """Round ends to `dtype`, never out of the box."""
+    with np.errstate(over="ignore"):
+        rounded = ends.astype(dtype)
+    outside = rounded < ends if direction > 0 else rounded > ends
+    return np.where(outside, np.nextafter(rounded, dtype.type(direction)), rounded).astype(np.float64)
+
+
+def _read(bounds: Any, n: int) -> tuple[Vector, Vector]:
+    """Return low (n,) and high (n,)."""
+    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+        return _side(bounds.lb, -np.inf, n), _side(bounds.ub, np.inf, n)
+    if not isinstance(bounds, Sequence | np.ndarray) or isinstance(bounds, str):
+        raise ValueError(f"Bounds for {n} coordinates were expected, but {bounds!r} came; {_FORMS}.")
+    if len(bounds) == n and all(np.ndim(pair) == 1 and len(pair) == 2 for pair in bounds):  # type: ignore[arg-type]
+        lows, highs = zip(*bounds, strict=True)
+        return _side(lows, -np.inf, n), _side(highs, np.inf, n)
+    if len(bounds) == 2:
+        return _side(bounds[0], -np.inf, n), _side(bounds[1], np.inf, n)
+    raise ValueError(f"Bounds for {n} coordinates were expected, but {len(bounds)} items came; {_FORMS}.")
+
+
+def _side(ends: ArrayLike | None, opened: float, n: int) -> Vector:
+    """Return one side of the box as (n,), `opened` for None."""
+    try:
+        items = np.asarray(ends, object)
+        numbers = np.where(items == None, opened, items).astype(np.float64)  # noqa: E711
+        return np.broadcast_to(numbers, (n,)).copy()
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Bounds for {n} coordinates were expected, but a side of them is {ends!r}; {_FORMS}."
+        ) from error

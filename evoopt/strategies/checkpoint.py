@@ -1,0 +1,140 @@
+"""A strategy as one ``.npz`` file: its arrays, and a JSON skeleton that says where each belongs."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoopt.params import read_npz, write_npz
+from evoopt.strategies.registry import PLAIN_DATA, REGISTRY
+
+if TYPE_CHECKING:
+    from evoopt.strategies.base import Strategy
+
+FORMAT = 1
+_SKELETON = "strategy.json"
+
+
+def save(path: str | os.PathLike[str], strategy: Strategy) -> None:
+    """Write a strategy to exactly `path`, all or nothing."""
+    arrays: dict[str, NDArray[Any]] = {}
+    skeleton = json.dumps({"format": FORMAT, "strategy": _Encoder(arrays).encode(strategy)})
+    arrays[_SKELETON] = np.frombuffer(skeleton.encode(), np.uint8)
+    write_npz(path, arrays)
+
+
+def load(path: str | os.PathLike[str]) -> Strategy:
+    """Load a strategy that `Strategy.save` saved; it continues bit for bit where that one was.
+
+    Parameters
+    ----------
+    path : str or path
+        Only arrays and JSON are read: nothing in the file is executed.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not a checkpoint of this format, or of a class that is not registered.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import evoopt
+    >>> es = evoopt.SNES([1.0, 2.0], sigma=0.5, seed=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     es.save(f"{folder}/run.npz")
+    ...     again = evoopt.load(f"{folder}/run.npz")
+    >>> bool((again.ask() == es.ask()).all())
+    True
+    """
+    arrays = read_npz(path)
+    if _SKELETON not in arrays:
+        raise ValueError(
+            f'A checkpoint of a strategy was expected, but "{path}" has no entry "{_SKELETON}"; parameters of a '
+            "network are read by load_params."
+        )
+    header = json.loads(arrays[_SKELETON].tobytes())
+    if header["format"] != FORMAT:
+        raise ValueError(
+            f'A checkpoint of format {FORMAT} was expected, but "{path}" has format {header["format"]}; '
+            "load it with the version of evoopt that wrote it."
+        )
+    strategy: Strategy = _Decoder(arrays, path).decode(header["strategy"])
+    return strategy
+
+
+class _Encoder:
+    """Plain data -> JSON; arrays go aside, each once, however often the state refers to it."""
+
+    def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
+        self._arrays = arrays
+        self._names: dict[int, str] = {}
+
+    def encode(self, value: Any) -> Any:
+        if value is None or type(value) in (bool, int, float, str):
+            return value
+        if type(value) is list:
+            return [self.encode(item) for item in value]
+        if type(value) is tuple:
+            return {"tuple": [self.encode(item) for item in value]}
+        if type(value) is dict:
+            return {"dict": [[self.encode(key), self.encode(item)] for key, item in value.items()]}
+        if isinstance(value, np.dtype):
+            return {"dtype": value.str}
+        if isinstance(value, np.generic):
+            return {"scalar": self._store(value)}
+        if type(value) is np.ndarray and value.dtype.kind in "biuf":
+            return {"array": self._store(value)}
+        name = type(value).__name__
+        if type(value) in (REGISTRY.get(name), PLAIN_DATA.get(name)):
+            return {"object": name, "state": self.encode(vars(value))}
+        raise ValueError(
+            f"A checkpoint holds numbers, text, arrays and containers of these, but a {name} came; keep it out of the "
+            "strategy's attributes, or register its class."
+        )
+
+    def _store(self, value: Any) -> str:
+        name = self._names.setdefault(id(value), f"array_{len(self._names)}")
+        self._arrays[name] = value
+        return name
+
+
+class _Decoder:
+    """What `_Encoder` wrote -> plain data."""
+
+    def __init__(self, arrays: dict[str, NDArray[Any]], path: str | os.PathLike[str]) -> None:
+        self._arrays, self._path = arrays, path
+
+    def decode(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self.decode(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        kind, content = next(iter(value.items()))
+        if kind == "tuple":
+            return tuple(self.decode(item) for item in content)
+        if kind == "dict":
+            return {self.decode(key): self.decode(item) for key, item in content}
+        if kind == "dtype":
+            return np.dtype(content)
+        if kind in ("scalar", "array"):
+            array = self._arrays[content]
+            return array[()] if kind == "scalar" else array
+        return self._object(content, value["state"])
+
+    def _object(self, name: str, state: Any) -> Any:
+        cls = REGISTRY.get(name) or PLAIN_DATA.get(name)
+        if cls is None:
+            raise ValueError(
+                f'A registered strategy was expected in "{self._path}", but it holds a {name}; import the module that '
+                f"defines {name} and decorates it with register, then load again."
+            )
+        result = cls.__new__(cls)
+        result.__dict__.update(self.decode(state))
+        return result

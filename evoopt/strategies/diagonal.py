@@ -1,0 +1,55 @@
+"""What strategies with a step size for each coordinate share: weighted moments of the told rows."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoopt.kernels import threads
+from evoopt.kernels.cpu.moments import squared_lengths, weighted_moments
+from evoopt.strategies.base import Told, Vector
+
+GRAIN = 100_000  # numbers worth waking a thread for
+
+
+def moments(
+    population: NDArray[Any], weights: Vector, square_weights: Vector, mean: Vector
+) -> tuple[Vector, Vector]:
+    """Return sum_r w_r (x_r - mean) and sum_r v_r (x_r - mean)^2, each of shape (n_params,)."""
+    rows, n = population.shape
+    dtype = population.dtype
+    first, second = np.empty(n, dtype), np.empty(n, dtype)
+    arguments = (
+        population,
+        weights.astype(dtype),
+        square_weights.astype(dtype),
+        mean.astype(dtype),
+        first,
+        second,
+    )
+    threads.run(weighted_moments, n, *arguments, grain=max(GRAIN // rows, 64))
+    return first.astype(np.float64), second.astype(np.float64)
+
+
+def lengths(population: NDArray[Any], mean: Vector, scale: Vector) -> Vector:
+    """Return |(x_r - mean) / scale| of each row, shape (popsize,)."""
+    rows, n = population.shape
+    squares = np.empty(rows)
+    threads.run(squared_lengths, rows, population, mean, scale, squares, grain=GRAIN // n + 1)
+    return np.sqrt(squares)
+
+
+def longest_step(n: int) -> float:
+    """Return the Mahalanobis length to which steps of foreign and late rows are clipped, as pycma does."""
+    return math.sqrt(n) + 2 * n / (n + 2)
+
+
+def outside_factors(told: Told, mean: Vector, scale: Vector) -> Vector:
+    """Return by what to shorten the step of each row, 1 for rows of the distribution as it is now; shape (popsize,)."""
+    factors = np.ones(len(told.order))
+    if told.outside is not None:
+        outside = np.flatnonzero(told.outside)
+        length = lengths(told.population[outside], mean, scale)
+        factors[outside] = np.minimum(1.0, longest_step(len(mean)) / np.maximum(length, 1e-300))
+    return factors

@@ -1,0 +1,197 @@
+"""The numbers of the rows that were asked for: which are known, from which distribution, and which were told."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoopt.strategies.registry import plain_data
+
+Ids = NDArray[np.uint64]
+Where = NDArray[np.intp] | slice  # places in a vector of ids
+Drawn = tuple[tuple[Any, ...], Where]
+FOREIGN = np.uint64(2**64 - 1)  # in the place of an id: a row that was never asked for
+
+
+@plain_data
+@dataclass
+class Epoch:
+    """Rows asked for between two updates; all are functions of one snapshot of the search distribution."""
+
+    snapshot: tuple[Any, ...]
+    start: int  # first id
+    stop: int  # one past the last id
+    waiting: int = 0  # ids not told yet
+    # by id - start, with room to grow; a fingerprint of 0 is a row that was not made here
+    told: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    fingerprints: Ids = field(default_factory=lambda: np.zeros(0, np.uint64))
+
+    def extend(self, n: int) -> None:
+        """Add `n` ids."""
+        self.stop += n
+        self.waiting += n
+        size, room = self.stop - self.start, len(self.told)
+        if size > room:
+            more = max(size, 2 * room) - room
+            self.told = np.concatenate([self.told, np.zeros(more, np.bool_)])
+            self.fingerprints = np.concatenate([self.fingerprints, np.zeros(more, np.uint64)])
+
+    def places(self, ids: Ids) -> NDArray[np.intp]:
+        """Return where ids of this epoch stand in its arrays."""
+        return (ids - np.uint64(self.start)).astype(np.intp)
+
+    def waiting_rows(self) -> tuple[Ids, Ids]:
+        """Return the ids not told yet, and their fingerprints."""
+        places = np.flatnonzero(~self.told[: self.stop - self.start])
+        return places.astype(np.uint64) + np.uint64(self.start), self.fingerprints[places]
+
+
+@plain_data
+class Ledger:
+    """The epochs that rows can still be told for: the current one, and `memory` older ones with rows not told."""
+
+    def __init__(self, memory: int) -> None:
+        self.memory = memory
+        self.next_id = 0
+        self.current: Epoch | None = None
+        self.older: list[Epoch] = []
+        # of the rows asked for last, none of them told
+        self.last_ids: Ids | None = None
+        self.last_fingerprints = b""
+
+    def open(self, snapshot: tuple[Any, ...]) -> None:
+        """Begin an epoch."""
+        self.current = Epoch(snapshot, self.next_id, self.next_id)
+
+    def hand_out(self, n: int) -> Ids:
+        """Return `n` new ids of the current epoch."""
+        epoch = self._require_current()
+        start = self.next_id
+        epoch.extend(n)
+        self.next_id = start + n
+        return np.arange(start, start + n, dtype=np.uint64)
+
+    def note(self, ids: Ids, fingerprints: Ids) -> None:
+        """Remember the fingerprints of rows that were made."""
+        for epoch, where in self.locate(ids):
+            epoch.fingerprints[epoch.places(ids[where])] = fingerprints[where]
+
+    def note_new(self, ids: Ids, fingerprints: Ids) -> None:
+        """Do so for the ids handed out last: what is told next as a rule."""
+        epoch = self._require_current()
+        stop = epoch.stop - epoch.start
+        epoch.fingerprints[stop - len(ids) : stop] = fingerprints
+        self.last_ids, self.last_fingerprints = ids, fingerprints.tobytes()
+
+    def locate(self, ids: Ids) -> Iterator[tuple[Epoch, Where]]:
+        """Yield each epoch that has some of `ids`, and where in `ids` they stand.
+
+        Raises
+        ------
+        ValueError
+            If an id was never handed out, or its epoch is forgotten.
+        """
+        epoch = self.current
+        if epoch is not None and len(ids) and ids.min() >= epoch.start and ids.max() < epoch.stop:
+            yield epoch, slice(None)
+            return
+        found = []
+        known = np.zeros(len(ids), np.bool_)
+        for epoch in self.epochs():
+            inside = (ids >= epoch.start) & (ids < epoch.stop)
+            if inside.any():
+                known |= inside
+                found.append((epoch, np.flatnonzero(inside)))
+        if not known.all():
+            self._refuse(int(ids[np.flatnonzero(~known)[0]]))
+        yield from found
+
+    def epochs(self) -> list[Epoch]:
+        """Return the epochs that are known, oldest first."""
+        return self.older + ([] if self.current is None else [self.current])
+
+    def _refuse(self, number: int) -> None:
+        if number >= self.next_id:
+            raise ValueError(
+                f"Rows that were asked for were expected, but id {number} came and the next one to be handed out is "
+                f"{self.next_id}; take ids from ask_ids."
+            )
+        raise ValueError(
+            f"Rows of the last {self.memory} updates that wait for their fitness were expected, but id {number} is "
+            "forgotten: older, told with all the others, or never handed out; ask for new rows."
+        )
+
+    def check_untold(self, ids: Ids) -> None:
+        """Raise ValueError unless each of `ids` is known, waits for its fitness, and is there once."""
+        unique, counts = np.unique(ids, return_counts=True)
+        if len(unique) < len(ids):
+            twice = int(unique[np.argmax(counts > 1)])
+            raise ValueError(
+                f"Each row was expected once, but id {twice} is told several times; tell it once."
+            )
+        for epoch, where in self.locate(ids):
+            told = epoch.told[epoch.places(ids[where])]
+            if told.any():
+                number = int(ids[where][np.argmax(told)])
+                raise ValueError(
+                    f"Rows that wait for their fitness were expected, but id {number} was told before; tell each once."
+                )
+
+    def recognise(self, fingerprints: Ids) -> Ids:
+        """Return the ids of rows with these fingerprints that wait for their fitness, FOREIGN for others."""
+        if self.last_ids is not None and fingerprints.tobytes() == self.last_fingerprints:
+            return self.last_ids
+        waiting: dict[int, list[int]] = {}
+        for epoch in self.epochs():
+            for number, fingerprint in zip(*(array.tolist() for array in epoch.waiting_rows()), strict=True):
+                waiting.setdefault(fingerprint, []).append(number)
+        foreign = int(FOREIGN)
+        candidates = (waiting.get(fingerprint) for fingerprint in fingerprints.tolist())
+        return np.array([same.pop(0) if same else foreign for same in candidates], np.uint64)
+
+    def tell(self, ids: Ids) -> tuple[list[Drawn], NDArray[np.bool_] | None]:
+        """Mark rows as told and close the epoch.
+
+        Returns
+        -------
+        drawn : list of (snapshot, where in `ids`)
+            What the rows that are not foreign were drawn from.
+        outside : ndarray of bool, shape (popsize,), or None
+            True for rows that are not of the distribution as it is now: foreign or late; None where there are
+            none.
+        """
+        outside: NDArray[np.bool_] | None = None
+        drawn: list[Drawn] = []
+        if ids is self.last_ids and self.current is not None:
+            self._mark(self.current, ids)
+            drawn.append((self.current.snapshot, slice(None)))
+        else:
+            outside = np.ones(len(ids), np.bool_)
+            known = np.flatnonzero(ids != FOREIGN)
+            for epoch, where in self.locate(ids[known]):
+                self._mark(epoch, ids[known][where])
+                drawn.append((epoch.snapshot, known[where]))
+                if epoch is self.current:
+                    outside[known[where]] = False
+            outside = outside if outside.any() else None
+        self._close()
+        return drawn, outside
+
+    @staticmethod
+    def _mark(epoch: Epoch, ids: Ids) -> None:
+        epoch.told[epoch.places(ids)] = True
+        epoch.waiting -= len(ids)
+
+    def _close(self) -> None:
+        kept = [epoch for epoch in self.epochs() if epoch.waiting]
+        self.older = kept[-self.memory :]
+        self.current = None
+        self.last_ids = None
+        self.next_id += self.next_id % 2  # antithetic pairs are rows 2k and 2k + 1
+
+    def _require_current(self) -> Epoch:
+        if self.current is None:
+            raise RuntimeError("no epoch is open")
+        return self.current

@@ -1,0 +1,89 @@
+"""CMA-ES with a diagonal covariance matrix: time and memory linear in the number of parameters.
+
+Ros and Hansen 2008, A simple modification in CMA-ES achieving linear time and space complexity,
+https://doi.org/10.1007/978-3-540-87700-4_30; with negative weights as in Hansen 2016,
+https://arxiv.org/abs/1604.00772.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from evoopt.strategies import recombination
+from evoopt.strategies.base import Strategy, Told, Vector
+from evoopt.strategies.diagonal import lengths, moments, outside_factors
+from evoopt.strategies.registry import register
+
+
+@register
+class SepCMAES(Strategy):
+    """CMA-ES that adapts one variance for each coordinate and no correlations.
+
+    Parameters
+    ----------
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default.
+
+    Raises
+    ------
+    ValueError
+        For arguments that do not fit.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> es = evoopt.SepCMAES([3.0, -2.0], sigma=1.0, seed=1, target=1e-10)
+    >>> while not es.stop():
+    ...     population = es.ask()
+    ...     es.tell(population, (population**2).sum(axis=1))
+    >>> bool(abs(es.solution).max() < 1e-3)
+    True
+    """
+
+    def __init__(self, mean: ArrayLike, sigma: ArrayLike, **options: Any) -> None:
+        super().__init__(mean, sigma, **options)
+        # sigma (n,) = step size * sqrt(diagonal of C)
+        self._step = float(np.exp(np.log(self._sigma).mean()))
+        self._C = (self._sigma / self._step) ** 2
+        self._p_sigma = np.zeros(self.n_params)
+        self._p_c = np.zeros(self.n_params)
+        self._updates = 0
+
+    def _overall_sigma(self) -> float:
+        return self._step
+
+    def _update(self, told: Told) -> None:
+        n, k = self.n_params, len(told.order)
+        p = recombination.separable(k, n)
+        self._updates += 1
+        weights, rates = self._row_weights(told, p)
+        first, second = moments(told.population, weights, rates, self._mean)
+        y_w = first / self._step
+        self._mean = self._mean + first
+        gain = math.sqrt(p.c_sigma * (2 - p.c_sigma) * p.mueff)
+        self._p_sigma = (1 - p.c_sigma) * self._p_sigma + gain * y_w / np.sqrt(self._C)
+        length = float(np.sqrt((self._p_sigma**2).sum()))
+        settled = 1 - (1 - p.c_sigma) ** (2 * self._updates)
+        h_sigma = length**2 / settled / n < 2 + 4 / (n + 1)
+        self._p_c = (1 - p.c_c) * self._p_c + h_sigma * math.sqrt(p.c_c * (2 - p.c_c) * p.mueff) * y_w
+        lost = 0.0 if h_sigma else p.c_1 * p.c_c * (2 - p.c_c)
+        C = (p.decay + lost) * self._C + p.c_1 * self._p_c**2 + second / self._step**2
+        self._C = np.maximum(C, 1e-16 * C.max())
+        change = p.c_sigma / p.d_sigma * (length / recombination.expected_length(n) - 1)
+        self._step = min(max(self._step * math.exp(min(1.0, change)), 1e-150), 1e150)
+        self._sigma = self._step * np.sqrt(self._C)
+
+    def _row_weights(self, told: Told, p: recombination.Parameters) -> tuple[Vector, Vector]:
+        """Return by row: the weights of the mean, and c_mu w_i of the covariance, negative ones by n / |z_i|^2."""
+        n, k = self.n_params, len(told.order)
+        ranked = np.empty(k)
+        ranked[told.order] = p.weights
+        factors = outside_factors(told, self._mean, self._sigma)
+        if told.outside is not None:
+            ranked[told.outside & (ranked < 0)] = 0.0
+        rates = p.c_mu * ranked * factors**2
+        negative = np.flatnonzero(ranked < 0)
+        rates[negative] *= n / (lengths(told.population[negative], self._mean, self._sigma) + 1e-9) ** 2
+        return np.maximum(ranked, 0.0) * factors, rates

@@ -1,0 +1,91 @@
+"""Separable natural evolution strategy: one step size for each coordinate, time and memory linear in their
+number.
+
+Schaul, Glasmachers and Schmidhuber 2011, High dimensions and heavy tails for natural evolution strategies
+(SNES), https://doi.org/10.1145/2001576.2001692; Wierstra, Schaul, Glasmachers, Sun, Peters and Schmidhuber
+2014, Natural evolution strategies, https://jmlr.org/papers/v15/wierstra14a.html.
+"""
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from evoopt.strategies.base import Strategy, Told, Vector
+from evoopt.strategies.diagonal import moments, outside_factors
+from evoopt.strategies.registry import register
+
+
+@register
+class SNES(Strategy):
+    """Separable natural evolution strategy, for many parameters: neural networks.
+
+    Parameters
+    ----------
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default, and networks want more.
+    eta_mean : float
+        Learning rate of the mean.
+    eta_sigma : float, optional
+        Learning rate of the step sizes, (3 + log(n_params)) / (5 sqrt(n_params)) by default.
+
+    Raises
+    ------
+    ValueError
+        For arguments that do not fit.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> es = evoopt.SNES([3.0, -2.0], sigma=1.0, seed=1, target=1e-8)
+    >>> while not es.stop():
+    ...     population = es.ask()
+    ...     es.tell(population, (population**2).sum(axis=1))
+    >>> bool(abs(es.solution).max() < 1e-2)
+    True
+    """
+
+    def __init__(
+        self,
+        mean: ArrayLike,
+        sigma: ArrayLike,
+        *,
+        eta_mean: float = 1.0,
+        eta_sigma: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(mean, sigma, **options)
+        n = self.n_params
+        self.eta_mean = _rate("eta_mean", eta_mean)
+        self.eta_sigma = _rate(
+            "eta_sigma", (3 + math.log(n)) / (5 * math.sqrt(n)) if eta_sigma is None else eta_sigma
+        )
+
+    def _update(self, told: Told) -> None:
+        k = len(told.order)
+        u = np.empty(k)
+        u[told.order] = utilities(k)
+        factors = outside_factors(told, self._mean, self._sigma)
+        first, second = moments(told.population, u * factors, u * factors**2, self._mean)
+        # Wierstra et al., Eq. (11): z = (x - mean) / sigma, grad_mean J = sum u z, grad_sigma J = sum u (z^2
+        # - 1); the utilities sum to 0
+        self._mean = self._mean + self.eta_mean * first
+        change = self.eta_sigma / 2 * (second / (self._sigma * self._sigma) - u.sum())
+        self._sigma = self._sigma * np.exp(np.clip(change, -1.0, 1.0))
+
+
+@functools.lru_cache(maxsize=64)
+def utilities(k: int) -> Vector:
+    """Return the utilities of `k` rows, best first; they sum to 0. Wierstra et al. 2014, section 3.1."""
+    raw = np.maximum(0.0, math.log(k / 2 + 1) - np.log(np.arange(1, k + 1)))
+    u = raw / raw.sum() - 1 / k
+    u.flags.writeable = False
+    return u
+
+
+def _rate(name: str, value: Any) -> float:
+    if not isinstance(value, int | float | np.number) or not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a positive and finite number, but {value!r} came.")
+    return float(value)

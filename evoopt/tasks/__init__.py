@@ -1,0 +1,1 @@
+"""Tasks: what turns a population into fitness."""

@@ -1,0 +1,191 @@
+"""Networks against the naive definition."""
+
+import pickle
+
+import numba
+import numpy as np
+import pytest
+import reference
+from conftest import JIT_DISABLED
+from hypothesis import given
+from hypothesis import strategies as st
+
+import evoopt
+from evoopt.kernels.cpu.simd import tile_columns
+from evoopt.networks.initializers import INITIALIZERS
+from evoopt.networks.network import FEW_SAMPLES
+
+TOLERANCES = {np.float32: 2e-6, np.float64: 1e-13}
+
+
+def close(found, expected):
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= TOLERANCES[found.dtype.type] * max(1.0, np.abs(expected).max())
+
+
+def make(sizes, activations, biases=None):
+    layers = [
+        evoopt.Dense(n, activation, use_bias=bias)
+        for n, activation, bias in zip(sizes[1:], activations, biases or [True] * len(activations), strict=True)
+    ]
+    return evoopt.Network(layers, (sizes[0],))
+
+
+def definition(net):
+    def function(activation):
+        return reference.ACTIVATIONS[activation] if isinstance(activation, str) else python_of(activation)
+
+    return [(layer.units, function(layer.activation), layer.use_bias) for layer in net.layers]
+
+
+def python_of(function):
+    return np.vectorize(getattr(function, "py_func", function), otypes=[float])
+
+
+def draw(net, popsize, dtype, rng):
+    return rng.normal(0, 0.5, (popsize, net.spec.size)).astype(dtype)
+
+
+def expected_outputs(net, population, inputs):
+    own = inputs if inputs.ndim == 3 else [inputs] * len(population)
+    return np.array([reference.forward(definition(net), row, x) for row, x in zip(population, own, strict=True)])
+
+
+@numba.njit
+def bent(x):
+    return x * x - 1
+
+
+BATCHES = [1, FEW_SAMPLES, FEW_SAMPLES + 1, 2 * tile_columns(np.dtype(np.float32)) + 3]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("activation", [*reference.ACTIVATIONS, bent])
+@pytest.mark.parametrize("own", [False, True])
+def test_matches_the_definition(activation, dtype, own, rng):
+    net = make([3, 13, 4, 2], [activation, "tanh", activation], [True, False, True])
+    population = draw(net, 3, dtype, rng)
+    for batch in BATCHES:
+        inputs = rng.normal(size=(3, batch, 3) if own else (batch, 3))
+        close(net.forward(population, inputs), expected_outputs(net, population, inputs))
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9 if JIT_DISABLED else 80), min_size=2, max_size=4),
+    popsize=st.integers(1, 4),
+    batch=st.integers(1, 6 if JIT_DISABLED else 140),
+    own=st.booleans(),
+    seed=st.integers(0, 2**32),
+)
+def test_any_shape(sizes, popsize, batch, own, seed):
+    rng = np.random.default_rng(seed)
+    net = make(sizes, ["tanh"] * (len(sizes) - 2) + ["linear"])
+    population = draw(net, popsize, np.float64, rng)
+    inputs = rng.normal(size=(popsize, batch, sizes[0]) if own else (batch, sizes[0]))
+    close(net.forward(population, inputs), expected_outputs(net, population, inputs))
+
+
+def test_a_row_has_the_same_bits_in_any_population(rng):
+    net = make([5, 20, 3], ["gelu", "linear"])
+    population = draw(net, 4, np.float32, rng)
+    for batch in BATCHES:
+        inputs = rng.normal(size=(batch, 5)).astype(np.float32)
+        together = net.forward(population, inputs)
+        for row, outputs in zip(population, together, strict=True):
+            assert np.array_equal(net.predict(row, inputs), outputs)
+            assert np.array_equal(net.predict(net.spec.unravel(row), inputs), outputs)
+
+
+def test_reads_any_layout(rng):
+    net = make([5, 7, 3], ["tanh", "linear"])
+    population = draw(net, 4, np.float64, rng)
+    inputs = rng.normal(size=(20, 5))
+    expected = net.forward(population, inputs)
+    locked = population.copy()
+    locked.flags.writeable = False
+    for given_population in (locked, np.asfortranarray(population), population.tolist()):
+        assert np.array_equal(net.forward(given_population, inputs), expected)
+    assert np.array_equal(net.forward(population, np.asfortranarray(inputs)), expected)
+    out = np.full_like(expected, np.nan)
+    assert net.forward(population, inputs, out=out) is out
+    assert np.array_equal(out, expected)
+
+
+def test_frozen_parameters_come_from_the_shared_vector(rng):
+    net = make([4, 6, 2], ["relu", "linear"])
+    full = draw(net, 3, np.float32, rng)
+    full[:] = full[0]
+    part = net.freeze(net.spec.unravel(full[0]), trainable="dense_1")
+    full[:, net.spec.slice("dense_1.kernel")] = rng.normal(size=(3, 12))
+    population = np.stack([part.spec.ravel(net.spec.unravel(row)) for row in full])
+    assert part.spec.names == ("dense_1.bias", "dense_1.kernel")
+    for batch in BATCHES:
+        inputs = rng.normal(size=(batch, 4))
+        assert np.array_equal(part.forward(population, inputs), net.forward(full, inputs))
+    assert net.spec.size == full.shape[1]  # the network itself is as it was
+
+
+def test_names_and_sizes():
+    net = make([64, 32, 10], ["tanh", "linear"])
+    assert net.spec.names == ("dense_0.bias", "dense_0.kernel", "dense_1.bias", "dense_1.kernel")
+    assert net.spec.shapes == ((32,), (64, 32), (10,), (32, 10))
+    assert (net.spec.size, net.input_shape, net.output_shape) == (2410, (64,), (10,))
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_initializers(name):
+    net = evoopt.Network([evoopt.Dense(300, kernel_init=name)], (200,))
+    params = net.spec.unravel(net.init(seed=3))["dense_0"]
+    assert params["kernel"].dtype == np.float32
+    assert not params["bias"].any()
+    variance = {"glorot": 2 / 500, "he": 2 / 200, "lecun": 1 / 200, "zeros": 0}[name.split("_")[0]]
+    assert params["kernel"].var() == pytest.approx(variance, rel=0.03)
+    assert abs(params["kernel"].mean()) <= 0.01 * variance**0.5
+    assert np.array_equal(net.init(seed=3), net.init(seed=3))
+    assert name == "zeros" or not np.array_equal(net.init(seed=3), net.init(seed=4))
+
+
+def test_networks_are_pickled(rng):
+    net = make([4, 6, 2], [bent if JIT_DISABLED else "silu", "linear"])
+    population, inputs = draw(net, 2, np.float32, rng), rng.normal(size=(30, 4))
+    expected = net.forward(population, inputs)
+    assert np.array_equal(pickle.loads(pickle.dumps(net)).forward(population, inputs), expected)
+
+
+NET = make([4, 3], ["linear"])
+POPULATION = np.zeros((2, 15))
+INPUTS = np.zeros((5, 4))
+
+
+@pytest.mark.parametrize(
+    ("call", "parts"),
+    [
+        (lambda: evoopt.Dense(0), ["at least 1", "0 came"]),
+        (lambda: evoopt.Dense(2.0), ["whole number", "2.0 came"]),
+        (lambda: evoopt.Dense(2, "tanhh"), ["tanh, relu", "'tanhh' came"]),
+        (lambda: evoopt.Dense(2, kernel_init="ones"), ["he_uniform", "'ones' came"]),
+        (lambda: evoopt.Network([], (2,)), ["layers", "[] came"]),
+        (lambda: evoopt.Network([evoopt.Dense(2)], (2, 3)), ["(features,)", "(2, 3) came", "(6,)"]),
+        (lambda: evoopt.Network([evoopt.Dense(2)], (0,)), ["input_shape", "(0,) came"]),
+        (lambda: NET.forward(POPULATION[:, 1:], INPUTS), ["(popsize, 15)", "(2, 14) came"]),
+        (lambda: NET.forward(POPULATION[0], INPUTS), ["(popsize, 15)", "(15,) came"]),
+        (lambda: NET.forward(POPULATION.astype(int), INPUTS), ["float32 or float64", "int64 came"]),
+        (lambda: NET.forward(POPULATION, INPUTS[:, 1:]), ["(batch, 4)", "(5, 3) came"]),
+        (lambda: NET.forward(POPULATION, np.zeros((3, 5, 4))), ["popsize 2", "(3, 5, 4) came"]),
+        (lambda: NET.forward(POPULATION, INPUTS, out=np.zeros((2, 5, 2))), ["(2, 5, 3)", "(2, 5, 2)"]),
+        (lambda: NET.forward(POPULATION, INPUTS, out=np.zeros((2, 5, 3), "f")), ["float64", "float32"]),
+        (lambda: NET.predict(POPULATION, INPUTS), ["15 parameters", "(2, 15) came"]),
+        (lambda: NET.freeze({"dense_0": {"bias": np.zeros(3)}}, "dense_0"), ["kernel"]),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence(call, parts):
+    with pytest.raises(ValueError, match=r"\.$") as error:
+        call()
+    for part in parts:
+        assert part in str(error.value)
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="any function is compiled where nothing is")
+def test_a_plain_function_is_no_activation():
+    with pytest.raises(ValueError, match="numba.njit"):
+        evoopt.Dense(2, lambda x: x)

@@ -1,0 +1,126 @@
+"""Supervised tasks against the naive definition."""
+
+import numpy as np
+import pytest
+import reference
+
+import evoopt
+from evoopt.kernels.cpu.simd import tile_columns
+
+BATCHES = [1, tile_columns(np.dtype(np.float32)) + 3]
+
+
+@pytest.fixture
+def net():
+    return evoopt.Network([evoopt.Dense(7, "tanh"), evoopt.Dense(3)], input_shape=(4,))
+
+
+def problem(net, popsize, samples, rng):
+    population = rng.normal(size=(popsize, net.spec.size))
+    return population, rng.normal(size=(samples, 4)), rng.integers(0, 3, samples), rng.dirichlet([1, 1, 1], samples)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-6), (np.float64, 1e-14)])
+@pytest.mark.parametrize("samples", BATCHES)
+def test_losses_match_the_definition(net, samples, dtype, tolerance, rng):
+    population, inputs, labels, soft = problem(net, 3, samples, rng)
+    outputs = net.forward(population, inputs)
+    tasks = [
+        (evoopt.Supervised(net, inputs, labels), reference.cross_entropy, labels),
+        (evoopt.Supervised(net, inputs, soft), reference.cross_entropy, soft),
+        (evoopt.Supervised(net, inputs, soft, loss="mse"), reference.mse, soft),
+    ]
+    for task, definition, targets in tasks:
+        found = task(population.astype(dtype))
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(found, [definition(z, targets) for z in outputs], rtol=tolerance)
+
+
+def test_one_output_takes_flat_targets(rng):
+    net = evoopt.Network([evoopt.Dense(1, "sigmoid")], input_shape=(2,))
+    population, inputs, targets = rng.normal(size=(4, 3)), rng.normal(size=(9, 2)), rng.normal(size=9)
+    flat, column = (evoopt.Supervised(net, inputs, t, loss="mse") for t in (targets, targets[:, None]))
+    assert np.array_equal(flat(population), column(population))
+    expected = [reference.mse(net.predict(row, inputs), targets) for row in population]
+    np.testing.assert_allclose(flat(population), expected, rtol=1e-13)
+
+
+def test_nan_weights_give_nan(net, rng):
+    population, inputs, labels, _ = problem(net, 3, 20, rng)
+    population[1, 5] = np.nan
+    assert np.isnan(evoopt.Supervised(net, inputs, labels)(population)).tolist() == [False, True, False]
+
+
+def test_large_logits_do_not_overflow(rng):
+    net = evoopt.Network([evoopt.Dense(3)], input_shape=(1,))
+    row = np.array([[500.0, -500.0, 0.0, 0.0, 0.0, 0.0]], np.float32)
+    task = evoopt.Supervised(net, [[0.0], [0.0]], [0, 1])
+    np.testing.assert_allclose(task(row), 500.0, rtol=1e-6)
+
+
+def test_minibatches_follow_from_the_generation(net, rng):
+    population, inputs, labels, _ = problem(net, 2, 10, rng)
+    task = evoopt.Supervised(net, inputs, labels, batch_size=3, seed=4)
+    assert task.noisy
+    assert not evoopt.Supervised(net, inputs, labels, batch_size=10).noisy
+    fitness = [task(population, generation) for generation in range(6)]
+    again = evoopt.Supervised(net, inputs, labels, batch_size=3, seed=4)
+    assert all(np.array_equal(again(population, g), fitness[g]) for g in (5, 0, 3))
+    # an epoch is three batches of different samples: their losses are those of nine of the ten samples
+    each = np.array([evoopt.Supervised(net, x[None], [y])(population) for x, y in zip(inputs, labels, strict=True)])
+    missing = each.sum(axis=0) - 3 * np.sum(fitness[:3], axis=0)
+    assert np.isclose(each, missing).all(axis=1).any()
+    assert not np.array_equal(fitness[0], fitness[3])  # the next epoch has another order
+
+
+def test_evaluate(net, rng):
+    population, inputs, labels, soft = problem(net, 1, 50, rng)
+    task = evoopt.Supervised(net, inputs, labels)
+    outputs = net.predict(population[0], inputs)
+    metrics = task.evaluate(population[0])
+    assert metrics["loss"] == pytest.approx(reference.cross_entropy(outputs, labels))
+    assert metrics["accuracy"] == np.mean(outputs.argmax(axis=1) == labels)
+    part = task.evaluate(net.spec.unravel(population[0]), inputs[:7], labels[:7])
+    assert part["accuracy"] == np.mean(outputs[:7].argmax(axis=1) == labels[:7])
+    assert task.evaluate(population[0], inputs, soft)["accuracy"] == np.mean(
+        outputs.argmax(axis=1) == soft.argmax(axis=1)
+    )
+    assert set(evoopt.Supervised(net, inputs, soft, loss="mse").evaluate(population[0])) == {"loss"}
+
+
+X, Y = np.zeros((5, 4)), np.zeros(5, int)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "parts"),
+    [
+        ((X, Y), {"loss": "l1"}, ["cross_entropy, mse", "'l1' came"]),
+        ((X[:, 1:], Y), {}, ["(samples, 4)", "(5, 3) came"]),
+        ((X[:0], Y[:0]), {}, ["(samples, 4)", "(0, 4) came"]),
+        ((X, Y[1:]), {}, ["5 samples", "4 came"]),
+        ((X, Y + 3), {}, ["0 to 2", "3 to 3 came"]),
+        ((X, Y - 1), {}, ["0 to 2", "-1 to -1 came"]),
+        ((X, Y + 0.5), {}, ["integer", "float64 came"]),
+        ((X, np.zeros((5, 2))), {}, ["(5, 3)", "(5, 2) came"]),
+        ((X, np.zeros((5, 2))), {"loss": "mse"}, ["(5, 3)", "(5, 2) came"]),
+        ((X, Y), {"batch_size": 6}, ["from 1 to 5", "6 came"]),
+        ((X, Y), {"batch_size": 0}, ["from 1 to 5", "0 came"]),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence(net, arguments, options, parts):
+    with pytest.raises(ValueError, match=r"\.$") as error:
+        evoopt.Supervised(net, *arguments, **options)
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_softmax_before_cross_entropy_is_refused():
+    net = evoopt.Network([evoopt.Dense(3, "softmax")], input_shape=(4,))
+    with pytest.raises(ValueError, match="logits"):
+        evoopt.Supervised(net, X, Y)
+    evoopt.Supervised(net, X, np.zeros((5, 3)), loss="mse")
+
+
+def test_evaluate_wants_inputs_and_targets(net):
+    with pytest.raises(ValueError, match="together"):
+        evoopt.Supervised(net, X, Y).evaluate(np.zeros(net.spec.size), X)
