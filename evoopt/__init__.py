@@ -1,19 +1,20 @@
 """Train neural networks and tune black boxes by evolution, from flat vectors."""
 
 from evoopt.evolve import evolve
+from evoopt.files import load_params, save_params
 from evoopt.kernels.threads import get_num_threads, set_num_threads
 from evoopt.minimize import minimize
 from evoopt.networks.layers import Dense
 from evoopt.networks.network import Network
-from evoopt.params import ParamSpec, load_params, save_params
-from evoopt.strategies import *  # noqa
+from evoopt.params import ParamSpec
+from evoopt.strategies import CMAES, GA, SNES, SepCMAES, Strategy, load, register
 from evoopt.tasks.objective import Objective
 from evoopt.tasks.supervised import Supervised
 
 __version__ = "0.1.0"
 __all__ = [
     "CMAES",
-
+    "GA",
     "SNES",
     "Dense",
     "Network",

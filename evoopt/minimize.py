@@ -4,17 +4,19 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import OptimizeResult
 
-from evoopt.evolve import Limits, Reasons, run
+from evoopt.evolve import Limits, Reasons, make_result, run
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.bounds import Box
 from evoopt.strategies.registry import REGISTRY
 from evoopt.tasks.objective import Objective
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 Array = NDArray[Any]
 _LARGE = 1000  # coordinates; from here on a full covariance matrix costs more than it gains
@@ -36,7 +38,7 @@ def minimize(
     constraints: Sequence[Any] = (),
     vectorized: bool = False,
     workers: int | Callable[..., Any] = 1,
-) -> OptimizeResult:
+) -> "OptimizeResult":
     """Minimize a function without derivatives, called as `scipy.optimize.minimize` is.
 
     Parameters
@@ -48,19 +50,20 @@ def minimize(
     args : tuple
         Further arguments of `fun`.
     method : str
-        The name of a registered strategy in any case ("cmaes", "sepcmaes", "snes", "ga"), or "auto": CMAES, and
-        SepCMAES from 1000 coordinates on.
+        The name of a registered strategy in any case ("cmaes", "sepcmaes", "snes", "ga"), or "auto": CMAES,
+        and SepCMAES from 1000 coordinates on.
     bounds : scipy.optimize.Bounds, sequence of n pairs, or one pair, optional
         As for `Strategy`.
     callback : callable, optional
-        ``callback(xk)``, or ``callback(intermediate_result)`` if its parameter has that name, with the best so
-        far after each generation; giving True or raising StopIteration stops.
+        ``callback(xk)``, or ``callback(intermediate_result)`` if its parameter has that name, with the best
+        so far after each generation; giving True or raising StopIteration stops.
     tol : float, optional
         Sets ``tolx`` and ``tolfun`` of the strategies that have them.
     options : dict, optional
-        ``maxfun`` (evaluations, by default 10,000 n), ``maxiter`` (generations), ``target`` (stop at this value),
-        ``seed``, ``sigma`` (by default a quarter of the range of each coordinate with two bounds, else 0.3 times the
-        largest coordinate of `x0`, or 0.3), ``popsize``, ``disp`` (print the outcome), and the strategy's own.
+        ``maxfun`` (evaluations, by default 10,000 n), ``maxiter`` (generations), ``target`` (stop at this
+        value), ``seed``, ``sigma`` (by default a quarter of the range of coordinates with two bounds, else
+        0.3 times the largest coordinate of `x0`, or 0.3), ``popsize``, ``disp`` (print the outcome), and the
+        strategy's own.
     constraints
         Refused: bounds are the only constraints.
     vectorized : bool
@@ -131,7 +134,7 @@ def _make_strategy(
         options = {**{name: tol for name in ("tolx", "tolfun") if name in known}, **options}
     sigma = options.pop("sigma", None)
     if bounds is not None:
-        box = Box(bounds, len(x0), np.dtype(np.float64))
+        box = Box(bounds, len(x0), np.dtype(np.float64), reflects=True)
         x0 = np.clip(x0, box.low, box.high)
         sigma = _sigma_of_box(box, x0) if sigma is None else sigma
     return cls(x0, _sigma_of(x0) if sigma is None else sigma, bounds=bounds, **options)
@@ -151,12 +154,12 @@ def _sigma_of_box(box: Box, x0: Array) -> Array:
     return np.where(np.isfinite(width) & (width > 0), width / 4, _sigma_of(x0))
 
 
-def _result(strategy: Strategy, reasons: Reasons) -> OptimizeResult:
+def _result(strategy: Strategy, reasons: Reasons) -> "OptimizeResult":
     best = strategy.best
     names = [name for name, _ in reasons]
     status = min((_STATUS.get(name, 0) for name in names), default=0)
     x = strategy.solution if best.x is None else best.x
-    return OptimizeResult(
+    return make_result(
         x=x,
         fun=best.fitness,
         success=status == 0 and not np.isnan(best.fitness),
@@ -170,7 +173,7 @@ def _result(strategy: Strategy, reasons: Reasons) -> OptimizeResult:
     )
 
 
-def _reporter(callback: Callable[..., Any] | None) -> Callable[[OptimizeResult], Any]:
+def _reporter(callback: Callable[..., Any] | None) -> "Callable[[OptimizeResult], Any]":
     """Give the callback in the form ``callback(result)``, as scipy tells its two forms apart."""
     if callback is None:
         return lambda result: None
@@ -185,7 +188,9 @@ def _mapper(workers: int | Callable[..., Any]) -> Iterator[Callable[..., Any] | 
     if callable(workers):
         yield workers
     elif not isinstance(workers, int) or workers == 0 or workers < -1:
-        raise ValueError(f"workers must be a number of processes, -1 or a function like map, not {workers!r}.")
+        raise ValueError(
+            f"workers must be a number of processes, -1 or a function like map, not {workers!r}."
+        )
     elif workers == 1:
         yield None
     else:

@@ -1,32 +1,33 @@
-"""Nested parameters as flat vectors: `ParamSpec`, and the files they are kept in.
-
-Terms: a *tree* nests dicts, lists and tuples; anything else in it is a *leaf*. A leaf's *name* joins the
-keys on the way to it with dots (``"dense_0.kernel"``); list and tuple positions count as keys.
-"""
+"""Nested parameters as flat vectors: `ParamSpec`."""
 
 import difflib
 import fnmatch
 import json
 import math
 import operator
-import os
 import textwrap
-import uuid
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from evoopt.tree import (
+    Container,
+    as_array,
+    check_containers,
+    loads,
+    mismatch,
+    nest,
+    open_tree,
+    read_tree,
+    to_jsonable,
+)
+
 Array = NDArray[Any]
 Trainable = Callable[[str], bool] | Iterable[str] | None
-
-_TREE_ENTRY = ".tree"  # no leaf can have this name: it begins with an empty key
 
 
 @dataclass(frozen=True)
@@ -38,22 +39,6 @@ class _Leaf:
     dtype: np.dtype[Any]
     dimension_names: tuple[str | None, ...] | None
     trainable: bool
-
-
-@dataclass(frozen=True)
-class _Container:
-    """A dict, list or tuple of the tree, its children in the order of the vector; a leaf is None."""
-
-    kind: Any  # dict, list, tuple or the class of a namedtuple
-    children: dict[str, "_Container | None"]
-
-    def build(self, leaves: Iterator[Any]) -> Any:
-        values = [next(leaves) if child is None else child.build(leaves) for child in self.children.values()]
-        if self.kind is dict:
-            return dict(zip(self.children, values, strict=True))
-        if self.kind is list:
-            return values
-        return tuple(values) if self.kind is tuple else self.kind._make(values)
 
 
 class ParamSpec:
@@ -84,13 +69,13 @@ class ParamSpec:
            [4., 5.]])
     """
 
-    def __init__(self, root: _Container, leaves: Iterable[_Leaf], frozen: Mapping[str, ArrayLike]) -> None:
+    def __init__(self, root: Container, leaves: Iterable[_Leaf], frozen: Mapping[str, ArrayLike]) -> None:
         self._root, self._leaves = root, tuple(leaves)
         trainable = [leaf for leaf in self._leaves if leaf.trainable]
         for leaf in trainable:
             if leaf.dtype.kind != "f":
                 advice = f'freeze it: from_params(tree, trainable=lambda name: name != "{leaf.name}")'
-                raise _mismatch(leaf.name, "a trainable leaf of a float dtype", leaf.dtype, advice)
+                raise mismatch(leaf.name, "a trainable leaf of a float dtype", leaf.dtype, advice)
         sizes = [math.prod(leaf.shape) for leaf in trainable]
         self.size = sum(sizes)
         if not self.size:
@@ -132,7 +117,7 @@ class ParamSpec:
         >>> ParamSpec.from_params({"a": [1.0, 2.0], "step": 7}, trainable="a").names
         ('a.0', 'a.1')
         """
-        root, arrays = _read(tree)
+        root, arrays = read_tree(tree)
         chosen = _select(list(arrays), trainable)
         leaves = [_leaf(name, a.shape, a.dtype, trainable=name in chosen) for name, a in arrays.items()]
         return cls(root, leaves, arrays)
@@ -168,8 +153,8 @@ class ParamSpec:
                 leaves[name] = _leaf(name, entry) if is_shape else _leaf(name, *entry)
             except TypeError as error:
                 expected = "a shape, or a tuple (shape, dtype, dimension names),"
-                raise _mismatch(name, expected, repr(entry), str(error)) from error
-        root, ordered = _open(_nest(leaves))
+                raise mismatch(name, expected, repr(entry), str(error)) from error
+        root, ordered = open_tree(nest(leaves))
         return cls(root, ordered.values(), {})
 
     @classmethod
@@ -195,8 +180,8 @@ class ParamSpec:
         True
         """
         try:
-            data = _loads(text)
-            root, names = _open(data["tree"])
+            data = loads(text)
+            root, names = open_tree(data["tree"])
             leaves = [_leaf(**entry) for entry in data["leaves"]]
             if [leaf.name for leaf in leaves] != list(names):
                 raise ValueError("its leaves are not those of its tree")
@@ -217,7 +202,7 @@ class ParamSpec:
         '{"tree": {"bias": null}, '
         """
         leaves = [vars(leaf) | {"dtype": leaf.dtype.name} for leaf in self._leaves]
-        return json.dumps({"tree": _jsonable(self._root), "leaves": leaves})
+        return json.dumps({"tree": to_jsonable(self._root), "leaves": leaves})
 
     def slice(self, name: str) -> slice:
         """Return where the trainable leaf `name` is in a vector, or in the columns of a population.
@@ -234,7 +219,7 @@ class ParamSpec:
         """
         if name not in self._slices:
             state = "a frozen one" if name in self.frozen else "an unknown one"
-            raise _mismatch(name, "a trainable leaf", state, _nearest(name, self.names))
+            raise mismatch(name, "a trainable leaf", state, _nearest(name, self.names))
         return self._slices[name]
 
     def ravel(self, tree: Any, out: Array | None = None) -> Array:
@@ -264,8 +249,8 @@ class ParamSpec:
         >>> spec.ravel({"kernel": np.array([[3, 4]]), "bias": np.array([1, 2])})
         array([1., 2., 3., 4.], dtype=float32)
         """
-        root, arrays = _read(tree)
-        _check_containers(self._root, root, "")
+        root, arrays = read_tree(tree)
+        check_containers(self._root, root, "")
         shape = (*self._leading_axis(arrays), self.size)
         if out is None:
             out = np.empty(shape, self.dtype)
@@ -340,7 +325,7 @@ class ParamSpec:
             if found != popsize + leaf.shape and (leaf.trainable or found != leaf.shape):
                 after = f' after the leading axis {popsize} of "{first}"' if popsize else ""
                 advice = "give all leaves their shapes, or all of them one leading axis of the same popsize"
-                raise _mismatch(leaf.name, f"shape {leaf.shape}{after}", f"shape {found}", advice)
+                raise mismatch(leaf.name, f"shape {leaf.shape}{after}", f"shape {found}", advice)
         return popsize
 
     def __eq__(self, other: object) -> bool:
@@ -363,182 +348,6 @@ class ParamSpec:
         return f"ParamSpec({self.size} parameters, {self.dtype}: {listed})"
 
 
-def save_params(path: str | os.PathLike[str], tree: Any) -> None:
-    """Save a tree as an ``.npz`` of one array per leaf under its name, as numpy or Elixir's Nx read it.
-
-    Parameters
-    ----------
-    path : str or path
-        The file, named exactly so. It is replaced in one step: a reader sees the old file or the new one.
-    tree : nested dict, list or tuple
-        If names alone do not tell its containers (lists, tuples, empty ones), the entry ``.tree`` does, in
-        bytes of JSON. A namedtuple becomes a plain tuple.
-
-    Raises
-    ------
-    ValueError
-        For a key or leaf that cannot be named or saved.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_params(f"{folder}/net.npz", {"dense_0": {"bias": np.zeros(2)}})
-    ...     load_params(f"{folder}/net.npz")
-    {'dense_0': {'bias': array([0., 0.])}}
-    """
-    root, arrays = _read(tree)
-    if _open(_nest(arrays))[0] != root:
-        arrays[_TREE_ENTRY] = np.frombuffer(json.dumps(_jsonable(root)).encode(), np.uint8)
-    write_npz(path, arrays)
-
-
-def load_params(path: str | os.PathLike[str]) -> Any:
-    """Load what `save_params` saved, or any ``.npz`` of dotted names; every leaf comes as an array.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is not an ``.npz`` of plain arrays, or its names do not form a tree.
-
-    See `save_params` for an example.
-    """
-    arrays = read_npz(path)
-    if _TREE_ENTRY not in arrays:
-        return _nest(arrays)
-    text = arrays.pop(_TREE_ENTRY).tobytes()
-    try:
-        root, names = _open(_loads(text))
-        if names.keys() != arrays.keys():
-            raise ValueError("its leaves are not the arrays")
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f'The entry "{_TREE_ENTRY}" of "{path}" does not describe a tree: {error!r}.'
-        ) from error
-    return root.build(iter([arrays[name] for name in names]))
-
-
-def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> None:
-    """Write arrays into an ``.npz`` at exactly `path`, all or nothing: a failure leaves what was there.
-
-    An array of objects is a ValueError.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_npz(f"{folder}/state", {"mean": np.zeros(2)})
-    ...     read_npz(f"{folder}/state")
-    {'mean': array([0., 0.])}
-    """
-    target = Path(path).resolve()  # a link stays a link
-    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        # Not np.savez: it appends ".npz" to a path, and takes an array named "file" for its own argument.
-        with temporary.open("xb") as file, zipfile.ZipFile(file, "w") as archive:
-            for name, array in arrays.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                    np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def read_npz(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """Read all arrays of an ``.npz``, executing nothing in it; see `load_params` for the errors."""
-    with open(path, "rb") as file:
-        try:
-            zipfile.ZipFile(file).close()  # np.load would take any other file for a pickle
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f'An .npz file of plain arrays was expected at "{path}": {error}.') from error
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):
-            raise ValueError(
-                f'An .npz file was expected at "{path}", but its entry "{name}" is not an array.'
-            )
-    return arrays
-
-
-def _read(tree: Any) -> tuple[_Container, dict[str, Array]]:
-    """Return the containers of a tree, and its leaves as arrays by name, in the order of the vector."""
-    root, leaves = _open(tree)
-    return root, {name: _as_array(name, leaf) for name, leaf in leaves.items()}
-
-
-def _open(tree: Any) -> tuple[_Container, dict[str, Any]]:
-    """Return the containers of a tree, and its leaves as they are by name, in the order of the vector."""
-    leaves: dict[str, Any] = {}
-
-    def visit(node: Any, path: str) -> _Container | None:
-        kind: Any = dict
-        if isinstance(node, dict):
-            for key in node:
-                if not isinstance(key, str) or not key or "." in key:
-                    expected, advice = "a dict with non-empty str keys without a dot", "rename the key"
-                    raise _mismatch(path, expected, f"the key {key!r}", advice)
-            items = {key: node[key] for key in sorted(node)}
-        elif isinstance(node, list | tuple):
-            kind = list if isinstance(node, list) else type(node) if hasattr(node, "_fields") else tuple
-            items = {str(position): child for position, child in enumerate(node)}
-        else:
-            leaves[path] = node
-            return None
-        return _Container(kind, {key: visit(child, _join(path, key)) for key, child in items.items()})
-
-    root = visit(tree, "")
-    if root is None:
-        raise _mismatch(
-            "", "a dict, list or tuple", f"a {type(tree).__name__}", "put it into a dict by its name"
-        )
-    return root, leaves
-
-
-def _nest(leaves: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the nested dicts that dotted names describe."""
-    tree: dict[str, Any] = {}
-    for name, value in leaves.items():
-        *parents, last = name.split(".")
-        node, path = tree, ""
-        for key in parents:
-            path = _join(path, key)
-            if path in leaves:
-                raise _mismatch(path, "a leaf or a container", f'both, by "{name}",', "rename one of them")
-            node = node.setdefault(key, {})
-        node[last] = value
-    return tree
-
-
-def _jsonable(node: _Container | None) -> Any:
-    """Write containers as JSON has them, a leaf as null, a tuple as an object whose only key is empty."""
-    if node is None:
-        return None
-    children = {key: _jsonable(child) for key, child in node.children.items()}
-    if node.kind is dict:
-        return children
-    return list(children.values()) if node.kind is list else {"": list(children.values())}
-
-
-def _loads(text: str | bytes) -> Any:
-    return json.loads(text, object_hook=lambda entry: tuple(entry[""]) if "" in entry else entry)
-
-
-def _as_array(name: str, value: Any) -> Array:
-    expected = "a leaf of bool, integer or float dtype"
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a torch tensor that requires grad
-        raise _mismatch(name, expected, f"a {type(value).__name__}", str(error)) from error
-    if array.dtype.kind not in "biuf":
-        found = f"a {type(value).__name__} of dtype {array.dtype}"
-        raise _mismatch(name, expected, found, "convert it, or take it out of the tree")
-    return array
-
-
 def _leaf(
     name: str,
     shape: Any,
@@ -550,15 +359,15 @@ def _leaf(
     """Check and normalise the description of a leaf; what has a wrong type is a TypeError."""
     shape = tuple(operator.index(n) for n in ((shape,) if isinstance(shape, int | np.integer) else shape))
     if any(n < 0 for n in shape):
-        raise _mismatch(name, "a shape without negative sizes", f"shape {shape}", "give the actual sizes")
+        raise mismatch(name, "a shape without negative sizes", f"shape {shape}", "give the actual sizes")
     native = np.dtype(np.float32 if dtype is None else dtype).newbyteorder("=")
     if native.kind not in "biuf":
-        raise _mismatch(name, "a leaf of bool, integer or float dtype", native, "choose one of these")
+        raise mismatch(name, "a leaf of bool, integer or float dtype", native, "choose one of these")
     if dimension_names is not None:
         dimension_names = tuple(dimension_names)
         if len(dimension_names) != len(shape) or not all(isinstance(n, str | None) for n in dimension_names):
             expected = f"one dimension name (str or None) for each size of {shape}"
-            raise _mismatch(name, expected, dimension_names, "name every dimension or none")
+            raise mismatch(name, expected, dimension_names, "name every dimension or none")
     return _Leaf(name, shape, native, dimension_names, trainable)
 
 
@@ -593,44 +402,17 @@ def _select(names: list[str], trainable: Trainable) -> set[str]:
     return chosen
 
 
-def _check_containers(expected: _Container | None, found: _Container | None, path: str) -> None:
-    """Raise for the first difference; a namedtuple passes for a tuple."""
-    if expected is None and found is None:
-        return
-    advice = "use the containers that the spec was made from"
-    if expected is None or found is None or not issubclass(found.kind, expected.kind):
-        raise _mismatch(path, _kind(expected), _kind(found), advice)
-    if expected.kind is not dict and len(expected.children) != len(found.children):
-        raise _mismatch(path, f"length {len(expected.children)}", f"length {len(found.children)}", advice)
-    if expected.children.keys() != found.children.keys():
-        differing = sorted(expected.children.keys() ^ found.children.keys())
-        advice = f"missing or surplus are {[_join(path, key) for key in differing]}"
-        raise _mismatch(
-            path, f"a dict of {list(expected.children)}", f"one of {list(found.children)}", advice
-        )
-    for key, child in expected.children.items():
-        _check_containers(child, found.children[key], _join(path, key))
-
-
 def _check_frozen(expected: dict[str, _Leaf], given: dict[str, ArrayLike]) -> None:
     if expected.keys() != given.keys():
         raise ValueError(f"frozen was expected to hold exactly {list(expected)}, but it holds {list(given)}.")
     for name, leaf in expected.items():
-        array = _as_array(name, given[name])
+        array = as_array(name, given[name])
         if (array.shape, array.dtype) != (leaf.shape, leaf.dtype):
-            raise _mismatch(name, f"shape {leaf.shape} of dtype {leaf.dtype}", _describe(array), "convert it")
-
-
-def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
+            raise mismatch(name, f"shape {leaf.shape} of dtype {leaf.dtype}", _describe(array), "convert it")
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
     return f"the nearest are {difflib.get_close_matches(name, list(names), cutoff=0.0)}"
-
-
-def _kind(node: _Container | None) -> str:
-    return "a leaf" if node is None else f"a {node.kind.__name__}"
 
 
 def _describe(array: Any) -> str:
@@ -639,8 +421,3 @@ def _describe(array: Any) -> str:
         if isinstance(array, np.ndarray)
         else type(array).__name__
     )
-
-
-def _mismatch(path: str, expected: str, found: object, advice: str) -> ValueError:
-    place = f'At "{path}"' if path else "At the top of the tree"
-    return ValueError(f"{place} {expected} was expected, but {found} came: {advice}.")

@@ -1,4 +1,4 @@
-"""The ask/tell loop: you evaluate, so the evaluation can be anything. And: stop, save, go on as if never stopped.
+"""The ask/tell loop: you evaluate, so the evaluation can be anything. And: save, and go on bit for bit.
 
 Run: python examples/02_ask_tell.py
 """

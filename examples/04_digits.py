@@ -1,6 +1,6 @@
 """Train a 64-32-10 network on 1,797 real handwritten digits by an evolution strategy.
 
-The split is fixed: 60% to learn from, 20% to choose the generation by, 20% that is looked at once, at the end.
+The split is fixed: 60% to learn from, 20% to choose the generation by, 20% looked at once, at the end.
 
 Run: python examples/04_digits.py [--seed 0]
 """

@@ -28,7 +28,11 @@ def run_python():
     """Run a program in a new process and give its output; fails with its errors."""
 
     def run(program, *arguments, cwd=None, **environment):
-        command = [sys.executable, *(["-W", "error", "-c", program] if "\n" in program else [program]), *arguments]
+        command = [
+            sys.executable,
+            *(["-W", "error", "-c", program] if "\n" in program else [program]),
+            *arguments,
+        ]
         done = subprocess.run(
             command,
             cwd=cwd or ROOT,

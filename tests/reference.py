@@ -64,7 +64,7 @@ def forward(layers, row, inputs):
 
 
 def cross_entropy(logits, targets):
-    """Mean over samples of -sum_o p_o log softmax(logits)_o; targets are labels (batch,) or p (batch, out)."""
+    """Mean over samples of -sum_o p_o log softmax(logits)_o; targets: labels (batch,) or p (batch, out)."""
     total = 0.0
     for z, target in zip(logits, targets, strict=True):
         p = np.eye(len(z))[target] if np.ndim(target) == 0 else target

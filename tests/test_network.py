@@ -26,7 +26,9 @@ def close(found, expected):
 def make(sizes, activations, biases=None):
     layers = [
         evoopt.Dense(n, activation, use_bias=bias)
-        for n, activation, bias in zip(sizes[1:], activations, biases or [True] * len(activations), strict=True)
+        for n, activation, bias in zip(
+            sizes[1:], activations, biases or [True] * len(activations), strict=True
+        )
     ]
     return evoopt.Network(layers, (sizes[0],))
 
@@ -48,7 +50,9 @@ def draw(net, popsize, dtype, rng):
 
 def expected_outputs(net, population, inputs):
     own = inputs if inputs.ndim == 3 else [inputs] * len(population)
-    return np.array([reference.forward(definition(net), row, x) for row, x in zip(population, own, strict=True)])
+    return np.array(
+        [reference.forward(definition(net), row, x) for row, x in zip(population, own, strict=True)]
+    )
 
 
 @numba.njit
@@ -187,5 +191,5 @@ def test_bad_input_is_refused_in_a_sentence(call, parts):
 
 @pytest.mark.skipif(JIT_DISABLED, reason="any function is compiled where nothing is")
 def test_a_plain_function_is_no_activation():
-    with pytest.raises(ValueError, match="numba.njit"):
+    with pytest.raises(ValueError, match=r"numba\.njit"):
         evoopt.Dense(2, lambda x: x)

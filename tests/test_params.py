@@ -1,5 +1,4 @@
 import copy
-import doctest
 import json
 import pickle
 import zipfile
@@ -11,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import evoopt.params
-from evoopt.params import ParamSpec, load_params, read_npz, save_params, write_npz
+from evoopt.files import load_params, read_npz, save_params, write_npz
+from evoopt.params import ParamSpec
 
 Pair = namedtuple("Pair", ["weight", "step"])
 FLOATS = (np.float16, np.float32, np.float64)
@@ -454,9 +453,3 @@ def test_load_refuses_other_files(tmp_path):
         refusal(lambda: load_params(path), ".tree", str(path))
     write_npz(path, {"a": 1.0, "a.b": 2.0})
     refusal(lambda: load_params(path), '"a"', '"a.b"')
-
-
-def test_examples_in_the_documentation_run():
-    result = doctest.testmod(evoopt.params)
-    assert result.attempted > 10
-    assert result.failed == 0

@@ -17,7 +17,12 @@ def net():
 
 def problem(net, popsize, samples, rng):
     population = rng.normal(size=(popsize, net.spec.size))
-    return population, rng.normal(size=(samples, 4)), rng.integers(0, 3, samples), rng.dirichlet([1, 1, 1], samples)
+    return (
+        population,
+        rng.normal(size=(samples, 4)),
+        rng.integers(0, 3, samples),
+        rng.dirichlet([1, 1, 1], samples),
+    )
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-6), (np.float64, 1e-14)])
@@ -67,7 +72,9 @@ def test_minibatches_follow_from_the_generation(net, rng):
     again = evoopt.Supervised(net, inputs, labels, batch_size=3, seed=4)
     assert all(np.array_equal(again(population, g), fitness[g]) for g in (5, 0, 3))
     # an epoch is three batches of different samples: their losses are those of nine of the ten samples
-    each = np.array([evoopt.Supervised(net, x[None], [y])(population) for x, y in zip(inputs, labels, strict=True)])
+    each = np.array(
+        [evoopt.Supervised(net, x[None], [y])(population) for x, y in zip(inputs, labels, strict=True)]
+    )
     missing = each.sum(axis=0) - 3 * np.sum(fitness[:3], axis=0)
     assert np.isclose(each, missing).all(axis=1).any()
     assert not np.array_equal(fitness[0], fitness[3])  # the next epoch has another order

@@ -47,7 +47,7 @@ def by_precision(single: Callable[..., Any], double: Callable[..., Any]) -> Call
         @overload(choose, jit_options={"forceinline": True})
         def _choose(x):
             chosen = single if x == types.float32 else double
-            return lambda x: chosen(x)
+            return lambda x: chosen(x)  # noqa: PLW0108  (numba wants the parameter named as here)
 
     return choose
 

@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numba
 import numpy as np
@@ -34,8 +34,8 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def inline(function: _Function) -> _Function:
-    """Compile a function that is a part of its callers' loops: always inlined, or the loop is not vectorized."""
-    return numba.njit(forceinline=True, **_OPTIONS)(function)  # type: ignore[no-any-return]
+    """Compile a part of its callers' loops: always inlined, or the loops would not be vectorized."""
+    return numba.njit(forceinline=True, **_OPTIONS)(function)
 
 
 def kernel(function: _Function) -> _Function:
@@ -43,7 +43,7 @@ def kernel(function: _Function) -> _Function:
     compiled = numba.njit(**_OPTIONS)(function)
     if not JIT_DISABLED:
         compiled._cache = _KernelCache(function)
-    return compiled  # type: ignore[no-any-return]
+    return compiled
 
 
 @functools.cache
@@ -81,7 +81,7 @@ class _KernelLocator(caching._CacheLocator):
 
 
 class _KernelCacheImpl(caching.CompileResultCacheImpl):
-    _locator_classes = [_KernelLocator]
+    _locator_classes: ClassVar = [_KernelLocator]
 
 
 class _DiskCache(caching.FunctionCache):

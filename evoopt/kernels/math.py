@@ -35,6 +35,7 @@ def exp(x):
     x = limit if x > limit else x  # written so that NaN passes
     x = -limit if x < -limit else x
     n = np.floor(x * real(1 / math.log(2)) + real(0.5))
+    n = real(0) if np.isnan(x) else n  # a NaN has no integer, but r is NaN
     r = (x - n * real(_LOG2_HIGH)) - n * real(_LOG2_LOW)
     bits, bias = _mantissa_bits(x), _bias(x)
     integer = type(bits)
@@ -109,7 +110,7 @@ def sigmoid(x):
 
 @inline
 def silu(x):
-    """x sigmoid(x), also called swish."""
+    """Sigmoid linear unit x sigmoid(x), also called swish."""
     return x * sigmoid(x)
 
 
@@ -145,7 +146,7 @@ _half_erfc = by_precision(_half_erfc32, _half_erfc64)
 
 @inline
 def gelu(x):
-    """x Phi(x) with the exact normal distribution function, not its tanh approximation."""
+    """Gaussian error linear unit x Phi(x), exact, not its tanh approximation."""
     real = type(x)
     tail = _half_erfc(abs(x) * real(math.sqrt(0.5)))  # P(Z > |x|)
     return x * (tail if x < real(0) else real(1) - tail)

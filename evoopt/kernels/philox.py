@@ -40,8 +40,8 @@ def philox(c0, c1, c2, c3, k0, k1):
     return c0, c1, c2, c3
 
 
-# Taylor series in the square of the angle, highest power first; with |a| <= pi/4 the first term left out is below
-# half a unit in the last place of float32 and of float64.
+# Taylor series in the square of the angle, highest power first; with |a| <= pi/4 the first term left out is
+# below half a unit in the last place of float32 and of float64.
 _SIN32, _SIN64 = (
     tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(last, -1, -1)) for last in (4, 8)
 )

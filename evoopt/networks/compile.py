@@ -25,7 +25,7 @@ class Program:
 
 
 def compile_program(layers: Iterable[NamedLayer], spec: ParamSpec, dtype: DTypeLike) -> Program:
-    """Resolve names to offsets: trainable parameters in the row, frozen ones and zeros in the shared vector."""
+    """Resolve names to offsets: trainable parameters in the row, frozen ones in the shared vector."""
     locations = {name: Location(start, False) for name, start in zip(spec.names, spec.offsets, strict=True)}
     parts, end = [], 0
     for name, value in spec.frozen.items():

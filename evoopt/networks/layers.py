@@ -33,8 +33,7 @@ class Location(NamedTuple):
     frozen: bool
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(NamedTuple):
     """One row of the program (see `evoopt.kernels.program`); `function` is a user's njit activation."""
 
     code: int

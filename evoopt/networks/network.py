@@ -151,16 +151,17 @@ class Network:
         program, columns = self.program(dtype), tile_columns(dtype)
         start = (population, program.frozen, program.table)
         if batch <= FEW_SAMPLES:
-            args = (*start, samples, columns, results)
-            threads.run(forward_samples, popsize, *args, grain=self.grain(batch))
+            rest = (samples, columns, results)
+            threads.run(forward_samples, popsize, *start, *rest, grain=self.grain(batch))
             return out
         if len(samples) == 1:
             inputs_of_tiles = self.pack(samples[0]), np.empty((0, 0, 0), dtype)
         else:
             inputs_of_tiles = np.empty((0, 0), dtype), samples
         n_items = popsize * -(-batch // columns)
-        args = (*start, *inputs_of_tiles, columns, results)
-        threads.run(forward_tiles, n_items, *args, grain=self.grain(columns))
+        threads.run(
+            forward_tiles, n_items, *start, *inputs_of_tiles, columns, results, grain=self.grain(columns)
+        )
         return out
 
     def predict(self, params: Mapping[str, Any] | ArrayLike, inputs: ArrayLike) -> Array:
@@ -197,7 +198,7 @@ class Network:
         vector = self.spec.ravel(params) if isinstance(params, Mapping) else np.asarray(params)
         if vector.shape != (self.spec.size,):
             raise ValueError(
-                f"One solution of {self.spec.size} parameters was expected, but the shape {vector.shape} came; "
+                f"One solution of {self.spec.size} parameters was expected, but {vector.shape} came; "
                 f"a population goes to forward()."
             )
         return vector
@@ -207,7 +208,7 @@ class Network:
         population = np.asarray(population)
         if population.ndim != 2 or population.shape[1] != self.spec.size:
             raise ValueError(
-                f"A population of shape (popsize, {self.spec.size}) was expected, but {population.shape} came."
+                f"A population (popsize, {self.spec.size}) was expected, but {population.shape} came."
             )
         if population.dtype not in (np.float32, np.float64):
             raise ValueError(f"A float32 or float64 population was expected, but {population.dtype} came.")
@@ -220,7 +221,7 @@ class Network:
         return self._programs[dtype]
 
     def pack(self, samples: Array) -> Array:
-        """Give samples (batch, features) as feature-major tiles (n_tiles, features * columns), zero padded."""
+        """Give samples (batch, features) as feature-major tiles (n_tiles, features * columns)."""
         columns = tile_columns(samples.dtype)
         n_tiles = -(-len(samples) // columns)
         tiles = aligned_empty(n_tiles, samples.shape[1] * columns, samples)
@@ -238,7 +239,7 @@ class Network:
         sample = ", ".join(map(str, self.input_shape))
         if inputs.ndim not in (rank + 1, rank + 2) or inputs.shape[-rank:] != self.input_shape:
             raise ValueError(
-                f"Inputs of shape (batch, {sample}), or (popsize, batch, {sample}) of each individual its own, "
+                f"Inputs (batch, {sample}), or (popsize, batch, {sample}) of each individual its own, "
                 f"were expected, but {inputs.shape} came."
             )
         if own and len(inputs) != popsize:

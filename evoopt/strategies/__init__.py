@@ -1,11 +1,12 @@
 """Strategies: ``ask`` gives populations, ``tell`` learns from their fitness; one algorithm a file."""
 
-from evoopt.strategies.base import Best, Strategy, Told
+from evoopt.strategies.base import Strategy
 from evoopt.strategies.checkpoint import load
 from evoopt.strategies.cmaes import CMAES
 from evoopt.strategies.ga import GA
 from evoopt.strategies.registry import REGISTRY, register
 from evoopt.strategies.sepcmaes import SepCMAES
 from evoopt.strategies.snes import SNES
+from evoopt.strategies.told import Best, Told
 
 __all__ = ["CMAES", "GA", "REGISTRY", "SNES", "Best", "SepCMAES", "Strategy", "Told", "load", "register"]

@@ -14,8 +14,8 @@ from evoopt.strategies.registry import plain_data
 
 GRAIN = 50_000  # numbers worth waking a thread for
 _FORMS = (
-    "expected are n pairs (low, high), one pair (low, high) of numbers or arrays for all, or a scipy.optimize.Bounds, "
-    "None or inf where a side is open"
+    "take n pairs (low, high), one pair (low, high) of numbers or arrays for all, or a scipy.optimize.Bounds "
+    "with None or inf where a side is open"
 )
 
 Vector = NDArray[np.float64]
@@ -34,6 +34,8 @@ class Box:
         A sequence of n pairs wins where the form is ambiguous (n = 2).
     n : int
         Number of coordinates.
+    reflects : bool
+        Whether rows are mirrored at the ends instead of transformed.
     dtype : numpy.dtype
         Of the rows. The ends are rounded inward to it; where no number of the dtype lies between them, both
         become the nearest one.
@@ -44,13 +46,14 @@ class Box:
         For bounds of another form, NaN, or an empty range.
     """
 
-    def __init__(self, bounds: Any, n: int, dtype: np.dtype[Any]) -> None:
+    def __init__(self, bounds: Any, n: int, dtype: np.dtype[Any], reflects: bool) -> None:
+        self.reflects = reflects
         self.low, self.high = _read(bounds, n)
         wrong = np.flatnonzero(~(self.low <= self.high) | (self.low == np.inf) | (self.high == -np.inf))
         if len(wrong):
             i = wrong[0]
             raise ValueError(
-                f"Bounds with low <= high were expected, but coordinate {i} has ({self.low[i]}, {self.high[i]})."
+                f"Bounds low <= high were expected, but coordinate {i} has {self.low[i]} and {self.high[i]}."
             )
         half = self.high / 2 - self.low / 2
         # a = min((high - low) / 2, max(1, |b|) / 20); an open side needs none
@@ -59,31 +62,40 @@ class Box:
             for end in (self.low, self.high)
         )
         first, last = _inward(self.low, dtype, np.inf), _inward(self.high, dtype, -np.inf)
-        nearest = (self.low / 2 + self.high / 2).astype(dtype).astype(np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):  # of open sides, not taken
+            nearest = (self.low / 2 + self.high / 2).astype(dtype).astype(np.float64)
         self.first, self.last = (
             np.where(first <= last, first, nearest),
             np.where(first <= last, last, nearest),
         )
 
-    def contains(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
-        """Whether each row of `rows` (popsize, n) is in the box, to the rounding of its dtype."""
-        return ((rows >= np.minimum(self.low, self.first)) & (rows <= np.maximum(self.high, self.last))).all(
-            axis=-1
-        )
+    def require_inside(self, rows: NDArray[Any], name: str) -> None:
+        """Raise ValueError unless `rows` (..., n) are in the box, to the rounding of its dtype."""
+        low, high = np.minimum(self.low, self.first), np.maximum(self.high, self.last)
+        outside = np.argwhere((rows < low) | (rows > high))
+        if len(outside):
+            i = outside[0, -1]
+            raise ValueError(
+                f"A {name} inside the bounds was expected, but its coordinate {i} is outside "
+                f"[{self.low[i]:g}, {self.high[i]:g}]; move it or the bounds."
+            )
 
-    def transform(self, rows: NDArray[Any]) -> None:
-        """Map `rows` (popsize, n) of the unbounded space into the box, in place."""
-        ends = (self.low, self.high, self.low_margin, self.high_margin, self.first, self.last)
-        threads.run(transform_rows, len(rows), *ends, rows, grain=GRAIN // rows.shape[1] + 1)
+    def enclose(self, rows: NDArray[Any]) -> None:
+        """Map `rows` (popsize, n) into the box, in place."""
+        grain = GRAIN // rows.shape[1] + 1
+        if self.reflects:
+            ends: tuple[Vector, ...] = (self.low, self.high, self.first, self.last)
+            threads.run(reflect_rows, len(rows), *ends, rows, grain=grain)
+        else:
+            ends = (self.low, self.high, self.low_margin, self.high_margin, self.first, self.last)
+            threads.run(transform_rows, len(rows), *ends, rows, grain=grain)
 
-    def reflect(self, rows: NDArray[Any]) -> None:
-        """Mirror `rows` (popsize, n) into the box, in place."""
-        ends = (self.low, self.high, self.first, self.last)
-        threads.run(reflect_rows, len(rows), *ends, rows, grain=GRAIN // rows.shape[1] + 1)
-
-    def inverse(self, rows: NDArray[Any]) -> Vector:
-        """Return the points nearest to the box that `transform` maps to `rows` (popsize, n), which are in it."""
+    def inverse(self, rows: NDArray[Any], name: str) -> Vector:
+        """Return what `enclose` maps to `rows` (..., n) of the box, the nearest such points to it."""
+        self.require_inside(rows, name)
         x = np.clip(rows.astype(np.float64), self.low, self.high)
+        if self.reflects:
+            return x
         with np.errstate(invalid="ignore"):  # inf - inf at open sides, not taken
             below = self.low - self.low_margin + 2 * np.sqrt(self.low_margin * (x - self.low))
             above = self.high + self.high_margin - 2 * np.sqrt(self.high_margin * (self.high - x))
@@ -105,7 +117,7 @@ def _read(bounds: Any, n: int) -> tuple[Vector, Vector]:
         return _side(bounds.lb, -np.inf, n), _side(bounds.ub, np.inf, n)
     if not isinstance(bounds, Sequence | np.ndarray) or isinstance(bounds, str):
         raise ValueError(f"Bounds for {n} coordinates were expected, but {bounds!r} came; {_FORMS}.")
-    if len(bounds) == n and all(np.ndim(pair) == 1 and len(pair) == 2 for pair in bounds):  # type: ignore[arg-type]
+    if len(bounds) == n and all(np.ndim(pair) == 1 and len(pair) == 2 for pair in bounds):
         lows, highs = zip(*bounds, strict=True)
         return _side(lows, -np.inf, n), _side(highs, np.inf, n)
     if len(bounds) == 2:

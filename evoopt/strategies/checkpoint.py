@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoopt.params import read_npz, write_npz
+from evoopt.files import read_npz, write_npz
 from evoopt.strategies.registry import PLAIN_DATA, REGISTRY
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def load(path: str | os.PathLike[str]) -> Strategy:
     arrays = read_npz(path)
     if _SKELETON not in arrays:
         raise ValueError(
-            f'A checkpoint of a strategy was expected, but "{path}" has no entry "{_SKELETON}"; parameters of a '
-            "network are read by load_params."
+            f'A checkpoint of a strategy was expected, but "{path}" has no entry "{_SKELETON}"; parameters '
+            "of a network are read by load_params."
         )
     header = json.loads(arrays[_SKELETON].tobytes())
     if header["format"] != FORMAT:
@@ -95,8 +95,8 @@ class _Encoder:
         if type(value) in (REGISTRY.get(name), PLAIN_DATA.get(name)):
             return {"object": name, "state": self.encode(vars(value))}
         raise ValueError(
-            f"A checkpoint holds numbers, text, arrays and containers of these, but a {name} came; keep it out of the "
-            "strategy's attributes, or register its class."
+            f"A checkpoint holds numbers, text, arrays and containers of these, but a {name} came; keep it "
+            "out of the attributes of the strategy, or register its class."
         )
 
     def _store(self, value: Any) -> str:
@@ -132,9 +132,9 @@ class _Decoder:
         cls = REGISTRY.get(name) or PLAIN_DATA.get(name)
         if cls is None:
             raise ValueError(
-                f'A registered strategy was expected in "{self._path}", but it holds a {name}; import the module that '
-                f"defines {name} and decorates it with register, then load again."
+                f'A registered strategy was expected in "{self._path}", but it holds a {name}; import the '
+                f"module that defines {name} and decorates it with register, then load again."
             )
-        result = cls.__new__(cls)
+        result: Any = object.__new__(cls)
         result.__dict__.update(self.decode(state))
         return result

@@ -16,11 +16,12 @@ from numpy.typing import ArrayLike
 
 from evoopt.kernels import threads
 from evoopt.kernels.cpu import covariance as kernels
-from evoopt.strategies import recombination
-from evoopt.strategies.base import Array, Reason, Strategy, Told, Vector
+from evoopt.strategies import arguments, recombination
+from evoopt.strategies.arguments import Array, Ids, Vector
+from evoopt.strategies.base import Reason, Strategy
 from evoopt.strategies.diagonal import longest_step
-from evoopt.strategies.ledger import Ids
 from evoopt.strategies.registry import register
+from evoopt.strategies.told import Told
 
 MATRICES = 7  # of (n, n) float64 at once: C, B, the factor, and what a decomposition takes
 GRAIN = 100_000  # multiply-adds worth waking a thread for
@@ -71,19 +72,23 @@ class CMAES(Strategy):
         tolfunhist: float = 1e-12,
         tolupsigma: float = 1e20,
         tolconditioncov: float = 1e14,
-        tolflatfitness: int = 1,
-        tolstagnation: int | None = None,
+        tolflatfitness: float = 1,
+        tolstagnation: float | None = None,
         **options: Any,
     ) -> None:
         super().__init__(mean, sigma, **options)
         n = self.n_params
         _require_memory(n)
-        self.tolx, self.tolfun, self.tolfunhist = float(tolx), float(tolfun), float(tolfunhist)
-        self.tolupsigma, self.tolconditioncov = float(tolupsigma), float(tolconditioncov)
-        self.tolflatfitness = int(tolflatfitness)
-        self.tolstagnation = int(
-            100 + 100 * n**1.5 / self.popsize if tolstagnation is None else tolstagnation
+        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
+        self.tolfunhist = arguments.number("tolfunhist", tolfunhist)
+        self.tolupsigma = arguments.number("tolupsigma", tolupsigma)
+        self.tolconditioncov = arguments.number("tolconditioncov", tolconditioncov)
+        self.tolflatfitness = arguments.number("tolflatfitness", tolflatfitness)
+        default = int(100 + 100 * n**1.5 / self.popsize)
+        self.tolstagnation = (
+            default if tolstagnation is None else arguments.number("tolstagnation", tolstagnation)
         )
+
         # the distribution is N(mean, step^2 S C S), S = diag(scale)
         self._step = self._first_step = float(np.exp(np.log(self._sigma).mean()))
         self._scale = self._sigma / self._step
@@ -161,9 +166,9 @@ class CMAES(Strategy):
     def _decompose(self) -> None:
         """C = B D^2 B^T, with C kept positive definite, and its coordinates of comparable size."""
         self._decomposed = self._updates
-        diagonal = self._C.diagonal()
-        if diagonal.max() > 1e8 * diagonal.min():
-            self._rescale(np.sqrt(diagonal))
+        smallest, largest = kernels.diagonal_range(self._C)
+        if largest / smallest > 1e8:
+            self._rescale(np.sqrt(self._C.diagonal()))
         values, self._B = np.linalg.eigh(self._C)
         smallest, largest = float(values[0]), float(values[-1])
         if smallest < 1e-15 * largest:
@@ -178,7 +183,7 @@ class CMAES(Strategy):
         kernels.make_factor(self._B, self._D, self._scale, self._factor)
 
     def _rescale(self, roots: Vector) -> None:
-        """Move the standard deviations of the coordinates from C into the scale; the distribution stays the same."""
+        """Move the standard deviations of the coordinates from C into the scale: the same distribution."""
         self._C /= np.outer(roots, roots)
         self._p_c /= roots
         self._scale = self._scale * roots
@@ -231,7 +236,7 @@ class CMAES(Strategy):
         return reasons
 
     def _stagnates(self) -> bool:
-        """Whether neither best nor median are better than they were, over the last fifth of the run and more."""
+        """Whether neither best nor median of the last generations are better than those before."""
         n, since = self.n_params, self.generation - self.best.generation
         if self.generation <= max(n * (5 + 100 / self.popsize), 500) or since <= self.tolstagnation / 2:
             return False
@@ -252,6 +257,6 @@ def _require_memory(n: int) -> None:
         return
     if needed > memory:
         raise ValueError(
-            f"CMAES needs {needed:,} bytes for the matrices of {n:,} parameters, and this machine has {memory:,}; "
-            "take SepCMAES or SNES, whose memory is linear in the number of parameters."
+            f"CMAES needs {needed:,} bytes for the matrices of {n:,} parameters, but this machine has "
+            f"{memory:,}; take SepCMAES or SNES, whose memory is linear in the number of parameters."
         )

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.moments import squared_lengths, weighted_moments
-from evoopt.strategies.base import Told, Vector
+from evoopt.strategies.arguments import Vector
+from evoopt.strategies.told import Told
 
 GRAIN = 100_000  # numbers worth waking a thread for
 
@@ -46,7 +47,7 @@ def longest_step(n: int) -> float:
 
 
 def outside_factors(told: Told, mean: Vector, scale: Vector) -> Vector:
-    """Return by what to shorten the step of each row, 1 for rows of the distribution as it is now; shape (popsize,)."""
+    """Return by what to shorten the step of each row (popsize,): 1 but for foreign and late ones."""
     factors = np.ones(len(told.order))
     if told.outside is not None:
         outside = np.flatnonzero(told.outside)

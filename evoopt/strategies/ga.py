@@ -15,9 +15,11 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu.genetic import CLONE, SBX, UNIFORM, breed, child_steps
 from evoopt.kernels.cpu.noise import sample_rows
 from evoopt.kernels.philox import COLUMNS
-from evoopt.strategies.base import GRAIN, Array, Strategy, Told, Vector
-from evoopt.strategies.ledger import FOREIGN, Ids
+from evoopt.strategies import arguments
+from evoopt.strategies.arguments import Array, Ids, Vector
+from evoopt.strategies.base import GRAIN, Strategy
 from evoopt.strategies.registry import register
+from evoopt.strategies.told import Told
 
 SHAPE_RATE = 0.1  # of the logarithm of sigma in each coordinate; 1 forgets the past
 _CROSSOVERS = {None: CLONE, "uniform": UNIFORM, "sbx": SBX}
@@ -80,24 +82,18 @@ class GA(Strategy):
     ) -> None:
         first = _first_population(mean, options)
         super().__init__(mean if first is None else first.mean(axis=0), sigma, **options)
-        if not isinstance(tournament, int) or not 1 <= tournament <= COLUMNS:
-            raise ValueError(
-                f"tournament must be a whole number from 1 to {COLUMNS}, but {tournament!r} came."
-            )
+        self.tournament = arguments.whole("tournament", tournament, 1, COLUMNS)
         if crossover not in _CROSSOVERS:
             raise ValueError(f'crossover must be "sbx", "uniform" or None, but {crossover!r} came.')
-        self.tournament, self.crossover = tournament, crossover
-        self.elites = max(1, self.popsize // 50) if elites is None else elites
-        if not isinstance(self.elites, int) or not 0 <= self.elites < self.popsize:
-            raise ValueError(f"elites must be a whole number from 0 to popsize - 1, but {elites!r} came.")
+        self.crossover = crossover
+        few = max(1, self.popsize // 50)
+        self.elites = few if elites is None else arguments.whole("elites", elites, 0, self.popsize - 1)
         self._tau = 1 / math.sqrt(2 * self.n_params)
         # the pool of parents, best first, with the fitness and step size of each; before the first update it
         # is the first population, without these
         self._pool = np.empty((0, self.n_params), self.dtype) if first is None else first.astype(self.dtype)
-        if self._box is not None and not self._box.contains(self._pool).all():
-            raise ValueError(
-                "A first population inside the bounds was expected, but a row lies outside; move it."
-            )
+        if self._box is not None:
+            self._box.require_inside(self._pool, "first population")
         self._fitness = np.empty(0)
         self._steps = np.empty(0)
 

@@ -1,17 +1,20 @@
-"""The numbers of the rows that were asked for: which are known, from which distribution, and which were told."""
+"""The numbers of the rows that were asked for: drawn from which distribution, and told or not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evoopt.kernels import threads
+from evoopt.kernels.cpu.fingerprint import fingerprint_rows
+from evoopt.strategies.arguments import Array, Ids
 from evoopt.strategies.registry import plain_data
 
-Ids = NDArray[np.uint64]
 Where = NDArray[np.intp] | slice  # places in a vector of ids
 Drawn = tuple[tuple[Any, ...], Where]
+GRAIN = 200_000  # words worth waking a thread for
 FOREIGN = np.uint64(2**64 - 1)  # in the place of an id: a row that was never asked for
 
 
@@ -48,56 +51,72 @@ class Epoch:
         return places.astype(np.uint64) + np.uint64(self.start), self.fingerprints[places]
 
 
+Found = tuple[Epoch, Where]
+
+
 @plain_data
 class Ledger:
-    """The epochs that rows can still be told for: the current one, and `memory` older ones with rows not told."""
+    """The epochs that rows can still be told for: the current one, and up to `memory` older ones."""
 
     def __init__(self, memory: int) -> None:
         self.memory = memory
         self.next_id = 0
-        self.current: Epoch | None = None
+        self._current: Epoch | None = None
         self.older: list[Epoch] = []
         # of the rows asked for last, none of them told
         self.last_ids: Ids | None = None
-        self.last_fingerprints = b""
+        self.last_fingerprints: Ids | None = None
 
     def open(self, snapshot: tuple[Any, ...]) -> None:
         """Begin an epoch."""
-        self.current = Epoch(snapshot, self.next_id, self.next_id)
+        self._current = Epoch(snapshot, self.next_id, self.next_id)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a current epoch."""
+        return self._current is not None
+
+    @property
+    def current(self) -> Epoch:
+        """The epoch that ids are handed out from."""
+        if self._current is None:
+            raise RuntimeError("No epoch is open.")
+        return self._current
 
     def hand_out(self, n: int) -> Ids:
         """Return `n` new ids of the current epoch."""
-        epoch = self._require_current()
+        epoch = self.current
         start = self.next_id
         epoch.extend(n)
         self.next_id = start + n
         return np.arange(start, start + n, dtype=np.uint64)
 
-    def note(self, ids: Ids, fingerprints: Ids) -> None:
-        """Remember the fingerprints of rows that were made."""
+    def note(self, ids: Ids, rows: Array) -> None:
+        """Remember rows that were made."""
+        fingerprints = _fingerprints(rows)
         for epoch, where in self.locate(ids):
             epoch.fingerprints[epoch.places(ids[where])] = fingerprints[where]
 
-    def note_new(self, ids: Ids, fingerprints: Ids) -> None:
-        """Do so for the ids handed out last: what is told next as a rule."""
-        epoch = self._require_current()
+    def note_new(self, ids: Ids, rows: Array) -> None:
+        """Remember the rows of the ids handed out last: as a rule they are what is told next."""
+        fingerprints = _fingerprints(rows)
+        epoch = self.current
         stop = epoch.stop - epoch.start
         epoch.fingerprints[stop - len(ids) : stop] = fingerprints
-        self.last_ids, self.last_fingerprints = ids, fingerprints.tobytes()
+        self.last_ids, self.last_fingerprints = ids, fingerprints
 
-    def locate(self, ids: Ids) -> Iterator[tuple[Epoch, Where]]:
-        """Yield each epoch that has some of `ids`, and where in `ids` they stand.
+    def locate(self, ids: Ids) -> list[Found]:
+        """Return each epoch that has some of `ids`, and where in `ids` they stand.
 
         Raises
         ------
         ValueError
             If an id was never handed out, or its epoch is forgotten.
         """
-        epoch = self.current
+        epoch = self._current
         if epoch is not None and len(ids) and ids.min() >= epoch.start and ids.max() < epoch.stop:
-            yield epoch, slice(None)
-            return
-        found = []
+            return [(epoch, slice(None))]
+        found: list[Found] = []
         known = np.zeros(len(ids), np.bool_)
         for epoch in self.epochs():
             inside = (ids >= epoch.start) & (ids < epoch.stop)
@@ -105,25 +124,25 @@ class Ledger:
                 known |= inside
                 found.append((epoch, np.flatnonzero(inside)))
         if not known.all():
-            self._refuse(int(ids[np.flatnonzero(~known)[0]]))
-        yield from found
+            self._refuse(int(ids[~known][0]))
+        return found
 
     def epochs(self) -> list[Epoch]:
         """Return the epochs that are known, oldest first."""
-        return self.older + ([] if self.current is None else [self.current])
+        return self.older if self._current is None else [*self.older, self._current]
 
     def _refuse(self, number: int) -> None:
         if number >= self.next_id:
             raise ValueError(
-                f"Rows that were asked for were expected, but id {number} came and the next one to be handed out is "
-                f"{self.next_id}; take ids from ask_ids."
+                f"Rows that were asked for were expected, but id {number} came and the next to be handed out "
+                f"is {self.next_id}; take ids from ask_ids."
             )
         raise ValueError(
-            f"Rows of the last {self.memory} updates that wait for their fitness were expected, but id {number} is "
-            "forgotten: older, told with all the others, or never handed out; ask for new rows."
+            f"Rows of the last {self.memory} updates were expected, but id {number} is forgotten: older, "
+            "told with all its generation, or never handed out; ask for new rows."
         )
 
-    def check_untold(self, ids: Ids) -> None:
+    def check_waiting(self, ids: Ids) -> None:
         """Raise ValueError unless each of `ids` is known, waits for its fitness, and is there once."""
         unique, counts = np.unique(ids, return_counts=True)
         if len(unique) < len(ids):
@@ -136,17 +155,30 @@ class Ledger:
             if told.any():
                 number = int(ids[where][np.argmax(told)])
                 raise ValueError(
-                    f"Rows that wait for their fitness were expected, but id {number} was told before; tell each once."
+                    f"Rows that wait for their fitness were expected, but id {number} was told before."
                 )
 
-    def recognise(self, fingerprints: Ids) -> Ids:
-        """Return the ids of rows with these fingerprints that wait for their fitness, FOREIGN for others."""
-        if self.last_ids is not None and fingerprints.tobytes() == self.last_fingerprints:
+    def recognise(self, rows: Array, make: Callable[..., None]) -> Ids:
+        """Return the ids of rows that wait for their fitness, FOREIGN for others.
+
+        Rows that were handed out but not made here are made by `make(snapshot, ids, out)` if need be.
+        """
+        fingerprints = _fingerprints(rows)
+        last = self.last_fingerprints
+        if self.last_ids is not None and last is not None and fingerprints.tobytes() == last.tobytes():
             return self.last_ids
         waiting: dict[int, list[int]] = {}
         for epoch in self.epochs():
-            for number, fingerprint in zip(*(array.tolist() for array in epoch.waiting_rows()), strict=True):
-                waiting.setdefault(fingerprint, []).append(number)
+            _append(waiting, *epoch.waiting_rows())
+        if any(fingerprint not in waiting for fingerprint in fingerprints.tolist()):
+            for epoch in self.epochs():
+                ids, made = epoch.waiting_rows()
+                ids = ids[made == 0]
+                for start in range(0, len(ids), len(rows)):
+                    block = ids[start : start + len(rows)]
+                    out = np.empty((len(block), rows.shape[1]), rows.dtype)
+                    make(epoch.snapshot, block, out)
+                    _append(waiting, block, _fingerprints(out))
         foreign = int(FOREIGN)
         candidates = (waiting.get(fingerprint) for fingerprint in fingerprints.tolist())
         return np.array([same.pop(0) if same else foreign for same in candidates], np.uint64)
@@ -164,7 +196,7 @@ class Ledger:
         """
         outside: NDArray[np.bool_] | None = None
         drawn: list[Drawn] = []
-        if ids is self.last_ids and self.current is not None:
+        if ids is self.last_ids:
             self._mark(self.current, ids)
             drawn.append((self.current.snapshot, slice(None)))
         else:
@@ -173,7 +205,7 @@ class Ledger:
             for epoch, where in self.locate(ids[known]):
                 self._mark(epoch, ids[known][where])
                 drawn.append((epoch.snapshot, known[where]))
-                if epoch is self.current:
+                if epoch is self._current:
                     outside[known[where]] = False
             outside = outside if outside.any() else None
         self._close()
@@ -187,11 +219,18 @@ class Ledger:
     def _close(self) -> None:
         kept = [epoch for epoch in self.epochs() if epoch.waiting]
         self.older = kept[-self.memory :]
-        self.current = None
+        self._current = None
         self.last_ids = None
         self.next_id += self.next_id % 2  # antithetic pairs are rows 2k and 2k + 1
 
-    def _require_current(self) -> Epoch:
-        if self.current is None:
-            raise RuntimeError("no epoch is open")
-        return self.current
+
+def _append(waiting: dict[int, list[int]], ids: Ids, fingerprints: Ids) -> None:
+    for number, fingerprint in zip(ids.tolist(), fingerprints.tolist(), strict=True):
+        waiting.setdefault(fingerprint, []).append(number)
+
+
+def _fingerprints(rows: Array) -> Ids:
+    result = np.empty(len(rows), np.uint64)
+    bits = rows.view(np.uint32)
+    threads.run(fingerprint_rows, len(rows), bits, result, grain=GRAIN // bits.shape[1] + 1)
+    return result

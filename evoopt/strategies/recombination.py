@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evoopt.strategies.base import Vector
+from evoopt.strategies.arguments import Vector
 
 
 class Parameters(NamedTuple):
-    """In the paper's symbols; `weights` (popsize,) is best first, the negative ones are for the covariance only."""
+    """In the paper's symbols; `weights` (popsize,) are best first, negative ones for the covariance only."""
 
     weights: Vector
     mueff: float
@@ -38,18 +38,18 @@ def full(k: int, n: int) -> Parameters:
     c_c = (4 + mueff / n) / (n + 4 + 2 * mueff / n)  # Eq. (56)
     c_1 = min(1.0, k / 6) * 2 / ((n + 1.3) ** 2 + mueff)  # Eq. (57)
     c_mu = min(1 - c_1, 2 * (0.25 + mueff + 1 / mueff - 2) / ((n + 2) ** 2 + mueff))  # Eq. (58)
-    return _finish(raw, mueff, n, c_c, c_1, c_mu)
+    return _finish(raw, mueff, n, c_c=c_c, c_1=c_1, c_mu=c_mu)
 
 
 @functools.lru_cache(maxsize=64)
 def separable(k: int, n: int) -> Parameters:
-    """Return those for a diagonal one. Ros and Hansen 2008, https://doi.org/10.1007/978-3-540-87700-4_30, as in pycma."""
+    """Return those for a diagonal one: Ros and Hansen 2008, https://doi.org/10.1007/978-3-540-87700-4_30."""
     raw, mueff = _positive_weights(k)
     root = math.sqrt(n)
     c_c = (1 + 1 / n + mueff / n) / (root + 1 / n + 2 * mueff / n)
     c_1 = 1 / (n + 2 * root + mueff / n)
     c_mu = min(1 - c_1, (0.25 + mueff + 1 / mueff - 2) / (n + 4 * root + mueff / 2))
-    return _finish(raw, mueff, n, c_c, c_1, c_mu)
+    return _finish(raw, mueff, n, c_c=c_c, c_1=c_1, c_mu=c_mu)
 
 
 def _positive_weights(k: int) -> tuple[Vector, float]:
@@ -59,7 +59,7 @@ def _positive_weights(k: int) -> tuple[Vector, float]:
     return raw, float(1 / (raw[raw > 0] ** 2).sum())
 
 
-def _finish(raw: Vector, mueff: float, n: int, c_c: float, c_1: float, c_mu: float) -> Parameters:
+def _finish(raw: Vector, mueff: float, n: int, *, c_c: float, c_1: float, c_mu: float) -> Parameters:
     c_sigma = min(0.5, (mueff + 2) / (n + mueff + 3))  # pycma; Eq. (55) has 5 for 3
     d_sigma = 1 + 2 * max(0.0, math.sqrt((mueff - 1) / (n + 1)) - 1) + c_sigma
     weights = raw.copy()

@@ -1,4 +1,4 @@
-"""Which classes a checkpoint may hold: the strategies by name, and the small classes their state is made of."""
+"""Which classes a checkpoint may hold: strategies by name, and the small classes their state is made of."""
 
 from __future__ import annotations
 

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt.strategies import recombination
-from evoopt.strategies.base import Strategy, Told, Vector
+from evoopt.strategies.arguments import Vector
+from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import lengths, moments, outside_factors
 from evoopt.strategies.registry import register
+from evoopt.strategies.told import Told
 
 
 @register
@@ -76,7 +78,7 @@ class SepCMAES(Strategy):
         self._sigma = self._step * np.sqrt(self._C)
 
     def _row_weights(self, told: Told, p: recombination.Parameters) -> tuple[Vector, Vector]:
-        """Return by row: the weights of the mean, and c_mu w_i of the covariance, negative ones by n / |z_i|^2."""
+        """Return, by row, the weights of the mean and c_mu w_i; negative ones times n / |z_i|^2."""
         n, k = self.n_params, len(told.order)
         ranked = np.empty(k)
         ranked[told.order] = p.weights

@@ -1,5 +1,4 @@
-"""Separable natural evolution strategy: one step size for each coordinate, time and memory linear in their
-number.
+"""Separable natural evolution strategy: a step size for each coordinate, time and memory linear in them.
 
 Schaul, Glasmachers and Schmidhuber 2011, High dimensions and heavy tails for natural evolution strategies
 (SNES), https://doi.org/10.1145/2001576.2001692; Wierstra, Schaul, Glasmachers, Sun, Peters and Schmidhuber
@@ -13,9 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt.strategies.base import Strategy, Told, Vector
+from evoopt.strategies import arguments
+from evoopt.strategies.arguments import Vector
+from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import moments, outside_factors
 from evoopt.strategies.registry import register
+from evoopt.strategies.told import Told
 
 
 @register
@@ -58,10 +60,10 @@ class SNES(Strategy):
     ) -> None:
         super().__init__(mean, sigma, **options)
         n = self.n_params
-        self.eta_mean = _rate("eta_mean", eta_mean)
-        self.eta_sigma = _rate(
-            "eta_sigma", (3 + math.log(n)) / (5 * math.sqrt(n)) if eta_sigma is None else eta_sigma
-        )
+        self.eta_mean = arguments.number("eta_mean", eta_mean, positive=True)
+        if eta_sigma is None:
+            eta_sigma = (3 + math.log(n)) / (5 * math.sqrt(n))
+        self.eta_sigma = arguments.number("eta_sigma", eta_sigma, positive=True)
 
     def _update(self, told: Told) -> None:
         k = len(told.order)
@@ -83,9 +85,3 @@ def utilities(k: int) -> Vector:
     u = raw / raw.sum() - 1 / k
     u.flags.writeable = False
     return u
-
-
-def _rate(name: str, value: Any) -> float:
-    if not isinstance(value, int | float | np.number) or not 0 < value < math.inf:
-        raise ValueError(f"{name} must be a positive and finite number, but {value!r} came.")
-    return float(value)

@@ -34,9 +34,7 @@ class Objective:
     array([5., 9.])
     """
 
-    def __init__(
-        self, fun: Callable[..., Any], args: Sequence[Any] = (), vectorized: bool = False
-    ) -> None:
+    def __init__(self, fun: Callable[..., Any], args: Sequence[Any] = (), vectorized: bool = False) -> None:
         if not callable(fun):
             raise ValueError(f"A function of a vector was expected, but {fun!r} came.")
         self.fun = fun

@@ -48,8 +48,8 @@ class Supervised:
     loss : {"cross_entropy", "mse"}
         Mean over the samples; "mse" over the outputs too.
     batch_size : int, optional
-        Samples of a generation: each epoch goes through all samples in an order of its own, a pure function of
-        `seed` and the generation. All samples by default.
+        Samples of a generation, all by default. Each epoch goes through them in an order of its own, a pure
+        function of `seed` and the generation.
     seed : int
         Of the order of the minibatches.
 
@@ -88,7 +88,7 @@ class Supervised:
             raise ValueError(f"A loss of {', '.join(LOSSES)} was expected, but {loss!r} came.")
         if loss == "cross_entropy" and net.program(np.dtype(np.float32)).table[-1, 0] == program.SOFTMAX:
             raise ValueError(
-                'The loss "cross_entropy" takes logits and has the softmax in it, but the last layer is a softmax; '
+                'The loss "cross_entropy" takes logits and has a softmax in it, and so has the last layer; '
                 'give that layer the activation "linear".'
             )
         self.net = net
@@ -179,8 +179,8 @@ class Supervised:
         return order[batch * size : (batch + 1) * size]
 
     def _pack(self, data: _Data, dtype: np.dtype[Any]) -> _Packed:
-        tiles = (self.net.pack(kernel_array(array, dtype)) for array in (data.inputs, data.targets))
-        return _Packed(*tiles, len(data.inputs), data.loss)
+        inputs, targets = (self.net.pack(kernel_array(array, dtype)) for array in (data.inputs, data.targets))
+        return _Packed(inputs, targets, len(data.inputs), data.loss)
 
     def _evaluate(self, population: Array, packed: _Packed) -> NDArray[np.float64]:
         columns = tile_columns(population.dtype)

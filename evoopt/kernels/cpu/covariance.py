@@ -12,11 +12,11 @@ BLOCK = 4  # rows that share one pass over a matrix
 
 @kernel
 def sample_correlated(key, ids, mean, factor, sigma, out, lo, hi):
-    """Write rows [lo, hi) of `out` (popsize, n): mean + sigma * z @ factor, z the normal deviates of row
-    ids[r].
+    """Write rows [lo, hi) of `out` (popsize, n): mean + sigma * z @ factor.
 
-    `factor` (n, n) is the transpose of a root of the covariance matrix. A row has the same bits in any
-    company: blocks are always whole, and each sum runs over the rows of `factor` in their order.
+    z are the normal deviates of row ids[r], `factor` (n, n) is the transpose of a root of the covariance
+    matrix. A row has the same bits in any company: blocks are always whole, and each sum runs over the rows
+    of `factor` in their order.
     """
     n = len(mean)
     word_buffer = np.empty((4, LANES), np.uint32)
@@ -47,11 +47,10 @@ def sample_correlated(key, ids, mean, factor, sigma, out, lo, hi):
 
 @kernel
 def whiten(population, order, mean, spread, basis, roots, y, z, lo, hi):
-    """For ranks i in [lo, hi): y_i = (x_i - mean) / spread and z_i = D^-1 B^T y_i, rows of (popsize, n)
-    float64.
+    """For ranks i in [lo, hi): y_i = (x_i - mean) / spread and z_i = D^-1 B^T y_i.
 
-    x_i is row order[i] of the population, `spread` (n,) the step size in each coordinate, `basis` B and
-    `roots` D.
+    `y` and `z` are (popsize, n) float64, x_i is row order[i] of the population, `spread` (n,) the step size
+    in each coordinate, `basis` B and `roots` D.
     """
     n = len(mean)
     for i in range(lo, hi):
@@ -84,7 +83,10 @@ def active_rates(z, weights, c_mu):
 
 @kernel
 def follow_paths(y, z, weights, basis, mean, spread, p_sigma, p_c, c_sigma, c_c, mueff, h_limit):
-    """Move `mean`, `p_sigma` and `p_c` in place by the weighted steps; return |p_sigma|^2 and whether h_sigma is 1."""
+    """Move `mean`, `p_sigma` and `p_c` (n,) in place by the weighted steps.
+
+    Returns |p_sigma|^2 and h_sigma, whether it is below `h_limit`.
+    """
     n = len(mean)
     y_w, z_w = np.zeros(n), np.zeros(n)
     for i in range(len(weights)):
@@ -111,7 +113,10 @@ def follow_paths(y, z, weights, basis, mean, spread, p_sigma, p_c, c_sigma, c_c,
 
 @kernel
 def adapt_covariance(C, y, weights, p_c, decay, c_1, lo, hi):
-    """Rows [lo, hi) of the lower triangle: C = decay C + c_1 p_c p_c^T + sum_i w_i y_i y_i^T, Eq. (47), in place."""
+    """Rows [lo, hi) of C = decay C + c_1 p_c p_c^T + sum_i w_i y_i y_i^T, Eq. (47), in place.
+
+    Only the lower triangle.
+    """
     for a in range(lo, hi):
         row = C[a]
         rate = c_1 * p_c[a]
@@ -121,6 +126,15 @@ def adapt_covariance(C, y, weights, p_c, decay, c_1, lo, hi):
             rate = weights[i] * y[i, a]
             for b in range(a + 1):
                 row[b] += rate * y[i, b]
+
+
+@kernel
+def diagonal_range(C):
+    """Return the smallest and the largest number on the diagonal."""
+    smallest = largest = C[0, 0]
+    for c in range(1, len(C)):
+        smallest, largest = min(smallest, C[c, c]), max(largest, C[c, c])
+    return smallest, largest
 
 
 @kernel

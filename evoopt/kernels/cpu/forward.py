@@ -92,7 +92,7 @@ def run_tile(program, row, frozen, x, front, back, columns):
 
 @inline
 def run_samples(program, row, frozen, x, front, back, samples, columns):
-    """Run a network on a few samples, x (samples * n_in,); gives the buffer whose start holds the outputs."""
+    """Run a network on a few samples, x (samples * n_in,); gives the buffer that begins with the outputs."""
     source, target, spare = x, front, back
     for op in program:
         if op[OPERATION] == DENSE:
@@ -120,7 +120,7 @@ def widest(program):
 
 @inline
 def pack_tile(samples, first, tile, columns):
-    """Write samples [first, first + columns) of `samples` (batch, n_in) into a tile (n_in * columns,), zero padded."""
+    """Write `samples` (batch, n_in) from `first` on into a tile (n_in * columns,), padded by 0."""
     batch, n_in = samples.shape
     count = min(columns, batch - first)
     for i in range(n_in):
@@ -141,8 +141,8 @@ def pack_tiles(samples, columns, tiles, lo, hi):
 def forward_tiles(population, frozen, program, tiles, inputs, columns, out, lo, hi):
     """Items [lo, hi) of popsize x n_tiles, row by row: out (popsize, batch, n_out).
 
-    Inputs that all share come packed, `tiles` (n_tiles, n_in * columns), with `inputs` empty; inputs of each its
-    own come as `inputs` (popsize, batch, n_in).
+    Inputs that all share come packed, `tiles` (n_tiles, n_in * columns), with `inputs` empty; inputs of each
+    its own come as `inputs` (popsize, batch, n_in).
     """
     batch, n_out = out.shape[1:]
     n_tiles = (batch + columns - 1) // columns

@@ -13,7 +13,7 @@ CLONE, UNIFORM, SBX = range(3)
 
 @inline
 def _winner(key, pair, parent, tournament, pool_size, word_buffer):
-    """Best of `tournament` members of the pool, drawn with replacement; the pool is sorted, so the first one."""
+    """First of `tournament` members of the pool, drawn with replacement: the best, as the pool is sorted."""
     words(key, pair, parent, CHOICE, word_buffer)
     flat = word_buffer.reshape(COLUMNS)
     best = pool_size - 1
@@ -24,14 +24,14 @@ def _winner(key, pair, parent, tournament, pool_size, word_buffer):
 
 @inline
 def _spread_factor(u):
-    """Beta of simulated binary crossover with distribution index 15, from u in (0, 1); square roots make x^(1/16)."""
+    """Beta of simulated binary crossover with distribution index 15 for u in (0, 1); roots make x^(1/16)."""
     ratio = u + u if u <= type(u)(0.5) else type(u)(0.5) / (type(u)(1) - u)
     return np.sqrt(np.sqrt(np.sqrt(np.sqrt(ratio))))
 
 
 @kernel
 def child_steps(key, ids, pool_steps, tournament, rate, out, lo, hi):
-    """Write the step sizes of children [lo, hi) into `out` (k,): the parents' geometric mean * exp(rate N(0, 1))."""
+    """Write steps of children [lo, hi) into `out` (k,): the parents' geometric mean * exp(rate N(0, 1))."""
     word_buffer = np.empty((4, LANES), np.uint32)
     deviates = np.zeros((4, LANES))
     for r in range(lo, hi):

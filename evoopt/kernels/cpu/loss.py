@@ -1,7 +1,5 @@
 """Losses of a whole population on samples that all share; the outputs never leave their tile."""
 
-import numpy as np
-
 from evoopt.kernels.cpu.forward import run_tile, widest
 from evoopt.kernels.jit import aligned_empty, inline, kernel
 from evoopt.kernels.math import exp, log
@@ -13,7 +11,7 @@ CROSS_ENTROPY_LABELS, CROSS_ENTROPY, MSE = range(3)
 
 @inline
 def cross_entropy(logits, n, columns, targets, has_labels, losses, largest):
-    """-sum_o p_o log softmax(logits)_o for each sample of a tile; the targets are labels or probabilities p."""
+    """-sum_o p_o log softmax(logits)_o for each sample of a tile; targets are labels or probabilities p."""
     for s in range(columns):
         largest[s] = logits[s]
         losses[s] = 0
@@ -54,7 +52,7 @@ def mean_squared_error(outputs, n, columns, targets, losses):
 
 @kernel
 def loss_tiles(population, frozen, program, tiles, targets, batch, loss, columns, sums, lo, hi):
-    """Items [lo, hi) of popsize x n_tiles, row by row: `sums` (popsize, n_tiles), a tile's sum over its samples.
+    """Items [lo, hi) of popsize x n_tiles, row by row: `sums` (popsize, n_tiles) over the samples of a tile.
 
     `tiles` (n_tiles, n_in * columns) and `targets` (n_tiles, 1 or n_out * columns) are feature-major.
     """

@@ -1,8 +1,8 @@
 """The register tile that every matrix product is made of, in LLVM vectors sized for the host.
 
-``C[r, :] = bias + sum_i A[r, i] * B[i, :]`` for a few rows r and one tile of columns, with C in registers over
-the whole reduction: per step of i one vector load for each vector of B, one broadcast for each row of A, and
-rows x vectors fused multiply-adds.
+``C[r, :] = bias + sum_i A[r, i] * B[i, :]`` for a few rows r and one tile of columns, with C in registers
+over the whole reduction: per step of i one vector load for each vector of B, one broadcast for each row of A,
+and rows x vectors fused multiply-adds.
 """
 
 import functools
@@ -49,8 +49,8 @@ def _make_tile(rows: int, bias_by_row: bool) -> Callable[..., None]:
     """Make ``tile(a, a_start, a_row, a_step, b, b_start, b_step, bias, bias_start, c, c_start, c_row, n)``.
 
     All arrays are 1-d. Element (r, i) of A is at ``a_start + r * a_row + i * a_step``, row i of B starts at
-    ``b_start + i * b_step``, row r of C at ``c_start + r * c_row``; n >= 1 is the length of the reduction. The bias
-    is one number for each row of C, or else one for each column.
+    ``b_start + i * b_step``, row r of C at ``c_start + r * c_row``; n >= 1 is the length of the reduction.
+    The bias is one number for each row of C, or else one for each column.
     """
 
     @intrinsic

@@ -1,0 +1,82 @@
+"""The command line: ``python -m benchmarks NAME [options]``."""
+
+import argparse
+import importlib
+import json
+import pkgutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import benchmarks
+from benchmarks.harness import machine
+
+
+def names() -> list[str]:
+    """Give the names of the benchmarks: the modules of this folder."""
+    modules = pkgutil.iter_modules(benchmarks.__path__)
+    return sorted(module.name for module in modules if not module.ispkg and module.name != "__main__")
+
+
+def listing() -> str:
+    """Give a line for each benchmark: its name and the first line of its docstring."""
+    docs = {name: importlib.import_module(f"benchmarks.{name}").__doc__ or "" for name in names()}
+    return "\n".join(f"{name:<10} {doc.splitlines()[0]}" for name, doc in docs.items())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one benchmark; the exit code is 1 if a result disagrees."""
+    shared = _shared_options()
+    known, _ = shared.parse_known_args(argv)
+    parser = argparse.ArgumentParser("python -m benchmarks", parents=[shared])
+    if known.list or known.name is None:
+        parser.parse_args(argv)
+        print(listing())
+        return 0
+    notes = machine.limit_cores(known.threads)
+    benchmark = importlib.import_module(f"benchmarks.{known.name}")
+    if hasattr(benchmark, "add_arguments"):
+        benchmark.add_arguments(parser)
+    return _run(benchmark, parser.parse_args(argv), notes)
+
+
+def _shared_options() -> argparse.ArgumentParser:
+    cores = machine.usable_cores()
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("name", nargs="?", choices=names(), help="which benchmark; none lists them")
+    shared.add_argument("--list", action="store_true", help="say what each benchmark times")
+    shared.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    shared.add_argument(
+        "--threads",
+        type=int,
+        choices=range(1, cores + 1),
+        default=cores,
+        metavar=f"1..{cores}",
+        help="of every contestant; default all",
+    )
+    shared.add_argument(
+        "--seconds", type=float, default=1.0, help="to time each contestant of a case; default 1"
+    )
+    return shared
+
+
+def _run(benchmark: Any, args: argparse.Namespace, notes: list[str]) -> int:
+    description = machine.describe(args.threads)
+    print(", ".join(f"{key} {value}" for key, value in description.items()), *notes, sep="\n")
+    outcomes = []
+    for outcome in benchmark.run(args):
+        print(f"\n{outcome.table()}", flush=True)
+        outcomes.append(outcome)
+    if args.json:
+        cases = [outcome.as_dict() for outcome in outcomes]
+        record = {"benchmark": args.name, "machine": description, "notes": notes, "cases": cases}
+        args.json.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+    if all(outcome.agrees for outcome in outcomes):
+        return 0
+    print("\nThe results of the rows marked WRONG disagree; their times mean nothing.", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What benchmarks share; importing it loads nothing, so that the cores can be limited first."""

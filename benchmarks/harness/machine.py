@@ -1,0 +1,76 @@
+"""The machine: what it is, and the same number of threads for every contestant."""
+
+import importlib.util
+import os
+import platform
+import sys
+from pathlib import Path
+
+INSTALL = "pip install evoopt[benchmarks]"
+
+
+def installed(package: str) -> bool:
+    """Say whether a package can be imported, without doing so."""
+    return importlib.util.find_spec(package) is not None
+
+
+def usable_cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def limit_cores(n: int) -> list[str]:
+    """Bind the process to `n` cores, before numpy and the peers load; give notes of what is not limited.
+
+    Libraries take the size of their thread pools from the cores that they find when they load. It is the
+    only limit that XLA has.
+    """
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    if n == usable_cores():
+        return []
+    if not hasattr(os, "sched_setaffinity"):
+        return [f"This platform cannot bind a process to {n} cores: jax uses all of them."]
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n])
+    return []
+
+
+def set_threads(n: int) -> None:
+    """Set the number of threads of evoopt, of torch, and of numpy's BLAS, as far as they are loaded."""
+    from evoopt.kernels import threads
+
+    threads.set_num_threads(n)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(n)
+    if installed("threadpoolctl"):
+        import threadpoolctl
+
+        threadpoolctl.threadpool_limits(n)
+
+
+def describe(threads: int) -> dict[str, str | float]:
+    """Describe the machine; the versions of the peers are with their results."""
+    import numba
+    import numpy as np
+
+    import evoopt
+
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count() or 1,
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else "unknown",
+        "threads": threads,
+        "platform": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "evoopt": evoopt.__version__,
+    }
+
+
+def _cpu() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()

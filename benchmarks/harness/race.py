@@ -1,0 +1,167 @@
+"""Contestants that do the same work, timed in turns in one run."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from benchmarks.harness import machine
+from benchmarks.harness.outcome import Outcome, Timing
+
+MIN_REPEATS = 7
+TURN = 0.005  # seconds; shorter work is called several times in a turn
+
+Work = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Somebody who can do the work of a case.
+
+    Attributes
+    ----------
+    name : str
+        As the table shows it.
+    prepare : callable
+        Gives the work: a callable that is done when it returns. Imports, and conversions of what would
+        already be in the peer's form, belong here.
+    packages : tuple of str
+        What it needs installed; without them it is skipped.
+    read : callable
+        Gives what the work returned in the form that the case compares.
+    floor : bool
+        Written by hand for this case alone: it shows what is possible, but is nobody's peer.
+    """
+
+    name: str
+    prepare: Callable[[], Work]
+    packages: tuple[str, ...] = ()
+    read: Callable[[Any], Any] = np.asarray
+    floor: bool = False
+
+
+class Rate(NamedTuple):
+    """How much work one call does, and the unit that this makes per second."""
+
+    amount: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """The same work for all.
+
+    Attributes
+    ----------
+    name : str
+        What the work is, with its sizes.
+    contestants : sequence of Contestant
+        evoopt first.
+    error : callable
+        Gives the error of what a contestant's `read` gave, as `relative_error` does.
+    tolerance : float
+        The largest error that counts as agreement.
+    rate : Rate, optional
+        To be shown next to the times.
+    """
+
+    name: str
+    contestants: Sequence[Contestant]
+    error: Callable[[Any], float]
+    tolerance: float
+    rate: Rate | None = None
+
+
+def relative_error(found: ArrayLike, expected: ArrayLike) -> float:
+    """Give the largest difference, relative to the largest number expected.
+
+    It is infinite for NaN, infinity or another shape.
+    """
+    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return np.inf
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def race(case: Case, seconds: float, threads: int) -> Outcome:
+    """Check every contestant of a case, then time them.
+
+    The first call, which compiles, gives the result that is checked. After it the contestants take turns,
+    A B C A B C, so that what else the machine does hits all alike, for `seconds` times their number.
+    """
+    contestants, skipped = _present(case.contestants)
+    works = [contestant.prepare() for contestant in contestants]
+    machine.set_threads(threads)
+    errors = [case.error(c.read(work())) for c, work in zip(contestants, works, strict=True)]
+    times = _take_turns(works, seconds * len(works))
+    timings = [
+        Timing(
+            contestant.name,
+            {package: metadata.version(package) for package in contestant.packages},
+            contestant.floor,
+            error,
+            error <= case.tolerance,
+            seconds_a_call,
+            case.rate.amount / float(np.median(seconds_a_call)) if case.rate else None,
+        )
+        for contestant, error, seconds_a_call in zip(contestants, errors, times, strict=True)
+    ]
+    return Outcome(case.name, case.tolerance, case.rate.unit if case.rate else None, timings, skipped)
+
+
+def _present(contestants: Iterable[Contestant]) -> tuple[list[Contestant], list[str]]:
+    """Part those whose packages are installed from sentences about the others."""
+    present, skipped = [], []
+    for contestant in contestants:
+        missing = [package for package in contestant.packages if not machine.installed(package)]
+        if missing:
+            packages = " and ".join(missing)
+            skipped.append(f"{contestant.name} is skipped: no {packages} here ({machine.INSTALL}).")
+        else:
+            present.append(contestant)
+    return present, skipped
+
+
+def _take_turns(works: Sequence[Work], seconds: float) -> list[list[float]]:
+    """Give the seconds a call of each work, once for each of its turns."""
+    calls = [_calls_a_turn(work) for work in works]
+    times: list[list[float]] = [[] for _ in works]
+    end = time.perf_counter() + seconds
+    while len(times[0]) < MIN_REPEATS or time.perf_counter() < end:
+        for work, n, taken in zip(works, calls, times, strict=True):
+            taken.append(_turn(work, n))
+    return times
+
+
+def _calls_a_turn(work: Work) -> int:
+    calls = 1
+    while calls * _turn(work, calls) < TURN:
+        calls *= 2
+    return calls
+
+
+def _turn(work: Work, calls: int) -> float:
+    """Give the seconds a call."""
+    _wait_for_idle_threads()
+    work()  # not timed: its data is not in the caches yet
+    start = time.perf_counter()
+    for _ in range(calls):
+        work()
+    return (time.perf_counter() - start) / calls
+
+
+def _wait_for_idle_threads() -> None:
+    """Wait until no thread of this process is busy, a second at most.
+
+    Idle workers of OpenMP spin for some milliseconds, those of OpenBLAS for nearly 100, and would take the
+    cores from the next contestant.
+    """
+    for _ in range(100):
+        before = time.process_time()
+        time.sleep(0.01)
+        if time.process_time() - before < 0.001:
+            return

@@ -1,0 +1,117 @@
+"""Reading what users pass: a clean value comes back, or a ValueError that says what to do."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from evoopt.kernels.jit import kernel_array
+
+Array = NDArray[Any]
+Vector = NDArray[np.float64]
+Ids = NDArray[np.uint64]
+
+
+def finite_vector(mean: ArrayLike) -> Vector:
+    """Read a mean: a copy in float64."""
+    try:
+        vector = np.array(mean, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"A mean of numbers was expected, but {mean!r} came.") from error
+    if vector.ndim != 1 or not len(vector):
+        raise ValueError(f"A mean of shape (n_params,) was expected, but an array of {vector.shape} came.")
+    if not np.isfinite(vector).all():
+        raise ValueError("A finite mean was expected, but it has NaN or infinite coordinates.")
+    return vector
+
+
+def row_dtype(mean: ArrayLike, dtype: DTypeLike | None) -> np.dtype[Any]:
+    """Read the dtype of the rows; None follows the mean."""
+    if dtype is None:
+        dtype = np.float32 if getattr(mean, "dtype", None) == np.float32 else np.float64
+    try:
+        result = np.dtype(dtype)
+    except TypeError as error:
+        raise ValueError(f"A dtype of float32 or float64 was expected, but {dtype!r} came.") from error
+    if result not in (np.float32, np.float64):
+        raise ValueError(f"A dtype of float32 or float64 was expected, but {result} came.")
+    return result
+
+
+def positive_vector(sigma: ArrayLike, n: int) -> Vector:
+    """Read a sigma, one number or (n,), as (n,)."""
+    try:
+        vector = np.broadcast_to(np.asarray(sigma, np.float64), (n,)).copy()
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"A sigma of one number or of shape ({n},) was expected, but {sigma!r} came."
+        ) from error
+    if not ((vector > 0) & np.isfinite(vector)).all():
+        raise ValueError(f"A positive and finite sigma was expected, but {sigma!r} came.")
+    return vector
+
+
+def whole(name: str, value: Any, least: int, most: float = math.inf) -> int:
+    """Read a whole number."""
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not is_whole or not least <= value <= most:
+        limits = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
+        raise ValueError(f"{name} must be a whole number {limits}, but {value!r} came.")
+    return int(value)
+
+
+def optional_whole(name: str, value: Any, least: int) -> int | None:
+    """Read a whole number or None."""
+    return None if value is None else whole(name, value, least)
+
+
+def number(name: str, value: Any, positive: bool = False) -> float:
+    """Read a number that is not NaN."""
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not is_number or math.isnan(value) or (positive and not 0 < value < math.inf):
+        kind = "positive and finite number" if positive else "number"
+        raise ValueError(f"{name} must be a {kind}, but {value!r} came.")
+    return float(value)
+
+
+def id_vector(ids: ArrayLike) -> Ids:
+    """Read numbers of rows."""
+    given = np.asarray(ids)
+    if given.ndim != 1 or given.dtype.kind not in "iu":
+        raise ValueError(
+            f"Ids of shape (k,), whole numbers, were expected, but {given.dtype} {given.shape} came."
+        )
+    if given.dtype.kind == "i" and len(given) and given.min() < 0:
+        raise ValueError(f"Ids from ask_ids were expected, but {given.min()} came.")
+    return kernel_array(given, np.uint64)
+
+
+def fitness_vector(fitness: ArrayLike, k: int) -> Vector:
+    """Read the fitness of `k` rows."""
+    try:
+        given = np.asarray(fitness)
+    except ValueError as error:
+        raise ValueError(
+            f"A fitness of shape ({k},), one number for each row, was expected: {error}."
+        ) from error
+    if given.shape != (k,) or given.dtype.kind not in "biuf":
+        raise ValueError(
+            f"A fitness of shape ({k},), one number for each row, was expected, but {given.dtype} "
+            f"{given.shape} came."
+        )
+    return given.astype(np.float64, copy=False)
+
+
+def output(out: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> Array:
+    """Read an array to write rows into; None makes one."""
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
+        came = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise ValueError(f"An out array of {dtype} {shape} was expected, but {came} came.")
+    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
+        raise ValueError(
+            "A C-contiguous and writable out array was expected; take numpy.empty(shape, dtype)."
+        )
+    return out

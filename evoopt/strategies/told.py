@@ -1,0 +1,81 @@
+"""What was told: the rows of one `tell` as strategies see them, the best row, the history."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoopt.strategies.arguments import Array, Ids, Vector
+from evoopt.strategies.ledger import Drawn
+from evoopt.strategies.registry import plain_data
+
+
+class Told(NamedTuple):
+    """The rows of one `tell`, as `Strategy._update` gets them.
+
+    Attributes
+    ----------
+    population : ndarray, shape (popsize, n_params)
+        In the space that the strategy searches in. May be the user's own array: not to be changed or kept.
+    fitness : ndarray, shape (popsize,), float64
+        Smaller is better, also if the user maximizes; NaN where there is none.
+    order : ndarray of int, shape (popsize,)
+        Best first, NaN last.
+    outside : ndarray of bool, shape (popsize,), or None
+        True for rows that are not of the distribution as it is now: foreign or late. None if there are none.
+    ids : ndarray of uint64, shape (popsize,)
+        2**64 - 1 for foreign rows.
+    drawn : list of (snapshot, places)
+        Which rows were drawn from which `Strategy._snapshot`; foreign rows are in none.
+    """
+
+    population: Array
+    fitness: Vector
+    order: NDArray[np.intp]
+    outside: NDArray[np.bool_] | None
+    ids: Ids
+    drawn: list[Drawn]
+
+
+@plain_data
+@dataclass
+class Best:
+    """The best row told so far; with ``noisy=True`` that of the last generation only.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n_params,), or None
+        A copy. None as long as no row was told that has a fitness.
+    fitness : float
+        In the user's sign; NaN while `x` is None.
+    generation, evaluations : int
+        When it was told; the first generation is 1.
+    """
+
+    _x: Array | None = None
+    fitness: float = math.nan
+    generation: int = 0
+    evaluations: int = 0
+
+    @property
+    def x(self) -> Array | None:
+        """A copy of the row."""
+        return None if self._x is None else self._x.copy()
+
+
+def new_history() -> dict[str, list[Any]]:
+    """Return a history without generations."""
+    return {name: [] for name in ("generation", "evaluations", "best", "median", "best_so_far", "sigma")}
+
+
+def best_and_median(ranked: list[float]) -> tuple[float, float]:
+    """Return the best and the median of fitness sorted with NaN last; NaN counts only if all are NaN."""
+    while ranked and math.isnan(ranked[-1]):
+        ranked.pop()
+    if not ranked:
+        return math.nan, math.nan
+    half = len(ranked) // 2
+    lower, upper = ranked[(len(ranked) - 1) // 2], ranked[half]
+    return ranked[0], upper if lower == upper else lower / 2 + upper / 2

@@ -1,0 +1,140 @@
+"""Trees of parameters: nested dicts, lists and tuples, and the leaves in them.
+
+A leaf is anything else; its *name* joins the keys on the way to it with dots (``"dense_0.kernel"``); list and
+tuple positions count as keys. Order is level by level: dict keys as strings, positions as numbers.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Container:
+    """A dict, list or tuple of the tree, its children in the order of the vector; a leaf is None."""
+
+    kind: Any  # dict, list, tuple or the class of a namedtuple
+    children: dict[str, "Container | None"]
+
+    def build(self, leaves: Iterator[Any]) -> Any:
+        values = [next(leaves) if child is None else child.build(leaves) for child in self.children.values()]
+        if self.kind is dict:
+            return dict(zip(self.children, values, strict=True))
+        if self.kind is list:
+            return values
+        return tuple(values) if self.kind is tuple else self.kind._make(values)
+
+
+def read_tree(tree: Any) -> tuple[Container, dict[str, Array]]:
+    """Return the containers of a tree, and its leaves as arrays by name, in the order of the vector."""
+    root, leaves = open_tree(tree)
+    return root, {name: as_array(name, leaf) for name, leaf in leaves.items()}
+
+
+def open_tree(tree: Any) -> tuple[Container, dict[str, Any]]:
+    """Return the containers of a tree, and its leaves as they are by name, in the order of the vector."""
+    leaves: dict[str, Any] = {}
+
+    def visit(node: Any, path: str) -> Container | None:
+        kind: Any = dict
+        if isinstance(node, dict):
+            for key in node:
+                if not isinstance(key, str) or not key or "." in key:
+                    expected, advice = "a dict with non-empty str keys without a dot", "rename the key"
+                    raise mismatch(path, expected, f"the key {key!r}", advice)
+            items = {key: node[key] for key in sorted(node)}
+        elif isinstance(node, list | tuple):
+            kind = list if isinstance(node, list) else type(node) if hasattr(node, "_fields") else tuple
+            items = {str(position): child for position, child in enumerate(node)}
+        else:
+            leaves[path] = node
+            return None
+        return Container(kind, {key: visit(child, join(path, key)) for key, child in items.items()})
+
+    root = visit(tree, "")
+    if root is None:
+        raise mismatch(
+            "", "a dict, list or tuple", f"a {type(tree).__name__}", "put it into a dict by its name"
+        )
+    return root, leaves
+
+
+def nest(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nested dicts that dotted names describe."""
+    tree: dict[str, Any] = {}
+    for name, value in leaves.items():
+        *parents, last = name.split(".")
+        node, path = tree, ""
+        for key in parents:
+            path = join(path, key)
+            if path in leaves:
+                raise mismatch(path, "a leaf or a container", f'both, by "{name}",', "rename one of them")
+            node = node.setdefault(key, {})
+        node[last] = value
+    return tree
+
+
+def to_jsonable(node: Container | None) -> Any:
+    """Write containers as JSON has them, a leaf as null, a tuple as an object whose only key is empty."""
+    if node is None:
+        return None
+    children = {key: to_jsonable(child) for key, child in node.children.items()}
+    if node.kind is dict:
+        return children
+    return list(children.values()) if node.kind is list else {"": list(children.values())}
+
+
+def loads(text: str | bytes) -> Any:
+    """Read what `to_jsonable` and json.dumps wrote, back into containers."""
+    return json.loads(text, object_hook=lambda entry: tuple(entry[""]) if "" in entry else entry)
+
+
+def as_array(name: str, value: Any) -> Array:
+    """Give a leaf as an array; ValueError for what has no place in one of numbers."""
+    expected = "a leaf of bool, integer or float dtype"
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a torch tensor that requires grad
+        raise mismatch(name, expected, f"a {type(value).__name__}", str(error)) from error
+    if array.dtype.kind not in "biuf":
+        found = f"a {type(value).__name__} of dtype {array.dtype}"
+        raise mismatch(name, expected, found, "convert it, or take it out of the tree")
+    return array
+
+
+def check_containers(expected: Container | None, found: Container | None, path: str) -> None:
+    """Raise for the first difference; a namedtuple passes for a tuple."""
+    if expected is None and found is None:
+        return
+    advice = "use the containers that the spec was made from"
+    if expected is None or found is None or not issubclass(found.kind, expected.kind):
+        raise mismatch(path, _kind(expected), _kind(found), advice)
+    if expected.kind is not dict and len(expected.children) != len(found.children):
+        raise mismatch(path, f"length {len(expected.children)}", f"length {len(found.children)}", advice)
+    if expected.children.keys() != found.children.keys():
+        differing = sorted(expected.children.keys() ^ found.children.keys())
+        advice = f"missing or surplus are {[join(path, key) for key in differing]}"
+        raise mismatch(path, f"a dict of {list(expected.children)}", f"one of {list(found.children)}", advice)
+    for key, child in expected.children.items():
+        check_containers(child, found.children[key], join(path, key))
+
+
+def join(path: str, key: str) -> str:
+    """Give the name of a key in a container."""
+    return f"{path}.{key}" if path else key
+
+
+def _kind(node: Container | None) -> str:
+    return "a leaf" if node is None else f"a {node.kind.__name__}"
+
+
+def mismatch(path: str, expected: str, found: object, advice: str) -> ValueError:
+    """Make the error for a place in a tree."""
+    place = f'At "{path}"' if path else "At the top of the tree"
+    return ValueError(f"{place} {expected} was expected, but {found} came: {advice}.")

@@ -1,0 +1,107 @@
+"""The slow, obvious definitions that the kernels of populations must match, in NumPy and plain Python."""
+
+import math
+
+import numpy as np
+
+MASK = 0xFFFFFFFF
+LANES = 16
+NOISE, CHOICE, CROSSOVER, MUTATION, STEP = range(5)
+
+
+def philox(counter, key):
+    """Philox4x32-10 of Salmon et al. 2011: four words of counter, two of key."""
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & MASK, (p0 >> 32) ^ c[3] ^ k[1], p0 & MASK]
+        k = [(k[0] + 0x9E3779B9) & MASK, (k[1] + 0xBB67AE85) & MASK]
+    return c
+
+
+def words(key, row, group, purpose):
+    """(4, LANES): word w of block lane of a group."""
+    blocks = [
+        philox((row & MASK, row >> 32, group * LANES + lane, purpose), (key & MASK, key >> 32))
+        for lane in range(LANES)
+    ]
+    return np.array(blocks, np.uint64).T
+
+
+def box_muller(radius_word, angle_word):
+    radius = math.sqrt(-2 * math.log(radius_word * 2.0**-32 + 2.0**-33))
+    quadrant, rest = angle_word >> 30, angle_word & 0x3FFFFFFF
+    angle = quadrant * math.pi / 2 + (rest - 2**29) * math.pi / 2**31
+    return radius * math.cos(angle), radius * math.sin(angle)
+
+
+def normals(key, row, n, purpose=NOISE):
+    """The first `n` normal deviates of a row, by column."""
+    columns = []
+    for group in range(-(-n // (4 * LANES))):
+        w = words(key, row, group, purpose)
+        out = np.empty((4, LANES))
+        for pair in (0, 2):
+            for lane in range(LANES):
+                x, y = box_muller(int(w[pair, lane]), int(w[pair + 1, lane]))
+                out[pair, lane], out[pair + 1, lane] = x, y
+        columns.append(out.ravel())
+    return np.concatenate(columns)[:n]
+
+
+def fingerprint(row):
+    """64 bits of a row, from its bits in words of 32."""
+    total = 0
+    for i, bits in enumerate(row.view(np.uint32).tolist()):
+        word = (bits + i * 0x9E3779B1) & MASK
+        first = word * 0x85EBCA77
+        second = ((first >> 32) ^ (first & MASK)) * 0xC2B2AE3D
+        total += first + second
+    return max(total % 2**64, 1)
+
+
+def transform(x, low, high):
+    """pycma's BoundTransform of one number, an end may be infinite."""
+    if low == high:
+        return low
+    half = (high - low) / 2
+    al = min(half, max(1, abs(low)) / 20) if math.isfinite(low) else 0.0
+    au = min(half, max(1, abs(high)) / 20) if math.isfinite(high) else 0.0
+    if math.isfinite(half):
+        start, period = low - 2 * al - half, 2 * (high - low + al + au)
+        x = x - period * math.floor((x - start) / period)
+    if x > high + au:
+        x -= 2 * (x - high - au)
+    if x < low - al:
+        x += 2 * (low - al - x)
+    if x < low + al:
+        x = low + (x - (low - al)) ** 2 / 4 / al
+    elif x > high - au:
+        x = high - (x - (high + au)) ** 2 / 4 / au
+    return x
+
+
+def child(key, number, pool, pool_steps, sigma, tournament, crossover):
+    """One row of the genetic algorithm and its step size."""
+    n = pool.shape[1]
+    pair = number >> 1
+    parents = []
+    for parent in range(2):
+        drawn = words(key, pair, parent, CHOICE).ravel()[:tournament]
+        parents.append(min((int(word) * len(pool)) >> 32 for word in drawn))
+    a, b = parents
+    rate = 1 / math.sqrt(2 * n)
+    step = math.sqrt(pool_steps[a] * pool_steps[b]) * math.exp(rate * normals(key, number, 1, STEP)[0])
+    if number & 1:
+        a, b = b, a
+    x, other = pool[a].astype(float), pool[b].astype(float)
+    groups = -(-n // (4 * LANES))
+    word = np.concatenate([words(key, pair, group, CROSSOVER).ravel() for group in range(groups)])[:n]
+    chosen = word >> np.uint64(31) == 1
+    if crossover == "uniform":
+        x = np.where(chosen, other, x)
+    elif crossover == "sbx":
+        u = (word & np.uint64(0x7FFFFFFF)).astype(float) * 2.0**-31 + 2.0**-32
+        beta = np.where(u <= 0.5, 2 * u, 0.5 / (1 - u)) ** (1 / 16)
+        x = np.where(chosen, ((1 + beta) * x + (1 - beta) * other) / 2, x)
+    return x + step * sigma * normals(key, number, n, MUTATION), step

@@ -1,0 +1,73 @@
+"""Rules that keep the house in order: imports run downward, names are exported, docstrings run."""
+
+import ast
+import doctest
+import importlib
+import pkgutil
+import re
+
+import pytest
+from conftest import ROOT
+
+import evoopt
+
+# A package imports only itself and what stands before it; strategies and networks stand side by side.
+MAY_IMPORT = {
+    "kernels": set(),
+    "tree": set(),
+    "files": {"tree"},
+    "params": {"tree"},
+    "strategies": {"kernels", "files"},
+    "networks": {"kernels", "params"},
+    "tasks": {"kernels", "networks"},
+    "evolve": {"strategies"},
+    "minimize": {"evolve", "strategies", "tasks"},
+}
+MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
+
+
+def imported(path):
+    """Names of the parts of evoopt that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        yield from (name.split(".")[1] for name in names if name.startswith("evoopt."))
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_imports_run_downward(part):
+    folder = ROOT / "evoopt" / part
+    files = list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    assert files
+    for file in files:
+        assert set(imported(file)) <= MAY_IMPORT[part] | {part}, file
+
+
+def test_every_part_has_its_place():
+    parts = {
+        path.stem
+        for path in (ROOT / "evoopt").iterdir()
+        if path.name[0] not in "_." and path.name != "py.typed"
+    }
+    assert parts == set(MAY_IMPORT)
+
+
+def test_public_names():
+    assert evoopt.__all__ == sorted(
+        evoopt.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name)
+    )
+    for name in evoopt.__all__:
+        assert getattr(evoopt, name).__doc__, name
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples_run(name):
+    module = importlib.import_module(name)
+    result = doctest.testmod(module, extraglobs={"np": importlib.import_module("numpy")})
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", evoopt.__all__)
+def test_public_docstrings_have_an_example(name):
+    """Of their own, or they say whose."""
+    assert re.search(r">>>|See `\w+` for an example", getattr(evoopt, name).__doc__)

@@ -1,0 +1,192 @@
+"""The benchmarks on tiny shapes; no peer needs to be installed."""
+
+import json
+import os
+import sys
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evoopt.kernels import threads
+
+sys.path.append(str(Path(__file__).parents[1]))  # benchmarks are not part of the installed package
+
+from benchmarks import forward, mapping
+from benchmarks.__main__ import main, names
+from benchmarks.harness import machine, race
+from benchmarks.harness.outcome import Outcome, Timing
+from benchmarks.harness.race import Case, Contestant, Rate, relative_error
+
+DEFAULT = str(machine.usable_cores())
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    """Without peers, on tiny shapes."""
+    monkeypatch.setattr(machine, "installed", lambda package: package == "numpy")
+    monkeypatch.setattr(race, "MIN_REPEATS", 2)
+    monkeypatch.setattr(race, "TURN", 1e-4)
+    monkeypatch.setattr(mapping, "POPSIZE", 3)
+    monkeypatch.setattr(forward, "ROWS", (forward.Row(3, (2, 5, 4), 9), forward.Row(2, (3, 2), 17)))
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    before = threads.get_num_threads()
+    yield
+    threads.set_num_threads(before)
+
+
+def case(*contestants, tolerance=1e-6):
+    first = Contestant("evoopt", lambda: lambda: np.ones(3))
+    return Case("ones", [first, *contestants], lambda found: relative_error(found, np.ones(3)), tolerance)
+
+
+def timing(name, seconds, *, agrees=True, floor=False):
+    return Timing(name, {}, floor, 0.0, agrees, [seconds] * 3, None)
+
+
+def test_lists_every_benchmark(capsys):
+    assert main([]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == names()
+    assert {"mapping", "forward"} <= set(names())
+
+
+@pytest.mark.parametrize("name", names())
+def test_each_benchmark_has_a_docstring_and_a_run(name):
+    benchmark = import_module(f"benchmarks.{name}")
+    assert benchmark.__doc__
+    assert callable(benchmark.run)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["unknown"], ["forward", "--rows", "3"], ["forward", "--threads", "0"]]
+)
+def test_refuses_what_it_does_not_have(arguments):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+
+
+@pytest.mark.parametrize(("name", "cases"), [("mapping", 2), ("forward", 2)])
+def test_runs_without_peers_and_says_so(name, cases, tmp_path, capsys):
+    path = tmp_path / "results.json"
+    assert main([name, "--seconds", "0", "--threads", DEFAULT, "--json", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("is skipped: no torch here (pip install evoopt[benchmarks]).") >= cases
+    assert "WRONG" not in out
+
+    record = json.loads(path.read_text())
+    assert record["benchmark"] == name
+    assert {"cpu", "cores", "load", "threads", "python", "numpy", "numba", "evoopt"} <= record[
+        "machine"
+    ].keys()
+    assert len(record["cases"]) == cases
+    for found in record["cases"]:
+        assert found.keys() == {
+            "name",
+            "tolerance",
+            "unit",
+            "contestants",
+            "skipped",
+            "fastest_peer",
+            "ratio",
+        }
+        assert found["skipped"]
+        for contestant in found["contestants"]:
+            assert contestant["agrees"]
+            assert contestant["repeats"] >= 2
+            low, high = contestant["quartiles"]
+            assert 0 < low <= contestant["median"] <= high
+            assert contestant["error"] <= found["tolerance"]
+            expected = contestant["median"] / found["contestants"][0]["median"]
+            assert contestant["ratio"] == pytest.approx(expected)
+
+
+def test_rows_choose_cases(capsys):
+    assert main(["forward", "--rows", "2", "--seconds", "0"]) == 0
+    out = capsys.readouterr().out
+    assert "forward: 2 x 3-2 x 17 samples, float32" in out
+    assert "forward: 3 x" not in out
+
+
+def test_a_wrong_result_fails_loudly(monkeypatch, tmp_path, capsys):
+    def wrong(problem):
+        return partial(np.full, (len(problem.population), 9, 4), np.nan)
+
+    monkeypatch.setattr(forward, "numpy_matmul", wrong)
+    path = tmp_path / "results.json"
+    assert main(["forward", "--rows", "1", "--seconds", "0", "--json", str(path)]) == 1
+    printed = capsys.readouterr()
+    assert "WRONG, 1e-05 is allowed" in printed.out
+    assert "disagree" in printed.err
+    evoopt, numpy = json.loads(path.read_text())["cases"][0]["contestants"]
+    assert evoopt["agrees"]
+    assert not numpy["agrees"]
+    assert numpy["error"] is None
+
+
+@pytest.mark.parametrize(
+    ("found", "error"),
+    [([1, 2, 4], 0.0), ([1, 2, 3], 0.25), ([1, 2], np.inf), ([1, 2, np.nan], np.inf), ([[1, 2, 4]], np.inf)],
+)
+def test_relative_error(found, error):
+    assert relative_error(found, [1.0, 2.0, 4.0]) == error
+
+
+def test_leaves_are_compared_by_name_and_shape():
+    spec = mapping.ParamSpec.from_shapes({"dense_0.bias": 2, "dense_0.kernel": (1, 2)})
+    leaves = mapping._flat(spec.unravel(np.ones((3, 4))))
+    flattened = {name: leaf.reshape(3, 2) for name, leaf in leaves.items()}
+    assert mapping._error_of_leaves(leaves, leaves) == 0
+    assert mapping._error_of_leaves(flattened, leaves) == np.inf
+    assert mapping._error_of_leaves({}, leaves) == np.inf
+
+
+def test_the_mapped_network_has_4996_parameters_in_6_leaves():
+    spec = mapping._spec()
+    assert (spec.size, len(spec.names)) == (4996, 6)
+
+
+def test_contestants_take_turns():
+    order = []
+    a = Contestant("a", lambda: lambda: order.append("a") or np.ones(3))
+    b = Contestant("b", lambda: lambda: order.append("b") or np.ones(3))
+    outcome = race.race(case(a, b), 0.0, 1)
+    turns = [name for i, name in enumerate(order) if i == 0 or order[i - 1] != name]
+    assert turns == ["a", "b"] * (len(turns) // 2)
+    assert [len(t.times) for t in outcome.timings] == [2, 2, 2]
+    assert outcome.agrees
+
+
+def test_a_rate_is_work_per_second():
+    ones = Contestant("evoopt", lambda: lambda: np.ones(3), ("numpy",))
+    (found,) = race.race(Case("ones", [ones], lambda _: 0.0, 0.0, Rate(2.0, "units/s")), 0.0, 1).timings
+    assert found.rate == pytest.approx(2.0 / found.median)
+    assert found.versions == {"numpy": np.__version__}
+
+
+def test_the_fastest_peer_is_right_and_no_floor():
+    timings = [
+        timing("evoopt", 0.5),
+        timing("wrong", 0.1, agrees=False),
+        timing("by hand", 0.2, floor=True),
+        timing("slow", 5.0),
+        timing("fast", 1.0),
+    ]
+    outcome = Outcome("case", 0.0, None, timings, [])
+    assert "evoopt is 2.00 x as fast as the fastest peer, fast." in outcome.table()
+    assert outcome.as_dict()["ratio"] == 2.0
+    assert "There is no peer" in Outcome("case", 0.0, None, timings[:3], []).table()
+
+
+def test_limits_the_cores_or_says_that_it_cannot(monkeypatch):
+    bound = []
+    monkeypatch.setattr(machine, "usable_cores", lambda: 4)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 2, 5, 7}, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: bound.append(cores), raising=False)
+    assert machine.limit_cores(4) == []
+    assert bound == []
+    assert machine.limit_cores(2) == []
+    assert bound == [[0, 2]]
+    monkeypatch.delattr(os, "sched_setaffinity")
+    assert "cannot bind a process to 2 cores" in machine.limit_cores(2)[0]

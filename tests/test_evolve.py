@@ -1,0 +1,188 @@
+"""The loop: limits, validation, callbacks, executors, interruption."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import evoopt
+
+
+def sphere(population):
+    return (population**2).sum(axis=1)
+
+
+def make(**options):
+    return evoopt.CMAES(np.full(3, 2.0), 0.5, **{"seed": 1, "popsize": 10, **options})
+
+
+def test_the_result_is_the_better_of_best_and_solution():
+    es = make()
+    result = evoopt.evolve(es, sphere, max_generations=20)
+    assert result.fun == sphere(result.x[None])[0]
+    assert result.fun <= es.best.fitness
+    assert result.fun <= sphere(es.solution[None])[0]
+    assert (result.nit, result.nfev) == (20, 201)  # one evaluation to judge the mean
+    assert result.history is es.history
+    assert result.time > 0
+
+
+def test_limits_are_totals_and_a_second_call_goes_on():
+    es, whole = make(), make()
+    evoopt.evolve(es, sphere, max_generations=7)
+    result = evoopt.evolve(es, sphere, max_generations=20)
+    expected = evoopt.evolve(whole, sphere, max_generations=20)
+    assert np.array_equal(result.x, expected.x)
+    assert result.nit == 20
+    assert evoopt.evolve(es, sphere, max_generations=20).nit == 20
+
+
+@pytest.mark.parametrize("where", ["loop", "strategy"])
+def test_max_evaluations_is_kept_to_the_last_row(where):
+    rows = []
+
+    def count(population):
+        rows.append(len(population))
+        return sphere(population)
+
+    limit = {"max_evaluations": 34}
+    es = make(**(limit if where == "strategy" else {}))
+    result = evoopt.evolve(es, count, **(limit if where == "loop" else {}))
+    assert es.evaluations == 34
+    assert rows == [10, 10, 10, 4, 1]  # the last is the mean's
+    assert [name for name, _ in result.stop] == ["max_evaluations"]
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+def test_target(maximize):
+    sign = -1 if maximize else 1
+    es = make(maximize=maximize)
+    result = evoopt.evolve(es, lambda p: sign * sphere(p), target=sign * 1e-3)
+    assert [name for name, _ in result.stop] == ["target"]
+    assert sign * es.best.fitness <= 1e-3
+    assert es.generation < 60
+
+
+def test_time_limit():
+    result = evoopt.evolve(make(), sphere, time_limit=0.0)
+    assert dict(result.stop).keys() == {"time_limit"}
+    assert result.nit == 0
+    assert result.fun == sphere(result.x[None])[0]
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+def test_validation_chooses_and_patience_stops(maximize):
+    sign = -1 if maximize else 1
+    judged = []
+
+    def judge(population, generation):
+        """The best place for validation is not the best for training."""
+        value = sign * float(((population - 0.5) ** 2).sum())
+        judged.append((value, population[0].copy()))
+        return np.array([value])
+
+    es = make(maximize=maximize)
+    result = evoopt.evolve(es, lambda p: sign * sphere(p), validation=judge, patience=15, max_generations=300)
+    values = [sign * value for value, _ in judged]
+    assert [name for name, _ in result.stop] == ["patience"]
+    assert len(judged) == result.nit == int(np.argmin(values)) + 16
+    assert result.validation == sign * min(values)
+    assert np.array_equal(result.x, judged[int(np.argmin(values))][1])
+    assert result.fun == sign * sphere(result.x[None])[0]
+
+
+def test_patience_without_validation():
+    result = evoopt.evolve(make(), lambda p: np.arange(len(p)), patience=5)
+    assert dict(result.stop).keys() == {"patience"}
+    assert result.nit == 6
+
+
+def test_noisy_runs_give_the_solution():
+    rng = np.random.default_rng(0)
+    es = make(noisy=True)
+    result = evoopt.evolve(es, lambda p: sphere(p) + rng.normal(0, 0.1, len(p)), max_generations=10)
+    assert np.array_equal(result.x, es.solution)
+
+
+def test_a_task_gets_the_generation_if_it_asks():
+    seen = []
+
+    def task(population, generation=0):
+        seen.append(generation)
+        return sphere(population)
+
+    evoopt.evolve(make(), task, max_generations=3)
+    assert seen == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("stops", ["true", "exception"])
+def test_a_callback_can_stop(stops):
+    def callback(strategy):
+        if strategy.generation == 4:
+            if stops == "exception":
+                raise StopIteration
+            return True
+        return None
+
+    result = evoopt.evolve(make(), sphere, callback=callback)
+    assert result.nit == 4
+    assert dict(result.stop).keys() == {"callback"}
+
+
+def test_ctrl_c_gives_what_there_is():
+    es = make()
+
+    def task(population):
+        if es.generation == 5 and len(population) > 1:
+            raise KeyboardInterrupt
+        return sphere(population)
+
+    result = evoopt.evolve(es, task)
+    assert dict(result.stop).keys() == {"interrupted"}
+    assert result.nit == 5
+    assert result.fun == sphere(result.x[None])[0]
+
+
+def test_an_executor_evaluates_the_same():
+    with ThreadPoolExecutor(2) as executor:
+        parallel = evoopt.evolve(make(), sphere, max_generations=5, executor=executor)
+    assert np.array_equal(parallel.x, evoopt.evolve(make(), sphere, max_generations=5).x)
+
+
+def test_directions_must_agree():
+    class Reward:
+        maximize = True
+
+        def __call__(self, population):
+            return -sphere(population)
+
+    es = make()
+    with pytest.raises(ValueError, match="make it with maximize=True"):
+        evoopt.evolve(es, Reward())
+    assert es.generation == 0
+    assert evoopt.evolve(make(maximize=True), Reward(), target=-1e-3).fun >= -1e-3
+
+
+def test_prints_nothing_unasked(capfd):
+    evoopt.evolve(make(), sphere, max_generations=3)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_shows_a_bar(capfd):
+    pytest.importorskip("tqdm")
+    evoopt.evolve(make(), sphere, max_generations=3, progress=True)
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert "3/3" in captured.err
+
+
+def test_progress_without_tqdm_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with pytest.raises(ImportError, match=r"pip install evoopt\[progress\]"):
+        evoopt.evolve(make(), sphere, max_generations=3, progress=True)
+
+
+def test_what_is_no_task_is_refused():
+    with pytest.raises(ValueError, match="function of a population"):
+        evoopt.evolve(make(), 3)

@@ -1,0 +1,21 @@
+"""Every example runs and says what it promises."""
+
+import re
+
+import pytest
+from conftest import JIT_DISABLED, ROOT
+
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("[0-9]*.py"))
+PROMISES = {
+    "01_minimize.py": r"f = \d\.\d+e-(09|1\d) at",
+    "02_ask_tell.py": r"the resumed run has the same bits: True",
+    "03_xor.py": r"GA: solved from [45] of 5 seeds(.|\n)*CMAES: solved from [45] of 5 (.|\n)*dense_1\.kernel",
+    "04_digits.py": r"test accuracy 0\.9[5-9]\d after \d+ generations, \d+\.\d s\n$",
+}
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="takes too long in plain Python")
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example(name, run_python):
+    output = run_python(f"examples/{name}")
+    assert re.search(PROMISES[name], output), output

@@ -1,0 +1,127 @@
+"""`minimize` in the words of scipy."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+from scipy.optimize import rosen
+
+import evoopt
+
+
+def sphere(x):
+    return float(np.sum(x**2))
+
+
+def shifted(x, centre, scale):
+    return scale * sphere(x - centre)
+
+
+def minimize(fun=sphere, x0=(1.0, -2.0), **arguments):
+    options = {"seed": 1, **arguments.pop("options", {})}
+    return evoopt.minimize(fun, x0, options=options, **arguments)
+
+
+@pytest.mark.parametrize("method", ["auto", "cmaes", "SepCMAES", "snes"])
+def test_finds_the_minimum(method):
+    result = minimize(method=method, options={"target": 1e-10})
+    assert result.success
+    assert result.fun <= 1e-10
+    assert result.fun == sphere(result.x)
+    assert isinstance(result, scipy.optimize.OptimizeResult)
+
+
+def test_rosenbrock_as_scipy_finds_it():
+    expected = scipy.optimize.minimize(rosen, np.zeros(5), method="L-BFGS-B").x
+    result = minimize(rosen, np.zeros(5))
+    np.testing.assert_allclose(result.x, expected, atol=1e-4)
+    assert (result.status, result.success) == (0, True)
+    assert result.message
+    assert result.nfev == result.history["evaluations"][-1]
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [[(0.5, 3), (None, -1)], scipy.optimize.Bounds([0.5, -np.inf], [3, -1]), np.array([[0.5, 3], [-9, -1]])],
+)
+def test_bounds(bounds):
+    seen = []
+    result = minimize(lambda x: seen.append(x.copy()) or sphere(x), bounds=bounds)
+    np.testing.assert_allclose(result.x, [0.5, -1], atol=1e-6)
+    assert ((np.array(seen) >= [0.5, -np.inf]) & (np.array(seen) <= [3, -1])).all()
+
+
+def test_a_start_outside_the_bounds_is_clipped():
+    assert minimize(x0=[9.0, 9.0], bounds=[(1, 2), (1, 2)]).x == pytest.approx([1, 1], abs=1e-6)
+
+
+def test_args_tol_and_one_dimension():
+    result = minimize(shifted, x0=4.0, args=(3.0, 2.0), tol=1e-3)
+    assert result.x == pytest.approx([3.0], abs=0.1)
+    assert result.nfev < minimize(shifted, x0=4.0, args=(3.0, 2.0)).nfev
+
+
+@pytest.mark.parametrize(("option", "value", "status"), [("maxfun", 47, 1), ("maxiter", 3, 2)])
+def test_limits_are_no_success(option, value, status):
+    result = minimize(rosen, np.zeros(4), options={option: value})
+    assert (result.success, result.status) == (False, status)
+    assert {"maxfun": result.nfev, "maxiter": result.nit}[option] == value
+
+
+def test_vectorized_and_workers_give_the_same_bits():
+    plain = minimize(options={"maxiter": 5})
+    whole = minimize(lambda p: (p**2).sum(axis=1), vectorized=True, options={"maxiter": 5})
+    mapped = minimize(workers=map, options={"maxiter": 5})
+    processes = minimize(workers=2, options={"maxiter": 5})
+    for other in (whole, mapped, processes):
+        assert np.array_equal(other.x, plain.x)
+        assert other.nfev == plain.nfev
+
+
+def test_callbacks_of_both_forms():
+    seen = []
+
+    def by_result(intermediate_result):
+        seen.append(intermediate_result.fun)
+        if len(seen) == 3:
+            raise StopIteration
+
+    result = minimize(callback=by_result)
+    assert (result.nit, result.status, result.success) == (3, 99, False)
+    assert seen[-1] == result.fun
+    assert minimize(callback=lambda xk: xk.shape == (2,)).nit == 1
+
+
+def test_disp_prints_and_nothing_else_does(capfd):
+    minimize(options={"maxiter": 2})
+    assert capfd.readouterr() == ("", "")
+    minimize(options={"maxiter": 2, "disp": True})
+    assert "nfev" in capfd.readouterr().out
+
+
+def test_only_nan_is_no_success():
+    result = minimize(lambda x: np.nan, options={"maxiter": 3})
+    assert not result.success
+    assert result.x.shape == (2,)
+    assert np.isnan(result.fun)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ({"method": "bfgs"}, ["auto, cmaes", "'bfgs' came"]),
+        ({"options": {"maxevals": 3}}, ["maxevals", "maxfun"]),
+        ({"constraints": [{}]}, ["no constraints"]),
+        ({"vectorized": True, "workers": 2}, ["workers must be 1"]),
+        ({"workers": 0}, ["-1", "0"]),
+        ({"bounds": [(1, 0), (0, 1)]}, ["low <= high"]),
+        ({"x0": [[1.0]]}, ["(n_params,)"]),
+        ({"fun": lambda x: x}, ["one number", "(2,)"]),
+        ({"fun": lambda p: p, "vectorized": True}, ["one number for each row"]),
+        ({"fun": 3}, ["function of a vector"]),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence(arguments, parts):
+    with pytest.raises(ValueError, match=r"\.$") as error:
+        minimize(**arguments)
+    for part in parts:
+        assert part in str(error.value)

@@ -1,0 +1,321 @@
+"""Kernels of populations against their definitions in reference_population.py."""
+
+import math
+
+import numpy as np
+import pytest
+import reference_population as reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+
+from evoopt.kernels.cpu import covariance, genetic
+from evoopt.kernels.cpu.fingerprint import fingerprint_rows
+from evoopt.kernels.cpu.moments import squared_lengths, weighted_moments
+from evoopt.kernels.cpu.noise import sample_rows
+from evoopt.kernels.jit import JIT_DISABLED
+from evoopt.kernels.philox import philox
+from evoopt.strategies.bounds import Box
+
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+EPSILON = {np.float32: 1e-6, np.float64: 1e-14}
+FULL = 2**32 - 1
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def sample(key, ids, n, dtype=np.float64):
+    out = np.empty((len(ids), n), dtype)
+    ids = np.array(ids, np.uint64)
+    sample_rows(np.uint64(key), ids, np.zeros(n, dtype), np.ones(n, dtype), out, 0, len(ids))
+    return out
+
+
+# ---------------------------------------------------------------- random numbers
+
+
+@pytest.mark.parametrize(
+    ("counter", "key", "expected"),
+    [  # the known answers of Random123, kat_vectors
+        ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+        ((FULL,) * 4, (FULL,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+        (
+            (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+            (0xA4093822, 0x299F31D0),
+            (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+        ),
+    ],
+)
+def test_philox_gives_the_known_answers(counter, key, expected):
+    assert reference.philox(counter, key) == list(expected)
+    assert philox(*(np.uint64(word) for word in counter + key)) == expected
+
+
+@each_dtype
+@pytest.mark.parametrize("n", [1, 4, 63, 64, 65, 200])
+def test_rows_are_philox_and_box_muller(dtype, n):
+    ids, key = [0, 1, 2**32 + 5, 2**64 - 1], 2**63 + 12345
+    expected = [reference.normals(key, row, n) for row in ids]
+    assert_allclose(sample(key, ids, n, dtype), expected, rtol=5 * EPSILON[dtype], atol=5 * EPSILON[dtype])
+
+
+def test_mean_and_sigma_are_by_column():
+    mean, sigma = np.arange(70.0), np.arange(70.0) + 1
+    out, ids = np.empty((3, 70)), np.arange(3, dtype=np.uint64)
+    sample_rows(np.uint64(1), ids, mean, sigma, out, 1, 3)
+    assert_allclose(out[1:], mean + sigma * sample(1, [1, 2], 70), rtol=1e-14)
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="a million deviates")
+def test_deviates_are_normal():
+    z = sample(3, range(1000), 1000)
+    count = z.size
+    assert abs(z.mean()) < 4 / math.sqrt(count)
+    assert abs(z.var() - 1) < 4 * math.sqrt(2 / count)
+    assert abs((z**3).mean()) < 4 * math.sqrt(15 / count)
+    assert abs((z**4).mean() - 3) < 4 * math.sqrt(96 / count)
+    assert stats.kstest(z.ravel(), "norm").pvalue > 1e-3
+    tail = (abs(z) > 4).sum()  # expected: 63 in a million
+    assert 63 - 32 < tail < 63 + 32
+    pairs = np.corrcoef(z[:, :40], rowvar=False) - np.eye(40)
+    assert abs(pairs).max() < 5 / math.sqrt(1000)
+    assert abs(np.corrcoef(z[:40]) - np.eye(40)).max() < 5 / math.sqrt(1000)
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="a million deviates")
+def test_float32_is_float64_rounded():
+    wide, narrow = sample(3, range(1000), 1000), sample(3, range(1000), 1000, np.float32)
+    assert_allclose(narrow, wide, rtol=1e-5, atol=1e-6)
+
+
+def test_the_tail_uses_all_bits():
+    largest = reference.box_muller(0, 2**29)[0]
+    assert largest == pytest.approx(math.sqrt(2 * 33 * math.log(2)))
+    assert largest > 6.7
+
+
+# ---------------------------------------------------------------- fingerprints
+
+
+@each_dtype
+@pytest.mark.parametrize("n", [1, 7, 130])
+def test_fingerprints(dtype, n):
+    rows = rng().normal(size=(5, n)).astype(dtype)
+    out = np.zeros(5, np.uint64)
+    fingerprint_rows(rows.view(np.uint32), out, 1, 5)
+    assert out.tolist() == [0] + [reference.fingerprint(row) for row in rows[1:]]
+
+
+def test_fingerprints_tell_small_changes_apart():
+    row = rng().normal(size=50).astype(np.float32)
+    rows = [row]
+    for i in range(50):
+        changed = row.copy()
+        changed[i] = np.nextafter(changed[i], np.float32(9))
+        rows.append(changed)
+        if i:
+            swapped = row.copy()
+            swapped[[0, i]] = swapped[[i, 0]]
+            rows.append(swapped)
+    rows = np.array([*rows, -row, 0 * row, 0 * row + 1, row[::-1]])
+    out = np.empty(len(rows), np.uint64)
+    fingerprint_rows(rows.view(np.uint32), out, 0, len(rows))
+    assert len(set(out.tolist())) == len(rows)
+
+
+# ---------------------------------------------------------------- moments
+
+
+@each_dtype
+@pytest.mark.parametrize("shape", [(2, 1), (5, 17), (9, 2100)])
+def test_weighted_moments(dtype, shape):
+    if JIT_DISABLED:
+        shape = (shape[0], min(shape[1], 40))
+    population = rng().normal(2.0, 1.0, shape).astype(dtype)
+    weights, squares = rng().normal(size=(2, shape[0])).astype(dtype)
+    mean = np.full(shape[1], 2, dtype)
+    first, second = np.full((2, shape[1]), np.nan, dtype)
+    lo = shape[1] // 3
+    weighted_moments(population, weights, squares, mean, first, second, lo, shape[1])
+    steps = population.astype(np.float64) - 2
+    tolerance = {"rtol": 20 * EPSILON[dtype], "atol": 20 * EPSILON[dtype]}
+    assert_allclose(first[lo:], (weights @ steps)[lo:], **tolerance)
+    assert_allclose(second[lo:], (squares @ steps**2)[lo:], **tolerance)
+    assert np.isnan(first[:lo]).all()
+
+
+@each_dtype
+@pytest.mark.parametrize("n", [1, 16, 45])
+def test_squared_lengths(dtype, n):
+    population = rng().normal(size=(6, n)).astype(dtype)
+    mean, scale = rng().normal(size=n), rng().uniform(1, 2, n)
+    out = np.full(6, np.nan)
+    squared_lengths(population, mean, scale, out, 1, 6)
+    assert_allclose(out[1:], (((population - mean) / scale) ** 2).sum(axis=1)[1:], rtol=1e-12)
+
+
+# ---------------------------------------------------------------- covariance
+
+
+@each_dtype
+@pytest.mark.parametrize("n", [1, 5, 70])
+def test_sample_correlated(dtype, n):
+    mean, factor = rng().normal(size=n), rng().normal(size=(n, n))
+    ids = np.array([9, 2, 77, 5, 6, 1], np.uint64)
+    out = np.empty((6, n), dtype)
+    covariance.sample_correlated(np.uint64(4), ids, mean, factor, 0.3, out, 0, 6)
+    z = np.array([reference.normals(4, int(row), n) for row in ids])
+    assert_allclose(out, mean + 0.3 * z @ factor, rtol=1e-4, atol=10 * EPSILON[dtype])
+    for r in range(6):
+        alone = np.empty((1, n), dtype)
+        covariance.sample_correlated(np.uint64(4), ids[r : r + 1], mean, factor, 0.3, alone, 0, 1)
+        assert_array_equal(alone[0], out[r])
+
+
+def test_the_update_of_cma():
+    n, k = 6, 5
+    population = rng().normal(size=(k, n))
+    order = np.array([3, 1, 0, 4, 2])
+    mean, spread = rng().normal(size=n), rng().uniform(0.5, 2, n)
+    root = rng().normal(size=(n, n))
+    values, basis = np.linalg.eigh(root @ root.T + np.eye(n))
+    roots = np.sqrt(values)
+    weights = np.array([0.6, 0.4, 0.0, -0.2, -0.3])
+    y, z = np.empty((2, k, n))
+    covariance.whiten(population, order, mean, spread, basis, roots, y, z, 0, k)
+    steps = (population[order] - mean) / spread
+    assert_allclose(y, steps)
+    assert_allclose(z, steps @ basis / roots, rtol=1e-12)
+
+    rates = covariance.active_rates(z, weights, 0.1)
+    shrink = np.where(weights < 0, n / (np.linalg.norm(z, axis=1) + 1e-9) ** 2, 1)
+    assert_allclose(rates, 0.1 * weights * shrink)
+
+    p_sigma, p_c = rng().normal(size=(2, n))
+    new_mean, new_p_sigma, new_p_c = mean.copy(), p_sigma.copy(), p_c.copy()
+    squared, h_sigma = covariance.follow_paths(
+        y, z, weights, basis, new_mean, spread, new_p_sigma, new_p_c, 0.3, 0.2, 2.5, 1e9
+    )
+    y_w = np.maximum(weights, 0) @ steps
+    whitened = basis @ ((basis.T @ y_w) / roots)
+    assert_allclose(new_mean, mean + spread * y_w)
+    assert_allclose(new_p_sigma, 0.7 * p_sigma + math.sqrt(0.3 * 1.7 * 2.5) * whitened)
+    assert_allclose(new_p_c, 0.8 * p_c + math.sqrt(0.2 * 1.8 * 2.5) * y_w)
+    assert_allclose(squared, new_p_sigma @ new_p_sigma)
+    assert h_sigma
+
+    C = root @ root.T
+    expected = 0.9 * C + 0.05 * np.outer(p_c, p_c) + (rates[:, None] * steps).T @ steps
+    covariance.adapt_covariance(C, y, rates, p_c, 0.9, 0.05, 0, n)
+    assert_allclose(np.tril(C), np.tril(expected), rtol=1e-10)
+
+    factor = np.empty((n, n))
+    covariance.make_factor(basis, roots, spread, factor)
+    assert_allclose(factor, (np.diag(spread) @ basis @ np.diag(roots)).T)
+
+
+# ---------------------------------------------------------------- genetic algorithm
+
+
+@each_dtype
+@pytest.mark.parametrize("crossover", ["clone", "uniform", "sbx"])
+def test_children(dtype, crossover):
+    n, code = 70, {"clone": genetic.CLONE, "uniform": genetic.UNIFORM, "sbx": genetic.SBX}[crossover]
+    pool = rng().normal(size=(9, n)).astype(dtype)
+    pool_steps, sigma = rng().uniform(0.5, 2, 9), rng().uniform(0.1, 1, n).astype(dtype)
+    key, ids = np.uint64(99), np.array([4, 5, 2**33, 7], np.uint64)
+    steps, out = np.empty(4), np.empty((4, n), dtype)
+    genetic.child_steps(key, ids, pool_steps, 3, 1 / math.sqrt(2 * n), steps, 0, 4)
+    genetic.breed(key, ids, pool, steps.astype(dtype), sigma, 3, code, out, 0, 4)
+    expected = [reference.child(99, int(i), pool, pool_steps, sigma, 3, crossover) for i in ids]
+    assert_allclose(steps, [step for _, step in expected], rtol=1e-12)
+    assert_allclose(out, [row for row, _ in expected], rtol=1e-4, atol=10 * EPSILON[dtype])
+
+
+def test_siblings_are_complementary():
+    pool, ids = rng().normal(size=(9, 20)), np.array([6, 7], np.uint64)
+    for code in (genetic.UNIFORM, genetic.SBX):
+        out = np.empty((2, 20))
+        genetic.breed(np.uint64(1), ids, pool, np.zeros(2), np.ones(20), 1, code, out, 0, 2)
+        parents = np.empty((2, 20))
+        genetic.breed(np.uint64(1), ids, pool, np.zeros(2), np.ones(20), 1, genetic.CLONE, parents, 0, 2)
+        assert_allclose(out.sum(axis=0), parents.sum(axis=0), rtol=1e-12)
+        assert (out != parents).any()
+
+
+# ---------------------------------------------------------------- boxes
+
+ends = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
+boxes = st.tuples(ends | st.just(-math.inf), st.floats(0, 1e5) | st.just(math.inf)).map(
+    lambda box: (box[0], box[0] + box[1] if math.isfinite(box[0]) else box[1])
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(boxes, st.lists(st.floats(-1e7, 1e7), min_size=1, max_size=5))
+def test_transform_is_pycmas(bounds, numbers):
+    low, high = bounds
+    box = Box((low, high), len(numbers), np.dtype(np.float64), reflects=False)
+    rows = np.array([numbers])
+    box.enclose(rows)
+    assert ((rows >= low) & (rows <= high)).all()
+    expected = [reference.transform(x, low, high) for x in numbers]
+    assert_allclose(rows[0], expected, rtol=1e-7, atol=1e-7)
+
+
+@settings(deadline=None, max_examples=100)
+@given(boxes, st.lists(st.floats(-1e7, 1e7), min_size=1, max_size=5), st.booleans(), st.booleans())
+def test_rows_stay_in_the_box_and_find_their_way_back(bounds, numbers, single, reflects):
+    dtype = np.dtype(np.float32 if single else np.float64)
+    n = len(numbers)
+    box = Box([bounds] * n, n, dtype, reflects)
+    rows = np.array([numbers], dtype)
+    box.enclose(rows)
+    lowest, highest = box.first.min(), box.last.max()
+    assert ((rows >= lowest) & (rows <= highest)).all()
+    if lowest < highest:
+        assert bounds[0] <= lowest
+        assert highest <= bounds[1]
+    again = box.inverse(rows, "row").astype(dtype)
+    box.enclose(again)
+    spread = 1e-3 if single else 1e-9
+    assert_allclose(again, rows, rtol=10 * spread, atol=spread)
+
+
+def test_identity_inside_the_margins():
+    box = Box((0.0, 10.0), 3, np.dtype(np.float64), reflects=False)
+    rows = np.array([[0.06, 5.0, 9.4]])
+    assert_array_equal(box.inverse(rows, "row"), rows)
+    box.enclose(rows)
+    assert_array_equal(rows, [[0.06, 5.0, 9.4]])
+
+
+@pytest.mark.parametrize(
+    ("bounds", "low", "high"),
+    [
+        ([(0, 1), (2, 3)], [0, 2], [1, 3]),  # a pair for each coordinate wins
+        (([0, 2], [1, 3]), [0, 2], [1, 3]),
+        ((0, 1), [0, 0], [1, 1]),
+        ((None, 1), [-np.inf, -np.inf], [1, 1]),
+        (([0, 1], None), None, None),
+        ((0, np.array([1, 2])), [0, 0], [1, 2]),
+        ([(None, 1), (0, np.inf)], [-np.inf, 0], [1, np.inf]),
+        (np.array([[0, 1], [2, 3]]), [0, 2], [1, 3]),
+    ],
+)
+def test_forms_of_bounds(bounds, low, high):
+    if low is None:
+        low, high = [0, 1], [np.inf, np.inf]
+    box = Box(bounds, 2, np.dtype(np.float64), reflects=False)
+    assert_array_equal(box.low, low)
+    assert_array_equal(box.high, high)
+
+
+def test_scipys_bounds():
+    optimize = pytest.importorskip("scipy.optimize")
+    box = Box(optimize.Bounds([0, -np.inf, 1], 5), 3, np.dtype(np.float64), reflects=False)
+    assert_array_equal(box.low, [0, -np.inf, 1])
+    assert_array_equal(box.high, [5, 5, 5])

@@ -1,0 +1,228 @@
+"""What only a process of its own can show: forks, threads, caches, imports, read-only installs."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import JIT_DISABLED, ROOT
+
+needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
+
+WORK = """
+import numpy as np
+import evoopt
+
+net = evoopt.Network([evoopt.Dense(24, "tanh"), evoopt.Dense(3)], input_shape=(8,))
+rng = np.random.default_rng(0)
+inputs, labels = rng.normal(size=(300, 8)).astype("f"), rng.integers(0, 3, 300)
+task = evoopt.Supervised(net, inputs, labels)
+
+def work(seed=0):
+    # bits of a few generations: noise, forward pass, loss, update
+    es = evoopt.SNES(net.init(seed), sigma=0.1, popsize=400, seed=seed)
+    for generation in range(3):
+        population = es.ask()
+        es.tell(population, task(population, generation))
+    return es.mean.tobytes() + net.forward(population, inputs).tobytes()
+"""
+
+
+def test_import_compiles_and_prints_nothing(run_python):
+    output = run_python(
+        """
+import numba.core.event as event
+with event.install_recorder("numba:compile") as recorder:
+    import evoopt
+assert not recorder.buffer, recorder.buffer
+import sys
+extras = {"torch", "jax", "sklearn", "tqdm", "matplotlib", "scipy.stats"} & set(sys.modules)
+assert not extras, extras
+"""
+    )
+    assert output == ""
+
+
+def test_same_bits_for_any_number_of_threads(run_python):
+    run_python(
+        WORK
+        + """
+results = []
+for threads in (1, 2, 3):
+    evoopt.set_num_threads(threads)
+    results.append(work())
+assert results[0] == results[1] == results[2]
+"""
+    )
+
+
+@needs_jit
+@pytest.mark.parametrize("layer", ["default", "workqueue"])
+def test_kernels_work_in_a_forked_child(run_python, layer):
+    output = run_python(
+        WORK
+        + """
+import os, warnings
+evoopt.set_num_threads(2)
+expected = work()
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # of a fork with threads: just what is tested
+    child = os.fork()
+if child == 0:
+    same = work() == expected
+    os._exit(0 if same else 1)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0, status
+assert work() == expected
+print("same")
+""",
+        NUMBA_THREADING_LAYER=layer,
+    )
+    assert output == "same\n"
+
+
+@pytest.mark.parametrize("layer", ["default", "workqueue"])
+def test_kernels_work_from_four_python_threads_at_once(run_python, layer):
+    output = run_python(
+        WORK
+        + """
+from concurrent.futures import ThreadPoolExecutor
+evoopt.set_num_threads(2)
+with ThreadPoolExecutor(4) as executor:
+    results = list(executor.map(work, range(8)))
+assert results == [work(seed) for seed in range(8)]
+print("same")
+""",
+        NUMBA_THREADING_LAYER=layer,
+    )
+    assert output == "same\n"
+
+
+def test_works_in_a_process_pool(run_python):
+    program = (
+        WORK
+        + """
+if __name__ == "__main__":
+    import multiprocessing, sys, types
+    from concurrent.futures import ProcessPoolExecutor
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, context) as executor:
+        result = evoopt.evolve(
+            evoopt.SNES(net.init(0), sigma=0.1, popsize=8, seed=0), task, max_generations=2, executor=executor
+        )
+    again = evoopt.evolve(evoopt.SNES(net.init(0), sigma=0.1, popsize=8, seed=0), task, max_generations=2)
+    assert np.array_equal(result.x, again.x)
+    print("same")
+"""
+    )
+    assert run_python(program) == "same\n"
+
+
+CACHE_REPORT = """
+import logging
+records = []
+
+class Keep(logging.Handler):
+    def emit(self, record):
+        records.append(record.getMessage())
+
+logging.getLogger("evoopt").addHandler(Keep())
+logging.getLogger("evoopt").setLevel(logging.INFO)
+"""
+
+
+def report(sizes, dtype="f"):
+    """A program that runs a network and prints numba's cache statistics, summed over all kernels."""
+    return (
+        CACHE_REPORT
+        + f"""
+import gc
+import numpy as np
+import evoopt
+from numba.core.dispatcher import Dispatcher
+
+*hidden, last = {sizes}
+net = evoopt.Network([evoopt.Dense(n, "tanh") for n in hidden] + [evoopt.Dense(last)], input_shape=(5,))
+task = evoopt.Supervised(net, np.ones((90, 5), "{dtype}"), np.zeros(90, int))
+es = evoopt.SNES(net.init(0).astype("{dtype}"), sigma=0.1, popsize=6, seed=0)
+evoopt.evolve(es, task, max_generations=2)
+net.forward(es.ask(), np.ones((90, 5)))
+net.forward(es.ask(), np.ones((2, 5)))
+kernels = [f for f in gc.get_objects() if isinstance(f, Dispatcher) and "evoopt" in f.py_func.__module__]
+stats = [k.stats for k in kernels if k.stats.cache_path]
+print(sum(sum(s.cache_hits.values()) for s in stats), sum(sum(s.cache_misses.values()) for s in stats))
+print(sum("compiling" in r for r in records))
+"""
+    )
+
+
+@needs_jit
+def test_a_warm_cache_serves_a_network_not_seen_before(run_python, tmp_path):
+    def counts(sizes):
+        first, compiled = run_python(report(sizes), NUMBA_CACHE_DIR=str(tmp_path)).splitlines()
+        return *map(int, first.split()), int(compiled)
+
+    hits, misses, compiled = counts([16, 3])
+    assert (hits, misses > 5, compiled) == (0, True, misses)
+    hits, misses, compiled = counts([7, 30, 30, 2])
+    assert (hits > 5, misses, compiled) == (True, 0, 0)
+
+
+@needs_jit
+def test_an_edited_kernel_source_is_not_served_stale(run_python, tmp_path):
+    install = tmp_path / "install"
+    shutil.copytree(ROOT / "evoopt", install / "evoopt", ignore=shutil.ignore_patterns("__pycache__"))
+    program = """
+import numpy as np
+import evoopt
+net = evoopt.Network([evoopt.Dense(1, "relu")], input_shape=(1,))
+print(net.predict(np.array([0.0, 1.0]), np.array([[-2.0]]))[0, 0])
+"""
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(install)}
+    assert run_python(program, cwd=tmp_path, **environment) == "0.0\n"
+    rules = install / "evoopt" / "kernels" / "math.py"
+    rules.write_text(rules.read_text().replace("return zero if x < zero else x", "return x"))
+    assert run_python(program, cwd=tmp_path, **environment) == "-2.0\n"
+
+
+def test_a_read_only_install_without_a_home(run_python, tmp_path):
+    install = tmp_path / "install"
+    shutil.copytree(ROOT / "evoopt", install / "evoopt", ignore=shutil.ignore_patterns("__pycache__"))
+    blocked = tmp_path / "file"
+    blocked.write_text("a file cannot hold a folder, even for root")
+    nowhere = str(blocked / "home")
+    for path in [install, *install.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    output = run_python(
+        CACHE_REPORT
+        + WORK
+        + "work()\nprint(evoopt.__file__)\nprint(any('not cached' in r for r in records))",
+        cwd=tmp_path,
+        PYTHONPATH=str(install),
+        HOME=nowhere,
+        XDG_CACHE_HOME=nowhere,
+        NUMBA_CACHE_DIR="" if JIT_DISABLED else nowhere,
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    file, reported = output.splitlines()
+    assert Path(file).is_relative_to(install)
+    assert reported == str(not JIT_DISABLED)
+
+
+@needs_jit
+def test_a_users_function_works_in_any_process(run_python):
+    """Its address is of one process; a pickled network makes its own."""
+    run_python(
+        """
+import pickle, numba, numpy as np
+import evoopt
+
+@numba.njit
+def cube(x):
+    return x * x * x
+
+net = evoopt.Network([evoopt.Dense(2, cube)], input_shape=(2,))
+population, inputs = np.ones((3, net.spec.size)), np.ones((20, 2))
+assert (net.forward(population, inputs) == 27).all()
+assert (pickle.loads(pickle.dumps(net)).forward(population, inputs) == 27).all()
+"""
+    )
