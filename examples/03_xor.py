@@ -54,7 +54,7 @@ def main():
             print("  outputs", net.predict(x, INPUTS)[:, 0].round(3))
             for layer, parameters in net.spec.unravel(x).items():
                 for name, value in parameters.items():
-                    print(f"  {layer}.{name} = {value.round(2).tolist()}")
+                    print(f"  {layer}.{name} = {value.astype(float).round(2).tolist()}")
 
 
 if __name__ == "__main__":
