@@ -85,11 +85,8 @@ def child(key, number, pool, pool_steps, sigma, tournament, crossover):
     """One row of the genetic algorithm and its step size."""
     n = pool.shape[1]
     pair = number >> 1
-    parents = []
-    for parent in range(2):
-        drawn = words(key, pair, parent, CHOICE).ravel()[:tournament]
-        parents.append(min((int(word) * len(pool)) >> 32 for word in drawn))
-    a, b = parents
+    drawn = [(int(word) * len(pool)) >> 32 for word in words(key, pair, 0, CHOICE).ravel()]
+    a, b = min(drawn[:tournament]), min(drawn[tournament : 2 * tournament])
     rate = 1 / math.sqrt(2 * n)
     step = math.sqrt(pool_steps[a] * pool_steps[b]) * math.exp(rate * normals(key, number, 1, STEP)[0])
     if number & 1:

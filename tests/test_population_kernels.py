@@ -88,7 +88,9 @@ def test_deviates_are_normal():
 @pytest.mark.skipif(JIT_DISABLED, reason="a million deviates")
 def test_float32_is_float64_rounded():
     wide, narrow = sample(3, range(1000), 1000), sample(3, range(1000), 1000, np.float32)
-    assert_allclose(narrow, wide, rtol=1e-5, atol=1e-6)
+    # a radius close to 0 comes from a u close to 1, of which float32 has 24 bits
+    assert_allclose(narrow, wide, rtol=1e-5, atol=2e-5)
+    assert np.median(abs(narrow - wide)) < 5e-8
 
 
 def test_the_tail_uses_all_bits():
@@ -153,8 +155,9 @@ def test_squared_lengths(dtype, n):
     population = rng().normal(size=(6, n)).astype(dtype)
     mean, scale = rng().normal(size=n), rng().uniform(1, 2, n)
     out = np.full(6, np.nan)
-    squared_lengths(population, mean, scale, out, 1, 6)
-    assert_allclose(out[1:], (((population - mean) / scale) ** 2).sum(axis=1)[1:], rtol=1e-12)
+    places = np.array([0, 5, 3, 2, 2, 4])
+    squared_lengths(population, places, mean, 1 / scale, out, 1, 6)
+    assert_allclose(out[1:], (((population[places] - mean) / scale) ** 2).sum(axis=1)[1:], rtol=1e-12)
 
 
 # ---------------------------------------------------------------- covariance
@@ -227,29 +230,31 @@ def test_children(dtype, crossover):
     pool = rng().normal(size=(9, n)).astype(dtype)
     pool_steps, sigma = rng().uniform(0.5, 2, 9), rng().uniform(0.1, 1, n).astype(dtype)
     key, ids = np.uint64(99), np.array([4, 5, 2**33, 7], np.uint64)
-    steps, out = np.empty(4), np.empty((4, n), dtype)
-    genetic.child_steps(key, ids, pool_steps, 3, 1 / math.sqrt(2 * n), steps, 0, 4)
-    genetic.breed(key, ids, pool, steps.astype(dtype), sigma, 3, code, out, 0, 4)
+    parents, steps, out = np.empty((4, 2), np.intp), np.empty(4), np.empty((4, n), dtype)
+    genetic.choose_parents(key, ids, 9, 3, parents, 0, 4)
+    genetic.child_steps(key, ids, parents, pool_steps, 1 / math.sqrt(2 * n), steps, 0, 4)
+    genetic.breed(key, ids, parents, pool, steps.astype(dtype), sigma, code, out, 0, 4)
     expected = [reference.child(99, int(i), pool, pool_steps, sigma, 3, crossover) for i in ids]
     assert_allclose(steps, [step for _, step in expected], rtol=1e-12)
     assert_allclose(out, [row for row, _ in expected], rtol=1e-4, atol=10 * EPSILON[dtype])
 
 
 def test_siblings_are_complementary():
-    pool, ids = rng().normal(size=(9, 20)), np.array([6, 7], np.uint64)
+    pool, ids, parents = rng().normal(size=(9, 20)), np.array([6, 7], np.uint64), np.empty((2, 2), np.intp)
+    genetic.choose_parents(np.uint64(1), ids, 9, 1, parents, 0, 2)
+    assert_array_equal(parents[0], parents[1, ::-1])
     for code in (genetic.UNIFORM, genetic.SBX):
         out = np.empty((2, 20))
-        genetic.breed(np.uint64(1), ids, pool, np.zeros(2), np.ones(20), 1, code, out, 0, 2)
-        parents = np.empty((2, 20))
-        genetic.breed(np.uint64(1), ids, pool, np.zeros(2), np.ones(20), 1, genetic.CLONE, parents, 0, 2)
-        assert_allclose(out.sum(axis=0), parents.sum(axis=0), rtol=1e-12)
-        assert (out != parents).any()
+        genetic.breed(np.uint64(1), ids, parents, pool, np.zeros(2), np.ones(20), code, out, 0, 2)
+        assert_allclose(out.sum(axis=0), pool[parents[0]].sum(axis=0), rtol=1e-12)
+        assert (out != pool[parents[:, 0]]).any()
 
 
 # ---------------------------------------------------------------- boxes
 
 ends = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
-boxes = st.tuples(ends | st.just(-math.inf), st.floats(0, 1e5) | st.just(math.inf)).map(
+widths = st.floats(0, 1e5).map(lambda x: round(x, 3))
+boxes = st.tuples(ends | st.just(-math.inf), widths | st.just(math.inf)).map(
     lambda box: (box[0], box[0] + box[1] if math.isfinite(box[0]) else box[1])
 )
 
@@ -297,7 +302,7 @@ def test_identity_inside_the_margins():
     ("bounds", "low", "high"),
     [
         ([(0, 1), (2, 3)], [0, 2], [1, 3]),  # a pair for each coordinate wins
-        (([0, 2], [1, 3]), [0, 2], [1, 3]),
+        (([0, 2], [1, 3]), [0, 1], [2, 3]),  # here too
         ((0, 1), [0, 0], [1, 1]),
         ((None, 1), [-np.inf, -np.inf], [1, 1]),
         (([0, 1], None), None, None),

@@ -8,18 +8,20 @@ from conftest import JIT_DISABLED, ROOT
 
 needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
 
-WORK = """
+SAMPLES, POPSIZE = (9, 4) if JIT_DISABLED else (300, 400)
+
+WORK = f"""
 import numpy as np
 import evoopt
 
 net = evoopt.Network([evoopt.Dense(24, "tanh"), evoopt.Dense(3)], input_shape=(8,))
 rng = np.random.default_rng(0)
-inputs, labels = rng.normal(size=(300, 8)).astype("f"), rng.integers(0, 3, 300)
+inputs, labels = rng.normal(size=({SAMPLES}, 8)).astype("f"), rng.integers(0, 3, {SAMPLES})
 task = evoopt.Supervised(net, inputs, labels)
 
 def work(seed=0):
     # bits of a few generations: noise, forward pass, loss, update
-    es = evoopt.SNES(net.init(seed), sigma=0.1, popsize=400, seed=seed)
+    es = evoopt.SNES(net.init(seed), sigma=0.1, popsize={POPSIZE}, seed=seed)
     for generation in range(3):
         population = es.ask()
         es.tell(population, task(population, generation))

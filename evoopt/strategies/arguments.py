@@ -52,6 +52,11 @@ def positive_vector(sigma: ArrayLike, n: int) -> Vector:
     return vector
 
 
+def step_range(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return between which step sizes are kept: squares of such steps are finite and not 0."""
+    return (1e-18, 1e18) if dtype == np.float32 else (1e-140, 1e140)
+
+
 def whole(name: str, value: Any, least: int, most: float = math.inf) -> int:
     """Read a whole number."""
     is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)

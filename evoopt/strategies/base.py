@@ -294,11 +294,13 @@ class Strategy(ABC):
                 f"{type(self).__name__} learns only from rows that it made, but {len(foreign)} of {len(ids)} "
                 f"were changed or never asked for, the first of them row {foreign[0]}; tell others."
             )
-        for i in foreign:
-            if not np.isfinite(rows[i]).all():
-                raise ValueError(f"Finite rows were expected, but row {i} has NaN or infinite coordinates.")
-            if self._box is not None:
-                self._box.require_inside(rows[i], f"row {i}")
+        infinite = foreign[~np.isfinite(rows[foreign]).all(axis=1)]
+        if len(infinite):
+            raise ValueError(
+                f"Finite rows were expected, but row {infinite[0]} has NaN or infinite coordinates."
+            )
+        if self._box is not None:
+            self._box.require_inside(rows[foreign], "population")
 
     def _unbounded(self, rows: Array, ids: Ids) -> Array:
         """Return told rows in the unbounded space: known ones as drawn, foreign ones mapped back."""
@@ -311,7 +313,7 @@ class Strategy(ABC):
         self._remake(ids[known], self._ledger.locate(ids[known]), self._sample, part)
         result[known] = part
         if self._box is not None:
-            result[~known] = self._box.inverse(rows[~known], "row")
+            result[~known] = self._box.inverse(rows[~known], "population")
         return result
 
     def _keep_best(self, row: Array, fitness: float) -> None:

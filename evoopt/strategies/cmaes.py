@@ -84,10 +84,9 @@ class CMAES(Strategy):
         self.tolupsigma = arguments.number("tolupsigma", tolupsigma)
         self.tolconditioncov = arguments.number("tolconditioncov", tolconditioncov)
         self.tolflatfitness = arguments.number("tolflatfitness", tolflatfitness)
-        default = int(100 + 100 * n**1.5 / self.popsize)
-        self.tolstagnation = (
-            default if tolstagnation is None else arguments.number("tolstagnation", tolstagnation)
-        )
+        if tolstagnation is None:
+            tolstagnation = int(100 + 100 * n**1.5 / self.popsize)
+        self.tolstagnation = arguments.number("tolstagnation", tolstagnation)
 
         # the distribution is N(mean, step^2 S C S), S = diag(scale)
         self._step = self._first_step = float(np.exp(np.log(self._sigma).mean()))
@@ -128,26 +127,18 @@ class CMAES(Strategy):
         settled = 1 - (1 - p.c_sigma) ** (2 * self._updates)
         h_limit = (2 + 4 / (n + 1)) * n * settled
         self._mean = self._mean.copy()
+        paths = (self._B, self._mean, spread, self._p_sigma, self._p_c)
         squared_length, h_sigma = kernels.follow_paths(
-            y,
-            z,
-            weights,
-            self._B,
-            self._mean,
-            spread,
-            self._p_sigma,
-            self._p_c,
-            p.c_sigma,
-            p.c_c,
-            p.mueff,
-            h_limit,
+            y, z, weights, *paths, p.c_sigma, p.c_c, p.mueff, h_limit
         )
         rates = kernels.active_rates(z, weights, p.c_mu)
-        decay = p.decay if h_sigma else p.decay + p.c_1 * p.c_c * (2 - p.c_c)
+        decay = p.decay if weights is p.weights else 1 - p.c_1 - p.c_mu * float(weights.sum())
+        decay += 0.0 if h_sigma else p.c_1 * p.c_c * (2 - p.c_c)
         update = (self._C, y, rates, self._p_c, decay, p.c_1)
         threads.run(kernels.adapt_covariance, n, *update, grain=GRAIN // (n * k) + 1)
         change = p.c_sigma / p.d_sigma * (math.sqrt(squared_length) / recombination.expected_length(n) - 1)
-        self._step = min(max(self._step * math.exp(min(1.0, change)), 1e-150), 1e150)  # Eq. (44)
+        smallest, largest = arguments.step_range(self.dtype)
+        self._step = min(max(self._step * math.exp(min(1.0, change)), smallest), largest)  # Eq. (44)
         if self._updates - self._decomposed >= 1 / (10 * n * (p.c_1 + p.c_mu)):
             self._decompose()
         self._watch(told)
@@ -167,6 +158,9 @@ class CMAES(Strategy):
         """C = B D^2 B^T, with C kept positive definite, and its coordinates of comparable size."""
         self._decomposed = self._updates
         smallest, largest = kernels.diagonal_range(self._C)
+        if largest > 1e20:  # a search without an end: start from unit variance again before numbers overflow
+            self._C /= largest
+            self._p_c /= math.sqrt(largest)
         if largest / smallest > 1e8:
             self._rescale(np.sqrt(self._C.diagonal()))
         values, self._B = np.linalg.eigh(self._C)
@@ -216,7 +210,7 @@ class CMAES(Strategy):
 
     def _shape_reasons(self) -> list[Reason]:
         reasons: list[Reason] = []
-        smallest, largest = float(self._D.min()), float(self._D.max())
+        smallest, largest = float(self._D[0]), float(self._D[-1])  # eigh sorts
         axis = self._factor[self.generation % self.n_params]
         widest, longest, coordinate, along_axis = kernels.no_effect(
             self._mean, self._step, self._C, self._scale, self._p_c, axis

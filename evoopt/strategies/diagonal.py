@@ -12,10 +12,11 @@ from evoopt.strategies.arguments import Vector
 from evoopt.strategies.told import Told
 
 GRAIN = 100_000  # numbers worth waking a thread for
+FARTHEST = 1e-12  # rows that would be shortened by more teach nothing: their squares may overflow
 
 
 def moments(
-    population: NDArray[Any], weights: Vector, square_weights: Vector, mean: Vector
+    population: NDArray[Any], weights: Vector, square_weights: Vector, mean: NDArray[Any]
 ) -> tuple[Vector, Vector]:
     """Return sum_r w_r (x_r - mean) and sum_r v_r (x_r - mean)^2, each of shape (n_params,)."""
     rows, n = population.shape
@@ -33,11 +34,13 @@ def moments(
     return first.astype(np.float64), second.astype(np.float64)
 
 
-def lengths(population: NDArray[Any], mean: Vector, scale: Vector) -> Vector:
-    """Return |(x_r - mean) / scale| of each row, shape (popsize,)."""
-    rows, n = population.shape
-    squares = np.empty(rows)
-    threads.run(squared_lengths, rows, population, mean, scale, squares, grain=GRAIN // n + 1)
+def lengths(population: NDArray[Any], places: NDArray[np.intp], mean: Vector, scale: Vector) -> Vector:
+    """Return |(x - mean) / scale| of the rows at `places`, shape (k,)."""
+    n = population.shape[1]
+    squares = np.empty(len(places))
+    threads.run(
+        squared_lengths, len(places), population, places, mean, 1 / scale, squares, grain=GRAIN // n + 1
+    )
     return np.sqrt(squares)
 
 
@@ -51,6 +54,7 @@ def outside_factors(told: Told, mean: Vector, scale: Vector) -> Vector:
     factors = np.ones(len(told.order))
     if told.outside is not None:
         outside = np.flatnonzero(told.outside)
-        length = lengths(told.population[outside], mean, scale)
+        length = lengths(told.population, outside, mean, scale)
         factors[outside] = np.minimum(1.0, longest_step(len(mean)) / np.maximum(length, 1e-300))
+        factors[factors < FARTHEST] = 0.0
     return factors

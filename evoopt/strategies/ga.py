@@ -9,18 +9,27 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from evoopt.kernels import threads
-from evoopt.kernels.cpu.genetic import CLONE, SBX, UNIFORM, breed, child_steps
+from evoopt.kernels.cpu.genetic import (
+    CLONE,
+    MOST_CONTESTANTS,
+    SBX,
+    UNIFORM,
+    breed,
+    child_steps,
+    choose_parents,
+)
 from evoopt.kernels.cpu.noise import sample_rows
-from evoopt.kernels.philox import COLUMNS
 from evoopt.strategies import arguments
 from evoopt.strategies.arguments import Array, Ids, Vector
 from evoopt.strategies.base import GRAIN, Strategy
+from evoopt.strategies.diagonal import moments
 from evoopt.strategies.registry import register
 from evoopt.strategies.told import Told
 
+WIDEST_SHAPE = math.log(1e8)  # of a sigma against the geometric mean of all
 SHAPE_RATE = 0.1  # of the logarithm of sigma in each coordinate; 1 forgets the past
 _CROSSOVERS = {None: CLONE, "uniform": UNIFORM, "sbx": SBX}
 
@@ -45,7 +54,7 @@ class GA(Strategy):
         See `Strategy`. With ``noisy=True`` elites are asked for again, as the first rows of the next
         population.
     tournament : int
-        Members of a tournament, 1 to 64.
+        Members of a tournament, 1 to 32.
     crossover : "sbx", "uniform" or None
         Simulated binary crossover, exchange of coordinates, or none.
     elites : int, optional
@@ -82,12 +91,13 @@ class GA(Strategy):
     ) -> None:
         first = _first_population(mean, options)
         super().__init__(mean if first is None else first.mean(axis=0), sigma, **options)
-        self.tournament = arguments.whole("tournament", tournament, 1, COLUMNS)
+        self.tournament = arguments.whole("tournament", tournament, 1, MOST_CONTESTANTS)
         if crossover not in _CROSSOVERS:
             raise ValueError(f'crossover must be "sbx", "uniform" or None, but {crossover!r} came.')
         self.crossover = crossover
         few = max(1, self.popsize // 50)
         self.elites = few if elites is None else arguments.whole("elites", elites, 0, self.popsize - 1)
+        self._log_centre = float(np.log(self._sigma).mean())
         self._tau = 1 / math.sqrt(2 * self.n_params)
         # the pool of parents, best first, with the fitness and step size of each; before the first update it
         # is the first population, without these
@@ -109,18 +119,9 @@ class GA(Strategy):
         first_id, asked_again, centre, sigma, pool, pool_steps = snapshot
         grain = GRAIN // self.n_params + 1
         if len(pool_steps):
-            steps = self._row_steps(snapshot, ids).astype(self.dtype)
-            arguments = (
-                self._key,
-                ids,
-                pool,
-                steps,
-                sigma,
-                self.tournament,
-                _CROSSOVERS[self.crossover],
-                out,
-            )
-            threads.run(breed, len(ids), *arguments, grain=grain)
+            parents, steps = self._parents(snapshot, ids)
+            drawn = (self._key, ids, parents, pool, steps.astype(self.dtype), sigma)
+            threads.run(breed, len(ids), *drawn, _CROSSOVERS[self.crossover], out, grain=grain)
         else:
             threads.run(sample_rows, len(ids), self._key, ids, centre, sigma, out, grain=grain)
             asked_again = len(pool)
@@ -128,23 +129,25 @@ class GA(Strategy):
         again = np.flatnonzero(place < asked_again)
         out[again] = pool[place[again]]
 
-    def _row_steps(self, snapshot: tuple[Any, ...], ids: Ids) -> Vector:
-        """Return the step sizes of rows drawn from a pool."""
+    def _parents(self, snapshot: tuple[Any, ...], ids: Ids) -> tuple[NDArray[np.intp], Vector]:
+        """Return the parents of rows drawn from a pool, shape (k, 2), and the rows' step sizes."""
         first_id, asked_again, _, _, _, pool_steps = snapshot
-        steps = np.empty(len(ids))
-        arguments = (self._key, ids, pool_steps, self.tournament, self._tau, steps)
-        threads.run(child_steps, len(ids), *arguments, grain=2000)
+        k = len(ids)
+        parents, steps = np.empty((k, 2), np.intp), np.empty(k)
+        drawn = (self._key, ids, len(pool_steps), self.tournament, parents)
+        threads.run(choose_parents, k, *drawn, grain=4000)
+        threads.run(child_steps, k, self._key, ids, parents, pool_steps, self._tau, steps, grain=2000)
         place = ids - np.uint64(first_id)
         again = np.flatnonzero(place < asked_again)
         steps[again] = pool_steps[place[again]]
-        return steps
+        return parents, steps
 
     def _update(self, told: Told) -> None:
         k = len(told.order)
         steps = np.full(k, self._median_step())
         for snapshot, where in told.drawn:
             if len(snapshot[-1]):
-                steps[where] = self._row_steps(snapshot, told.ids[where])
+                steps[where] = self._parents(snapshot, told.ids[where])[1]
         # the elites, and with fewer than popsize rows the best of those before
         kept = 0 if not len(self._steps) else max(0 if self.noisy else self.elites, self.popsize - k)
         fitness = np.concatenate([self._fitness[:kept], told.fitness])
@@ -152,18 +155,23 @@ class GA(Strategy):
         order = order[: len(order) - int(np.isnan(fitness).sum())]  # NaN has no children
         self._pool = np.concatenate([self._pool[:kept], told.population])[order]
         self._fitness = fitness[order]
-        self._steps = np.concatenate([self._steps[:kept], steps])[order]
+        steps = np.concatenate([self._steps[:kept], steps])[order]
+        self._steps = np.clip(steps, *arguments.step_range(self.dtype))
         self._adapt_shape()
 
     def _adapt_shape(self) -> None:
         """Let the ratios of sigma between the coordinates follow those of the spread of the best quarter."""
-        spread = self._pool[: max(len(self._pool) // 4, 2)].std(axis=0, dtype=np.float64)
-        varied = spread > 0
+        best = self._pool[: max(len(self._pool) // 4, 2)]
+        weights = np.full(len(best), 1 / len(best))
+        shift, squares = moments(best, weights, weights, best[0])
+        spread = np.sqrt(np.maximum(squares - shift**2, 0.0))
+        varied = (spread > 0) & np.isfinite(spread)
         if varied.any():
             log_sigma, log_spread = np.log(self._sigma[varied]), np.log(spread[varied])
-            drift = (log_spread - log_spread.mean()) - (log_sigma - log_sigma.mean())
+            drift = (log_spread - log_spread.mean()) - (log_sigma - self._log_centre)
             self._sigma = self._sigma.copy()
-            self._sigma[varied] = np.exp(log_sigma + SHAPE_RATE * drift)
+            shape = np.clip(log_sigma + SHAPE_RATE * drift - self._log_centre, -WIDEST_SHAPE, WIDEST_SHAPE)
+            self._sigma[varied] = np.exp(shape + self._log_centre)
 
     def _median_step(self) -> float:
         return float(np.median(self._steps)) if len(self._steps) else 1.0

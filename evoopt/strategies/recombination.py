@@ -70,6 +70,5 @@ def _finish(raw: Vector, mueff: float, n: int, *, c_c: float, c_1: float, c_mu: 
         # Eq. (50) no decay, Eq. (52) positive definite
         limit = min(limit, 1 + c_1 / c_mu, (1 - c_1 - c_mu) / (n * c_mu))
     weights[negative] *= limit / -raw[negative].sum()  # Eq. (53)
-    weights.flags.writeable = False
     decay = 1 - c_1 - c_mu * float(weights.sum())
     return Parameters(weights, mueff, c_sigma, d_sigma, c_c, c_1, c_mu, decay)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt.strategies import recombination
+from evoopt.strategies import arguments, recombination
 from evoopt.strategies.arguments import Vector
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import lengths, moments, outside_factors
@@ -60,7 +60,7 @@ class SepCMAES(Strategy):
         n, k = self.n_params, len(told.order)
         p = recombination.separable(k, n)
         self._updates += 1
-        weights, rates = self._row_weights(told, p)
+        weights, rates, ranked_sum = self._row_weights(told, p)
         first, second = moments(told.population, weights, rates, self._mean)
         y_w = first / self._step
         self._mean = self._mean + first
@@ -71,14 +71,16 @@ class SepCMAES(Strategy):
         h_sigma = length**2 / settled / n < 2 + 4 / (n + 1)
         self._p_c = (1 - p.c_c) * self._p_c + h_sigma * math.sqrt(p.c_c * (2 - p.c_c) * p.mueff) * y_w
         lost = 0.0 if h_sigma else p.c_1 * p.c_c * (2 - p.c_c)
-        C = (p.decay + lost) * self._C + p.c_1 * self._p_c**2 + second / self._step**2
-        self._C = np.maximum(C, 1e-16 * C.max())
+        decay = 1 - p.c_1 - p.c_mu * ranked_sum + lost
+        C = decay * self._C + p.c_1 * self._p_c**2 + second / self._step**2
         change = p.c_sigma / p.d_sigma * (length / recombination.expected_length(n) - 1)
-        self._step = min(max(self._step * math.exp(min(1.0, change)), 1e-150), 1e150)
+        smallest, largest = arguments.step_range(self.dtype)
+        self._step = min(max(self._step * math.exp(min(1.0, change)), smallest), largest)  # Eq. (44)
+        self._C = np.clip(C, 1e-16 * C.max(), (largest / self._step) ** 2)
         self._sigma = self._step * np.sqrt(self._C)
 
-    def _row_weights(self, told: Told, p: recombination.Parameters) -> tuple[Vector, Vector]:
-        """Return, by row, the weights of the mean and c_mu w_i; negative ones times n / |z_i|^2."""
+    def _row_weights(self, told: Told, p: recombination.Parameters) -> tuple[Vector, Vector, float]:
+        """Return by row the weights of the mean, and c_mu w_i, if negative times n / |z_i|^2; and sum w_i."""
         n, k = self.n_params, len(told.order)
         ranked = np.empty(k)
         ranked[told.order] = p.weights
@@ -87,5 +89,5 @@ class SepCMAES(Strategy):
             ranked[told.outside & (ranked < 0)] = 0.0
         rates = p.c_mu * ranked * factors**2
         negative = np.flatnonzero(ranked < 0)
-        rates[negative] *= n / (lengths(told.population[negative], self._mean, self._sigma) + 1e-9) ** 2
-        return np.maximum(ranked, 0.0) * factors, rates
+        rates[negative] *= n / (lengths(told.population, negative, self._mean, self._sigma) + 1e-9) ** 2
+        return np.maximum(ranked, 0.0) * factors, rates, float(ranked.sum())

@@ -75,7 +75,8 @@ class SNES(Strategy):
         # - 1); the utilities sum to 0
         self._mean = self._mean + self.eta_mean * first
         change = self.eta_sigma / 2 * (second / (self._sigma * self._sigma) - u.sum())
-        self._sigma = self._sigma * np.exp(np.clip(change, -1.0, 1.0))
+        sigma = self._sigma * np.exp(np.clip(change, -1.0, 1.0))
+        self._sigma = np.clip(sigma, *arguments.step_range(self.dtype))
 
 
 @functools.lru_cache(maxsize=64)

@@ -11,72 +11,84 @@ STEP = MUTATION + 1  # the purpose of the deviates that change step sizes
 CLONE, UNIFORM, SBX = range(3)
 
 
-@inline
-def _winner(key, pair, parent, tournament, pool_size, word_buffer):
-    """First of `tournament` members of the pool, drawn with replacement: the best, as the pool is sorted."""
-    words(key, pair, parent, CHOICE, word_buffer)
+MOST_CONTESTANTS = COLUMNS // 2  # two tournaments share one group of words
+
+
+@kernel
+def choose_parents(key, ids, pool_size, tournament, parents, lo, hi):
+    """Write the parents of children [lo, hi) into `parents` (k, 2), as places in the pool.
+
+    Each is the best of `tournament` members drawn with replacement: the first, as the pool is sorted.
+    Siblings 2k and 2k + 1 have the same ones, exchanged.
+    """
+    word_buffer = np.empty((4, LANES), np.uint32)
     flat = word_buffer.reshape(COLUMNS)
-    best = pool_size - 1
-    for i in range(tournament):
-        best = min(best, np.int64((np.uint64(flat[i]) * np.uint64(pool_size)) >> np.uint64(32)))
-    return best
+    for r in range(lo, hi):
+        words(key, ids[r] >> np.uint64(1), 0, CHOICE, word_buffer)
+        second = np.int64(ids[r] & np.uint64(1))
+        for parent in range(2):
+            best = np.int64(pool_size - 1)
+            for i in range(parent * tournament, (parent + 1) * tournament):
+                best = min(best, np.int64((np.uint64(flat[i]) * np.uint64(pool_size)) >> np.uint64(32)))
+            parents[r, parent ^ second] = best
+
+
+@kernel
+def child_steps(key, ids, parents, pool_steps, rate, out, lo, hi):
+    """Write steps of children [lo, hi) into `out` (k,): the parents' geometric mean * exp(rate N(0, 1))."""
+    word_buffer = np.empty((4, LANES), np.uint32)
+    deviates = np.zeros((4, LANES))
+    for r in range(lo, hi):
+        normals(key, ids[r], 0, STEP, word_buffer, deviates)
+        mean = math.sqrt(pool_steps[parents[r, 0]]) * math.sqrt(pool_steps[parents[r, 1]])
+        out[r] = mean * math.exp(rate * deviates[0, 0])
 
 
 @inline
 def _spread_factor(u):
     """Beta of simulated binary crossover with distribution index 15 for u in (0, 1); roots make x^(1/16)."""
-    ratio = u + u if u <= type(u)(0.5) else type(u)(0.5) / (type(u)(1) - u)
+    real = type(u)
+    ratio = (u + u) if u <= real(0.5) else real(0.5) / (real(1) - u)
     return np.sqrt(np.sqrt(np.sqrt(np.sqrt(ratio))))
 
 
-@kernel
-def child_steps(key, ids, pool_steps, tournament, rate, out, lo, hi):
-    """Write steps of children [lo, hi) into `out` (k,): the parents' geometric mean * exp(rate N(0, 1))."""
-    word_buffer = np.empty((4, LANES), np.uint32)
-    deviates = np.zeros((4, LANES))
-    for r in range(lo, hi):
-        pair = ids[r] >> np.uint64(1)
-        a = _winner(key, pair, 0, tournament, len(pool_steps), word_buffer)
-        b = _winner(key, pair, 1, tournament, len(pool_steps), word_buffer)
-        normals(key, ids[r], 0, STEP, word_buffer, deviates)
-        out[r] = math.sqrt(pool_steps[a]) * math.sqrt(pool_steps[b]) * math.exp(rate * deviates[0, 0])
+@inline
+def _cross(x, other, flat_words, crossover):
+    """Exchange or mix coordinates of `x` and `other`, both (COLUMNS,), where the highest bit is set."""
+    if crossover == UNIFORM:
+        for i in range(COLUMNS):
+            x[i] = other[i] if flat_words[i] >> np.uint32(31) else x[i]
+    elif crossover == SBX:
+        for i in range(COLUMNS):
+            real = type(x[i])
+            u = real(np.int32(flat_words[i] & np.uint32(0x7FFFFFFF))) * real(2.0**-31) + real(2.0**-32)
+            half = real(0.5)
+            mixed = half * (x[i] + other[i]) + half * _spread_factor(u) * (x[i] - other[i])
+            x[i] = mixed if flat_words[i] >> np.uint32(31) else x[i]
 
 
 @kernel
-def breed(key, ids, pool, steps, sigma, tournament, crossover, out, lo, hi):
-    """Write children [lo, hi) into `out` (k, n).
+def breed(key, ids, parents, pool, steps, sigma, crossover, out, lo, hi):
+    """Write children [lo, hi) into `out` (k, n): crossover of two rows of `pool` (size, n), then mutation.
 
-    Parents come from `pool` (size, n), best first, by tournament. Siblings 2k and 2k + 1 share parents and
-    crossover numbers and are complementary. Then each coordinate moves by steps[r] * sigma * N(0, 1); `sigma`
-    is (n,).
+    Siblings share the numbers of the crossover and are complementary. Each coordinate moves by steps[r] *
+    sigma * N(0, 1); `sigma` is (n,).
     """
     n = pool.shape[1]
     word_buffer = np.empty((4, LANES), np.uint32)
-    flat_words = word_buffer.reshape(COLUMNS)
     deviates = np.zeros((4, LANES), out.dtype)
-    flat = deviates.reshape(COLUMNS)
+    flat_words, flat = word_buffer.reshape(COLUMNS), deviates.reshape(COLUMNS)
+    x, other = np.zeros(COLUMNS, out.dtype), np.zeros(COLUMNS, out.dtype)
     for r in range(lo, hi):
-        pair, second = ids[r] >> np.uint64(1), ids[r] & np.uint64(1)
-        a = _winner(key, pair, 0, tournament, len(pool), word_buffer)
-        b = _winner(key, pair, 1, tournament, len(pool), word_buffer)
-        if second:
-            a, b = b, a
-        step = steps[r]
+        a, b, step = parents[r, 0], parents[r, 1], steps[r]
         for group in range((n + COLUMNS - 1) // COLUMNS):
-            normals(key, ids[r], group, MUTATION, word_buffer, deviates)
-            words(key, pair, group, CROSSOVER, word_buffer)
             start = group * COLUMNS
-            for c in range(start, min(start + COLUMNS, n)):
-                word = flat_words[c - start]
-                x, other = pool[a, c], pool[b, c]
-                if crossover == UNIFORM:
-                    x = other if word >> np.uint32(31) else x
-                elif crossover == SBX:
-                    u = type(x)(np.int32(word & np.uint32(0x7FFFFFFF))) * type(x)(2.0**-31) + type(x)(
-                        2.0**-32
-                    )
-                    beta = _spread_factor(u)
-                    half = type(x)(0.5)
-                    mixed = half * (x + other) + half * beta * (x - other)
-                    x = mixed if word >> np.uint32(31) else x
-                out[r, c] = x + step * sigma[c] * flat[c - start]
+            count = min(COLUMNS, n - start)
+            normals(key, ids[r], group, MUTATION, word_buffer, deviates)
+            for i in range(count):
+                x[i], other[i] = pool[a, start + i], pool[b, start + i]
+            if crossover != CLONE:
+                words(key, ids[r] >> np.uint64(1), group, CROSSOVER, word_buffer)
+                _cross(x, other, flat_words, crossover)
+            for i in range(count):
+                out[r, start + i] = x[i] + step * sigma[start + i] * flat[i]

@@ -1,12 +1,11 @@
 """Weighted sums over the rows of a population, column by column in one pass over it."""
 
-import math
-
 import numpy as np
 
 from evoopt.kernels.jit import kernel
 
 TILE = 1024  # columns whose sums stay in the first-level cache while the rows pass by
+LENGTH_LANES = 16  # partial sums of a length, which keep their order when they are vectorized
 
 
 @kernel
@@ -16,42 +15,39 @@ def weighted_moments(population, weights, square_weights, mean, first, second, l
     `weights` w and `square_weights` v are (popsize,), all arrays of one dtype. Each column's sums run in row
     order.
     """
-    rows = population.shape[0]
     for start in range(lo, hi, TILE):
         stop = min(start + TILE, hi)
-        for c in range(start, stop):
-            first[c] = 0
-            second[c] = 0
-        for r in range(rows):
+        sums, squares, centre = first[start:stop], second[start:stop], mean[start:stop]
+        sums[:] = 0
+        squares[:] = 0
+        for r in range(len(weights)):
             w, v = weights[r], square_weights[r]
-            for c in range(start, stop):
-                step = population[r, c] - mean[c]
-                first[c] += w * step
-                second[c] += v * (step * step)
+            if w == 0 and v == 0:  # also of rows so far away that 0 times their square is NaN
+                continue
+            row = population[r, start:stop]
+            for c in range(len(centre)):  # from 0, as an index that might be negative is not vectorized
+                step = row[c] - centre[c]
+                sums[c] += w * step
+                squares[c] += v * (step * step)
 
 
 @kernel
-def squared_lengths(population, mean, scale, out, lo, hi):
-    """Write |(x_r - mean) / scale|^2 of rows r in [lo, hi) into `out` (popsize,) float64."""
+def squared_lengths(population, places, mean, precision, out, lo, hi):
+    """Write |(x_i - mean) * precision|^2 into `out` (k,) float64 for i in [lo, hi); x_i is row places[i]."""
     n = population.shape[1]
-    lanes = np.zeros(16)
-    for r in range(lo, hi):
+    lanes = np.zeros(LENGTH_LANES)
+    for i in range(lo, hi):
+        row = population[places[i]]
         lanes[:] = 0.0
-        whole = n // 16 * 16
-        for start in range(0, whole, 16):
-            for i in range(16):
-                z = (population[r, start + i] - mean[start + i]) / scale[start + i]
-                lanes[i] += z * z
+        whole = n // LENGTH_LANES * LENGTH_LANES
+        for start in range(0, whole, LENGTH_LANES):
+            for lane in range(LENGTH_LANES):
+                z = (row[start + lane] - mean[start + lane]) * precision[start + lane]
+                lanes[lane] += z * z
         for c in range(whole, n):
-            z = (population[r, c] - mean[c]) / scale[c]
+            z = (row[c] - mean[c]) * precision[c]
             lanes[c - whole] += z * z
         total = 0.0
-        for i in range(16):
-            total += lanes[i]
-        out[r] = total
-
-
-@kernel
-def all_finite(row):
-    """Whether each number of `row` (n,) is finite."""
-    return all(math.isfinite(x) for x in row)
+        for lane in range(LENGTH_LANES):
+            total += lanes[lane]
+        out[i] = total
