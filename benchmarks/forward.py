@@ -1,6 +1,7 @@
 """Dense networks of a population on inputs that all individuals share.
 
-Who can write into arrays made beforehand does so, evoopt too: large new ones cost page faults in every call.
+Who can write into arrays made beforehand does so, evoopt too: large new ones cost page faults in every call. With
+``--fresh`` every call makes new arrays instead, as one writes it down at first.
 """
 
 import argparse
@@ -51,11 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="1,3",
         help=f"which cases, as popsize x units of the layers x samples ({rows}); default all",
     )
+    parser.add_argument("--fresh", action="store_true", help="let every call make new arrays for its results")
 
 
 def run(args: argparse.Namespace) -> Iterator[Outcome]:
     for number in args.rows:
-        yield race(case(ROWS[number - 1]), args.seconds, args.threads)
+        yield race(case(ROWS[number - 1], args.fresh), args.seconds, args.threads)
 
 
 @dataclass(frozen=True)
@@ -65,37 +67,40 @@ class Problem:
     net: Network
     population: Array  # (popsize, n_params)
     inputs: Array  # (batch, sizes[0])
+    fresh: bool  # whether every call makes new arrays
 
     @classmethod
-    def of(cls, row: Row) -> "Problem":
+    def of(cls, row: Row, fresh: bool) -> "Problem":
         *hidden, n_out = row.sizes[1:]
         net = Network([*(Dense(units, "tanh") for units in hidden), Dense(n_out)], (row.sizes[0],))
         rng = np.random.default_rng(0)
         population = rng.standard_normal((row.popsize, net.spec.size), np.float32)
         population /= np.sqrt(np.float32(max(row.sizes)))  # keeps tanh out of saturation
-        return cls(net, population, rng.standard_normal((row.batch, row.sizes[0]), np.float32))
+        return cls(net, population, rng.standard_normal((row.batch, row.sizes[0]), np.float32), fresh)
 
     def layers(self, parameters: Array) -> list[tuple[Array, Array]]:
         """Give the bias and the kernel of each layer as views of a row or a population."""
         tree = self.net.spec.unravel(parameters)
         return [(tree[f"dense_{i}"]["bias"], tree[f"dense_{i}"]["kernel"]) for i in range(len(tree))]
 
-    def buffers(self) -> list[Array]:
-        """Make arrays for the values after each layer, (popsize, batch, units)."""
+    def buffers(self) -> list[Any]:
+        """Make arrays for the values after each layer, (popsize, batch, units), or None where they are fresh."""
+        if self.fresh:
+            return [None for _ in self.layers(self.population)]
         shape = len(self.population), len(self.inputs)
         return [np.empty((*shape, bias.shape[-1]), np.float32) for bias, _ in self.layers(self.population)]
 
-    def layers_with_buffers(self) -> list[tuple[tuple[Array, Array], Array]]:
+    def layers_with_buffers(self) -> list[tuple[tuple[Array, Array], Any]]:
         return list(zip(self.layers(self.population), self.buffers(), strict=True))
 
 
-def case(row: Row) -> Case:
-    problem = Problem.of(row)
+def case(row: Row, fresh: bool = False) -> Case:
+    problem = Problem.of(row, fresh)
     checked = [0, row.popsize // 2, row.popsize - 1]
     expected = np.stack([reference(problem, problem.population[i]) for i in checked])
     multiply_adds = row.popsize * row.batch * sum(n_in * n_out for n_in, n_out in pairwise(row.sizes))
     return Case(
-        f"forward: {row} samples, float32",
+        f"forward: {row} samples, float32{', fresh arrays' if fresh else ''}",
         [
             Contestant("evoopt Network.forward", partial(evoopt_forward, problem)),
             Contestant("torch.baddbmm", partial(torch_baddbmm, problem), ("torch",)),
@@ -125,7 +130,11 @@ def torch_baddbmm(problem: Problem) -> Work:
     import torch
 
     layers = [
-        (torch.from_numpy(bias)[:, None], torch.from_numpy(kernel), torch.from_numpy(out))
+        (
+            torch.from_numpy(bias)[:, None],
+            torch.from_numpy(kernel),
+            None if out is None else torch.from_numpy(out),
+        )
         for (bias, kernel), out in problem.layers_with_buffers()
     ]
     inputs = torch.from_numpy(problem.inputs).expand(len(problem.population), -1, -1)
@@ -162,15 +171,16 @@ def jax_vmap(problem: Problem) -> Work:
 
 def numpy_matmul(problem: Problem) -> Work:
     layers = [(bias[:, None], kernel, out) for (bias, kernel), out in problem.layers_with_buffers()]
-    last = layers[-1][2]
 
     def work() -> Array:
         values = problem.inputs
-        for bias, kernel, out in layers:
+        for bias, kernel, out in layers[:-1]:
             values = np.matmul(values, kernel, out=out)
             values += bias
-            if out is not last:
-                np.tanh(values, out=values)
+            np.tanh(values, out=values)
+        bias, kernel, out = layers[-1]
+        values = np.matmul(values, kernel, out=out)
+        values += bias
         return values
 
     return work

@@ -50,3 +50,9 @@ def test_extremes(name, dtype):
         assert 0 <= y[2] < 1e-38
     else:
         np.testing.assert_allclose(y[1:], limits[name], rtol=1e-6, atol=1e-30)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_tanh_stays_in_its_range(dtype):
+    y = apply(math.tanh, np.linspace(5, 20, 2001).astype(dtype))
+    assert (y <= 1).all()

@@ -9,6 +9,7 @@ import numpy as np
 
 from evoopt.kernels.cpu.function import call_elementwise
 from evoopt.kernels.cpu.simd import dense_features, dense_samples
+from evoopt.kernels.cpu.transpose import store_samples
 from evoopt.kernels.jit import aligned_empty, inline, kernel
 from evoopt.kernels.math import exp, gelu, relu, sigmoid, silu, tanh
 from evoopt.kernels.program import (
@@ -148,6 +149,7 @@ def forward_tiles(population, frozen, program, tiles, inputs, columns, out, lo, 
     n_tiles = (batch + columns - 1) // columns
     features = widest(program)
     own = inputs.shape[0] > 0
+    flat = out.reshape(-1)
     buffers = aligned_empty(3, max(features, inputs.shape[2]) * columns, population)
     for item in range(lo, hi):
         r, t = divmod(item, n_tiles)
@@ -158,9 +160,7 @@ def forward_tiles(population, frozen, program, tiles, inputs, columns, out, lo, 
             x = tiles[t]
         y = run_tile(program, population[r], frozen, x, buffers[0], buffers[1], columns)
         first = t * columns
-        for s in range(min(columns, batch - first)):
-            for o in range(n_out):
-                out[r, first + s, o] = y[o * columns + s]
+        store_samples(y, columns, n_out, min(columns, batch - first), flat, (r * batch + first) * n_out)
 
 
 @kernel
