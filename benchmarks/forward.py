@@ -1,7 +1,7 @@
 """Dense networks of a population on inputs that all individuals share.
 
-Who can write into arrays made beforehand does so, evoopt too: large new ones cost page faults in every call. With
-``--fresh`` every call makes new arrays instead, as one writes it down at first.
+Who can write into arrays made beforehand does so, evoopt too: large new ones cost page faults in every call.
+With ``--fresh`` every call makes new arrays instead, as one writes it down at first.
 """
 
 import argparse
@@ -84,7 +84,7 @@ class Problem:
         return [(tree[f"dense_{i}"]["bias"], tree[f"dense_{i}"]["kernel"]) for i in range(len(tree))]
 
     def buffers(self) -> list[Any]:
-        """Make arrays for the values after each layer, (popsize, batch, units), or None where they are fresh."""
+        """Make arrays for the values after each layer, (popsize, batch, units); None for fresh ones."""
         if self.fresh:
             return [None for _ in self.layers(self.population)]
         shape = len(self.population), len(self.inputs)

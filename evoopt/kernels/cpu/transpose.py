@@ -22,9 +22,7 @@ def _store_block(_typing, tile, start, step, features, out, out_start, out_step,
 
 
 def _emit_store_block(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
-    tile, out = (
-        context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 4)
-    )
+    tile, out = (context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 4))
     _, start, step, features, _, out_start, out_step, samples = arguments
     element = context.get_value_type(signature.args[0].dtype)
     itemsize = context.get_abi_sizeof(element)
@@ -75,8 +73,8 @@ def _store_block_python(tile, start, step, features, out, out_start, out_step, s
     return lanes
 
 
-# store_block(tile, start, step, features, out, out_start, out_step, samples) writes, for at most L features f and
-# samples s, ``out[out_start + s * out_step + f] = tile[start + f * step + s]`` and returns L.
+# store_block(tile, start, step, features, out, out_start, out_step, samples) writes, for at most L features f
+# and samples s, ``out[out_start + s * out_step + f] = tile[start + f * step + s]`` and returns L.
 store_block = _store_block_python if JIT_DISABLED else _store_block
 
 
