@@ -17,10 +17,11 @@ MAY_IMPORT = {
     "tree": set(),
     "files": {"tree"},
     "params": {"tree"},
-    "strategies": {"kernels", "files"},
-    "networks": {"kernels", "params"},
-    "tasks": {"kernels", "networks"},
-    "evolve": {"strategies"},
+    "arguments": {"kernels"},
+    "strategies": {"kernels", "files", "arguments"},
+    "networks": {"kernels", "params", "tree", "arguments"},
+    "tasks": {"kernels", "networks", "arguments"},
+    "evolve": {"strategies", "arguments"},
     "minimize": {"evolve", "strategies", "tasks"},
 }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
@@ -29,8 +30,9 @@ MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__
 def imported(path):
     """Names of the parts of evoopt that a file imports."""
     for node in ast.walk(ast.parse(path.read_text())):
-        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{name}" for name in names]
         yield from (name.split(".")[1] for name in names if name.startswith("evoopt."))
 
 

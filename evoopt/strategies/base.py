@@ -14,11 +14,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from evoopt import arguments
+from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.noise import sample_rows
 from evoopt.kernels.jit import kernel_array
-from evoopt.strategies import arguments, checkpoint
-from evoopt.strategies.arguments import Array, Ids, Vector
+from evoopt.strategies import checkpoint
 from evoopt.strategies.bounds import Box
 from evoopt.strategies.ledger import FOREIGN, Found, Ledger
 from evoopt.strategies.told import Best, Told, best_and_median, new_history

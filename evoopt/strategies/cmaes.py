@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from evoopt import arguments
+from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu import covariance as kernels
-from evoopt.strategies import arguments, recombination
-from evoopt.strategies.arguments import Array, Ids, Vector
+from evoopt.strategies import recombination
 from evoopt.strategies.base import Reason, Strategy
 from evoopt.strategies.diagonal import longest_step
 from evoopt.strategies.registry import register

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoopt.arguments import Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.moments import squared_lengths, weighted_moments
-from evoopt.strategies.arguments import Vector
 from evoopt.strategies.told import Told
 
 GRAIN = 100_000  # numbers worth waking a thread for

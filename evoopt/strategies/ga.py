@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evoopt import arguments
+from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.genetic import (
     CLONE,
@@ -22,8 +24,6 @@ from evoopt.kernels.cpu.genetic import (
     choose_parents,
 )
 from evoopt.kernels.cpu.noise import sample_rows
-from evoopt.strategies import arguments
-from evoopt.strategies.arguments import Array, Ids, Vector
 from evoopt.strategies.base import GRAIN, Strategy
 from evoopt.strategies.diagonal import moments
 from evoopt.strategies.registry import register

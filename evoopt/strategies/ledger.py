@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoopt.arguments import Array, Ids
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.fingerprint import fingerprint_rows
-from evoopt.strategies.arguments import Array, Ids
 from evoopt.strategies.registry import plain_data
 
 Where = NDArray[np.intp] | slice  # places in a vector of ids

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evoopt.strategies.arguments import Vector
+from evoopt.arguments import Vector
 
 
 class Parameters(NamedTuple):

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt.strategies import arguments, recombination
-from evoopt.strategies.arguments import Vector
+from evoopt import arguments
+from evoopt.arguments import Vector
+from evoopt.strategies import recombination
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import lengths, moments, outside_factors
 from evoopt.strategies.registry import register

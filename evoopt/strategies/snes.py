@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt.strategies import arguments
-from evoopt.strategies.arguments import Vector
+from evoopt import arguments
+from evoopt.arguments import Vector
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import moments, outside_factors
 from evoopt.strategies.registry import register

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evoopt.strategies.arguments import Array, Ids, Vector
+from evoopt.arguments import Array, Ids, Vector
 from evoopt.strategies.ledger import Drawn
 from evoopt.strategies.registry import plain_data
 
