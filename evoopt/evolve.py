@@ -2,6 +2,8 @@
 
 import inspect
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
@@ -13,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoopt import arguments
+from evoopt.kernels import threads
 from evoopt.strategies.base import Strategy
 
 if TYPE_CHECKING:
@@ -42,16 +46,17 @@ def evolve(
     """Run a strategy on a task until it stops or a limit is reached.
 
     The limits are totals of the strategy: running it again goes on where it stopped, and ends at the same
-    totals. Ctrl-C ends the run and gives what there is.
+    totals. Ctrl-C ends the run after the `tell` it may be in, and gives what there is.
 
     Parameters
     ----------
     strategy : Strategy
         Goes on from where it is, and is left where it stops.
     task : callable
-        ``task(population, generation) -> fitness (popsize,)``; the second argument may be missing.
+        ``task(population, generation) -> fitness (popsize,)``; the second argument may be missing. The
+        population is overwritten in the next generation: copy what is to be kept.
     max_generations, max_evaluations : int, optional
-        Totals of the strategy. The last generation is cut short rather than pass `max_evaluations`.
+        Totals of the strategy. The last generation is cut short rather than exceed `max_evaluations`.
     target : float, optional
         Stop when a fitness at least as good as this was found.
     time_limit : float, optional
@@ -72,14 +77,17 @@ def evolve(
     -------
     scipy.optimize.OptimizeResult
         ``x`` (n_params,): the best row or the strategy's solution, whichever has the better fitness (for
-        noisy fitness the solution; with `validation` what it judged best), ``fun`` its fitness, ``history``,
-        ``stop`` (a tuple of (name, message)), ``nit`` generations and ``nfev`` evaluations in total,
-        ``time`` in seconds, ``validation`` the best judgement (or None).
+        noisy fitness the solution; with `validation` what that judged best). ``fun``: its fitness, which may
+        take one evaluation more; after Ctrl-C, a time limit or the last of `max_evaluations` there is none,
+        so that `x` is the best row, or `fun` NaN where `x` is another. ``history``; ``stop``, a tuple of
+        (name, message); ``nit`` generations and ``nfev`` evaluations in total; ``time`` in seconds;
+        ``validation``, the best judgement or None.
 
     Raises
     ------
     ValueError
-        If the task is to be maximized and the strategy minimizes, or the other way round.
+        If the task is to be maximized and the strategy minimizes, or the other way round; if the task is
+        noisy and the strategy was not made for it; for limits that are no numbers.
     ImportError
         For `progress` without tqdm.
 
@@ -94,10 +102,13 @@ def evolve(
     """
     for judge in (task, validation):
         _check_direction(strategy, judge)
+    _check_noise(strategy, task)
     start = time.perf_counter()
     limits = Limits(max_generations, max_evaluations, target, time_limit, patience)
     watch = _Watch(strategy, validation)
     evaluate = _evaluator(task, executor)
+    if strategy.generation:
+        watch.look()
     with _progress_bar(progress, strategy, max_generations) as show:
 
         def after(strategy: Strategy) -> Any:
@@ -106,7 +117,8 @@ def evolve(
             return callback(strategy) if callback is not None else None
 
         reasons = run(strategy, evaluate, limits, after, lambda: watch.waited)
-    x, fun, extra = _choose(strategy, evaluate, watch, noisy=strategy.noisy or getattr(task, "noisy", False))
+    may_evaluate = not {"interrupted", "time_limit", "max_evaluations"} & dict(reasons).keys()
+    x, fun, extra = _choose(strategy, evaluate if may_evaluate else None, watch)
     return make_result(
         x=x,
         fun=fun,
@@ -129,6 +141,13 @@ class Limits:
     time_limit: float | None = None
     patience: int | None = None
     _start: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        for name in ("max_generations", "max_evaluations", "patience"):
+            arguments.optional_whole(name, getattr(self, name), 0)
+        for name in ("target", "time_limit"):
+            if getattr(self, name) is not None:
+                arguments.number(name, getattr(self, name))
 
     def rows(self, strategy: Strategy) -> int:
         """Give how many rows the next generation may have."""
@@ -168,7 +187,9 @@ def run(
             if population is not None and len(population) != len(ids):
                 population = None
             population = strategy.rows(ids, out=population)
-            strategy.tell(population, evaluate(population, strategy.generation))
+            fitness = evaluate(population, strategy.generation)
+            with _interrupts_wait():
+                strategy.tell(population, fitness)
             if after(strategy) is True:
                 return (("callback", "The callback stopped the run."),)
     except StopIteration:
@@ -176,6 +197,22 @@ def run(
     except KeyboardInterrupt:
         return (("interrupted", "The run was interrupted from the keyboard."),)
     return reasons
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block, so that it leaves no half-made update."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    came: list[Any] = []
+    before = signal.signal(signal.SIGINT, lambda *arguments: came.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came and callable(before):
+        before(*came[0])
 
 
 def make_result(**fields: Any) -> "OptimizeResult":
@@ -222,17 +259,19 @@ class _Watch:
 
 
 def _choose(
-    strategy: Strategy, evaluate: Callable[[Array, int], Any], watch: _Watch, noisy: bool
+    strategy: Strategy, evaluate: Callable[[Array, int], Any] | None, watch: _Watch
 ) -> tuple[Array, float, int]:
     """Give the vector to use, its fitness, and the number of evaluations that finding out took."""
     x = strategy.solution if watch.x is None else watch.x
     best_x, best_fitness = strategy.best.x, strategy.best.fitness
     if best_x is not None and np.array_equal(x, best_x):
         return best_x, best_fitness, 0
-    fun = float(evaluate(x[None], strategy.generation)[0])
-    if best_x is not None and watch.x is None and not noisy and better(strategy, best_fitness, fun):
-        return best_x, best_fitness, 1
-    return x, fun, 1
+    fun = math.nan if evaluate is None else float(evaluate(x[None], strategy.generation)[0])
+    extra = int(evaluate is not None)
+    best_counts = watch.x is None and not strategy.noisy
+    if best_x is not None and best_counts and better(strategy, best_fitness, fun):
+        return best_x, best_fitness, extra
+    return x, fun, extra
 
 
 def _check_direction(strategy: Strategy, task: Task | None) -> None:
@@ -241,6 +280,14 @@ def _check_direction(strategy: Strategy, task: Task | None) -> None:
         raise ValueError(
             f"The task is to be {words[not strategy.maximize]}, but the strategy was made with "
             f"maximize={strategy.maximize}; make it with maximize={not strategy.maximize}."
+        )
+
+
+def _check_noise(strategy: Strategy, task: Task) -> None:
+    if getattr(task, "noisy", False) and not strategy.noisy:
+        raise ValueError(
+            "The fitness of the task changes from generation to generation, but the strategy was made with "
+            "noisy=False and would keep the luckiest row; make it with noisy=True."
         )
 
 
@@ -254,7 +301,10 @@ def _evaluator(task: Task, executor: Executor | None) -> Callable[[Array, int], 
         call = partial(task, generation=generation) if takes_generation else task
         if executor is None:
             return call(population)
-        return np.concatenate([np.atleast_1d(f) for f in executor.map(call, population[:, None])])
+        # each worker gets the task a few times a generation, not once for each row
+        rows_at_once = max(1, len(population) // (4 * threads.get_num_threads()))
+        parts = executor.map(call, population[:, None], chunksize=rows_at_once)
+        return np.concatenate([np.atleast_1d(part) for part in parts])
 
     return evaluate
 

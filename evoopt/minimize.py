@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evoopt import arguments
 from evoopt.evolve import Limits, Reasons, make_result, run
+from evoopt.kernels import threads
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.bounds import Box
 from evoopt.strategies.registry import REGISTRY
@@ -21,14 +23,16 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 _LARGE = 1000  # coordinates; from here on a full covariance matrix costs more than it gains
 _MAXFUN = 10_000  # evaluations for each coordinate, unless the options say otherwise
-# scipy's status: 0 converged, 1 out of evaluations, 2 out of iterations
-_STATUS = {"max_evaluations": 1, "max_generations": 2, "callback": 99, "interrupted": 130}
+# The status of scipy: 0 for what converged, or found what was asked for; other reasons of a strategy have 3.
+_STATUS = dict.fromkeys(("target", "tolx", "tolfun", "tolfunhist", "noeffectcoord", "noeffectaxis"), 0)
+_STATUS |= {"max_evaluations": 1, "max_generations": 2, "callback": 99, "interrupted": 130}
+_OTHER_STATUS = 3
 
 
 def minimize(
     fun: Callable[..., Any],
     x0: ArrayLike,
-    args: tuple[Any, ...] = (),
+    args: Any = (),
     method: str = "auto",
     bounds: Any = None,
     callback: Callable[..., Any] | None = None,
@@ -47,7 +51,7 @@ def minimize(
         ``fun(x, *args) -> float`` for x (n,); with `vectorized` ``fun(population, *args) -> (popsize,)``.
     x0 : array_like, shape (n,)
         Where to start; clipped to the bounds.
-    args : tuple
+    args : tuple, or one argument
         Further arguments of `fun`.
     method : str
         The name of a registered strategy in any case ("cmaes", "sepcmaes", "snes", "ga"), or "auto": CMAES,
@@ -75,7 +79,7 @@ def minimize(
     -------
     scipy.optimize.OptimizeResult
         ``x, fun, success, status, message, nit, nfev`` as in scipy, and ``stop``, ``method`` and ``history``.
-        ``success`` is False when a limit ended the search.
+        ``success`` tells whether the search converged, or reached the target.
 
     Raises
     ------
@@ -100,7 +104,7 @@ def minimize(
     given = dict(options or {})
     maxfun, maxiter = given.pop("maxfun", None), given.pop("maxiter", None)
     disp = given.pop("disp", False)
-    x0 = np.atleast_1d(np.array(x0, dtype=np.float64))
+    x0 = arguments.finite_vector(np.atleast_1d(np.asarray(x0)))
     strategy = _make_strategy(method, x0, bounds, tol, given)
     limits = Limits(maxiter, _MAXFUN * len(x0) if maxfun is None else maxfun)
     objective = Objective(fun, args, vectorized)
@@ -110,7 +114,7 @@ def minimize(
         def evaluate(population: Array, generation: int) -> Any:
             return objective(population) if map_rows is None else objective.map(map_rows, population)
 
-        reasons = run(strategy, evaluate, limits, lambda s: report(_result(s, ())))
+        reasons = run(strategy, evaluate, limits, report)
     result = _result(strategy, reasons)
     if disp:
         print(f"{result.message}\n  fun: {result.fun:g}  nit: {result.nit}  nfev: {result.nfev}")
@@ -156,9 +160,8 @@ def _sigma_of_box(box: Box, x0: Array) -> Array:
 
 def _result(strategy: Strategy, reasons: Reasons) -> "OptimizeResult":
     best = strategy.best
-    names = [name for name, _ in reasons]
-    status = min((_STATUS.get(name, 0) for name in names), default=0)
-    x = strategy.solution if best.x is None else best.x
+    status = min((_STATUS.get(name, _OTHER_STATUS) for name, _ in reasons), default=0)
+    x = strategy.solution if strategy.noisy or best.x is None else best.x
     return make_result(
         x=x,
         fun=best.fitness,
@@ -173,13 +176,13 @@ def _result(strategy: Strategy, reasons: Reasons) -> "OptimizeResult":
     )
 
 
-def _reporter(callback: Callable[..., Any] | None) -> "Callable[[OptimizeResult], Any]":
-    """Give the callback in the form ``callback(result)``, as scipy tells its two forms apart."""
+def _reporter(callback: Callable[..., Any] | None) -> Callable[[Strategy], Any]:
+    """Give the callback as one of the strategy; its two forms are told apart as scipy does."""
     if callback is None:
-        return lambda result: None
+        return lambda strategy: None
     if set(inspect.signature(callback).parameters) == {"intermediate_result"}:
-        return lambda result: callback(intermediate_result=result)
-    return lambda result: callback(result.x)
+        return lambda strategy: callback(intermediate_result=_result(strategy, ()))
+    return lambda strategy: callback(_result(strategy, ()).x)
 
 
 @contextmanager
@@ -194,5 +197,6 @@ def _mapper(workers: int | Callable[..., Any]) -> Iterator[Callable[..., Any] | 
     elif workers == 1:
         yield None
     else:
-        with ProcessPoolExecutor(None if workers == -1 else workers) as pool:
-            yield pool.map
+        processes = threads.get_num_threads() if workers == -1 else workers
+        with ProcessPoolExecutor(processes) as pool:
+            yield lambda fun, rows: pool.map(fun, rows, chunksize=max(1, len(rows) // (4 * processes)))

@@ -21,8 +21,8 @@ MAY_IMPORT = {
     "strategies": {"kernels", "files", "arguments"},
     "networks": {"kernels", "params", "tree", "arguments"},
     "tasks": {"kernels", "networks", "arguments"},
-    "evolve": {"strategies", "arguments"},
-    "minimize": {"evolve", "strategies", "tasks"},
+    "evolve": {"strategies", "arguments", "kernels"},
+    "minimize": {"evolve", "strategies", "tasks", "arguments", "kernels"},
 }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
 

@@ -1,5 +1,6 @@
 """The loop: limits, validation, callbacks, executors, interruption."""
 
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -50,7 +51,9 @@ def test_max_evaluations_is_kept_to_the_last_row(where):
     es = make(**(limit if where == "strategy" else {}))
     result = evoopt.evolve(es, count, **(limit if where == "loop" else {}))
     assert es.evaluations == 34
-    assert rows == [10, 10, 10, 4, 1]  # the last is the mean's
+    assert rows == [10, 10, 10, 4]
+    assert result.nfev == 34
+    assert np.array_equal(result.x, es.best.x)
     assert [name for name, _ in result.stop] == ["max_evaluations"]
 
 
@@ -67,8 +70,9 @@ def test_target(maximize):
 def test_time_limit():
     result = evoopt.evolve(make(), sphere, time_limit=0.0)
     assert dict(result.stop).keys() == {"time_limit"}
-    assert result.nit == 0
-    assert result.fun == sphere(result.x[None])[0]
+    assert (result.nit, result.nfev) == (0, 0)
+    assert np.array_equal(result.x, [2, 2, 2])
+    assert np.isnan(result.fun)
 
 
 @pytest.mark.parametrize("maximize", [False, True])
@@ -134,14 +138,58 @@ def test_ctrl_c_gives_what_there_is():
     es = make()
 
     def task(population):
-        if es.generation == 5 and len(population) > 1:
+        if es.generation == 5:
             raise KeyboardInterrupt
         return sphere(population)
 
     result = evoopt.evolve(es, task)
     assert dict(result.stop).keys() == {"interrupted"}
-    assert result.nit == 5
-    assert result.fun == sphere(result.x[None])[0]
+    assert (result.nit, result.nfev) == (5, 50)
+    assert result.fun == sphere(result.x[None])[0] == es.best.fitness
+
+
+def test_ctrl_c_waits_for_the_end_of_a_tell():
+    class Interrupted(evoopt.SNES):
+        def _update(self, told):
+            if self.generation >= 3:
+                signal.raise_signal(signal.SIGINT)
+            super()._update(told)
+
+    es, whole = (cls(np.full(3, 2.0), 0.5, seed=1, popsize=10) for cls in (Interrupted, evoopt.SNES))
+    result = evoopt.evolve(es, sphere)
+    assert dict(result.stop).keys() == {"interrupted"}
+    evoopt.evolve(whole, sphere, max_generations=es.generation)
+    assert np.array_equal(es.mean, whole.mean)
+    assert es.history == whole.history
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_noisy_task_wants_a_noisy_strategy():
+    def task(population):
+        return sphere(population)
+
+    task.noisy = True
+    with pytest.raises(ValueError, match="make it with noisy=True"):
+        evoopt.evolve(make(), task)
+    assert evoopt.evolve(make(noisy=True), task, max_generations=2).nit == 2
+
+
+def test_a_second_run_knows_the_validation_of_the_first():
+    def judge(population):
+        return ((population - 0.5) ** 2).sum(axis=1)
+
+    es = make()
+    first = evoopt.evolve(es, sphere, validation=judge, max_generations=5)
+    again = evoopt.evolve(es, sphere, validation=judge, max_generations=5)
+    assert again.nit == 5
+    assert again.validation == judge(again.x[None])[0] == judge(es.solution[None])[0]
+    assert again.validation >= first.validation
+
+
+@pytest.mark.parametrize("limit", ["max_generations", "max_evaluations", "patience", "target", "time_limit"])
+def test_limits_are_numbers(limit):
+    with pytest.raises(ValueError, match=limit):
+        evoopt.evolve(make(), sphere, **{limit: "5"})
 
 
 def test_an_executor_evaluates_the_same():

@@ -98,6 +98,42 @@ def test_disp_prints_and_nothing_else_does(capfd):
     assert "nfev" in capfd.readouterr().out
 
 
+def test_a_function_may_write_into_its_argument_and_keep_it():
+    kept = []
+
+    def shift(x):
+        kept.append(x)
+        x -= 3
+        return float(np.sum(x**2))
+
+    result = minimize(shift)
+    np.testing.assert_allclose(result.x, [3, 3], atol=1e-4)
+    assert len({x.tobytes() for x in kept[:30]}) == 30
+
+
+def test_args_may_be_one_argument():
+    assert minimize(lambda x, a: sphere(x - a), args=3.0).x == pytest.approx([3, 3], abs=1e-4)
+    centre = np.array([3.0, 4.0])
+    assert minimize(lambda x, a: sphere(x - a), args=centre).x == pytest.approx(centre, abs=1e-4)
+
+
+def test_divergence_is_no_success():
+    result = minimize(lambda x: -float(x[0]))
+    assert (result.success, result.status) == (False, 3)
+
+
+def test_noisy_gives_the_solution():
+    rng = np.random.default_rng(0)
+    means = []
+    result = minimize(
+        lambda x: sphere(x) + rng.normal(0, 0.01),
+        options={"noisy": True, "maxiter": 40},
+        callback=lambda xk: means.append(xk.copy()),
+    )
+    assert np.array_equal(result.x, means[-1])
+    assert sphere(result.x) < 0.05
+
+
 def test_only_nan_is_no_success():
     result = minimize(lambda x: np.nan, options={"maxiter": 3})
     assert not result.success
@@ -117,7 +153,10 @@ def test_only_nan_is_no_success():
         ({"x0": [[1.0]]}, ["(n_params,)"]),
         ({"fun": lambda x: x}, ["one number", "(2,)"]),
         ({"fun": lambda p: p, "vectorized": True}, ["one number for each row"]),
+        ({"fun": lambda x: None}, ["one number", "None"]),
         ({"fun": 3}, ["function of a vector"]),
+        ({"x0": ["a"]}, ["mean of numbers"]),
+        ({"options": {"maxiter": "5"}}, ["max_generations", "'5' came"]),
     ],
 )
 def test_bad_input_is_refused_in_a_sentence(arguments, parts):

@@ -115,6 +115,23 @@ def test_reads_any_layout(rng):
     assert np.array_equal(out, expected)
 
 
+def test_nothing_gives_nothing():
+    net = make([5, 7, 3], ["tanh", "linear"])
+    assert net.forward(np.zeros((2, net.spec.size)), np.zeros((0, 5))).shape == (2, 0, 3)
+    assert net.forward(np.zeros((0, net.spec.size)), np.zeros((20, 5))).shape == (0, 20, 3)
+
+
+def test_nested_parameters_keep_their_precision(rng):
+    net = make([5, 7, 3], ["tanh", "linear"])
+    (row,), inputs = draw(net, 1, np.float64, rng), rng.normal(size=(20, 5))
+    assert np.array_equal(net.predict(net.spec.unravel(row), inputs), net.predict(row, inputs))
+
+
+def test_numpy_integers_are_integers():
+    net = evoopt.Network([evoopt.Dense(np.int64(3))], np.int64(4))
+    assert net.spec.size == 15
+
+
 def test_frozen_parameters_come_from_the_shared_vector(rng):
     net = make([4, 6, 2], ["relu", "linear"])
     full = draw(net, 3, np.float32, rng)
@@ -150,7 +167,7 @@ def test_initializers(name):
 
 
 def test_networks_are_pickled(rng):
-    net = make([4, 6, 2], [bent if JIT_DISABLED else "silu", "linear"])
+    net = make([4, 6, 2], ["silu", "linear"])
     population, inputs = draw(net, 2, np.float32, rng), rng.normal(size=(30, 4))
     expected = net.forward(population, inputs)
     assert np.array_equal(pickle.loads(pickle.dumps(net)).forward(population, inputs), expected)
@@ -165,12 +182,13 @@ INPUTS = np.zeros((5, 4))
     ("call", "parts"),
     [
         (lambda: evoopt.Dense(0), ["at least 1", "0 came"]),
+        (lambda: evoopt.Dense(True), ["whole number", "True came"]),
         (lambda: evoopt.Dense(2.0), ["whole number", "2.0 came"]),
         (lambda: evoopt.Dense(2, "tanhh"), ["tanh, relu", "'tanhh' came"]),
         (lambda: evoopt.Dense(2, kernel_init="ones"), ["he_uniform", "'ones' came"]),
         (lambda: evoopt.Network([], (2,)), ["layers", "[] came"]),
         (lambda: evoopt.Network([evoopt.Dense(2)], (2, 3)), ["(features,)", "(2, 3) came", "(6,)"]),
-        (lambda: evoopt.Network([evoopt.Dense(2)], (0,)), ["input_shape", "(0,) came"]),
+        (lambda: evoopt.Network([evoopt.Dense(2)], (0,)), ["input_shape", "at least 1", "0 came"]),
         (lambda: NET.forward(POPULATION[:, 1:], INPUTS), ["(popsize, 15)", "(2, 14) came"]),
         (lambda: NET.forward(POPULATION[0], INPUTS), ["(popsize, 15)", "(15,) came"]),
         (lambda: NET.forward(POPULATION.astype(int), INPUTS), ["float32 or float64", "int64 came"]),
@@ -178,7 +196,13 @@ INPUTS = np.zeros((5, 4))
         (lambda: NET.forward(POPULATION, np.zeros((3, 5, 4))), ["popsize 2", "(3, 5, 4) came"]),
         (lambda: NET.forward(POPULATION, INPUTS, out=np.zeros((2, 5, 2))), ["(2, 5, 3)", "(2, 5, 2)"]),
         (lambda: NET.forward(POPULATION, INPUTS, out=np.zeros((2, 5, 3), "f")), ["float64", "float32"]),
+        (lambda: NET.forward(POPULATION, INPUTS, out=[1]), ["(2, 5, 3)", "[1] came"]),
         (lambda: NET.predict(POPULATION, INPUTS), ["15 parameters", "(2, 15) came"]),
+        (lambda: NET.predict(POPULATION[0], INPUTS[0]), ["(batch, 4)", "(4,) came", "inputs[None]"]),
+        (
+            lambda: NET.freeze(NET.spec.unravel(POPULATION), "dense_0.bias"),
+            ["one solution", "population of 2"],
+        ),
         (lambda: NET.freeze({"dense_0": {"bias": np.zeros(3)}}, "dense_0"), ["kernel"]),
     ],
 )
@@ -187,6 +211,31 @@ def test_bad_input_is_refused_in_a_sentence(call, parts):
         call()
     for part in parts:
         assert part in str(error.value)
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
+def test_a_function_that_raises_gives_nan():
+    @numba.njit
+    def root(x):
+        if x < 0:
+            raise ValueError("no root")
+        return x**0.5
+
+    net = evoopt.Network([evoopt.Dense(1, root)], (1,))
+    weights = np.array([0.0, 1.0])
+    assert np.isnan(net.predict(weights, [[4.0], [-1.0]])).any()
+    assert net.predict(weights, [[4.0], [9.0]]).tolist() == [[2.0], [3.0]]
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
+def test_a_function_of_two_numbers_is_refused():
+    @numba.njit
+    def product(x, y):
+        return x * y
+
+    net = evoopt.Network([evoopt.Dense(1, product)], (1,))
+    with pytest.raises(ValueError, match="takes one float64 number"):
+        net.predict(np.zeros(2), [[4.0]])
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="any function is compiled where nothing is")

@@ -186,28 +186,32 @@ print(net.predict(np.array([0.0, 1.0]), np.array([[-2.0]]))[0, 0])
     assert run_python(program, cwd=tmp_path, **environment) == "-2.0\n"
 
 
-def test_a_read_only_install_without_a_home(run_python, tmp_path):
+@pytest.mark.parametrize("home", ["blocked", "relative"])  # a "~" without a home stays relative
+def test_a_read_only_install_without_a_home(run_python, tmp_path, home):
     install = tmp_path / "install"
     shutil.copytree(ROOT / "evoopt", install / "evoopt", ignore=shutil.ignore_patterns("__pycache__"))
     blocked = tmp_path / "file"
     blocked.write_text("a file cannot hold a folder, even for root")
-    nowhere = str(blocked / "home")
+    nowhere = str(blocked / "home") if home == "blocked" else "nowhere"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
     for path in [install, *install.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     output = run_python(
         CACHE_REPORT
         + WORK
         + "work()\nprint(evoopt.__file__)\nprint(any('not cached' in r for r in records))",
-        cwd=tmp_path,
+        cwd=elsewhere,
         PYTHONPATH=str(install),
         HOME=nowhere,
         XDG_CACHE_HOME=nowhere,
-        NUMBA_CACHE_DIR="" if JIT_DISABLED else nowhere,
+        NUMBA_CACHE_DIR="",
         PYTHONDONTWRITEBYTECODE="1",
     )
     file, reported = output.splitlines()
     assert Path(file).is_relative_to(install)
     assert reported == str(not JIT_DISABLED)
+    assert not list(elsewhere.iterdir())
 
 
 @needs_jit

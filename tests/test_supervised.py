@@ -1,5 +1,7 @@
 """Supervised tasks against the naive definition."""
 
+import pickle
+
 import numpy as np
 import pytest
 import reference
@@ -56,6 +58,33 @@ def test_nan_weights_give_nan(net, rng):
     assert np.isnan(evoopt.Supervised(net, inputs, labels)(population)).tolist() == [False, True, False]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_nan_logit_gives_nan(dtype):
+    net = evoopt.Network([evoopt.Dense(3)], input_shape=(1,))
+    population = np.zeros((3, 6), dtype)
+    population[[0, 1, 2], [0, 1, 2]] = np.nan  # one bias of each
+    assert np.isnan(evoopt.Supervised(net, [[1.0]], [0])(population)).all()
+
+
+def test_a_task_keeps_its_own_data(net, rng):
+    population, inputs, labels, _ = problem(net, 2, 20, rng)
+    task = evoopt.Supervised(net, inputs, labels)
+    expected = evoopt.Supervised(net, inputs.copy(), labels.copy())(population)
+    inputs[:], labels[:] = 0, 10**6
+    assert np.array_equal(task(population), expected)
+    assert task.evaluate(population[0])["loss"] == expected[0]
+
+
+def test_a_used_task_is_pickled_without_its_tiles(net, rng):
+    """They are as wide as this machine's registers."""
+    population, inputs, labels, _ = problem(net, 2, 20, rng)
+    task = evoopt.Supervised(net, inputs, labels)
+    size, expected = len(pickle.dumps(task)), task(population)
+    text = pickle.dumps(task)
+    assert len(text) == size
+    assert np.array_equal(pickle.loads(text)(population), expected)
+
+
 def test_large_logits_do_not_overflow(rng):
     net = evoopt.Network([evoopt.Dense(3)], input_shape=(1,))
     row = np.array([[500.0, -500.0, 0.0, 0.0, 0.0, 0.0]], np.float32)
@@ -107,7 +136,10 @@ X, Y = np.zeros((5, 4)), np.zeros(5, int)
         ((X, Y[1:]), {}, ["5 samples", "4 came"]),
         ((X, Y + 3), {}, ["0 to 2", "3 to 3 came"]),
         ((X, Y - 1), {}, ["0 to 2", "-1 to -1 came"]),
-        ((X, Y + 0.5), {}, ["integer", "float64 came"]),
+        ((X, Y + 0.5), {}, ["integer", "float64 came", "astype(int)"]),
+        ((X, Y[:, None]), {}, ["(5, 3)", "(5, 1) came", "(5,)"]),
+        ((1.0, 0), {}, ["array of numbers", "() came"]),
+        ((X.astype(str), Y), {}, ["array of numbers", "<U32"]),
         ((X, np.zeros((5, 2))), {}, ["(5, 3)", "(5, 2) came"]),
         ((X, np.zeros((5, 2))), {"loss": "mse"}, ["(5, 3)", "(5, 2) came"]),
         ((X, Y), {"batch_size": 6}, ["from 1 to 5", "6 came"]),

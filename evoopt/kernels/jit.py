@@ -57,14 +57,17 @@ def source_stamp() -> str:
     return digest.hexdigest()[:16]
 
 
+def _cache_folder() -> str:
+    return os.path.abspath(config.CACHE_DIR) if config.CACHE_DIR else AppDirs("evoopt", False).user_cache_dir
+
+
 class _KernelLocator(caching._CacheLocator):
     """Keeps the machine code in the user's cache folder (or ``NUMBA_CACHE_DIR``), by source stamp."""
 
     def __init__(self, function: Callable[..., Any], file: str) -> None:
         self._py_file = file
         self._line = function.__code__.co_firstlineno
-        root = config.CACHE_DIR or AppDirs(appname="evoopt", appauthor=False).user_cache_dir
-        self._path = os.path.join(root, f"evoopt-kernels-{source_stamp()}")
+        self._path = os.path.join(_cache_folder(), f"evoopt-kernels-{source_stamp()}")
 
     def get_cache_path(self) -> str:
         return self._path
@@ -97,6 +100,8 @@ class _KernelCache(caching._Cache):
     @functools.cached_property
     def _disk(self) -> caching._Cache:
         try:
+            if not os.path.isabs(_cache_folder()):  # a "~" that no home stands for
+                raise OSError(f"there is no home for the folder {_cache_folder()}")
             cache = _DiskCache(self._function)
             os.makedirs(cache.cache_path, exist_ok=True)
             with tempfile.TemporaryFile(dir=cache.cache_path):

@@ -45,7 +45,7 @@ def exp(x):
 
 @inline
 def log(x):
-    """Natural logarithm of a positive normal number."""
+    """Natural logarithm of a positive normal number; NaN of NaN."""
     real = type(x)
     bits = _mantissa_bits(x)
     integer = type(bits)
@@ -53,7 +53,8 @@ def log(x):
     exponent = integer(integer(bitcast(x) - bitcast(real(math.sqrt(0.5)))) >> bits)
     m = bitcast(integer(bitcast(x) - integer(exponent << bits)))
     s = (m - real(1)) / (m + real(1))
-    return real(exponent) * real(math.log(2)) + real(2) * s * _atanh_series(s * s)
+    result = real(exponent) * real(math.log(2)) + real(2) * s * _atanh_series(s * s)
+    return x if np.isnan(x) else result
 
 
 # tanh in float32: x P(x^2) / Q(x^2) on [-7.9, 7.9], a minimax fit (Lawson's weighted least squares) with a
@@ -104,7 +105,8 @@ def sigmoid(x):
 @inline
 def silu(x):
     """Sigmoid linear unit x sigmoid(x), also called swish."""
-    return x * sigmoid(x)
+    lowest = -_largest_exp(x)  # where the sigmoid, clamped, no longer falls
+    return (lowest if x < lowest else x) * sigmoid(x)
 
 
 # erfc(z) = t exp(-z^2 + P(t)) with t = 1 / (1 + z/2), fractional error 1.2e-7 (Press et al. 1992,
@@ -142,4 +144,5 @@ def gelu(x):
     """Gaussian error linear unit x Phi(x), exact, not its tanh approximation."""
     real = type(x)
     tail = _half_erfc(abs(x) * real(math.sqrt(0.5)))  # P(Z > |x|)
-    return x * (tail if x < real(0) else real(1) - tail)
+    lowest = real(-40)  # where the tail is 0, so that -inf gives 0 too
+    return (lowest if x < lowest else x) * (tail if x < real(0) else real(1) - tail)

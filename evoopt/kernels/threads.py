@@ -9,16 +9,21 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any
 
 CHUNKS_PER_THREAD = 4  # so that a thread that lost its core for a moment does not hold up the others
 
 
 def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores that this process may use: its affinity, and in a container at most its quota of time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):  # no control group of the second version
+        return cores
+    return cores if quota == "max" else max(1, min(cores, -(-int(quota) // int(period))))
 
 
 class _Pool:
@@ -32,7 +37,7 @@ class _Pool:
         self.lock = threading.Lock()
         self.executor: ThreadPoolExecutor | None = None
 
-    def submit(self, function: Callable[[], None]) -> Any:
+    def submit(self, function: Callable[[], None]) -> Future[None]:
         with self.lock:
             if self.executor is None:
                 self.executor = ThreadPoolExecutor(max(self.num_threads - 1, 1), "evoopt")
@@ -110,11 +115,13 @@ def run(kernel: Callable[..., None], n: int, *args: Any, grain: int = 1) -> None
                 return
             kernel(*args, lo, min(lo + chunk, n))
 
-    futures = [_pool.submit(drain) for _ in range(threads - 1)]
+    futures: list[Future[None]] = []
     try:
+        futures += [_pool.submit(drain) for _ in range(threads - 1)]
         drain()
     finally:
         starts.clear()  # after an error or Ctrl-C nobody starts another chunk
-        for future in futures:
-            if not future.cancel():
-                future.result()
+        running = [future for future in futures if not future.cancel()]
+        wait(running)  # they write into the arrays
+    for future in running:
+        future.result()

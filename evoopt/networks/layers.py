@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+from evoopt import arguments
 from evoopt.kernels import program
 from evoopt.kernels.jit import is_compiled
 from evoopt.networks.initializers import check_initializer
@@ -106,8 +107,7 @@ class Dense(Layer):
     kind: ClassVar[str] = "dense"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.units, int) or self.units < 1:
-            raise ValueError(f"Dense takes a whole number of units of at least 1, but {self.units!r} came.")
+        object.__setattr__(self, "units", arguments.whole("units", self.units, 1))
         check_activation(self.activation)
         check_initializer(self.kernel_init)
         check_initializer(self.bias_init)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evoopt import arguments
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.forward import forward_samples, forward_tiles, pack_tiles
 from evoopt.kernels.cpu.simd import tile_columns
@@ -16,11 +17,11 @@ from evoopt.networks.compile import NamedLayer, Program, compile_program
 from evoopt.networks.initializers import initialize
 from evoopt.networks.layers import Layer, Parameter
 from evoopt.params import ParamSpec, Trainable
+from evoopt.tree import read_tree
 
 Array = NDArray[Any]
 
 FEW_SAMPLES = 8  # up to here vectors along the outputs beat tiles of samples
-_FLOPS_WORTH_A_THREAD = 5e6  # some 50 microseconds of work
 
 
 class Network:
@@ -108,15 +109,28 @@ class Network:
         params : nested dict
             All parameters of this network.
         trainable : callable, str or iterable of str
-            Which of them stay in the vector, as in `ParamSpec.from_params`: ``"dense_1"``, say.
+            Which of them stay in the vector, as in `ParamSpec.from_params`: ``"dense_1"``, say. To start from
+            their given values take ``network.spec.ravel(params)``; `init` draws new ones.
 
         Raises
         ------
         ValueError
             For parameters that are not this network's.
+
+        Examples
+        --------
+        >>> import evoopt
+        >>> net = evoopt.Network([evoopt.Dense(32, "tanh"), evoopt.Dense(10)], input_shape=(64,))
+        >>> params = net.spec.unravel(net.init(seed=0))
+        >>> net.freeze(params, trainable="dense_1").spec.names
+        ('dense_1.bias', 'dense_1.kernel')
         """
         network = Network(self.layers, self.input_shape)
-        network.spec.ravel(params)  # refuses parameters of another shape or name
+        shape = network.spec.ravel(params).shape  # refuses parameters of another shape or name
+        if len(shape) != 1:
+            raise ValueError(
+                f"The parameters of one solution were expected, but a population of {shape[0]} came."
+            )
         network.spec = ParamSpec.from_params(params, trainable)
         return network
 
@@ -147,12 +161,12 @@ class Network:
         samples = self._check_inputs(np.asarray(inputs), popsize, dtype)
         batch = samples.shape[1]
         out = _check_out(out, (popsize, batch, *self.output_shape), dtype)
-        results = out.reshape(popsize, batch, -1)
+        results = out.reshape(popsize, batch, math.prod(self.output_shape))
         program, columns = self.program(dtype), tile_columns(dtype)
         start = (population, program.frozen, program.table)
         if batch <= FEW_SAMPLES:
             rest = (samples, columns, results)
-            threads.run(forward_samples, popsize, *start, *rest, grain=self.grain(batch))
+            threads.run(forward_samples, popsize, *start, *rest, grain=program.grain(batch))
             return out
         if len(samples) == 1:
             inputs_of_tiles = self.pack(samples[0]), np.empty((0, 0, 0), dtype)
@@ -160,7 +174,7 @@ class Network:
             inputs_of_tiles = np.empty((0, 0), dtype), samples
         n_items = popsize * -(-batch // columns)
         threads.run(
-            forward_tiles, n_items, *start, *inputs_of_tiles, columns, results, grain=self.grain(columns)
+            forward_tiles, n_items, *start, *inputs_of_tiles, columns, results, grain=program.grain(columns)
         )
         return out
 
@@ -191,17 +205,30 @@ class Network:
         >>> net.predict(net.init(seed=0), np.zeros((1, 2)))
         array([[0.33333334, 0.33333334, 0.33333334]], dtype=float32)
         """
-        return self.forward(self.as_vector(params)[None], np.asarray(inputs)[None])[0]
+        inputs = np.asarray(inputs)
+        if inputs.ndim != len(self.input_shape) + 1:
+            raise ValueError(
+                f"Inputs (batch, {_listed(self.input_shape)}) were expected, but {inputs.shape} came; "
+                f"one sample goes in as inputs[None]."
+            )
+        return self.forward(self.as_vector(params)[None], inputs)[0]
 
     def as_vector(self, params: Mapping[str, Any] | ArrayLike) -> Array:
         """Give a solution, nested or flat, as a vector (n_params,)."""
-        vector = self.spec.ravel(params) if isinstance(params, Mapping) else np.asarray(params)
+        vector = self._ravel(params) if isinstance(params, Mapping) else np.asarray(params)
         if vector.shape != (self.spec.size,):
             raise ValueError(
                 f"One solution of {self.spec.size} parameters was expected, but {vector.shape} came; "
                 f"a population goes to forward()."
             )
         return vector
+
+    def _ravel(self, params: Mapping[str, Any]) -> Array:
+        """Give nested parameters as a vector in the precision that they have."""
+        _, leaves = read_tree(params)
+        double = any(leaf.dtype == np.float64 for leaf in leaves.values())
+        vector = self.spec.ravel(params)  # refuses parameters of another shape or name
+        return self.spec.ravel(params, out=np.empty(vector.shape)) if double else vector
 
     def check_population(self, population: ArrayLike) -> Array:
         """Give a population as the kernels take it; ValueError for another shape or dtype."""
@@ -228,15 +255,11 @@ class Network:
         threads.run(pack_tiles, n_tiles, samples, columns, tiles, grain=-(-100_000 // tiles.shape[1]))
         return tiles
 
-    def grain(self, samples: int) -> int:
-        """Give the fewest items of so many samples that are worth a thread of their own."""
-        return max(1, int(_FLOPS_WORTH_A_THREAD / (2 * self.spec.size * samples)))
-
     def _check_inputs(self, inputs: Array, popsize: int, dtype: np.dtype[Any]) -> Array:
         """Give inputs as (1 or popsize, batch, features)."""
         rank = len(self.input_shape)
         own = inputs.ndim == rank + 2
-        sample = ", ".join(map(str, self.input_shape))
+        sample = _listed(self.input_shape)
         if inputs.ndim not in (rank + 1, rank + 2) or inputs.shape[-rank:] != self.input_shape:
             raise ValueError(
                 f"Inputs (batch, {sample}), or (popsize, batch, {sample}) of each individual its own, "
@@ -252,15 +275,21 @@ class Network:
 
 
 def _as_shape(shape: Sequence[int]) -> tuple[int, ...]:
-    found = (shape,) if isinstance(shape, int) else tuple(shape)
-    if not found or not all(isinstance(n, int) and n > 0 for n in found):
+    found = tuple(np.atleast_1d(np.asarray(shape, object)).tolist())
+    if not found:
         raise ValueError(f"An input_shape such as (64,) was expected, but {shape!r} came.")
-    return found
+    return tuple(arguments.whole("each size of the input_shape", n, 1) for n in found)
+
+
+def _listed(shape: tuple[int, ...]) -> str:
+    return ", ".join(map(str, shape))
 
 
 def _check_out(out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     if out is None:
         return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray):
+        raise ValueError(f"An out array of shape {shape} was expected, but {out!r} came.")
     if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous or not out.flags.writeable:
         raise ValueError(
             f"A writable C-contiguous out of shape {shape} and dtype {dtype} was expected, "

@@ -1,6 +1,6 @@
 """A function of one vector as a task."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ class Objective:
     fun : callable
         ``fun(x, *args) -> float`` of one vector (n_params,), or with `vectorized` ``fun(population, *args) ->
         (popsize,)``.
-    args : tuple
+    args : tuple, or one argument
         Further arguments of `fun`.
     vectorized : bool
         Whether `fun` takes the whole population at once.
@@ -34,11 +34,11 @@ class Objective:
     array([5., 9.])
     """
 
-    def __init__(self, fun: Callable[..., Any], args: Sequence[Any] = (), vectorized: bool = False) -> None:
+    def __init__(self, fun: Callable[..., Any], args: Any = (), vectorized: bool = False) -> None:
         if not callable(fun):
             raise ValueError(f"A function of a vector was expected, but {fun!r} came.")
         self.fun = fun
-        self.args = tuple(args)
+        self.args = args if isinstance(args, tuple) else (args,)
         self.vectorized = vectorized
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
@@ -59,15 +59,16 @@ class Objective:
         return np.array([_as_number(value) for value in map_rows(self._evaluate_row, population)])
 
     def _evaluate_row(self, x: NDArray[Any]) -> Any:
-        return self.fun(x, *self.args)
+        return self.fun(x.copy(), *self.args)  # a function may write into it, or keep it
 
 
 def _as_number(value: Any) -> float:
     """Take what scipy's objectives may give: a number, or an array of one number."""
     array = np.asarray(value)
-    if array.size != 1:
+    if array.size != 1 or array.dtype.kind not in "biuf":
+        came = repr(value) if array.size == 1 else f"an array of shape {array.shape}"
         raise ValueError(
-            f"The function must give one number, but it gave an array of shape {array.shape}; "
+            f"The function must give one number, but it gave {came}; "
             f"for a function of the whole population pass vectorized=True."
         )
     return float(array.reshape(-1)[0])

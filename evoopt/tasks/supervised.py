@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evoopt import arguments
 from evoopt.kernels import program, threads
 from evoopt.kernels.cpu import loss as kernels
 from evoopt.kernels.cpu.simd import tile_columns
@@ -93,14 +94,18 @@ class Supervised:
             )
         self.net = net
         self.loss = loss
-        self._data = self._check(inputs, targets)
-        samples = len(self._data.inputs)
-        if batch_size is not None and not (isinstance(batch_size, int) and 1 <= batch_size <= samples):
-            raise ValueError(f"A batch_size from 1 to {samples} was expected, but {batch_size!r} came.")
-        self.batch_size = batch_size
-        self.seed = seed
+        data = self._check(inputs, targets)
+        self._data = data._replace(inputs=data.inputs.copy(), targets=data.targets.copy())
+        samples = len(data.inputs)
+        self.batch_size = (
+            None if batch_size is None else arguments.whole("batch_size", batch_size, 1, samples)
+        )
+        self.seed = arguments.whole("seed", seed, 0)
         self.noisy = batch_size is not None and batch_size < samples
         self._packed: dict[np.dtype[Any], _Packed] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_packed": {}}  # tiles have the width of this machine's registers
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Give the mean loss of each row of a population (popsize, n_params), as (popsize,)."""
@@ -151,7 +156,7 @@ class Supervised:
         return metrics
 
     def _check(self, inputs: ArrayLike, targets: ArrayLike) -> _Data:
-        inputs, targets = np.asarray(inputs), np.asarray(targets)
+        inputs, targets = _numbers("Inputs", inputs), _numbers("Targets", targets)
         samples, outputs = len(inputs), self.net.output_shape
         if inputs.shape[1:] != self.net.input_shape or not samples:
             raise ValueError(
@@ -166,7 +171,7 @@ class Supervised:
         if targets.shape != (samples, *outputs) and not (targets.ndim == 1 and outputs == (1,)):
             raise ValueError(
                 f"Targets of shape {(samples, *outputs)} were expected for the loss {self.loss!r}, "
-                f"but {targets.shape} came."
+                f"but {targets.shape} came; class numbers have the shape ({samples},)."
             )
         code = kernels.MSE if self.loss == "mse" else kernels.CROSS_ENTROPY
         return _Data(flat, targets.reshape(samples, -1), code)
@@ -189,10 +194,19 @@ class Supervised:
         threads.run(
             kernels.loss_tiles, sums.size,
             population, run.frozen, run.table, *packed, columns, sums,
-            grain=self.net.grain(columns),
+            grain=run.grain(columns),
         )  # fmt: skip
         mean: NDArray[np.float64] = sums.sum(axis=1) / packed.batch
         return mean
+
+
+def _numbers(name: str, values: ArrayLike) -> Array:
+    array = np.asarray(values)
+    if array.ndim == 0 or array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} were expected as an array of numbers, but {array.dtype} {array.shape} came."
+        )
+    return array
 
 
 def _has_labels(data: _Data) -> bool:
@@ -201,7 +215,10 @@ def _has_labels(data: _Data) -> bool:
 
 def _check_labels(labels: Array, classes: int) -> Array:
     if labels.dtype.kind not in "iub":
-        raise ValueError(f"Class numbers of an integer dtype were expected, but {labels.dtype} came.")
+        raise ValueError(
+            f"Class numbers of an integer dtype were expected, but {labels.dtype} came; "
+            f"take targets.astype(int)."
+        )
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise ValueError(
             f"Class numbers from 0 to {classes - 1} were expected for {classes} outputs, "

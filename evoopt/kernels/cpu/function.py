@@ -4,6 +4,7 @@ A kernel that took the function as an argument would compile again in each proce
 around it is compiled, and the kernels meet its address in the program's table.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ _python_loops: dict[int, Callable[..., None]] = {}  # by "address", where the JI
 
 class ElementwiseFunction:
     """An njit function of one float, as a compiled loop in place over an array.
+
+    Where the function raises, the array is filled with NaN, which ranks worst.
 
     Parameters
     ----------
@@ -49,8 +52,12 @@ class ElementwiseFunction:
         @numba.cfunc(types.void(types.CPointer(real), types.intp), error_model="numpy")
         def compiled(pointer: Any, n: int) -> None:
             values = carray(pointer, n)
-            for i in range(n):
-                values[i] = function(values[i])
+            try:
+                for i in range(n):
+                    values[i] = function(values[i])
+            except Exception:  # (numba knows no other; C has no exceptions to pass on)
+                for i in range(n):
+                    values[i] = math.nan
 
         self._compiled = compiled  # keeps the machine code alive
         self.address = compiled.address
