@@ -39,8 +39,8 @@ def row_dtype(mean: ArrayLike, dtype: DTypeLike | None) -> np.dtype[Any]:
     return result
 
 
-def positive_vector(sigma: ArrayLike, n: int) -> Vector:
-    """Read a sigma, one number or (n,), as (n,)."""
+def step_vector(sigma: ArrayLike, n: int, dtype: np.dtype[Any]) -> Vector:
+    """Read a sigma, one number or (n,), for rows of a dtype, as (n,)."""
     try:
         vector = np.broadcast_to(np.asarray(sigma, np.float64), (n,)).copy()
     except (TypeError, ValueError) as error:
@@ -49,7 +49,30 @@ def positive_vector(sigma: ArrayLike, n: int) -> Vector:
         ) from error
     if not ((vector > 0) & np.isfinite(vector)).all():
         raise ValueError(f"A positive and finite sigma was expected, but {sigma!r} came.")
+    smallest, largest = step_range(dtype)
+    outside = vector[(vector < smallest) | (vector > largest)]
+    if len(outside):
+        raise ValueError(
+            f"A sigma from {smallest:g} to {largest:g} was expected for rows of {dtype}, but {outside[0]:g} "
+            "came; scale the parameters, or take float64."
+        )
     return vector
+
+
+def require_coordinates(name: str, values: Array, dtype: np.dtype[Any]) -> None:
+    """Raise ValueError unless `values` are small enough that rows of a dtype can move about them."""
+    limit = farthest(dtype)
+    outside = values[~((values >= -limit) & (values <= limit))]
+    if len(outside):
+        raise ValueError(
+            f"A {name} from {-limit:g} to {limit:g} was expected for rows of {dtype}, but {outside[0]:g} "
+            "came; scale the parameters, or take float64."
+        )
+
+
+def farthest(dtype: np.dtype[Any]) -> float:
+    """Return the largest coordinate to start from: sums and multiples of such are finite."""
+    return 1e30 if dtype == np.float32 else 1e300
 
 
 def step_range(dtype: np.dtype[Any]) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import evoopt
-from evoopt.kernels.cpu.simd import tile_columns
+from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.networks.initializers import INITIALIZERS
 from evoopt.networks.network import FEW_SAMPLES
 
@@ -60,7 +60,8 @@ def bent(x):
     return x * x - 1
 
 
-BATCHES = [1, FEW_SAMPLES, FEW_SAMPLES + 1, 2 * tile_columns(np.dtype(np.float32)) + 3]
+COLUMNS, LANES = tile_shape(np.dtype(np.float32))
+BATCHES = [1, FEW_SAMPLES, FEW_SAMPLES + 1, *(2 * COLUMNS + n for n in (0, 3, LANES, LANES + 1))]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)

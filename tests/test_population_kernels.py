@@ -212,8 +212,9 @@ def test_the_update_of_cma():
 
     C = root @ root.T
     expected = 0.9 * C + 0.05 * np.outer(p_c, p_c) + (rates[:, None] * steps).T @ steps
-    covariance.adapt_covariance(C, y, rates, p_c, 0.9, 0.05, 0, n)
-    assert_allclose(np.tril(C), np.tril(expected), rtol=1e-10)
+    adapted = np.full((n, n), np.nan)
+    covariance.adapt_covariance(C, y, rates, p_c, 0.9, 0.05, adapted, 0, n)
+    assert_allclose(adapted, np.tril(expected), rtol=1e-10)
 
     factor = np.empty((n, n))
     covariance.make_factor(basis, roots, spread, factor)
@@ -233,7 +234,7 @@ def test_children(dtype, crossover):
     parents, steps, out = np.empty((4, 2), np.intp), np.empty(4), np.empty((4, n), dtype)
     genetic.choose_parents(key, ids, 9, 3, parents, 0, 4)
     genetic.child_steps(key, ids, parents, pool_steps, 1 / math.sqrt(2 * n), steps, 0, 4)
-    genetic.breed(key, ids, parents, pool, steps.astype(dtype), sigma, code, out, 0, 4)
+    genetic.breed(key, ids, parents, pool, steps.astype(dtype), sigma, code, 1e30, out, 0, 4)
     expected = [reference.child(99, int(i), pool, pool_steps, sigma, 3, crossover) for i in ids]
     assert_allclose(steps, [step for _, step in expected], rtol=1e-12)
     assert_allclose(out, [row for row, _ in expected], rtol=1e-4, atol=10 * EPSILON[dtype])
@@ -245,7 +246,7 @@ def test_siblings_are_complementary():
     assert_array_equal(parents[0], parents[1, ::-1])
     for code in (genetic.UNIFORM, genetic.SBX):
         out = np.empty((2, 20))
-        genetic.breed(np.uint64(1), ids, parents, pool, np.zeros(2), np.ones(20), code, out, 0, 2)
+        genetic.breed(np.uint64(1), ids, parents, pool, np.zeros(2), np.ones(20), code, 1e30, out, 0, 2)
         assert_allclose(out.sum(axis=0), pool[parents[0]].sum(axis=0), rtol=1e-12)
         assert (out != pool[parents[:, 0]]).any()
 

@@ -1,10 +1,12 @@
 """What only a process of its own can show: forks, threads, caches, imports, read-only installs."""
 
+import platform
 import shutil
 from pathlib import Path
 
 import pytest
 from conftest import JIT_DISABLED, ROOT
+from llvmlite.binding import get_host_cpu_features
 
 needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
 
@@ -232,3 +234,38 @@ assert (net.forward(population, inputs) == 27).all()
 assert (pickle.loads(pickle.dumps(net)).forward(population, inputs) == 27).all()
 """
     )
+
+
+@needs_jit
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="names features of x86")
+@pytest.mark.parametrize("features", ["", "+avx", "+avx,+avx2,+fma"])
+def test_tiles_follow_the_host(run_python, tmp_path, features):
+    """What another machine would compile, as far as this one can run it."""
+    missing = [name for name in features.split(",") if name and not get_host_cpu_features()[name[1:]]]
+    if missing:
+        pytest.skip(f"this machine has no {missing}")
+    program = """
+import numpy as np
+import evoopt
+from evoopt.kernels.cpu.simd import host_vectors
+
+rng = np.random.default_rng(0)
+net = evoopt.Network([evoopt.Dense(21, "tanh"), evoopt.Dense(9)], input_shape=(5,))
+for dtype, tolerance in ((np.float32, 1e-5), (np.float64, 1e-13)):
+    population = rng.normal(size=(3, net.spec.size)).astype(dtype)
+    params = net.spec.unravel(population.astype(float))
+    first, second = params["dense_0"], params["dense_1"]
+    for batch in (3, 50, 77):
+        inputs = rng.normal(size=(batch, 5))
+        hidden = np.tanh(inputs @ first["kernel"] + first["bias"][:, None])
+        expected = hidden @ second["kernel"] + second["bias"][:, None]
+        assert np.abs(net.forward(population, inputs) - expected).max() < tolerance * np.abs(expected).max()
+print(*host_vectors())
+"""
+    environment = {
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": features,
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
+    expected = {"": "16 2 False", "+avx": "32 2 False", "+avx,+avx2,+fma": "32 2 True"}
+    assert run_python(program, **environment).strip() == expected[features]

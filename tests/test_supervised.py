@@ -7,9 +7,10 @@ import pytest
 import reference
 
 import evoopt
-from evoopt.kernels.cpu.simd import tile_columns
+from evoopt.kernels.cpu.simd import tile_shape
 
-BATCHES = [1, tile_columns(np.dtype(np.float32)) + 3]
+COLUMNS, LANES = tile_shape(np.dtype(np.float32))
+BATCHES = [1, LANES, COLUMNS, COLUMNS + LANES + 3]
 
 
 @pytest.fixture

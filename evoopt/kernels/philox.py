@@ -17,7 +17,7 @@ from evoopt.kernels.jit import inline
 from evoopt.kernels.math import log
 
 # Purposes: two uses of the same row's numbers must differ in this word of the counter.
-NOISE, CHOICE, CROSSOVER, MUTATION = range(4)
+NOISE, CHOICE, CROSSOVER, MUTATION, STEP = range(5)
 
 LANES = 16  # blocks made side by side; part of the definition of the stream
 COLUMNS = 4 * LANES  # normals a group of LANES blocks gives

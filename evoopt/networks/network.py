@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from evoopt import arguments
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.forward import forward_samples, forward_tiles, pack_tiles
-from evoopt.kernels.cpu.simd import tile_columns
+from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.kernels.jit import aligned_empty, kernel_array
 from evoopt.networks.compile import NamedLayer, Program, compile_program
 from evoopt.networks.initializers import initialize
@@ -162,7 +162,7 @@ class Network:
         batch = samples.shape[1]
         out = _check_out(out, (popsize, batch, *self.output_shape), dtype)
         results = out.reshape(popsize, batch, math.prod(self.output_shape))
-        program, columns = self.program(dtype), tile_columns(dtype)
+        program, (columns, lanes) = self.program(dtype), tile_shape(dtype)
         start = (population, program.frozen, program.table)
         if batch <= FEW_SAMPLES:
             rest = (samples, columns, results)
@@ -174,7 +174,14 @@ class Network:
             inputs_of_tiles = np.empty((0, 0), dtype), samples
         n_items = popsize * -(-batch // columns)
         threads.run(
-            forward_tiles, n_items, *start, *inputs_of_tiles, columns, results, grain=program.grain(columns)
+            forward_tiles,
+            n_items,
+            *start,
+            *inputs_of_tiles,
+            columns,
+            lanes,
+            results,
+            grain=program.grain(columns),
         )
         return out
 
@@ -249,10 +256,10 @@ class Network:
 
     def pack(self, samples: Array) -> Array:
         """Give samples (batch, features) as feature-major tiles (n_tiles, features * columns)."""
-        columns = tile_columns(samples.dtype)
+        columns, lanes = tile_shape(samples.dtype)
         n_tiles = -(-len(samples) // columns)
         tiles = aligned_empty(n_tiles, samples.shape[1] * columns, samples)
-        threads.run(pack_tiles, n_tiles, samples, columns, tiles, grain=-(-100_000 // tiles.shape[1]))
+        threads.run(pack_tiles, n_tiles, samples, columns, lanes, tiles, grain=-(-100_000 // tiles.shape[1]))
         return tiles
 
     def _check_inputs(self, inputs: Array, popsize: int, dtype: np.dtype[Any]) -> Array:

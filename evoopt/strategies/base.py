@@ -8,7 +8,7 @@ import math
 import os
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,12 +19,11 @@ from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.noise import sample_rows
 from evoopt.kernels.jit import kernel_array
-from evoopt.strategies import checkpoint
+from evoopt.strategies import checkpoint, stopping
 from evoopt.strategies.bounds import Box
-from evoopt.strategies.ledger import FOREIGN, Found, Ledger
+from evoopt.strategies.ledger import FOREIGN, Found, Ledger, blocks, remake
+from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Best, Told, best_and_median, new_history
-
-Reason = tuple[str, str]
 
 GRAIN = 20_000  # normal deviates worth waking a thread for
 _log = logging.getLogger(__name__)
@@ -36,9 +35,10 @@ class Strategy(ABC):
     Parameters
     ----------
     mean : array_like, shape (n_params,)
-        Where the search starts; copied.
+        Where the search starts; copied. Coordinates up to 1e300, for float32 rows 1e30.
     sigma : float or array_like, shape (n_params,)
-        How far it looks at first: a standard deviation for all coordinates, or one for each.
+        How far it looks at first: a standard deviation for all coordinates, or one for each. From 1e-140 to
+        1e140, for float32 rows from 1e-18 to 1e18; step sizes stay in this range.
     popsize : int, optional
         Rows of a population, at least 2.
     bounds : scipy.optimize.Bounds, sequence of n_params pairs, or one pair (low, high), optional
@@ -68,8 +68,9 @@ class Strategy(ABC):
     -----
     A strategy of your own is a subclass with `_update`, decorated by `register` if it is to be saved. Its
     state is what it keeps in attributes; it moves ``self._mean`` and ``self._sigma`` (float64, shape
-    (n_params,)) by replacing them. To draw rows otherwise than mean + sigma * normal deviates it also has
-    `_snapshot` and `_sample`; `_reasons` adds to `stop`.
+    (n_params,)) by replacing them. If `_update` fails, the attributes are again what they were. To draw rows
+    otherwise than mean + sigma * normal deviates it also has `_snapshot` and `_sample`; `_reasons` adds to
+    `stop`.
 
     Examples
     --------
@@ -112,7 +113,8 @@ class Strategy(ABC):
         start = arguments.finite_vector(mean)
         self.n_params = len(start)
         self.dtype = arguments.row_dtype(mean, dtype)
-        self._sigma = arguments.positive_vector(sigma, self.n_params)
+        arguments.require_coordinates("mean", start, self.dtype)
+        self._sigma = arguments.step_vector(sigma, self.n_params, self.dtype)
         self.popsize = self._default_popsize() if popsize is None else arguments.whole("popsize", popsize, 2)
         self._box = None if bounds is None else Box(bounds, self.n_params, self.dtype, self._reflects)
         self._mean = start if self._box is None else self._box.inverse(start, "mean")
@@ -172,7 +174,7 @@ class Strategy(ABC):
         rows = arguments.output(out, (self.popsize, self.n_params), self.dtype)
         ids = self.ask_ids()
         self._make(self._ledger.current.snapshot, ids, rows)
-        self._ledger.note_new(ids, rows)
+        self._ledger.note_newest(rows)
         return rows
 
     def ask_ids(self, n: int | None = None) -> Ids:
@@ -205,10 +207,10 @@ class Strategy(ABC):
             For ids that are not known, or an `out` of another kind.
         """
         numbers = arguments.id_vector(ids)
-        groups = self._ledger.locate(numbers)
+        found = self._ledger.locate(numbers)
         rows = arguments.output(out, (len(numbers), self.n_params), self.dtype)
-        self._remake(numbers, groups, self._make, rows)
-        self._ledger.note(numbers, rows)
+        remake(numbers, found, self._make, rows)
+        self._ledger.note(numbers, found, rows)
         return rows
 
     def _make(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
@@ -216,17 +218,6 @@ class Strategy(ABC):
         self._sample(snapshot, ids, out)
         if self._box is not None:
             self._box.enclose(out)
-
-    @staticmethod
-    def _remake(ids: Ids, groups: list[Found], make: Callable[..., None], out: Array) -> None:
-        """Make rows of several epochs."""
-        for epoch, where in groups:
-            if isinstance(where, slice):
-                make(epoch.snapshot, ids, out)
-            else:
-                part = np.empty((len(where), out.shape[1]), out.dtype)
-                make(epoch.snapshot, ids[where], part)
-                out[where] = part
 
     # ---------------------------------------------------------------- fitness
 
@@ -245,23 +236,43 @@ class Strategy(ABC):
         ------
         ValueError
             For shapes that do not fit, ids that are unknown or told before, foreign rows that are not finite
-            or out of bounds, or where the strategy cannot learn from such; the strategy is then as it was.
+            or out of bounds, or where the strategy cannot learn from such. After this, or any other
+            exception, the strategy is as it was.
+
+        Notes
+        -----
+        Of the size of the population it takes: with `bounds` the rows as they were drawn (not for a GA, which
+        takes the next parents), and the rows themselves if ids came.
         """
         rows, ids = self._read_rows(population)
         values = arguments.fitness_vector(fitness, len(ids))
-        searched = rows if self._box is None or self._reflects else self._unbounded(rows, ids)
+        found, outside = self._ledger.find(ids)
+        box = self._box
+        searched = rows if box is None or self._reflects else self._unbounded(box, rows, ids, found)
         if self.maximize:
             values = -values
         order = values.argsort(kind="stable")  # NaN last
-        drawn, outside = self._ledger.tell(ids)
+        drawn = [(epoch.snapshot, where) for epoch, where in found]
+        before = vars(self).copy()
+        try:
+            self._learn(Told(searched, values, order, outside, ids, drawn), rows[order[0]])
+            self._ledger.tell(ids, found)
+        except BaseException:  # of a strategy of the user's own, or Ctrl-C: this generation was not told
+            self.__dict__ = before
+            for column in self.history.values():
+                del column[self.generation :]
+            raise
+
+    def _learn(self, told: Told, best_row: Array) -> None:
+        """Count the rows, keep the best, update, and add to the history."""
         self.generation += 1
-        self.evaluations += len(ids)
-        best, median = best_and_median(values[order].tolist())
+        self.evaluations += len(told.order)
+        best, median = best_and_median(told.fitness[told.order].tolist())
         if math.isnan(best):
             _log.warning("generation %d has no fitness but NaN: the search stays as it was", self.generation)
         else:
-            self._keep_best(rows[order[0]], self._signed(best))
-            self._update(Told(searched, values, order, outside, ids, drawn))
+            self._keep_best(best_row, self._signed(best))
+            self._update(told)
         self._record(self._signed(best), self._signed(median))
 
     def _read_rows(self, population: ArrayLike) -> tuple[Array, Ids]:
@@ -280,7 +291,7 @@ class Strategy(ABC):
             ids = arguments.id_vector(given)
             self._ledger.check_waiting(ids)
             rows = np.empty((len(ids), self.n_params), self.dtype)
-            self._remake(ids, self._ledger.locate(ids), self._make, rows)
+            remake(ids, self._ledger.locate(ids), self._make, rows)
             return rows, ids
         rows = kernel_array(given, self.dtype)
         ids = self._ledger.recognise(rows, self._make)
@@ -295,26 +306,22 @@ class Strategy(ABC):
                 f"{type(self).__name__} learns only from rows that it made, but {len(foreign)} of {len(ids)} "
                 f"were changed or never asked for, the first of them row {foreign[0]}; tell others."
             )
-        infinite = foreign[~np.isfinite(rows[foreign]).all(axis=1)]
-        if len(infinite):
-            raise ValueError(
-                f"Finite rows were expected, but row {infinite[0]} has NaN or infinite coordinates."
-            )
-        if self._box is not None:
-            self._box.require_inside(rows[foreign], "population")
+        for places in blocks(foreign, self.n_params):
+            part = rows[places]
+            infinite = places[~np.isfinite(part).all(axis=1)]
+            if len(infinite):
+                raise ValueError(
+                    f"Finite rows were expected, but row {infinite[0]} has NaN or infinite coordinates."
+                )
+            if self._box is not None:
+                self._box.require_inside(part, "population")
 
-    def _unbounded(self, rows: Array, ids: Ids) -> Array:
+    def _unbounded(self, box: Box, rows: Array, ids: Ids, found: list[Found]) -> Array:
         """Return told rows in the unbounded space: known ones as drawn, foreign ones mapped back."""
         result = np.empty_like(rows)
-        known = ids != FOREIGN
-        if known.all():
-            self._remake(ids, self._ledger.locate(ids), self._sample, result)
-            return result
-        part = np.empty((int(known.sum()), self.n_params), self.dtype)
-        self._remake(ids[known], self._ledger.locate(ids[known]), self._sample, part)
-        result[known] = part
-        if self._box is not None:
-            result[~known] = self._box.inverse(rows[~known], "population")
+        remake(ids, found, self._sample, result)
+        for places in blocks(np.flatnonzero(ids == FOREIGN), self.n_params):
+            result[places] = box.inverse(rows[places], "population")
         return result
 
     def _keep_best(self, row: Array, fitness: float) -> None:
@@ -357,17 +364,8 @@ class Strategy(ABC):
 
     def stop(self) -> tuple[Reason, ...]:
         """Return reasons to stop, pairs (name, message), none at first; advice only: `ask` works on."""
-        reasons: list[Reason] = []
-        best = self.best.fitness
-        if self.target is not None and (best >= self.target if self.maximize else best <= self.target):
-            reasons.append(("target", f"fitness {best:g} has reached the target {self.target:g}"))
-        if self.max_evaluations is not None and self.evaluations >= self.max_evaluations:
-            reasons.append(("max_evaluations", f"{self.evaluations} rows were told"))
-        if self.max_generations is not None and self.generation >= self.max_generations:
-            reasons.append(("max_generations", f"{self.generation} populations were told"))
-        if self.generation:
-            reasons.extend(self._reasons())
-        return tuple(reasons)
+        reasons = stopping.limits(self)
+        return tuple([*reasons, *self._reasons()] if self.generation else reasons)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the whole state to exactly `path`, an ``.npz`` without pickles, all or nothing; see `load`.

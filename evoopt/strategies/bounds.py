@@ -96,7 +96,7 @@ class Box:
         x = np.clip(rows.astype(np.float64), self.low, self.high)
         if self.reflects:
             return x
-        with np.errstate(invalid="ignore"):  # inf - inf at open sides, not taken
+        with np.errstate(invalid="ignore", over="ignore"):  # of open sides, not taken
             below = self.low - self.low_margin + 2 * np.sqrt(self.low_margin * (x - self.low))
             above = self.high + self.high_margin - 2 * np.sqrt(self.high_margin * (self.high - x))
             x = np.where(x > self.high - self.high_margin, above, x)

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _SKELETON = "strategy.json"
+# what reading a file that was changed may raise: no JSON, an array that is missing, a list for a dict
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError)
+
+
+class _UnknownClassError(Exception):
+    """The name of a class that is not registered."""
 
 
 def save(path: str | os.PathLike[str], strategy: Strategy) -> None:
@@ -59,14 +65,26 @@ def load(path: str | os.PathLike[str]) -> Strategy:
             f'A checkpoint of a strategy was expected, but "{path}" has no entry "{_SKELETON}"; parameters '
             "of a network are read by load_params."
         )
-    header = json.loads(arrays[_SKELETON].tobytes())
-    if header["format"] != FORMAT:
+    try:
+        header = json.loads(arrays[_SKELETON].tobytes())
+        if header["format"] == FORMAT:
+            strategy: Strategy = _Decoder(arrays).decode(header["strategy"])
+            if type(strategy) is not REGISTRY.get(type(strategy).__name__):
+                raise TypeError(f"a {type(strategy).__name__} is no strategy")
+            return strategy
+    except _UnknownClassError as error:
         raise ValueError(
-            f'A checkpoint of format {FORMAT} was expected, but "{path}" has format {header["format"]}; '
-            "load it with the version of evoopt that wrote it."
-        )
-    strategy: Strategy = _Decoder(arrays, path).decode(header["strategy"])
-    return strategy
+            f'A registered strategy was expected in "{path}", but it holds a {error}; import the module '
+            f"that defines {error} and decorates it with register, then load again."
+        ) from error
+    except _DAMAGE as error:
+        raise ValueError(
+            f'A checkpoint of a strategy was expected, but "{path}" is damaged: {error!r}; take another copy.'
+        ) from error
+    raise ValueError(
+        f'A checkpoint of format {FORMAT} was expected, but "{path}" has format {header["format"]}; '
+        "load it with the version of evoopt that wrote it."
+    )
 
 
 class _Encoder:
@@ -108,8 +126,8 @@ class _Encoder:
 class _Decoder:
     """What `_Encoder` wrote -> plain data."""
 
-    def __init__(self, arrays: dict[str, NDArray[Any]], path: str | os.PathLike[str]) -> None:
-        self._arrays, self._path = arrays, path
+    def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
+        self._arrays = arrays
 
     def decode(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -131,10 +149,7 @@ class _Decoder:
     def _object(self, name: str, state: Any) -> Any:
         cls = REGISTRY.get(name) or PLAIN_DATA.get(name)
         if cls is None:
-            raise ValueError(
-                f'A registered strategy was expected in "{self._path}", but it holds a {name}; import the '
-                f"module that defines {name} and decorates it with register, then load again."
-            )
+            raise _UnknownClassError(name)
         result: Any = object.__new__(cls)
         result.__dict__.update(self.decode(state))
         return result

@@ -9,6 +9,8 @@ import logging
 import math
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,14 +20,18 @@ from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu import covariance as kernels
-from evoopt.strategies import recombination
-from evoopt.strategies.base import Reason, Strategy
+from evoopt.strategies import recombination, stopping
+from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import longest_step
 from evoopt.strategies.registry import register
+from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
-MATRICES = 7  # of (n, n) float64 at once: C, B, the factor, and what a decomposition takes
+MATRICES = 8  # of (n, n) float64 at once: C and the one before, B, the factor, what a decomposition takes
+LARGE = 1000  # parameters; from here on only one older factor is kept for rows that wait for their fitness
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of version 2; text if there is none
 GRAIN = 100_000  # multiply-adds worth waking a thread for
+SCALES = (1e-100, 1e100)  # of the coordinates, so that no quotient by them overflows
 _log = logging.getLogger(__name__)
 
 
@@ -40,7 +46,8 @@ class CMAES(Strategy):
     tolx, tolfun, tolfunhist, tolupsigma, tolconditioncov, tolflatfitness, tolstagnation
         When `stop` advises to: steps, or the range of the fitness now or over the last generations, are
         smaller than this; the step size grew by so much more than the axes; the condition of the covariance
-        is larger; the fitness was flat, or did not improve, for more generations.
+        is larger; the fitness was flat, or did not improve, for more generations. With ``noisy=True`` no
+        range of the fitness is a reason to stop.
 
     Attributes
     ----------
@@ -79,7 +86,9 @@ class CMAES(Strategy):
     ) -> None:
         super().__init__(mean, sigma, **options)
         n = self.n_params
-        _require_memory(n)
+        if n > LARGE:
+            self._ledger.memory = 1
+        _require_memory(n, MATRICES + self._ledger.memory)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self.tolfunhist = arguments.number("tolfunhist", tolfunhist)
         self.tolupsigma = arguments.number("tolupsigma", tolupsigma)
@@ -127,7 +136,7 @@ class CMAES(Strategy):
 
         settled = 1 - (1 - p.c_sigma) ** (2 * self._updates)
         h_limit = (2 + 4 / (n + 1)) * n * settled
-        self._mean = self._mean.copy()
+        self._mean, self._p_sigma, self._p_c = self._mean.copy(), self._p_sigma.copy(), self._p_c.copy()
         paths = (self._B, self._mean, spread, self._p_sigma, self._p_c)
         squared_length, h_sigma = kernels.follow_paths(
             y, z, weights, *paths, p.c_sigma, p.c_c, p.mueff, h_limit
@@ -135,22 +144,30 @@ class CMAES(Strategy):
         rates = kernels.active_rates(z, weights, p.c_mu)
         decay = p.decay if weights is p.weights else 1 - p.c_1 - p.c_mu * float(weights.sum())
         decay += 0.0 if h_sigma else p.c_1 * p.c_c * (2 - p.c_c)
-        update = (self._C, y, rates, self._p_c, decay, p.c_1)
+        C = np.empty_like(self._C)
+        update = (self._C, y, rates, self._p_c, decay, p.c_1, C)
         threads.run(kernels.adapt_covariance, n, *update, grain=GRAIN // (n * k) + 1)
+        self._C = C
         change = p.c_sigma / p.d_sigma * (math.sqrt(squared_length) / recombination.expected_length(n) - 1)
-        smallest, largest = arguments.step_range(self.dtype)
-        self._step = min(max(self._step * math.exp(min(1.0, change)), smallest), largest)  # Eq. (44)
+        self._scale_step(math.exp(min(1.0, change)))  # Eq. (44)
         if self._updates - self._decomposed >= 1 / (10 * n * (p.c_1 + p.c_mu)):
             self._decompose()
         self._watch(told)
 
+    def _scale_step(self, factor: float) -> None:
+        smallest, largest = arguments.step_range(self.dtype)
+        self._step = min(max(self._step * factor, smallest), largest)
+
     def _clip_outside(self, told: Told, y: Array, z: Array, weights: Vector) -> Vector:
         """Shorten the steps of foreign and late rows, in place, and give them no negative weight."""
         outside = np.flatnonzero(np.asarray(told.outside)[told.order])
-        length = np.sqrt((z[outside] ** 2).sum(axis=1))
+        with np.errstate(over="ignore"):
+            length = np.sqrt((z[outside] ** 2).sum(axis=1))
         factor = np.minimum(1.0, longest_step(self.n_params) / np.maximum(length, 1e-300))[:, None]
         y[outside] *= factor
         z[outside] *= factor
+        beyond = outside[~np.isfinite(length)]  # so far away that numbers overflow: these teach nothing
+        y[beyond] = z[beyond] = 0.0
         weights = weights.copy()
         weights[outside] = np.maximum(weights[outside], 0.0)
         return weights
@@ -159,9 +176,9 @@ class CMAES(Strategy):
         """C = B D^2 B^T, with C kept positive definite, and its coordinates of comparable size."""
         self._decomposed = self._updates
         smallest, largest = kernels.diagonal_range(self._C)
-        if largest > 1e20:  # a search without an end: start from unit variance again before numbers overflow
-            self._C /= largest
-            self._p_c /= math.sqrt(largest)
+        if not 1e-20 < largest < 1e20:  # a search without an end, or past it: into the step, while it lasts
+            self._C, self._p_c = self._C / largest, self._p_c / math.sqrt(largest)
+            self._scale_step(math.sqrt(largest))
         if largest / smallest > 1e8:
             self._rescale(np.sqrt(self._C.diagonal()))
         values, self._B = np.linalg.eigh(self._C)
@@ -171,7 +188,7 @@ class CMAES(Strategy):
                 "the smallest eigenvalue of the covariance matrix was %g, the largest %g", smallest, largest
             )
             shift = 1e-15 * largest - smallest
-            self._C[np.diag_indices(self.n_params)] += shift
+            self._C = self._C + shift * np.eye(self.n_params)
             values = values + shift
         self._D = np.sqrt(values)
         self._factor = np.empty_like(self._C)
@@ -179,29 +196,22 @@ class CMAES(Strategy):
 
     def _rescale(self, roots: Vector) -> None:
         """Move the standard deviations of the coordinates from C into the scale: the same distribution."""
-        self._C /= np.outer(roots, roots)
-        self._p_c /= roots
-        self._scale = self._scale * roots
+        self._C, self._p_c = self._C / np.outer(roots, roots), self._p_c / roots
+        self._scale = np.clip(self._scale * roots, *SCALES)
 
     # ---------------------------------------------------------------- stopping, as pycma does
 
     def _watch(self, told: Told) -> None:
         """Remember the spread of the fitness."""
-        best, worst = told.fitness[told.order[0]], told.fitness[told.order[-1]]
-        self._fitness_range = float(worst) - float(best)
-        flat = best >= told.fitness[told.order[int(0.75 * len(told.order))]]
+        self._fitness_range = stopping.fitness_range(told)
+        flat = told.fitness[told.order[0]] >= told.fitness[told.order[int(0.75 * len(told.order))]]
         self._flat_generations = self._flat_generations + 1 if flat else 0
 
     def _reasons(self) -> Sequence[Reason]:
         reasons = self._shape_reasons()
-        recent = self.history["best"][-int(10 + 30 * self.n_params / self.popsize) :]
-        if self._fitness_range < self.tolfun or abs(recent[-1] - recent[0]) < self.tolfunhist:
-            span = max(recent) - min(recent)
-            if self._fitness_range < self.tolfun and span < self.tolfun:
-                reasons.append(("tolfun", f"the fitness ranges over less than {self.tolfun:g}"))
-            if len(recent) > 9 and span < self.tolfunhist:
-                reasons.append(("tolfunhist", f"the best of {len(recent)} generations range over {span:g}"))
-        if self._flat_generations > self.tolflatfitness:
+        tolerances = (self.tolfun, self.tolfunhist)
+        reasons += stopping.flat_fitness(self, self._fitness_range, *tolerances, at_once=True)
+        if not self.noisy and self._flat_generations > self.tolflatfitness:
             reasons.append(
                 ("tolflatfitness", f"the fitness was flat for {self._flat_generations} generations")
             )
@@ -228,6 +238,10 @@ class CMAES(Strategy):
             reasons.append(("noeffectcoord", f"steps no longer change coordinate {coordinate} of the mean"))
         if along_axis:
             reasons.append(("noeffectaxis", "steps along an axis no longer change the mean"))
+        if self.dtype == np.float32:  # the rules above see the mean in float64
+            steps = self._step * self._scale * np.sqrt(self._C.diagonal())
+            if stopping.without_effect(self._mean, steps, self.dtype):
+                reasons.append(("noeffect", "steps no longer change the mean"))
         return reasons
 
     def _stagnates(self) -> bool:
@@ -244,14 +258,20 @@ class CMAES(Strategy):
         return True
 
 
-def _require_memory(n: int) -> None:
-    needed = MATRICES * 8 * n * n
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not on this system
-        return
+def _require_memory(n: int, matrices: int) -> None:
+    needed, memory = matrices * 8 * n * n, _memory()
     if needed > memory:
         raise ValueError(
-            f"CMAES needs {needed:,} bytes for the matrices of {n:,} parameters, but this machine has "
-            f"{memory:,}; take SepCMAES or SNES, whose memory is linear in the number of parameters."
+            f"CMAES needs {needed:,} bytes for the matrices of {n:,} parameters, but there are {memory:,} "
+            "here; take SepCMAES or SNES, whose memory is linear in the number of parameters."
         )
+
+
+def _memory() -> float:
+    """Return the bytes of memory of this machine, or of the container on it; infinite if unknown."""
+    limits = [math.inf]
+    with suppress(AttributeError, ValueError, OSError):  # not on this system
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with suppress(ValueError, OSError):
+        limits.append(int(CONTAINER_LIMIT.read_text()))
+    return min(limits)

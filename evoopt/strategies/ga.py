@@ -6,6 +6,7 @@ Schwefel 2002, Evolution strategies: a comprehensive introduction, https://doi.o
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,11 @@ from evoopt.kernels.cpu.genetic import (
     choose_parents,
 )
 from evoopt.kernels.cpu.noise import sample_rows
+from evoopt.strategies import stopping
 from evoopt.strategies.base import GRAIN, Strategy
 from evoopt.strategies.diagonal import moments
 from evoopt.strategies.registry import register
+from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
 WIDEST_SHAPE = math.log(1e8)  # of a sigma against the geometric mean of all
@@ -59,6 +62,11 @@ class GA(Strategy):
         Simulated binary crossover, exchange of coordinates, or none.
     elites : int, optional
         The best rows that survive, fewer than `popsize`; 2 % of it by default.
+    tolx, tolfun : float
+        When `stop` advises to: the mutations and the differences of the parents are all smaller than `tolx`
+        (or too small to change the parents); the fitness of a generation, and the best ones of the last
+        10 + 30 n_params / popsize generations, range over less than `tolfun`, which with ``noisy=True`` is no
+        reason.
 
     Raises
     ------
@@ -87,6 +95,8 @@ class GA(Strategy):
         tournament: int = 4,
         crossover: str | None = "sbx",
         elites: int | None = None,
+        tolx: float = 1e-11,
+        tolfun: float = 1e-11,
         **options: Any,
     ) -> None:
         first = _first_population(mean, options)
@@ -97,11 +107,16 @@ class GA(Strategy):
         self.crossover = crossover
         few = max(1, self.popsize // 50)
         self.elites = few if elites is None else arguments.whole("elites", elites, 0, self.popsize - 1)
+        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
+        self._fitness_range = math.inf
         self._log_centre = float(np.log(self._sigma).mean())
         self._tau = 1 / math.sqrt(2 * self.n_params)
         # the pool of parents, best first, with the fitness and step size of each; before the first update it
         # is the first population, without these
-        self._pool = np.empty((0, self.n_params), self.dtype) if first is None else first.astype(self.dtype)
+        self._pool = np.empty((0, self.n_params), self.dtype)
+        if first is not None:
+            arguments.require_coordinates("first population", first.ravel(), self.dtype)
+            self._pool = first.astype(self.dtype)
         if self._box is not None:
             self._box.require_inside(self._pool, "first population")
         self._fitness = np.empty(0)
@@ -112,7 +127,7 @@ class GA(Strategy):
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
         centre, sigma = self._mean.astype(self.dtype), self._sigma.astype(self.dtype)
-        asked_again = self.elites if self.noisy else 0
+        asked_again = min(self.elites, len(self._steps)) if self.noisy else 0
         return first_id, asked_again, centre, sigma, self._pool, self._steps
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
@@ -121,7 +136,8 @@ class GA(Strategy):
         if len(pool_steps):
             parents, steps = self._parents(snapshot, ids)
             drawn = (self._key, ids, parents, pool, steps.astype(self.dtype), sigma)
-            threads.run(breed, len(ids), *drawn, _CROSSOVERS[self.crossover], out, grain=grain)
+            limit = self.dtype.type(arguments.farthest(self.dtype))
+            threads.run(breed, len(ids), *drawn, _CROSSOVERS[self.crossover], limit, out, grain=grain)
         else:
             threads.run(sample_rows, len(ids), self._key, ids, centre, sigma, out, grain=grain)
             asked_again = len(pool)
@@ -153,18 +169,33 @@ class GA(Strategy):
         fitness = np.concatenate([self._fitness[:kept], told.fitness])
         order = fitness.argsort(kind="stable")
         order = order[: len(order) - int(np.isnan(fitness).sum())]  # NaN has no children
-        self._pool = np.concatenate([self._pool[:kept], told.population])[order]
+        self._pool = self._merge(told, order, kept)
         self._fitness = fitness[order]
         steps = np.concatenate([self._steps[:kept], steps])[order]
-        self._steps = np.clip(steps, *arguments.step_range(self.dtype))
+        centre = math.exp(self._log_centre)
+        smallest, largest = arguments.step_range(self.dtype)
+        self._steps = np.clip(steps, smallest / centre, largest / centre)
         self._adapt_shape()
+        self._fitness_range = stopping.fitness_range(told)
+
+    def _merge(self, told: Told, order: NDArray[np.intp], kept: int) -> Array:
+        """Return the rows `order` of [the first `kept` parents, the told rows], without other copies."""
+        pool = np.empty((len(order), self.n_params), self.dtype)
+        np.take(told.population, order - kept, axis=0, out=pool, mode="clip")  # "raise" would copy `out`
+        for i in np.flatnonzero(order < kept):
+            pool[i] = self._pool[order[i]]
+        if told.outside is not None:  # foreign rows may be anywhere
+            limit = arguments.farthest(self.dtype)
+            np.clip(pool, -limit, limit, out=pool)
+        return pool
 
     def _adapt_shape(self) -> None:
         """Let the ratios of sigma between the coordinates follow those of the spread of the best quarter."""
         best = self._pool[: max(len(self._pool) // 4, 2)]
         weights = np.full(len(best), 1 / len(best))
         shift, squares = moments(best, weights, weights, best[0])
-        spread = np.sqrt(np.maximum(squares - shift**2, 0.0))
+        with np.errstate(over="ignore", invalid="ignore"):  # of parents far apart; that is not finite
+            spread = np.sqrt(np.maximum(squares - shift**2, 0.0))
         varied = (spread > 0) & np.isfinite(spread)
         if varied.any():
             log_sigma, log_spread = np.log(self._sigma[varied]), np.log(spread[varied])
@@ -173,8 +204,23 @@ class GA(Strategy):
             shape = np.clip(log_sigma + SHAPE_RATE * drift - self._log_centre, -WIDEST_SHAPE, WIDEST_SHAPE)
             self._sigma[varied] = np.exp(shape + self._log_centre)
 
+    def _reasons(self) -> Sequence[Reason]:
+        if not len(self._steps):
+            return ()
+        best, steps = self._pool[0].astype(np.float64), self.sigma
+        if stopping.small_steps(best, steps, self.dtype, self.tolx):  # only then look at all parents
+            steps = np.maximum(steps, np.ptp(self._pool, axis=0))
+        return [
+            *stopping.small_steps(best, steps, self.dtype, self.tolx),
+            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
+        ]
+
     def _median_step(self) -> float:
-        return float(np.median(self._steps)) if len(self._steps) else 1.0
+        k = len(self._steps)
+        if not k:
+            return 1.0
+        ordered = np.sort(self._steps)  # np.median takes five times as long for a hundred
+        return float(ordered[(k - 1) // 2] + ordered[k // 2]) / 2
 
     def _overall_sigma(self) -> float:
         return self._median_step() * float(self._sigma.mean())
@@ -182,7 +228,9 @@ class GA(Strategy):
     @property
     def mean(self) -> Array:
         """The mean of the parents, at first the centre of the first population; shape (n_params,)."""
-        result: Array = super().mean if not len(self._steps) else self._pool.mean(axis=0)
+        result: Array = (
+            super().mean if not len(self._steps) else self._pool.mean(axis=0, dtype=float).astype(self.dtype)
+        )
         return result
 
     @property

@@ -1,6 +1,6 @@
 """The numbers of the rows that were asked for: drawn from which distribution, and told or not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from evoopt.strategies.registry import plain_data
 Where = NDArray[np.intp] | slice  # places in a vector of ids
 Drawn = tuple[tuple[Any, ...], Where]
 GRAIN = 200_000  # words worth waking a thread for
+BLOCK = 250_000  # numbers copied at once of rows that do not stand side by side
 FOREIGN = np.uint64(2**64 - 1)  # in the place of an id: a row that was never asked for
 
 
@@ -63,6 +64,7 @@ class Ledger:
         self.next_id = 0
         self._current: Epoch | None = None
         self.older: list[Epoch] = []
+        self.last_start = 0  # the first of the ids handed out last
         # of the rows asked for last, none of them told
         self.last_ids: Ids | None = None
         self.last_fingerprints: Ids | None = None
@@ -86,24 +88,29 @@ class Ledger:
     def hand_out(self, n: int) -> Ids:
         """Return `n` new ids of the current epoch."""
         epoch = self.current
-        start = self.next_id
         epoch.extend(n)
-        self.next_id = start + n
-        return np.arange(start, start + n, dtype=np.uint64)
+        self.last_start = self.next_id
+        self.next_id += n
+        return self._newest()
 
-    def note(self, ids: Ids, rows: Array) -> None:
-        """Remember rows that were made."""
+    def _newest(self) -> Ids:
+        return np.arange(self.last_start, self.next_id, dtype=np.uint64)
+
+    def note(self, ids: Ids, found: list[Found], rows: Array) -> None:
+        """Remember rows that were made, with what `locate` says of their ids."""
+        if self._current is not None and np.array_equal(ids, self._newest()):
+            self.note_newest(rows)
+            return
         fingerprints = _fingerprints(rows)
-        for epoch, where in self.locate(ids):
+        for epoch, where in found:
             epoch.fingerprints[epoch.places(ids[where])] = fingerprints[where]
 
-    def note_new(self, ids: Ids, rows: Array) -> None:
+    def note_newest(self, rows: Array) -> None:
         """Remember the rows of the ids handed out last: as a rule they are what is told next."""
         fingerprints = _fingerprints(rows)
         epoch = self.current
-        stop = epoch.stop - epoch.start
-        epoch.fingerprints[stop - len(ids) : stop] = fingerprints
-        self.last_ids, self.last_fingerprints = ids, fingerprints
+        epoch.fingerprints[self.last_start - epoch.start : epoch.stop - epoch.start] = fingerprints
+        self.last_ids, self.last_fingerprints = self._newest(), fingerprints
 
     def locate(self, ids: Ids) -> list[Found]:
         """Return each epoch that has some of `ids`, and where in `ids` they stand.
@@ -183,45 +190,57 @@ class Ledger:
         candidates = (waiting.get(fingerprint) for fingerprint in fingerprints.tolist())
         return np.array([same.pop(0) if same else foreign for same in candidates], np.uint64)
 
-    def tell(self, ids: Ids) -> tuple[list[Drawn], NDArray[np.bool_] | None]:
-        """Mark rows as told and close the epoch.
+    def find(self, ids: Ids) -> tuple[list[Found], NDArray[np.bool_] | None]:
+        """Find rows that are told, foreign ones among them; changes nothing.
 
         Returns
         -------
-        drawn : list of (snapshot, where in `ids`)
+        found : list of (epoch, where in `ids`)
             What the rows that are not foreign were drawn from.
         outside : ndarray of bool, shape (popsize,), or None
             True for rows that are not of the distribution as it is now: foreign or late; None where there are
             none.
         """
-        outside: NDArray[np.bool_] | None = None
-        drawn: list[Drawn] = []
         if ids is self.last_ids:
-            self._mark(self.current, ids)
-            drawn.append((self.current.snapshot, slice(None)))
-        else:
-            outside = np.ones(len(ids), np.bool_)
-            known = np.flatnonzero(ids != FOREIGN)
-            for epoch, where in self.locate(ids[known]):
-                self._mark(epoch, ids[known][where])
-                drawn.append((epoch.snapshot, known[where]))
-                if epoch is self._current:
-                    outside[known[where]] = False
-            outside = outside if outside.any() else None
-        self._close()
-        return drawn, outside
+            return [(self.current, slice(None))], None
+        known = np.flatnonzero(ids != FOREIGN)
+        found = self.locate(ids[known])
+        if len(known) < len(ids):
+            found = [(epoch, known[where]) for epoch, where in found]
+        outside = np.ones(len(ids), np.bool_)
+        for epoch, where in found:
+            outside[where] = epoch is not self._current
+        return found, outside if outside.any() else None
 
-    @staticmethod
-    def _mark(epoch: Epoch, ids: Ids) -> None:
-        epoch.told[epoch.places(ids)] = True
-        epoch.waiting -= len(ids)
-
-    def _close(self) -> None:
+    def tell(self, ids: Ids, found: list[Found]) -> None:
+        """Mark rows as told and close the epoch."""
+        for epoch, where in found:
+            told = ids[where]
+            epoch.told[epoch.places(told)] = True
+            epoch.waiting -= len(told)
         kept = [epoch for epoch in self.epochs() if epoch.waiting]
         self.older = kept[-self.memory :]
         self._current = None
         self.last_ids = None
         self.next_id += self.next_id % 2  # antithetic pairs are rows 2k and 2k + 1
+
+
+def remake(ids: Ids, found: list[Found], make: Callable[..., None], out: Array) -> None:
+    """Make the rows of several epochs by `make(snapshot, ids, out)`, into `out` (k, n_params)."""
+    for epoch, where in found:
+        if isinstance(where, slice):
+            make(epoch.snapshot, ids, out)
+            continue
+        for places in blocks(where, out.shape[1]):
+            part = np.empty((len(places), out.shape[1]), out.dtype)
+            make(epoch.snapshot, ids[places], part)
+            out[places] = part
+
+
+def blocks(places: NDArray[np.intp], n: int) -> Iterator[NDArray[np.intp]]:
+    """Cut the places of rows (n,) into blocks, so that copies of the rows take little memory."""
+    size = BLOCK // n + 1
+    return (places[start : start + size] for start in range(0, len(places), size))
 
 
 def _append(waiting: dict[int, list[int]], ids: Ids, fingerprints: Ids) -> None:

@@ -6,6 +6,7 @@ https://arxiv.org/abs/1604.00772.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.arguments import Vector
-from evoopt.strategies import recombination
+from evoopt.strategies import recombination, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import lengths, moments, outside_factors
 from evoopt.strategies.registry import register
+from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
 
@@ -28,6 +30,10 @@ class SepCMAES(Strategy):
     ----------
     mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default.
+    tolx, tolfun : float
+        When `stop` advises to: all steps are smaller than `tolx` (or too small to change the mean); the
+        fitness of a generation, and the best ones of the last 10 + 30 n_params / popsize generations, range
+        over less than `tolfun`, which with ``noisy=True`` is no reason.
 
     Raises
     ------
@@ -45,8 +51,12 @@ class SepCMAES(Strategy):
     True
     """
 
-    def __init__(self, mean: ArrayLike, sigma: ArrayLike, **options: Any) -> None:
+    def __init__(
+        self, mean: ArrayLike, sigma: ArrayLike, *, tolx: float = 1e-11, tolfun: float = 1e-11, **options: Any
+    ) -> None:
         super().__init__(mean, sigma, **options)
+        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
+        self._fitness_range = math.inf
         # sigma (n,) = step size * sqrt(diagonal of C)
         self._step = float(np.exp(np.log(self._sigma).mean()))
         self._C = (self._sigma / self._step) ** 2
@@ -77,8 +87,17 @@ class SepCMAES(Strategy):
         change = p.c_sigma / p.d_sigma * (length / recombination.expected_length(n) - 1)
         smallest, largest = arguments.step_range(self.dtype)
         self._step = min(max(self._step * math.exp(min(1.0, change)), smallest), largest)  # Eq. (44)
-        self._C = np.clip(C, 1e-16 * C.max(), (largest / self._step) ** 2)
+        lowest, highest = (min(max(end / self._step, 1e-150), 1e150) ** 2 for end in (smallest, largest))
+        self._C = np.clip(C, max(1e-16 * C.max(), lowest), highest)
         self._sigma = self._step * np.sqrt(self._C)
+        self._fitness_range = stopping.fitness_range(told)
+
+    def _reasons(self) -> Sequence[Reason]:
+        steps = np.maximum(self._sigma, np.abs(self._step * self._p_c))
+        return [
+            *stopping.small_steps(self._mean, steps, self.dtype, self.tolx),
+            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
+        ]
 
     def _row_weights(self, told: Told, p: recombination.Parameters) -> tuple[Vector, Vector, float]:
         """Return by row the weights of the mean, and c_mu w_i, if negative times n / |z_i|^2; and sum w_i."""

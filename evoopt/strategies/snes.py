@@ -7,6 +7,7 @@ Schaul, Glasmachers and Schmidhuber 2011, High dimensions and heavy tails for na
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.arguments import Vector
+from evoopt.strategies import stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import moments, outside_factors
 from evoopt.strategies.registry import register
+from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
 
@@ -32,6 +35,10 @@ class SNES(Strategy):
         Learning rate of the mean.
     eta_sigma : float, optional
         Learning rate of the step sizes, (3 + log(n_params)) / (5 sqrt(n_params)) by default.
+    tolx, tolfun : float
+        When `stop` advises to: all steps are smaller than `tolx` (or too small to change the mean); the
+        fitness of a generation, and the best ones of the last 10 + 30 n_params / popsize generations, range
+        over less than `tolfun`, which with ``noisy=True`` is no reason.
 
     Raises
     ------
@@ -56,6 +63,8 @@ class SNES(Strategy):
         *,
         eta_mean: float = 1.0,
         eta_sigma: float | None = None,
+        tolx: float = 1e-11,
+        tolfun: float = 1e-11,
         **options: Any,
     ) -> None:
         super().__init__(mean, sigma, **options)
@@ -64,6 +73,8 @@ class SNES(Strategy):
         if eta_sigma is None:
             eta_sigma = (3 + math.log(n)) / (5 * math.sqrt(n))
         self.eta_sigma = arguments.number("eta_sigma", eta_sigma, positive=True)
+        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
+        self._fitness_range = math.inf
 
     def _update(self, told: Told) -> None:
         k = len(told.order)
@@ -77,6 +88,13 @@ class SNES(Strategy):
         change = self.eta_sigma / 2 * (second / (self._sigma * self._sigma) - u.sum())
         sigma = self._sigma * np.exp(np.clip(change, -1.0, 1.0))
         self._sigma = np.clip(sigma, *arguments.step_range(self.dtype))
+        self._fitness_range = stopping.fitness_range(told)
+
+    def _reasons(self) -> Sequence[Reason]:
+        return [
+            *stopping.small_steps(self._mean, self._sigma, self.dtype, self.tolx),
+            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
+        ]
 
 
 @functools.lru_cache(maxsize=64)

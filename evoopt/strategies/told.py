@@ -40,7 +40,7 @@ class Told(NamedTuple):
 
 
 @plain_data
-@dataclass
+@dataclass(eq=False, repr=False)  # arrays have no truth value
 class Best:
     """The best row told so far; with ``noisy=True`` that of the last generation only.
 
@@ -63,6 +63,12 @@ class Best:
     def x(self) -> Array | None:
         """A copy of the row."""
         return None if self._x is None else self._x.copy()
+
+    def __repr__(self) -> str:
+        return (
+            f"Best(x={self._x!r}, fitness={self.fitness!r}, generation={self.generation}, "
+            f"evaluations={self.evaluations})"
+        )
 
 
 def new_history() -> dict[str, list[Any]]:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from evoopt import arguments
 from evoopt.kernels import program, threads
 from evoopt.kernels.cpu import loss as kernels
-from evoopt.kernels.cpu.simd import tile_columns
+from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.kernels.jit import kernel_array
 from evoopt.networks.network import Network
 
@@ -188,12 +188,12 @@ class Supervised:
         return _Packed(inputs, targets, len(data.inputs), data.loss)
 
     def _evaluate(self, population: Array, packed: _Packed) -> NDArray[np.float64]:
-        columns = tile_columns(population.dtype)
+        columns, lanes = tile_shape(population.dtype)
         run = self.net.program(population.dtype)
         sums = np.empty((len(population), len(packed.inputs)))
         threads.run(
             kernels.loss_tiles, sums.size,
-            population, run.frozen, run.table, *packed, columns, sums,
+            population, run.frozen, run.table, *packed, columns, lanes, sums,
             grain=run.grain(columns),
         )  # fmt: skip
         mean: NDArray[np.float64] = sums.sum(axis=1) / packed.batch

@@ -112,16 +112,17 @@ def follow_paths(y, z, weights, basis, mean, spread, p_sigma, p_c, c_sigma, c_c,
 
 
 @kernel
-def adapt_covariance(C, y, weights, p_c, decay, c_1, lo, hi):
-    """Rows [lo, hi) of C = decay C + c_1 p_c p_c^T + sum_i w_i y_i y_i^T, Eq. (47), in place.
+def adapt_covariance(C, y, weights, p_c, decay, c_1, out, lo, hi):
+    """Rows [lo, hi) of out = decay C + c_1 p_c p_c^T + sum_i w_i y_i y_i^T, Eq. (47).
 
-    Only the lower triangle.
+    The lower triangle; 0 above it.
     """
     for a in range(lo, hi):
-        row = C[a]
+        row = out[a]
+        row[a + 1 :] = 0.0
         rate = c_1 * p_c[a]
         for b in range(a + 1):
-            row[b] = decay * row[b] + rate * p_c[b]
+            row[b] = decay * C[a, b] + rate * p_c[b]
         for i in range(len(weights)):
             rate = weights[i] * y[i, a]
             for b in range(a + 1):

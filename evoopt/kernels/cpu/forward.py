@@ -1,14 +1,15 @@
 """Forward passes of a whole population, straight from its rows by offset.
 
 Many samples: activations are feature-major, in tiles of T samples side by side: feature f of a tile is the T
-numbers from ``f * T`` on. So every vector instruction works on T samples, whatever the width of a layer. Few
-samples: activations are sample-major and the vectors lie along the outputs instead.
+numbers from ``f * T`` on (the last tile is only as wide as its samples need). So vector instructions work on
+samples, whatever the width of a layer. Few samples: activations are sample-major and the vectors lie along the
+outputs instead.
 """
 
 import numpy as np
 
 from evoopt.kernels.cpu.function import call_elementwise
-from evoopt.kernels.cpu.simd import dense_features, dense_samples
+from evoopt.kernels.cpu.simd import dense_features, dense_samples, tile_width
 from evoopt.kernels.cpu.transpose import store_samples
 from evoopt.kernels.jit import aligned_empty, inline, kernel
 from evoopt.kernels.math import exp, gelu, relu, sigmoid, silu, tanh
@@ -73,21 +74,31 @@ def activate(operation, address, values):
 
 
 @inline
-def run_tile(program, row, frozen, x, front, back, columns):
-    """Run a network on one tile, x (n_in * columns,); gives the buffer whose start holds the outputs."""
+def run_tile(program, row, frozen, x, front, back, width, columns, lanes):
+    """Run a network on one tile, x (n_in * width,); gives the buffer whose start holds the outputs."""
     source, target, spare = x, front, back
     for op in program:
         if op[OPERATION] == DENSE:
             kernel = frozen if op[KERNEL_FROZEN] else row
             bias = frozen if op[BIAS_FROZEN] else row
             dense_features(
-                op[INPUTS], op[OUTPUTS], kernel, op[KERNEL], bias, op[BIAS], source, target, columns
+                op[INPUTS],
+                op[OUTPUTS],
+                kernel,
+                op[KERNEL],
+                bias,
+                op[BIAS],
+                source,
+                target,
+                width,
+                columns,
+                lanes,
             )
             source, target, spare = target, spare, target
         elif op[OPERATION] == SOFTMAX:
-            softmax(source, op[OUTPUTS], columns, columns, 1)
+            softmax(source, op[OUTPUTS], width, width, 1)
         else:
-            activate(op[OPERATION], op[ADDRESS], source[: op[OUTPUTS] * columns])
+            activate(op[OPERATION], op[ADDRESS], source[: op[OUTPUTS] * width])
     return source
 
 
@@ -120,26 +131,30 @@ def widest(program):
 
 
 @inline
-def pack_tile(samples, first, tile, columns):
-    """Write `samples` (batch, n_in) from `first` on into a tile (n_in * columns,), padded by 0."""
+def pack_tile(samples, first, tile, width):
+    """Write `samples` (batch, n_in) from `first` on into a tile (n_in * width,), padded by 0."""
     batch, n_in = samples.shape
-    count = min(columns, batch - first)
+    count = min(width, batch - first)
     for i in range(n_in):
         for s in range(count):
-            tile[i * columns + s] = samples[first + s, i]
-        for s in range(count, columns):
-            tile[i * columns + s] = 0
+            tile[i * width + s] = samples[first + s, i]
+        for s in range(count, width):
+            tile[i * width + s] = 0
 
 
 @kernel
-def pack_tiles(samples, columns, tiles, lo, hi):
-    """Write tiles [lo, hi) of `tiles` (n_tiles, n_in * columns) from `samples` (batch, n_in)."""
+def pack_tiles(samples, columns, lanes, tiles, lo, hi):
+    """Write tiles [lo, hi) of `tiles` (n_tiles, n_in * columns) from `samples` (batch, n_in).
+
+    The last one may be narrower: then it takes only the start of its row, n_in * width.
+    """
     for t in range(lo, hi):
-        pack_tile(samples, t * columns, tiles[t], columns)
+        first = t * columns
+        pack_tile(samples, first, tiles[t], tile_width(len(samples) - first, columns, lanes))
 
 
 @kernel
-def forward_tiles(population, frozen, program, tiles, inputs, columns, out, lo, hi):
+def forward_tiles(population, frozen, program, tiles, inputs, columns, lanes, out, lo, hi):
     """Items [lo, hi) of popsize x n_tiles, row by row: out (popsize, batch, n_out).
 
     Inputs that all share come packed, `tiles` (n_tiles, n_in * columns), with `inputs` empty; inputs of each
@@ -153,14 +168,15 @@ def forward_tiles(population, frozen, program, tiles, inputs, columns, out, lo, 
     buffers = aligned_empty(3, max(features, inputs.shape[2]) * columns, population)
     for item in range(lo, hi):
         r, t = divmod(item, n_tiles)
+        first = t * columns
+        width = tile_width(batch - first, columns, lanes)
         if own:
             x = buffers[2]
-            pack_tile(inputs[r], t * columns, x, columns)
+            pack_tile(inputs[r], first, x, width)
         else:
             x = tiles[t]
-        y = run_tile(program, population[r], frozen, x, buffers[0], buffers[1], columns)
-        first = t * columns
-        store_samples(y, columns, n_out, min(columns, batch - first), flat, (r * batch + first) * n_out)
+        y = run_tile(program, population[r], frozen, x, buffers[0], buffers[1], width, columns, lanes)
+        store_samples(y, width, n_out, min(width, batch - first), flat, (r * batch + first) * n_out)
 
 
 @kernel

@@ -5,12 +5,9 @@ import math
 import numpy as np
 
 from evoopt.kernels.jit import inline, kernel
-from evoopt.kernels.philox import CHOICE, COLUMNS, CROSSOVER, LANES, MUTATION, normals, words
+from evoopt.kernels.philox import CHOICE, COLUMNS, CROSSOVER, LANES, MUTATION, STEP, normals, words
 
-STEP = MUTATION + 1  # the purpose of the deviates that change step sizes
 CLONE, UNIFORM, SBX = range(3)
-
-
 MOST_CONTESTANTS = COLUMNS // 2  # two tournaments share one group of words
 
 
@@ -68,11 +65,11 @@ def _cross(x, other, flat_words, crossover):
 
 
 @kernel
-def breed(key, ids, parents, pool, steps, sigma, crossover, out, lo, hi):
+def breed(key, ids, parents, pool, steps, sigma, crossover, limit, out, lo, hi):
     """Write children [lo, hi) into `out` (k, n): crossover of two rows of `pool` (size, n), then mutation.
 
     Siblings share the numbers of the crossover and are complementary. Each coordinate moves by steps[r] *
-    sigma * N(0, 1); `sigma` is (n,).
+    sigma * N(0, 1), at most to `limit` or -`limit`, so that no family grows to infinity; `sigma` is (n,).
     """
     n = pool.shape[1]
     word_buffer = np.empty((4, LANES), np.uint32)
@@ -91,4 +88,6 @@ def breed(key, ids, parents, pool, steps, sigma, crossover, out, lo, hi):
                 words(key, ids[r] >> np.uint64(1), group, CROSSOVER, word_buffer)
                 _cross(x, other, flat_words, crossover)
             for i in range(count):
-                out[r, start + i] = x[i] + step * sigma[start + i] * flat[i]
+                child = x[i] + step * sigma[start + i] * flat[i]
+                child = child if child < limit else limit
+                out[r, start + i] = child if child > -limit else -limit

@@ -28,7 +28,7 @@ def weighted_moments(population, weights, square_weights, mean, first, second, l
             for c in range(len(centre)):  # from 0, as an index that might be negative is not vectorized
                 step = row[c] - centre[c]
                 sums[c] += w * step
-                squares[c] += v * (step * step)
+                squares[c] += (v * step) * step  # v is the smaller, the farther the row: no overflow
 
 
 @kernel

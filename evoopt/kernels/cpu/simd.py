@@ -37,30 +37,38 @@ def host_vectors() -> tuple[int, int, bool]:
     return 16, 2, False
 
 
-def tile_columns(dtype: np.dtype) -> int:
-    """Return the number of columns of a tile: samples handled side by side."""
+def tile_shape(dtype: np.dtype) -> tuple[int, int]:
+    """Return the columns of a tile, which are samples handled side by side, and the lanes of one vector."""
     if JIT_DISABLED:
-        return 4  # loops in Python: less padding
+        return 4, 2  # loops in Python: less padding
     width, vectors, _ = host_vectors()
-    return vectors * width // dtype.itemsize
+    lanes = width // dtype.itemsize
+    return vectors * lanes, lanes
 
 
-def _make_tile(rows: int, bias_by_row: bool) -> Callable[..., None]:
+@inline
+def tile_width(samples, columns, lanes):
+    """Give the columns of the tile that holds so many samples: all, or for the last tile whole vectors."""
+    return min(columns, (samples + lanes - 1) // lanes * lanes)
+
+
+def _make_tile(rows: int, bias_by_row: bool, whole: bool = True) -> Callable[..., None]:
     """Make ``tile(a, a_start, a_row, a_step, b, b_start, b_step, bias, bias_start, c, c_start, c_row, n)``.
 
     All arrays are 1-d. Element (r, i) of A is at ``a_start + r * a_row + i * a_step``, row i of B starts at
     ``b_start + i * b_step``, row r of C at ``c_start + r * c_row``; n >= 1 is the length of the reduction.
-    The bias is one number for each row of C, or else one for each column.
+    The bias is one number for each row of C, or else one for each column. Without `whole` the tile is one
+    vector wide.
     """
 
     @intrinsic
     def tile(_typing, a, a_start, a_row, a_step, b, b_start, b_step, bias, bias_start, c, c_start, c_row, n):
         i = types.intp
         signature = types.void(a, i, i, i, b, i, i, bias, i, c, i, i, i)
-        return signature, functools.partial(_emit_tile, rows, bias_by_row)
+        return signature, functools.partial(_emit_tile, rows, bias_by_row, whole)
 
     def tile_python(a, a_start, a_row, a_step, b, b_start, b_step, bias, bias_start, c, c_start, c_row, n):
-        columns = tile_columns(c.dtype)
+        columns = tile_shape(c.dtype)[0 if whole else 1]
         for r in range(rows):
             row = c[c_start + r * c_row :][:columns]
             row[:] = bias[bias_start + r] if bias_by_row else bias[bias_start:][:columns]
@@ -71,7 +79,13 @@ def _make_tile(rows: int, bias_by_row: bool) -> Callable[..., None]:
 
 
 def _emit_tile(
-    rows: int, bias_by_row: bool, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any
+    rows: int,
+    bias_by_row: bool,
+    whole: bool,
+    context: Any,
+    builder: ir.IRBuilder,
+    signature: Any,
+    arguments: Any,
 ) -> ir.Value:
     """Emit the LLVM code of a tile: start from the bias, loop over the reduction, store C."""
     a, b, bias, c = (
@@ -81,7 +95,7 @@ def _emit_tile(
     element = context.get_value_type(signature.args[0].dtype)
     itemsize = context.get_abi_sizeof(element)
     width, vectors, fused = host_vectors()
-    lanes = width // itemsize
+    vectors, lanes = vectors if whole else 1, width // itemsize
     vector, int32, offset = ir.VectorType(element, lanes), ir.IntType(32), n.type
 
     def vector_pointers(data: ir.Value, start: ir.Value) -> list[ir.Value]:
@@ -140,28 +154,44 @@ def _emit_tile(
 
 # 24 of the 32 registers of AVX-512 and NEON, or 12 of the 16 of AVX2, hold the 6 rows of C.
 _feature_tile6, _feature_tile4, _feature_tile2, _feature_tile1 = (_make_tile(r, True) for r in (6, 4, 2, 1))
+_strip6, _strip2, _strip1 = (_make_tile(r, True, whole=False) for r in (6, 2, 1))
 _sample_tile4, _sample_tile1 = (_make_tile(r, False) for r in (4, 1))
 
 
 @inline
-def dense_features(n_in, n_out, kernel, kernel_start, bias, bias_start, x, y, columns):
-    """One tile of samples through a dense layer, feature-major: y (n_out, columns) from x (n_in, columns)."""
+def dense_features(n_in, n_out, kernel, kernel_start, bias, bias_start, x, y, width, columns, lanes):
+    """One tile of samples through a dense layer, feature-major: y (n_out, width) from x (n_in, width)."""
     o = 0
-    while n_out - o >= 6:
-        w, b = kernel_start + o, bias_start + o
-        _feature_tile6(kernel, w, 1, n_out, x, 0, columns, bias, b, y, o * columns, columns, n_in)
-        o += 6
-    if n_out - o >= 4:
-        w, b = kernel_start + o, bias_start + o
-        _feature_tile4(kernel, w, 1, n_out, x, 0, columns, bias, b, y, o * columns, columns, n_in)
-        o += 4
-    if n_out - o >= 2:
-        w, b = kernel_start + o, bias_start + o
-        _feature_tile2(kernel, w, 1, n_out, x, 0, columns, bias, b, y, o * columns, columns, n_in)
-        o += 2
-    if n_out - o == 1:
-        w, b = kernel_start + o, bias_start + o
-        _feature_tile1(kernel, w, 1, n_out, x, 0, columns, bias, b, y, o * columns, columns, n_in)
+    if width == columns:
+        while n_out - o >= 6:
+            w, b = kernel_start + o, bias_start + o
+            _feature_tile6(kernel, w, 1, n_out, x, 0, width, bias, b, y, o * width, width, n_in)
+            o += 6
+        if n_out - o >= 4:
+            w, b = kernel_start + o, bias_start + o
+            _feature_tile4(kernel, w, 1, n_out, x, 0, width, bias, b, y, o * width, width, n_in)
+            o += 4
+        if n_out - o >= 2:
+            w, b = kernel_start + o, bias_start + o
+            _feature_tile2(kernel, w, 1, n_out, x, 0, width, bias, b, y, o * width, width, n_in)
+            o += 2
+        if n_out - o == 1:
+            w, b = kernel_start + o, bias_start + o
+            _feature_tile1(kernel, w, 1, n_out, x, 0, width, bias, b, y, o * width, width, n_in)
+        return
+    for s in range(0, width, lanes):
+        o = 0
+        while n_out - o >= 6:
+            w, b = kernel_start + o, bias_start + o
+            _strip6(kernel, w, 1, n_out, x, s, width, bias, b, y, o * width + s, width, n_in)
+            o += 6
+        while n_out - o >= 2:
+            w, b = kernel_start + o, bias_start + o
+            _strip2(kernel, w, 1, n_out, x, s, width, bias, b, y, o * width + s, width, n_in)
+            o += 2
+        if n_out - o == 1:
+            w, b = kernel_start + o, bias_start + o
+            _strip1(kernel, w, 1, n_out, x, s, width, bias, b, y, o * width + s, width, n_in)
 
 
 @inline

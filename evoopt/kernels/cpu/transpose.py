@@ -79,13 +79,13 @@ store_block = _store_block_python if JIT_DISABLED else _store_block
 
 
 @inline
-def store_samples(tile, columns, features, samples, out, out_start):
-    """Write a feature-major `tile` (features * columns,) to ``out[out_start:]`` as (samples, features)."""
+def store_samples(tile, width, features, samples, out, out_start):
+    """Write a feature-major `tile` (features * width,) to ``out[out_start:]`` as (samples, features)."""
     s = 0
     while s < samples:
         f, lanes = 0, 1
         while f < features:
-            start, at = f * columns + s, out_start + s * features + f
-            lanes = store_block(tile, start, columns, features - f, out, at, features, samples - s)
+            start, at = f * width + s, out_start + s * features + f
+            lanes = store_block(tile, start, width, features - f, out, at, features, samples - s)
             f += lanes
         s += lanes

@@ -1,0 +1,74 @@
+"""Reasons to stop that strategies share; names, meanings and defaults are pycma's where it has the rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evoopt.arguments import Vector
+from evoopt.strategies.told import Told
+
+if TYPE_CHECKING:
+    from evoopt.strategies.base import Strategy
+
+Reason = tuple[str, str]
+
+
+def limits(strategy: Strategy) -> list[Reason]:
+    """Return which limits of the user are reached."""
+    reasons: list[Reason] = []
+    best, target = strategy.best.fitness, strategy.target
+    if target is not None and (best >= target if strategy.maximize else best <= target):
+        reasons.append(("target", f"fitness {best:g} has reached the target {target:g}"))
+    if strategy.max_evaluations is not None and strategy.evaluations >= strategy.max_evaluations:
+        reasons.append(("max_evaluations", f"{strategy.evaluations} rows were told"))
+    if strategy.max_generations is not None and strategy.generation >= strategy.max_generations:
+        reasons.append(("max_generations", f"{strategy.generation} populations were told"))
+    return reasons
+
+
+def fitness_range(told: Told) -> float:
+    """Return the range of the fitness of one generation; NaN if there is any."""
+    return float(told.fitness[told.order[-1]]) - float(told.fitness[told.order[0]])
+
+
+def flat_fitness(
+    strategy: Strategy, last_range: float, tolfun: float, tolfunhist: float = 0.0, *, at_once: bool = False
+) -> list[Reason]:
+    """Whether the fitness of the last generation and the best ones of the last generations are all alike.
+
+    These are 10 + 30 n_params / popsize generations, or with `at_once` fewer if there are fewer. Never with
+    ``noisy=True``: where numbers are alike by luck, they say nothing of the search.
+    """
+    if strategy.noisy:
+        return []
+    window = int(10 + 30 * strategy.n_params / strategy.popsize)
+    recent = strategy.history["best"][-window:]
+    if not (last_range < tolfun or abs(recent[-1] - recent[0]) < tolfunhist):
+        return []
+    reasons: list[Reason] = []
+    span = max(recent) - min(recent)
+    if last_range < tolfun and span < tolfun and (at_once or len(recent) == window):
+        reasons.append(("tolfun", f"the fitness ranges over less than {tolfun:g}"))
+    if len(recent) > 9 and span < tolfunhist:
+        reasons.append(("tolfunhist", f"the best of {len(recent)} generations range over {span:g}"))
+    return reasons
+
+
+def small_steps(mean: Vector, steps: Vector, dtype: np.dtype[Any], tolx: float) -> list[Reason]:
+    """Whether steps (n,) are all smaller than `tolx`, or too small to move the mean (n,) at all."""
+    reasons: list[Reason] = []
+    if steps.max() < tolx:
+        reasons.append(("tolx", f"steps are smaller than {tolx:g}"))
+    if without_effect(mean, steps, dtype):
+        reasons.append(("noeffect", "steps no longer change the mean"))
+    return reasons
+
+
+def without_effect(mean: Vector, steps: Vector, dtype: np.dtype[Any]) -> bool:
+    """Whether 0.2 steps change no coordinate of the mean in the dtype of the rows."""
+    widest = int(steps.argmax())
+    if dtype.type(mean[widest] + 0.2 * steps[widest]) != dtype.type(mean[widest]):
+        return False  # as it is as a rule, and quicker than a look at all
+    return bool(((mean + 0.2 * steps).astype(dtype) == mean.astype(dtype)).all())
