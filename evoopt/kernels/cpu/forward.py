@@ -1,9 +1,9 @@
 """Forward passes of a whole population, straight from its rows by offset.
 
 Many samples: activations are feature-major, in tiles of T samples side by side: feature f of a tile is the T
-numbers from ``f * T`` on (the last tile is only as wide as its samples need). So vector instructions work on
-samples, whatever the width of a layer. Few samples: activations are sample-major and the vectors lie along the
-outputs instead.
+numbers from ``f * T`` on; the last tile is only as wide as its samples need. So vector instructions work on
+samples, whatever the width of a layer. Few samples: activations are sample-major and the vectors lie along
+the outputs instead.
 """
 
 import numpy as np

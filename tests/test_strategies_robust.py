@@ -1,0 +1,305 @@
+"""What strategies survive: searches past their end, rows from far away, updates that fail, damaged files."""
+
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from test_strategies import each_dtype, each_strategy, make, needs_jit, run, sphere, state
+
+import evoopt
+from evoopt import CMAES, GA, SNES, SepCMAES
+from evoopt.strategies import Best
+from evoopt.strategies.ledger import Ledger
+
+# ---------------------------------------------------------------- past the end of a search
+
+
+def shifted(population):
+    return ((population.astype(float) - 1 / 3) ** 2).sum(axis=1)
+
+
+def linear(population):
+    return -population[:, 0].astype(float)
+
+
+@needs_jit
+@each_strategy
+@each_dtype
+@pytest.mark.parametrize(("fitness", "generations"), [(sphere, 3000), (shifted, 3000), (linear, 1500)])
+def test_a_search_goes_on_for_ever(cls, dtype, fitness, generations):
+    es = cls(np.array([1.0, 2.0], dtype), 1.0, popsize=8, seed=1)
+    for _ in range(generations):
+        run(es, 1, fitness)
+        es.stop()
+    for numbers in (es.ask(), es.mean, es.sigma, es._mean, es._sigma):
+        assert np.isfinite(numbers).all()
+    assert np.min(es.sigma) > 0
+
+
+@needs_jit
+def test_cmaes_survives_rows_that_never_move():
+    es = CMAES(np.full(3, 1e6), 1e-12, seed=1)
+    for _ in range(30_000 // 10):
+        run(es, 10)
+    assert np.isfinite(es.ask()).all()
+    assert (es._D > 0).all()
+
+
+# ---------------------------------------------------------------- far away
+
+
+@needs_jit
+@each_strategy
+@each_dtype
+@pytest.mark.parametrize("bounds", [None, (-1.0, None)])
+@pytest.mark.parametrize("sigma", [0.1, "largest"])
+def test_rows_at_the_end_of_the_numbers_do_no_harm(cls, dtype, bounds, sigma):
+    far = 3e38 if dtype == np.float32 else 1e308
+    largest = 1e18 if dtype == np.float32 else 1e140
+    es = cls(np.zeros(3, dtype), largest if sigma == "largest" else sigma, bounds=bounds, seed=1)
+    for sign in (1, -1):
+        population = es.ask()
+        foreign = np.array([[far, 0, 0], [far, far, far]], dtype) * (sign if bounds is None else 1)
+        fitness = np.append(np.arange(1.0, 1 + len(population)), [0.0, 0.5])
+        es.tell(np.concatenate([population, foreign]), fitness)
+        es.stop()
+    run(es, 30)
+    for numbers in (es.ask(), es.mean, es.sigma, es._mean, es._sigma):
+        assert np.isfinite(numbers).all()
+    assert es.best.x[0] in (dtype(far), dtype(-far)) or es.best.fitness < 0.5
+
+
+@needs_jit
+@each_strategy
+def test_late_rows_of_a_much_wider_search_do_no_harm(cls):
+    es = cls(np.zeros(3), 1e140, seed=1)
+    ids = es.ask_ids(8)
+    es.tell(ids[:4], np.arange(4.0))
+    es._sigma = es._sigma * 1e-280
+    late = es.rows(ids[4:])
+    es.tell(ids[4:], np.arange(4.0))
+    assert np.isfinite(late).all()
+    assert np.isfinite(es.ask()).all()
+
+
+# ---------------------------------------------------------------- updates that fail
+
+
+@each_strategy
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_update_that_fails_changes_nothing(cls, error, moment, tmp_path, monkeypatch):
+    es, twin = run(make(cls, bounds=(-1, 3)), 3), run(make(cls, bounds=(-1, 3)), 3)
+    population = es.ask()
+    twin.ask()
+    update = cls._update
+
+    def broken(self, told):
+        if moment == "after":
+            update(self, told)
+        raise error
+
+    before, best = state(es, tmp_path), es.best
+    with monkeypatch.context() as patch:
+        patch.setattr(cls, "_update", broken)
+        with pytest.raises(error):
+            es.tell(population, -sphere(population))
+    assert state(es, tmp_path) == before
+    assert es.best is best
+    es.stop()
+    for one in (es, twin):
+        one.tell(population, sphere(population))
+    assert_array_equal(run(es, 2).ask(), run(twin, 2).ask())
+    assert es.history == twin.history
+
+
+def test_a_strategy_of_ones_own_that_fails_at_first():
+    class Fails(evoopt.Strategy):
+        def _update(self, told):
+            self._extra = 1
+            raise ArithmeticError("no luck")
+
+    es = Fails([1.0, 2.0], 1.0, seed=1)
+    population = es.ask()
+    with pytest.raises(ArithmeticError, match="no luck"):
+        es.tell(population, sphere(population))
+    assert (es.generation, es.evaluations, es.best.x, es.stop()) == (0, 0, None, ())
+    assert not any(es.history.values())
+    assert not hasattr(es, "_extra")
+
+
+def test_elites_of_a_noisy_ga_may_be_few():
+    es = GA(np.zeros(3), 1.0, popsize=100, elites=5, noisy=True, seed=1)
+    population = es.ask()
+    fitness = np.full(100, np.nan)
+    fitness[7] = 1.0
+    es.tell(population, fitness)
+    assert_array_equal(es.ask()[0], population[7])
+    es = GA(np.zeros(3), 1.0, popsize=100, elites=5, noisy=True, seed=1)
+    ids = es.ask_ids(3)
+    es.tell(ids, [1.0, 2.0, np.nan])
+    assert es.ask().shape == (100, 3)
+
+
+# ---------------------------------------------------------------- numbers that float32 does not have
+
+
+@each_strategy
+def test_numbers_beyond_the_dtype_are_refused(cls):
+    for mean, sigma, dtype in [
+        ([1e300, 0.0], 1.0, np.float32),
+        ([0.0, -1e31], 1.0, np.float32),
+        ([1e301, 0.0], 1.0, np.float64),
+        ([0.0, 0.0], 1e-50, np.float32),
+        ([0.0, 0.0], [1.0, 1e19], np.float32),
+        ([0.0, 0.0], 1e-141, np.float64),
+    ]:
+        with pytest.raises(ValueError, match=r"A (mean|sigma) from .* was expected for rows of float"):
+            cls(mean, sigma, dtype=dtype)
+
+
+@needs_jit
+@each_strategy
+@pytest.mark.parametrize("sigma", [1e-30, 1e30])
+def test_any_scale_is_searched_in_float64(cls, sigma):
+    es = cls(np.full(3, sigma), sigma, seed=1, target=1e-9, max_generations=2000, tolx=0)
+    while not es.stop():
+        run(es, 1, lambda x: sphere(x / sigma))
+    assert es.best.fitness <= 1e-9
+
+
+def test_a_first_population_beyond_the_dtype_is_refused():
+    with pytest.raises(ValueError, match="A first population from"):
+        GA([[0.0, 1e300], [0.0, 1.0]], 1.0, dtype=np.float32)
+
+
+# ---------------------------------------------------------------- the way of rows by number
+
+
+@each_strategy
+def test_rows_just_asked_for_are_told_without_a_search(cls, monkeypatch):
+    es, twin = make(cls), make(cls)
+    monkeypatch.setattr(Ledger, "epochs", None)  # what the search through older rows begins with
+    ids = es.ask_ids()
+    population = es.rows(ids)
+    ids[:] = 0  # the user's own
+    es._read_rows(population)
+    monkeypatch.undo()
+    for one in (es, twin):
+        rows = population if one is es else one.ask()
+        one.tell(rows, sphere(rows))
+    assert_array_equal(es.ask(), twin.ask())
+
+
+@each_strategy
+def test_looking_at_a_row_again_changes_nothing(cls):
+    es, twin = make(cls), make(cls)
+    population = es.ask()
+    ids = twin.ask_ids()
+    parts = [twin.rows(ids[:3]), twin.rows(ids[3:]), twin.rows(ids[-1:])]
+    twin.rows(ids)
+    twin.rows(ids[::-1])
+    for one, rows in ((es, population), (twin, np.concatenate(parts[:2]))):
+        one.tell(rows, sphere(rows))
+    assert_array_equal(es.ask(), twin.ask())
+
+
+# ---------------------------------------------------------------- best
+
+
+def test_best_can_be_compared_and_shown():
+    best = Best(np.array([1.0, 2.0]), 3.0, 4, 5)
+    assert best != Best(np.array([1.0, 2.0]), 3.0, 4, 5)  # as objects
+    assert best == best  # noqa: PLR0124
+    assert repr(best) == "Best(x=array([1., 2.]), fitness=3.0, generation=4, evaluations=5)"
+    assert repr(Best()) == "Best(x=None, fitness=nan, generation=0, evaluations=0)"
+
+
+# ---------------------------------------------------------------- damaged files
+
+
+def skeleton(path, change):
+    """Write a checkpoint again with another skeleton."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    text = change(json.loads(arrays.pop("strategy.json").tobytes()))
+    np.savez(path, **{"strategy.json": np.frombuffer(text, np.uint8)}, **arrays)
+
+
+DAMAGE = {
+    "no JSON": lambda header: b"{",
+    "no text": lambda header: b"\xff\xfe",
+    "a list": lambda header: b"[]",
+    "a number": lambda header: b"1",
+    "no format": lambda header: json.dumps({"strategy": header["strategy"]}).encode(),
+    "no strategy": lambda header: b'{"format": 1}',
+    "an array missing": lambda header: json.dumps(header).replace("array_0", "array_99").encode(),
+    "an empty object": lambda header: b'{"format": 1, "strategy": {}}',
+    "no state": lambda header: b'{"format": 1, "strategy": {"object": "SNES"}}',
+    "another object": lambda header: b'{"format": 1, "strategy": {"tuple": [1]}}',
+    "another state": lambda header: b'{"format": 1, "strategy": {"object": "SNES", "state": [1]}}',
+}
+
+
+@pytest.mark.parametrize("change", DAMAGE.values(), ids=DAMAGE.keys())
+def test_damaged_checkpoints_are_refused_in_a_sentence(change, tmp_path):
+    path = tmp_path / "run.npz"
+    run(make(SNES), 2).save(path)
+    skeleton(path, change)
+    with pytest.raises(ValueError, match=r"A checkpoint of a strategy was expected.*run\.npz"):
+        evoopt.load(path)
+
+
+# ---------------------------------------------------------------- memory
+
+
+def peak_of(call):
+    tracemalloc.start()
+    call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+@needs_jit
+@pytest.mark.parametrize(
+    ("cls", "options", "populations"),
+    [
+        (SNES, {}, 0.3),
+        (SepCMAES, {}, 0.5),
+        (GA, {}, 1.2),  # the next parents
+        (SNES, {"bounds": (-1.0, None)}, 1.3),  # the rows as they were drawn
+        (SepCMAES, {"bounds": (-1.0, None)}, 1.5),
+        (GA, {"bounds": (-1.0, None)}, 1.2),
+    ],
+)
+@pytest.mark.parametrize("told", ["rows", "ids", "repaired rows", "partly repaired rows"])
+def test_memory_of_a_tell(cls, options, populations, told):
+    es = cls(np.zeros(20_000, np.float32), 0.1, popsize=128, seed=1, **options)
+    run(es, 2)
+    ids = es.ask_ids()
+    population = es.rows(ids)
+    if "repaired" in told:
+        population[0 if told == "repaired rows" else 64 :, 5] = 0.5
+    if told != "rows":
+        populations += 1  # the rows, if ids came; or rows made again to recognise them
+    fitness = sphere(population)
+    given = ids if told == "ids" else population
+    assert peak_of(lambda: es.tell(given, fitness)) < populations * population.nbytes
+
+
+def test_cmaes_looks_at_the_memory_of_a_container(tmp_path, monkeypatch):
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr("evoopt.strategies.cmaes.CONTAINER_LIMIT", limit)
+    limit.write_text("max\n")
+    CMAES(np.zeros(100), 1.0)
+    limit.write_text("1000000\n")
+    with pytest.raises(ValueError, match=r"needs 1,280,000 bytes .* there are 1,000,000 here"):
+        CMAES(np.zeros(100), 1.0)
+
+
+def test_cmaes_keeps_few_older_factors_of_many_parameters():
+    assert CMAES(np.zeros(10), 1.0)._ledger.memory == 8
+    assert CMAES(np.zeros(1001), 1.0)._ledger.memory == 1

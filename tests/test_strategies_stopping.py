@@ -1,0 +1,149 @@
+"""When strategies advise to stop, and when they must not."""
+
+import numpy as np
+import pytest
+from test_strategies import each_dtype, each_strategy, make, needs_jit, run, sphere
+
+from evoopt import CMAES, GA, SNES, SepCMAES
+
+
+def names(es):
+    return [name for name, _ in es.stop()]
+
+
+def run_to_stop(es, fitness, generations=4000):
+    while not es.stop() and es.generation < generations:
+        run(es, 1, fitness)
+    return names(es)
+
+
+def shifted(population):
+    """Its optimum is no number of the machine."""
+    return ((population.astype(float) - 1 / 3) ** 2).sum(axis=1)
+
+
+def rosenbrock(x):
+    return (100 * (x[:, 1:] - x[:, :-1] ** 2) ** 2 + (1 - x[:, :-1]) ** 2).sum(axis=1)
+
+
+@needs_jit
+@each_strategy
+@each_dtype
+@pytest.mark.parametrize("fitness", [sphere, shifted])
+def test_a_search_without_limits_ends_at_the_optimum(cls, dtype, fitness):
+    es = make(cls, dtype=dtype)
+    assert set(run_to_stop(es, fitness)) & {"tolfun", "tolx", "noeffect"}
+    assert es.best.fitness < 1e-9
+
+
+@needs_jit
+@each_strategy
+@each_dtype
+def test_far_from_zero_steps_end_where_numbers_do(cls, dtype):
+    where = 1e3
+    es = make(cls, mean=np.full(4, where + 1), dtype=dtype, tolfun=0, noisy=True)
+    assert {"noeffect", "noeffectcoord", "noeffectaxis"} & set(
+        run_to_stop(es, lambda x: shifted(x - where).round(30))
+    )
+    assert abs(es.mean - where - 1 / 3).max() < 1e-2
+
+
+@needs_jit
+@each_strategy
+def test_small_steps_stop(cls):
+    es = make(cls, tolx=1e-3, tolfun=0)
+    assert run_to_stop(es, sphere) == ["tolx"]
+    assert 1e-12 < es.best.fitness < 1e-4
+
+
+@needs_jit
+@each_strategy
+def test_a_small_range_of_the_fitness_stops(cls):
+    es = make(cls, tolfun=1e-3)
+    assert run_to_stop(es, sphere) == ["tolfun"]
+    assert 1e-12 < es.best.fitness < 1e-3
+
+
+@needs_jit
+@each_strategy
+@each_dtype
+def test_slow_training_goes_on(cls, dtype):
+    es = make(cls, n=40, dtype=dtype, popsize=20)
+    for _ in range(300):
+        run(es, 1, lambda x: rosenbrock(x).astype(dtype))
+        assert es.stop() == ()
+
+
+@needs_jit
+@each_strategy
+def test_fitness_in_steps_goes_on(cls):
+    """As an accuracy: the best is the same for many generations."""
+    es = make(cls, n=10, popsize=20)
+    for _ in range(60):
+        run(es, 1, lambda x: -np.minimum((x > 1.5).sum(axis=1), 8.0))
+        assert es.stop() == ()
+
+
+@pytest.mark.parametrize("cls", [SNES, SepCMAES, GA])
+def test_a_plateau_at_first_goes_on(cls):
+    es = make(cls, popsize=12)
+    window = 10 + 30 * 4 // 12
+    for _ in range(window - 1):
+        run(es, 1, lambda x: np.ones(len(x)))
+        assert es.stop() == ()
+    run(es, 1, lambda x: np.ones(len(x)))
+    assert names(es) == ["tolfun"]
+
+
+@each_strategy
+def test_noisy_fitness_alike_by_luck_goes_on(cls):
+    es = make(cls, popsize=12, noisy=True)
+    run(es, 40, lambda x: np.ones(len(x)))
+    assert es.stop() == ()
+
+
+@each_strategy
+def test_a_search_of_nan_only_has_no_reason(cls):
+    es = run(make(cls), 3, lambda x: np.full(len(x), np.nan))
+    assert es.stop() == ()
+
+
+@each_strategy
+@pytest.mark.parametrize("option", ["tolx", "tolfun"])
+def test_tolerances_are_numbers(cls, option):
+    with pytest.raises(ValueError, match=f"{option} must be a number"):
+        make(cls, **{option: "small"})
+    assert getattr(make(cls), option) == 1e-11
+
+
+def test_diverse_parents_of_a_ga_are_a_reason_to_go_on():
+    es = make(GA, popsize=20, tolx=1.0)
+    run(es, 1)
+    es._steps[:] = 1e-20
+    assert es.stop() == ()
+    es._pool[:] = es._pool[0]
+    assert set(names(es)) == {"tolx", "noeffect"}
+
+
+# ---------------------------------------------------------------- rules of CMA-ES alone
+
+OFF = {"tolfun": 0, "tolfunhist": 0, "tolx": 0}
+
+
+@needs_jit
+def test_cmaes_tells_which_steps_have_no_effect():
+    es = CMAES(np.full(3, 1e9), 1e-3, seed=1, **OFF)
+    assert run_to_stop(es, lambda x: sphere(x - 1e9)) == ["noeffectaxis"]
+    es = CMAES([1e9, 1.0], 1e-3, seed=1, tolflatfitness=1e9, **OFF)
+    assert run_to_stop(es, lambda x: sphere(x - [1e9, 0.0])) == ["noeffectcoord"]
+    es = CMAES(np.ones(3, np.float32), 1.0, seed=1, **OFF)
+    assert run_to_stop(es, shifted) == ["noeffect"]
+    es = CMAES(np.ones(2), 1.0, seed=1, **OFF)
+    assert run_to_stop(es, lambda x: x[:, 0] ** 2 + 1e-30 * x[:, 1] ** 2) == ["tolflatfitness"]
+
+
+@needs_jit
+def test_cmaes_with_a_flat_start_stops_as_pycma_does():
+    es = run(CMAES(np.ones(3), 1.0, seed=1), 1, lambda x: np.ones(len(x)))
+    assert names(es) == ["tolfun"]
+    assert names(run(es, 1, lambda x: np.ones(len(x)))) == ["tolfun", "tolflatfitness"]
