@@ -54,7 +54,7 @@ def step_vector(sigma: ArrayLike, n: int, dtype: np.dtype[Any]) -> Vector:
     if len(outside):
         raise ValueError(
             f"A sigma from {smallest:g} to {largest:g} was expected for rows of {dtype}, but {outside[0]:g} "
-            "came; scale the parameters, or take float64."
+            f"came; {_advice(dtype)}."
         )
     return vector
 
@@ -66,8 +66,12 @@ def require_coordinates(name: str, values: Array, dtype: np.dtype[Any]) -> None:
     if len(outside):
         raise ValueError(
             f"A {name} from {-limit:g} to {limit:g} was expected for rows of {dtype}, but {outside[0]:g} "
-            "came; scale the parameters, or take float64."
+            f"came; {_advice(dtype)}."
         )
+
+
+def _advice(dtype: np.dtype[Any]) -> str:
+    return "scale the parameters" + (", or take float64" if dtype == np.float32 else "")
 
 
 def farthest(dtype: np.dtype[Any]) -> float:

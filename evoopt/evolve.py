@@ -216,10 +216,10 @@ def _interrupts_wait() -> Iterator[None]:
 
 
 def make_result(**fields: Any) -> "OptimizeResult":
-    """Make scipy's result; scipy.optimize would be a third of the time that importing evoopt takes."""
-    from scipy.optimize import OptimizeResult  # noqa: PLC0415
+    """Make the result; scipy.optimize would be a third of the time that importing evoopt takes."""
+    from evoopt.result import Result  # noqa: PLC0415
 
-    return OptimizeResult(**fields)
+    return Result(**fields)
 
 
 def better(strategy: Strategy, fitness: float, than: float) -> bool:

@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "strategies": {"kernels", "files", "arguments"},
     "networks": {"kernels", "params", "tree", "arguments"},
     "tasks": {"kernels", "networks", "arguments"},
-    "evolve": {"strategies", "arguments", "kernels"},
+    "result": set(),
+    "evolve": {"strategies", "arguments", "kernels", "result"},
     "minimize": {"evolve", "strategies", "tasks", "arguments", "kernels"},
 }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))

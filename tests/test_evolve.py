@@ -1,5 +1,6 @@
 """The loop: limits, validation, callbacks, executors, interruption."""
 
+import pickle
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,9 @@ def test_the_result_is_the_better_of_best_and_solution():
     assert result.fun <= sphere(es.solution[None])[0]
     assert (result.nit, result.nfev) == (20, 201)  # one evaluation to judge the mean
     assert result.history is es.history
+    assert "history: of 20 generations: generation, evaluations, best" in repr(result)
+    assert len(repr(result).splitlines()) < 15
+    assert np.array_equal(pickle.loads(pickle.dumps(result)).x, result.x)
     assert result.time > 0
 
 

@@ -40,11 +40,10 @@ def test_a_search_goes_on_for_ever(cls, dtype, fitness, generations):
 
 @needs_jit
 def test_cmaes_survives_rows_that_never_move():
-    es = CMAES(np.full(3, 1e6), 1e-12, seed=1)
-    for _ in range(30_000 // 10):
-        run(es, 10)
-    assert np.isfinite(es.ask()).all()
-    assert (es._D > 0).all()
+    es = CMAES(np.full(2, 1e6), 1e-12, popsize=2, seed=1)
+    run(es, 2000)
+    assert 1e-25 < es._C.max() < 1e25
+    assert (es.ask() == 1e6).all()
 
 
 # ---------------------------------------------------------------- far away
@@ -65,7 +64,7 @@ def test_rows_at_the_end_of_the_numbers_do_no_harm(cls, dtype, bounds, sigma):
         fitness = np.append(np.arange(1.0, 1 + len(population)), [0.0, 0.5])
         es.tell(np.concatenate([population, foreign]), fitness)
         es.stop()
-    run(es, 30)
+    run(es, 30, lambda x: abs(x.astype(float)).max(axis=1))
     for numbers in (es.ask(), es.mean, es.sigma, es._mean, es._sigma):
         assert np.isfinite(numbers).all()
     assert es.best.x[0] in (dtype(far), dtype(-far)) or es.best.fitness < 0.5
@@ -171,8 +170,8 @@ def test_any_scale_is_searched_in_float64(cls, sigma):
 
 
 def test_a_first_population_beyond_the_dtype_is_refused():
-    with pytest.raises(ValueError, match="A first population from"):
-        GA([[0.0, 1e300], [0.0, 1.0]], 1.0, dtype=np.float32)
+    with pytest.raises(ValueError, match=r"A first population from .* scale the parameters, or take float64"):
+        GA([[0.0, 1e31], [0.0, -1e31]], 1.0, dtype=np.float32)
 
 
 # ---------------------------------------------------------------- the way of rows by number

@@ -41,10 +41,9 @@ def test_a_search_without_limits_ends_at_the_optimum(cls, dtype, fitness):
 @each_dtype
 def test_far_from_zero_steps_end_where_numbers_do(cls, dtype):
     where = 1e3
-    es = make(cls, mean=np.full(4, where + 1), dtype=dtype, tolfun=0, noisy=True)
-    assert {"noeffect", "noeffectcoord", "noeffectaxis"} & set(
-        run_to_stop(es, lambda x: shifted(x - where).round(30))
-    )
+    es = make(cls, mean=np.full(4, where + 1), dtype=dtype, tolx=0, noisy=True)
+    reasons = run_to_stop(es, lambda x: shifted(x - where))
+    assert set(reasons) & {"noeffect", "noeffectcoord", "noeffectaxis"}
     assert abs(es.mean - where - 1 / 3).max() < 1e-2
 
 
@@ -74,14 +73,14 @@ def test_slow_training_goes_on(cls, dtype):
         assert es.stop() == ()
 
 
-@needs_jit
-@each_strategy
+@pytest.mark.parametrize("cls", [SNES, SepCMAES, GA])
 def test_fitness_in_steps_goes_on(cls):
-    """As an accuracy: the best is the same for many generations."""
-    es = make(cls, n=10, popsize=20)
-    for _ in range(60):
-        run(es, 1, lambda x: -np.minimum((x > 1.5).sum(axis=1), 8.0))
+    """As with an accuracy, the best of many generations is the same."""
+    es = make(cls, popsize=20)
+    for _ in range(40):
+        run(es, 1, lambda x: np.floor(1e3 * x[:, 0]) % 2)
         assert es.stop() == ()
+    assert es.history["best"] == [0.0] * 40
 
 
 @pytest.mark.parametrize("cls", [SNES, SepCMAES, GA])

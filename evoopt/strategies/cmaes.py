@@ -163,11 +163,11 @@ class CMAES(Strategy):
         outside = np.flatnonzero(np.asarray(told.outside)[told.order])
         with np.errstate(over="ignore"):
             length = np.sqrt((z[outside] ** 2).sum(axis=1))
+        beyond = ~np.isfinite(length)  # so far away that numbers overflow: these teach nothing
+        y[outside[beyond]] = z[outside[beyond]] = length[beyond] = 0.0
         factor = np.minimum(1.0, longest_step(self.n_params) / np.maximum(length, 1e-300))[:, None]
         y[outside] *= factor
         z[outside] *= factor
-        beyond = outside[~np.isfinite(length)]  # so far away that numbers overflow: these teach nothing
-        y[beyond] = z[beyond] = 0.0
         weights = weights.copy()
         weights[outside] = np.maximum(weights[outside], 0.0)
         return weights

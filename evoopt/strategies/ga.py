@@ -100,7 +100,7 @@ class GA(Strategy):
         **options: Any,
     ) -> None:
         first = _first_population(mean, options)
-        super().__init__(mean if first is None else first.mean(axis=0), sigma, **options)
+        super().__init__(mean if first is None else first.mean(axis=0, dtype=float), sigma, **options)
         self.tournament = arguments.whole("tournament", tournament, 1, MOST_CONTESTANTS)
         if crossover not in _CROSSOVERS:
             raise ValueError(f'crossover must be "sbx", "uniform" or None, but {crossover!r} came.')
@@ -165,7 +165,7 @@ class GA(Strategy):
             if len(snapshot[-1]):
                 steps[where] = self._parents(snapshot, told.ids[where])[1]
         # the elites, and with fewer than popsize rows the best of those before
-        kept = 0 if not len(self._steps) else max(0 if self.noisy else self.elites, self.popsize - k)
+        kept = min(max(0 if self.noisy else self.elites, self.popsize - k), len(self._steps))
         fitness = np.concatenate([self._fitness[:kept], told.fitness])
         order = fitness.argsort(kind="stable")
         order = order[: len(order) - int(np.isnan(fitness).sum())]  # NaN has no children
