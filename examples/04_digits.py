@@ -35,7 +35,7 @@ def main():
     es = evoopt.SNES(net.init(seed), sigma=0.1, popsize=128, seed=seed)
     print(net)
     result = evoopt.evolve(
-        es, task, max_generations=600, validation=evoopt.Supervised(net, *validation), progress=True
+        es, task, max_generations=500, validation=evoopt.Supervised(net, *validation), progress=True
     )
     params = net.spec.unravel(result.x)  # {"dense_0": {"bias": ..., "kernel": ...}, "dense_1": {...}}, views
     accuracy = task.evaluate(params, *test)["accuracy"]

@@ -37,7 +37,10 @@ bitcast = _bitcast_python if JIT_DISABLED else _bitcast
 
 
 def by_precision(single: Callable[..., Any], double: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function of one scalar that is `single` for float32 and `double` for float64."""
+    """Make a function of one scalar that is `single` for float32 and `double` for float64.
+
+    Both are plain Python whose parameter is named x, as numba asks of an overload.
+    """
 
     def choose(x):
         return single(x) if x.dtype == np.float32 else double(x)
@@ -46,8 +49,7 @@ def by_precision(single: Callable[..., Any], double: Callable[..., Any]) -> Call
 
         @overload(choose, jit_options={"forceinline": True})
         def _choose(x):
-            chosen = single if x == types.float32 else double
-            return lambda x: chosen(x)  # noqa: PLW0108  (numba wants the parameter named as here)
+            return single if x == types.float32 else double
 
     return choose
 

@@ -18,13 +18,11 @@ _ATANH32, _ATANH64 = (tuple(1 / n for n in range(last, 0, -2)) for last in (9, 2
 # log(2) = high + low, the high part with so few bits that its product with an exponent is exact
 _LOG2_HIGH, _LOG2_LOW = 0.693359375, math.log(2) - 0.693359375
 
-_exp_series = by_precision(inline(lambda r: polynomial(r, _EXP32)), inline(lambda r: polynomial(r, _EXP64)))
-_atanh_series = by_precision(
-    inline(lambda t: polynomial(t, _ATANH32)), inline(lambda t: polynomial(t, _ATANH64))
-)
-_mantissa_bits = by_precision(inline(lambda _: np.int32(23)), inline(lambda _: np.int64(52)))
-_bias = by_precision(inline(lambda _: np.int32(127)), inline(lambda _: np.int64(1023)))
-_largest_exp = by_precision(inline(lambda _: np.float32(88.0)), inline(lambda _: np.float64(709.0)))
+_exp_series = by_precision(lambda x: polynomial(x, _EXP32), lambda x: polynomial(x, _EXP64))
+_atanh_series = by_precision(lambda x: polynomial(x, _ATANH32), lambda x: polynomial(x, _ATANH64))
+_mantissa_bits = by_precision(lambda x: np.int32(23), lambda x: np.int64(52))
+_bias = by_precision(lambda x: np.int32(127), lambda x: np.int64(1023))
+_largest_exp = by_precision(lambda x: np.float32(88.0), lambda x: np.float64(709.0))
 
 
 @inline
@@ -67,7 +65,6 @@ _TANH64_P = (-9.64399179425052238628e-1, -9.92877231001918586564e1, -1.614687684
 _TANH64_Q = (1.0, 1.12811678491632931402e2, 2.23548839060100448583e3, 4.84406305325125486048e3)
 
 
-@inline
 def _tanh32(x):
     limit = np.float32(_TANH32_LIMIT)
     x = limit if x > limit else x
@@ -76,7 +73,6 @@ def _tanh32(x):
     return x * polynomial(t, _TANH32_P) / polynomial(t, _TANH32_Q)
 
 
-@inline
 def _tanh64(x):
     t = x * x
     small = x + x * t * (polynomial(t, _TANH64_P) / polynomial(t, _TANH64_Q))
@@ -125,15 +121,13 @@ _ERFC32 = (
 )
 
 
-@inline
-def _half_erfc32(z):
-    t = np.float32(1) / (np.float32(1) + np.float32(0.5) * z)
-    return np.float32(0.5) * t * exp(polynomial(t, _ERFC32) - z * z)
+def _half_erfc32(x):
+    t = np.float32(1) / (np.float32(1) + np.float32(0.5) * x)
+    return np.float32(0.5) * t * exp(polynomial(t, _ERFC32) - x * x)
 
 
-@inline
-def _half_erfc64(z):
-    return 0.5 * math.erfc(z)
+def _half_erfc64(x):
+    return 0.5 * math.erfc(x)
 
 
 _half_erfc = by_precision(_half_erfc32, _half_erfc64)

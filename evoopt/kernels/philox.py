@@ -47,8 +47,8 @@ _SIN32, _SIN64 = (
 )
 _COS32, _COS64 = (tuple((-1) ** k / math.factorial(2 * k) for k in range(last, -1, -1)) for last in (5, 9))
 
-_sin_series = by_precision(inline(lambda t: polynomial(t, _SIN32)), inline(lambda t: polynomial(t, _SIN64)))
-_cos_series = by_precision(inline(lambda t: polynomial(t, _COS32)), inline(lambda t: polynomial(t, _COS64)))
+_sin_series = by_precision(lambda x: polynomial(x, _SIN32), lambda x: polynomial(x, _SIN64))
+_cos_series = by_precision(lambda x: polynomial(x, _COS32), lambda x: polynomial(x, _COS64))
 
 
 @inline
