@@ -1,12 +1,10 @@
 """Nested parameters as flat vectors: `ParamSpec`."""
 
-import difflib
-import fnmatch
 import json
 import math
 import operator
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Self
@@ -16,18 +14,20 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from evoopt.tree import (
     Container,
+    Trainable,
     as_array,
     check_containers,
     loads,
     mismatch,
+    nearest,
     nest,
     open_tree,
     read_tree,
+    select,
     to_jsonable,
 )
 
 Array = NDArray[Any]
-Trainable = Callable[[str], bool] | Iterable[str] | None
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class ParamSpec:
         ('a.0', 'a.1')
         """
         root, arrays = read_tree(tree)
-        chosen = _select(list(arrays), trainable)
+        chosen = select(list(arrays), trainable)
         leaves = [_leaf(name, a.shape, a.dtype, trainable=name in chosen) for name, a in arrays.items()]
         return cls(root, leaves, arrays)
 
@@ -219,7 +219,7 @@ class ParamSpec:
         """
         if name not in self._slices:
             state = "a frozen one" if name in self.frozen else "an unknown one"
-            raise mismatch(name, "a trainable leaf", state, _nearest(name, self.names))
+            raise mismatch(name, "a trainable leaf", state, nearest(name, self.names))
         return self._slices[name]
 
     def ravel(self, tree: Any, out: Array | None = None) -> Array:
@@ -382,26 +382,6 @@ def _cut(place: slice, shape: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
     return (..., place if shape else place.start), shape if len(shape) > 1 else ()
 
 
-def _select(names: list[str], trainable: Trainable) -> set[str]:
-    """Return the names that `trainable` means; see `ParamSpec.from_params`."""
-    if trainable is None:
-        return set(names)
-    if callable(trainable):
-        return {name for name in names if trainable(name)}
-    chosen: set[str] = set()
-    for pattern in [trainable] if isinstance(trainable, str) else trainable:
-        matched = {
-            n for n in names if n == pattern or n.startswith(f"{pattern}.") or fnmatch.fnmatchcase(n, pattern)
-        }
-        if not matched:
-            near = _nearest(pattern, names)
-            raise ValueError(
-                f'Patterns that match leaves were expected as trainable, but "{pattern}" came: {near}.'
-            )
-        chosen |= matched
-    return chosen
-
-
 def _check_frozen(expected: dict[str, _Leaf], given: dict[str, ArrayLike]) -> None:
     if expected.keys() != given.keys():
         raise ValueError(f"frozen was expected to hold exactly {list(expected)}, but it holds {list(given)}.")
@@ -409,10 +389,6 @@ def _check_frozen(expected: dict[str, _Leaf], given: dict[str, ArrayLike]) -> No
         array = as_array(name, given[name])
         if (array.shape, array.dtype) != (leaf.shape, leaf.dtype):
             raise mismatch(name, f"shape {leaf.shape} of dtype {leaf.dtype}", _describe(array), "convert it")
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    return f"the nearest are {difflib.get_close_matches(name, list(names), cutoff=0.0)}"
 
 
 def _describe(array: Any) -> str:

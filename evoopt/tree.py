@@ -4,8 +4,10 @@ A leaf is anything else; its *name* joins the keys on the way to it with dots (`
 tuple positions count as keys. Order is level by level: dict keys as strings, positions as numbers.
 """
 
+import difflib
+import fnmatch
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Trainable = Callable[[str], bool] | Iterable[str] | None
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,31 @@ def check_containers(expected: Container | None, found: Container | None, path: 
         raise mismatch(path, f"a dict of {list(expected.children)}", f"one of {list(found.children)}", advice)
     for key, child in expected.children.items():
         check_containers(child, found.children[key], join(path, key))
+
+
+def select(names: list[str], trainable: Trainable) -> set[str]:
+    """Return the names that `trainable` means; see `ParamSpec.from_params`."""
+    if trainable is None:
+        return set(names)
+    if callable(trainable):
+        return {name for name in names if trainable(name)}
+    chosen: set[str] = set()
+    for pattern in [trainable] if isinstance(trainable, str) else trainable:
+        matched = {
+            n for n in names if n == pattern or n.startswith(f"{pattern}.") or fnmatch.fnmatchcase(n, pattern)
+        }
+        if not matched:
+            near = nearest(pattern, names)
+            raise ValueError(
+                f'Patterns that match leaves were expected as trainable, but "{pattern}" came: {near}.'
+            )
+        chosen |= matched
+    return chosen
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Say which names are most like `name`."""
+    return f"the nearest are {difflib.get_close_matches(name, list(names), cutoff=0.0)}"
 
 
 def join(path: str, key: str) -> str:

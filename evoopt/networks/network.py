@@ -16,8 +16,8 @@ from evoopt.kernels.jit import aligned_empty, kernel_array
 from evoopt.networks.compile import NamedLayer, Program, compile_program
 from evoopt.networks.initializers import initialize
 from evoopt.networks.layers import Layer, Parameter
-from evoopt.params import ParamSpec, Trainable
-from evoopt.tree import read_tree
+from evoopt.params import ParamSpec
+from evoopt.tree import Trainable, read_tree
 
 Array = NDArray[Any]
 

@@ -57,7 +57,7 @@ class Supervised:
     Attributes
     ----------
     noisy : bool
-        Whether the fitness depends on the generation.
+        Whether the fitness depends on the generation; `evolve` then wants a strategy with ``noisy=True``.
 
     Raises
     ------

@@ -78,6 +78,41 @@ def _make_tile(rows: int, bias_by_row: bool, whole: bool = True) -> Callable[...
     return tile_python if JIT_DISABLED else tile
 
 
+class VectorCode:
+    """Emits loads and stores of one host vector of a dtype, at positions counted in elements."""
+
+    def __init__(self, context: Any, builder: ir.IRBuilder, dtype: types.Type) -> None:
+        self.builder = builder
+        self.element = context.get_value_type(dtype)
+        self.itemsize = context.get_abi_sizeof(self.element)
+        self.lanes = host_vectors()[0] // self.itemsize
+        self.type = ir.VectorType(self.element, self.lanes)
+        self.name = f"v{self.lanes}f{8 * self.itemsize}"  # in the names of LLVM's functions
+
+    def pointer(self, data: ir.Value, at: ir.Value) -> ir.Value:
+        return self.builder.bitcast(self.builder.gep(data, [at]), self.type.as_pointer())
+
+    def load(self, data: ir.Value, at: ir.Value) -> ir.Value:
+        return self.builder.load(self.pointer(data, at), align=self.itemsize)
+
+    def store(self, vector: ir.Value, data: ir.Value, at: ir.Value) -> None:
+        self.builder.store(vector, self.pointer(data, at), align=self.itemsize)
+
+    def broadcast(self, scalar: ir.Value) -> ir.Value:
+        int32 = ir.IntType(32)
+        undefined = ir.Constant(ir.VectorType(scalar.type, self.lanes), ir.Undefined)
+        first_lane = self.builder.insert_element(undefined, scalar, int32(0))
+        lane_zero = ir.Constant(ir.VectorType(int32, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(first_lane, undefined, lane_zero)
+
+    def multiply_add(self, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
+        if not host_vectors()[2]:  # without the instruction, llvm.fma would call libm for each lane
+            return self.builder.fadd(self.builder.fmul(x, y), z)
+        signature = ir.FunctionType(self.type, [self.type] * 3)
+        fma = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.fma.{self.name}")
+        return self.builder.call(fma, [x, y, z])
+
+
 def _emit_tile(
     rows: int,
     bias_by_row: bool,
@@ -92,52 +127,35 @@ def _emit_tile(
         context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 4, 7, 9)
     )
     _, a_start, a_row, a_step, _, b_start, b_step, _, bias_start, _, c_start, c_row, n = arguments
-    element = context.get_value_type(signature.args[0].dtype)
-    itemsize = context.get_abi_sizeof(element)
-    width, vectors, fused = host_vectors()
-    vectors, lanes = vectors if whole else 1, width // itemsize
-    vector, int32, offset = ir.VectorType(element, lanes), ir.IntType(32), n.type
-
-    def vector_pointers(data: ir.Value, start: ir.Value) -> list[ir.Value]:
-        positions = [builder.add(start, offset(k * lanes)) for k in range(vectors)]
-        return [builder.bitcast(builder.gep(data, [at]), vector.as_pointer()) for at in positions]
-
-    def load_vectors(data: ir.Value, start: ir.Value) -> list[ir.Value]:
-        return [builder.load(pointer, align=itemsize) for pointer in vector_pointers(data, start)]
+    code, offset = VectorCode(context, builder, signature.args[0].dtype), n.type
+    vectors = host_vectors()[1] if whole else 1
 
     def load_broadcast(data: ir.Value, at: ir.Value) -> ir.Value:
-        undefined = ir.Constant(vector, ir.Undefined)
-        first_lane = builder.insert_element(undefined, builder.load(builder.gep(data, [at])), int32(0))
-        lane_zero = ir.Constant(ir.VectorType(int32, lanes), [0] * lanes)
-        return builder.shuffle_vector(first_lane, undefined, lane_zero)
+        return code.broadcast(builder.load(builder.gep(data, [at])))
 
-    fma = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{lanes}f{8 * itemsize}"
-    )
-
-    def multiply_add(x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
-        # without the instruction, llvm.fma would call libm for each lane
-        return builder.call(fma, [x, y, z]) if fused else builder.fadd(builder.fmul(x, y), z)
+    def columns(start: ir.Value) -> list[ir.Value]:
+        return [builder.add(start, offset(k * code.lanes)) for k in range(vectors)]
 
     first: list[ir.Value] = []
     for r in range(rows):
         if bias_by_row:
             first += [load_broadcast(bias, builder.add(bias_start, offset(r)))] * vectors
         else:
-            first += load_vectors(bias, bias_start)
+            first += [code.load(bias, at) for at in columns(bias_start)]
     before = builder.block
     loop, after = builder.append_basic_block("tile_loop"), builder.append_basic_block("tile_store")
     builder.branch(loop)
 
     builder.position_at_end(loop)
     i = builder.phi(offset)
-    sums = [builder.phi(vector) for _ in first]
-    b_vectors = load_vectors(b, builder.add(b_start, builder.mul(i, b_step)))
+    sums = [builder.phi(code.type) for _ in first]
+    b_vectors = [code.load(b, at) for at in columns(builder.add(b_start, builder.mul(i, b_step)))]
     a_column = builder.add(a_start, builder.mul(i, a_step))
     updated = []
     for r in range(rows):
         factor = load_broadcast(a, builder.add(a_column, builder.mul(offset(r), a_row)))
-        updated += [multiply_add(factor, b_vectors[k], sums[r * vectors + k]) for k in range(vectors)]
+        row = sums[r * vectors : (r + 1) * vectors]
+        updated += [code.multiply_add(factor, *pair) for pair in zip(b_vectors, row, strict=True)]
     following = builder.add(i, offset(1))
     for phi, start, new in zip([i, *sums], [offset(0), *first], [following, *updated], strict=True):
         phi.add_incoming(start, before)
@@ -146,9 +164,8 @@ def _emit_tile(
 
     builder.position_at_end(after)
     for r in range(rows):
-        pointers = vector_pointers(c, builder.add(c_start, builder.mul(offset(r), c_row)))
-        for pointer, value in zip(pointers, updated[r * vectors :], strict=False):
-            builder.store(value, pointer, align=itemsize)
+        for k, at in enumerate(columns(builder.add(c_start, builder.mul(offset(r), c_row)))):
+            code.store(updated[r * vectors + k], c, at)
     return context.get_dummy_value()
 
 

@@ -11,7 +11,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from evoopt.kernels.cpu.simd import host_vectors
+from evoopt.kernels.cpu.simd import VectorCode
 from evoopt.kernels.jit import JIT_DISABLED, inline
 
 
@@ -24,45 +24,37 @@ def _store_block(_typing, tile, start, step, features, out, out_start, out_step,
 def _emit_store_block(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
     tile, out = (context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 4))
     _, start, step, features, _, out_start, out_step, samples = arguments
-    element = context.get_value_type(signature.args[0].dtype)
-    itemsize = context.get_abi_sizeof(element)
-    lanes = host_vectors()[0] // itemsize
-    offset, int32 = features.type, ir.IntType(32)
-    vector, indices = ir.VectorType(element, lanes), ir.VectorType(int32, lanes)
-
-    def pointer(data: ir.Value, at: ir.Value) -> ir.Value:
-        return builder.bitcast(builder.gep(data, [at]), vector.as_pointer())
+    code, offset, int32 = VectorCode(context, builder, signature.args[0].dtype), features.type, ir.IntType(32)
+    lanes, indices = range(code.lanes), ir.VectorType(int32, code.lanes)
 
     rows = []
     last = builder.sub(features, offset(1))
-    for f in range(lanes):  # beyond the last feature the last again: what must be in memory, and is masked
+    for f in lanes:  # beyond the last feature the last again: what must be in memory, and is masked
         row = builder.select(builder.icmp_signed("<", offset(f), last), offset(f), last)
-        rows.append(builder.load(pointer(tile, builder.add(start, builder.mul(row, step))), align=itemsize))
+        rows.append(code.load(tile, builder.add(start, builder.mul(row, step))))
 
     bit = 1
-    while bit < lanes:
-        lower = ir.Constant(indices, [k if not k & bit else lanes + (k ^ bit) for k in range(lanes)])
-        upper = ir.Constant(indices, [k | bit if not k & bit else lanes + k for k in range(lanes)])
-        for f in range(lanes):
+    while bit < code.lanes:
+        lower = ir.Constant(indices, [k if not k & bit else code.lanes + (k ^ bit) for k in lanes])
+        upper = ir.Constant(indices, [k | bit if not k & bit else code.lanes + k for k in lanes])
+        for f in lanes:
             if not f & bit:
                 pair = rows[f], rows[f | bit]
                 rows[f], rows[f | bit] = (builder.shuffle_vector(*pair, mask) for mask in (lower, upper))
         bit *= 2
 
-    wanted = ir.Constant(indices, ir.Undefined)
-    wanted = builder.insert_element(wanted, builder.trunc(features, int32), int32(0))
-    wanted = builder.shuffle_vector(wanted, wanted, ir.Constant(indices, [0] * lanes))
-    mask = builder.icmp_signed("<", ir.Constant(indices, list(range(lanes))), wanted)
+    wanted = code.broadcast(builder.trunc(features, int32))
+    mask = builder.icmp_signed("<", ir.Constant(indices, list(lanes)), wanted)
     masked_store = cgutils.get_or_insert_function(
         builder.module,
-        ir.FunctionType(ir.VoidType(), [vector, vector.as_pointer(), int32, mask.type]),
-        f"llvm.masked.store.v{lanes}f{8 * itemsize}.p0",
+        ir.FunctionType(ir.VoidType(), [code.type, code.type.as_pointer(), int32, mask.type]),
+        f"llvm.masked.store.{code.name}.p0",
     )
-    for s in range(lanes):
+    for s in lanes:
         with builder.if_then(builder.icmp_signed("<", offset(s), samples)):
             at = builder.add(out_start, builder.mul(offset(s), out_step))
-            builder.call(masked_store, [rows[s], pointer(out, at), int32(itemsize), mask])
-    return offset(lanes)
+            builder.call(masked_store, [rows[s], code.pointer(out, at), int32(code.itemsize), mask])
+    return offset(code.lanes)
 
 
 def _store_block_python(tile, start, step, features, out, out_start, out_step, samples):
