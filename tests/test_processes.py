@@ -8,6 +8,8 @@ import pytest
 from conftest import JIT_DISABLED, ROOT
 from llvmlite.binding import get_host_cpu_features
 
+from evoopt.kernels import threads
+
 needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
 
 SAMPLES, POPSIZE = (9, 4) if JIT_DISABLED else (300, 400)
@@ -269,3 +271,11 @@ print(*host_vectors())
     }
     expected = {"": "16 2 False", "+avx": "32 2 False", "+avx,+avx2,+fma": "32 2 True"}
     assert run_python(program, **environment).strip() == expected[features]
+
+
+def test_ranges_cover_everything_once():
+    for n in (1, 2, 7, 1000, 7424):
+        for n_threads in (1, 2, 5):
+            ranges = list(threads._ranges(n, n_threads))
+            assert [i for lo, hi in ranges for i in range(lo, hi)] == list(range(n))
+            assert len(ranges) <= 2 * n_threads * threads.SMALLEST_SHARE

@@ -8,12 +8,12 @@ dies after a fork, aborts when two Python threads enter it, or compiles each dri
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-CHUNKS_PER_THREAD = 4  # so that a thread that lost its core for a moment does not hold up the others
+SMALLEST_SHARE = 40  # the last ranges are this share of a thread's work: what threads may wait for each other
 
 
 def _usable_cores() -> int:
@@ -88,6 +88,16 @@ def set_num_threads(n: int) -> None:
         executor.shutdown(wait=False)  # what runs there finishes; the next call starts a pool of the new size
 
 
+def _ranges(n: int, threads: int) -> Iterator[tuple[int, int]]:
+    """Cut [0, n) into ranges that get smaller: threads end together even if one lost its core for a while."""
+    smallest = max(n // (threads * SMALLEST_SHARE), 1)
+    lo = 0
+    while lo < n:
+        hi = min(lo + max((n - lo) // (2 * threads), smallest), n)
+        yield lo, hi
+        lo = hi
+
+
 def run(kernel: Callable[..., None], n: int, *args: Any, grain: int = 1) -> None:
     """Call ``kernel(*args, lo, hi)`` until the ranges [lo, hi) have covered [0, n).
 
@@ -104,23 +114,22 @@ def run(kernel: Callable[..., None], n: int, *args: Any, grain: int = 1) -> None
     if threads <= 1:
         kernel(*args, 0, n)
         return
-    chunk = max(n // (threads * CHUNKS_PER_THREAD), 1)
-    starts = deque(range(0, n, chunk))
+    ranges = deque(_ranges(n, threads))
 
     def drain() -> None:
         while True:
             try:
-                lo = starts.popleft()
+                lo, hi = ranges.popleft()
             except IndexError:
                 return
-            kernel(*args, lo, min(lo + chunk, n))
+            kernel(*args, lo, hi)
 
     futures: list[Future[None]] = []
     try:
         futures += [_pool.submit(drain) for _ in range(threads - 1)]
         drain()
     finally:
-        starts.clear()  # after an error or Ctrl-C nobody starts another chunk
+        ranges.clear()  # after an error or Ctrl-C nobody starts another chunk
         running = [future for future in futures if not future.cancel()]
         wait(running)  # they write into the arrays
     for future in running:
