@@ -275,7 +275,7 @@ print(*host_vectors())
 
 def test_ranges_cover_everything_once():
     for n in (1, 2, 7, 1000, 7424):
-        for n_threads in (1, 2, 5):
-            ranges = list(threads._ranges(n, n_threads))
+        for n_threads, grain in ((1, 1), (2, 1), (5, 1), (2, 300)):
+            ranges = list(threads._ranges(n, n_threads, grain))
             assert [i for lo, hi in ranges for i in range(lo, hi)] == list(range(n))
-            assert len(ranges) <= 2 * n_threads * threads.SMALLEST_SHARE
+            assert len(ranges) <= min(2 * n_threads * threads.SMALLEST_SHARE, -(-n // grain))

@@ -88,9 +88,9 @@ def set_num_threads(n: int) -> None:
         executor.shutdown(wait=False)  # what runs there finishes; the next call starts a pool of the new size
 
 
-def _ranges(n: int, threads: int) -> Iterator[tuple[int, int]]:
+def _ranges(n: int, threads: int, grain: int) -> Iterator[tuple[int, int]]:
     """Cut [0, n) into ranges that get smaller: threads end together even if one lost its core for a while."""
-    smallest = max(n // (threads * SMALLEST_SHARE), 1)
+    smallest = max(n // (threads * SMALLEST_SHARE), grain)
     lo = 0
     while lo < n:
         hi = min(lo + max((n - lo) // (2 * threads), smallest), n)
@@ -114,7 +114,7 @@ def run(kernel: Callable[..., None], n: int, *args: Any, grain: int = 1) -> None
     if threads <= 1:
         kernel(*args, 0, n)
         return
-    ranges = deque(_ranges(n, threads))
+    ranges = deque(_ranges(n, threads, grain))
 
     def drain() -> None:
         while True:
