@@ -24,7 +24,8 @@ Array = NDArray[Any]
 _LARGE = 1000  # coordinates; from here on a full covariance matrix costs more than it gains
 _MAXFUN = 10_000  # evaluations for each coordinate, unless the options say otherwise
 # The status of scipy: 0 for what converged, or found what was asked for; other reasons of a strategy have 3.
-_STATUS = dict.fromkeys(("target", "tolx", "tolfun", "tolfunhist", "noeffectcoord", "noeffectaxis"), 0)
+_CONVERGED = ("target", "tolx", "tolfun", "tolfunhist", "noeffect", "noeffectcoord", "noeffectaxis")
+_STATUS = dict.fromkeys(_CONVERGED, 0)
 _STATUS |= {"max_evaluations": 1, "max_generations": 2, "callback": 99, "interrupted": 130}
 _OTHER_STATUS = 3
 

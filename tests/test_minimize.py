@@ -122,6 +122,13 @@ def test_divergence_is_no_success():
     assert (result.success, result.status) == (False, 3)
 
 
+def test_steps_that_no_longer_move_the_mean_are_a_success():
+    options = {"tolx": 0.0, "tolfun": 0.0}
+    result = minimize(shifted, x0=[1e6 + 1, 1e6], args=(1e6, 1.0), method="snes", options=options)
+    assert dict(result.stop).keys() == {"noeffect"}
+    assert (result.success, result.status) == (True, 0)
+
+
 def test_noisy_gives_the_solution():
     rng = np.random.default_rng(0)
     means = []
