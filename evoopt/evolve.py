@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from evoopt import arguments
 from evoopt.kernels import threads
 from evoopt.strategies.base import Strategy
+from evoopt.strategies.stopping import reaches
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -161,9 +162,8 @@ class Limits:
             reasons.append(("max_generations", f"{strategy.generation} generations were run."))
         if self.rows(strategy) < LEAST_ROWS:
             reasons.append(("max_evaluations", f"{strategy.evaluations} evaluations were made."))
-        best = strategy.best.fitness
-        if self.target is not None and (best == self.target or better(strategy, best, self.target)):
-            reasons.append(("target", f"The fitness {best:g} reaches {self.target:g}."))
+        if self.target is not None and reaches(strategy, self.target):
+            reasons.append(("target", f"The fitness {strategy.best.fitness:g} reaches {self.target:g}."))
         elapsed = time.perf_counter() - self._start
         if self.time_limit is not None and elapsed >= self.time_limit:
             reasons.append(("time_limit", f"{elapsed:.1f} seconds have passed."))

@@ -129,7 +129,7 @@ def run(kernel: Callable[..., None], n: int, *args: Any, grain: int = 1) -> None
         futures += [_pool.submit(drain) for _ in range(threads - 1)]
         drain()
     finally:
-        ranges.clear()  # after an error or Ctrl-C nobody starts another chunk
+        ranges.clear()  # after an error or Ctrl-C nobody starts another range
         running = [future for future in futures if not future.cancel()]
         wait(running)  # they write into the arrays
     for future in running:

@@ -82,8 +82,8 @@ class SNES(Strategy):
         u[told.order] = utilities(k)
         factors = outside_factors(told, self._mean, self._sigma)
         first, second = moments(told.population, u * factors, u * factors**2, self._mean)
-        # Wierstra et al., Eq. (11): z = (x - mean) / sigma, grad_mean J = sum u z, grad_sigma J = sum u (z^2
-        # - 1); the utilities sum to 0
+        # Wierstra et al., Eq. (11), with z = (x - mean) / sigma: grad_mean J = sum u z,
+        # grad_sigma J = sum u (z^2 - 1); the utilities sum to 0
         self._mean = self._mean + self.eta_mean * first
         change = self.eta_sigma / 2 * (second / (self._sigma * self._sigma) - u.sum())
         sigma = self._sigma * np.exp(np.clip(change, -1.0, 1.0))

@@ -18,14 +18,20 @@ Reason = tuple[str, str]
 def limits(strategy: Strategy) -> list[Reason]:
     """Return which limits of the user are reached."""
     reasons: list[Reason] = []
-    best, target = strategy.best.fitness, strategy.target
-    if target is not None and (best >= target if strategy.maximize else best <= target):
-        reasons.append(("target", f"fitness {best:g} has reached the target {target:g}"))
+    if strategy.target is not None and reaches(strategy, strategy.target):
+        best = strategy.best.fitness
+        reasons.append(("target", f"fitness {best:g} has reached the target {strategy.target:g}"))
     if strategy.max_evaluations is not None and strategy.evaluations >= strategy.max_evaluations:
         reasons.append(("max_evaluations", f"{strategy.evaluations} rows were told"))
     if strategy.max_generations is not None and strategy.generation >= strategy.max_generations:
         reasons.append(("max_generations", f"{strategy.generation} populations were told"))
     return reasons
+
+
+def reaches(strategy: Strategy, target: float) -> bool:
+    """Whether the best fitness is at least as good as a target; never while there is none."""
+    best = strategy.best.fitness
+    return best >= target if strategy.maximize else best <= target
 
 
 def fitness_range(told: Told) -> float:

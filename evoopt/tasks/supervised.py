@@ -87,7 +87,10 @@ class Supervised:
     ) -> None:
         if loss not in LOSSES:
             raise ValueError(f"A loss of {', '.join(LOSSES)} was expected, but {loss!r} came.")
-        if loss == "cross_entropy" and net.program(np.dtype(np.float32)).table[-1, 0] == program.SOFTMAX:
+        if (
+            loss == "cross_entropy"
+            and net.program(np.dtype(np.float32)).table[-1, program.OPERATION] == program.SOFTMAX
+        ):
             raise ValueError(
                 'The loss "cross_entropy" takes logits and has a softmax in it, and so has the last layer; '
                 'give that layer the activation "linear".'
