@@ -132,7 +132,7 @@ def fitness_vector(fitness: ArrayLike, k: int) -> Vector:
             f"A fitness of shape ({k},), one number for each row, was expected, but {given.dtype} "
             f"{given.shape} came."
         )
-    return given.astype(np.float64, copy=False)
+    return given if given.dtype == np.float64 else given.astype(np.float64)
 
 
 def output(out: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> Array:

@@ -14,6 +14,7 @@ from evoopt.kernels.cpu import covariance, genetic
 from evoopt.kernels.cpu.fingerprint import fingerprint_rows
 from evoopt.kernels.cpu.moments import squared_lengths, weighted_moments
 from evoopt.kernels.cpu.noise import sample_rows
+from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.kernels.jit import JIT_DISABLED
 from evoopt.kernels.philox import philox
 from evoopt.strategies.bounds import Box
@@ -107,7 +108,7 @@ def test_the_tail_uses_all_bits():
 def test_fingerprints(dtype, n):
     rows = rng().normal(size=(5, n)).astype(dtype)
     out = np.zeros(5, np.uint64)
-    fingerprint_rows(rows.view(np.uint32), out, 1, 5)
+    fingerprint_rows(rows, out, 1, 5)
     assert out.tolist() == [0] + [reference.fingerprint(row) for row in rows[1:]]
 
 
@@ -124,7 +125,7 @@ def test_fingerprints_tell_small_changes_apart():
             rows.append(swapped)
     rows = np.array([*rows, -row, 0 * row, 0 * row + 1, row[::-1]])
     out = np.empty(len(rows), np.uint64)
-    fingerprint_rows(rows.view(np.uint32), out, 0, len(rows))
+    fingerprint_rows(rows, out, 0, len(rows))
     assert len(set(out.tolist())) == len(rows)
 
 
@@ -163,62 +164,87 @@ def test_squared_lengths(dtype, n):
 # ---------------------------------------------------------------- covariance
 
 
+TILE = tile_shape(np.dtype(np.float64))
+
+
 @each_dtype
-@pytest.mark.parametrize("n", [1, 5, 70])
-def test_sample_correlated(dtype, n):
-    mean, factor = rng().normal(size=n), rng().normal(size=(n, n))
+@pytest.mark.parametrize("n", [1, 5, 12, 70])
+@pytest.mark.parametrize("triangular", [True, False])
+def test_sample_correlated(dtype, n, triangular):
+    mean, scale, root = rng().normal(size=n), rng().uniform(0.5, 2, n), rng().normal(size=(n, n))
+    root = np.triu(root) if triangular else root
     ids = np.array([9, 2, 77, 5, 6, 1], np.uint64)
-    out = np.empty((6, n), dtype)
-    covariance.sample_correlated(np.uint64(4), ids, mean, factor, 0.3, out, 0, 6)
+    out = np.full((6, n), np.nan, dtype)
+    options = (mean, 0.3, scale, root, triangular, *TILE)
+    covariance.sample_correlated(np.uint64(4), ids, *options, out, 0, 6)
     z = np.array([reference.normals(4, int(row), n) for row in ids])
-    assert_allclose(out, mean + 0.3 * z @ factor, rtol=1e-4, atol=10 * EPSILON[dtype])
+    assert_allclose(out, mean + 0.3 * scale * (z @ root), rtol=1e-4, atol=10 * EPSILON[dtype])
     for r in range(6):
         alone = np.empty((1, n), dtype)
-        covariance.sample_correlated(np.uint64(4), ids[r : r + 1], mean, factor, 0.3, alone, 0, 1)
+        covariance.sample_correlated(np.uint64(4), ids[r : r + 1], *options, alone, 0, 1)
         assert_array_equal(alone[0], out[r])
 
 
-def test_the_update_of_cma():
-    n, k = 6, 5
-    population = rng().normal(size=(k, n))
-    order = np.array([3, 1, 0, 4, 2])
-    mean, spread = rng().normal(size=n), rng().uniform(0.5, 2, n)
-    root = rng().normal(size=(n, n))
-    values, basis = np.linalg.eigh(root @ root.T + np.eye(n))
-    roots = np.sqrt(values)
-    weights = np.array([0.6, 0.4, 0.0, -0.2, -0.3])
-    y, z = np.empty((2, k, n))
-    covariance.whiten(population, order, mean, spread, basis, roots, y, z, 0, k)
-    steps = (population[order] - mean) / spread
-    assert_allclose(y, steps)
-    assert_allclose(z, steps @ basis / roots, rtol=1e-12)
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 12, 33, 70])
+def test_cholesky(n):
+    factor = rng().normal(size=(n, n))
+    C = np.triu(factor @ factor.T + np.eye(n))
+    root = np.full((n, n), np.nan)
+    assert covariance.cholesky(C, *TILE, root)
+    assert_allclose(root.T, np.linalg.cholesky(C.T), rtol=1e-10, atol=1e-12)
+    for wrong in (-1.0, 0.0, np.nan, np.inf):
+        C[n - 1, n - 1] = wrong
+        assert not covariance.cholesky(C, *TILE, np.empty((n, n)))
 
-    rates = covariance.active_rates(z, weights, 0.1)
-    shrink = np.where(weights < 0, n / (np.linalg.norm(z, axis=1) + 1e-9) ** 2, 1)
-    assert_allclose(rates, 0.1 * weights * shrink)
 
-    p_sigma, p_c = rng().normal(size=(2, n))
-    new_mean, new_p_sigma, new_p_c = mean.copy(), p_sigma.copy(), p_c.copy()
-    squared, h_sigma = covariance.follow_paths(
-        y, z, weights, basis, new_mean, spread, new_p_sigma, new_p_c, 0.3, 0.2, 2.5, 1e9
+def update_of_cma(population, order, outside, weights, mean, sigma, scale, root, paths, C, constants):
+    """The tutorial's update, as it stands there but for the root."""
+    c_sigma, d_sigma, c_c, c_1, c_mu, mueff, expected_length = constants
+    n, p_sigma, p_c = len(mean), *paths
+    y = (population[order] - mean) / (sigma * scale)
+    z = np.linalg.solve(root.T, y.T).T
+    lengths = np.linalg.norm(z, axis=1)
+    factor = np.where(outside, np.minimum(1, 2.0 / lengths), 1.0)[:, None]
+    y, z, weights = y * factor, z * factor, np.where(outside, np.maximum(weights, 0), weights)
+    y_w, z_w = np.maximum(weights, 0) @ y, np.maximum(weights, 0) @ z
+    p_sigma = (1 - c_sigma) * p_sigma + math.sqrt(c_sigma * (2 - c_sigma) * mueff) * z_w
+    p_c = (1 - c_c) * p_c + math.sqrt(c_c * (2 - c_c) * mueff) * y_w
+    shrink = np.where(weights < 0, n / np.maximum(np.linalg.norm(z, axis=1), 1e-9) ** 2, 1)
+    rank_mu = sum(w * np.outer(step, step) for w, step in zip(weights * shrink, y, strict=True))
+    C = (1 - c_1 - c_mu * weights.sum()) * C + c_1 * np.outer(p_c, p_c) + c_mu * rank_mu
+    step = sigma * math.exp(c_sigma / d_sigma * (np.linalg.norm(p_sigma) / expected_length - 1))
+    return mean + sigma * scale * y_w, p_sigma, p_c, step, C
+
+
+@pytest.mark.parametrize("n", [1, 6, 37])
+@pytest.mark.parametrize("some_outside", [False, True])
+def test_the_update_of_cma(n, some_outside):
+    k, sigma, draw = 7, 0.7, rng()
+    population, order = draw.normal(size=(k, n)), np.array([3, 1, 0, 4, 2, 6, 5])
+    mean, scale = draw.normal(size=n), draw.uniform(0.5, 2, n)
+    factor = draw.normal(size=(n, n))
+    C = factor @ factor.T + np.eye(n)
+    root = np.linalg.cholesky(C).T.copy()
+    weights = np.array([0.5, 0.3, 0.2, 0.0, -0.2, -0.3, -0.1])
+    constants = (0.3, 1.5, 0.2, 0.05, 0.1, 2.5, 1.2)
+    outside = np.array([0, 1, 0, 0, 1, 0, 0], bool) if some_outside else np.zeros(0, bool)
+    paths = draw.normal(size=(2, n)) / 5
+    new_mean, new_p_sigma, new_p_c = mean.copy(), *paths.copy()
+    new_C, new_root = np.full((2, n, n), np.nan)
+    first = 0 if some_outside else 4
+    step, definite = covariance.learn(
+        population, order, outside, first, weights, new_mean, sigma, scale, root, new_p_sigma, new_p_c, 2.0,
+        1e9, constants, *TILE, np.triu(C), new_C, new_root,
+    )  # fmt: skip
+    is_outside = outside if some_outside else np.zeros(k, bool)
+    expected = update_of_cma(
+        population, order, is_outside, weights, mean, sigma, scale, root, paths, C, constants
     )
-    y_w = np.maximum(weights, 0) @ steps
-    whitened = basis @ ((basis.T @ y_w) / roots)
-    assert_allclose(new_mean, mean + spread * y_w)
-    assert_allclose(new_p_sigma, 0.7 * p_sigma + math.sqrt(0.3 * 1.7 * 2.5) * whitened)
-    assert_allclose(new_p_c, 0.8 * p_c + math.sqrt(0.2 * 1.8 * 2.5) * y_w)
-    assert_allclose(squared, new_p_sigma @ new_p_sigma)
-    assert h_sigma
-
-    C = root @ root.T
-    expected = 0.9 * C + 0.05 * np.outer(p_c, p_c) + (rates[:, None] * steps).T @ steps
-    adapted = np.full((n, n), np.nan)
-    covariance.adapt_covariance(C, y, rates, p_c, 0.9, 0.05, adapted, 0, n)
-    assert_allclose(adapted, np.tril(expected), rtol=1e-10)
-
-    factor = np.empty((n, n))
-    covariance.make_factor(basis, roots, spread, factor)
-    assert_allclose(factor, (np.diag(spread) @ basis @ np.diag(roots)).T)
+    found = (new_mean, new_p_sigma, new_p_c, step, np.triu(new_C) + np.triu(new_C, 1).T)
+    for one, other in zip(found, expected, strict=True):
+        assert_allclose(one, other, rtol=1e-6)
+    assert definite
+    assert_allclose(new_root.T @ new_root, expected[-1], rtol=1e-6)
 
 
 # ---------------------------------------------------------------- genetic algorithm

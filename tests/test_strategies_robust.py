@@ -295,7 +295,7 @@ def test_cmaes_looks_at_the_memory_of_a_container(tmp_path, monkeypatch):
     limit.write_text("max\n")
     CMAES(np.zeros(100), 1.0)
     limit.write_text("1000000\n")
-    with pytest.raises(ValueError, match=r"needs 1,280,000 bytes .* there are 1,000,000 here"):
+    with pytest.raises(ValueError, match=r"needs 1,040,000 bytes .* there are 1,000,000 here"):
         CMAES(np.zeros(100), 1.0)
 
 

@@ -152,6 +152,8 @@ def kernel_array(array: Any, dtype: Any) -> NDArray[Any]:
     Another layout or a read-only flag would be another type, hence another compilation. Copies only what
     has another dtype or order.
     """
+    if type(array) is np.ndarray and array.dtype == dtype and array.flags.carray:
+        return array  # as it is as a rule, and np.require takes a microsecond
     result = np.require(array, dtype=dtype, requirements=["C", "A"])
     return result if result.flags.writeable else np.asarray(_Writable(result))
 

@@ -85,10 +85,13 @@ def words(key, row, group, purpose, out):
 
 
 @inline
-def normals(key, row, group, purpose, word_buffer, out):
-    """Fill `out` (4, LANES) with the normal deviates of columns [64 group, 64 group + 64) of a row."""
+def normals(key, row, group, purpose, word_buffer, out, wanted=COLUMNS):
+    """Fill `out` (4, LANES) with the normal deviates of columns [64 group, 64 group + 64) of a row.
+
+    If only the first `wanted` of them are of use, the second half may be left out.
+    """
     words(key, row, group, purpose, word_buffer)
-    for pair in range(0, 4, 2):
+    for pair in range(0, 4 if wanted > 2 * LANES else 2, 2):
         for lane in range(LANES):
             x, y = box_muller(word_buffer[pair, lane], word_buffer[pair + 1, lane], out[pair, lane])
             out[pair, lane] = x

@@ -110,10 +110,10 @@ def run(kernel: Callable[..., None], n: int, *args: Any, grain: int = 1) -> None
     grain : int
         The fewest items worth waking a thread for (some 100 microseconds of work).
     """
-    threads = min(_pool.num_threads, n // grain)
-    if threads <= 1:
+    if n < 2 * grain or _pool.num_threads == 1:
         kernel(*args, 0, n)
         return
+    threads = min(_pool.num_threads, n // grain)
     ranges = deque(_ranges(n, threads, grain))
 
     def drain() -> None:

@@ -172,7 +172,7 @@ class Strategy(ABC):
             If `out` is another kind of array.
         """
         rows = arguments.output(out, (self.popsize, self.n_params), self.dtype)
-        ids = self.ask_ids()
+        ids = self._hand_out(self.popsize)
         self._make(self._ledger.current.snapshot, ids, rows)
         self._ledger.note_newest(rows)
         return rows
@@ -185,7 +185,9 @@ class Strategy(ABC):
         ValueError
             If `n` is not a whole number of at least 1.
         """
-        n = self.popsize if n is None else arguments.whole("n", n, 1)
+        return self._hand_out(self.popsize if n is None else arguments.whole("n", n, 1)).copy()
+
+    def _hand_out(self, n: int) -> Ids:
         if not self._ledger.is_open:
             self._ledger.open(self._snapshot(self._ledger.next_id))
         return self._ledger.hand_out(n)
@@ -295,7 +297,7 @@ class Strategy(ABC):
             return rows, ids
         rows = kernel_array(given, self.dtype)
         ids = self._ledger.recognise(rows, self._make)
-        if ids is not self._ledger.last_ids:
+        if not self._ledger.is_newest(ids):
             self._check_foreign(rows, ids)
         return rows, ids
 
@@ -376,6 +378,7 @@ class Strategy(ABC):
             If a strategy of one's own keeps something else than numbers, text, arrays and containers of
             these.
         """
+        self._ledger.settle()
         checkpoint.save(path, self)
 
     def __repr__(self) -> str:

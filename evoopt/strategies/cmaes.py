@@ -1,8 +1,10 @@
 """CMA-ES: covariance matrix adaptation with negative weights, the default for up to a few hundred parameters.
 
 Hansen 2016, The CMA evolution strategy: a tutorial, https://arxiv.org/abs/1604.00772, whose equation numbers
-stand on the lines; Hansen 2011, Injecting external solutions into CMA-ES, https://arxiv.org/abs/1110.4181.
-Constants and stopping rules are pycma's, https://github.com/CMA-ES/pycma.
+stand on the lines; Hansen 2011, Injecting external solutions into CMA-ES, https://arxiv.org/abs/1110.4181;
+Krause, Arbones and Igel 2016, CMA-ES with optimal covariance update and storage complexity,
+https://papers.nips.cc/paper/6457 (a Cholesky factor in place of the symmetric root). Constants and stopping
+rules are pycma's, https://github.com/CMA-ES/pycma.
 """
 
 import logging
@@ -17,20 +19,25 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
-from evoopt.arguments import Array, Ids, Vector
+from evoopt.arguments import Array, Ids
 from evoopt.kernels import threads
 from evoopt.kernels.cpu import covariance as kernels
+from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.strategies import recombination, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import longest_step
+from evoopt.strategies.recombination import Parameters
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
-MATRICES = 8  # of (n, n) float64 at once: C and the one before, B, the factor, what a decomposition takes
+MATRICES = 5  # of (n, n) float64 at once: C and its root, those before, and what looking at the axes takes
 LARGE = 1000  # parameters; from here on only one older factor is kept for rows that wait for their fitness
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of version 2; text if there is none
-GRAIN = 100_000  # multiply-adds worth waking a thread for
+GRAIN = 300_000  # multiply-adds worth waking a thread for
+LEAST_PERIOD = 50  # updates between two looks at the axes, or n_params if that is more
+_NOBODY, _NOTHING = np.empty(0, np.bool_), np.empty((0, 0))
+_TILE = tile_shape(np.dtype(np.float64))
 SCALES = (1e-100, 1e100)  # of the coordinates, so that no quotient by them overflows
 _log = logging.getLogger(__name__)
 
@@ -101,11 +108,11 @@ class CMAES(Strategy):
         # the distribution is N(mean, step^2 S C S), S = diag(scale)
         self._step = self._first_step = float(np.exp(np.log(self._sigma).mean()))
         self._scale = self._sigma / self._step
-        self._C = np.eye(n)  # its lower triangle is what counts
-        self._B, self._D = np.eye(n), np.ones(n)  # C = B diag(D)^2 B^T
-        self._factor = np.diag(self._scale)  # (S B D)^T
+        self._C = np.eye(n)  # its upper triangle is what counts
+        self._root = np.eye(n)  # C = R^T R
+        self._extremes = (1.0, 1.0)  # eigenvalues of C, smallest and largest, when it was looked at last
         self._p_sigma, self._p_c = np.zeros(n), np.zeros(n)
-        self._updates = self._decomposed = 0
+        self._updates = self._factorized = self._looked = 0
         self._flat_generations = 0
         self._fitness_range = math.inf
 
@@ -118,86 +125,99 @@ class CMAES(Strategy):
         return self._step
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
-        return self._mean, self._factor, self._step
+        return self._mean, self._step, self._scale, self._root
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         grain = GRAIN // self.n_params**2 + 1
-        threads.run(kernels.sample_correlated, len(ids), self._key, ids, *snapshot, out, grain=grain)
+        threads.run(
+            kernels.sample_correlated, len(ids), self._key, ids, *snapshot, True, *_TILE, out, grain=grain
+        )
 
     def _update(self, told: Told) -> None:
-        n, k = self.n_params, len(told.order)
-        p = recombination.full(k, n)
+        n = self.n_params
+        p = recombination.full(len(told.order), n)
         self._updates += 1
-        y, z = np.empty((k, n)), np.empty((k, n))
-        spread = self._step * self._scale
-        steps = (told.population, told.order, self._mean, spread, self._B, self._D, y, z)
-        threads.run(kernels.whiten, k, *steps, grain=GRAIN // n**2 + 1)
-        weights = p.weights if told.outside is None else self._clip_outside(told, y, z, p.weights)
-
-        settled = 1 - (1 - p.c_sigma) ** (2 * self._updates)
-        h_limit = (2 + 4 / (n + 1)) * n * settled
+        due = self._updates - self._factorized >= p.gap
         self._mean, self._p_sigma, self._p_c = self._mean.copy(), self._p_sigma.copy(), self._p_c.copy()
-        paths = (self._B, self._mean, spread, self._p_sigma, self._p_c)
-        squared_length, h_sigma = kernels.follow_paths(
-            y, z, weights, *paths, p.c_sigma, p.c_c, p.mueff, h_limit
-        )
-        rates = kernels.active_rates(z, weights, p.c_mu)
-        decay = p.decay if weights is p.weights else 1 - p.c_1 - p.c_mu * float(weights.sum())
-        decay += 0.0 if h_sigma else p.c_1 * p.c_c * (2 - p.c_c)
-        C = np.empty_like(self._C)
-        update = (self._C, y, rates, self._p_c, decay, p.c_1, C)
-        threads.run(kernels.adapt_covariance, n, *update, grain=GRAIN // (n * k) + 1)
+        C, root = np.empty_like(self._C), np.empty_like(self._C) if due else _NOTHING
+        step, definite = self._learn_rows(told, p, C, root)
         self._C = C
-        change = p.c_sigma / p.d_sigma * (math.sqrt(squared_length) / recombination.expected_length(n) - 1)
-        self._scale_step(math.exp(min(1.0, change)))  # Eq. (44)
-        if self._updates - self._decomposed >= 1 / (10 * n * (p.c_1 + p.c_mu)):
-            self._decompose()
+        self._set_step(step)
+        if due:
+            self._factorized = self._updates
+            self._root = root if definite else self._repair()
+        if self._updates - self._looked >= max(n, LEAST_PERIOD):
+            self._look()
         self._watch(told)
 
-    def _scale_step(self, factor: float) -> None:
+    def _learn_rows(self, told: Told, p: Parameters, C: Array, root: Array) -> tuple[float, bool]:
+        """Move mean and paths in place, write the covariance into `C` and its root into `root`.
+
+        Gives the new step size, and whether C is positive definite.
+        """
+        n, k = self.n_params, len(told.order)
+        first, weights, outside = p.first_negative, p.weights, _NOBODY
+        if told.outside is not None:
+            first, outside = 0, told.outside[told.order]
+        rows, longest = (told.population, told.order), longest_step(n)
+        snapshot, paths = self._snapshot(0), (self._p_sigma, self._p_c)
+        h_limit = (2 + 4 / (n + 1)) * n * (1 - (1 - p.c_sigma) ** (2 * self._updates))
+        if k * n * n < 2 * GRAIN:
+            before = (outside, first, weights, *snapshot, *paths, longest, h_limit, p.constants, *_TILE)
+            result: tuple[float, bool] = kernels.learn(*rows, *before, self._C, C, root)
+            return result
+        y, squares, rates = np.empty((k + 1, n)), np.empty(k), np.empty(k + 1)
+        blocks, grain = -(-k // kernels.BLOCK), GRAIN // (kernels.BLOCK * n * n) + 1
+        threads.run(kernels.whiten, blocks, *rows, first, *snapshot, y, squares, grain=grain)
+        if len(outside):
+            weights = weights.copy()
+            kernels.shorten(y, squares, outside, weights, longest)
+        decay, step = kernels.follow_paths(
+            y, squares, weights, *snapshot, *paths, rates, h_limit, p.constants
+        )
+        blocks, grain = -(-n // kernels.BLOCK), GRAIN // (kernels.BLOCK * n * k) + 1
+        threads.run(kernels.adapt_covariance, blocks, self._C, y, rates, decay, *_TILE, C, grain=grain)
+        return step, not len(root) or kernels.cholesky(C, *_TILE, root)
+
+    def _set_step(self, step: float) -> None:
         smallest, largest = arguments.step_range(self.dtype)
-        self._step = min(max(self._step * factor, smallest), largest)
+        self._step = min(max(step, smallest), largest)
 
-    def _clip_outside(self, told: Told, y: Array, z: Array, weights: Vector) -> Vector:
-        """Shorten the steps of foreign and late rows, in place, and give them no negative weight."""
-        outside = np.flatnonzero(np.asarray(told.outside)[told.order])
-        with np.errstate(over="ignore"):
-            length = np.sqrt((z[outside] ** 2).sum(axis=1))
-        beyond = ~np.isfinite(length)  # so far away that numbers overflow: these teach nothing
-        y[outside[beyond]] = z[outside[beyond]] = length[beyond] = 0.0
-        factor = np.minimum(1.0, longest_step(self.n_params) / np.maximum(length, 1e-300))[:, None]
-        y[outside] *= factor
-        z[outside] *= factor
-        weights = weights.copy()
-        weights[outside] = np.maximum(weights[outside], 0.0)
-        return weights
+    def _repair(self) -> Array:
+        """Make C positive definite again; gives its root."""
+        smallest, largest = self._eigenvalues()
+        _log.info(
+            "the smallest eigenvalue of the covariance matrix was %g, the largest %g", smallest, largest
+        )
+        # what sums of n numbers of this size may be off by
+        shift = 1e-15 * self.n_params * largest - min(smallest, 0.0)
+        self._C = self._C + shift * np.eye(self.n_params)
+        self._extremes = (max(smallest, 0.0) + shift, largest + shift)
+        root = np.empty_like(self._C)
+        if not kernels.cholesky(self._C, *_TILE, root):
+            raise FloatingPointError(f"A finite covariance matrix was expected, but it is {self._C}.")
+        return root
 
-    def _decompose(self) -> None:
-        """C = B D^2 B^T, with C kept positive definite, and its coordinates of comparable size."""
-        self._decomposed = self._updates
-        smallest, largest = kernels.diagonal_range(self._C)
+    def _look(self) -> None:
+        """Keep the coordinates of comparable size, and note the condition of C."""
+        self._looked = self._updates
+        diagonal = self._C.diagonal()
+        smallest, largest = float(diagonal.min()), float(diagonal.max())
         if not 1e-20 < largest < 1e20:  # a search without an end, or past it: into the step, while it lasts
             self._C, self._p_c = self._C / largest, self._p_c / math.sqrt(largest)
-            self._scale_step(math.sqrt(largest))
+            self._set_step(self._step * math.sqrt(largest))
+            self._root = self._root / math.sqrt(largest)
         if largest / smallest > 1e8:
-            self._rescale(np.sqrt(self._C.diagonal()))
-        values, self._B = np.linalg.eigh(self._C)
-        smallest, largest = float(values[0]), float(values[-1])
-        if smallest < 1e-15 * largest:
-            _log.info(
-                "the smallest eigenvalue of the covariance matrix was %g, the largest %g", smallest, largest
-            )
-            shift = 1e-15 * largest - smallest
-            self._C = self._C + shift * np.eye(self.n_params)
-            values = values + shift
-        self._D = np.sqrt(values)
-        self._factor = np.empty_like(self._C)
-        kernels.make_factor(self._B, self._D, self._scale, self._factor)
+            roots = np.sqrt(self._C.diagonal())
+            self._C, self._p_c = self._C / np.outer(roots, roots), self._p_c / roots
+            self._scale = np.clip(self._scale * roots, *SCALES)  # the same distribution
+            self._root = self._root / roots
+        self._extremes = self._eigenvalues()
 
-    def _rescale(self, roots: Vector) -> None:
-        """Move the standard deviations of the coordinates from C into the scale: the same distribution."""
-        self._C, self._p_c = self._C / np.outer(roots, roots), self._p_c / roots
-        self._scale = np.clip(self._scale * roots, *SCALES)
+    def _eigenvalues(self) -> tuple[float, float]:
+        """Return the smallest and the largest eigenvalue of C."""
+        values = np.linalg.eigvalsh(self._C, UPLO="U")
+        return float(values[0]), float(values[-1])
 
     # ---------------------------------------------------------------- stopping, as pycma does
 
@@ -221,19 +241,18 @@ class CMAES(Strategy):
 
     def _shape_reasons(self) -> list[Reason]:
         reasons: list[Reason] = []
-        smallest, largest = float(self._D[0]), float(self._D[-1])  # eigh sorts
-        axis = self._factor[self.generation % self.n_params]
+        smallest, largest = self._extremes
+        axis = self._root[self.generation % self.n_params]
         widest, longest, coordinate, along_axis = kernels.no_effect(
             self._mean, self._step, self._C, self._scale, self._p_c, axis
         )
         if widest < self.tolx and longest < self.tolx:
             reasons.append(("tolx", f"steps are smaller than {self.tolx:g}"))
-        if self._step / largest > self._first_step * self.tolupsigma:
+        if self._step > self._first_step * self.tolupsigma * math.sqrt(largest):
             reasons.append(("tolupsigma", f"the step size has grown to {self._step:g}"))
-        if largest > math.sqrt(self.tolconditioncov) * smallest:
-            reasons.append(
-                ("tolconditioncov", f"the condition of the covariance is {(largest / smallest) ** 2:g}")
-            )
+        if largest > self.tolconditioncov * smallest:
+            condition = largest / smallest if smallest > 0 else math.inf
+            reasons.append(("tolconditioncov", f"the condition of the covariance is {condition:g}"))
         if coordinate >= 0:
             reasons.append(("noeffectcoord", f"steps no longer change coordinate {coordinate} of the mean"))
         if along_axis:

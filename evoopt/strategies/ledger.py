@@ -14,9 +14,10 @@ from evoopt.strategies.registry import plain_data
 
 Where = NDArray[np.intp] | slice  # places in a vector of ids
 Drawn = tuple[tuple[Any, ...], Where]
-GRAIN = 200_000  # words worth waking a thread for
+GRAIN = 100_000  # numbers worth waking a thread for
 BLOCK = 250_000  # numbers copied at once of rows that do not stand side by side
 FOREIGN = np.uint64(2**64 - 1)  # in the place of an id: a row that was never asked for
+_NOT_TOLD, _NOT_MADE = np.zeros(0, np.bool_), np.zeros(0, np.uint64)
 
 
 @plain_data
@@ -28,19 +29,29 @@ class Epoch:
     start: int  # first id
     stop: int  # one past the last id
     waiting: int = 0  # ids not told yet
-    # by id - start, with room to grow; a fingerprint of 0 is a row that was not made here
-    told: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
-    fingerprints: Ids = field(default_factory=lambda: np.zeros(0, np.uint64))
+    # by id - start, with room to grow; made when they are looked at, which a plain loop never does
+    _told: NDArray[np.bool_] = field(default_factory=lambda: _NOT_TOLD)
+    _fingerprints: Ids = field(default_factory=lambda: _NOT_MADE)
 
-    def extend(self, n: int) -> None:
-        """Add `n` ids."""
-        self.stop += n
-        self.waiting += n
-        size, room = self.stop - self.start, len(self.told)
+    @property
+    def told(self) -> NDArray[np.bool_]:
+        """Whether an id was told."""
+        self.grow()
+        return self._told
+
+    @property
+    def fingerprints(self) -> Ids:
+        """Of the rows; 0 for one that was not made here."""
+        self.grow()
+        return self._fingerprints
+
+    def grow(self) -> None:
+        """Have room for all ids."""
+        size, room = self.stop - self.start, len(self._told)
         if size > room:
             more = max(size, 2 * room) - room
-            self.told = np.concatenate([self.told, np.zeros(more, np.bool_)])
-            self.fingerprints = np.concatenate([self.fingerprints, np.zeros(more, np.uint64)])
+            self._told = np.concatenate([self._told, np.zeros(more, np.bool_)])
+            self._fingerprints = np.concatenate([self._fingerprints, np.zeros(more, np.uint64)])
 
     def places(self, ids: Ids) -> NDArray[np.intp]:
         """Return where ids of this epoch stand in its arrays."""
@@ -63,11 +74,10 @@ class Ledger:
         self.memory = memory
         self.next_id = 0
         self._current: Epoch | None = None
-        self.older: list[Epoch] = []
-        self.last_start = 0  # the first of the ids handed out last
-        # of the rows asked for last, none of them told
-        self.last_ids: Ids | None = None
-        self.last_fingerprints: Ids | None = None
+        self._older: list[Epoch] = []
+        # the ids handed out last, and the fingerprints of their rows once made: None after the first `tell`
+        self._newest: Ids | None = None
+        self._newest_fingerprints: Ids | None = None
 
     def open(self, snapshot: tuple[Any, ...]) -> None:
         """Begin an epoch."""
@@ -86,19 +96,30 @@ class Ledger:
         return self._current
 
     def hand_out(self, n: int) -> Ids:
-        """Return `n` new ids of the current epoch."""
+        """Return `n` new ids of the current epoch; not to be changed."""
+        self._note_down()
         epoch = self.current
-        epoch.extend(n)
-        self.last_start = self.next_id
+        self._newest = np.arange(self.next_id, self.next_id + n, dtype=np.uint64)
+        self._newest_fingerprints = None
         self.next_id += n
-        return self._newest()
+        epoch.stop += n
+        epoch.waiting += n
+        return self._newest
 
-    def _newest(self) -> Ids:
-        return np.arange(self.last_start, self.next_id, dtype=np.uint64)
+    def settle(self) -> None:
+        """Write down what was put off, so that a state looks the same however it was reached."""
+        for epoch in self.epochs():
+            epoch.grow()
+        self._note_down()
+
+    def _note_down(self) -> None:
+        if self._newest is not None and self._newest_fingerprints is not None:
+            epoch = self.current
+            epoch.fingerprints[epoch.places(self._newest)] = self._newest_fingerprints
 
     def note(self, ids: Ids, found: list[Found], rows: Array) -> None:
         """Remember rows that were made, with what `locate` says of their ids."""
-        if self._current is not None and np.array_equal(ids, self._newest()):
+        if self._newest is not None and np.array_equal(ids, self._newest):
             self.note_newest(rows)
             return
         fingerprints = _fingerprints(rows)
@@ -107,10 +128,7 @@ class Ledger:
 
     def note_newest(self, rows: Array) -> None:
         """Remember the rows of the ids handed out last: as a rule they are what is told next."""
-        fingerprints = _fingerprints(rows)
-        epoch = self.current
-        epoch.fingerprints[self.last_start - epoch.start : epoch.stop - epoch.start] = fingerprints
-        self.last_ids, self.last_fingerprints = self._newest(), fingerprints
+        self._newest_fingerprints = _fingerprints(rows)
 
     def locate(self, ids: Ids) -> list[Found]:
         """Return each epoch that has some of `ids`, and where in `ids` they stand.
@@ -136,7 +154,7 @@ class Ledger:
 
     def epochs(self) -> list[Epoch]:
         """Return the epochs that are known, oldest first."""
-        return self.older if self._current is None else [*self.older, self._current]
+        return self._older if self._current is None else [*self._older, self._current]
 
     def _refuse(self, number: int) -> None:
         if number >= self.next_id:
@@ -171,9 +189,11 @@ class Ledger:
         Rows that were handed out but not made here are made by `make(snapshot, ids, out)` if need be.
         """
         fingerprints = _fingerprints(rows)
-        last = self.last_fingerprints
-        if self.last_ids is not None and last is not None and fingerprints.tobytes() == last.tobytes():
-            return self.last_ids
+        newest, made = self._newest, self._newest_fingerprints
+        if newest is not None and made is not None:
+            if len(made) == len(fingerprints) and fingerprints.tobytes() == made.tobytes():
+                return newest
+            self.settle()
         waiting: dict[int, list[int]] = {}
         for epoch in self.epochs():
             _append(waiting, *epoch.waiting_rows())
@@ -201,7 +221,7 @@ class Ledger:
             True for rows that are not of the distribution as it is now: foreign or late; None where there are
             none.
         """
-        if ids is self.last_ids:
+        if self.is_newest(ids):
             return [(self.current, slice(None))], None
         known = np.flatnonzero(ids != FOREIGN)
         found = self.locate(ids[known])
@@ -212,16 +232,22 @@ class Ledger:
             outside[where] = epoch is not self._current
         return found, outside if outside.any() else None
 
+    def is_newest(self, ids: Ids) -> bool:
+        """Whether these are the ids handed out last as `recognise` gives them, all of them waiting."""
+        return ids is self._newest
+
     def tell(self, ids: Ids, found: list[Found]) -> None:
         """Mark rows as told and close the epoch."""
-        for epoch, where in found:
-            told = ids[where]
-            epoch.told[epoch.places(told)] = True
-            epoch.waiting -= len(told)
-        kept = [epoch for epoch in self.epochs() if epoch.waiting]
-        self.older = kept[-self.memory :]
+        if not (self.is_newest(ids) and self.current.waiting == len(ids)):
+            self.settle()
+            for epoch, where in found:
+                told = ids[where]
+                epoch.told[epoch.places(told)] = True
+                epoch.waiting -= len(told)
+            kept = [epoch for epoch in self.epochs() if epoch.waiting]
+            self._older = kept[-self.memory :]
+        self._newest = self._newest_fingerprints = None
         self._current = None
-        self.last_ids = None
         self.next_id += self.next_id % 2  # antithetic pairs are rows 2k and 2k + 1
 
 
@@ -250,6 +276,5 @@ def _append(waiting: dict[int, list[int]], ids: Ids, fingerprints: Ids) -> None:
 
 def _fingerprints(rows: Array) -> Ids:
     result = np.empty(len(rows), np.uint64)
-    bits = rows.view(np.uint32)
-    threads.run(fingerprint_rows, len(rows), bits, result, grain=GRAIN // bits.shape[1] + 1)
+    threads.run(fingerprint_rows, len(rows), rows, result, grain=GRAIN // rows.shape[1] + 1)
     return result

@@ -1,150 +1,254 @@
-"""The loops of CMA-ES with a full covariance matrix, in the symbols of arXiv:1604.00772."""
+"""The loops of CMA-ES with a full covariance matrix C, in the symbols of arXiv:1604.00772.
+
+C = R^T R with R upper triangular (Cholesky): rows of a matrix in memory order, so that vectors lie along them.
+Of C the upper triangle counts.
+"""
 
 import math
 
 import numpy as np
 
-from evoopt.kernels.jit import kernel
+from evoopt.kernels.cpu.simd import four_rows
+from evoopt.kernels.jit import inline, kernel
 from evoopt.kernels.philox import COLUMNS, LANES, NOISE, normals
 
-BLOCK = 4  # rows that share one pass over a matrix
+BLOCK = 4  # rows that share one pass over a matrix, as in four_rows
 
 
 @kernel
-def sample_correlated(key, ids, mean, factor, sigma, out, lo, hi):
-    """Write rows [lo, hi) of `out` (popsize, n): mean + sigma * z @ factor.
+def sample_correlated(key, ids, mean, sigma, scale, root, triangular, columns, lanes, out, lo, hi):
+    """Write rows [lo, hi) of `out` (popsize, n): mean + sigma * scale * (z @ root).
 
-    z are the normal deviates of row ids[r], `factor` (n, n) is the transpose of a root of the covariance
-    matrix. A row has the same bits in any company: blocks are always whole, and each sum runs over the rows
-    of `factor` in their order.
+    z are the normal deviates of row ids[r], `root` (n, n) is upper triangular if `triangular`, `scale` (n,);
+    `columns` and `lanes` are the tile's. A row has the same bits in any company: blocks are always whole, and
+    each sum runs over the rows of `root` in their order.
     """
     n = len(mean)
     word_buffer = np.empty((4, LANES), np.uint32)
     deviates = np.zeros((4, LANES))
     flat = deviates.reshape(COLUMNS)
-    z = np.zeros((BLOCK, n))
-    y = np.zeros((BLOCK, n))
+    z = np.zeros(BLOCK * n)
+    matrix = root.reshape(n * n)
+    zeros, y = np.zeros(columns), np.empty(BLOCK * columns)
     for start in range(lo, hi, BLOCK):
         stop = min(start + BLOCK, hi)
         for r in range(start, stop):
+            row = z[(r - start) * n : (r - start + 1) * n]
             for group in range((n + COLUMNS - 1) // COLUMNS):
-                normals(key, ids[r], group, NOISE, word_buffer, deviates)
+                normals(key, ids[r], group, NOISE, word_buffer, deviates, n - group * COLUMNS)
                 for c in range(group * COLUMNS, min((group + 1) * COLUMNS, n)):
-                    z[r - start, c] = flat[c - group * COLUMNS]
-        y[:] = 0.0
-        for j in range(n):
-            z0, z1, z2, z3 = z[0, j], z[1, j], z[2, j], z[3, j]
-            for c in range(n):
-                f = factor[j, c]
-                y[0, c] += z0 * f
-                y[1, c] += z1 * f
-                y[2, c] += z2 * f
-                y[3, c] += z3 * f
-        for r in range(start, stop):
-            for c in range(n):
-                out[r, c] = mean[c] + sigma * y[r - start, c]
+                    row[c] = flat[c - group * COLUMNS]
+        for first in range(0, n, columns):
+            width = min(columns, n - first)
+            terms = first + width if triangular else n
+            four_rows(z, 0, n, 1, matrix, first, n, terms, zeros, y, width, columns, lanes)
+            for r in range(start, stop):
+                for c in range(width):
+                    step = sigma * scale[first + c]
+                    out[r, first + c] = mean[first + c] + step * y[(r - start) * columns + c]
+
+
+@inline
+def _solve(root, rows, first, stop, n):
+    """Replace rows [first, stop), at most BLOCK, of `rows` (., n) by their solutions of z @ root = row."""
+    if stop - first < BLOCK:
+        for i in range(first, stop):
+            z = rows[i]
+            for j in range(n):
+                z[j] /= root[j, j]
+                factor, tail, weights = z[j], z[j + 1 :], root[j, j + 1 :]
+                for c in range(len(tail)):
+                    tail[c] -= factor * weights[c]
+        return
+    for j in range(n):
+        pivot, weights = root[j, j], root[j, j + 1 :]
+        for i in range(first, stop):
+            rows[i, j] /= pivot
+        z0, z1, z2, z3 = rows[first, j], rows[first + 1, j], rows[first + 2, j], rows[first + 3, j]
+        t0, t1, t2, t3 = (
+            rows[first, j + 1 :],
+            rows[first + 1, j + 1 :],
+            rows[first + 2, j + 1 :],
+            rows[first + 3, j + 1 :],
+        )
+        for c in range(len(weights)):
+            w = weights[c]
+            t0[c] -= z0 * w
+            t1[c] -= z1 * w
+            t2[c] -= z2 * w
+            t3[c] -= z3 * w
 
 
 @kernel
-def whiten(population, order, mean, spread, basis, roots, y, z, lo, hi):
-    """For ranks i in [lo, hi): y_i = (x_i - mean) / spread and z_i = D^-1 B^T y_i.
+def whiten(population, order, first, mean, sigma, scale, root, y, squares, lo, hi):
+    """For blocks [lo, hi) of BLOCK ranks i: y_i = (x_i - mean) / (sigma scale), |z_i|^2 with z_i @ root = y_i.
 
-    `y` and `z` are (popsize, n) float64, x_i is row order[i] of the population, `spread` (n,) the step size
-    in each coordinate, `basis` B and `roots` D.
+    `y` (popsize + 1, n) and `squares` (popsize,) are float64; x_i is row order[i] of the population. Lengths
+    are taken from rank `first` on.
     """
-    n = len(mean)
-    for i in range(lo, hi):
-        x = population[order[i]]
-        for c in range(n):
-            y[i, c] = (x[c] - mean[c]) / spread[c]
-            z[i, c] = 0.0
-        for c in range(n):
-            step = y[i, c]
-            for j in range(n):
-                z[i, j] += step * basis[c, j]
-        for j in range(n):
-            z[i, j] /= roots[j]
+    k, n = population.shape
+    z = np.empty((BLOCK, n))
+    for block in range(lo, hi):
+        start, stop = block * BLOCK, min((block + 1) * BLOCK, k)
+        for i in range(start, stop):
+            x, step, copy = population[order[i]], y[i], z[i - start]
+            for c in range(n):
+                step[c] = (x[c] - mean[c]) / (sigma * scale[c])
+                copy[c] = step[c]
+        if stop > first:
+            _solve(root, z, 0, stop - start, n)
+            for i in range(max(start, first), stop):
+                total = 0.0
+                for c in range(n):
+                    total += z[i - start, c] * z[i - start, c]
+                squares[i] = total
 
 
 @kernel
-def active_rates(z, weights, c_mu):
-    """Return c_mu w_i (popsize,), negative ones times n / |z_i|^2, Eq. (46)."""
-    rates = np.empty(len(weights))
-    n = z.shape[1]
+def shorten(y, squares, outside, weights, longest):
+    """Shorten the steps of foreign and late rows, in place, and give them no negative weight.
+
+    `outside` (popsize,) says by rank which these are.
+    """
     for i in range(len(weights)):
-        rates[i] = c_mu * weights[i]
-        if weights[i] < 0.0:
-            squares = 0.0
-            for j in range(n):
-                squares += z[i, j] * z[i, j]
-            rates[i] *= n / (math.sqrt(squares) + 1e-9) ** 2
-    return rates
+        if outside[i]:
+            length = math.sqrt(squares[i])
+            weights[i] = max(weights[i], 0.0)
+            # a row so far away that numbers overflow teaches nothing
+            factor = min(1.0, longest / max(length, 1e-300)) if math.isfinite(length) else 0.0
+            for c in range(y.shape[1]):
+                y[i, c] = y[i, c] * factor if factor > 0.0 else 0.0
+            squares[i] = squares[i] * factor * factor if factor > 0.0 else 0.0
 
 
 @kernel
-def follow_paths(y, z, weights, basis, mean, spread, p_sigma, p_c, c_sigma, c_c, mueff, h_limit):
+def follow_paths(y, squares, weights, mean, sigma, scale, root, p_sigma, p_c, rates, h_limit, constants):
     """Move `mean`, `p_sigma` and `p_c` (n,) in place by the weighted steps.
 
-    Returns |p_sigma|^2 and h_sigma, whether it is below `h_limit`.
+    Writes p_c behind the steps in `y`, and into `rates` (popsize + 1,) what each row of `y` counts in C:
+    c_mu w_i, negative ones times n / |z_i|^2 (Eq. 46), and c_1. Returns the decay of C and the new sigma.
+    `constants` are (c_sigma, d_sigma, c_c, c_1, c_mu, mueff, E|N(0, I)|).
     """
-    n = len(mean)
-    y_w, z_w = np.zeros(n), np.zeros(n)
-    for i in range(len(weights)):
+    c_sigma, d_sigma, c_c, c_1, c_mu, mueff, expected_length = constants
+    k, n = len(weights), len(mean)
+    y_w, z_w = np.zeros(n), np.empty((1, n))
+    total = 0.0
+    for i in range(k):
         w = weights[i]
+        total += w
+        rates[i] = c_mu * w
         if w > 0.0:
             for c in range(n):
                 y_w[c] += w * y[i, c]
-                z_w[c] += w * z[i, c]
+        elif w < 0.0:
+            rates[i] *= n / (math.sqrt(squares[i]) + 1e-9) ** 2
+    rates[k] = c_1
+    z_w[0] = y_w
+    _solve(root, z_w, 0, 1, n)
     gain = math.sqrt(c_sigma * (2.0 - c_sigma) * mueff)
     squared_length = 0.0
     for c in range(n):
-        shift = 0.0
-        for j in range(n):
-            shift += basis[c, j] * z_w[j]
-        p_sigma[c] = (1.0 - c_sigma) * p_sigma[c] + gain * shift  # Eq. (43), C^-1/2 <y>_w = B <z>_w
+        # Eq. (43) with R for the symmetric root of C, as in Krause et al. 2016: no axes are needed
+        p_sigma[c] = (1.0 - c_sigma) * p_sigma[c] + gain * z_w[0, c]
         squared_length += p_sigma[c] * p_sigma[c]
     h_sigma = squared_length < h_limit
     gain = math.sqrt(c_c * (2.0 - c_c) * mueff) if h_sigma else 0.0
     for c in range(n):
         p_c[c] = (1.0 - c_c) * p_c[c] + gain * y_w[c]  # Eq. (45)
-        mean[c] += spread[c] * y_w[c]  # Eq. (42)
-    return squared_length, h_sigma
+        y[k, c] = p_c[c]
+        mean[c] += sigma * scale[c] * y_w[c]  # Eq. (42)
+    decay = 1.0 - c_1 - c_mu * total
+    if not h_sigma:
+        decay += c_1 * c_c * (2.0 - c_c)
+    change = c_sigma / d_sigma * (math.sqrt(squared_length) / expected_length - 1.0)
+    return decay, sigma * math.exp(min(1.0, change))  # Eq. (44)
 
 
 @kernel
-def adapt_covariance(C, y, weights, p_c, decay, c_1, out, lo, hi):
-    """Rows [lo, hi) of out = decay C + c_1 p_c p_c^T + sum_i w_i y_i y_i^T, Eq. (47).
+def adapt_covariance(C, y, rates, decay, columns, lanes, out, lo, hi):
+    """Blocks [lo, hi) of BLOCK rows of out = decay C + sum_i rates_i y_i y_i^T, Eq. (47).
 
-    The lower triangle; 0 above it.
+    The upper triangle of `out` (n, n); 0 below it.
     """
-    for a in range(lo, hi):
-        row = out[a]
-        row[a + 1 :] = 0.0
-        rate = c_1 * p_c[a]
-        for b in range(a + 1):
-            row[b] = decay * C[a, b] + rate * p_c[b]
-        for i in range(len(weights)):
-            rate = weights[i] * y[i, a]
-            for b in range(a + 1):
-                row[b] += rate * y[i, b]
+    k, n = y.shape
+    flat = y.reshape(k * n)
+    scaled = np.zeros(k * BLOCK)  # BLOCK columns of y, times the rates
+    zeros, products = np.zeros(columns), np.empty(BLOCK * columns)
+    for block in range(lo, hi):
+        a, stop = block * BLOCK, min((block + 1) * BLOCK, n)
+        for i in range(k):
+            for r in range(a, stop):
+                scaled[i * BLOCK + r - a] = rates[i] * y[i, r]
+        for first in range(a, n, columns):
+            width = min(columns, n - first)
+            four_rows(scaled, 0, 1, BLOCK, flat, first, n, k, zeros, products, width, columns, lanes)
+            for r in range(a, stop):
+                target, before = out[r, first : first + width], C[r, first : first + width]
+                for c in range(width):
+                    target[c] = decay * before[c] + products[(r - a) * columns + c]
+        for r in range(a, stop):
+            out[r, :r] = 0.0
 
 
 @kernel
-def diagonal_range(C):
-    """Return the smallest and the largest number on the diagonal."""
-    smallest = largest = C[0, 0]
-    for c in range(1, len(C)):
-        smallest, largest = min(smallest, C[c, c]), max(largest, C[c, c])
-    return smallest, largest
+def cholesky(C, columns, lanes, root):
+    """Write the upper triangular `root` R (n, n), C = R^T R; tells whether C was positive definite.
+
+    By blocks of BLOCK rows: first what the rows above contribute, then the block by itself.
+    """
+    n = len(C)
+    matrix = root.reshape(n * n)
+    zeros, products = np.zeros(columns), np.empty(BLOCK * columns)
+    for a in range(0, n, BLOCK):
+        stop = min(a + BLOCK, n)
+        for r in range(a, stop):
+            root[r, :a] = 0.0
+            root[r, a:] = C[r, a:]
+        if a > 0:
+            for first in range(a, n, columns):
+                width = min(columns, n - first)
+                # a last block of fewer rows takes numbers of the next ones along, and drops the results
+                four_rows(matrix, a, 1, n, matrix, first, n, a, zeros, products, width, columns, lanes)
+                for r in range(a, stop):
+                    target = root[r, first : first + width]
+                    for c in range(width):
+                        target[c] -= products[(r - a) * columns + c]
+        for r in range(a, stop):
+            tail = root[r, r:]
+            for j in range(a, r):
+                factor, above = root[j, r], root[j, r:]
+                for c in range(len(tail)):
+                    tail[c] -= factor * above[c]
+            root[r, a:r] = 0.0
+            if not 0.0 < tail[0] < math.inf:
+                return False
+            scale = 1.0 / math.sqrt(tail[0])
+            for c in range(len(tail)):
+                tail[c] *= scale
+    return True
 
 
 @kernel
-def make_factor(basis, roots, scale, factor):
-    """Write factor = (diag(scale) B D)^T."""
-    n = len(roots)
-    for j in range(n):
-        for c in range(n):
-            factor[j, c] = basis[c, j] * roots[j] * scale[c]
+def learn(
+    population, order, outside, first, weights, mean, sigma, scale, root, p_sigma, p_c, longest, h_limit,
+    constants, columns, lanes, C, new_C, new_root,
+):  # fmt: skip
+    """A whole update on the calling thread; see the kernels that it is made of.
+
+    `outside` (popsize,) is by rank, or empty where no row is; `new_root` is (0, 0) if none is wanted. Returns
+    the new sigma, and whether the covariance is positive definite as far as one knows.
+    """
+    k, n = population.shape
+    y, squares, rates = np.empty((k + 1, n)), np.empty(k), np.empty(k + 1)
+    whiten(population, order, first, mean, sigma, scale, root, y, squares, 0, (k + BLOCK - 1) // BLOCK)
+    if len(outside):
+        weights = weights.copy()
+        shorten(y, squares, outside, weights, longest)
+    decay, new_sigma = follow_paths(
+        y, squares, weights, mean, sigma, scale, root, p_sigma, p_c, rates, h_limit, constants
+    )
+    adapt_covariance(C, y, rates, decay, columns, lanes, new_C, 0, (n + BLOCK - 1) // BLOCK)
+    return new_sigma, len(new_root) == 0 or cholesky(new_C, columns, lanes, new_root)
 
 
 @kernel
@@ -162,6 +266,6 @@ def no_effect(mean, sigma, C, scale, p_c, axis):
         longest = max(longest, abs(sigma * scale[c] * p_c[c]))
         if coordinate < 0 and mean[c] == mean[c] + 0.2 * deviation:
             coordinate = c
-        if mean[c] != mean[c] + 0.1 * sigma * axis[c]:
+        if mean[c] != mean[c] + 0.1 * sigma * scale[c] * axis[c]:
             along_axis = False
     return widest, longest, coordinate, along_axis

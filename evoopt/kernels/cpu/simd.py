@@ -173,6 +173,7 @@ def _emit_tile(
 _feature_tile6, _feature_tile4, _feature_tile2, _feature_tile1 = (_make_tile(r, True) for r in (6, 4, 2, 1))
 _strip6, _strip2, _strip1 = (_make_tile(r, True, whole=False) for r in (6, 2, 1))
 _sample_tile4, _sample_tile1 = (_make_tile(r, False) for r in (4, 1))
+_sample_strip4 = _make_tile(4, False, whole=False)
 
 
 @inline
@@ -234,3 +235,26 @@ def dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, x, y, sam
             weights = kernel[kernel_start + i * n_out + o : kernel_start + (i + 1) * n_out]
             for j in range(n_out - o):
                 rest[j] += factor * weights[j]
+
+
+@inline
+def four_rows(a, a_start, a_row, a_step, b, b_start, b_step, n, zeros, c, width, columns, lanes):
+    """Write the products sum_i A[r, i] * B[i, :width] of four rows into `c` (4 * columns,), i < n, n >= 1.
+
+    A and B lie as in `_make_tile`; `zeros` is (columns,), and `width` at most `columns`, the tile's.
+    """
+    if width == columns:
+        _sample_tile4(a, a_start, a_row, a_step, b, b_start, b_step, zeros, 0, c, 0, columns, n)
+        return
+    whole = width // lanes * lanes
+    for s in range(0, whole, lanes):
+        _sample_strip4(a, a_start, a_row, a_step, b, b_start + s, b_step, zeros, 0, c, s, columns, n)
+    if whole < width:
+        for r in range(4):
+            rest = c[r * columns + whole : r * columns + width]
+            rest[:] = 0
+            for i in range(n):
+                factor = a[a_start + r * a_row + i * a_step]
+                row = b[b_start + i * b_step + whole : b_start + i * b_step + width]
+                for j in range(len(rest)):
+                    rest[j] += factor * row[j]
