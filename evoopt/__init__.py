@@ -7,6 +7,7 @@ from evoopt.minimize import minimize
 from evoopt.networks.layers import Dense
 from evoopt.networks.network import Network
 from evoopt.params import ParamSpec
+from evoopt.scipy_method import scipy_method
 from evoopt.strategies import CMAES, GA, SNES, SepCMAES, Strategy, load, register
 from evoopt.tasks.objective import Objective
 from evoopt.tasks.supervised import Supervised
@@ -30,5 +31,6 @@ __all__ = [
     "minimize",
     "register",
     "save_params",
+    "scipy_method",
     "set_num_threads",
 ]

@@ -160,8 +160,11 @@ class Limits:
         reasons = []
         if self.max_generations is not None and strategy.generation >= self.max_generations:
             reasons.append(("max_generations", f"{strategy.generation} generations were run."))
-        if self.rows(strategy) < LEAST_ROWS:
-            reasons.append(("max_evaluations", f"{strategy.evaluations} evaluations were made."))
+        left = self.rows(strategy)
+        if left < LEAST_ROWS:
+            limit = strategy.evaluations + left
+            message = f"The limit of evaluations, {limit}, leaves no further generation."
+            reasons.append(("max_evaluations", message))
         if self.target is not None and reaches(strategy, self.target):
             reasons.append(("target", f"The fitness {strategy.best.fitness:g} reaches {self.target:g}."))
         elapsed = time.perf_counter() - self._start

@@ -49,7 +49,8 @@ def minimize(
     Parameters
     ----------
     fun : callable
-        ``fun(x, *args) -> float`` for x (n,); with `vectorized` ``fun(population, *args) -> (popsize,)``.
+        ``fun(x, *args) -> float`` for x (n,); with `vectorized` ``fun(population, *args) -> (popsize,)``. An
+        njit function runs compiled over the threads, with ``workers=1``; see `Objective`.
     x0 : array_like, shape (n,)
         Where to start; clipped to the bounds.
     args : tuple, or one argument
@@ -80,7 +81,9 @@ def minimize(
     -------
     scipy.optimize.OptimizeResult
         ``x, fun, success, status, message, nit, nfev`` as in scipy, and ``stop``, ``method`` and ``history``.
-        ``success`` tells whether the search converged, or reached the target.
+        ``success`` tells whether the search converged, or reached the target. Where `x` is not the best row
+        (but the strategy's ``solution`` for noisy fitness, or `x0` if the limits allow no generation), one
+        evaluation more gives ``fun``, as far as ``maxfun`` allows.
 
     Raises
     ------
@@ -95,7 +98,7 @@ def minimize(
     >>> result.success, result.x.round(4)
     (True, array([1., 1.]))
     """
-    if len(constraints):
+    if constraints is not None and np.size(constraints):
         raise ValueError(
             "minimize() takes bounds but no constraints; add a penalty to the function, or use a method of "
             "scipy.optimize.minimize that takes them."
@@ -103,7 +106,8 @@ def minimize(
     if vectorized and workers != 1:
         raise ValueError("A vectorized function gets the population at once, so workers must be 1.")
     given = dict(options or {})
-    maxfun, maxiter = given.pop("maxfun", None), given.pop("maxiter", None)
+    maxfun = arguments.optional_whole("maxfun", given.pop("maxfun", None), 0)
+    maxiter = arguments.optional_whole("maxiter", given.pop("maxiter", None), 0)
     disp = given.pop("disp", False)
     x0 = arguments.finite_vector(np.atleast_1d(np.asarray(x0)))
     strategy = _make_strategy(method, x0, bounds, tol, given)
@@ -116,7 +120,11 @@ def minimize(
             return objective(population) if map_rows is None else objective.map(map_rows, population)
 
         reasons = run(strategy, evaluate, limits, report)
-    result = _result(strategy, reasons)
+        result = _result(strategy, reasons)
+        unknown = strategy.noisy or strategy.best.x is None  # what the fitness of x is
+        if unknown and limits.rows(strategy) > 0 and reasons[0][0] != "interrupted":
+            result.fun = float(evaluate(result.x[None], strategy.generation)[0])
+            result.nfev += 1
     if disp:
         print(f"{result.message}\n  fun: {result.fun:g}  nit: {result.nit}  nfev: {result.nfev}")
     return result
@@ -162,7 +170,7 @@ def _sigma_of_box(box: Box, x0: Array) -> Array:
 def _result(strategy: Strategy, reasons: Reasons) -> "OptimizeResult":
     best = strategy.best
     status = min((_STATUS.get(name, _OTHER_STATUS) for name, _ in reasons), default=0)
-    x = strategy.solution if strategy.noisy or best.x is None else best.x
+    x = strategy.solution if strategy.noisy or best.x is None else best.x.copy()
     return make_result(
         x=x,
         fun=best.fitness,

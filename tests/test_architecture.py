@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "result": set(),
     "evolve": {"strategies", "arguments", "kernels", "result"},
     "minimize": {"evolve", "strategies", "tasks", "arguments", "kernels"},
+    "scipy_method": {"minimize"},
 }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
 

@@ -1,9 +1,13 @@
 """`minimize` in the words of scipy."""
 
+import pickle
+
+import numba
 import numpy as np
 import pytest
 import scipy.optimize
 from scipy.optimize import rosen
+from test_strategies import needs_jit
 
 import evoopt
 
@@ -65,6 +69,109 @@ def test_limits_are_no_success(option, value, status):
     result = minimize(rosen, np.zeros(4), options={option: value})
     assert (result.success, result.status) == (False, status)
     assert {"maxfun": result.nfev, "maxiter": result.nit}[option] == value
+
+
+@pytest.mark.parametrize("method", ["cmaes", "snes", "sepcmaes", "ga"])
+@pytest.mark.parametrize("maxfun", [0, 1, 2, 3, 41])
+def test_maxfun_is_never_exceeded(method, maxfun):
+    calls = []
+    result = minimize(
+        lambda x: calls.append(x) or rosen(x), np.zeros(4), method=method, options={"maxfun": maxfun}
+    )
+    assert result.nfev == len(calls) <= maxfun
+    assert maxfun - len(calls) < 2
+    assert (result.status, result.success) == (1, False)
+    if calls:
+        assert result.fun == rosen(result.x) == min(map(rosen, calls))
+
+
+@pytest.mark.parametrize("limit", [{"maxfun": 1}, {"maxiter": 0}])
+def test_the_start_is_evaluated_where_nothing_else_is(limit):
+    result = minimize(rosen, [5, 1], bounds=[(0, 2), (0, 2)], options=limit)
+    assert (list(result.x), result.fun, result.nfev, result.nit) == ([2, 1], rosen([2, 1]), 1, 0)
+
+
+@pytest.mark.parametrize(
+    "value", [lambda f: np.array([f]), lambda f: np.array([[f]]), np.float32, lambda f: f]
+)
+def test_x0_of_integers_and_values_of_one_element(value):
+    plain = minimize(lambda x: float(np.float32(sphere(x))), [1.0, -2.0], options={"maxiter": 5})
+    result = minimize(lambda x: value(np.float32(sphere(x))), [1, -2], options={"maxiter": 5})
+    assert np.array_equal(result.x, plain.x)
+    assert isinstance(result.fun, float)
+
+
+def test_nan_at_the_start_is_left():
+    result = minimize(lambda x: np.nan if x[0] <= 0 else sphere(x - 1), [0.0, 0.0])
+    np.testing.assert_allclose(result.x, [1, 1], atol=1e-4)
+
+
+def test_a_callback_may_write_into_what_it_gets():
+    def spoil(xk):
+        xk[:] = 100
+
+    assert np.array_equal(minimize(callback=spoil).x, minimize().x)
+
+
+@needs_jit
+def test_a_compiled_function_is_minimized_as_in_python():
+    compiled = numba.njit(lambda x, a: (x[0] - a) ** 2 + 3 * (x[1] + a) ** 2)
+    for options in ({"maxiter": 20}, {"maxiter": 20, "seed": 3}):
+        expected = minimize(compiled.py_func, args=2.0, options=options)
+        assert minimize(compiled, args=2.0, options=options).x == pytest.approx(expected.x, rel=1e-9)
+
+
+def test_a_method_of_scipy_is_minimize():
+    bounds, seen = scipy.optimize.Bounds([-1, -1], [3, 0.5]), []
+    method = evoopt.scipy_method("CMAES", seed=2, popsize=9)
+    given = scipy.optimize.minimize(
+        shifted, [0.0, 0.0], args=(2.0, 3.0), method=method, bounds=bounds, tol=1e-6,
+        callback=seen.append, options={"seed": 1},
+    )  # fmt: skip
+    expected = minimize(
+        shifted, [0, 0], args=(2.0, 3.0), method="cmaes", bounds=bounds, tol=1e-6, options={"popsize": 9}
+    )
+    assert np.array_equal(given.x, expected.x)
+    assert (given.nfev, given.message, len(seen)) == (expected.nfev, expected.message, expected.nit)
+    np.testing.assert_allclose(given.x, [2, 0.5], atol=1e-3)
+    limited = scipy.optimize.minimize(sphere, [1, 2], method=method, options={"maxfun": 30, "workers": map})
+    assert (limited.nfev, limited.status) == (30, 1)
+
+
+def test_scipys_callback_by_result_stops_its_method():
+    def stop(intermediate_result):
+        if intermediate_result.nit == 4:
+            raise StopIteration
+
+    method = pickle.loads(pickle.dumps(evoopt.scipy_method(seed=1)))
+    result = scipy.optimize.minimize(sphere, [1, 2], method=method, callback=stop)
+    assert (result.nit, result.status, result.success) == (4, 99, False)
+
+
+def test_a_method_of_scipy_warns_of_derivatives_and_refuses_constraints():
+    method = evoopt.scipy_method(maxiter=2)
+    with pytest.warns(RuntimeWarning, match=r"no derivatives \(jac\)"):
+        scipy.optimize.minimize(rosen, [1, 2], method=method, jac=scipy.optimize.rosen_der)
+    with pytest.warns(RuntimeWarning, match=r"no derivatives \(hess\)"):
+        scipy.optimize.minimize(rosen, [1, 2], method=method, hess=scipy.optimize.rosen_hess)
+    with pytest.raises(ValueError, match="no constraints"):
+        scipy.optimize.minimize(rosen, [1, 2], method=method, constraints={"type": "eq", "fun": rosen})
+
+
+@needs_jit
+def test_global_methods_of_scipy_take_it_for_their_local_searches():
+    def wavy(x):
+        return float(np.cos(14.5 * x[0] - 0.3) + (x[0] + 0.2) * x[0])
+
+    kwargs = {"method": evoopt.scipy_method("cmaes", seed=1, sigma=0.05, maxfun=300)}
+    by_scipy = scipy.optimize.basinhopping(wavy, [1.0], rng=1)
+    result = scipy.optimize.basinhopping(wavy, [1.0], niter=30, minimizer_kwargs=kwargs, rng=1)
+    assert result.x == pytest.approx(by_scipy.x, abs=1e-5)
+    assert result.lowest_optimization_result.method == "CMAES"
+    bounds = [(-3, 3)]
+    kwargs["bounds"] = bounds
+    result = scipy.optimize.dual_annealing(wavy, bounds, maxiter=200, minimizer_kwargs=kwargs, rng=1)
+    assert result.x == pytest.approx(by_scipy.x, abs=1e-5)
 
 
 def test_vectorized_and_workers_give_the_same_bits():
@@ -138,6 +245,8 @@ def test_noisy_gives_the_solution():
         callback=lambda xk: means.append(xk.copy()),
     )
     assert np.array_equal(result.x, means[-1])
+    assert result.nfev == result.history["evaluations"][-1] + 1
+    assert result.fun == pytest.approx(sphere(result.x), abs=0.06)  # of this vector
     assert sphere(result.x) < 0.05
 
 
@@ -154,6 +263,8 @@ def test_only_nan_is_no_success():
         ({"method": "bfgs"}, ["auto, cmaes", "'bfgs' came"]),
         ({"options": {"maxevals": 3}}, ["maxevals", "maxfun"]),
         ({"constraints": [{}]}, ["no constraints"]),
+        ({"constraints": scipy.optimize.LinearConstraint(np.eye(2))}, ["no constraints"]),
+        ({"options": {"maxfun": 1e3}}, ["maxfun", "whole number", "1000.0 came"]),
         ({"vectorized": True, "workers": 2}, ["workers must be 1"]),
         ({"workers": 0}, ["-1", "0"]),
         ({"bounds": [(1, 0), (0, 1)]}, ["low <= high"]),
@@ -163,7 +274,7 @@ def test_only_nan_is_no_success():
         ({"fun": lambda x: None}, ["one number", "None"]),
         ({"fun": 3}, ["function of a vector"]),
         ({"x0": ["a"]}, ["mean of numbers"]),
-        ({"options": {"maxiter": "5"}}, ["max_generations", "'5' came"]),
+        ({"options": {"maxiter": "5"}}, ["maxiter", "'5' came"]),
     ],
 )
 def test_bad_input_is_refused_in_a_sentence(arguments, parts):

@@ -1,7 +1,8 @@
 """How evoopt compiles: options, disk cache and argument types, decided once.
 
-Two decorators: `kernel` for what Python calls (releases the GIL, cached on disk), `inline` for the
-functions that kernels are made of. Both become plain Python when ``NUMBA_DISABLE_JIT`` is set.
+Three decorators: `kernel` for what Python calls (releases the GIL, cached on disk), `inline` for the
+functions that kernels are made of, `closure` for a loop around a user's function. They become plain Python
+when ``NUMBA_DISABLE_JIT`` is set.
 """
 
 import functools
@@ -44,6 +45,15 @@ def kernel(function: _Function) -> _Function:
     if not JIT_DISABLED:
         compiled._cache = _KernelCache(function)
     return compiled
+
+
+def closure(function: _Function) -> _Function:
+    """Compile a loop around a function of the user's, in each process: the disk cache knows no closures.
+
+    It has no other options of kernels, because what it calls would inherit them: a division by zero that
+    raises elsewhere would not raise here.
+    """
+    return numba.njit(nogil=True)(function)
 
 
 @functools.cache

@@ -1,10 +1,18 @@
 """A function of one vector as a task."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numba.core.errors import NumbaError
 from numpy.typing import ArrayLike, NDArray
+
+from evoopt.kernels import threads
+from evoopt.kernels.cpu.objective import loop_over_rows
+from evoopt.kernels.jit import JIT_DISABLED, is_compiled, kernel_array
+
+WORTH_A_THREAD = 100e-6  # seconds of work
 
 
 class Objective:
@@ -14,7 +22,7 @@ class Objective:
     ----------
     fun : callable
         ``fun(x, *args) -> float`` of one vector (n_params,), or with `vectorized` ``fun(population, *args) ->
-        (popsize,)``.
+        (popsize,)``. If ``numba.njit`` made it, the rows are evaluated in compiled code, over the threads.
     args : tuple, or one argument
         Further arguments of `fun`.
     vectorized : bool
@@ -23,7 +31,14 @@ class Objective:
     Raises
     ------
     ValueError
-        When called, if `fun` gives something other than one number for each row.
+        When called, if the population is no matrix, if `fun` gives something other than one number for each
+        row, or if it is an njit function that numba cannot compile for the rows and `args`.
+
+    Notes
+    -----
+    The compiled loop around an njit function is made once for the function and the types of `args` in each
+    process, which takes a part of a second. What the function raises comes out as it is. Random numbers that
+    it draws come from a generator of each thread's own.
 
     Examples
     --------
@@ -40,12 +55,18 @@ class Objective:
         self.fun = fun
         self.args = args if isinstance(args, tuple) else (args,)
         self.vectorized = vectorized
+        self._grain = 1  # rows worth a thread, as far as known
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Evaluate the rows of a population (popsize, n_params); gives (popsize,)."""
         population = np.asarray(population)
+        if population.ndim != 2:
+            raise ValueError(
+                f"A population of shape (popsize, n_params) was expected, but {population.shape} came."
+            )
         if not self.vectorized:
-            return self.map(map, population)
+            compiled = is_compiled(self.fun) and not JIT_DISABLED
+            return self._run_compiled(population) if compiled else self.map(map, population)
         fitness = np.asarray(self.fun(population, *self.args), np.float64)
         if fitness.shape != (len(population),):
             raise ValueError(
@@ -57,6 +78,33 @@ class Objective:
     def map(self, map_rows: Callable[..., Any], population: NDArray[Any]) -> NDArray[np.float64]:
         """Evaluate the rows by a function like the builtin `map`, that of an executor or a pool."""
         return np.array([_as_number(value) for value in map_rows(self._evaluate_row, population)])
+
+    def _run_compiled(self, population: NDArray[Any]) -> NDArray[np.float64]:
+        dtype = np.float32 if population.dtype == np.float32 else np.float64
+        rows = kernel_array(population, dtype)
+        loop, fitness, seconds = loop_over_rows(self.fun), np.empty(len(rows)), []
+        try:
+            loop(rows, self.args, fitness, 0, 0)  # compiles, if this was not done before
+        except NumbaError as error:
+            name = getattr(self.fun, "__name__", "fun")
+            raise ValueError(
+                f"The compiled function {name} must take a vector of {rows.dtype} and the args, and give one "
+                f"number, but numba cannot compile that, as its error above says; to run it as plain Python, "
+                f"pass {name}.py_func."
+            ) from error
+
+        def evaluate(lo: int, hi: int) -> None:
+            start = time.perf_counter()
+            loop(rows, self.args, fitness, lo, hi)
+            seconds.append(time.perf_counter() - start)
+
+        # A function that is parallel itself has threads of numba's, which not every threading layer lets
+        # several threads start at once.
+        parallel = self.fun.targetoptions.get("parallel", False)  # type: ignore[attr-defined]
+        threads.run(evaluate, len(rows), grain=max(len(rows), 1) if parallel else self._grain)
+        # What the rows took tells how many are worth a thread in the next call; only the speed depends on it.
+        self._grain = int(WORTH_A_THREAD * len(rows) / max(sum(seconds), 1e-9)) + 1
+        return fitness
 
     def _evaluate_row(self, x: NDArray[Any]) -> Any:
         return self.fun(x.copy(), *self.args)  # a function may write into it, or keep it

@@ -1,0 +1,67 @@
+"""The strategies as methods of `scipy.optimize.minimize`."""
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike
+
+from evoopt.minimize import minimize
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
+
+
+def scipy_method(name: str = "auto", **options: Any) -> Callable[..., "OptimizeResult"]:
+    """Make a method for `scipy.optimize.minimize`, and so for its `basinhopping` and `dual_annealing`.
+
+    Parameters
+    ----------
+    name : str
+        A method of `evoopt.minimize`.
+    **options
+        Options of `evoopt.minimize`, and ``workers``; those that are given to scipy's function win.
+
+    Returns
+    -------
+    callable
+        To pass as ``method``. Its results are those of `evoopt.minimize`. Derivatives are not used: they give
+        a RuntimeWarning, as with scipy's methods without derivatives. Constraints are refused.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> from scipy.optimize import minimize, rosen
+    >>> result = minimize(rosen, [-1.0, 2.0], method=evoopt.scipy_method("cmaes", seed=1), tol=1e-9)
+    >>> result.success, result.x.round(4)
+    (True, array([1., 1.]))
+    """
+    return functools.partial(_minimize, name, options)
+
+
+def _minimize(
+    name: str,
+    own_options: dict[str, Any],
+    fun: Callable[..., Any],
+    x0: ArrayLike,
+    *,
+    args: Any = (),
+    bounds: Any = None,
+    constraints: Any = (),
+    callback: Callable[..., Any] | None = None,
+    tol: float | None = None,
+    jac: Any = None,
+    hess: Any = None,
+    hessp: Any = None,
+    **options: Any,
+) -> "OptimizeResult":
+    """Do what scipy asks of a method of the user's own."""
+    for word, derivative in ("jac", jac), ("hess", hess), ("hessp", hessp):
+        if derivative is not None:
+            warnings.warn(f"evoopt's methods use no derivatives ({word}).", RuntimeWarning, stacklevel=3)
+    merged = {**own_options, **options}
+    workers = merged.pop("workers", 1)
+    return minimize(
+        fun, x0, args, name, bounds, callback, tol, merged, constraints=constraints, workers=workers
+    )

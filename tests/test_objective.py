@@ -1,0 +1,194 @@
+"""`Objective`: functions of one vector, of a population, and compiled ones."""
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numba
+import numpy as np
+import pytest
+from scipy.optimize import rosen
+from test_strategies import needs_jit
+
+import evoopt
+from evoopt.kernels import threads
+from evoopt.kernels.cpu.objective import loop_over_rows
+
+
+@numba.njit
+def rosenbrock(x):
+    return np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+
+@numba.njit
+def shifted(x, centre, scale):
+    """Writes into its vector."""
+    x -= centre
+    return scale * np.sum(x**2)
+
+
+@numba.njit
+def inverse(x):
+    return 1.0 / x[0]
+
+
+@numba.njit
+def refuses(x):
+    if x[0] > 2:
+        raise ArithmeticError("too large", 2)
+    return x[0]
+
+
+@pytest.fixture
+def four_threads():
+    before = evoopt.get_num_threads()
+    evoopt.set_num_threads(4)
+    yield
+    evoopt.set_num_threads(before)
+
+
+def test_a_compiled_function_gives_what_scipy_gives(rng, four_threads):
+    task = evoopt.Objective(rosenbrock)
+    for rows in (0, 1, 2, 500):  # the first calls go to the threads, the last ones do not
+        population = rng.normal(size=(rows, 7))
+        expected = rosen(population.T) if rows else np.empty(0)
+        np.testing.assert_allclose(task(population), expected, rtol=1e-13)
+
+
+def test_the_loop_alone(rng):
+    """Also where the JIT is off, so that this is seen to be the same as the compiled one."""
+    population, fitness = rng.normal(size=(5, 3)), np.full(5, -1.0)
+    loop_over_rows(shifted)(population, (0.5, 2.0), fitness, 1, 4)
+    expected = 2 * ((population - 0.5) ** 2).sum(axis=1)
+    np.testing.assert_allclose(fitness, [-1, *expected[1:4], -1], rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_rows_are_copies_of_their_dtype(dtype, order, four_threads):
+    population = np.arange(40).reshape(10, 4).astype(dtype, order=order)
+    population.flags.writeable = False
+    centre = np.array([1, 2, 3, 4], dtype)
+    given = evoopt.Objective(shifted, (centre, 2))(population)
+    np.testing.assert_allclose(given, 2 * ((population - centre) ** 2).sum(axis=1), rtol=1e-6)
+    assert np.array_equal(population, np.arange(40).reshape(10, 4))
+
+
+def test_the_threads_change_no_bit(rng):
+    population, given = rng.normal(size=(300, 20)), []
+    before = evoopt.get_num_threads()
+    for n in (1, 2, 5):
+        evoopt.set_num_threads(n)
+        given.append(evoopt.Objective(rosenbrock)(population))
+    evoopt.set_num_threads(before)
+    assert np.array_equal(given[0], given[1])
+    assert np.array_equal(given[0], given[2])
+
+
+@needs_jit
+def test_only_what_takes_long_goes_to_the_threads(monkeypatch):
+    shares = []
+
+    def run(kernel, n, grain):
+        shares.append(n // grain)
+        kernel(0, n)
+
+    @numba.njit
+    def slow(x):
+        total = 0.0
+        for _ in range(100_000):
+            total += np.sin(x[0] + total)
+        return total
+
+    monkeypatch.setattr(threads, "run", run)
+    for function, several in ((rosenbrock, False), (slow, True)):
+        task = evoopt.Objective(function)
+        shares.clear()
+        for _ in range(5):
+            task(np.ones((6, 5)))
+        assert (min(shares) > 1) is several  # (a busy machine makes some call of the cheap one long)
+
+
+@needs_jit
+def test_the_loop_is_compiled_once():
+    @numba.njit
+    def own(x, a):
+        return x[0] + a
+
+    loop = loop_over_rows(own)
+    for _ in range(2):
+        evoopt.Objective(own, 3)(np.ones((4, 2)))
+        evoopt.minimize(own, [1.0, 2.0], args=3, options={"maxiter": 3})
+    assert loop_over_rows(own) is loop
+    assert len(loop.signatures) == 1
+
+
+@needs_jit  # numpy divides otherwise than numba
+def test_exceptions_come_out_as_they_are(four_threads):
+    population = np.arange(6.0)[:, None]
+    with pytest.raises(ArithmeticError) as error:
+        evoopt.Objective(refuses)(population)
+    assert error.value.args == ("too large", 2)
+    with pytest.raises(ZeroDivisionError):  # as when the function is called by itself
+        evoopt.Objective(inverse)(population)
+
+
+@needs_jit
+def test_a_parallel_function_stays_on_one_thread(run_python):
+    """This threading layer ends the process when two threads enter it."""
+    program = """
+import numba
+import numpy as np
+import evoopt
+
+@numba.njit(parallel=True)
+def total(x):
+    return np.sum(x**2)
+
+evoopt.set_num_threads(4)
+print(evoopt.Objective(total)(np.ones((200, 1000))).sum())
+"""
+    assert run_python(program, NUMBA_THREADING_LAYER="workqueue") == "200000.0\n"
+
+
+@needs_jit
+@pytest.mark.parametrize(
+    ("function", "args"),
+    [
+        (lambda x: x, ()),
+        (lambda x: None, ()),
+        (lambda x: 1j * x[0], ()),
+        (lambda x: x.no_such_method(), ()),
+        (lambda x: 0.0, (1,)),
+        (lambda x, a: 0.0, (object(),)),
+    ],
+)
+def test_what_cannot_be_compiled_is_refused_in_a_sentence(function, args):
+    with pytest.raises(ValueError, match=r"vector of float64 .* one number.*\.py_func\.$"):
+        evoopt.Objective(numba.njit(function), args)(np.ones((3, 2)))
+
+
+def test_pickling_leaves_the_compiled_loop_behind():
+    task = evoopt.Objective(rosenbrock)
+    population = np.random.default_rng(1).normal(size=(4, 3))
+    fitness = task(population)
+    copy = pickle.loads(pickle.dumps(task))
+    assert np.array_equal(copy(population), fitness)
+    assert not any("loop" in name for name in vars(task))
+    with ThreadPoolExecutor(2) as executor:
+        es = evoopt.CMAES(np.zeros(3), 0.5, seed=1)
+        result = evoopt.evolve(es, task, max_generations=3, executor=executor)
+    assert result.fun == rosenbrock(result.x)
+
+
+def test_vectorized_compiled_functions_get_the_population_once():
+    @numba.njit
+    def whole(population):
+        return np.full(len(population), float(len(population)))
+
+    assert np.array_equal(evoopt.Objective(whole, vectorized=True)(np.ones((3, 2))), [3, 3, 3])
+
+
+@pytest.mark.parametrize("function", [rosenbrock, rosen])
+def test_a_vector_is_no_population(function):
+    with pytest.raises(ValueError, match=r"\(popsize, n_params\) was expected, but \(3,\) came\.$"):
+        evoopt.Objective(function)(np.ones(3))
