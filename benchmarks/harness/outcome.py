@@ -71,8 +71,8 @@ class Outcome:
             f"{(high - low) / median:.0%}",
             f"{timing.rate:.3g}" if timing.rate else "",
             f"{_ratio(self.ratio(timing))} x",
-            f"{timing.error:.0e}" if timing.error else "0",
-            versions if timing.agrees else f"WRONG, {self.tolerance:.0e} is allowed",
+            f"{timing.error:.2g}",
+            versions if timing.agrees else f"WRONG, {self.tolerance:.2g} is allowed",
         ]
 
     def _summary(self) -> str:
