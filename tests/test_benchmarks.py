@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -14,9 +15,9 @@ from evoopt.kernels import threads
 
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks are not part of the installed package
 
-from benchmarks import forward, mapping
+from benchmarks import forward, mapping, overhead
 from benchmarks.__main__ import main, names
-from benchmarks.harness import machine, race
+from benchmarks.harness import asktell, machine, memory, race, search
 from benchmarks.harness.outcome import Outcome, Timing
 from benchmarks.harness.race import Case, Contestant, Rate, relative_error
 
@@ -31,6 +32,9 @@ def _quick(monkeypatch):
     monkeypatch.setattr(race, "TURN", 1e-4)
     monkeypatch.setattr(mapping, "POPSIZE", 3)
     monkeypatch.setattr(forward, "ROWS", (forward.Row(3, (2, 5, 4), 9), forward.Row(2, (3, 2), 17)))
+    monkeypatch.setattr(overhead, "DIMS", (2, 5))
+    monkeypatch.setattr(overhead, "LARGE_D", 300)
+    monkeypatch.setattr(overhead, "LARGE_POPSIZE", 8)
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     before = threads.get_num_threads()
     yield
@@ -49,7 +53,7 @@ def timing(name, seconds, *, agrees=True, floor=False):
 def test_lists_every_benchmark(capsys):
     assert main([]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == names()
-    assert {"mapping", "forward"} <= set(names())
+    assert {"mapping", "forward", "overhead"} <= set(names())
 
 
 @pytest.mark.parametrize("name", names())
@@ -60,19 +64,27 @@ def test_each_benchmark_has_a_docstring_and_a_run(name):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["unknown"], ["forward", "--rows", "3"], ["forward", "--threads", "0"]]
+    "arguments",
+    [
+        ["unknown"],
+        ["forward", "--rows", "3"],
+        ["forward", "--threads", "0"],
+        ["overhead", "--dims", "1"],
+        ["overhead", "--peers", "nobody"],
+    ],
 )
 def test_refuses_what_it_does_not_have(arguments):
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
 
 
-@pytest.mark.parametrize(("name", "cases"), [("mapping", 2), ("forward", 2)])
+@pytest.mark.parametrize(("name", "cases"), [("mapping", 2), ("forward", 2), ("overhead", 2)])
 def test_runs_without_peers_and_says_so(name, cases, tmp_path, capsys):
     path = tmp_path / "results.json"
     assert main([name, "--seconds", "0", "--threads", DEFAULT, "--json", str(path)]) == 0
     out = capsys.readouterr().out
-    assert out.count("is skipped: no torch here (pip install evoopt[benchmarks]).") >= cases
+    peer = "cma" if name == "overhead" else "torch"
+    assert out.count(f"is skipped: no {peer} here (pip install evoopt[benchmarks]).") >= cases
     assert "WRONG" not in out
 
     record = json.loads(path.read_text())
@@ -96,7 +108,7 @@ def test_runs_without_peers_and_says_so(name, cases, tmp_path, capsys):
             assert contestant["agrees"]
             assert contestant["repeats"] >= 2
             low, high = contestant["quartiles"]
-            assert 0 < low <= contestant["median"] <= high
+            assert 0 < contestant["fastest"] <= low <= contestant["median"] <= high
             assert contestant["error"] <= found["tolerance"]
             expected = contestant["median"] / found["contestants"][0]["median"]
             assert contestant["ratio"] == pytest.approx(expected)
@@ -158,6 +170,23 @@ def test_contestants_take_turns():
     assert outcome.agrees
 
 
+def test_only_the_clock_of_a_case_counts_and_slow_ones_sit_out(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(race, "MIN_REPEATS", 5)
+    monkeypatch.setattr(race, "PATIENCE", 10.0)
+    monkeypatch.setattr(race, "_wait_for_idle_threads", lambda: None)
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+
+    def clock(seconds, calls):
+        nonlocal now
+        now += 2 * seconds()
+        return seconds()
+
+    contestants = [Contestant("fast", lambda: lambda: 0.5), Contestant("slow", lambda: lambda: 2.0)]
+    outcome = race.race(Case("clocked", contestants, lambda _: 0.0, 0.0, clock=clock), 0.0, 1)
+    assert [t.times for t in outcome.timings] == [[0.5] * 5, [2.0] * 3]
+
+
 def test_a_rate_is_work_per_second():
     ones = Contestant("evoopt", lambda: lambda: np.ones(3), ("numpy",))
     (found,) = race.race(Case("ones", [ones], lambda _: 0.0, 0.0, Rate(2.0, "units/s")), 0.0, 1).timings
@@ -190,3 +219,121 @@ def test_limits_the_cores_or_says_that_it_cannot(monkeypatch):
     assert bound == [[0, 2]]
     monkeypatch.delattr(os, "sched_setaffinity")
     assert "cannot bind a process to 2 cores" in machine.limit_cores(2)[0]
+
+
+# ---------------------------------------------------------------- overhead
+
+
+class Shrinking:
+    """Asks for rows that get smaller by a tenth; remembers what it was told."""
+
+    def __init__(self, first=1.0, factor=0.1):
+        self.size, self.factor, self.told = first, factor, []
+
+    def loop(self):
+        return search.Loop(self.ask, lambda *told: self.told.append(told))
+
+    def ask(self):
+        rows = np.full((4, 3), self.size)
+        self.size *= self.factor
+        return rows
+
+
+def test_a_search_tells_what_was_asked_and_its_fitness():
+    shrinking = Shrinking()
+    search.Search(lambda seed: shrinking.loop(), 4, 3).generation()
+    ((rows, fitness),) = shrinking.told
+    assert rows.shape == (4, 3)
+    np.testing.assert_allclose(fitness, 1 + 1e3 + 1e6)
+
+
+def test_a_search_starts_anew_with_another_seed_when_it_converged_or_failed():
+    for factor, generations in ((0.05, 4), (np.nan, 1)):
+        seeds = []
+
+        def start(seed, factor=factor, seeds=seeds):
+            seeds.append(seed)
+            return Shrinking(factor=factor).loop()
+
+        found = search.Search(start, 4, 3)
+        for _ in range(generations + 1):
+            found.generation()
+        assert seeds == [1]
+        found.generation()
+        assert seeds == [1, 2]
+
+
+def test_evaluation_is_not_timed(monkeypatch):
+    def slow(rows):
+        time.sleep(0.05)
+        return np.ones(len(rows))
+
+    monkeypatch.setattr(search, "ellipsoid", slow)
+    found = search.Search(lambda seed: Shrinking().loop(), 4, 3, block=3)
+    assert search.mean_generation(found, 1) < 0.02
+    assert len(found.medians) == 3  # whole blocks
+
+
+def test_a_search_must_get_better_with_the_popsize_of_all():
+    assert search.Search(lambda seed: Shrinking(factor=0.5).loop(), 4, 3).unsolved() < 1e-4
+    assert search.Search(lambda seed: Shrinking(factor=1.0).loop(), 4, 3).unsolved() == 1.0
+    with pytest.raises(ValueError, match=r"\(5, 3\) was expected, but \(4, 3\) came"):
+        search.Search(lambda seed: Shrinking().loop(), 5, 3).generation()
+
+
+def test_warm_up_ends_in_time(monkeypatch):
+    found = search.Search(lambda seed: Shrinking(factor=0.9).loop(), 4, 3, warm_up=7)
+    found.unsolved()
+    assert len(found.medians) == search.CHECKED + 7
+    monkeypatch.setattr(search, "WARM_UP", 0.0)
+    found.unsolved()
+    assert len(found.medians) == 2 * search.CHECKED + 7
+
+
+def test_the_floor_decomposes_as_often_as_pycma(monkeypatch):
+    decomposed = []
+
+    def dsyevd(C, lower):
+        decomposed.append(C.copy())
+        return np.linalg.eigh(C)
+
+    monkeypatch.setattr(overhead, "dsyevd", dsyevd)
+    monkeypatch.setattr(overhead, "gap", lambda popsize, d: 2.5)
+    loop = overhead.floor_loop(6, 4, seed=1)
+    for _ in range(10):
+        loop.tell(loop.ask(), None)
+    assert len(decomposed) == 4
+    assert 0.3 < decomposed[-1].diagonal().mean() < 3.0  # moves, and neither grows nor shrinks
+    assert np.abs(np.tril(decomposed[-1], -1)).max() > 0
+
+
+def test_large_searches_are_timed_and_their_memory_is_measured(tmp_path, capsys, monkeypatch):
+    monkeypatch.delitem(overhead.REGISTRY, "LMMAES", raising=False)
+    path = tmp_path / "results.json"
+    assert main(["overhead", "--large", "--seconds", "0", "--json", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "overhead: 300 parameters, popsize 8, float32" in out
+    assert "LMMAES is skipped: this evoopt does not have it." in out
+    _, float64, _, float32 = json.loads(path.read_text())["cases"]
+    assert float64["needed"] == 8 * 300 * (4 + 8)
+    assert float32["needed"] == 4 * 300 * (8 + 8)
+    assert float64["ratio"] == float64["peak"] / float64["needed"] > 1
+
+
+def test_the_peak_of_memory_counts_what_was_freed():
+    found = memory.Memory("case", memory.peak(lambda: np.ones(10**6).sum()), 8 * 10**6)
+    assert found.ratio == pytest.approx(1, abs=0.01)
+    assert "peak 8.0 MB, needed 8.0 MB: 1.00 times" in found.table()
+
+
+@pytest.mark.parametrize(
+    ("package", "start"),  # of those whose import leaves numpy and the process as they are
+    [
+        ("cma", asktell.pycma),
+        ("cmaes", partial(asktell.cmaes, "CMA")),
+        ("cmaes", partial(asktell.cmaes, "SepCMA")),
+    ],
+)
+def test_peers_search_if_they_are_installed(package, start):
+    pytest.importorskip(package)
+    assert search.Search(start(8, 4), 8, 4).unsolved() < overhead.UNSOLVED

@@ -64,9 +64,21 @@ def describe(threads: int) -> dict[str, str | float]:
         "platform": platform.platform(terse=True),
         "python": platform.python_version(),
         "numpy": np.__version__,
+        "blas": _blas(),
         "numba": numba.__version__,
         "evoopt": evoopt.__version__,
     }
+
+
+def _blas() -> str:
+    """Name the kernels of BLAS for this processor: OPENBLAS_CORETYPE and the like change them."""
+    if not installed("threadpoolctl"):
+        return "unknown"
+    import threadpoolctl
+
+    found = [library for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+    names = {f"{blas['internal_api']} {blas['version']} {blas.get('architecture', '')}" for blas in found}
+    return " and ".join(sorted(names)) or "unknown"
 
 
 def _cpu() -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from typing import Any, NamedTuple
 
@@ -13,9 +14,18 @@ from benchmarks.harness import machine
 from benchmarks.harness.outcome import Outcome, Timing
 
 MIN_REPEATS = 7
+ENOUGH, PATIENCE = 3, 30.0  # after so many turns who took more seconds than this sits out
 TURN = 0.005  # seconds; shorter work is called several times in a turn
 
 Work = Callable[[], Any]
+
+
+def mean_call(work: Work, calls: int) -> float:
+    """Give the seconds a call."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        work()
+    return (time.perf_counter() - start) / calls
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,9 @@ class Case:
         The largest error that counts as agreement.
     rate : Rate, optional
         To be shown next to the times.
+    clock : callable
+        Gives the seconds of a call from a work and a number of calls: other than `mean_call` where only parts
+        of the work are to be timed.
     """
 
     name: str
@@ -74,6 +87,7 @@ class Case:
     error: Callable[[Any], float]
     tolerance: float
     rate: Rate | None = None
+    clock: Callable[[Any, int], float] = mean_call
 
 
 def relative_error(found: ArrayLike, expected: ArrayLike) -> float:
@@ -92,12 +106,13 @@ def race(case: Case, seconds: float, threads: int) -> Outcome:
 
     The first call, which compiles, gives the result that is checked. After it the contestants take turns,
     A B C A B C, so that what else the machine does hits all alike, for `seconds` times their number.
+    Very slow ones get fewer turns.
     """
     contestants, skipped = _present(case.contestants)
     works = [contestant.prepare() for contestant in contestants]
     machine.set_threads(threads)
     errors = [case.error(c.read(work())) for c, work in zip(contestants, works, strict=True)]
-    times = _take_turns(works, seconds * len(works))
+    times = _take_turns([partial(_turn, case.clock, work) for work in works], seconds * len(works))
     timings = [
         Timing(
             contestant.name,
@@ -126,32 +141,35 @@ def _present(contestants: Iterable[Contestant]) -> tuple[list[Contestant], list[
     return present, skipped
 
 
-def _take_turns(works: Sequence[Work], seconds: float) -> list[list[float]]:
+def _take_turns(turns: Sequence[Callable[[int], float]], seconds: float) -> list[list[float]]:
     """Give the seconds a call of each work, once for each of its turns."""
-    calls = [_calls_a_turn(work) for work in works]
-    times: list[list[float]] = [[] for _ in works]
+    calls = [_calls_a_turn(turn) for turn in turns]
+    times: list[list[float]] = [[] for _ in turns]
+    spent = [0.0 for _ in turns]
     end = time.perf_counter() + seconds
-    while len(times[0]) < MIN_REPEATS or time.perf_counter() < end:
-        for work, n, taken in zip(works, calls, times, strict=True):
-            taken.append(_turn(work, n))
+    while max(map(len, times)) < MIN_REPEATS or time.perf_counter() < end:
+        waiting = [i for i, taken in enumerate(times) if len(taken) < ENOUGH or spent[i] < PATIENCE]
+        if not waiting:
+            break
+        for i in waiting:
+            start = time.perf_counter()
+            times[i].append(turns[i](calls[i]))
+            spent[i] += time.perf_counter() - start
     return times
 
 
-def _calls_a_turn(work: Work) -> int:
+def _calls_a_turn(turn: Callable[[int], float]) -> int:
     calls = 1
-    while calls * _turn(work, calls) < TURN:
+    while calls * turn(calls) < TURN:
         calls *= 2
     return calls
 
 
-def _turn(work: Work, calls: int) -> float:
+def _turn(clock: Callable[[Any, int], float], work: Work, calls: int) -> float:
     """Give the seconds a call."""
     _wait_for_idle_threads()
     work()  # not timed: its data is not in the caches yet
-    start = time.perf_counter()
-    for _ in range(calls):
-        work()
-    return (time.perf_counter() - start) / calls
+    return clock(work, calls)
 
 
 def _wait_for_idle_threads() -> None:

@@ -1,0 +1,105 @@
+"""A live search: only its ask and its tell are timed, the evaluation between them is not."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+CONDITION = 1e6  # of the ellipsoid: the covariance has to move far from where it starts
+START, SIGMA = 1.0, 0.1  # each coordinate of the mean, and the step size, at first
+CONVERGED = 1e-8  # of the first fitness: before the numbers get small, also in float32, a new search starts
+CHECKED = 10  # generations after which the fitness must be better
+WARM_UP = 10.0  # seconds that the generations which are not timed may take
+
+
+class Loop(NamedTuple):
+    """Ask and tell of one search in its library's own forms.
+
+    `arguments` makes what `tell` takes of what `ask` gave and the fitness (popsize,). Nobody times it.
+    """
+
+    ask: Callable[[], Any]
+    tell: Callable[..., Any]
+    arguments: Callable[[Any, Array], tuple[Any, ...]] = lambda asked, fitness: (asked, fitness)
+
+
+def ellipsoid(rows: Array) -> Array:
+    """Give the fitness (popsize,) of rows (popsize, d)."""
+    d = rows.shape[1]
+    scales = CONDITION ** (np.arange(d) / max(d - 1, 1))
+    fitness: Array = np.einsum("ij,ij,j->i", rows, rows, scales)  # leaves no busy thread of BLAS behind
+    return fitness
+
+
+class Search:
+    """The work of a contestant: generations on an ellipsoid, with a new search when one has converged.
+
+    Parameters
+    ----------
+    start : callable
+        Gives the `Loop` of a new search for a seed.
+    popsize, d : int
+        The shape that populations must have.
+    warm_up : int
+        Generations before those that are timed.
+    block : int
+        Generations that are timed together: decompositions are rare in large dimension.
+    """
+
+    def __init__(
+        self, start: Callable[[int], Loop], popsize: int, d: int, warm_up: int = 0, block: int = 1
+    ) -> None:
+        self.start, self.shape, self.warm_up, self.block = start, (popsize, d), warm_up, block
+        self.seed = 0
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self.seed += 1
+        self.loop = self.start(self.seed)
+        self.medians: list[float] = []  # of the fitness, one for each generation
+
+    def __call__(self) -> "Search":
+        self.generation()
+        return self
+
+    def generation(self) -> float:
+        """Run a generation; give the seconds of its ask and its tell."""
+        if self.medians and not self.medians[-1] > CONVERGED * self.medians[0]:  # or it is NaN
+            self._start_anew()
+        start = time.perf_counter()
+        asked = self.loop.ask()
+        seconds = time.perf_counter() - start
+        arguments = self.loop.arguments(asked, self._evaluate(asked))
+        start = time.perf_counter()
+        self.loop.tell(*arguments)
+        return seconds + time.perf_counter() - start
+
+    def _evaluate(self, asked: Any) -> Array:
+        rows = np.asarray(asked)
+        if rows.shape != self.shape:
+            raise ValueError(f"A population {self.shape} was expected, but {rows.shape} came.")
+        fitness = ellipsoid(rows)
+        self.medians.append(float(np.median(fitness)))
+        return fitness
+
+    def unsolved(self) -> float:
+        """Give the share of the first fitness that is left after some generations, then warm up."""
+        start = time.perf_counter()
+        for _ in range(CHECKED):
+            self.generation()
+        left = self.medians[-1] / self.medians[0]
+        for _ in range(self.warm_up):
+            if time.perf_counter() > start + WARM_UP:
+                break
+            self.generation()
+        return left
+
+
+def mean_generation(search: Search, generations: int) -> float:
+    """Give the seconds of a generation: the mean over so many, or more to make the blocks whole."""
+    n = -(-generations // search.block) * search.block
+    return sum(search.generation() for _ in range(n)) / n

@@ -1,0 +1,201 @@
+"""Ask and tell of CMA-ES: what a generation costs beside its evaluation; of large dimension with --large.
+
+All minimize the same ellipsoid with the same popsize. Times are means over blocks of generations in which
+every decomposition has its share, in a search that goes on. evosax computes in float32, as JAX does unless it
+is told otherwise; the others in float64. The floor is what BLAS and LAPACK need for the rows, for the update
+of the covariance, and for a decomposition as often as pycma has one; and numpy for the normal deviates.
+"""
+
+import argparse
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg.blas import dgemm, dsyrk
+from scipy.linalg.lapack import dsyevd
+
+from benchmarks.harness import asktell
+from benchmarks.harness.asktell import Start
+from benchmarks.harness.memory import Memory, peak
+from benchmarks.harness.outcome import Outcome
+from benchmarks.harness.race import Case, Contestant, race
+from benchmarks.harness.search import Array, Loop, Search, ellipsoid, mean_generation
+from evoopt.strategies import REGISTRY, recombination
+
+DIMS = (2, 10, 40, 100, 400, 1000, 2000)
+GAPS = 4  # between decompositions, in a block of generations
+UNSOLVED = 0.99  # of the fitness, at most, after the first generations
+LARGE_D, LARGE_POPSIZE = 100_000, 64
+MEASURED = 3  # generations whose memory is measured
+
+
+class Entry(NamedTuple):
+    """Somebody's CMA-ES; `lazy` ones do not decompose in every generation."""
+
+    name: str
+    start: Callable[[int, int], Start]  # of popsize and d
+    packages: tuple[str, ...] = ()
+    lazy: bool = False
+
+
+PEERS = {
+    "pycma": Entry("pycma", asktell.pycma, ("cma",), lazy=True),
+    "cmaes": Entry("cmaes CMA", partial(asktell.cmaes, "CMA"), ("cmaes",)),
+    "fcmaes": Entry("fcmaes ACMA_C", asktell.fcmaes, ("fcmaes",), lazy=True),
+    "evosax": Entry("evosax CMA_ES, float32", partial(asktell.evosax, "CMA_ES"), ("evosax",)),
+}
+LARGE_PEERS = {
+    "float64": (
+        Entry("pycma, diagonal", partial(asktell.pycma, diagonal=True), ("cma",)),
+        Entry("cmaes SepCMA", partial(asktell.cmaes, "SepCMA"), ("cmaes",)),
+    ),
+    "float32": (
+        Entry("evosax Sep_CMA_ES", partial(asktell.evosax, "Sep_CMA_ES"), ("evosax",)),
+        Entry("evosax LM_MA_ES", partial(asktell.evosax, "LM_MA_ES"), ("evosax",)),
+    ),
+}
+VECTORS = {  # float64 (d,), that the papers' algorithms keep
+    "SepCMAES": lambda d: 4,  # mean, the diagonal of C, p_sigma, p_c
+    "LMMAES": lambda d: 2 + _directions(d),  # mean, p_sigma, M
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    dims, peers = ",".join(map(str, DIMS)), ",".join(PEERS)
+    parser.add_argument("--dims", type=_dims, default=DIMS, help=f"numbers of parameters; default {dims}")
+    parser.add_argument("--peers", type=_peers, default=tuple(PEERS), help=f"against whom; default {peers}")
+    parser.add_argument(
+        "--large",
+        action="store_true",
+        help=f"instead, against all: {' and '.join(VECTORS)} with {LARGE_D:,} parameters and popsize "
+        f"{LARGE_POPSIZE}, and their peak of memory",
+    )
+
+
+def run(args: argparse.Namespace) -> Iterator[Outcome | Memory]:
+    if not args.large:
+        for d in args.dims:
+            yield race(case(d, args.peers), args.seconds, args.threads)
+        return
+    for name in VECTORS:
+        if name not in REGISTRY:
+            print(f"\n{name} is skipped: this evoopt does not have it.")
+            continue
+        for dtype in LARGE_PEERS:
+            yield race(large_case(name, dtype), args.seconds, args.threads)
+            yield memory(name, dtype)
+
+
+def case(d: int, peers: Sequence[str] = ()) -> Case:
+    """Full covariance, default popsize."""
+    popsize = 4 + int(3 * math.log(d))
+    block = GAPS * math.ceil(gap(popsize, d))
+    warm_up = 2 * d // popsize  # then the covariance has full rank: before, decompositions are cheaper
+    evoopt = Entry("evoopt CMAES", partial(asktell.evoopt, "CMAES"), lazy=True)
+    contestants = [
+        _contestant(entry, popsize, d, warm_up, block if entry.lazy else 1)
+        for entry in (evoopt, *(PEERS[name] for name in peers))
+    ]
+    floor = Contestant(
+        "floor: a part of pycma's work",
+        lambda: Search(partial(floor_loop, popsize, d), popsize, d, warm_up, block),
+        read=_warm,
+        floor=True,
+    )
+    title = f"overhead: {d:,} parameters, popsize {popsize}, gap {gap(popsize, d):.3g}"
+    return _case(title, [*contestants, floor])
+
+
+def large_case(name: str, dtype: str) -> Case:
+    """No matrix of the covariance."""
+    warm_up = _directions(LARGE_D)  # then LM-MA-ES uses all of them
+    evoopt = Entry(f"evoopt {name}", partial(asktell.evoopt, name, dtype=dtype))
+    contestants = [
+        _contestant(entry, LARGE_POPSIZE, LARGE_D, warm_up) for entry in (evoopt, *LARGE_PEERS[dtype])
+    ]
+    return _case(f"overhead: {LARGE_D:,} parameters, popsize {LARGE_POPSIZE}, {dtype}", contestants)
+
+
+def _contestant(entry: Entry, popsize: int, d: int, warm_up: int, block: int = 1) -> Contestant:
+    def prepare() -> Search:
+        return Search(entry.start(popsize, d), popsize, d, warm_up, block)
+
+    return Contestant(entry.name, prepare, entry.packages, Search.unsolved)
+
+
+def _case(title: str, contestants: Sequence[Contestant]) -> Case:
+    return Case(title, contestants, float, UNSOLVED, clock=mean_generation)
+
+
+def gap(popsize: int, d: int) -> float:
+    """Give the generations from one decomposition of pycma to the next."""
+    p = recombination.full(popsize, d)
+    return max(1.0, 1 / (10 * d * (p.c_1 + p.c_mu)))
+
+
+def floor_loop(popsize: int, d: int, seed: int) -> Loop:
+    """Normal deviates, rows of them, the update of the covariance, and its decomposition every gap.
+
+    It finds nothing. All is in the order of Fortran, and scipy's: beside it the threads of numpy's BLAS would
+    wait busily for more work.
+    """
+    rng = np.random.default_rng(seed)
+    rate, every, generation = recombination.full(popsize, d).c_mu, gap(popsize, d), 0
+    covariance, basis = np.eye(d, order="F"), np.eye(d, order="F")
+
+    def ask() -> Array:
+        rows: Array = dgemm(1.0, basis, rng.standard_normal((popsize, d)).T).T
+        return rows
+
+    def tell(rows: Array, _: Array) -> None:
+        nonlocal covariance, basis, generation
+        covariance = dsyrk(rate / popsize, rows.T, 1 - rate, covariance, lower=1, overwrite_c=1)
+        generation += 1
+        if generation // every > (generation - 1) // every:
+            basis = dsyevd(covariance, lower=1)[1]
+
+    return Loop(ask, tell)
+
+
+def _warm(search: Search) -> float:
+    search.unsolved()
+    return 0.0
+
+
+def memory(name: str, dtype: str) -> Memory:
+    """Give the peak of ask and tell, rows and all; the kernels are compiled."""
+    start = asktell.evoopt(name, LARGE_POPSIZE, LARGE_D, dtype)
+
+    def work() -> None:
+        es = start(1)
+        rows = np.empty((LARGE_POPSIZE, LARGE_D), dtype)
+        for _ in range(MEASURED):
+            es.ask(rows)
+            es.tell(rows, ellipsoid(rows))
+
+    work()
+    needed = 8 * VECTORS[name](LARGE_D) * LARGE_D + np.dtype(dtype).itemsize * LARGE_POPSIZE * LARGE_D
+    return Memory(f"memory of {name}: the same in {dtype}, ask(out=rows)", peak(work), needed)
+
+
+def _directions(d: int) -> int:
+    """Give m of LM-MA-ES."""
+    return 4 + int(3 * math.log(d))
+
+
+def _dims(text: str) -> list[int]:
+    """Read "2,10"."""
+    dims = [int(number) for number in text.split(",")]
+    if min(dims) < 2:
+        raise argparse.ArgumentTypeError(f"numbers from 2 were expected, but {text!r} came")
+    return dims
+
+
+def _peers(text: str) -> list[str]:
+    """Read "pycma,fcmaes"."""
+    names = text.split(",")
+    if not PEERS.keys() >= set(names):
+        raise argparse.ArgumentTypeError(f"some of {', '.join(PEERS)} were expected, but {text!r} came")
+    return names
