@@ -242,9 +242,9 @@ def test_the_update_of_cma(n, some_outside):
     )
     found = (new_mean, new_p_sigma, new_p_c, step, np.triu(new_C) + np.triu(new_C, 1).T)
     for one, other in zip(found, expected, strict=True):
-        assert_allclose(one, other, rtol=1e-6)
+        assert_allclose(one, other, rtol=1e-7, atol=1e-7 * np.abs(other).max())
     assert definite
-    assert_allclose(new_root.T @ new_root, expected[-1], rtol=1e-6)
+    assert_allclose(new_root.T @ new_root, expected[-1], rtol=1e-7, atol=1e-7)
 
 
 # ---------------------------------------------------------------- genetic algorithm
