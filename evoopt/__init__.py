@@ -8,14 +8,16 @@ from evoopt.networks.layers import Dense
 from evoopt.networks.network import Network
 from evoopt.params import ParamSpec
 from evoopt.scipy_method import scipy_method
-from evoopt.strategies import CMAES, GA, SNES, SepCMAES, Strategy, load, register
+from evoopt.strategies import BIPOP, CMAES, GA, IPOP, SNES, SepCMAES, Strategy, load, register
 from evoopt.tasks.objective import Objective
 from evoopt.tasks.supervised import Supervised
 
 __version__ = "0.1.0"
 __all__ = [
+    "BIPOP",
     "CMAES",
     "GA",
+    "IPOP",
     "SNES",
     "Dense",
     "Network",

@@ -5,8 +5,22 @@ from evoopt.strategies.checkpoint import load
 from evoopt.strategies.cmaes import CMAES
 from evoopt.strategies.ga import GA
 from evoopt.strategies.registry import REGISTRY, register
+from evoopt.strategies.restarts import BIPOP, IPOP
 from evoopt.strategies.sepcmaes import SepCMAES
 from evoopt.strategies.snes import SNES
 from evoopt.strategies.told import Best, Told
 
-__all__ = ["CMAES", "GA", "REGISTRY", "SNES", "Best", "SepCMAES", "Strategy", "Told", "load", "register"]
+__all__ = [
+    "BIPOP",
+    "CMAES",
+    "GA",
+    "IPOP",
+    "REGISTRY",
+    "SNES",
+    "Best",
+    "SepCMAES",
+    "Strategy",
+    "Told",
+    "load",
+    "register",
+]

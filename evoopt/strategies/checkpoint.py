@@ -15,7 +15,7 @@ from evoopt.strategies.registry import PLAIN_DATA, REGISTRY
 if TYPE_CHECKING:
     from evoopt.strategies.base import Strategy
 
-FORMAT = 1
+FORMAT = 2
 _SKELETON = "strategy.json"
 # what reading a file that was changed may raise: no JSON, an array that is missing, a list for a dict
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError)
@@ -88,11 +88,12 @@ def load(path: str | os.PathLike[str]) -> Strategy:
 
 
 class _Encoder:
-    """Plain data -> JSON; arrays go aside, each once, however often the state refers to it."""
+    """Plain data -> JSON; arrays go aside, each once, and objects too, however often the state has them."""
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         self._arrays = arrays
         self._names: dict[int, str] = {}
+        self._objects: dict[int, int] = {}
 
     def encode(self, value: Any) -> Any:
         if value is None or type(value) in (bool, int, float, str):
@@ -111,7 +112,10 @@ class _Encoder:
             return {"array": self._store(value)}
         name = type(value).__name__
         if type(value) in (REGISTRY.get(name), PLAIN_DATA.get(name)):
-            return {"object": name, "state": self.encode(vars(value))}
+            if id(value) in self._objects:
+                return {"again": self._objects[id(value)]}
+            self._objects[id(value)] = number = len(self._objects)
+            return {"object": name, "number": number, "state": self.encode(vars(value))}
         raise ValueError(
             f"A checkpoint holds numbers, text, arrays and containers of these, but a {name} came; keep it "
             "out of the attributes of the strategy, or register its class."
@@ -128,6 +132,7 @@ class _Decoder:
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         self._arrays = arrays
+        self._objects: dict[int, Any] = {}
 
     def decode(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -144,12 +149,15 @@ class _Decoder:
         if kind in ("scalar", "array"):
             array = self._arrays[content]
             return array[()] if kind == "scalar" else array
-        return self._object(content, value["state"])
+        if kind == "again":
+            return self._objects[content]
+        return self._object(content, value["number"], value["state"])
 
-    def _object(self, name: str, state: Any) -> Any:
+    def _object(self, name: str, number: int, state: Any) -> Any:
         cls = REGISTRY.get(name) or PLAIN_DATA.get(name)
         if cls is None:
             raise _UnknownClassError(name)
         result: Any = object.__new__(cls)
+        self._objects[number] = result
         result.__dict__.update(self.decode(state))
         return result

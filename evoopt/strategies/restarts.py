@@ -1,0 +1,324 @@
+"""Restarts with larger populations, around any strategy.
+
+IPOP: Auger and Hansen 2005, A restart CMA evolution strategy with increasing population size,
+https://doi.org/10.1109/CEC.2005.1554902. BIPOP: Hansen 2009, Benchmarking a BI-population CMA-ES on the
+BBOB-2009 function testbed, https://doi.org/10.1145/1570256.1570333.
+"""
+
+import math
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from evoopt import arguments
+from evoopt.arguments import Array, Ids, Vector
+from evoopt.strategies.base import Strategy
+from evoopt.strategies.registry import REGISTRY, register
+from evoopt.strategies.stopping import Reason
+from evoopt.strategies.told import Told
+
+Start = Callable[[np.random.Generator], ArrayLike]
+
+
+class Plan(NamedTuple):
+    """The next run: its rows, its step size as a share of the first one's, and its most evaluations."""
+
+    popsize: int
+    sigma_share: float = 1.0
+    max_evaluations: float = math.inf
+
+
+class Restarts(Strategy):
+    """What `IPOP` and `BIPOP` share: when a run has reasons to stop, the next `ask` begins another one.
+
+    A run is a strategy that shares the ledger of rows, and searches in the space without bounds. Rows of an
+    older run may still be told, and may be the best, but they teach nothing.
+    """
+
+    def __init__(
+        self,
+        strategy: type[Strategy],
+        mean: ArrayLike,
+        sigma: ArrayLike,
+        *,
+        start: Start | None = None,
+        max_restarts: int = 9,
+        popsize: int | None = None,
+        bounds: Any = None,
+        maximize: bool = False,
+        target: float | None = None,
+        max_evaluations: int | None = None,
+        max_generations: int | None = None,
+        **options: Any,
+    ) -> None:
+        known = isinstance(strategy, type) and REGISTRY.get(strategy.__name__) is strategy
+        if not known or issubclass(strategy, Restarts):
+            raise ValueError(
+                f"A strategy to restart was expected, evoopt.CMAES for example, but {strategy!r} came; one of "
+                "your own needs the decorator evoopt.register."
+            )
+        if start is not None and not callable(start):
+            raise ValueError(f"start must be a function of a numpy Generator, but {start!r} came.")
+        self._reflects, self._injects = strategy._reflects, strategy._injects
+        run = strategy(mean, sigma, popsize=popsize, bounds=bounds, **options)  # reads all but the limits
+        first = np.asarray(mean)[0] if np.ndim(mean) == 2 else mean  # of a GA's first population
+        super().__init__(
+            first,
+            sigma,
+            popsize=run.popsize,
+            bounds=bounds,
+            maximize=maximize,
+            noisy=run.noisy,
+            seed=run.seed,
+            dtype=run.dtype,
+            target=target,
+            max_evaluations=max_evaluations,
+            max_generations=max_generations,
+        )
+        self.start = start
+        self.max_restarts = arguments.whole("max_restarts", max_restarts, 0)
+        self.restarts = 0
+        self._own_start = start is not None
+        self._first_mean, self._first_popsize = arguments.finite_vector(first), run.popsize
+        self._options = {**options, "dtype": self.dtype.name, "seed": self.seed}
+        self._strategy = strategy.__name__
+        self._limit = math.inf  # evaluations of this run
+        self._plan: Plan | None = None  # of the next run, once this one is over
+        if self._box is not None:
+            inside = np.asarray(mean, np.float64)
+            run = strategy(self._box.inverse(inside, "mean"), sigma, popsize=popsize, **self._options)
+        self._run = self._join(run)
+
+    @abstractmethod
+    def _next_plan(self, generator: np.random.Generator) -> Plan | None:
+        """Plan the run after this one, which is over; None if there is to be none."""
+
+    def _join(self, run: Strategy) -> Strategy:
+        self._ledger.memory = run._ledger.memory
+        run._ledger = self._ledger
+        return run
+
+    def _generator(self, purpose: int) -> np.random.Generator:
+        """Return random numbers that are a function of the seed and the number of the restart."""
+        return np.random.default_rng([self.seed, self.restarts, purpose])
+
+    # ---------------------------------------------------------------- restarting
+
+    def _hand_out(self, n: int) -> Ids:
+        if self._plan is not None:
+            self._restart(self._plan)
+        return super()._hand_out(n)
+
+    def _restart(self, plan: Plan) -> None:
+        if self._own_start and self.start is None:
+            raise ValueError(
+                "A checkpoint does not hold the function that draws where to start again; set it before this "
+                "ask: es.start = function."
+            )
+        mean = self._draw_start()
+        sigma = np.maximum(plan.sigma_share * self._sigma, arguments.step_range(self.dtype)[0])
+        cls = REGISTRY[self._strategy]
+        self._run = self._join(cls(mean, sigma, popsize=plan.popsize, **self._options))
+        self._limit, self._plan = plan.max_evaluations, None
+        self.restarts += 1
+
+    def _draw_start(self) -> Vector:
+        """Draw a mean: uniform in the bounds, or within two sigma of the first one where a side is open."""
+        generator, box = self._generator(0), self._box
+        if self.start is not None:
+            mean = arguments.finite_vector(self.start(generator))
+            if len(mean) != self.n_params:
+                raise ValueError(f"start must give {self.n_params} numbers, but it gave {len(mean)}.")
+            arguments.require_coordinates("mean", mean, self.dtype)
+            return mean if box is None else box.inverse(mean, "mean")
+        u = generator.random(self.n_params)
+        mean = self._first_mean + (4 * u - 2) * self._sigma
+        if box is None:
+            return mean
+        with np.errstate(invalid="ignore", over="ignore"):  # of open sides, not taken
+            inside = box.low * (1 - u) + box.high * u
+        closed = np.isfinite(box.low) & np.isfinite(box.high)
+        return box.inverse(np.where(closed, inside, np.clip(mean, box.low, box.high)), "mean")
+
+    # ---------------------------------------------------------------- what a strategy defines
+
+    def _snapshot(self, first_id: int) -> tuple[Any, ...]:
+        return *self._run._snapshot(first_id), self.restarts
+
+    def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
+        self._run._sample(snapshot[:-1], ids, out)
+
+    def _update(self, told: Told) -> None:
+        mine = self._of_this_run(told)
+        if len(mine.order) > 1:
+            self._run._learn(mine, mine.population[mine.order[0]])
+        over = self._run.evaluations >= self._limit or self._run.stop()
+        if over and self._plan is None:
+            self._plan = self._next_plan(self._generator(1))
+            if self._plan is not None:
+                self.popsize = self._plan.popsize
+
+    def _of_this_run(self, told: Told) -> Told:
+        """Return the rows that older runs did not draw."""
+        drawn = [(snapshot[:-1], where) for snapshot, where in told.drawn if snapshot[-1] == self.restarts]
+        if len(drawn) == len(told.drawn):
+            return told._replace(drawn=drawn)
+        mine = np.ones(len(told.order), np.bool_)
+        for snapshot, where in told.drawn:
+            mine[where] = snapshot[-1] == self.restarts
+        place = np.cumsum(mine) - 1
+        fitness = told.fitness[mine]
+        return Told(
+            told.population[mine],
+            fitness,
+            fitness.argsort(kind="stable"),
+            None if told.outside is None else told.outside[mine],
+            told.ids[mine],
+            [(snapshot, place[where]) for snapshot, where in drawn],
+        )
+
+    def _reasons(self) -> Sequence[Reason]:
+        return self._run.stop() if self._plan is None else ()
+
+    # ---------------------------------------------------------------- results
+
+    @property
+    def mean(self) -> Array:
+        """The mean of this run, in the user's space; a copy of shape (n_params,)."""
+        row: Array = self._run.mean[None]
+        if self._box is not None:
+            self._box.enclose(row)
+        return row[0]
+
+    @property
+    def sigma(self) -> float | Vector:
+        """The sigma of this run."""
+        return self._run.sigma
+
+    def _overall_sigma(self) -> float:
+        return self._run._overall_sigma()
+
+    @property
+    def solution(self) -> Array:
+        """What to use: the best row of all runs, with ``noisy=True`` the mean of this run."""
+        x = self.best.x
+        return self.mean if self.noisy or x is None else x
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        start, self.start = self.start, None
+        try:
+            super().save(path)
+        finally:
+            self.start = start
+
+
+@register
+class IPOP(Restarts):
+    """Restarts that double the population each time.
+
+    Parameters
+    ----------
+    strategy : type
+        What to restart: `CMAES`, or any other registered strategy.
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+        See `Strategy`; `popsize` of the first run. The limits are totals of all runs.
+    start : callable, optional
+        ``start(generator) -> mean`` draws where a restart begins, from a numpy Generator. By default it is
+        uniform in the bounds, or within two `sigma` of `mean` where a side is open. A checkpoint does not
+        hold it: after `load` set it again, ``es.start = function``.
+    max_restarts : int
+        After so many `stop` gives the reasons of the last run.
+    **options
+        Of the strategy.
+
+    Attributes
+    ----------
+    restarts : int
+        How many there were. `best` and `history` are of all runs, `mean` and `sigma` of the present one.
+
+    Raises
+    ------
+    ValueError
+        For arguments that do not fit.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> def rastrigin(x):
+    ...     return 30 + (x**2 - 10 * np.cos(2 * np.pi * x)).sum()
+    >>> es = evoopt.IPOP(evoopt.CMAES, [3.3, -2.2, 4.1], sigma=1.0, seed=1, target=1e-8)
+    >>> while not es.stop():
+    ...     population = es.ask()
+    ...     es.tell(population, [rastrigin(x) for x in population])
+    >>> es.stop()[0][0], bool(abs(es.solution).max() < 1e-4)
+    ('target', True)
+    """
+
+    def _next_plan(self, generator: np.random.Generator) -> Plan | None:
+        if self.restarts >= self.max_restarts:
+            return None
+        return Plan(self._first_popsize * 2 ** (self.restarts + 1))
+
+
+@register
+class BIPOP(Restarts):
+    """Restarts that double the population, and in between runs with small populations and step sizes.
+
+    A run of random small size follows whenever such runs have had fewer evaluations so far than those of
+    doubled size.
+
+    Parameters
+    ----------
+    strategy, mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, start, target, max_evaluations,
+    max_generations, **options
+        See `IPOP`.
+    max_restarts : int
+        How often the population is doubled.
+
+    Attributes
+    ----------
+    restarts : int
+        How many there were, small ones included.
+
+    Raises
+    ------
+    ValueError
+        For arguments that do not fit.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> es = evoopt.BIPOP(evoopt.CMAES, [3.0, 4.0], sigma=1.0, bounds=[(-5, 5)] * 2, seed=1, target=1e-8)
+    >>> while not es.stop():
+    ...     population = es.ask()
+    ...     es.tell(population, 20 + (population**2 - 10 * np.cos(2 * np.pi * population)).sum(axis=1))
+    >>> es.stop()[0][0]
+    'target'
+    """
+
+    def __init__(self, strategy: type[Strategy], mean: ArrayLike, sigma: ArrayLike, **options: Any) -> None:
+        super().__init__(strategy, mean, sigma, **options)
+        self._doubled = 0  # how often the population was
+        self._is_small = True  # this run; the first one counts as small
+        self._spent_small = self._spent_large = 0  # evaluations of the runs before
+        self._last_large = 0  # evaluations of the last run of doubled size
+
+    def _next_plan(self, generator: np.random.Generator) -> Plan | None:
+        if self._is_small:
+            self._spent_small += self._run.evaluations
+        else:
+            self._spent_large += self._run.evaluations
+            self._last_large = self._run.evaluations
+        self._is_small = self._doubled > 0 and self._spent_small < self._spent_large
+        if not self._is_small:
+            if self._doubled >= self.max_restarts:
+                return None
+            self._doubled += 1
+            return Plan(self._first_popsize * 2**self._doubled)
+        # Hansen 2009: popsize_0 (popsize_large / popsize_0 / 2)^(U^2), and sigma_0 / 100^U of another U
+        popsize = int(self._first_popsize * (2 ** (self._doubled - 1)) ** (generator.random() ** 2))
+        return Plan(max(popsize, 2), 0.01 ** generator.random(), self._last_large / 2)
