@@ -1,7 +1,7 @@
 """Contestants that do the same work, timed in turns in one run."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -93,7 +93,7 @@ def race(case: Case, seconds: float, threads: int) -> Outcome:
     The first call, which compiles, gives the result that is checked. After it the contestants take turns,
     A B C A B C, so that what else the machine does hits all alike, for `seconds` times their number.
     """
-    contestants, skipped = _present(case.contestants)
+    contestants, skipped = machine.present(case.contestants)
     works = [contestant.prepare() for contestant in contestants]
     machine.set_threads(threads)
     errors = [case.error(c.read(work())) for c, work in zip(contestants, works, strict=True)]
@@ -111,19 +111,6 @@ def race(case: Case, seconds: float, threads: int) -> Outcome:
         for contestant, error, seconds_a_call in zip(contestants, errors, times, strict=True)
     ]
     return Outcome(case.name, case.tolerance, case.rate.unit if case.rate else None, timings, skipped)
-
-
-def _present(contestants: Iterable[Contestant]) -> tuple[list[Contestant], list[str]]:
-    """Part those whose packages are installed from sentences about the others."""
-    present, skipped = [], []
-    for contestant in contestants:
-        missing = [package for package in contestant.packages if not machine.installed(package)]
-        if missing:
-            packages = " and ".join(missing)
-            skipped.append(f"{contestant.name} is skipped: no {packages} here ({machine.INSTALL}).")
-        else:
-            present.append(contestant)
-    return present, skipped
 
 
 def _take_turns(works: Sequence[Work], seconds: float) -> list[list[float]]:
