@@ -5,13 +5,14 @@ within its budget. Results are cached: a run with more functions, dimensions or 
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.coco.experiment import Settings, collect
 from benchmarks.coco.report import Comparison
 from benchmarks.coco.solvers import SOLVERS
-from benchmarks.harness import cache, machine
+from benchmarks.coco.suite import Settings, collect
+from benchmarks.harness import machine, options
+from benchmarks.harness.options import numbers
 
 DEFAULT = ("pycma IPOP", "pycma BIPOP", "evoopt IPOP", "evoopt BIPOP", "evoopt auto")
 
@@ -23,8 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instances", type=numbers(1), default=[*range(1, 16)], metavar="1-15")
     parser.add_argument("--seed", type=numbers(0), default=[1], metavar="1,2", help="all are averaged over")
     parser.add_argument("--budget", type=int, default=2000, help="evaluations for each coordinate")
-    parser.add_argument("--jobs", type=int, help="processes of one thread each; default --threads")
-    parser.add_argument("--cache", type=Path, default=cache.default_folder(), metavar="DIR")
+    options.add_cache_options(parser)
     parser.add_argument("--per-function", action="store_true", help="show the area of each function too")
     parser.add_argument("--png", type=Path, metavar="FILE", help="draw the ECDFs there")
 
@@ -34,6 +34,8 @@ def run(args: argparse.Namespace) -> Iterator[Comparison]:
         raise SystemExit(f"bbob needs the package coco-experiment, which is not here ({machine.INSTALL}).")
     chosen = [SOLVERS[name] for name in args.solver or DEFAULT]
     solvers, skipped = machine.present(chosen)
+    if args.png and not machine.installed("matplotlib"):
+        raise SystemExit(f"--png needs matplotlib, which is not here ({machine.INSTALL}).")
     settings = Settings(args.dims, args.functions, args.instances, args.seed, args.budget)
     runs = collect(solvers, settings, args.cache, args.jobs or args.threads)
     comparison = Comparison(settings, runs, skipped, args.per_function)
@@ -42,18 +44,3 @@ def run(args: argparse.Namespace) -> Iterator[Comparison]:
 
         draw(comparison, args.png)
     yield comparison
-
-
-def numbers(low: int, high: float = float("inf")) -> Callable[[str], list[int]]:
-    """Give a reader of "1,3-5"."""
-
-    def read(text: str) -> list[int]:
-        found = []
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            found += range(int(first), int(last or first) + 1)
-        if not found or min(found) < low or max(found) > high:
-            raise argparse.ArgumentTypeError(f"numbers from {low} to {high} were expected, but {text!r} came")
-        return found
-
-    return read

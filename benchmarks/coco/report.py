@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.coco.experiment import Problems, Runs, Settings
 from benchmarks.coco.recorder import PRECISIONS, areas, hit_times
+from benchmarks.coco.suite import Problems, Runs, Settings
+from benchmarks.harness import text
 
 Array = NDArray[Any]
 
@@ -88,7 +89,7 @@ class Comparison:
         for name in self.runs:
             cells = [_area(self.areas(name, keep).mean()) for keep in columns.values()]
             rows.append([name, *cells, str(self.solved(name))])
-        return _text(rows)
+        return text.aligned(rows)
 
     def _differences(self) -> str:
         others = [name for name in self.runs if name != self.reference]
@@ -99,7 +100,7 @@ class Comparison:
         for name in others:
             pairs = [self.difference(name, keep) for keep in columns.values()]
             rows.append([name, *(f"{_area(mean, '+')} ({_area(error)[:4]})" for mean, error in pairs)])
-        return _text(rows)
+        return text.aligned(rows)
 
     def _costs(self) -> str:
         rows = [["cost", "evaluations", "wall s", "CPU s", "CPU us an evaluation"]]
@@ -109,14 +110,14 @@ class Comparison:
             wall, cpu = sum(run.wall for run in runs), sum(run.cpu for run in runs)
             each = f"{1e6 * cpu / max(evaluations, 1):.1f}"
             rows.append([name, f"{evaluations:,}", f"{wall:.1f}", f"{cpu:.1f}", each])
-        return _text(rows)
+        return text.aligned(rows)
 
     def _functions(self) -> str:
         rows = [["area by function", *self.runs]]
         for f in self.settings.functions:
             found = [self.areas(name, lambda p, f=f: p.function == f).mean() for name in self.runs]
             rows.append([f"f{f}", *map(_area, found)])
-        return _text(rows)
+        return text.aligned(rows)
 
     def _failures(self) -> Iterable[str]:
         for name in self.runs:
@@ -159,12 +160,3 @@ class Comparison:
 def _area(area: float, sign: str = "") -> str:
     """Write .2607, as the literature of BBOB does."""
     return f"{area:{sign}.4f}".replace("0.", ".", 1)
-
-
-def _text(rows: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for name, *cells in rows:
-        aligned = [f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True)]
-        lines.append("  ".join(["", name.ljust(widths[0]), *aligned]))
-    return "\n".join(lines)

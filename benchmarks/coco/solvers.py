@@ -16,7 +16,7 @@ from numpy.random import Generator
 from scipy import optimize
 
 from benchmarks.coco.recorder import Recorder
-from benchmarks.harness.cache import evoopt_stamp, function_stamp
+from benchmarks.harness.cache import evoopt_stamp
 
 SIGMA = 2.0
 BOX = (-5.0, 5.0)
@@ -25,30 +25,42 @@ SEEDS = 2**31 - 1  # what every solver takes as a seed: 1 to this
 
 @dataclass(frozen=True)
 class Solver:
-    """A name, a function of (fun, rng), and the packages it needs; without packages it is evoopt's."""
+    """A function of (fun, rng), with what its results depend on besides problem and seed.
+
+    Attributes
+    ----------
+    name : str
+    solve : callable
+    packages : tuple of str
+        What it needs installed, whose versions count; without any it is evoopt's, whose sources count.
+    revision : int
+        To be raised with a change of `solve`, so that no results of the older one come from the cache.
+    """
 
     name: str
     solve: Callable[[Recorder, Generator], None]
     packages: tuple[str, ...] = ()
+    revision: int = 1
 
-    def versions(self) -> dict[str, str]:
-        """Say what its results depend on, besides problem and seed."""
+    def key(self) -> dict[str, Any]:
+        """Give what the cache knows its results by."""
         versions = {package: metadata.version(package) for package in self.packages}
-        if not self.packages:
-            versions["evoopt"] = evoopt_stamp()
-        function = self.solve.func if isinstance(self.solve, partial) else self.solve
-        return versions | {"solver": function_stamp(function)}
+        return {
+            "solver": self.name,
+            "revision": self.revision,
+            "versions": versions or {"evoopt": evoopt_stamp()},
+        }
 
 
 def start(rng: Generator, dim: int) -> Any:
     return rng.uniform(-4, 4, dim)
 
 
-def _seed(rng: Generator) -> int:
+def seed_of(rng: Generator) -> int:
     return int(rng.integers(1, SEEDS))
 
 
-def _search(strategy: Any, fun: Recorder) -> None:
+def search(strategy: Any, fun: Recorder) -> None:
     while not strategy.stop():
         population = strategy.ask()
         strategy.tell(population, [fun(x) for x in population])
@@ -64,16 +76,16 @@ def evoopt_restarts(kind: str, fun: Recorder, rng: Generator) -> None:
             start(rng, fun.dim),
             SIGMA,
             start=lambda generator: start(generator, fun.dim),
-            seed=_seed(rng),
+            seed=seed_of(rng),
         )
-        _search(strategy, fun)
+        search(strategy, fun)
 
 
 def evoopt_auto(bounds: list[tuple[float, float]] | None, fun: Recorder, rng: Generator) -> None:
     import evoopt
 
     while True:
-        options = {"maxfun": fun.budget - fun.evaluations, "seed": _seed(rng)}
+        options = {"maxfun": fun.budget - fun.evaluations, "seed": seed_of(rng)}
         if bounds is None:
             options["sigma"] = SIGMA
         evoopt.minimize(
@@ -87,15 +99,15 @@ def evoopt_cmaes(fun: Recorder, rng: Generator) -> None:
 
     popsize = None
     while True:
-        strategy = evoopt.CMAES(start(rng, fun.dim), SIGMA, popsize=popsize, seed=_seed(rng))
-        _search(strategy, fun)
+        strategy = evoopt.CMAES(start(rng, fun.dim), SIGMA, popsize=popsize, seed=seed_of(rng))
+        search(strategy, fun)
         popsize = 2 * strategy.popsize
 
 
 def pycma(bipop: bool, fun: Recorder, rng: Generator) -> None:
     import cma
 
-    options = {"verbose": -9, "verb_log": 0, "verb_disp": 0, "seed": _seed(rng)}
+    options = {"verbose": -9, "verb_log": 0, "verb_disp": 0, "seed": seed_of(rng)}
     while True:
         cma.fmin2(fun, lambda: start(rng, fun.dim), SIGMA, options, restarts=9, bipop=bipop)
 
@@ -106,7 +118,7 @@ def cmaes(fun: Recorder, rng: Generator) -> None:
 
     popsize = None
     while True:
-        strategy = cmaes.CMA(start(rng, fun.dim), SIGMA, population_size=popsize, seed=_seed(rng))
+        strategy = cmaes.CMA(start(rng, fun.dim), SIGMA, population_size=popsize, seed=seed_of(rng))
         while not strategy.should_stop():
             population = [strategy.ask() for _ in range(strategy.population_size)]
             strategy.tell([(x, fun(x)) for x in population])

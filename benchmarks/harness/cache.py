@@ -1,13 +1,10 @@
 """Results that took long, kept on disk so that a later run adds to them."""
 
-import ast
 import functools
 import hashlib
-import inspect
 import json
 import os
-import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +52,3 @@ def evoopt_stamp() -> str:
     for path in sorted(folder.rglob("*.py")):
         digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def function_stamp(function: Callable[..., Any]) -> str:
-    """Hash of what a function of a benchmark does; comments and layout do not count."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
