@@ -84,7 +84,7 @@ def evoopt_restarts(kind: str, fun: Recorder, rng: Generator) -> None:
 def evoopt_auto(bounds: list[tuple[float, float]] | None, fun: Recorder, rng: Generator) -> None:
     import evoopt
 
-    while True:
+    while fun.evaluations < fun.budget:
         options = {"maxfun": fun.budget - fun.evaluations, "seed": seed_of(rng)}
         if bounds is None:
             options["sigma"] = SIGMA

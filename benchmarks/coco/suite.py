@@ -59,6 +59,10 @@ def suite_problem(function: int, dim: int, instance: int) -> tuple[Callable[[Any
     return problem, problem.best_value()
 
 
+def suite_version() -> str:
+    return metadata.version("coco-experiment")
+
+
 def solve(task: Task, instances: list[int]) -> list[Run]:
     """Give a run for each instance; a short one before them takes imports and compilation."""
     _run(task._replace(budget=WARM_UP), instances[0])
@@ -86,5 +90,5 @@ def collect(solvers: Sequence[Solver], settings: Settings, folder: Path, process
 
 
 def _cell(folder: Path, solver: Solver, problems: Problems, budget: int) -> Cell:
-    key = {"suite": "bbob", "coco-experiment": metadata.version("coco-experiment"), "budget": budget}
+    key = {"suite": "bbob", "coco-experiment": suite_version(), "budget": budget}
     return Cell(folder, key | problems._asdict() | solver.key())

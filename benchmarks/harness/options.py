@@ -25,8 +25,8 @@ def numbers(low: int, high: float = math.inf) -> Callable[[str], list[int]]:
     def read(text: str) -> list[int]:
         found: list[int] = []
         for part in text.split(","):
-            first, _, last = part.partition("-")
-            if not (first.isdecimal() and (last or "0").isdecimal()):
+            first, dash, last = part.partition("-")
+            if not (first.isdecimal() and (last.isdecimal() or not dash)):
                 raise argparse.ArgumentTypeError(f"numbers such as 1,3-5 were expected, but {text!r} came")
             found += range(int(first), int(last or first) + 1)
         if not found or min(found) < low or max(found) > high:
