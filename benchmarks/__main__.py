@@ -22,7 +22,7 @@ def names() -> list[str]:
 def listing() -> str:
     """Give a line for each benchmark: its name and the first line of its docstring."""
     docs = {name: importlib.import_module(f"benchmarks.{name}").__doc__ or "" for name in names()}
-    return "\n".join(f"{name:<10} {doc.splitlines()[0]}" for name, doc in docs.items())
+    return "\n".join(f"{name:<12} {doc.splitlines()[0]}" for name, doc in docs.items())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,7 +45,7 @@ def _shared_options() -> argparse.ArgumentParser:
     cores = machine.usable_cores()
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("name", nargs="?", choices=names(), help="which benchmark; none lists them")
-    shared.add_argument("--list", action="store_true", help="say what each benchmark times")
+    shared.add_argument("--list", action="store_true", help="say what each benchmark measures")
     shared.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     shared.add_argument(
         "--threads",

@@ -4,14 +4,39 @@ import importlib.util
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 INSTALL = "pip install evoopt[benchmarks]"
+
+
+class Named(Protocol):
+    """Somebody who needs packages."""
+
+    name: str
+    packages: tuple[str, ...]
+
+
+Someone = TypeVar("Someone", bound=Named)
 
 
 def installed(package: str) -> bool:
     """Say whether a package can be imported, without doing so."""
     return importlib.util.find_spec(package) is not None
+
+
+def present(everyone: Iterable[Someone]) -> tuple[list[Someone], list[str]]:
+    """Part those whose packages are installed from sentences about the others."""
+    here, skipped = [], []
+    for one in everyone:
+        missing = [package for package in one.packages if not installed(package)]
+        if missing:
+            packages = " and ".join(missing)
+            skipped.append(f"{one.name} is skipped: no {packages} here ({INSTALL}).")
+        else:
+            here.append(one)
+    return here, skipped
 
 
 def usable_cores() -> int:

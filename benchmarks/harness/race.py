@@ -1,7 +1,7 @@
 """Contestants that do the same work, timed in turns in one run."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -108,7 +108,7 @@ def race(case: Case, seconds: float, threads: int) -> Outcome:
     A B C A B C, so that what else the machine does hits all alike, for `seconds` times their number.
     Very slow ones get fewer turns.
     """
-    contestants, skipped = _present(case.contestants)
+    contestants, skipped = machine.present(case.contestants)
     works = [contestant.prepare() for contestant in contestants]
     machine.set_threads(threads)
     errors = [case.error(c.read(work())) for c, work in zip(contestants, works, strict=True)]
@@ -128,6 +128,7 @@ def race(case: Case, seconds: float, threads: int) -> Outcome:
     return Outcome(case.name, case.tolerance, case.rate.unit if case.rate else None, timings, skipped)
 
 
+<<<<<<< HEAD
 def _present(contestants: Iterable[Contestant]) -> tuple[list[Contestant], list[str]]:
     """Part those whose packages are installed from sentences about the others."""
     present, skipped = [], []
@@ -142,6 +143,9 @@ def _present(contestants: Iterable[Contestant]) -> tuple[list[Contestant], list[
 
 
 def _take_turns(turns: Sequence[Callable[[int], float]], seconds: float) -> list[list[float]]:
+=======
+def _take_turns(works: Sequence[Work], seconds: float) -> list[list[float]]:
+>>>>>>> wip-bbob
     """Give the seconds a call of each work, once for each of its turns."""
     calls = [_calls_a_turn(turn) for turn in turns]
     times: list[list[float]] = [[] for _ in turns]

@@ -1,0 +1,1 @@
+"""Runs of solvers on test functions, recorded as COCO does."""

@@ -1,0 +1,94 @@
+"""The BBOB suite of COCO, and the runs of solvers on it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.coco.experiment import complete
+from benchmarks.coco.recorder import Recorder, Run, record
+from benchmarks.coco.solvers import SOLVERS, Solver
+from benchmarks.harness.cache import Cell
+
+WARM_UP = 20  # evaluations for each coordinate
+
+
+class Problems(NamedTuple):
+    """The instances of a function in one dimension, to be solved with one seed."""
+
+    function: int
+    dim: int
+    seed: int
+
+
+Runs = dict[Problems, list[Run]]  # one for each instance
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is run; `budget` counts evaluations for each coordinate."""
+
+    dims: list[int]
+    functions: list[int]
+    instances: list[int]
+    seeds: list[int]
+    budget: int
+
+    def problems(self) -> list[Problems]:
+        return [Problems(f, dim, seed) for dim in self.dims for seed in self.seeds for f in self.functions]
+
+
+class Task(NamedTuple):
+    """What one process does at a time."""
+
+    solver: str
+    function: int
+    dim: int
+    seed: int
+    budget: int
+
+
+def suite_problem(function: int, dim: int, instance: int) -> tuple[Callable[[Any], float], float]:
+    """Give a function of the suite, and its minimum."""
+    import cocoex
+
+    problem = cocoex.BareProblem("bbob", function, dim, instance)
+    return problem, problem.best_value()
+
+
+def suite_version() -> str:
+    return metadata.version("coco-experiment")
+
+
+def solve(task: Task, instances: list[int]) -> list[Run]:
+    """Give a run for each instance; a short one before them takes imports and compilation."""
+    _run(task._replace(budget=WARM_UP), instances[0])
+    return [_run(task, instance) for instance in instances]
+
+
+def _run(task: Task, instance: int) -> Run:
+    problem, minimum = suite_problem(task.function, task.dim, instance)
+    rng = np.random.default_rng([task.seed, task.function, instance, task.dim])
+    fun = Recorder(problem, minimum, task.dim, task.budget * task.dim)
+    return record(SOLVERS[task.solver].solve, fun, rng)
+
+
+def collect(solvers: Sequence[Solver], settings: Settings, folder: Path, processes: int) -> dict[str, Runs]:
+    """Run what the cache lacks, and give the runs of each solver by its name."""
+    cells = {
+        Task(solver.name, *problems, settings.budget): _cell(folder, solver, problems, settings.budget)
+        for problems in settings.problems()
+        for solver in solvers
+    }
+    results: dict[str, Runs] = {solver.name: {} for solver in solvers}
+    for task, runs in complete(solve, cells, settings.instances, processes).items():
+        results[task.solver][Problems(task.function, task.dim, task.seed)] = runs
+    return results
+
+
+def _cell(folder: Path, solver: Solver, problems: Problems, budget: int) -> Cell:
+    key = {"suite": "bbob", "coco-experiment": suite_version(), "budget": budget}
+    return Cell(folder, key | problems._asdict() | solver.key())
