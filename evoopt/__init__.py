@@ -7,7 +7,7 @@ from evoopt.minimize import minimize
 from evoopt.networks.layers import Dense
 from evoopt.networks.network import Network
 from evoopt.params import ParamSpec
-from evoopt.strategies import CMAES, GA, SNES, SepCMAES, Strategy, load, register
+from evoopt.strategies import CMAES, GA, LMMAES, SNES, XNES, SepCMAES, Strategy, load, register
 from evoopt.tasks.objective import Objective
 from evoopt.tasks.supervised import Supervised
 
@@ -15,7 +15,9 @@ __version__ = "0.1.0"
 __all__ = [
     "CMAES",
     "GA",
+    "LMMAES",
     "SNES",
+    "XNES",
     "Dense",
     "Network",
     "Objective",

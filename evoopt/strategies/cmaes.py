@@ -7,10 +7,7 @@ Constants and stopping rules are pycma's, https://github.com/CMA-ES/pycma.
 
 import logging
 import math
-import os
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,13 +20,13 @@ from evoopt.kernels.cpu import covariance as kernels
 from evoopt.strategies import recombination, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import longest_step
+from evoopt.strategies.memory import require_memory
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
 MATRICES = 8  # of (n, n) float64 at once: C and the one before, B, the factor, what a decomposition takes
 LARGE = 1000  # parameters; from here on only one older factor is kept for rows that wait for their fitness
-CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of version 2; text if there is none
 GRAIN = 100_000  # multiply-adds worth waking a thread for
 SCALES = (1e-100, 1e100)  # of the coordinates, so that no quotient by them overflows
 _log = logging.getLogger(__name__)
@@ -88,7 +85,7 @@ class CMAES(Strategy):
         n = self.n_params
         if n > LARGE:
             self._ledger.memory = 1
-        _require_memory(n, MATRICES + self._ledger.memory)
+        require_memory("CMAES", n, MATRICES + self._ledger.memory)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self.tolfunhist = arguments.number("tolfunhist", tolfunhist)
         self.tolupsigma = arguments.number("tolupsigma", tolupsigma)
@@ -256,22 +253,3 @@ class CMAES(Strategy):
             if 2 * half >= len(values) or not np.median(values[:half]) >= np.median(values[half : 2 * half]):
                 return False
         return True
-
-
-def _require_memory(n: int, matrices: int) -> None:
-    needed, memory = matrices * 8 * n * n, _memory()
-    if needed > memory:
-        raise ValueError(
-            f"CMAES needs {needed:,} bytes for the matrices of {n:,} parameters, but there are {memory:,} "
-            "here; take SepCMAES or SNES, whose memory is linear in the number of parameters."
-        )
-
-
-def _memory() -> float:
-    """Return the bytes of memory of this machine, or of the container on it; infinite if unknown."""
-    limits = [math.inf]
-    with suppress(AttributeError, ValueError, OSError):  # not on this system
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    with suppress(ValueError, OSError):
-        limits.append(int(CONTAINER_LIMIT.read_text()))
-    return min(limits)

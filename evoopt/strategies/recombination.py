@@ -12,6 +12,8 @@ import numpy as np
 
 from evoopt.arguments import Vector
 
+FASTEST = 0.5  # rate of a path that still remembers
+
 
 class Parameters(NamedTuple):
     """In the paper's symbols; `weights` (popsize,) are best first, negative ones for the covariance only."""
@@ -50,6 +52,27 @@ def separable(k: int, n: int) -> Parameters:
     c_1 = 1 / (n + 2 * root + mueff / n)
     c_mu = min(1 - c_1, (0.25 + mueff + 1 / mueff - 2) / (n + 4 * root + mueff / 2))
     return _finish(raw, mueff, n, c_c=c_c, c_1=c_1, c_mu=c_mu)
+
+
+class LimitedMemory(NamedTuple):
+    """In the paper's symbols; `weights` (popsize,) are best first, `c_c` (m,)."""
+
+    weights: Vector
+    mueff: float
+    c_sigma: float
+    c_c: Vector
+
+
+@functools.lru_cache(maxsize=64)
+def limited_memory(k: int, n: int, m: int) -> LimitedMemory:
+    """Return those for `m` direction vectors: Loshchilov et al. 2017, https://arxiv.org/abs/1705.06693.
+
+    The paper's rates are for many more parameters than rows; for fewer they would be larger than 1, even
+    than 2, where no root is real: they end where CMA-ES has them for many rows.
+    """
+    raw, mueff = _positive_weights(k)
+    c_c = np.minimum(FASTEST, k / n / 4.0 ** np.arange(m))
+    return LimitedMemory(np.maximum(raw, 0.0), mueff, min(FASTEST, 2 * k / n), c_c)
 
 
 def _positive_weights(k: int) -> tuple[Vector, float]:
