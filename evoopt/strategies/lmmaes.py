@@ -15,6 +15,8 @@ from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu import directions as kernels
+from evoopt.kernels.cpu.simd import tile_shape
+from evoopt.kernels.philox import COLUMNS
 from evoopt.strategies import recombination, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import moments, shortening
@@ -108,31 +110,37 @@ class LMMAES(Strategy):
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
         self._settle()
         mean, sigma = self._mean.astype(self.dtype, copy=False), self._sigma.astype(self.dtype, copy=False)
-        used, n = self._used(), self.n_params
-        chunks = -(-n // kernels.CHUNK)
-        parts = np.empty((chunks, used, used))
-        grain = GRAIN // (kernels.CHUNK * max(used, 1) ** 2) + 1
-        threads.run(kernels.gram_parts, chunks, self._M, used, parts, grain=grain)
-        return mean, sigma, self._M, parts.sum(axis=0)
+        used = self._used()
+        width, lanes, chunks = self._layout(used)
+        parts = np.empty((chunks, used, width), self.dtype)
+        if used:
+            grain = GRAIN // (kernels.CHUNK * used**2) + 1
+            threads.run(kernels.gram_parts, chunks, self._M, used, lanes, parts, grain=grain)
+        return mean, sigma, self._M, parts.sum(axis=0, dtype=np.float64)[:, :used].copy()
 
     def _used(self) -> int:
         """Return how many direction vectors count, min(t, m)."""
         return min(self._updates, len(self._c_d))
 
+    def _layout(self, used: int) -> tuple[int, int, int]:
+        """Return the width of products with direction vectors, the lanes it is made of, and the chunks."""
+        lanes = tile_shape(self.dtype)[1]
+        return -(-used // lanes) * lanes, lanes, -(-self.n_params // kernels.CHUNK)
+
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         mean, sigma, M, gram = snapshot
         (k, n), used = out.shape, len(gram)
         rates = self._c_d[:used]
-        chunks = -(-n // kernels.CHUNK)
+        width, lanes, chunks = self._layout(used)
         items = chunks * -(-k // kernels.ROWS)
-        grain = GRAIN // (min(k, kernels.ROWS) * min(n, kernels.CHUNK) * (used + 10)) + 1
-        products = np.empty((chunks, k, used))
-        threads.run(kernels.project, items, self._key, ids, M, used, out, products, grain=grain)
+        grain = GRAIN // (min(k, kernels.ROWS) * min(n, kernels.CHUNK) * (used // 4 + 4)) + 1
+        products = np.empty((chunks, k, width), self.dtype)
+        threads.run(kernels.project, items, self._key, ids, M, used, lanes, out, products, grain=grain)
         b = np.empty((k, used), self.dtype)
         each = GRAIN // (used * (used + chunks) + 1) + 1
         threads.run(kernels.coefficients, k, products, gram, rates, b, grain=each)
         alpha = self.dtype.type(np.prod(1 - rates))
-        threads.run(kernels.combine, items, mean, sigma, M, alpha, b, out, grain=grain)
+        threads.run(kernels.combine, items, mean, sigma, M, alpha, b, lanes, out, grain=grain)
 
     # ---------------------------------------------------------------- learning
 
@@ -143,38 +151,47 @@ class LMMAES(Strategy):
         weights = np.empty(k)
         weights[told.order] = p.weights
         shares = np.full(k, 1 / k)
+        z_w = self._weighted_deviates(told, weights)
         if told.outside is not None:
-            outside = np.flatnonzero(told.outside)
-            weights[outside] *= shortening(self._lengths(told, outside), n)
-            shares[outside] = 0.0
+            shares[told.outside] = 0.0
         first, second = moments(told.population, weights, shares, self._mean)
-        z_w = self._whitened((first / self._sigma)[None])[0]  # sum w z, as the map d -> z is linear
         self._mean = self._mean + first
         gain = math.sqrt(p.mueff * p.c_sigma * (2 - p.c_sigma))
         self._p_sigma = (1 - p.c_sigma) * self._p_sigma + gain * z_w
         self._step = z_w, 1 - p.c_c, np.sqrt(p.mueff * p.c_c * (2 - p.c_c))
         self._updates += 1
-        change = p.c_sigma / 2 * (float(self._p_sigma @ self._p_sigma) / n - 1)
-        sigma = self._sigma * math.exp(min(1.0, change))
-        self._sigma = np.clip(sigma, *arguments.step_range(self.dtype))
         self._spread = np.sqrt(second)
+        change = min(1.0, p.c_sigma / 2 * (float((self._p_sigma**2).sum()) / n - 1))
+        smallest, largest = arguments.step_range(self.dtype)
+        if self._spread.max() > largest:  # what the direction vectors make of sigma has its end too
+            change = -1.0
+        self._sigma = np.clip(self._sigma * math.exp(change), smallest, largest)
         self._fitness_range = stopping.fitness_range(told)
 
-    def _whitened(self, rows: Array) -> Array:
-        """Turn steps d (k, n) into z, in place."""
-        rates = self._c_d[: self._used()]
-        grain = GRAIN // (self.n_params * (3 * len(rates) + 1)) + 1
-        threads.run(kernels.whiten, len(rows), self._M, rates, rows, grain=grain)
-        return rows
+    def _weighted_deviates(self, told: Told, weights: Vector) -> Vector:
+        """Return sum w z (n,); shorten, in `weights`, the steps of foreign and late rows.
 
-    def _lengths(self, told: Told, places: Any) -> Vector:
-        """Return |z| of the rows at `places`; inf or NaN where numbers overflow."""
-        lengths = []
-        with np.errstate(over="ignore", invalid="ignore"):
-            for part in blocks(places, self.n_params):
-                steps = (told.population[part].astype(np.float64) - self._mean) / self._sigma
-                lengths.append(np.sqrt((self._whitened(steps) ** 2).sum(axis=1)))
-        return np.concatenate([np.empty(0), *lengths])
+        The deviates of our own rows are made again from their numbers, as those of a row that was rounded
+        to float32, far from 0, are not the ones it was drawn with. Those of others are what the map of the
+        direction vectors, inverted, makes of their steps.
+        """
+        n = self.n_params
+        z_w, own = np.empty(n), weights.copy()
+        outside = np.flatnonzero(np.zeros(0) if told.outside is None else told.outside)
+        own[outside] = 0.0
+        groups, grain = -(-n // COLUMNS), GRAIN // (COLUMNS * len(own)) + 1
+        threads.run(kernels.weighted_noise, groups, self._key, told.ids, own, z_w, grain=grain)
+        rates = self._c_d[: self._used()]
+        grain = GRAIN // (n * (3 * len(rates) + 1)) + 1
+        for places in blocks(outside, n):
+            with np.errstate(over="ignore", invalid="ignore"):
+                steps = (told.population[places].astype(np.float64) - self._mean) / self._sigma
+                threads.run(kernels.whiten, len(steps), self._M, rates, steps, grain=grain)
+                factors = shortening(np.sqrt((steps**2).sum(axis=1)), n)
+            weights[places] *= factors
+            steps[factors == 0] = 0.0  # these may have no numbers
+            z_w += (weights[places][:, None] * steps).sum(axis=0)
+        return z_w
 
     def _reasons(self) -> Sequence[Reason]:
         # the direction vectors may lengthen steps to many sigma: what the rows had counts

@@ -147,6 +147,12 @@ class XNES(Strategy):
         if condition <= max(WORST_CONDITION, self._condition):
             self._factor, self._inverse, self._condition = factor, inverse, condition
 
+    def _reasons(self) -> Sequence[Reason]:
+        return [
+            *stopping.small_steps(self._mean, self._sigma, self.dtype, self.tolx),
+            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
+        ]
+
 
 def _length(matrix: Array) -> float:
     flat: Vector = matrix.ravel()

@@ -1,35 +1,19 @@
 """The loops of LM-MA-ES: products of maps (1 - c_j) I + c_j m_j m_j^T, one for each direction vector m_j.
 
-A product of such maps leaves z within the span of itself and the direction vectors: d = alpha z + sum_j b_j m_j.
-The coefficients b follow from the products m_j^T z and from the Gram matrix of the direction vectors, so that a
-row takes two passes over columns that stay in cache, and no memory but its place in the population.
+Such a product keeps z in the span of itself and the direction vectors: d = alpha z + sum_j b_j m_j. The b_j
+follow from the products m_j^T z and from the Gram matrix of the direction vectors, so that rows take two
+passes over columns that stay in cache, and no memory but their place in the population.
 """
 
 import numpy as np
 
+from evoopt.kernels.cpu.simd import multiply_rows
 from evoopt.kernels.jit import inline, kernel
 from evoopt.kernels.philox import COLUMNS, LANES, NOISE, normals
 
-CHUNK = 16 * COLUMNS  # columns: what all direction vectors have there stays in the second-level cache
+CHUNK = 8 * COLUMNS  # columns: what all direction vectors have there stays in the second-level cache
 ROWS = 64  # rows of an item of work
 SUMS = 32  # partial sums of a product, which keep their order when they are vectorized
-
-
-@inline
-def _dot(x, y, sums):
-    """Return x^T y, `sums` (SUMS,) is working memory."""
-    n = len(x)
-    whole = n // SUMS * SUMS
-    sums[:] = 0
-    for start in range(0, whole, SUMS):
-        for i in range(SUMS):
-            sums[i] += x[start + i] * y[start + i]
-    for i in range(n - whole):
-        sums[i] += x[whole + i] * y[whole + i]
-    total = 0.0
-    for i in range(SUMS):
-        total += sums[i]
-    return total
 
 
 @inline
@@ -40,42 +24,78 @@ def _cut(item, rows, n):
     return chunk, chunk * CHUNK, min((chunk + 1) * CHUNK, n), block * ROWS, min((block + 1) * ROWS, rows)
 
 
+@inline
+def _transpose(M, used, start, stop, packed, width):
+    """Pack columns [start, stop) of M (m, n) as (stop - start, width); beyond `used` there are zeros."""
+    for j in range(used):
+        row = M[j, start:stop]
+        for c in range(len(row)):
+            packed[c * width + j] = row[c]
+
+
+@inline
+def _fill_normals(key, number, start, stop, word_buffer, deviates, row):
+    """Write the normal deviates of columns [start, stop) of a row, `start` a multiple of COLUMNS."""
+    flat = deviates.reshape(COLUMNS)
+    for group in range(start // COLUMNS, (stop + COLUMNS - 1) // COLUMNS):
+        normals(key, number, group, NOISE, word_buffer, deviates)
+        left = row[group * COLUMNS : min((group + 1) * COLUMNS, stop)]
+        for i in range(len(left)):
+            left[i] = flat[i]
+
+
 @kernel
-def project(key, ids, M, used, out, products, lo, hi):
+def project(key, ids, M, used, lanes, out, products, lo, hi):
     """Write the normal deviates z of rows ids[r] into `out` (k, n), and their products with directions.
 
-    products[chunk, r, j] is the part of m_j^T z that the columns of the chunk give, for j below `used`. Items
-    [lo, hi) of work are pairs of a chunk and ROWS rows.
+    products[chunk, r, j] is the part of m_j^T z that the columns of the chunk give, for j below `used`, with
+    room for whole vectors of `lanes`. Items [lo, hi) of work are pairs of a chunk and ROWS rows.
     """
     k, n = out.shape
+    width = products.shape[2]
     word_buffer = np.empty((4, LANES), np.uint32)
     deviates = np.zeros((4, LANES), out.dtype)
-    flat = deviates.reshape(COLUMNS)
-    sums = np.zeros(SUMS, out.dtype)
+    packed, zeros = np.zeros(CHUNK * width, out.dtype), np.zeros(6, out.dtype)
+    a, y = out.reshape(k * n), products.reshape(products.size)
     for item in range(lo, hi):
         chunk, start, stop, first, last = _cut(item, k, n)
         for r in range(first, last):
-            for group in range(start // COLUMNS, (stop + COLUMNS - 1) // COLUMNS):
-                normals(key, ids[r], group, NOISE, word_buffer, deviates)
-                left = out[r, group * COLUMNS : stop]
-                for i in range(min(COLUMNS, len(left))):
-                    left[i] = flat[i]
-            for j in range(used):
-                products[chunk, r, j] = _dot(out[r, start:stop], M[j, start:stop], sums)
+            _fill_normals(key, ids[r], start, stop, word_buffer, deviates, out[r])
+        if used > 0:
+            _transpose(M, used, start, stop, packed, width)
+            a_start, y_start = first * n + start, (chunk * k + first) * width
+            size = stop - start
+            multiply_rows(a, a_start, n, last - first, size, packed, width, lanes, zeros, y, y_start)
+
+
+@kernel
+def gram_parts(M, used, lanes, out, lo, hi):
+    """Write what the columns of chunks [lo, hi) give to m_j^T m_i into `out` (chunks, used, width)."""
+    m, n = M.shape
+    width = out.shape[2]
+    packed, zeros = np.zeros(CHUNK * width, M.dtype), np.zeros(6, M.dtype)
+    a, y = M.reshape(m * n), out.reshape(out.size)
+    for chunk in range(lo, hi):
+        start, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, n)
+        _transpose(M, used, start, stop, packed, width)
+        multiply_rows(
+            a, start, n, used, stop - start, packed, width, lanes, zeros, y, chunk * used * width
+        )
 
 
 @kernel
 def coefficients(products, gram, rates, out, lo, hi):
     """Write b_j of rows [lo, hi) into `out` (k, used); `rates` (used,) are the c_j, `gram` (used, used)."""
-    chunks, _, used = products.shape
+    chunks, used = len(products), len(rates)
     b = np.zeros(used)
     for r in range(lo, hi):
+        b[:] = 0.0
+        for chunk in range(chunks):
+            for j in range(used):
+                b[j] += products[chunk, r, j]
         alpha = 1.0
         for j in range(used):
-            product = 0.0
-            for chunk in range(chunks):
-                product += products[chunk, r, j]
-            product *= alpha
+            product = alpha * b[j]
             for i in range(j):
                 product += b[i] * gram[j, i]
                 b[i] *= 1.0 - rates[j]
@@ -86,47 +106,47 @@ def coefficients(products, gram, rates, out, lo, hi):
 
 
 @kernel
-def combine(mean, sigma, M, alpha, b, out, lo, hi):
+def combine(mean, sigma, M, alpha, b, lanes, out, lo, hi):
     """Turn `out` (k, n) from z into mean + sigma * (alpha z + b M); items [lo, hi) as in `project`."""
     k, n = out.shape
     used = b.shape[1]
+    packed, zeros = np.zeros(used * COLUMNS, out.dtype), np.zeros(6, out.dtype)
+    a, y = b.reshape(k * used), np.zeros(ROWS * COLUMNS, out.dtype)
     for item in range(lo, hi):
-        _, start, stop, first, last = _cut(item, k, n)
-        centre, spread = mean[start:stop], sigma[start:stop]
-        for r in range(first, last):
-            d = out[r, start:stop]
-            for c in range(len(d)):
-                d[c] *= alpha
-            whole = used // 4 * 4
-            for j in range(0, whole, 4):
-                b0, b1, b2, b3 = b[r, j], b[r, j + 1], b[r, j + 2], b[r, j + 3]
-                m0, m1, m2, m3 = (
-                    M[j, start:stop],
-                    M[j + 1, start:stop],
-                    M[j + 2, start:stop],
-                    M[j + 3, start:stop],
+        _, chunk_start, chunk_stop, first, last = _cut(item, k, n)
+        for start in range(chunk_start, chunk_stop, COLUMNS):
+            stop = min(start + COLUMNS, chunk_stop)
+            if used > 0:
+                for j in range(used):
+                    packed[j * COLUMNS : j * COLUMNS + stop - start] = M[j, start:stop]
+                multiply_rows(
+                    a, first * used, used, last - first, used, packed, COLUMNS, lanes, zeros, y, 0
                 )
-                for c in range(len(d)):
-                    d[c] += b0 * m0[c] + b1 * m1[c] + (b2 * m2[c] + b3 * m3[c])
-            for j in range(whole, used):
-                rest = M[j, start:stop]
-                for c in range(len(d)):
-                    d[c] += b[r, j] * rest[c]
-            for c in range(len(d)):
-                d[c] = centre[c] + spread[c] * d[c]
+            centre, spread = mean[start:stop], sigma[start:stop]
+            for r in range(first, last):
+                z, rest = out[r, start:stop], y[(r - first) * COLUMNS :]
+                for c in range(len(z)):
+                    z[c] = centre[c] + spread[c] * (alpha * z[c] + rest[c])
 
 
 @kernel
-def gram_parts(M, used, out, lo, hi):
-    """Write what the columns of chunks [lo, hi) give to m_j^T m_i into `out` (chunks, used, used), i <= j."""
-    n = M.shape[1]
-    sums = np.zeros(SUMS, M.dtype)
-    for chunk in range(lo, hi):
-        start, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, n)
-        for j in range(used):
-            for i in range(j + 1):
-                out[chunk, j, i] = _dot(M[j, start:stop], M[i, start:stop], sums)
-            out[chunk, j, j + 1 :] = 0.0
+def weighted_noise(key, ids, weights, out, lo, hi):
+    """Sum weights[r] z_r over the rows r, for groups [lo, hi) of COLUMNS columns of `out` (n,) float64.
+
+    z_r are the normal deviates of row ids[r], made again; each column's sum runs in row order.
+    """
+    word_buffer = np.empty((4, LANES), np.uint32)
+    deviates = np.zeros((4, LANES))
+    flat = deviates.reshape(COLUMNS)
+    for group in range(lo, hi):
+        sums = out[group * COLUMNS : min((group + 1) * COLUMNS, len(out))]
+        sums[:] = 0.0
+        for r in range(len(weights)):
+            w = weights[r]
+            if w != 0.0:
+                normals(key, ids[r], group, NOISE, word_buffer, deviates)
+                for i in range(len(sums)):
+                    sums[i] += w * flat[i]
 
 
 @kernel
@@ -140,6 +160,24 @@ def follow(M, step, decays, gains, lo, hi):
         for c in range(len(row)):
             row[c] = decay * row[c] + gain * step[c]
         decays[j], gains[j] = 1.0, 0.0
+
+
+@inline
+def _dot(x, y, sums):
+    """Return x^T y in float64; `sums` (SUMS,) is working memory."""
+    whole = len(x) // SUMS
+    sums[:] = 0.0
+    for block in range(whole):
+        left, right = x[block * SUMS : (block + 1) * SUMS], y[block * SUMS : (block + 1) * SUMS]
+        for i in range(len(sums)):
+            sums[i] += left[i] * right[i]
+    left, right = x[whole * SUMS :], y[whole * SUMS :]
+    for i in range(len(left)):
+        sums[i] += left[i] * right[i]
+    total = 0.0
+    for i in range(SUMS):
+        total += sums[i]
+    return total
 
 
 @kernel

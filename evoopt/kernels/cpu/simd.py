@@ -234,3 +234,18 @@ def dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, x, y, sam
             weights = kernel[kernel_start + i * n_out + o : kernel_start + (i + 1) * n_out]
             for j in range(n_out - o):
                 rest[j] += factor * weights[j]
+
+
+@inline
+def multiply_rows(a, a_start, a_row, rows, n, b, width, lanes, zeros, y, y_start):
+    """Y (rows, width) = A (rows, n) B (n, width), for a width of whole vectors; `zeros` (6,) at least."""
+    for s in range(0, width, lanes):
+        r, at = 0, y_start + s
+        while rows - r >= 6:
+            _strip6(a, a_start + r * a_row, a_row, 1, b, s, width, zeros, 0, y, at + r * width, width, n)
+            r += 6
+        while rows - r >= 2:
+            _strip2(a, a_start + r * a_row, a_row, 1, b, s, width, zeros, 0, y, at + r * width, width, n)
+            r += 2
+        if rows - r == 1:
+            _strip1(a, a_start + r * a_row, a_row, 1, b, s, width, zeros, 0, y, at + r * width, width, n)
