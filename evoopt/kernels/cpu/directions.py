@@ -13,6 +13,7 @@ from evoopt.kernels.philox import COLUMNS, LANES, NOISE, normals
 
 CHUNK = 8 * COLUMNS  # columns: what all direction vectors have there stays in the second-level cache
 ROWS = 64  # rows of an item of work
+GROUP = 6  # rows multiplied at once, see multiply_rows
 SUMS = 32  # partial sums of a product, which keep their order when they are vectorized
 
 
@@ -55,7 +56,7 @@ def project(key, ids, M, used, lanes, out, products, lo, hi):
     width = products.shape[2]
     word_buffer = np.empty((4, LANES), np.uint32)
     deviates = np.zeros((4, LANES), out.dtype)
-    packed, zeros = np.zeros(CHUNK * width, out.dtype), np.zeros(6, out.dtype)
+    packed, zeros = np.zeros(CHUNK * width, out.dtype), np.zeros(GROUP, out.dtype)
     a, y = out.reshape(k * n), products.reshape(products.size)
     for item in range(lo, hi):
         chunk, start, stop, first, last = _cut(item, k, n)
@@ -73,7 +74,7 @@ def gram_parts(M, used, lanes, out, lo, hi):
     """Write what the columns of chunks [lo, hi) give to m_j^T m_i into `out` (chunks, used, width)."""
     m, n = M.shape
     width = out.shape[2]
-    packed, zeros = np.zeros(CHUNK * width, M.dtype), np.zeros(6, M.dtype)
+    packed, zeros = np.zeros(CHUNK * width, M.dtype), np.zeros(GROUP, M.dtype)
     a, y = M.reshape(m * n), out.reshape(out.size)
     for chunk in range(lo, hi):
         start, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, n)
@@ -110,23 +111,27 @@ def combine(mean, sigma, M, alpha, b, lanes, out, lo, hi):
     """Turn `out` (k, n) from z into mean + sigma * (alpha z + b M); items [lo, hi) as in `project`."""
     k, n = out.shape
     used = b.shape[1]
-    packed, zeros = np.zeros(used * COLUMNS, out.dtype), np.zeros(6, out.dtype)
-    a, y = b.reshape(k * used), np.zeros(ROWS * COLUMNS, out.dtype)
+    size = used * COLUMNS
+    packed, zeros = np.zeros(size * (CHUNK // COLUMNS), out.dtype), np.zeros(GROUP, out.dtype)
+    a, y = b.reshape(k * used), np.zeros(GROUP * COLUMNS, out.dtype)
     for item in range(lo, hi):
         _, chunk_start, chunk_stop, first, last = _cut(item, k, n)
-        for start in range(chunk_start, chunk_stop, COLUMNS):
-            stop = min(start + COLUMNS, chunk_stop)
-            if used > 0:
-                for j in range(used):
-                    packed[j * COLUMNS : j * COLUMNS + stop - start] = M[j, start:stop]
-                multiply_rows(
-                    a, first * used, used, last - first, used, packed, COLUMNS, lanes, zeros, y, 0
-                )
-            centre, spread = mean[start:stop], sigma[start:stop]
-            for r in range(first, last):
-                z, rest = out[r, start:stop], y[(r - first) * COLUMNS :]
-                for c in range(len(z)):
-                    z[c] = centre[c] + spread[c] * (alpha * z[c] + rest[c])
+        for j in range(used):
+            row = M[j, chunk_start:chunk_stop]
+            for c in range(len(row)):
+                packed[c // COLUMNS * size + j * COLUMNS + c % COLUMNS] = row[c]
+        for top in range(first, last, GROUP):
+            rows = min(GROUP, last - top)
+            for start in range(chunk_start, chunk_stop, COLUMNS):
+                if used > 0:
+                    block = packed[(start - chunk_start) // COLUMNS * size :]
+                    multiply_rows(a, top * used, used, rows, used, block, COLUMNS, lanes, zeros, y, 0)
+                stop = min(start + COLUMNS, chunk_stop)
+                centre, spread = mean[start:stop], sigma[start:stop]
+                for r in range(rows):
+                    z, rest = out[top + r, start:stop], y[r * COLUMNS :]
+                    for c in range(len(z)):
+                        z[c] = centre[c] + spread[c] * (alpha * z[c] + rest[c])
 
 
 @kernel
