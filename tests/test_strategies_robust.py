@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from test_strategies import each_dtype, each_strategy, make, needs_jit, run, sphere, state
 
 import evoopt
-from evoopt import CMAES, GA, SNES, SepCMAES
+from evoopt import CMAES, GA, LMMAES, SNES, SepCMAES
 from evoopt.strategies import Best
 from evoopt.strategies.ledger import Ledger
 
@@ -268,6 +268,7 @@ def peak_of(call):
     [
         (SNES, {}, 0.3),
         (SepCMAES, {}, 0.5),
+        (LMMAES, {}, 0.5),
         (GA, {}, 1.2),  # the next parents
         (SNES, {"bounds": (-1.0, None)}, 1.3),  # the rows as they were drawn
         (SepCMAES, {"bounds": (-1.0, None)}, 1.5),

@@ -31,7 +31,7 @@ def moments(
         second,
     )
     threads.run(weighted_moments, n, *arguments, grain=max(GRAIN // rows, 64))
-    return first.astype(np.float64), second.astype(np.float64)
+    return first.astype(np.float64, copy=False), second.astype(np.float64, copy=False)
 
 
 def lengths(population: NDArray[Any], places: NDArray[np.intp], mean: Vector, scale: Vector) -> Vector:

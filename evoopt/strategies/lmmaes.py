@@ -97,12 +97,13 @@ class LMMAES(Strategy):
 
         They are most of the memory beside the population, so they change in place; only while rows of older
         epochs wait, which were drawn with them, a copy changes. An update that fails must leave everything as
-        it was: that is why it is not done in `_update`, which only replaces the step to follow.
+        it was: that is why `_update` does not do it, but only replaces the step to follow.
         """
         if self._step is None:
             return
         if any(epoch.snapshot[2] is self._M for epoch in self._ledger.epochs()):
-            self._M = self._M.copy()
+            step, decays, gains = self._step
+            self._M, self._step = self._M.copy(), (step, decays.copy(), gains.copy())
         m, n = self._M.shape
         threads.run(kernels.follow, m, self._M, *self._step, grain=GRAIN // n + 1)
         self._step = None
@@ -111,36 +112,40 @@ class LMMAES(Strategy):
         self._settle()
         mean, sigma = self._mean.astype(self.dtype, copy=False), self._sigma.astype(self.dtype, copy=False)
         used = self._used()
-        width, lanes, chunks = self._layout(used)
+        columns, lanes = tile_shape(self.dtype)
+        width, chunks = self._layout(used)
         parts = np.empty((chunks, used, width), self.dtype)
         if used:
             grain = GRAIN // (kernels.CHUNK * used**2) + 1
-            threads.run(kernels.gram_parts, chunks, self._M, used, lanes, parts, grain=grain)
+            threads.run(kernels.gram_parts, chunks, self._M, used, columns, lanes, parts, grain=grain)
         return mean, sigma, self._M, parts.sum(axis=0, dtype=np.float64)[:, :used].copy()
 
     def _used(self) -> int:
         """Return how many direction vectors count, min(t, m)."""
         return min(self._updates, len(self._c_d))
 
-    def _layout(self, used: int) -> tuple[int, int, int]:
-        """Return the width of products with direction vectors, the lanes it is made of, and the chunks."""
+    def _layout(self, used: int) -> tuple[int, int]:
+        """Return the width of products with direction vectors, whole vectors, and the chunks of columns."""
         lanes = tile_shape(self.dtype)[1]
-        return -(-used // lanes) * lanes, lanes, -(-self.n_params // kernels.CHUNK)
+        return -(-used // lanes) * lanes, -(-self.n_params // kernels.CHUNK)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         mean, sigma, M, gram = snapshot
         (k, n), used = out.shape, len(gram)
         rates = self._c_d[:used]
-        width, lanes, chunks = self._layout(used)
+        columns, lanes = tile_shape(self.dtype)
+        width, chunks = self._layout(used)
         items = chunks * -(-k // kernels.ROWS)
         grain = GRAIN // (min(k, kernels.ROWS) * min(n, kernels.CHUNK) * (used // 4 + 4)) + 1
         products = np.empty((chunks, k, width), self.dtype)
-        threads.run(kernels.project, items, self._key, ids, M, used, lanes, out, products, grain=grain)
+        threads.run(
+            kernels.project, items, self._key, ids, M, used, columns, lanes, out, products, grain=grain
+        )
         b = np.empty((k, used), self.dtype)
         each = GRAIN // (used * (used + chunks) + 1) + 1
         threads.run(kernels.coefficients, k, products, gram, rates, b, grain=each)
         alpha = self.dtype.type(np.prod(1 - rates))
-        threads.run(kernels.combine, items, mean, sigma, M, alpha, b, lanes, out, grain=grain)
+        threads.run(kernels.combine, items, mean, sigma, M, alpha, b, columns, lanes, out, grain=grain)
 
     # ---------------------------------------------------------------- learning
 

@@ -46,7 +46,7 @@ def _fill_normals(key, number, start, stop, word_buffer, deviates, row):
 
 
 @kernel
-def project(key, ids, M, used, lanes, out, products, lo, hi):
+def project(key, ids, M, used, columns, lanes, out, products, lo, hi):
     """Write the normal deviates z of rows ids[r] into `out` (k, n), and their products with directions.
 
     products[chunk, r, j] is the part of m_j^T z that the columns of the chunk give, for j below `used`, with
@@ -66,11 +66,11 @@ def project(key, ids, M, used, lanes, out, products, lo, hi):
             _transpose(M, used, start, stop, packed, width)
             a_start, y_start = first * n + start, (chunk * k + first) * width
             size = stop - start
-            multiply_rows(a, a_start, n, last - first, size, packed, width, lanes, zeros, y, y_start)
+            multiply_rows(a, a_start, n, last - first, size, packed, width, columns, lanes, zeros, y, y_start)
 
 
 @kernel
-def gram_parts(M, used, lanes, out, lo, hi):
+def gram_parts(M, used, columns, lanes, out, lo, hi):
     """Write what the columns of chunks [lo, hi) give to m_j^T m_i into `out` (chunks, used, width)."""
     m, n = M.shape
     width = out.shape[2]
@@ -80,7 +80,7 @@ def gram_parts(M, used, lanes, out, lo, hi):
         start, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, n)
         _transpose(M, used, start, stop, packed, width)
         multiply_rows(
-            a, start, n, used, stop - start, packed, width, lanes, zeros, y, chunk * used * width
+            a, start, n, used, stop - start, packed, width, columns, lanes, zeros, y, chunk * used * width
         )
 
 
@@ -107,7 +107,7 @@ def coefficients(products, gram, rates, out, lo, hi):
 
 
 @kernel
-def combine(mean, sigma, M, alpha, b, lanes, out, lo, hi):
+def combine(mean, sigma, M, alpha, b, columns, lanes, out, lo, hi):
     """Turn `out` (k, n) from z into mean + sigma * (alpha z + b M); items [lo, hi) as in `project`."""
     k, n = out.shape
     used = b.shape[1]
@@ -125,7 +125,9 @@ def combine(mean, sigma, M, alpha, b, lanes, out, lo, hi):
             for start in range(chunk_start, chunk_stop, COLUMNS):
                 if used > 0:
                     block = packed[(start - chunk_start) // COLUMNS * size :]
-                    multiply_rows(a, top * used, used, rows, used, block, COLUMNS, lanes, zeros, y, 0)
+                    multiply_rows(
+                        a, top * used, used, rows, used, block, COLUMNS, columns, lanes, zeros, y, 0
+                    )
                 stop = min(start + COLUMNS, chunk_stop)
                 centre, spread = mean[start:stop], sigma[start:stop]
                 for r in range(rows):
@@ -189,7 +191,8 @@ def _dot(x, y, sums):
 def whiten(M, rates, rows, lo, hi):
     """Turn d into z, rows [lo, hi) of `rows` (k, n) float64 in place, by the inverse of each map.
 
-    Of Sherman and Morrison: (a I + c m m^T)^-1 = (I - c m m^T / (a + c m^T m)) / a. `rates` (used,) are the c.
+    Of Sherman and Morrison: (a I + c m m^T)^-1 = (I - c m m^T / (a + c m^T m)) / a, where a = 1 - c and
+    `rates` (used,) are the c.
     """
     sums = np.zeros(SUMS)
     for r in range(lo, hi):

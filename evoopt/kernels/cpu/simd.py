@@ -237,15 +237,28 @@ def dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, x, y, sam
 
 
 @inline
-def multiply_rows(a, a_start, a_row, rows, n, b, width, lanes, zeros, y, y_start):
-    """Y (rows, width) = A (rows, n) B (n, width), for a width of whole vectors; `zeros` (6,) at least."""
-    for s in range(0, width, lanes):
+def multiply_rows(a, a_start, a_row, rows, n, b, width, columns, lanes, zeros, y, y_start):
+    """Y (rows, width) = A (rows, n) B (n, width), for a width of whole vectors; `zeros` are 6 at least."""
+    s = 0
+    while s < width:
         r, at = 0, y_start + s
-        while rows - r >= 6:
-            _strip6(a, a_start + r * a_row, a_row, 1, b, s, width, zeros, 0, y, at + r * width, width, n)
-            r += 6
-        while rows - r >= 2:
-            _strip2(a, a_start + r * a_row, a_row, 1, b, s, width, zeros, 0, y, at + r * width, width, n)
-            r += 2
-        if rows - r == 1:
-            _strip1(a, a_start + r * a_row, a_row, 1, b, s, width, zeros, 0, y, at + r * width, width, n)
+        if width - s >= columns:
+            while rows - r >= 6:
+                w, c = a_start + r * a_row, at + r * width
+                _feature_tile6(a, w, a_row, 1, b, s, width, zeros, 0, y, c, width, n)
+                r += 6
+            while rows - r >= 1:
+                w, c = a_start + r * a_row, at + r * width
+                _feature_tile1(a, w, a_row, 1, b, s, width, zeros, 0, y, c, width, n)
+                r += 1
+            s += columns
+        else:
+            while rows - r >= 6:
+                w, c = a_start + r * a_row, at + r * width
+                _strip6(a, w, a_row, 1, b, s, width, zeros, 0, y, c, width, n)
+                r += 6
+            while rows - r >= 1:
+                w, c = a_start + r * a_row, at + r * width
+                _strip1(a, w, a_row, 1, b, s, width, zeros, 0, y, c, width, n)
+                r += 1
+            s += lanes
