@@ -20,7 +20,7 @@ def rosenbrock(x):
 
 
 def cigar(x):
-    return x[:, 0] ** 2 + 1e6 * (x[:, 1:] ** 2).sum(axis=1)
+    return x[:, 0] ** 2 + 1e4 * (x[:, 1:] ** 2).sum(axis=1)
 
 
 def rotated_ellipsoid(n, condition=1e6):
@@ -48,9 +48,9 @@ class PlainLMMAES:
         self.w = w / w.sum()
         self.mu_w = 1 / (self.w**2).sum()
         m = 4 + int(3 * np.log(n))
-        self.c_sigma = min(0.5, 2 * k / n)
+        self.c_sigma = min(1.0, 2 * k / n)
         self.c_d = np.minimum(0.5, 1 / (1.5 ** np.arange(m) * n))
-        self.c_c = np.minimum(0.5, k / (4.0 ** np.arange(m) * n))
+        self.c_c = np.minimum(1.0, k / (4.0 ** np.arange(m) * n))
         self.p_sigma, self.M = np.zeros(n), np.zeros((m, n))
 
     def steps(self, z):
@@ -108,29 +108,37 @@ def test_lmmaes_sees_others_through_its_inverted_map():
     assert abs(steps).max() > 0
 
 
+def plain_evaluations(function, x0, seed):
+    rng, k = np.random.default_rng(seed), 12
+    plain, best = PlainLMMAES(x0, 0.5, k), np.inf
+    while best > 1e-8 and plain.t < 10_000:
+        z = rng.normal(size=(k, len(x0)))
+        fitness = function(plain.ask(z))
+        best = fitness.min()
+        plain.tell(z, np.argsort(fitness))
+    return k * plain.t
+
+
 @needs_jit
-@pytest.mark.parametrize(
-    ("function", "needed"), [(rosenbrock, 37_000), (cigar, 87_000), (rotated_ellipsoid(20, 1e4), 25_000)]
-)
-def test_lmmaes_needs_as_many_evaluations_as_the_plain_one(function, needed):
+@pytest.mark.parametrize("function", [rosenbrock, cigar, rotated_ellipsoid(20, 1e4)])
+def test_lmmaes_needs_as_many_evaluations_as_the_plain_one(function):
     evaluations = []
-    for seed in range(4):
+    for seed in range(3):
         x0 = np.random.default_rng(seed).uniform(-1, 1, 20) + 1
-        es = LMMAES(x0, 0.5, seed=seed, target=1e-8, max_evaluations=500_000, tolfun=0)
+        es = LMMAES(x0, 0.5, seed=seed, target=1e-8, max_evaluations=120_000, tolfun=0)
         while not es.stop():
             run(es, 1, function)
-        if es.best.fitness <= 1e-8:
-            evaluations.append(es.evaluations)
-    print(function, evaluations)
-    assert len(evaluations) >= 3  # Rosenbrock has a local optimum
-    assert np.exp(np.log(evaluations).mean()) < 1.3 * needed
+        evaluations.append((es.evaluations, plain_evaluations(function, x0, seed)))
+    ours, plain = np.median(evaluations, axis=0)  # Rosenbrock has a local optimum
+    assert plain < 100_000
+    assert ours < 1.2 * plain
 
 
 def test_lmmaes_rates_are_the_papers_where_parameters_are_many():
     p = recombination.limited_memory(38, 100_000, 3)
     assert p.c_sigma == 2 * 38 / 100_000
     assert_allclose(p.c_c, 38 / 100_000 / np.array([1, 4, 16]))
-    assert (recombination.limited_memory(6, 2, 6).c_c <= 0.5).all()  # 6 / 2 has no root of c (2 - c)
+    assert (recombination.limited_memory(6, 2, 6).c_c <= 1).all()  # 6 / 2 has no root of c (2 - c)
 
 
 def test_lmmaes_takes_another_number_of_directions():

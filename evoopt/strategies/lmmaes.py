@@ -82,7 +82,7 @@ class LMMAES(Strategy):
         m = arguments.whole("directions", directions, 1)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self._fitness_range = math.inf
-        self._c_d = np.minimum(recombination.FASTEST, 1 / n / 1.5 ** np.arange(m))
+        self._c_d = np.minimum(0.5, 1 / n / 1.5 ** np.arange(m))  # with 1, of n = 1, the map has no inverse
         self._p_sigma = np.zeros(n)
         self._spread = self._sigma  # (n,) standard deviations of the rows that were told last
         self._updates = 0

@@ -12,8 +12,6 @@ import numpy as np
 
 from evoopt.arguments import Vector
 
-FASTEST = 0.5  # rate of a path that still remembers
-
 
 class Parameters(NamedTuple):
     """In the paper's symbols; `weights` (popsize,) are best first, negative ones for the covariance only."""
@@ -68,11 +66,11 @@ def limited_memory(k: int, n: int, m: int) -> LimitedMemory:
     """Return those for `m` direction vectors: Loshchilov et al. 2017, https://arxiv.org/abs/1705.06693.
 
     The paper's rates are for many more parameters than rows; for fewer they would be larger than 1, even
-    than 2, where no root is real: they end where CMA-ES has them for many rows.
+    than 2, where no root is real. They end at 1: a path that is the last step alone.
     """
     raw, mueff = _positive_weights(k)
-    c_c = np.minimum(FASTEST, k / n / 4.0 ** np.arange(m))
-    return LimitedMemory(np.maximum(raw, 0.0), mueff, min(FASTEST, 2 * k / n), c_c)
+    c_c = np.minimum(1.0, k / n / 4.0 ** np.arange(m))
+    return LimitedMemory(np.maximum(raw, 0.0), mueff, min(1.0, 2 * k / n), c_c)
 
 
 def _positive_weights(k: int) -> tuple[Vector, float]:
