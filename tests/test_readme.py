@@ -29,4 +29,4 @@ def test_the_snippets_run(run_python, tmp_path):
 
 def test_the_map_names_what_is_there():
     for name in re.findall(r"^\| `([^`]+)`", README, re.MULTILINE):
-        assert name in {"CMAES", "SepCMAES", "SNES", "GA"} or (ROOT / name).exists(), name
+        assert name in REGISTRY or (ROOT / name).exists(), name
