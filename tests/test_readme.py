@@ -6,6 +6,8 @@ import shlex
 import pytest
 from conftest import JIT_DISABLED, ROOT
 
+from evoopt.strategies import REGISTRY
+
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 
