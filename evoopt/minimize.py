@@ -142,7 +142,7 @@ def minimize(
         def evaluate(population: Array, generation: int = 0) -> Any:
             return objective(population) if map_rows is None else objective.map(map_rows, population)
 
-        if str(method).lower() == "auto":
+        if isinstance(strategy, IPOP) and str(method).lower() == "auto":
             result = _run_portfolio(strategy, evaluate, limits, callback, start, maxfun is None)
         else:
             result = _run_strategy(strategy, evaluate, limits, callback)
@@ -173,10 +173,15 @@ def _run_portfolio(
     until_agreed: bool,
 ) -> "OptimizeResult":
     report = _reporter(callback)
-    largest = [math.inf if limit is None else limit for limit in (limits.max_evaluations, limits.max_generations)]
-    target = -math.inf if strategy.target is None else strategy.target
-    budget = Budget(evaluate, *largest, target, lambda budget: report(_result_of(portfolio)))
+    evaluations, generations, target = limits.max_evaluations, limits.max_generations, strategy.target
+    budget = Budget(
+        evaluate,
+        math.inf if evaluations is None else evaluations,
+        math.inf if generations is None else generations,
+        -math.inf if target is None else target,
+    )
     portfolio = Portfolio(budget, strategy, *start, not strategy.noisy, until_agreed)
+    budget.after = lambda: report(_result_of(portfolio))
     portfolio.run()
     return _result_of(portfolio)
 

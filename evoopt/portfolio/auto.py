@@ -10,6 +10,7 @@ from evoopt.evolve import Limits, run
 from evoopt.portfolio.budget import Budget, OverError
 from evoopt.portfolio.descent import Descent
 from evoopt.portfolio.separable import WIDTH, is_separable, search_lines
+from evoopt.strategies.base import Strategy
 from evoopt.strategies.restarts import Restarts
 from evoopt.strategies.stopping import Reason
 
@@ -107,13 +108,13 @@ class Portfolio:
 
     def _add(self, what: str, before: int) -> None:
         used = self.budget.evaluations - before
-        self.story.append(f"{what}: best {self.budget.fun:g} after {used} evaluations")
+        self.story.append(f"{what}: best {self.budget.fun:g}, evaluations {used}")
 
     def _evolve(self) -> tuple[Reason, ...]:
         strategy, budget = self.strategy, self.budget
         before, ends = budget.evaluations, len(strategy.ends)
 
-        def after(strategy: Restarts) -> None:
+        def after(_: Strategy) -> None:
             nonlocal ends
             budget.next_iteration()
             if len(strategy.ends) > ends:
@@ -128,7 +129,7 @@ class Portfolio:
             reasons = run(strategy, lambda rows, generation: budget.rows(rows), limits, after)
         finally:
             name = type(strategy).__name__
-            self._add(f"{strategy.name} with {strategy.restarts} restarts ({name})", before)
+            self._add(f"{name} of {strategy.name}, restarts: {strategy.restarts}", before)
         if dict(reasons).keys() == {"max_evaluations"}:
             return (("max_evaluations", f"the limit of {budget.evaluations} evaluations is reached"),)
         return reasons

@@ -30,8 +30,14 @@ class Budget:
         Neither is exceeded; iterations are those of local searches and generations of strategies.
     target : float
         Where to stop.
+
+    Attributes
+    ----------
     after : callable
         Called after each iteration; True stops.
+    evaluations, iterations : int
+    x, fun : ndarray (n,) or None, float
+        The best so far; a value that is not NaN.
     """
 
     def __init__(
@@ -40,9 +46,9 @@ class Budget:
         max_evaluations: float,
         max_iterations: float,
         target: float,
-        after: Callable[["Budget"], object],
     ) -> None:
-        self._evaluate, self._after = evaluate, after
+        self._evaluate = evaluate
+        self.after: Callable[[], object] = lambda: None
         self.max_evaluations, self.max_iterations, self.target = max_evaluations, max_iterations, target
         self.evaluations = self.iterations = 0
         self.x: Vector | None = None
@@ -69,7 +75,7 @@ class Budget:
     def next_iteration(self) -> None:
         """Count an iteration."""
         self.iterations += 1
-        if self._after(self) is True:
+        if self.after() is True:
             raise OverError(("callback", "the callback stopped the run"))
         if self.iterations >= self.max_iterations:
             raise OverError(("max_generations", f"the limit of {self.iterations} iterations is reached"))

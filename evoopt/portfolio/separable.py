@@ -22,7 +22,7 @@ NARROWEST = 1e-9  # of the whole interval
 
 
 def is_separable(budget: Budget, x: Vector, fun: float, y: Vector, generator: np.random.Generator) -> bool:
-    """Test whether f(x) + f(y) stays the same when x and y exchange some coordinates, by 3 or 5 evaluations."""
+    """Test whether f(x) + f(y) stays the same when x and y exchange coordinates, by 3 or 5 evaluations."""
     n = len(x)
     if n == 1:
         return True
@@ -87,7 +87,7 @@ def search_lines(
 ) -> tuple[Vector, float]:
     """Search along each coordinate between `low` and `high` (n,), in rounds that each end with a descent."""
     best_x, best_fun = x, fun
-    lines = {i: LineSearch(x[i], low[i], high[i]) for i in np.flatnonzero(low < high)}
+    lines = {i: LineSearch(x[i], low[i], high[i]) for i in np.flatnonzero(low < high).tolist()}
     for evaluations in ROUNDS:
         before = fun
         for i, line in lines.items():

@@ -9,10 +9,7 @@ rules are pycma's, https://github.com/CMA-ES/pycma.
 
 import logging
 import math
-import os
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +23,7 @@ from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.strategies import recombination, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import longest_step
+from evoopt.strategies.memory import require_memory
 from evoopt.strategies.recombination import Parameters
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
@@ -33,7 +31,6 @@ from evoopt.strategies.told import Told
 
 MATRICES = 5  # of (n, n) float64 at once: C and its root, those before, and what looking at the axes takes
 LARGE = 1000  # parameters; from here on only one older factor is kept for rows that wait for their fitness
-CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of version 2; text if there is none
 GRAIN = 300_000  # multiply-adds worth waking a thread for
 LEAST_PERIOD = 50  # updates between two looks at the axes, or n_params if that is more
 _NOBODY, _NOTHING = np.empty(0, np.bool_), np.empty((0, 0))
@@ -95,7 +92,7 @@ class CMAES(Strategy):
         n = self.n_params
         if n > LARGE:
             self._ledger.memory = 1
-        _require_memory(n, MATRICES + self._ledger.memory)
+        require_memory("CMAES", n, MATRICES + self._ledger.memory)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self.tolfunhist = arguments.number("tolfunhist", tolfunhist)
         self.tolupsigma = arguments.number("tolupsigma", tolupsigma)
@@ -160,21 +157,19 @@ class CMAES(Strategy):
         if told.outside is not None:
             first, outside = 0, told.outside[told.order]
         rows, longest = (told.population, told.order), longest_step(n)
-        snapshot, paths = self._snapshot(0), (self._p_sigma, self._p_c)
+        drawn, paths = (self._mean, self._step, self._scale, self._root), (self._p_sigma, self._p_c)
         h_limit = (2 + 4 / (n + 1)) * n * (1 - (1 - p.c_sigma) ** (2 * self._updates))
         if k * n * n < 2 * GRAIN:
-            before = (outside, first, weights, *snapshot, *paths, longest, h_limit, p.constants, *_TILE)
+            before = (outside, first, weights, *drawn, *paths, longest, h_limit, p.constants, *_TILE)
             result: tuple[float, bool] = kernels.learn(*rows, *before, self._C, C, root)
             return result
         y, squares, rates = np.empty((k + 1, n)), np.empty(k), np.empty(k + 1)
         blocks, grain = -(-k // kernels.BLOCK), GRAIN // (kernels.BLOCK * n * n) + 1
-        threads.run(kernels.whiten, blocks, *rows, first, *snapshot, y, squares, grain=grain)
+        threads.run(kernels.whiten, blocks, *rows, first, *drawn, y, squares, grain=grain)
         if len(outside):
             weights = weights.copy()
             kernels.shorten(y, squares, outside, weights, longest)
-        decay, step = kernels.follow_paths(
-            y, squares, weights, *snapshot, *paths, rates, h_limit, p.constants
-        )
+        decay, step = kernels.follow_paths(y, squares, weights, *drawn, *paths, rates, h_limit, p.constants)
         blocks, grain = -(-n // kernels.BLOCK), GRAIN // (kernels.BLOCK * n * k) + 1
         threads.run(kernels.adapt_covariance, blocks, self._C, y, rates, decay, *_TILE, C, grain=grain)
         return step, not len(root) or kernels.cholesky(C, *_TILE, root)
@@ -275,22 +270,3 @@ class CMAES(Strategy):
             if 2 * half >= len(values) or not np.median(values[:half]) >= np.median(values[half : 2 * half]):
                 return False
         return True
-
-
-def _require_memory(n: int, matrices: int) -> None:
-    needed, memory = matrices * 8 * n * n, _memory()
-    if needed > memory:
-        raise ValueError(
-            f"CMAES needs {needed:,} bytes for the matrices of {n:,} parameters, but there are {memory:,} "
-            "here; take SepCMAES or SNES, whose memory is linear in the number of parameters."
-        )
-
-
-def _memory() -> float:
-    """Return the bytes of memory of this machine, or of the container on it; infinite if unknown."""
-    limits = [math.inf]
-    with suppress(AttributeError, ValueError, OSError):  # not on this system
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    with suppress(ValueError, OSError):
-        limits.append(int(CONTAINER_LIMIT.read_text()))
-    return min(limits)

@@ -58,8 +58,8 @@ class Restarts(Strategy):
         known = isinstance(strategy, type) and REGISTRY.get(strategy.__name__) is strategy
         if not known or issubclass(strategy, Restarts):
             raise ValueError(
-                f"A strategy to restart was expected, evoopt.CMAES for example, but {strategy!r} came; one of "
-                "your own needs the decorator evoopt.register."
+                f"A strategy to restart was expected, evoopt.CMAES for example, but {strategy!r} came; "
+                "one of your own needs the decorator evoopt.register."
             )
         if start is not None and not callable(start):
             raise ValueError(f"start must be a function of a numpy Generator, but {start!r} came.")
