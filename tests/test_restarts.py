@@ -166,7 +166,7 @@ def test_late_rows_alone_and_as_a_matrix(kind):
     es.tell(rows, [-1.0, -2.0, -3.0, -4.0])
     assert_array_equal(es.best.x, rows[3])
     assert_array_equal(es.mean, mean)
-    with pytest.raises(ValueError, match="told before|forgotten"):
+    with pytest.raises(ValueError, match=r"told before|forgotten"):
         es.tell(late, np.zeros(4))
 
 
