@@ -112,6 +112,9 @@ class CMAES(Strategy):
         self._updates = self._factorized = self._looked = 0
         self._flat_generations = 0
         self._fitness_range = math.inf
+        # constants of this dimension
+        self._longest, self._h_factor = longest_step(n), (2 + 4 / (n + 1)) * n
+        self._step_range = arguments.step_range(self.dtype)
 
     @property
     def sigma(self) -> float:
@@ -156,9 +159,9 @@ class CMAES(Strategy):
         first, weights, outside = p.first_negative, p.weights, _NOBODY
         if told.outside is not None:
             first, outside = 0, told.outside[told.order]
-        rows, longest = (told.population, told.order), longest_step(n)
+        rows, longest = (told.population, told.order), self._longest
         drawn, paths = (self._mean, self._step, self._scale, self._root), (self._p_sigma, self._p_c)
-        h_limit = (2 + 4 / (n + 1)) * n * (1 - (1 - p.c_sigma) ** (2 * self._updates))
+        h_limit = self._h_factor * (1 - (1 - p.c_sigma) ** (2 * self._updates))
         if k * n * n < 2 * GRAIN:
             before = (outside, first, weights, *drawn, *paths, longest, h_limit, p.constants, *_TILE)
             result: tuple[float, bool] = kernels.learn(*rows, *before, self._C, C, root)
@@ -175,7 +178,7 @@ class CMAES(Strategy):
         return step, not len(root) or kernels.cholesky(C, *_TILE, root)
 
     def _set_step(self, step: float) -> None:
-        smallest, largest = arguments.step_range(self.dtype)
+        smallest, largest = self._step_range
         self._step = min(max(step, smallest), largest)
 
     def _repair(self) -> Array:
@@ -218,8 +221,10 @@ class CMAES(Strategy):
 
     def _watch(self, told: Told) -> None:
         """Remember the spread of the fitness."""
-        self._fitness_range = stopping.fitness_range(told)
-        flat = told.fitness[told.order[0]] >= told.fitness[told.order[int(0.75 * len(told.order))]]
+        value, order = told.fitness.item, told.order
+        best = value(order[0])
+        self._fitness_range = value(order[-1]) - best
+        flat = best >= value(order[3 * len(order) // 4])
         self._flat_generations = self._flat_generations + 1 if flat else 0
 
     def _reasons(self) -> Sequence[Reason]:
