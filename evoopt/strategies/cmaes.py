@@ -47,7 +47,7 @@ class CMAES(Strategy):
     ----------
     mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate scales it.
-    tolx, tolfun, tolfunhist, tolupsigma, tolconditioncov, tolflatfitness, tolstagnation
+    tolx, tolfun, tolfunhist, tolupsigma, tolconditioncov, tolflatfitness, tolstagnation, maxiter
         When `stop` advises to: steps, or the range of the fitness now or over the last generations, are
         smaller than this; the step size grew by so much more than the axes; the condition of the covariance
         is larger; the fitness was flat, or did not improve, for more generations. With ``noisy=True`` no
@@ -86,6 +86,7 @@ class CMAES(Strategy):
         tolconditioncov: float = 1e14,
         tolflatfitness: float = 1,
         tolstagnation: float | None = None,
+        maxiter: float | None = None,
         **options: Any,
     ) -> None:
         super().__init__(mean, sigma, **options)
@@ -101,6 +102,9 @@ class CMAES(Strategy):
         if tolstagnation is None:
             tolstagnation = int(100 + 100 * n**1.5 / self.popsize)
         self.tolstagnation = arguments.number("tolstagnation", tolstagnation)
+        if maxiter is None:
+            maxiter = int(100 + 150 * (n + 3) ** 2 / math.sqrt(self.popsize))
+        self.maxiter = arguments.number("maxiter", maxiter)
 
         # the distribution is N(mean, step^2 S C S), S = diag(scale)
         self._step = self._first_step = float(np.exp(np.log(self._sigma).mean()))
@@ -237,6 +241,8 @@ class CMAES(Strategy):
             )
         if self._stagnates():
             reasons.append(("tolstagnation", "the fitness does not improve any more"))
+        if self._updates >= self.maxiter:
+            reasons.append(("maxiter", f"there were {self._updates} updates, more than most searches need"))
         return reasons
 
     def _shape_reasons(self) -> list[Reason]:
