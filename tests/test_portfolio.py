@@ -1,4 +1,4 @@
-"""The parts of minimize(method="auto"): budget, descents, the test of separability, line searches, their order."""
+"""minimize(method="auto"): its budget, descents, test of separability and line searches, and their order."""
 
 import numpy as np
 import pytest
