@@ -8,7 +8,19 @@ from evoopt.networks.layers import Dense
 from evoopt.networks.network import Network
 from evoopt.params import ParamSpec
 from evoopt.scipy_method import scipy_method
-from evoopt.strategies import BIPOP, CMAES, GA, IPOP, SNES, SepCMAES, Strategy, load, register
+from evoopt.strategies import (
+    BIPOP,
+    CMAES,
+    GA,
+    IPOP,
+    LMMAES,
+    SNES,
+    XNES,
+    SepCMAES,
+    Strategy,
+    load,
+    register,
+)
 from evoopt.tasks.objective import Objective
 from evoopt.tasks.supervised import Supervised
 
@@ -18,7 +30,9 @@ __all__ = [
     "CMAES",
     "GA",
     "IPOP",
+    "LMMAES",
     "SNES",
+    "XNES",
     "Dense",
     "Network",
     "Objective",

@@ -1,10 +1,11 @@
 """Minimization of a function in the words of scipy.optimize."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,9 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from evoopt import arguments
 from evoopt.evolve import Limits, Reasons, make_result, run
 from evoopt.kernels import threads
+from evoopt.portfolio.auto import Portfolio
+from evoopt.portfolio.budget import Budget
+from evoopt.strategies import CMAES, SepCMAES
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.bounds import Box
 from evoopt.strategies.registry import REGISTRY
+from evoopt.strategies.restarts import BIPOP, IPOP, Restarts
 from evoopt.tasks.objective import Objective
 
 if TYPE_CHECKING:
@@ -24,10 +29,20 @@ Array = NDArray[Any]
 _LARGE = 1000  # coordinates; from here on a full covariance matrix costs more than it gains
 _MAXFUN = 10_000  # evaluations for each coordinate, unless the options say otherwise
 # The status of scipy: 0 for what converged, or found what was asked for; other reasons of a strategy have 3.
-_CONVERGED = ("target", "tolx", "tolfun", "tolfunhist", "noeffect", "noeffectcoord", "noeffectaxis")
+_CONVERGED = ("target", "agreed", "tolx", "tolfun", "tolfunhist", "noeffect", "noeffectcoord", "noeffectaxis")
 _STATUS = dict.fromkeys(_CONVERGED, 0)
 _STATUS |= {"max_evaluations": 1, "max_generations": 2, "callback": 99, "interrupted": 130}
 _OTHER_STATUS = 3
+_MAX_RESTARTS = 50  # of a portfolio: more than any budget allows
+
+
+class _Start(NamedTuple):
+    """Where a search begins; all of shape (n,)."""
+
+    x0: Array
+    sigma: Array
+    low: Array
+    high: Array
 
 
 def minimize(
@@ -56,8 +71,8 @@ def minimize(
     args : tuple, or one argument
         Further arguments of `fun`.
     method : str
-        The name of a registered strategy in any case ("cmaes", "sepcmaes", "snes", "ga"), or "auto": CMAES,
-        and SepCMAES from 1000 coordinates on.
+        "auto", a portfolio (see Notes); "ipop" or "bipop", restarts of CMAES (from 1000 coordinates on, of
+        SepCMAES); or the name of a registered strategy in any case ("cmaes", "sepcmaes", "snes", "ga").
     bounds : scipy.optimize.Bounds, sequence of n pairs, or one pair, optional
         As for `Strategy`.
     callback : callable, optional
@@ -90,6 +105,15 @@ def minimize(
     ValueError
         For an unknown method or option, constraints, or arguments that do not fit.
 
+    Notes
+    -----
+    "auto" begins with a descent, scipy's SLSQP (from 100 coordinates on L-BFGS-B) on gradients by finite
+    differences, from `x0`. Some evaluations tell whether the function is a sum of functions of one
+    coordinate; if so, a line search along each follows. After another descent, restarted CMA-ES (IPOP) starts
+    at `x0` with `sigma`. It has the rest of ``maxfun`` evaluations; without ``maxfun`` the search ends when
+    two of these searches have ended at the same best value. ``message`` tells what was done, ``success``
+    whether the search that found `x` converged. With the option ``noisy`` nothing but CMA-ES is used.
+
     Examples
     --------
     >>> import evoopt
@@ -110,47 +134,89 @@ def minimize(
     maxiter = arguments.optional_whole("maxiter", given.pop("maxiter", None), 0)
     disp = given.pop("disp", False)
     x0 = arguments.finite_vector(np.atleast_1d(np.asarray(x0)))
-    strategy = _make_strategy(method, x0, bounds, tol, given)
+    strategy, start = _make_strategy(method, x0, bounds, tol, given)
     limits = Limits(maxiter, _MAXFUN * len(x0) if maxfun is None else maxfun)
     objective = Objective(fun, args, vectorized)
-    report = _reporter(callback)
     with _mapper(workers) as map_rows:
 
-        def evaluate(population: Array, generation: int) -> Any:
+        def evaluate(population: Array, generation: int = 0) -> Any:
             return objective(population) if map_rows is None else objective.map(map_rows, population)
 
-        reasons = run(strategy, evaluate, limits, report)
-        result = _result(strategy, reasons)
-        unknown = strategy.noisy or strategy.best.x is None  # what the fitness of x is
-        if unknown and limits.rows(strategy) > 0 and reasons[0][0] != "interrupted":
-            result.fun = float(evaluate(result.x[None], strategy.generation)[0])
-            result.nfev += 1
+        if isinstance(strategy, IPOP) and str(method).lower() == "auto":
+            result = _run_portfolio(strategy, evaluate, limits, callback, start, maxfun is None)
+        else:
+            result = _run_strategy(strategy, evaluate, limits, callback)
     if disp:
         print(f"{result.message}\n  fun: {result.fun:g}  nit: {result.nit}  nfev: {result.nfev}")
     return result
 
 
+def _run_strategy(
+    strategy: Strategy, evaluate: Callable[..., Any], limits: Limits, callback: Callable[..., Any] | None
+) -> "OptimizeResult":
+    report = _reporter(callback)
+    reasons = run(strategy, evaluate, limits, lambda strategy: report(_result(strategy, ())))
+    result = _result(strategy, reasons)
+    unknown = strategy.noisy or strategy.best.x is None  # what the fitness of x is
+    if unknown and limits.rows(strategy) > 0 and reasons[0][0] != "interrupted":
+        result.fun = float(evaluate(result.x[None])[0])
+        result.nfev += 1
+    return result
+
+
+def _run_portfolio(
+    strategy: Restarts,
+    evaluate: Callable[..., Any],
+    limits: Limits,
+    callback: Callable[..., Any] | None,
+    start: _Start,
+    until_agreed: bool,
+) -> "OptimizeResult":
+    report = _reporter(callback)
+    evaluations, generations, target = limits.max_evaluations, limits.max_generations, strategy.target
+    budget = Budget(
+        evaluate,
+        math.inf if evaluations is None else evaluations,
+        math.inf if generations is None else generations,
+        -math.inf if target is None else target,
+    )
+    portfolio = Portfolio(budget, strategy, *start, not strategy.noisy, until_agreed)
+    budget.after = lambda: report(_result_of(portfolio))
+    portfolio.run()
+    return _result_of(portfolio)
+
+
 def _make_strategy(
     method: str, x0: Array, bounds: Any, tol: float | None, options: dict[str, Any]
-) -> Strategy:
-    names = {name.lower(): cls for name, cls in REGISTRY.items()}
-    key = ("cmaes" if len(x0) < _LARGE else "sepcmaes") if method == "auto" else str(method).lower()
-    if key not in names:
-        raise ValueError(f"A method of auto, {', '.join(sorted(names))} was expected, but {method!r} came.")
-    cls = names[key]
+) -> tuple[Strategy, _Start]:
+    direct = {name.lower(): cls for name, cls in REGISTRY.items() if not issubclass(cls, Restarts)}
+    wrappers = {"auto": IPOP, "ipop": IPOP, "bipop": BIPOP}
+    key = str(method).lower()
+    if key not in direct and key not in wrappers:
+        names = ", ".join([*wrappers, *sorted(direct)])
+        raise ValueError(f"A method of {names} was expected, but {method!r} came.")
+    cls = direct.get(key, CMAES if len(x0) < _LARGE else SepCMAES)
     known = _parameters(cls) - {"self", "mean", "options", "bounds", "maximize"}
+    if key in wrappers:
+        known |= {"start", "max_restarts"}
     unknown = sorted(set(options) - known)
     if unknown:
         expected = ", ".join(sorted({"maxfun", "maxiter", "disp"} | known))
-        raise ValueError(f"Unknown options {', '.join(unknown)} came; {cls.__name__} takes {expected}.")
+        raise ValueError(f"Unknown options {', '.join(unknown)} came; {method} takes {expected}.")
     if tol is not None:
         options = {**{name: tol for name in ("tolx", "tolfun") if name in known}, **options}
-    sigma = options.pop("sigma", None)
+    sigma, low, high = options.pop("sigma", None), np.full(len(x0), -np.inf), np.full(len(x0), np.inf)
     if bounds is not None:
         box = Box(bounds, len(x0), np.dtype(np.float64), reflects=True)
-        x0 = np.clip(x0, box.low, box.high)
+        low, high = box.low, box.high
+        x0 = np.clip(x0, low, high)
         sigma = _sigma_of_box(box, x0) if sigma is None else sigma
-    return cls(x0, _sigma_of(x0) if sigma is None else sigma, bounds=bounds, **options)
+    sigma = _sigma_of(x0) if sigma is None else sigma
+    if key == "auto":
+        options.setdefault("max_restarts", _MAX_RESTARTS)
+    made = wrappers[key](cls, x0, sigma, bounds=bounds, **options) if key in wrappers else None
+    strategy = cls(x0, sigma, bounds=bounds, **options) if made is None else made
+    return strategy, _Start(x0, np.broadcast_to(np.asarray(sigma, np.float64), len(x0)), low, high)
 
 
 def _parameters(cls: type) -> set[str]:
@@ -185,13 +251,33 @@ def _result(strategy: Strategy, reasons: Reasons) -> "OptimizeResult":
     )
 
 
-def _reporter(callback: Callable[..., Any] | None) -> Callable[[Strategy], Any]:
-    """Give the callback as one of the strategy; its two forms are told apart as scipy does."""
+def _result_of(portfolio: Portfolio) -> "OptimizeResult":
+    budget, strategy = portfolio.budget, portfolio.strategy
+    status = min((_STATUS.get(name, _OTHER_STATUS) for name, _ in portfolio.reasons), default=0)
+    if status == _STATUS["max_evaluations"] and portfolio.converged:
+        status = 0  # more evaluations would be for another optimum
+    messages = [*portfolio.story, *(message for _, message in portfolio.reasons)]
+    return make_result(
+        x=strategy.solution if budget.x is None or strategy.noisy else budget.x.copy(),
+        fun=budget.fun,
+        success=status == 0 and not math.isnan(budget.fun),
+        status=status,
+        message="; ".join(messages),
+        nit=budget.iterations,
+        nfev=budget.evaluations,
+        stop=portfolio.reasons,
+        method="auto",
+        history=strategy.history,
+    )
+
+
+def _reporter(callback: Callable[..., Any] | None) -> Callable[["OptimizeResult"], Any]:
+    """Give the callback as one of the result so far; its two forms are told apart as scipy does."""
     if callback is None:
-        return lambda strategy: None
+        return lambda result: None
     if set(inspect.signature(callback).parameters) == {"intermediate_result"}:
-        return lambda strategy: callback(intermediate_result=_result(strategy, ()))
-    return lambda strategy: callback(_result(strategy, ()).x)
+        return lambda result: callback(intermediate_result=result)
+    return lambda result: callback(result.x)
 
 
 @contextmanager

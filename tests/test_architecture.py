@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "tasks": {"kernels", "networks", "arguments"},
     "result": set(),
     "evolve": {"strategies", "arguments", "kernels", "result"},
-    "minimize": {"evolve", "strategies", "tasks", "arguments", "kernels"},
+    "portfolio": {"evolve", "strategies", "arguments"},
+    "minimize": {"portfolio", "evolve", "strategies", "tasks", "arguments", "kernels"},
     "scipy_method": {"minimize"},
 }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))

@@ -6,6 +6,8 @@ import shlex
 import pytest
 from conftest import JIT_DISABLED, ROOT
 
+from evoopt.strategies import REGISTRY
+
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 
@@ -29,4 +31,4 @@ def test_the_snippets_run(run_python, tmp_path):
 
 def test_the_map_names_what_is_there():
     for name in re.findall(r"^\| `([^`]+)`", README, re.MULTILINE):
-        assert name in {"CMAES", "SepCMAES", "SNES", "GA"} or (ROOT / name).exists(), name
+        assert name in REGISTRY or (ROOT / name).exists(), name

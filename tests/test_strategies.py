@@ -675,5 +675,5 @@ def test_a_strategy_that_injects_nothing_says_so():
 
 
 def test_registry_has_our_strategies():
-    assert set(OURS) == {"CMAES", "SepCMAES", "SNES", "GA"}
+    assert set(OURS) == {"CMAES", "SepCMAES", "LMMAES", "SNES", "XNES", "GA"}
     assert all(REGISTRY[name] is getattr(evoopt, name) for name in OURS)

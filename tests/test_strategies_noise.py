@@ -153,7 +153,7 @@ def values_at_the_mean(function, n, noisy, evaluations, seed):
 def test_goes_on_improving_where_the_plain_search_stalls(function):
     values = {
         noisy: np.median(
-            [values_at_the_mean(function, 5, noisy, (5_000, 50_000), seed) for seed in range(5)], axis=0
+            [values_at_the_mean(function, 5, noisy, (2_000, 20_000), seed) for seed in range(3)], axis=0
         )
         for noisy in (False, True)
     }
@@ -250,7 +250,7 @@ FITNESS = {
 )
 def test_all_stays_finite(fitness, n, sigma, dtype):
     es = CMAES(np.full(n, min(sigma, 1.0), dtype), sigma, noisy=True, seed=1)
-    for _ in range(600):
+    for _ in range(300):
         run(es, 1, fitness)
         es.stop()
     rates = [(rate.E.sum(), rate.V, rate.eta) for rate in es._rates]
@@ -270,7 +270,7 @@ def test_foreign_rows_do_no_harm():
 
 def test_memory_counts_the_moving_averages(tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr("evoopt.strategies.cmaes.CONTAINER_LIMIT", limit)
+    monkeypatch.setattr("evoopt.strategies.memory.CONTAINER_LIMIT", limit)
     limit.write_text("1100000\n")
     CMAES(np.zeros(100), 1.0)
     with pytest.raises(ValueError, match=r"needs 1,200,000 bytes"):

@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from test_strategies import each_dtype, each_strategy, make, needs_jit, run, sphere, state
 
 import evoopt
-from evoopt import CMAES, GA, SNES, SepCMAES
+from evoopt import CMAES, GA, LMMAES, SNES, SepCMAES
 from evoopt.strategies import Best
 from evoopt.strategies.ledger import Ledger
 
@@ -268,6 +268,7 @@ def peak_of(call):
     [
         (SNES, {}, 0.3),
         (SepCMAES, {}, 0.5),
+        (LMMAES, {}, 0.5),
         (GA, {}, 1.2),  # the next parents
         (SNES, {"bounds": (-1.0, None)}, 1.3),  # the rows as they were drawn
         (SepCMAES, {"bounds": (-1.0, None)}, 1.5),
@@ -291,7 +292,7 @@ def test_memory_of_a_tell(cls, options, populations, told):
 
 def test_cmaes_looks_at_the_memory_of_a_container(tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr("evoopt.strategies.cmaes.CONTAINER_LIMIT", limit)
+    monkeypatch.setattr("evoopt.strategies.memory.CONTAINER_LIMIT", limit)
     limit.write_text("max\n")
     CMAES(np.zeros(100), 1.0)
     limit.write_text("1000000\n")

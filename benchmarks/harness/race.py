@@ -128,24 +128,7 @@ def race(case: Case, seconds: float, threads: int) -> Outcome:
     return Outcome(case.name, case.tolerance, case.rate.unit if case.rate else None, timings, skipped)
 
 
-<<<<<<< HEAD
-def _present(contestants: Iterable[Contestant]) -> tuple[list[Contestant], list[str]]:
-    """Part those whose packages are installed from sentences about the others."""
-    present, skipped = [], []
-    for contestant in contestants:
-        missing = [package for package in contestant.packages if not machine.installed(package)]
-        if missing:
-            packages = " and ".join(missing)
-            skipped.append(f"{contestant.name} is skipped: no {packages} here ({machine.INSTALL}).")
-        else:
-            present.append(contestant)
-    return present, skipped
-
-
 def _take_turns(turns: Sequence[Callable[[int], float]], seconds: float) -> list[list[float]]:
-=======
-def _take_turns(works: Sequence[Work], seconds: float) -> list[list[float]]:
->>>>>>> wip-bbob
     """Give the seconds a call of each work, once for each of its turns."""
     calls = [_calls_a_turn(turn) for turn in turns]
     times: list[list[float]] = [[] for _ in turns]

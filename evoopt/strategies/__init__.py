@@ -4,19 +4,23 @@ from evoopt.strategies.base import Strategy
 from evoopt.strategies.checkpoint import load
 from evoopt.strategies.cmaes import CMAES
 from evoopt.strategies.ga import GA
+from evoopt.strategies.lmmaes import LMMAES
 from evoopt.strategies.registry import REGISTRY, register
 from evoopt.strategies.restarts import BIPOP, IPOP
 from evoopt.strategies.sepcmaes import SepCMAES
 from evoopt.strategies.snes import SNES
 from evoopt.strategies.told import Best, Told
+from evoopt.strategies.xnes import XNES
 
 __all__ = [
     "BIPOP",
     "CMAES",
     "GA",
     "IPOP",
+    "LMMAES",
     "REGISTRY",
     "SNES",
+    "XNES",
     "Best",
     "SepCMAES",
     "Strategy",

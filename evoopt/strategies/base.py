@@ -91,9 +91,9 @@ class Strategy(ABC):
     True
     """
 
-    _injects: ClassVar[bool] = True  # whether foreign rows may be told
+    _injects: bool = True  # whether foreign rows may be told
     _memory: ClassVar[int] = 8  # older epochs that rows can be told for
-    _reflects: ClassVar[bool] = False  # search in the box itself, not in the space that maps onto it
+    _reflects: bool = False  # search in the box itself, not in the space that maps onto it
 
     def __init__(
         self,

@@ -9,10 +9,7 @@ rules are pycma's, https://github.com/CMA-ES/pycma.
 
 import logging
 import math
-import os
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +24,7 @@ from evoopt.strategies import recombination, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import longest_step
 from evoopt.strategies.learning_rates import BETA_COVARIANCE, BETA_MEAN, LearningRate
+from evoopt.strategies.memory import require_memory
 from evoopt.strategies.recombination import Parameters
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
@@ -35,7 +33,6 @@ from evoopt.strategies.told import Told
 MATRICES = 5  # of (n, n) float64 at once: C and its root, those before, and what looking at the axes takes
 NOISY_MATRICES = 2  # more of them: the moving average of the updates, and that before
 LARGE = 1000  # parameters; from here on only one older factor is kept for rows that wait for their fitness
-CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of version 2; text if there is none
 GRAIN = 300_000  # multiply-adds worth waking a thread for
 LEAST_PERIOD = 50  # updates between two looks at the axes, or n_params if that is more
 _NOBODY, _NOTHING = np.empty(0, np.bool_), np.empty((0, 0))
@@ -55,8 +52,8 @@ class CMAES(Strategy):
     tolx, tolfun, tolfunhist, tolupsigma, tolconditioncov, tolflatfitness, tolstagnation
         When `stop` advises to: steps, or the range of the fitness now or over the last generations, are
         smaller than this; the step size grew by so much more than the axes; the condition of the covariance
-        is larger; the fitness was flat, or did not improve, for more generations. With ``noisy=True`` no
-        range of the fitness is a reason to stop.
+        is larger; the fitness was flat, or did not improve, for more generations. With ``noisy=True`` the
+        fitness is no reason to stop, neither its range nor that it does not improve: give a limit.
 
     Attributes
     ----------
@@ -67,6 +64,12 @@ class CMAES(Strategy):
     ------
     ValueError
         For arguments that do not fit, and for a covariance matrix that would not fit in memory.
+
+    Notes
+    -----
+    With ``noisy=True`` as much of each update is done as can be told from noise: the learning rates of mean
+    and covariance are adapted, Nomura et al. 2023. The search then goes on where it stalls otherwise, without
+    evaluating a row twice; `docs/noise.md` has what it gains, and what it costs where there is no noise.
 
     Examples
     --------
@@ -97,7 +100,8 @@ class CMAES(Strategy):
         n = self.n_params
         if n > LARGE:
             self._ledger.memory = 1
-        _require_memory(n, MATRICES + self._ledger.memory + (NOISY_MATRICES if self.noisy else 0))
+        averages = NOISY_MATRICES if self.noisy else 0
+        require_memory("CMAES", n, MATRICES + averages + self._ledger.memory)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self.tolfunhist = arguments.number("tolfunhist", tolfunhist)
         self.tolupsigma = arguments.number("tolupsigma", tolupsigma)
@@ -129,7 +133,7 @@ class CMAES(Strategy):
     def _overall_sigma(self) -> float:
         return self._step
 
-    def _snapshot(self, first_id: int) -> tuple[Any, ...]:
+    def _snapshot(self, first_id: int) -> tuple[Array, float, Array, Array]:
         return self._mean, self._step, self._scale, self._root
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
@@ -209,9 +213,9 @@ class CMAES(Strategy):
     def _update_in_part(self, told: Told, p: Parameters, of_mean: LearningRate, of_C: LearningRate) -> None:
         """Do as much of the update as its learning rates say, in the symbols of `learning_rates`.
 
-        In units of the step size before, Sigma = C and Sigma' = decay C + sum_i rates_i y_i y_i^T. So in local
-        coordinates z_i = R^-T y_i their difference is a sum of the same form, and no matrix is to be solved
-        for.
+        In units of the step size before, Sigma = C and Sigma' = decay C + sum_i rates_i y_i y_i^T. So in
+        local coordinates z_i = R^-T y_i their difference is a sum of the same form, and no matrix is to be
+        solved for.
         """
         n, mean = self.n_params, self._mean.copy()
         y, rates, decay, step = self._follow_rows(told, p)
@@ -236,7 +240,8 @@ class CMAES(Strategy):
         self._C, self._rates = C, (rate_of_mean, rate_of_C)
         self._root = root if definite else self._repair()
         spread = math.exp(float(np.log(self._root.diagonal()).mean()))  # (det C)^(1 / 2n)
-        self._C, self._root = self._C / spread**2, self._root / spread
+        self._C /= spread**2  # in place: both are new
+        self._root /= spread
         self._set_step(self._step * spread * (of_mean.eta / rate_of_mean.eta))  # the step-size correction
 
     def _set_step(self, step: float) -> None:
@@ -345,22 +350,3 @@ def _weighted_sum(C: Array, y: Array, rates: Array, decay: float, out: Array) ->
     k, n = y.shape
     blocks, grain = -(-n // kernels.BLOCK), GRAIN // (kernels.BLOCK * n * k) + 1
     threads.run(kernels.adapt_covariance, blocks, C, y, rates, decay, *_TILE, out, grain=grain)
-
-
-def _require_memory(n: int, matrices: int) -> None:
-    needed, memory = matrices * 8 * n * n, _memory()
-    if needed > memory:
-        raise ValueError(
-            f"CMAES needs {needed:,} bytes for the matrices of {n:,} parameters, but there are {memory:,} "
-            "here; take SepCMAES or SNES, whose memory is linear in the number of parameters."
-        )
-
-
-def _memory() -> float:
-    """Return the bytes of memory of this machine, or of the container on it; infinite if unknown."""
-    limits = [math.inf]
-    with suppress(AttributeError, ValueError, OSError):  # not on this system
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    with suppress(ValueError, OSError):
-        limits.append(int(CONTAINER_LIMIT.read_text()))
-    return min(limits)

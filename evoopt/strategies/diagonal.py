@@ -31,7 +31,7 @@ def moments(
         second,
     )
     threads.run(weighted_moments, n, *arguments, grain=max(GRAIN // rows, 64))
-    return first.astype(np.float64), second.astype(np.float64)
+    return first.astype(np.float64, copy=False), second.astype(np.float64, copy=False)
 
 
 def lengths(population: NDArray[Any], places: NDArray[np.intp], mean: Vector, scale: Vector) -> Vector:
@@ -49,12 +49,17 @@ def longest_step(n: int) -> float:
     return math.sqrt(n) + 2 * n / (n + 2)
 
 
+def shortening(length: Vector, n: int) -> Vector:
+    """Return by what to shorten steps of these Mahalanobis lengths (k,); 0 where there is no number."""
+    factors = np.minimum(1.0, longest_step(n) / np.maximum(length, 1e-300))
+    factors[~(factors >= FARTHEST)] = 0.0
+    return factors
+
+
 def outside_factors(told: Told, mean: Vector, scale: Vector) -> Vector:
     """Return by what to shorten the step of each row (popsize,): 1 but for foreign and late ones."""
     factors = np.ones(len(told.order))
     if told.outside is not None:
         outside = np.flatnonzero(told.outside)
-        length = lengths(told.population, outside, mean, scale)
-        factors[outside] = np.minimum(1.0, longest_step(len(mean)) / np.maximum(length, 1e-300))
-        factors[factors < FARTHEST] = 0.0
+        factors[outside] = shortening(lengths(told.population, outside, mean, scale), len(mean))
     return factors

@@ -5,9 +5,9 @@ solve multimodal and noisy problems?, https://arxiv.org/abs/2304.03473; at lengt
 https://arxiv.org/abs/2401.15876.
 
 The ordinary update moves the mean by Delta_m and the covariance by Delta_Sigma; of these only the parts eta_m
-and eta_Sigma are done. How far an update can be trusted is read from the moving averages of the updates and of
-their squared lengths, in local coordinates: those in which the distribution before the update is N(0, I). The
-paper takes the symmetric root of Sigma for them, here it is the Cholesky factor: lengths are the same.
+and eta_Sigma are done. How far an update can be trusted is read from the moving averages of the updates and
+of their squared lengths, in local coordinates: those in which the distribution before the update is N(0, I).
+The paper takes the symmetric root of Sigma for them, here it is the Cholesky factor: lengths are the same.
 """
 
 import math
@@ -56,7 +56,7 @@ def signal_to_noise(E_squared: float, V: float, beta: float) -> float:
 
 def adapted(eta: float, E_squared: float, V: float, beta: float) -> float:
     """Return the learning rate for which the signal-to-noise ratio is nearer to `ALPHA` times the rate."""
-    if V <= E_squared:  # no update yet that moved anything
+    if E_squared >= V:  # no update yet that moved anything
         return eta
     excess = signal_to_noise(E_squared, V, beta) / (ALPHA * eta) - 1
     return min(1.0, eta * math.exp(min(GAMMA * eta, beta) * min(max(excess, -1.0), 1.0)))

@@ -55,6 +55,27 @@ def separable(k: int, n: int) -> Parameters:
     return _finish(raw, mueff, n, c_c=c_c, c_1=c_1, c_mu=c_mu)
 
 
+class LimitedMemory(NamedTuple):
+    """In the paper's symbols; `weights` (popsize,) are best first, `c_c` (m,)."""
+
+    weights: Vector
+    mueff: float
+    c_sigma: float
+    c_c: Vector
+
+
+@functools.lru_cache(maxsize=64)
+def limited_memory(k: int, n: int, m: int) -> LimitedMemory:
+    """Return those for `m` direction vectors: Loshchilov et al. 2017, https://arxiv.org/abs/1705.06693.
+
+    The paper's rates are for many more parameters than rows; for fewer they would be larger than 1, even
+    than 2, where no root is real. They end at 1: a path that is the last step alone.
+    """
+    raw, mueff = _positive_weights(k)
+    c_c = np.minimum(1.0, k / n / 4.0 ** np.arange(m))
+    return LimitedMemory(np.maximum(raw, 0.0), mueff, min(1.0, 2 * k / n), c_c)
+
+
 def _positive_weights(k: int) -> tuple[Vector, float]:
     """Return ln((k + 1) / 2) - ln i, Eq. (49), with the positive ones scaled to sum 1, and mueff, Eq. (8)."""
     raw = math.log((k + 1) / 2) - np.log(np.arange(1, k + 1))
@@ -76,6 +97,4 @@ def _finish(raw: Vector, mueff: float, n: int, *, c_c: float, c_1: float, c_mu: 
     decay = 1 - c_1 - c_mu * float(weights.sum())
     constants = (c_sigma, d_sigma, c_c, c_1, c_mu, mueff, expected_length(n))
     gap, first_negative = 1 / (10 * n * (c_1 + c_mu)), int(negative.argmax())
-    return Parameters(
-        weights, mueff, c_sigma, d_sigma, c_c, c_1, c_mu, decay, gap, first_negative, constants
-    )
+    return Parameters(weights, mueff, c_sigma, d_sigma, c_c, c_1, c_mu, decay, gap, first_negative, constants)

@@ -58,8 +58,8 @@ class Restarts(Strategy):
         known = isinstance(strategy, type) and REGISTRY.get(strategy.__name__) is strategy
         if not known or issubclass(strategy, Restarts):
             raise ValueError(
-                f"A strategy to restart was expected, evoopt.CMAES for example, but {strategy!r} came; one of "
-                "your own needs the decorator evoopt.register."
+                f"A strategy to restart was expected, evoopt.CMAES for example, but {strategy!r} came; "
+                "one of your own needs the decorator evoopt.register."
             )
         if start is not None and not callable(start):
             raise ValueError(f"start must be a function of a numpy Generator, but {start!r} came.")
@@ -85,7 +85,8 @@ class Restarts(Strategy):
         self._own_start = start is not None
         self._first_mean, self._first_popsize = arguments.finite_vector(first), run.popsize
         self._options = {**options, "dtype": self.dtype.name, "seed": self.seed}
-        self._strategy = strategy.__name__
+        self.name = strategy.__name__
+        self.ends: list[float] = []
         self._limit = math.inf  # evaluations of this run
         self._plan: Plan | None = None  # of the next run, once this one is over
         if self._box is not None:
@@ -121,7 +122,7 @@ class Restarts(Strategy):
             )
         mean = self._draw_start()
         sigma = np.maximum(plan.sigma_share * self._sigma, arguments.step_range(self.dtype)[0])
-        cls = REGISTRY[self._strategy]
+        cls = REGISTRY[self.name]
         self._run = self._join(cls(mean, sigma, popsize=plan.popsize, **self._options))
         self._limit, self._plan = plan.max_evaluations, None
         self.restarts += 1
@@ -157,7 +158,8 @@ class Restarts(Strategy):
         if len(mine.order) > 1:
             self._run._learn(mine, mine.population[mine.order[0]])
         over = self._run.evaluations >= self._limit or self._run.stop()
-        if over and self._plan is None:
+        if over and self._plan is None and len(self.ends) == self.restarts:
+            self.ends.append(self._signed(self._run.best.fitness))
             self._plan = self._next_plan(self._generator(1))
             if self._plan is not None:
                 self.popsize = self._plan.popsize
@@ -239,6 +241,10 @@ class IPOP(Restarts):
     ----------
     restarts : int
         How many there were. `best` and `history` are of all runs, `mean` and `sigma` of the present one.
+    ends : list of float
+        The best fitness of each run that is over.
+    name : str
+        Of the strategy.
 
     Raises
     ------

@@ -72,9 +72,9 @@ class SepCMAES(Strategy):
         p = recombination.separable(k, n)
         self._updates += 1
         weights, rates, ranked_sum = self._row_weights(told, p)
-        first, second = moments(told.population, weights, rates, self._mean)
-        y_w = first / self._step
-        self._mean = self._mean + first
+        y_w, C = moments(told.population, weights, rates, self._mean)
+        self._mean = self._mean + y_w
+        y_w /= self._step  # in place, as C below: for many parameters each array counts
         gain = math.sqrt(p.c_sigma * (2 - p.c_sigma) * p.mueff)
         self._p_sigma = (1 - p.c_sigma) * self._p_sigma + gain * y_w / np.sqrt(self._C)
         length = float(np.sqrt((self._p_sigma**2).sum()))
@@ -83,12 +83,14 @@ class SepCMAES(Strategy):
         self._p_c = (1 - p.c_c) * self._p_c + h_sigma * math.sqrt(p.c_c * (2 - p.c_c) * p.mueff) * y_w
         lost = 0.0 if h_sigma else p.c_1 * p.c_c * (2 - p.c_c)
         decay = 1 - p.c_1 - p.c_mu * ranked_sum + lost
-        C = decay * self._C + p.c_1 * self._p_c**2 + second / self._step**2
+        C /= self._step**2
+        C += p.c_1 * self._p_c**2
+        C += decay * self._C
         change = p.c_sigma / p.d_sigma * (length / recombination.expected_length(n) - 1)
         smallest, largest = arguments.step_range(self.dtype)
         self._step = min(max(self._step * math.exp(min(1.0, change)), smallest), largest)  # Eq. (44)
         lowest, highest = (min(max(end / self._step, 1e-150), 1e150) ** 2 for end in (smallest, largest))
-        self._C = np.clip(C, max(1e-16 * C.max(), lowest), highest)
+        self._C = np.clip(C, max(1e-16 * C.max(), lowest), highest, out=C)
         self._sigma = self._step * np.sqrt(self._C)
         self._fitness_range = stopping.fitness_range(told)
 

@@ -1,7 +1,7 @@
 """The loops of CMA-ES with a full covariance matrix C, in the symbols of arXiv:1604.00772.
 
-C = R^T R with R upper triangular (Cholesky): rows of a matrix in memory order, so that vectors lie along them.
-Of C the upper triangle counts.
+C = R^T R with R upper triangular (Cholesky), and of C the upper triangle counts: so vector instructions work
+along rows, as they lie in memory.
 """
 
 import math
@@ -81,7 +81,7 @@ def _solve(root, rows, first, stop, n):
 
 @kernel
 def whiten(population, order, first, mean, sigma, scale, root, y, squares, lo, hi):
-    """For blocks [lo, hi) of BLOCK ranks i: y_i = (x_i - mean) / (sigma scale), |z_i|^2 with z_i @ root = y_i.
+    """For blocks [lo, hi) of BLOCK ranks i: y_i = (x_i - mean) / (sigma scale), |z_i|^2, z_i @ root = y_i.
 
     `y` (popsize + 1, n) and `squares` (popsize,) are float64; x_i is row order[i] of the population. Lengths
     are taken from rank `first` on.

@@ -14,9 +14,9 @@ _M0, _M1 = np.uint64(0x85EBCA77), np.uint64(0xC2B2AE3D)
 def fingerprint_rows(rows, out, lo, hi):
     """Write the fingerprints of rows [lo, hi) of `rows` (popsize, n) into `out` (popsize,) uint64.
 
-    The sum over the words of 32 bits of two products, of 32 by 32 bits each: the second one mixes the halves of the
-    first, so that no change of one word, nor an exchange of two, goes unseen. Never 0. Vectorizes, as integer
-    sums may be reordered.
+    The sum over the words of 32 bits of two products, of 32 by 32 bits each: the second one mixes the halves
+    of the first, so that no change of one word, nor an exchange of two, goes unseen. Never 0. Vectorizes, as
+    integer sums may be reordered.
     """
     bits = rows.view(np.uint32)
     for r in range(lo, hi):

@@ -258,3 +258,31 @@ def four_rows(a, a_start, a_row, a_step, b, b_start, b_step, n, zeros, c, width,
                 row = b[b_start + i * b_step + whole : b_start + i * b_step + width]
                 for j in range(len(rest)):
                     rest[j] += factor * row[j]
+
+
+@inline
+def multiply_rows(a, a_start, a_row, rows, n, b, width, columns, lanes, zeros, y, y_start):
+    """Y (rows, width) = A (rows, n) B (n, width), for a width of whole vectors; `zeros` are 6 at least."""
+    s = 0
+    while s < width:
+        r, at = 0, y_start + s
+        if width - s >= columns:
+            while rows - r >= 6:
+                w, c = a_start + r * a_row, at + r * width
+                _feature_tile6(a, w, a_row, 1, b, s, width, zeros, 0, y, c, width, n)
+                r += 6
+            while rows - r >= 1:
+                w, c = a_start + r * a_row, at + r * width
+                _feature_tile1(a, w, a_row, 1, b, s, width, zeros, 0, y, c, width, n)
+                r += 1
+            s += columns
+        else:
+            while rows - r >= 6:
+                w, c = a_start + r * a_row, at + r * width
+                _strip6(a, w, a_row, 1, b, s, width, zeros, 0, y, c, width, n)
+                r += 6
+            while rows - r >= 1:
+                w, c = a_start + r * a_row, at + r * width
+                _strip1(a, w, a_row, 1, b, s, width, zeros, 0, y, c, width, n)
+                r += 1
+            s += lanes

@@ -1,0 +1,1 @@
+"""``minimize(method="auto")``: cheap local models first, then restarted CMA-ES."""

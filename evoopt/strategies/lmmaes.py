@@ -1,0 +1,207 @@
+"""LM-MA-ES: limited memory matrix adaptation, correlations in time and memory n log(n).
+
+Loshchilov, Glasmachers and Beyer 2017, Limited-memory matrix adaptation for large scale black-box
+optimization, https://arxiv.org/abs/1705.06693, whose symbols stand on the lines.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from evoopt import arguments
+from evoopt.arguments import Array, Ids, Vector
+from evoopt.kernels import threads
+from evoopt.kernels.cpu import directions as kernels
+from evoopt.kernels.cpu.simd import tile_shape
+from evoopt.kernels.philox import COLUMNS
+from evoopt.strategies import recombination, stopping
+from evoopt.strategies.base import Strategy
+from evoopt.strategies.diagonal import moments, shortening
+from evoopt.strategies.ledger import blocks
+from evoopt.strategies.registry import register
+from evoopt.strategies.stopping import Reason
+from evoopt.strategies.told import Told
+
+GRAIN = 100_000  # multiply-adds worth waking a thread for
+
+
+@register
+class LMMAES(Strategy):
+    """Limited memory matrix adaptation evolution strategy, for many correlated parameters.
+
+    Parameters
+    ----------
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate scales it.
+    directions : int, optional
+        Number of direction vectors that correlations are made of, 4 + 3 log(n_params) by default. The memory
+        it takes is that of so many rows.
+    tolx, tolfun : float
+        When `stop` advises to: all steps are smaller than `tolx` (or too small to change the mean); the
+        fitness of a generation, and the best ones of the last 10 + 30 n_params / popsize generations, range
+        over less than `tolfun`, which with ``noisy=True`` is no reason.
+
+    Attributes
+    ----------
+    sigma : ndarray, shape (n_params,)
+        Steps in each coordinate before the direction vectors lengthen them.
+
+    Raises
+    ------
+    ValueError
+        For arguments that do not fit.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> es = evoopt.LMMAES([3.0, -2.0], sigma=1.0, seed=1, target=1e-10)
+    >>> while not es.stop():
+    ...     population = es.ask()
+    ...     es.tell(population, (population.sum(axis=1) ** 2 + 100 * population[:, 0] ** 2))
+    >>> bool(abs(es.solution).max() < 1e-3)
+    True
+    """
+
+    def __init__(
+        self,
+        mean: ArrayLike,
+        sigma: ArrayLike,
+        *,
+        directions: int | None = None,
+        tolx: float = 1e-11,
+        tolfun: float = 1e-11,
+        **options: Any,
+    ) -> None:
+        super().__init__(mean, sigma, **options)
+        n = self.n_params
+        if directions is None:
+            directions = 4 + int(3 * math.log(n))
+        m = arguments.whole("directions", directions, 1)
+        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
+        self._fitness_range = math.inf
+        self._c_d = np.minimum(0.5, 1 / n / 1.5 ** np.arange(m))  # with 1, of n = 1, the map has no inverse
+        self._p_sigma = np.zeros(n)
+        self._spread = self._sigma  # (n,) standard deviations of the rows that were told last
+        self._updates = 0
+        # Direction vectors (m, n) as they were before the last update, and that update: see _settle
+        self._M = np.zeros((m, n), self.dtype)
+        self._step: tuple[Vector, Vector, Vector] | None = None
+
+    # ---------------------------------------------------------------- sampling
+
+    def _settle(self) -> None:
+        """Carry out the update of the direction vectors that `_update` has left to do.
+
+        They are most of the memory beside the population, so they change in place; only while rows of older
+        epochs wait, which were drawn with them, a copy changes. An update that fails must leave everything as
+        it was: that is why `_update` does not do it, but only replaces the step to follow.
+        """
+        if self._step is None:
+            return
+        if any(epoch.snapshot[2] is self._M for epoch in self._ledger.epochs()):
+            step, decays, gains = self._step
+            self._M, self._step = self._M.copy(), (step, decays.copy(), gains.copy())
+        m, n = self._M.shape
+        threads.run(kernels.follow, m, self._M, *self._step, grain=GRAIN // n + 1)
+        self._step = None
+
+    def _snapshot(self, first_id: int) -> tuple[Any, ...]:
+        self._settle()
+        mean, sigma = self._mean.astype(self.dtype, copy=False), self._sigma.astype(self.dtype, copy=False)
+        used = self._used()
+        columns, lanes = tile_shape(self.dtype)
+        width, chunks = self._layout(used)
+        parts = np.empty((chunks, used, width), self.dtype)
+        if used:
+            grain = GRAIN // (kernels.CHUNK * used**2) + 1
+            threads.run(kernels.gram_parts, chunks, self._M, used, columns, lanes, parts, grain=grain)
+        return mean, sigma, self._M, parts.sum(axis=0, dtype=np.float64)[:, :used].copy()
+
+    def _used(self) -> int:
+        """Return how many direction vectors count, min(t, m)."""
+        return min(self._updates, len(self._c_d))
+
+    def _layout(self, used: int) -> tuple[int, int]:
+        """Return the width of products with direction vectors, whole vectors, and the chunks of columns."""
+        lanes = tile_shape(self.dtype)[1]
+        return -(-used // lanes) * lanes, -(-self.n_params // kernels.CHUNK)
+
+    def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
+        mean, sigma, M, gram = snapshot
+        (k, n), used = out.shape, len(gram)
+        rates = self._c_d[:used]
+        columns, lanes = tile_shape(self.dtype)
+        width, chunks = self._layout(used)
+        items = chunks * -(-k // kernels.ROWS)
+        grain = GRAIN // (min(k, kernels.ROWS) * min(n, kernels.CHUNK) * (used // 4 + 4)) + 1
+        products = np.empty((chunks, k, width), self.dtype)
+        threads.run(
+            kernels.project, items, self._key, ids, M, used, columns, lanes, out, products, grain=grain
+        )
+        b = np.empty((k, used), self.dtype)
+        each = GRAIN // (used * (used + chunks) + 1) + 1
+        threads.run(kernels.coefficients, k, products, gram, rates, b, grain=each)
+        alpha = self.dtype.type(np.prod(1 - rates))
+        threads.run(kernels.combine, items, mean, sigma, M, alpha, b, columns, lanes, out, grain=grain)
+
+    # ---------------------------------------------------------------- learning
+
+    def _update(self, told: Told) -> None:
+        self._settle()
+        n, k = self.n_params, len(told.order)
+        p = recombination.limited_memory(k, n, len(self._c_d))
+        weights = np.empty(k)
+        weights[told.order] = p.weights
+        shares = np.full(k, 1 / k)
+        z_w = self._weighted_deviates(told, weights)
+        if told.outside is not None:
+            shares[told.outside] = 0.0
+        first, second = moments(told.population, weights, shares, self._mean)
+        self._mean = self._mean + first
+        gain = math.sqrt(p.mueff * p.c_sigma * (2 - p.c_sigma))
+        self._p_sigma = (1 - p.c_sigma) * self._p_sigma + gain * z_w
+        self._step = z_w, 1 - p.c_c, np.sqrt(p.mueff * p.c_c * (2 - p.c_c))
+        self._updates += 1
+        self._spread = np.sqrt(second)
+        change = min(1.0, p.c_sigma / 2 * (float((self._p_sigma**2).sum()) / n - 1))
+        smallest, largest = arguments.step_range(self.dtype)
+        if self._spread.max() > largest:  # what the direction vectors make of sigma has its end too
+            change = -1.0
+        self._sigma = np.clip(self._sigma * math.exp(change), smallest, largest)
+        self._fitness_range = stopping.fitness_range(told)
+
+    def _weighted_deviates(self, told: Told, weights: Vector) -> Vector:
+        """Return sum w z (n,); shorten, in `weights`, the steps of foreign and late rows.
+
+        The deviates of our own rows are made again from their numbers, as those of a row that was rounded
+        to float32, far from 0, are not the ones it was drawn with. Those of others are what the map of the
+        direction vectors, inverted, makes of their steps.
+        """
+        n = self.n_params
+        z_w, own = np.empty(n), weights.copy()
+        outside = np.flatnonzero(np.zeros(0) if told.outside is None else told.outside)
+        own[outside] = 0.0
+        groups, grain = -(-n // COLUMNS), GRAIN // (COLUMNS * len(own)) + 1
+        threads.run(kernels.weighted_noise, groups, self._key, told.ids, own, z_w, grain=grain)
+        rates = self._c_d[: self._used()]
+        grain = GRAIN // (n * (3 * len(rates) + 1)) + 1
+        for places in blocks(outside, n):
+            with np.errstate(over="ignore", invalid="ignore"):
+                steps = (told.population[places].astype(np.float64) - self._mean) / self._sigma
+                threads.run(kernels.whiten, len(steps), self._M, rates, steps, grain=grain)
+                factors = shortening(np.sqrt((steps**2).sum(axis=1)), n)
+            weights[places] *= factors
+            steps[factors == 0] = 0.0  # these may have no numbers
+            z_w += (weights[places][:, None] * steps).sum(axis=0)
+        return z_w
+
+    def _reasons(self) -> Sequence[Reason]:
+        # the direction vectors may lengthen steps to many sigma: what the rows had counts
+        steps = np.maximum(self._sigma, self._spread)
+        return [
+            *stopping.small_steps(self._mean, steps, self.dtype, self.tolx),
+            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
+        ]

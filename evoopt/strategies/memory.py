@@ -1,0 +1,28 @@
+"""Whether matrices fit into the memory of this machine."""
+
+import math
+import os
+from contextlib import suppress
+from pathlib import Path
+
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of version 2; text if there is none
+
+
+def require_memory(name: str, n: int, matrices: int) -> None:
+    """Raise ValueError unless a strategy's `matrices` of (n, n) float64 fit into memory."""
+    needed, memory = matrices * 8 * n * n, _memory()
+    if needed > memory:
+        raise ValueError(
+            f"{name} needs {needed:,} bytes for the matrices of {n:,} parameters, but there are {memory:,} "
+            "here; take LMMAES, SepCMAES or SNES, whose memory is linear in the number of parameters."
+        )
+
+
+def _memory() -> float:
+    """Return the bytes of memory of this machine, or of the container on it; infinite if unknown."""
+    limits = [math.inf]
+    with suppress(AttributeError, ValueError, OSError):  # not on this system
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with suppress(ValueError, OSError):
+        limits.append(int(CONTAINER_LIMIT.read_text()))
+    return min(limits)

@@ -1,0 +1,162 @@
+"""Exponential natural evolution strategy: a full covariance matrix that moves along its natural gradient.
+
+Glasmachers, Schaul, Yi, Wierstra and Schmidhuber 2010, Exponential natural evolution strategies,
+https://doi.org/10.1145/1830483.1830557; Wierstra, Schaul, Glasmachers, Sun, Peters and Schmidhuber 2014,
+Natural evolution strategies, https://jmlr.org/papers/v15/wierstra14a.html, whose Algorithm 5 stands on the
+lines.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from evoopt import arguments
+from evoopt.arguments import Array, Ids, Vector
+from evoopt.kernels import threads
+from evoopt.kernels.cpu.covariance import sample_correlated
+from evoopt.kernels.cpu.simd import tile_shape
+from evoopt.strategies import stopping
+from evoopt.strategies.base import Strategy
+from evoopt.strategies.diagonal import shortening
+from evoopt.strategies.memory import require_memory
+from evoopt.strategies.registry import register
+from evoopt.strategies.snes import utilities
+from evoopt.strategies.stopping import Reason
+from evoopt.strategies.told import Told
+
+MATRICES = 10  # of (n, n) float64 at once: B and its inverse, those before, what a decomposition takes
+LARGE = 1000  # parameters; from here on only one older factor is kept for rows that wait for their fitness
+GRAIN = 100_000  # multiply-adds worth waking a thread for
+WORST_CONDITION = 1e10  # of B: with more, z would be rounding
+
+
+@register
+class XNES(Strategy):
+    """Exponential natural evolution strategy, for up to some hundred correlated parameters.
+
+    Parameters
+    ----------
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate scales it.
+    eta_mean : float
+        Learning rate of the mean.
+    eta_sigma, eta_B : float, optional
+        Learning rates of the step size and of the shape of the distribution,
+        0.6 (3 + log(n_params)) / n_params^1.5 by default.
+    tolx, tolfun : float
+        When `stop` advises to: all steps are smaller than `tolx` (or too small to change the mean); the
+        fitness of a generation, and the best ones of the last 10 + 30 n_params / popsize generations, range
+        over less than `tolfun`, which with ``noisy=True`` is no reason.
+
+    Raises
+    ------
+    ValueError
+        For arguments that do not fit, and for matrices that would not fit in memory.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> es = evoopt.XNES([3.0, -2.0], sigma=1.0, seed=1, target=1e-10)
+    >>> while not es.stop():
+    ...     population = es.ask()
+    ...     es.tell(population, (population.sum(axis=1) ** 2 + 100 * population[:, 0] ** 2))
+    >>> bool(abs(es.solution).max() < 1e-3)
+    True
+    """
+
+    def __init__(
+        self,
+        mean: ArrayLike,
+        sigma: ArrayLike,
+        *,
+        eta_mean: float = 1.0,
+        eta_sigma: float | None = None,
+        eta_B: float | None = None,
+        tolx: float = 1e-11,
+        tolfun: float = 1e-11,
+        **options: Any,
+    ) -> None:
+        super().__init__(mean, sigma, **options)
+        n = self.n_params
+        if n > LARGE:
+            self._ledger.memory = 1
+        require_memory("XNES", n, MATRICES + self._ledger.memory)
+        default = 0.6 * (3 + math.log(n)) / (n * math.sqrt(n))
+        self.eta_mean = arguments.number("eta_mean", eta_mean, positive=True)
+        self.eta_sigma = arguments.number(
+            "eta_sigma", default if eta_sigma is None else eta_sigma, positive=True
+        )
+        self.eta_B = arguments.number("eta_B", default if eta_B is None else eta_B, positive=True)
+        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
+        self._fitness_range = math.inf
+        # x = mean + step S B z, S = diag(scale), |det B| = 1
+        self._step = float(np.exp(np.log(self._sigma).mean()))
+        self._scale = self._sigma / self._step
+        self._factor = np.diag(self._scale)  # (S B)^T
+        self._inverse = np.diag(1 / self._scale)  # of the factor
+        self._condition = float(n)
+
+    def _overall_sigma(self) -> float:
+        return self._step
+
+    def _snapshot(self, first_id: int) -> tuple[Any, ...]:
+        return self._mean, self._step, self._factor
+
+    def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
+        grain = GRAIN // self.n_params**2 + 1
+        mean, step, factor = snapshot
+        drawn = (mean, step, np.ones(self.n_params), factor, False, *tile_shape(np.dtype(np.float64)))
+        threads.run(sample_correlated, len(ids), self._key, ids, *drawn, out, grain=grain)
+
+    def _update(self, told: Told) -> None:
+        n, k = self.n_params, len(told.order)
+        u = np.empty(k)
+        u[told.order] = utilities(k)
+        z = self._deviates(told)
+        G_delta = u @ z  # grad_delta J = sum u z
+        G_M = (z.T * u) @ z - u.sum() * np.eye(n)  # grad_M J = sum u (z z^T - I)
+        G_sigma = float(G_M.trace()) / n
+        G_B = G_M - G_sigma * np.eye(n)
+        self._mean = self._mean + self.eta_mean * self._step * (G_delta @ self._factor)
+        change = self.eta_sigma / 2 * G_sigma
+        smallest, largest = arguments.step_range(self.dtype)
+        self._step = min(max(self._step * math.exp(min(max(change, -1.0), 1.0)), smallest), largest)
+        self._reshape(self.eta_B / 2 * G_B)
+        self._sigma = self._step * np.sqrt(np.einsum("jc,jc->c", self._factor, self._factor))
+        self._fitness_range = stopping.fitness_range(told)
+
+    def _deviates(self, told: Told) -> Array:
+        """Return z (popsize, n) of the told rows, of foreign and late ones shortened."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            z: Array = (told.population - self._mean) / self._step @ self._inverse
+            if told.outside is not None:
+                outside = np.flatnonzero(told.outside)
+                factors = shortening(np.sqrt((z[outside] ** 2).sum(axis=1)), self.n_params)
+                z[outside] *= factors[:, None]
+                z[outside[factors == 0]] = 0.0  # they may have no numbers
+        return z
+
+    def _reshape(self, change: Array) -> None:
+        """B = B exp(change), a symmetric matrix without trace, as long as B keeps a condition."""
+        values, basis = np.linalg.eigh(change)
+        values = np.clip(values, -1.0, 1.0)
+        growth = np.exp(values - values.mean())  # what was clipped must not change the volume
+        factor = (basis * growth) @ (basis.T @ self._factor)
+        inverse = np.linalg.inv(factor)
+        condition = _length(factor / self._scale) * _length(inverse * self._scale[:, None])
+        if condition <= max(WORST_CONDITION, self._condition):
+            self._factor, self._inverse, self._condition = factor, inverse, condition
+
+    def _reasons(self) -> Sequence[Reason]:
+        return [
+            *stopping.small_steps(self._mean, self._sigma, self.dtype, self.tolx),
+            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
+        ]
+
+
+def _length(matrix: Array) -> float:
+    flat: Vector = matrix.ravel()
+    return math.sqrt(float(flat @ flat))

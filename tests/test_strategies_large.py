@@ -1,0 +1,275 @@
+"""What is LM-MA-ES's and xNES's own: their formulas, what they need, memory."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.linalg import expm
+from test_strategies import each_dtype, make, needs_jit, run, sphere, state
+
+from evoopt import LMMAES, SNES, XNES, SepCMAES
+from evoopt.kernels.cpu.noise import sample_rows
+from evoopt.strategies import recombination
+from evoopt.strategies.diagonal import longest_step
+from evoopt.strategies.snes import utilities
+
+
+def rosenbrock(x):
+    return (100 * (x[:, 1:] - x[:, :-1] ** 2) ** 2 + (1 - x[:, :-1]) ** 2).sum(axis=1)
+
+
+def cigar(x):
+    return x[:, 0] ** 2 + 1e4 * (x[:, 1:] ** 2).sum(axis=1)
+
+
+def rotated_ellipsoid(n, condition=1e6):
+    rotation = np.linalg.qr(np.random.default_rng(n).normal(size=(n, n)))[0]
+    return lambda x: ((x @ rotation) ** 2 * condition ** (np.arange(n) / (n - 1))).sum(axis=1)
+
+
+def deviates(es, ids):
+    """The normal deviates z of rows, in float64."""
+    z = np.empty((len(ids), es.n_params))
+    sample_rows(es._key, ids, np.zeros(es.n_params), np.ones(es.n_params), z, 0, len(ids))
+    return z
+
+
+# ---------------------------------------------------------------- LM-MA-ES
+
+
+class PlainLMMAES:
+    """The paper's algorithm, line by line, on deviates that are given."""
+
+    def __init__(self, mean, sigma, k):
+        n = len(mean)
+        self.y, self.sigma, self.t = np.array(mean), sigma, 0
+        w = np.log(k // 2 + 0.5) - np.log(np.arange(1, k // 2 + 1))
+        self.w = w / w.sum()
+        self.mu_w = 1 / (self.w**2).sum()
+        m = 4 + int(3 * np.log(n))
+        self.c_sigma = min(1.0, 2 * k / n)
+        self.c_d = np.minimum(0.5, 1 / (1.5 ** np.arange(m) * n))
+        self.c_c = np.minimum(1.0, k / (4.0 ** np.arange(m) * n))
+        self.p_sigma, self.M = np.zeros(n), np.zeros((m, n))
+
+    def steps(self, z):
+        d = z
+        for j in range(min(self.t, len(self.M))):
+            d = (1 - self.c_d[j]) * d + self.c_d[j] * np.outer(d @ self.M[j], self.M[j])
+        return d
+
+    def ask(self, z):
+        return self.y + self.sigma * self.steps(z)
+
+    def tell(self, z, order):
+        n = len(self.y)
+        best = order[: len(self.w)]
+        d_w, z_w = self.w @ self.steps(z)[best], self.w @ z[best]
+        self.y = self.y + self.sigma * d_w
+        gain = np.sqrt(self.mu_w * self.c_sigma * (2 - self.c_sigma))
+        self.p_sigma = (1 - self.c_sigma) * self.p_sigma + gain * z_w
+        for i, c in enumerate(self.c_c):
+            self.M[i] = (1 - c) * self.M[i] + np.sqrt(self.mu_w * c * (2 - c)) * z_w
+        self.sigma *= np.exp(min(1.0, self.c_sigma / 2 * ((self.p_sigma**2).sum() / n - 1)))
+        self.t += 1
+
+
+@each_dtype
+@pytest.mark.parametrize("n", [1, 3, 70, 1100])
+def test_lmmaes_is_its_formula(dtype, n):
+    start = np.linspace(1, 2, n)
+    es = LMMAES(start, 0.3, popsize=8, seed=1, dtype=dtype)
+    plain = PlainLMMAES(start, 0.3, 8)
+    tolerance = {"rtol": 1e-3, "atol": 1e-4} if dtype == np.float32 else {"rtol": 1e-9, "atol": 1e-9}
+    for _ in range(6):
+        ids = es.ask_ids()
+        rows, z = es.rows(ids), deviates(es, ids)
+        assert_allclose(rows, plain.ask(z), **tolerance)
+        fitness = sphere(rows)
+        es.tell(ids, fitness)
+        plain.tell(z, np.argsort(fitness))
+        assert_allclose(es.mean, plain.y, **tolerance)
+        assert_allclose(es.sigma, np.full(n, plain.sigma), **tolerance)
+    es.ask_ids()
+    assert_allclose(es._M, plain.M, **tolerance)
+
+
+def test_lmmaes_sees_others_through_its_inverted_map():
+    """A row told as foreign, were it not shortened, moves the search as it does as our own."""
+    es = run(make(LMMAES, n=70, popsize=6), 8)
+    ids = es.ask_ids()
+    steps = (es.rows(ids) - es.mean) / es.sigma
+    kept = es._M.copy()
+    population = 2 * es.mean - es.rows(ids)  # its mirror image: a foreign row with -z
+    es.tell(population, np.arange(6.0))
+    z_w = -(recombination.limited_memory(6, 70, len(kept)).weights @ deviates(es, ids))
+    assert_allclose(es._step[0], z_w, rtol=1e-7, atol=1e-9)
+    assert abs(steps).max() > 0
+
+
+def plain_evaluations(function, x0, seed):
+    rng, k = np.random.default_rng(seed), 12
+    plain, best = PlainLMMAES(x0, 0.5, k), np.inf
+    while best > 1e-8 and plain.t < 10_000:
+        z = rng.normal(size=(k, len(x0)))
+        fitness = function(plain.ask(z))
+        best = fitness.min()
+        plain.tell(z, np.argsort(fitness))
+    return k * plain.t
+
+
+@needs_jit
+@pytest.mark.parametrize("function", [rosenbrock, cigar, rotated_ellipsoid(20, 1e4)])
+def test_lmmaes_needs_as_many_evaluations_as_the_plain_one(function):
+    evaluations = []
+    for seed in range(3):
+        x0 = np.random.default_rng(seed).uniform(-1, 1, 20) + 1
+        es = LMMAES(x0, 0.5, seed=seed, target=1e-8, max_evaluations=120_000, tolfun=0)
+        while not es.stop():
+            run(es, 1, function)
+        evaluations.append((es.evaluations, plain_evaluations(function, x0, seed)))
+    ours, plain = np.median(evaluations, axis=0)  # Rosenbrock has a local optimum
+    assert plain < 100_000
+    assert ours < 1.2 * plain
+
+
+def test_lmmaes_rates_are_the_papers_where_parameters_are_many():
+    p = recombination.limited_memory(38, 100_000, 3)
+    assert p.c_sigma == 2 * 38 / 100_000
+    assert_allclose(p.c_c, 38 / 100_000 / np.array([1, 4, 16]))
+    assert (recombination.limited_memory(6, 2, 6).c_c <= 1).all()  # 6 / 2 has no root of c (2 - c)
+
+
+def test_lmmaes_takes_another_number_of_directions():
+    es = run(make(LMMAES, n=40, directions=3), 5)
+    assert es._M.shape == (3, 40)
+    for wrong in (0, 2.5):
+        with pytest.raises(ValueError, match="directions must be a whole number"):
+            make(LMMAES, directions=wrong)
+
+
+def test_lmmaes_keeps_the_directions_of_rows_that_wait():
+    es = run(make(LMMAES, n=30, popsize=6), 4)
+    late = es.ask_ids(8)
+    rows = es.rows(late)
+    shared = es._M
+    es.tell(late[:4], np.arange(4.0))
+    assert es._M is shared
+    run(es, 1)
+    assert es._M is not shared
+    assert_array_equal(es.rows(late), rows)
+    es.tell(late[4:], np.arange(4.0))
+    own = es._M
+    run(es, 2)
+    assert es._M is own  # nobody waits: in place
+
+
+def test_lmmaes_that_fails_with_a_step_to_follow_loses_nothing(tmp_path, monkeypatch):
+    """Two updates without a row between, while others wait: the first is carried out in the second."""
+    es, twin = (run(make(LMMAES, n=30, popsize=6), 4) for _ in range(2))
+    foreign = np.ones((4, 30)) + np.arange(4)[:, None]
+    for one in (es, twin):
+        ids = one.ask_ids(8)
+        one.tell(ids[:4], np.arange(4.0))
+    with monkeypatch.context() as patch:
+        patch.setattr("evoopt.strategies.lmmaes.moments", None)
+        with pytest.raises(TypeError):
+            es.tell(foreign, np.arange(4.0))
+    for one in (es, twin):
+        one.tell(foreign, np.arange(4.0))
+        run(one, 2)
+    assert state(es, tmp_path) == state(twin, tmp_path)
+
+
+# ---------------------------------------------------------------- xNES
+
+
+def test_xnes_is_its_formula():
+    n, k, scale = 3, 8, np.array([0.5, 1.0, 2.0])
+    es = XNES(np.ones(n), scale, popsize=k, eta_mean=0.7, eta_sigma=0.2, eta_B=0.3, seed=1)
+    mean, sigma, B = np.ones(n), 1.0, np.diag(scale)
+    for _ in range(4):
+        ids = es.ask_ids()
+        rows, z = es.rows(ids), deviates(es, ids)
+        assert_allclose(rows, mean + sigma * z @ B.T)
+        fitness = sphere(rows)
+        u = np.empty(k)
+        u[np.argsort(fitness)] = utilities(k)
+        es.tell(ids, fitness)
+        G_M = sum(u[i] * (np.outer(z[i], z[i]) - np.eye(n)) for i in range(k))
+        G_sigma = np.trace(G_M) / n
+        mean = mean + 0.7 * sigma * B @ (u @ z)
+        sigma *= np.exp(0.1 * G_sigma)
+        B = B @ expm(0.15 * (G_M - G_sigma * np.eye(n)))
+        assert_allclose(es.mean, mean)
+        assert_allclose(es._factor @ es._factor.T @ es._inverse.T @ es._inverse, np.eye(n), atol=1e-9)
+        assert_allclose(es._factor.T @ es._factor, B @ B.T, rtol=1e-9, atol=1e-12)
+        assert_allclose(es.sigma, sigma * np.sqrt((B**2).sum(axis=1)))
+
+
+def test_xnes_learning_rates():
+    es = XNES(np.zeros(10), 1.0)
+    assert (es.eta_mean, es.eta_sigma) == (1, pytest.approx(0.6 * (3 + np.log(10)) / 10**1.5))
+    assert es.eta_B == es.eta_sigma
+    for option in ("eta_mean", "eta_sigma", "eta_B"):
+        with pytest.raises(ValueError, match=f"{option} must be a positive"):
+            XNES([1.0], 1.0, **{option: 0})
+
+
+@needs_jit
+def test_xnes_learns_the_covariance():
+    es = XNES(np.ones(6), 0.5, seed=1, target=1e-9, tolfun=0, max_generations=3000)
+    while not es.stop():
+        run(es, 1, rotated_ellipsoid(6))
+    assert es.best.fitness <= 1e-9
+    assert 200 < np.linalg.cond(es._factor) < 5000  # a root of 1e6
+
+
+@needs_jit
+def test_xnes_keeps_a_condition_that_numbers_can_bear():
+    es = XNES(np.ones(2), 1.0, popsize=8, seed=1, tolfun=0)
+    run(es, 3000, lambda x: -x[:, 0])
+    assert np.linalg.cond(es._factor) < 1e11
+
+
+def test_xnes_says_how_much_memory_it_would_need():
+    with pytest.raises(ValueError, match=r"XNES needs 88,000,000,000,000 bytes .* take LMMAES, SepCMAES"):
+        XNES(np.zeros(1_000_000), 1.0)
+
+
+@pytest.mark.parametrize("cls", [LMMAES, XNES])
+def test_foreign_rows_are_clipped(cls):
+    es = cls(np.zeros(3), 1.0, seed=1)
+    population = np.concatenate([es.ask(), [[1e9, 0, 0]]])
+    es.tell(population, np.append(np.ones(es.popsize), 0.0))
+    assert 0 < es.mean[0] < longest_step(3) + 1
+    assert abs(es.mean[1:]).max() < longest_step(3)
+
+
+# ---------------------------------------------------------------- memory
+
+
+@needs_jit
+@pytest.mark.parametrize(
+    ("cls", "vectors"), [(LMMAES, 2 + 38), (SepCMAES, 4), (SNES, 2)], ids=["LMMAES", "SepCMAES", "SNES"]
+)
+def test_memory_of_a_run_with_many_parameters(cls, vectors):
+    """From the constructor on, below 1.3 times what the algorithm and the population are."""
+    n, popsize = 100_000, 64
+    mean, fitness = np.zeros(n), np.arange(64.0)
+
+    def whole_run():
+        es = cls(mean, 0.1, popsize=popsize, seed=1)
+        population = es.ask()
+        for _ in range(40 if cls is LMMAES else 2):  # until all direction vectors count
+            es.tell(population, fitness)
+            es.ask(out=population)
+            es.stop()
+
+    cls(mean, 0.1, popsize=2, seed=1).ask()  # compiles
+    tracemalloc.start()
+    whole_run()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.3 * (vectors + popsize) * 8 * n
