@@ -133,7 +133,7 @@ class CMAES(Strategy):
     def _overall_sigma(self) -> float:
         return self._step
 
-    def _snapshot(self, first_id: int) -> tuple[Array, float, Array, Array]:
+    def _snapshot(self, first_id: int) -> tuple[Any, ...]:
         return self._mean, self._step, self._scale, self._root
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
@@ -170,11 +170,10 @@ class CMAES(Strategy):
         n, k = self.n_params, len(told.order)
         if k * n * n < 2 * GRAIN:
             first, outside, h_limit = self._selection(told, p)
-            before = (outside, first, p.weights, *self._snapshot(0), self._p_sigma, self._p_c)
+            rows, paths = (told.population, told.order, outside, first), (self._p_sigma, self._p_c)
+            drawn = (p.weights, self._mean, self._step, self._scale, self._root)
             constants = (longest_step(n), h_limit, p.constants, *_TILE)
-            result: tuple[float, bool] = kernels.learn(
-                told.population, told.order, *before, *constants, self._C, C, root
-            )
+            result: tuple[float, bool] = kernels.learn(*rows, *drawn, *paths, *constants, self._C, C, root)
             return result
         y, rates, decay, step = self._follow_rows(told, p)
         _weighted_sum(self._C, y, rates, decay, C)
@@ -196,18 +195,16 @@ class CMAES(Strategy):
         """
         n, k = self.n_params, len(told.order)
         first, outside, h_limit = self._selection(told, p)
-        weights, snapshot = p.weights, self._snapshot(0)
+        weights, paths = p.weights, (self._p_sigma, self._p_c)
+        drawn = (self._mean, self._step, self._scale, self._root)
         y, squares, rates = np.empty((k + 1, n)), np.empty(k), np.empty(k + 1)
         blocks, grain = -(-k // kernels.BLOCK), GRAIN // (kernels.BLOCK * n * n) + 1
         rows = (told.population, told.order, first)
-        threads.run(kernels.whiten, blocks, *rows, *snapshot, y, squares, grain=grain)
+        threads.run(kernels.whiten, blocks, *rows, *drawn, y, squares, grain=grain)
         if len(outside):
             weights = weights.copy()
             kernels.shorten(y, squares, outside, weights, longest_step(n))
-        paths = (self._p_sigma, self._p_c)
-        decay, step = kernels.follow_paths(
-            y, squares, weights, *snapshot, *paths, rates, h_limit, p.constants
-        )
+        decay, step = kernels.follow_paths(y, squares, weights, *drawn, *paths, rates, h_limit, p.constants)
         return y, rates, decay, step
 
     def _update_in_part(self, told: Told, p: Parameters, of_mean: LearningRate, of_C: LearningRate) -> None:
