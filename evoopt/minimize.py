@@ -142,7 +142,7 @@ def minimize(
         def evaluate(population: Array, generation: int = 0) -> Any:
             return objective(population) if map_rows is None else objective.map(map_rows, population)
 
-        if isinstance(strategy, IPOP) and str(method).lower() == "auto":
+        if isinstance(strategy, IPOP) and str(method).lower() == "auto" and not strategy.noisy:
             result = _run_portfolio(strategy, evaluate, limits, callback, start, maxfun is None)
         else:
             result = _run_strategy(strategy, evaluate, limits, callback)
@@ -180,7 +180,7 @@ def _run_portfolio(
         math.inf if generations is None else generations,
         -math.inf if target is None else target,
     )
-    portfolio = Portfolio(budget, strategy, *start, not strategy.noisy, until_agreed)
+    portfolio = Portfolio(budget, strategy, *start, until_agreed)
     budget.after = lambda: report(_result_of(portfolio))
     portfolio.run()
     return _result_of(portfolio)
@@ -258,7 +258,7 @@ def _result_of(portfolio: Portfolio) -> "OptimizeResult":
         status = 0  # more evaluations would be for another optimum
     messages = [*portfolio.story, *(message for _, message in portfolio.reasons)]
     return make_result(
-        x=strategy.solution if budget.x is None or strategy.noisy else budget.x.copy(),
+        x=portfolio.x0.copy() if budget.x is None else budget.x.copy(),
         fun=budget.fun,
         success=status == 0 and not math.isnan(budget.fun),
         status=status,

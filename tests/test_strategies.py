@@ -14,8 +14,13 @@ from numpy.testing import assert_array_equal
 import evoopt
 from evoopt.kernels.jit import JIT_DISABLED
 from evoopt.strategies import REGISTRY
+from evoopt.strategies.restarts import Restarts
 
-OURS = {name: cls for name, cls in REGISTRY.items() if cls.__module__.startswith("evoopt.")}
+OURS = {
+    name: cls
+    for name, cls in REGISTRY.items()
+    if cls.__module__.startswith("evoopt.") and not issubclass(cls, Restarts)  # those are in test_restarts.py
+}
 each_strategy = pytest.mark.parametrize("cls", OURS.values(), ids=OURS.keys())
 needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="a whole optimization is slow in plain Python")
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])

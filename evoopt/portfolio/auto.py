@@ -29,8 +29,6 @@ class Portfolio:
         Not asked yet.
     x0, sigma, low, high : ndarray, shape (n,)
         Where and how far to look, and the box.
-    descends : bool
-        Whether the function is one to try descents on.
     until_agreed : bool
         Whether to end once two searches from different starts have ended at the best value.
 
@@ -48,7 +46,6 @@ class Portfolio:
     sigma: Vector
     low: Vector
     high: Vector
-    descends: bool
     until_agreed: bool
     reasons: tuple[Reason, ...] = ()
     story: list[str] = field(default_factory=list)
@@ -57,13 +54,13 @@ class Portfolio:
     def run(self) -> None:
         """Search until there is a reason to end."""
         try:
-            if self.descends and self.budget.max_evaluations >= LEAST_BUDGET * (len(self.x0) + 1):
-                self._descend()
+            fun = self.budget.at(self.x0)
+            self.budget.check_iterations()
+            if self.budget.max_evaluations >= LEAST_BUDGET * (len(self.x0) + 1) and np.isfinite(fun):
+                self._descend(self.x0, fun)
             self.reasons = self._evolve()
         except OverError as over:
             self.reasons = (over.reason,)
-        except StopIteration:
-            self.reasons = (("callback", "the callback stopped the run"),)
         except KeyboardInterrupt:
             self.reasons = (("interrupted", "the run was interrupted from the keyboard"),)
 
@@ -78,25 +75,19 @@ class Portfolio:
 
     # ---------------------------------------------------------------- the searches
 
-    def _descend(self) -> None:
-        descent = Descent(self.budget, self.low, self.high)
+    def _descend(self, x: Vector, fun: float) -> None:
+        descent = Descent(self.budget, self.sigma, self.low, self.high)
         generator = np.random.default_rng([self.strategy.seed, 0])
-
-        def descend(x: Vector) -> tuple[Vector, float]:
-            return descent.run(x)
-
-        x, fun = self._tell_of(f"{descent.method} by finite differences", lambda: descend(self.x0))
-        if not np.isfinite(fun):
-            return
+        x, fun = self._tell_of(f"{descent.method} by finite differences", lambda: descent.run(x, fun))
         y = np.clip(x + self.sigma * generator.standard_normal(len(x)), self.low, self.high)
         if is_separable(self.budget, x, fun, y, generator):
             low = np.maximum(self.low, x - WIDTH * self.sigma)
             high = np.minimum(self.high, x + WIDTH * self.sigma)
             x, fun = self._tell_of(
                 "line searches, as the function is separable",
-                lambda: search_lines(self.budget, x, fun, low, high, descend),
+                lambda: search_lines(self.budget, x, fun, low, high, descent.run),
             )
-        x, fun = self._tell_of(f"{descent.method} again", lambda: descend(x))
+        x, fun = self._tell_of(f"{descent.method} again", lambda: descent.run(x, fun))
         self._ends.append(fun)
 
     def _tell_of(self, what: str, search: Callable[[], tuple[Vector, float]]) -> tuple[Vector, float]:
@@ -119,7 +110,9 @@ class Portfolio:
             budget.next_iteration()
             if len(strategy.ends) > ends:
                 ends = len(strategy.ends)
-                self._ends.append(strategy.ends[-1])
+                end, why = strategy.ends[-1]
+                if why != "tolupsigma":  # that is no end
+                    self._ends.append(end)
                 if self.until_agreed and sum(map(self._is_best, self._ends)) > 1:
                     raise OverError(("agreed", "two searches have ended at the best value"))
 

@@ -75,7 +75,15 @@ class Budget:
     def next_iteration(self) -> None:
         """Count an iteration."""
         self.iterations += 1
-        if self.after() is True:
+        try:
+            stopped = self.after() is True
+        except StopIteration:  # which scipy's methods would take for their own
+            stopped = True
+        if stopped:
             raise OverError(("callback", "the callback stopped the run"))
+        self.check_iterations()
+
+    def check_iterations(self) -> None:
+        """Raise `OverError` if there may be no further iteration."""
         if self.iterations >= self.max_iterations:
             raise OverError(("max_generations", f"the limit of {self.iterations} iterations is reached"))

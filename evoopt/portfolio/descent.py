@@ -7,6 +7,7 @@ y_i^2 / (s^T y) with s the step and y the change of the gradient, as in the upda
 """
 
 import warnings
+from contextlib import suppress
 
 import numpy as np
 
@@ -19,8 +20,9 @@ SMALLEST_STEP, LARGEST_STEP = 1e-11, 1e-5
 MEMORY = 0.9  # of the curvature from one gradient to the next
 PATIENCE = 10  # evaluations for each coordinate without a gain, after which a descent has stalled
 LEAST_GAIN = 1e-10  # of what the descent gained before
+REACH = 100.0  # sigma; length of the first step tried, which sets the unit of the function
+FTOL = 1e-15  # in that unit
 LARGE = 100  # coordinates; from here on a method without a matrix
-FTOL = 1e-12
 
 
 class _StalledError(Exception):
@@ -30,72 +32,77 @@ class _StalledError(Exception):
 class Descent:
     """Descends, again and again if asked to, and remembers the curvature.
 
+    What it does depends neither on the unit of the function nor, beyond `sigma`, on that of the coordinates.
+
     Parameters
     ----------
     budget : Budget
-    low, high : ndarray, shape (n,)
-        The box, infinite on open sides; no evaluation leaves it.
-    ftol : float, optional
-        Gains below this end a descent.
+    sigma, low, high : ndarray, shape (n,)
+        The scale of the coordinates; the box, infinite on open sides, which no evaluation leaves.
     """
 
-    def __init__(self, budget: Budget, low: Vector, high: Vector, ftol: float | None = None) -> None:
-        self._budget, self._low, self._high = budget, low, high
-        self._ftol = FTOL if ftol is None else ftol
+    def __init__(self, budget: Budget, sigma: Vector, low: Vector, high: Vector) -> None:
+        self._budget, self._sigma, self._low, self._high = budget, sigma, low, high
         self.method = "SLSQP" if len(low) < LARGE else "L-BFGS-B"
         self._curvature = np.zeros(len(low))
 
-    def run(self, x: Vector) -> tuple[Vector, float]:
-        """Descend from `x`; gives the best point and its value, which are `x` and NaN if it has none."""
-        from scipy.optimize import minimize  # noqa: PLC0415  (a third of the time that importing evoopt takes)
-
-        self._x, self._fun = x, self._budget.at(x)  # the best of this descent
-        if not np.isfinite(self._fun):
-            return x, self._fun
-        self._first = self._mark = self._fun
+    def run(self, x: Vector, fun: float) -> tuple[Vector, float]:
+        """Descend from `x`, whose value is `fun`; gives the best point and its value."""
+        self._x, self._fun = x, fun  # the best of this descent
+        self._first = self._mark = fun
         self._since = self._budget.evaluations
-        self._last, self._last_fun = x, self._fun
+        self._last: tuple[Vector, float] = x, fun
         self._before: tuple[Vector, Vector] | None = None  # point and gradient
-        options = {"ftol": self._ftol, "maxiter": 10**9}
-        if self.method == "L-BFGS-B":
-            options |= {"maxfun": 10**9, "gtol": 0.0}
-        bounds = list(zip(self._low, self._high, strict=True))
-        try:
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                # that it was stopped at a bound, or that numbers overflow: the best point counts all the same
-                warnings.simplefilter("ignore", RuntimeWarning)
-                minimize(
-                    self._value,
-                    x,
-                    jac=self._gradient,
-                    method=self.method,
-                    bounds=bounds,
-                    callback=self._after_iteration,
-                    options=options,
-                )
-        except _StalledError:
-            pass
+        with suppress(_StalledError):
+            self._minimize(x, fun)
         return self._x, self._fun
 
-    def _after_iteration(self, xk: Vector) -> None:
-        self._budget.next_iteration()
+    def _minimize(self, origin: Vector, fun: float) -> None:
+        from scipy.optimize import minimize  # noqa: PLC0415  (a third of the time that importing evoopt takes)
+
+        sigma = self._sigma
+        slope = float(np.linalg.norm(self._gradient(origin) * sigma))
+        if not 0 < slope < np.inf:
+            return
+        unit = slope / REACH
+        options = {"ftol": FTOL, "maxiter": 10**9}
+        if self.method == "L-BFGS-B":
+            options |= {"maxfun": 10**9, "gtol": 0.0}
+        ends = [(end - origin) / sigma for end in (self._low, self._high)]
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            # that steps ended at a bound, or that numbers overflow: the best point counts all the same
+            warnings.simplefilter("ignore", RuntimeWarning)
+            minimize(
+                lambda z: (self._value(origin + sigma * z) - fun) / unit,
+                np.zeros(len(origin)),
+                jac=lambda z: self._gradient(origin + sigma * z) * sigma / unit,
+                method=self.method,
+                bounds=list(zip(*ends, strict=True)),
+                callback=lambda z: self._budget.next_iteration(),
+                options=options,
+            )
 
     def _value(self, x: Vector) -> float:
         x = np.clip(x, self._low, self._high)
+        if np.array_equal(x, self._last[0]):
+            return self._last[1]
         if not np.isfinite(x).all():
             raise _StalledError
-        self._last, self._last_fun = x, self._budget.at(x)
-        if self._last_fun < self._fun:
-            self._x, self._fun = x, self._last_fun
-            if self._mark - self._fun > LEAST_GAIN * (self._first - self._fun):
-                self._mark, self._since = self._fun, self._budget.evaluations
+        fun = self._budget.at(x)
+        self._last = x, fun
+        if fun < self._fun:
+            self._x, self._fun = x, fun
+            if self._mark - fun > LEAST_GAIN * (self._first - fun):
+                self._mark, self._since = fun, self._budget.evaluations
         if self._budget.evaluations - self._since > PATIENCE * len(x):
             raise _StalledError
-        return self._last_fun
+        return fun
 
     def _gradient(self, x: Vector) -> Vector:
         x = np.clip(x, self._low, self._high)
-        fun = self._last_fun if np.array_equal(x, self._last) else self._value(x)
+        if self._before is not None and np.array_equal(x, self._before[0]):
+            return self._before[1]
+        fun = self._value(x)
         shifted = x + self._steps(x, fun)
         shifted = np.where(shifted > self._high, 2 * x - shifted, shifted)
         shifted = np.maximum(shifted, self._low)
@@ -103,7 +110,8 @@ class Descent:
         rows = np.repeat(x[None], len(free), axis=0)
         rows[np.arange(len(free)), free] = shifted[free]
         gradient = np.zeros(len(x))
-        gradient[free] = (self._budget.rows(rows) - fun) / (shifted[free] - x[free])
+        with np.errstate(invalid="ignore", over="ignore"):
+            gradient[free] = (self._budget.rows(rows) - fun) / (shifted[free] - x[free])
         if not np.isfinite(gradient).all():
             raise _StalledError
         if self._before is not None:
@@ -115,8 +123,8 @@ class Descent:
         return gradient
 
     def _steps(self, x: Vector, fun: float) -> Vector:
-        scale = np.maximum(1.0, np.abs(x))
-        with np.errstate(divide="ignore", over="ignore"):
+        scale = np.maximum(self._sigma, np.abs(x))
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             best = 2 * np.sqrt(ROUNDING * abs(fun) / self._curvature)
         steps = np.clip(best, SMALLEST_STEP * scale, LARGEST_STEP * scale)
         result: Vector = np.where(self._curvature > 0, steps, FIRST_STEP * scale)

@@ -83,7 +83,7 @@ def search_lines(
     fun: float,
     low: Vector,
     high: Vector,
-    descend: Callable[[Vector], tuple[Vector, float]],
+    descend: Callable[[Vector, float], tuple[Vector, float]],
 ) -> tuple[Vector, float]:
     """Search along each coordinate between `low` and `high` (n,), in rounds that each end with a descent."""
     best_x, best_fun = x, fun
@@ -101,7 +101,7 @@ def search_lines(
             x = x.copy()
             x[i] = value
         if fun < before or evaluations == ROUNDS[0]:
-            end, end_fun = descend(x)
+            end, end_fun = descend(x, fun)
             if end_fun < best_fun:
                 best_x, best_fun = end, end_fun
     return best_x, best_fun

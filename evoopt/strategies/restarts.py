@@ -9,7 +9,8 @@ import math
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,14 +18,16 @@ from numpy.typing import ArrayLike
 from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.registry import REGISTRY, register
+from evoopt.strategies.registry import REGISTRY, plain_data, register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
 Start = Callable[[np.random.Generator], ArrayLike]
 
 
-class Plan(NamedTuple):
+@plain_data
+@dataclass(frozen=True)
+class Plan:
     """The next run: its rows, its step size as a share of the first one's, and its most evaluations."""
 
     popsize: int
@@ -86,7 +89,7 @@ class Restarts(Strategy):
         self._first_mean, self._first_popsize = arguments.finite_vector(first), run.popsize
         self._options = {**options, "dtype": self.dtype.name, "seed": self.seed}
         self.name = strategy.__name__
-        self.ends: list[float] = []
+        self.ends: list[tuple[float, str]] = []
         self._limit = math.inf  # evaluations of this run
         self._plan: Plan | None = None  # of the next run, once this one is over
         if self._box is not None:
@@ -157,9 +160,11 @@ class Restarts(Strategy):
         mine = self._of_this_run(told)
         if len(mine.order) > 1:
             self._run._learn(mine, mine.population[mine.order[0]])
-        over = self._run.evaluations >= self._limit or self._run.stop()
-        if over and self._plan is None and len(self.ends) == self.restarts:
-            self.ends.append(self._signed(self._run.best.fitness))
+        reasons = self._run.stop()
+        if not reasons and self._run.evaluations >= self._limit:
+            reasons = (("max_evaluations", "a run of small size has had its share"),)
+        if reasons and len(self.ends) == self.restarts:
+            self.ends.append((self._signed(self._run.best.fitness), reasons[0][0]))
             self._plan = self._next_plan(self._generator(1))
             if self._plan is not None:
                 self.popsize = self._plan.popsize
@@ -241,8 +246,8 @@ class IPOP(Restarts):
     ----------
     restarts : int
         How many there were. `best` and `history` are of all runs, `mean` and `sigma` of the present one.
-    ends : list of float
-        The best fitness of each run that is over.
+    ends : list of (float, str)
+        Of each run that is over, the best fitness and the name of the first reason to stop it.
     name : str
         Of the strategy.
 
