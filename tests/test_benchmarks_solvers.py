@@ -351,7 +351,8 @@ def test_noise_makes_a_table(tmp_path, monkeypatch, capsys):
     for found in case["cases"]:
         assert found["values"][:2] == [2 * 0.25**2, 2 * 0.25**4]
         assert found["evaluations"] == 14  # the first of 2 / 4^k below 1e-8
-    assert paths["--markdown"].read_text().splitlines()[2] == "| sphere | 0 | 2 | ours | 0.12 | 0.0078 | (14) |"
+    row = paths["--markdown"].read_text().splitlines()[2]
+    assert row == "| sphere | 0 | 2 | ours | 0.12 | 0.0078 | (14) |"
 
 
 # -------------------------------------------------------------------- options
