@@ -151,7 +151,8 @@ def follow_paths(y, squares, weights, mean, sigma, scale, root, p_sigma, p_c, ra
         elif w < 0.0:
             rates[i] *= n / (math.sqrt(squares[i]) + 1e-9) ** 2
     rates[k] = c_1
-    z_w[0] = y_w
+    for c in range(n):
+        z_w[0, c] = y_w[c]
     _solve(root, z_w, 0, 1, n)
     gain = math.sqrt(c_sigma * (2.0 - c_sigma) * mueff)
     squared_length = 0.0
@@ -195,7 +196,8 @@ def adapt_covariance(C, y, rates, decay, columns, lanes, out, lo, hi):
                 for c in range(width):
                     target[c] = decay * before[c] + products[(r - a) * columns + c]
         for r in range(a, stop):
-            out[r, :r] = 0.0
+            for c in range(r):
+                out[r, c] = 0.0
 
 
 @kernel
@@ -210,8 +212,8 @@ def cholesky(C, columns, lanes, root):
     for a in range(0, n, BLOCK):
         stop = min(a + BLOCK, n)
         for r in range(a, stop):
-            root[r, :a] = 0.0
-            root[r, a:] = C[r, a:]
+            for c in range(n):  # assigning slices would compile for seconds
+                root[r, c] = C[r, c] if c >= a else 0.0
         if a > 0:
             for first in range(a, n, columns):
                 width = min(columns, n - first)
@@ -227,7 +229,8 @@ def cholesky(C, columns, lanes, root):
                 factor, above = root[j, r], root[j, r:]
                 for c in range(len(tail)):
                     tail[c] -= factor * above[c]
-            root[r, a:r] = 0.0
+            for c in range(a, r):
+                root[r, c] = 0.0
             if not 0.0 < tail[0] < math.inf:
                 return False
             scale = 1.0 / math.sqrt(tail[0])

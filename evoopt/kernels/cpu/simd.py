@@ -252,7 +252,8 @@ def four_rows(a, a_start, a_row, a_step, b, b_start, b_step, n, zeros, c, width,
     if whole < width:
         for r in range(4):
             rest = c[r * columns + whole : r * columns + width]
-            rest[:] = 0
+            for j in range(len(rest)):
+                rest[j] = 0
             for i in range(n):
                 factor = a[a_start + r * a_row + i * a_step]
                 row = b[b_start + i * b_step + whole : b_start + i * b_step + width]
