@@ -138,11 +138,11 @@ class CMAES(Strategy):
         self._mean, self._p_sigma, self._p_c = self._mean.copy(), self._p_sigma.copy(), self._p_c.copy()
         C, root = np.empty_like(self._C), np.empty_like(self._C) if due else _NOTHING
         step, definite = self._learn_rows(told, p, C, root)
-        self._C = C
+        before, self._C = self._C, C
         self._set_step(step)
         if due:
             self._factorized = self._updates
-            self._root = root if definite else self._repair()
+            self._root = root if definite else self._repair(before)
         if self._updates - self._looked >= max(n, LEAST_PERIOD):
             self._look()
         self._watch(told)
@@ -178,19 +178,26 @@ class CMAES(Strategy):
         smallest, largest = arguments.step_range(self.dtype)
         self._step = min(max(step, smallest), largest)
 
-    def _repair(self) -> Array:
-        """Make C positive definite again; gives its root."""
-        smallest, largest = self._eigenvalues()
+    def _repair(self, before: Array) -> Array:
+        """Make C positive definite again, which was `before`; gives its root.
+
+        In the scale of each coordinate: of the largest variance even rounding errors may be more than others.
+        """
+        variances = self._C.diagonal()
+        # a coordinate that no row has moved in keeps its own where the past has no weight, c_1 + c_mu = 1
+        variances = np.where(variances > 0, variances, before.diagonal())
+        C, deviations = self._C.copy(), np.sqrt(variances)
+        np.fill_diagonal(C, variances)
+        smallest, largest = _eigenvalues(C / deviations / deviations[:, None])
         _log.info(
-            "the smallest eigenvalue of the covariance matrix was %g, the largest %g", smallest, largest
+            "the smallest eigenvalue of the correlation matrix was %g, the largest %g", smallest, largest
         )
         # what sums of n numbers of this size may be off by
         shift = 1e-15 * self.n_params * largest - min(smallest, 0.0)
-        self._C = self._C + shift * np.eye(self.n_params)
-        self._extremes = (max(smallest, 0.0) + shift, largest + shift)
-        root = np.empty_like(self._C)
-        if not kernels.cholesky(self._C, *_TILE, root):
-            raise FloatingPointError(f"A finite covariance matrix was expected, but it is {self._C}.")
+        np.fill_diagonal(C, (1 + shift) * variances)
+        self._C, self._extremes, root = C, _eigenvalues(C), np.empty_like(C)
+        if not kernels.cholesky(C, *_TILE, root):
+            raise FloatingPointError(f"A finite covariance matrix was expected, but it is {C}.")
         return root
 
     def _look(self) -> None:
@@ -207,12 +214,7 @@ class CMAES(Strategy):
             self._C, self._p_c = self._C / np.outer(roots, roots), self._p_c / roots
             self._scale = np.clip(self._scale * roots, *SCALES)  # the same distribution
             self._root = self._root / roots
-        self._extremes = self._eigenvalues()
-
-    def _eigenvalues(self) -> tuple[float, float]:
-        """Return the smallest and the largest eigenvalue of C."""
-        values = np.linalg.eigvalsh(self._C, UPLO="U")
-        return float(values[0]), float(values[-1])
+        self._extremes = _eigenvalues(self._C)
 
     # ---------------------------------------------------------------- stopping, as pycma does
 
@@ -270,3 +272,9 @@ class CMAES(Strategy):
             if 2 * half >= len(values) or not np.median(values[:half]) >= np.median(values[half : 2 * half]):
                 return False
         return True
+
+
+def _eigenvalues(matrix: Array) -> tuple[float, float]:
+    """Return the smallest and the largest eigenvalue of a symmetric matrix, given its upper triangle."""
+    values = np.linalg.eigvalsh(matrix, UPLO="U")
+    return float(values[0]), float(values[-1])
