@@ -14,7 +14,7 @@ from evoopt.kernels import threads
 
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks are not part of the installed package
 
-from benchmarks import evaluations
+from benchmarks import evaluations, noise
 from benchmarks.__main__ import main
 from benchmarks.coco import solvers, suite
 from benchmarks.coco.counts import Counts
@@ -314,6 +314,45 @@ def test_evaluations_makes_a_table(tmp_path, monkeypatch, capsys):
     assert rosenbrock_case["evaluations"] == {"evoopt": [], "pycma": []}
     lines = paths["--markdown"].read_text().splitlines()
     assert [line.count("|") for line in lines] == [lines[0].count("|")] * 5
+
+
+# -------------------------------------------------------------------- noise
+
+
+def halving(fun, rng):
+    mean = np.ones(fun.dim)
+    while True:
+        fun(mean)
+        mean = mean / 2
+        yield mean
+
+
+@pytest.mark.parametrize(("level", "spread"), [("0", 0), ("2", 2), ("30%", 3)])
+def test_noise_is_added_or_in_percent(level, spread):
+    fun = noise.Noisy(lambda x: 10.0, 3, level, np.random.default_rng(1))
+    values = [fun(np.ones(3)) for _ in range(2000)]
+    assert fun.evaluations == 2000
+    assert np.mean(values) == pytest.approx(10, abs=0.2)
+    assert np.std(values) == pytest.approx(spread, rel=0.1)
+
+
+def test_noise_makes_a_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(noise, "MARKS", (1, 2, 10))
+    monkeypatch.setattr(noise, "SOLVERS", {})
+    for name, packages in (("ours", ()), ("peer", ("no_such_package",))):
+        noise.SOLVERS[name] = noise.Solver(name, halving, packages)
+    paths = {"--json": tmp_path / "results.json", "--markdown": tmp_path / "table.md"}
+    files = [part for option, path in paths.items() for part in (option, str(path))]
+    sizes = ["--dims", "2", "--functions", "sphere", "--noise", "0", "1", "--seeds", "1-3", "--jobs", "1"]
+    assert main(["noise", *sizes, *files]) == 0
+    assert "peer is skipped" in capsys.readouterr().out
+
+    (case,) = json.loads(paths["--json"].read_text())["cases"]
+    for found in case["cases"]:
+        assert found["values"][:2] == [2 * 0.25**2, 2 * 0.25**4]
+        assert found["evaluations"] == 14  # the first of 2 / 4^k below 1e-8
+    row = paths["--markdown"].read_text().splitlines()[2]
+    assert row == "| sphere | 0 | 2 | ours | 0.12 | 0.0078 | (14) |"
 
 
 # -------------------------------------------------------------------- options

@@ -317,7 +317,7 @@ def check_covariance(es):
     assert np.isfinite(root).all()
     assert (root.diagonal() > 0).all()
     assert not np.tril(root, -1).any()
-    if es._factorized == es._updates:  # else the rows have the covariance of an update before
+    if es.noisy or es._factorized == es._updates:  # else the rows have the covariance of an update before
         deviations = np.sqrt(C.diagonal())
         correlations, roots = C / deviations / deviations[:, None], root / deviations
         assert np.linalg.eigvalsh(correlations)[0] > 0

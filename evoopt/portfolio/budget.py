@@ -62,6 +62,8 @@ class Budget:
         for x, value in zip(allowed, fitness.tolist(), strict=True):
             if value < self.fun or (math.isnan(self.fun) and not math.isnan(value)):
                 self.x, self.fun = x.copy(), value
+        if self.fun == -math.inf:
+            raise OverError(("target", "the value is -inf, which none can be below"))
         if self.fun <= self.target:
             raise OverError(("target", f"fitness {self.fun:g} has reached the target {self.target:g}"))
         if len(allowed) < len(rows):

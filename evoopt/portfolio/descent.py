@@ -6,6 +6,7 @@ https://doi.org/10.1137/0904025). H_ii is not known: each pair of successive gra
 y_i^2 / (s^T y) with s the step and y the change of the gradient, as in the update of BFGS.
 """
 
+import math
 import warnings
 from contextlib import suppress
 
@@ -61,7 +62,7 @@ class Descent:
         from scipy.optimize import minimize  # noqa: PLC0415  (a third of the time that importing evoopt takes)
 
         sigma = self._sigma
-        slope = float(np.linalg.norm(self._gradient(origin) * sigma))
+        slope = math.hypot(*(self._gradient(origin) * sigma))  # does not overflow
         if not 0 < slope < np.inf:
             return
         unit = slope / REACH
@@ -118,7 +119,7 @@ class Descent:
             step, change = x - self._before[0], gradient - self._before[1]
             curvature = float(step @ change)
             if curvature > 0:
-                self._curvature = np.maximum(MEMORY * self._curvature, change**2 / curvature)
+                self._curvature = np.maximum(MEMORY * self._curvature, change * (change / curvature))
         self._before = x, gradient
         return gradient
 

@@ -23,6 +23,7 @@ from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.strategies import recombination, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import longest_step
+from evoopt.strategies.learning_rates import BETA_COVARIANCE, BETA_MEAN, LearningRate
 from evoopt.strategies.memory import require_memory
 from evoopt.strategies.recombination import Parameters
 from evoopt.strategies.registry import register
@@ -30,6 +31,7 @@ from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
 MATRICES = 5  # of (n, n) float64 at once: C and its root, those before, and what looking at the axes takes
+NOISY_MATRICES = 2  # more of them: the moving average of the updates, and that before
 LARGE = 1000  # parameters; from here on only one older factor is kept for rows that wait for their fitness
 GRAIN = 300_000  # multiply-adds worth waking a thread for
 LEAST_PERIOD = 50  # updates between two looks at the axes, or n_params if that is more
@@ -47,11 +49,11 @@ class CMAES(Strategy):
     ----------
     mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate scales it.
-    tolx, tolfun, tolfunhist, tolupsigma, tolconditioncov, tolflatfitness, tolstagnation
+    tolx, tolfun, tolfunhist, tolupsigma, tolconditioncov, tolflatfitness, tolstagnation, maxiter
         When `stop` advises to: steps, or the range of the fitness now or over the last generations, are
         smaller than this; the step size grew by so much more than the axes; the condition of the covariance
-        is larger; the fitness was flat, or did not improve, for more generations. With ``noisy=True`` no
-        range of the fitness is a reason to stop.
+        is larger; the fitness was flat, or did not improve, for more generations. With ``noisy=True`` the
+        fitness is no reason to stop, neither its range nor that it does not improve: give a limit.
 
     Attributes
     ----------
@@ -62,6 +64,12 @@ class CMAES(Strategy):
     ------
     ValueError
         For arguments that do not fit, and for a covariance matrix that would not fit in memory.
+
+    Notes
+    -----
+    With ``noisy=True`` as much of each update is done as can be told from noise: the learning rates of mean
+    and covariance are adapted, Nomura et al. 2023. The search then goes on where it stalls otherwise, without
+    evaluating a row twice; `docs/noise.md` has what it gains, and what it costs where there is no noise.
 
     Examples
     --------
@@ -86,13 +94,15 @@ class CMAES(Strategy):
         tolconditioncov: float = 1e14,
         tolflatfitness: float = 1,
         tolstagnation: float | None = None,
+        maxiter: float | None = None,
         **options: Any,
     ) -> None:
         super().__init__(mean, sigma, **options)
         n = self.n_params
         if n > LARGE:
             self._ledger.memory = 1
-        require_memory("CMAES", n, MATRICES + self._ledger.memory)
+        averages = NOISY_MATRICES if self.noisy else 0
+        require_memory("CMAES", n, MATRICES + averages + self._ledger.memory)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self.tolfunhist = arguments.number("tolfunhist", tolfunhist)
         self.tolupsigma = arguments.number("tolupsigma", tolupsigma)
@@ -101,6 +111,9 @@ class CMAES(Strategy):
         if tolstagnation is None:
             tolstagnation = int(100 + 100 * n**1.5 / self.popsize)
         self.tolstagnation = arguments.number("tolstagnation", tolstagnation)
+        if maxiter is None:
+            maxiter = int(100 + 150 * (n + 3) ** 2 / math.sqrt(self.popsize))
+        self.maxiter = arguments.number("maxiter", maxiter)
 
         # the distribution is N(mean, step^2 S C S), S = diag(scale)
         self._step = self._first_step = float(np.exp(np.log(self._sigma).mean()))
@@ -112,6 +125,12 @@ class CMAES(Strategy):
         self._updates = self._factorized = self._looked = 0
         self._flat_generations = 0
         self._fitness_range = math.inf
+        # constants of this dimension
+        self._longest, self._h_factor = longest_step(n), (2 + 4 / (n + 1)) * n
+        self._step_range = arguments.step_range(self.dtype)
+        self._rates: tuple[LearningRate, LearningRate] | None = None  # of mean and covariance; then det C = 1
+        if self.noisy:
+            self._rates = LearningRate(np.zeros(n)), LearningRate(np.zeros((n, n)))
 
     @property
     def sigma(self) -> float:
@@ -134,15 +153,18 @@ class CMAES(Strategy):
         n = self.n_params
         p = recombination.full(len(told.order), n)
         self._updates += 1
-        due = self._updates - self._factorized >= p.gap
         self._mean, self._p_sigma, self._p_c = self._mean.copy(), self._p_sigma.copy(), self._p_c.copy()
-        C, root = np.empty_like(self._C), np.empty_like(self._C) if due else _NOTHING
-        step, definite = self._learn_rows(told, p, C, root)
-        before, self._C = self._C, C
-        self._set_step(step)
-        if due:
-            self._factorized = self._updates
-            self._root = root if definite else self._repair(before)
+        if self._rates is not None:
+            self._update_in_part(told, p, *self._rates)
+        else:
+            due = self._updates - self._factorized >= p.gap
+            C, root = np.empty_like(self._C), np.empty_like(self._C) if due else _NOTHING
+            step, definite = self._learn_rows(told, p, C, root)
+            before, self._C = self._C, C
+            self._set_step(step)
+            if due:
+                self._factorized = self._updates
+                self._root = root if definite else self._repair(before)
         if self._updates - self._looked >= max(n, LEAST_PERIOD):
             self._look()
         self._watch(told)
@@ -153,29 +175,80 @@ class CMAES(Strategy):
         Gives the new step size, and whether C is positive definite.
         """
         n, k = self.n_params, len(told.order)
-        first, weights, outside = p.first_negative, p.weights, _NOBODY
-        if told.outside is not None:
-            first, outside = 0, told.outside[told.order]
-        rows, longest = (told.population, told.order), longest_step(n)
-        drawn, paths = (self._mean, self._step, self._scale, self._root), (self._p_sigma, self._p_c)
-        h_limit = (2 + 4 / (n + 1)) * n * (1 - (1 - p.c_sigma) ** (2 * self._updates))
         if k * n * n < 2 * GRAIN:
-            before = (outside, first, weights, *drawn, *paths, longest, h_limit, p.constants, *_TILE)
-            result: tuple[float, bool] = kernels.learn(*rows, *before, self._C, C, root)
+            first, outside, h_limit = self._selection(told, p)
+            rows, paths = (told.population, told.order, outside, first), (self._p_sigma, self._p_c)
+            drawn = (p.weights, self._mean, self._step, self._scale, self._root)
+            constants = (self._longest, h_limit, p.constants, *_TILE)
+            result: tuple[float, bool] = kernels.learn(*rows, *drawn, *paths, *constants, self._C, C, root)
             return result
-        y, squares, rates = np.empty((k + 1, n)), np.empty(k), np.empty(k + 1)
-        blocks, grain = -(-k // kernels.BLOCK), GRAIN // (kernels.BLOCK * n * n) + 1
-        threads.run(kernels.whiten, blocks, *rows, first, *drawn, y, squares, grain=grain)
-        if len(outside):
-            weights = weights.copy()
-            kernels.shorten(y, squares, outside, weights, longest)
-        decay, step = kernels.follow_paths(y, squares, weights, *drawn, *paths, rates, h_limit, p.constants)
-        blocks, grain = -(-n // kernels.BLOCK), GRAIN // (kernels.BLOCK * n * k) + 1
-        threads.run(kernels.adapt_covariance, blocks, self._C, y, rates, decay, *_TILE, C, grain=grain)
+        y, rates, decay, step = self._follow_rows(told, p)
+        _weighted_sum(self._C, y, rates, decay, C)
         return step, not len(root) or kernels.cholesky(C, *_TILE, root)
 
+    def _selection(self, told: Told, p: Parameters) -> tuple[int, Array, float]:
+        """Return from which rank on lengths count, who is outside, and to which |p_sigma|^2 h_sigma is 1."""
+        h_limit = self._h_factor * (1 - (1 - p.c_sigma) ** (2 * self._updates))
+        if told.outside is None:
+            return p.first_negative, _NOBODY, h_limit
+        return 0, told.outside[told.order], h_limit
+
+    def _follow_rows(self, told: Told, p: Parameters) -> tuple[Array, Array, float, float]:
+        """Move mean and paths in place.
+
+        Gives y (popsize + 1, n) and rates of the new covariance decay C + sum_i rates_i y_i y_i^T, the decay,
+        and the new step size.
+        """
+        n, k = self.n_params, len(told.order)
+        first, outside, h_limit = self._selection(told, p)
+        weights, paths = p.weights, (self._p_sigma, self._p_c)
+        drawn = (self._mean, self._step, self._scale, self._root)
+        y, squares, rates = np.empty((k + 1, n)), np.empty(k), np.empty(k + 1)
+        blocks, grain = -(-k // kernels.BLOCK), GRAIN // (kernels.BLOCK * n * n) + 1
+        rows = (told.population, told.order, first)
+        threads.run(kernels.whiten, blocks, *rows, *drawn, y, squares, grain=grain)
+        if len(outside):
+            weights = weights.copy()
+            kernels.shorten(y, squares, outside, weights, self._longest)
+        decay, step = kernels.follow_paths(y, squares, weights, *drawn, *paths, rates, h_limit, p.constants)
+        return y, rates, decay, step
+
+    def _update_in_part(self, told: Told, p: Parameters, of_mean: LearningRate, of_C: LearningRate) -> None:
+        """Do as much of the update as its learning rates say, in the symbols of `learning_rates`.
+
+        In units of the step size before, Sigma = C and Sigma' = decay C + sum_i rates_i y_i y_i^T. So in
+        local coordinates z_i = R^-T y_i their difference is a sum of the same form, and no matrix is to be
+        solved for.
+        """
+        n, mean = self.n_params, self._mean.copy()
+        y, rates, decay, step = self._follow_rows(told, p)
+        growth = (step / self._step) ** 2
+        rates, decay = growth * rates, growth * decay
+        z = y.copy()
+        blocks, grain = -(-len(z) // kernels.BLOCK), GRAIN // (kernels.BLOCK * n * n) + 1
+        threads.run(kernels.to_local, blocks, self._root, z, grain=grain)
+        update = np.einsum("i,ij->j", np.maximum(p.weights, 0.0), z[:-1])  # not the bits of BLAS
+        rate_of_mean = of_mean.after(update, BETA_MEAN)
+        update = np.empty_like(self._C)
+        _weighted_sum(of_C.E, z, rates / math.sqrt(2), 0.0, update)
+        update.reshape(-1)[:: n + 1] += (decay - 1) / math.sqrt(2)
+        rate_of_C = of_C.after(update, BETA_COVARIANCE)
+        del update
+
+        self._mean = mean + rate_of_mean.eta * (self._mean - mean)
+        eta = rate_of_C.eta
+        C, root = np.empty_like(self._C), np.empty_like(self._C)
+        _weighted_sum(self._C, y, eta * rates, 1 - eta + eta * decay, C)
+        definite = kernels.cholesky(C, *_TILE, root)
+        before, self._C, self._rates = self._C, C, (rate_of_mean, rate_of_C)
+        self._root = root if definite else self._repair(before)
+        spread = math.exp(float(np.log(self._root.diagonal()).mean()))  # (det C)^(1 / 2n)
+        self._C /= spread**2  # in place: both are new
+        self._root /= spread
+        self._set_step(self._step * spread * (of_mean.eta / rate_of_mean.eta))  # the step-size correction
+
     def _set_step(self, step: float) -> None:
-        smallest, largest = arguments.step_range(self.dtype)
+        smallest, largest = self._step_range
         self._step = min(max(step, smallest), largest)
 
     def _repair(self, before: Array) -> Array:
@@ -205,12 +278,15 @@ class CMAES(Strategy):
         self._looked = self._updates
         diagonal = self._C.diagonal()
         smallest, largest = float(diagonal.min()), float(diagonal.max())
-        if not 1e-20 < largest < 1e20:  # a search without an end, or past it: into the step, while it lasts
+        # a search without an end, or past it: into the step, while it lasts; learning rates keep det C = 1
+        if self._rates is None and not 1e-20 < largest < 1e20:
             self._C, self._p_c = self._C / largest, self._p_c / math.sqrt(largest)
             self._set_step(self._step * math.sqrt(largest))
             self._root = self._root / math.sqrt(largest)
         if largest / smallest > 1e8:
             roots = np.sqrt(self._C.diagonal())
+            if self._rates is not None:
+                roots /= math.exp(float(np.log(roots).mean()))
             self._C, self._p_c = self._C / np.outer(roots, roots), self._p_c / roots
             self._scale = np.clip(self._scale * roots, *SCALES)  # the same distribution
             self._root = self._root / roots
@@ -220,8 +296,10 @@ class CMAES(Strategy):
 
     def _watch(self, told: Told) -> None:
         """Remember the spread of the fitness."""
-        self._fitness_range = stopping.fitness_range(told)
-        flat = told.fitness[told.order[0]] >= told.fitness[told.order[int(0.75 * len(told.order))]]
+        value, order = told.fitness.item, told.order
+        best = value(order[0])
+        self._fitness_range = value(order[-1]) - best
+        flat = best >= value(order[3 * len(order) // 4])
         self._flat_generations = self._flat_generations + 1 if flat else 0
 
     def _reasons(self) -> Sequence[Reason]:
@@ -232,8 +310,10 @@ class CMAES(Strategy):
             reasons.append(
                 ("tolflatfitness", f"the fitness was flat for {self._flat_generations} generations")
             )
-        if self._stagnates():
+        if not self.noisy and self._stagnates():
             reasons.append(("tolstagnation", "the fitness does not improve any more"))
+        if self._updates >= self.maxiter:
+            reasons.append(("maxiter", f"there were {self._updates} updates, more than most searches need"))
         return reasons
 
     def _shape_reasons(self) -> list[Reason]:
@@ -278,3 +358,10 @@ def _eigenvalues(matrix: Array) -> tuple[float, float]:
     """Return the smallest and the largest eigenvalue of a symmetric matrix, given its upper triangle."""
     values = np.linalg.eigvalsh(matrix, UPLO="U")
     return float(values[0]), float(values[-1])
+
+
+def _weighted_sum(C: Array, y: Array, rates: Array, decay: float, out: Array) -> None:
+    """Write decay C + sum_i rates_i y_i y_i^T into `out`, its upper triangle, 0 below it."""
+    k, n = y.shape
+    blocks, grain = -(-n // kernels.BLOCK), GRAIN // (kernels.BLOCK * n * k) + 1
+    threads.run(kernels.adapt_covariance, blocks, C, y, rates, decay, *_TILE, out, grain=grain)

@@ -9,7 +9,8 @@ import math
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,14 +18,16 @@ from numpy.typing import ArrayLike
 from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.registry import REGISTRY, register
+from evoopt.strategies.registry import REGISTRY, plain_data, register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
 Start = Callable[[np.random.Generator], ArrayLike]
 
 
-class Plan(NamedTuple):
+@plain_data
+@dataclass(frozen=True)
+class Plan:
     """The next run: its rows, its step size as a share of the first one's, and its most evaluations."""
 
     popsize: int

@@ -106,6 +106,14 @@ def whiten(population, order, first, mean, sigma, scale, root, y, squares, lo, h
 
 
 @kernel
+def to_local(root, rows, lo, hi):
+    """Replace blocks [lo, hi) of BLOCK rows of `rows` (k, n) by their z, z @ root = row."""
+    k, n = rows.shape
+    for block in range(lo, hi):
+        _solve(root, rows, block * BLOCK, min((block + 1) * BLOCK, k), n)
+
+
+@kernel
 def shorten(y, squares, outside, weights, longest):
     """Shorten the steps of foreign and late rows, in place, and give them no negative weight.
 

@@ -1,0 +1,311 @@
+"""IPOP and BIPOP: ask/tell, numbers of rows, late rows, starts, limits and checkpoints."""
+
+import copy
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from test_strategies import OURS, needs_jit, state
+
+import evoopt
+from evoopt import BIPOP, CMAES, GA, IPOP
+
+each_kind = pytest.mark.parametrize("kind", [IPOP, BIPOP])
+each_inner = pytest.mark.parametrize("inner", OURS.values(), ids=OURS.keys())
+
+
+def rastrigin(population):
+    x = np.asarray(population, np.float64)
+    return 10 * x.shape[1] + (x**2 - 10 * np.cos(2 * np.pi * x)).sum(axis=1)
+
+
+def flat(population):
+    """What ends each run after a few generations."""
+    return np.zeros(len(population))
+
+
+def make(kind, inner=CMAES, n=3, **options):
+    return kind(inner, np.full(n, 2.3), 1.0, **({"seed": 5, "popsize": 6} | options))
+
+
+def run(es, generations, fitness=rastrigin):
+    for _ in range(generations):
+        population = es.ask()
+        es.tell(population, fitness(population))
+    return es
+
+
+def ask_after_a_restart(es, times=1):
+    """Run until the ask that begins another run; gives its population."""
+    while True:
+        population = es.ask()
+        if es.restarts == times:
+            return population
+        es.tell(population, flat(population))
+
+
+@needs_jit
+@each_kind
+@pytest.mark.parametrize("bounds", [None, (-5, 5), [(-5, None), (None, 5), (2.3, 2.3)]])
+def test_finds_what_a_single_run_does_not(kind, bounds):
+    es = make(kind, bounds=bounds, popsize=None, max_evaluations=200_000)
+    fixed = 0 if bounds is None or len(bounds) == 2 else rastrigin([[0, 0, 2.3]])[0]
+    es.target = fixed + 1e-6
+    while not es.stop():
+        population = es.ask()
+        if bounds is not None:
+            assert abs(population[:, : 3 if len(bounds) == 2 else 0]).max(initial=0) <= 5
+        es.tell(population, rastrigin(population))
+    assert es.stop()[0][0] == "target"
+    assert es.restarts > 0
+    assert rastrigin(es.solution[None])[0] == es.best.fitness
+
+
+@needs_jit
+@each_kind
+@each_inner
+def test_restarts_any_strategy(kind, inner):
+    es = make(kind, inner, n=2, popsize=10)
+    ask_after_a_restart(es, 2)
+    ends = [end for end, _ in es.ends]
+    assert ends == [0.0] * len(ends)
+    assert len(ends) == 2
+    assert es.history["evaluations"][-1] == es.evaluations
+    assert len(es.history["best"]) == es.generation
+    assert np.isfinite(es.ask()).all()
+
+
+def test_ipop_doubles_the_population():
+    es = make(IPOP)
+    sizes = [es.popsize]
+    while len(sizes) < 5:
+        run(es, 1, flat)
+        if es.popsize != sizes[-1]:
+            sizes.append(es.popsize)
+    assert sizes == [6, 12, 24, 48, 96]
+    assert es.restarts == 3
+    assert len(es.ask()) == 96
+
+
+def test_bipop_alternates_by_evaluations():
+    es, runs = make(BIPOP), []
+    while len(runs) < 14:
+        population = es.ask()
+        if es.restarts == len(runs):
+            runs.append((len(population), es.sigma, es.evaluations))
+        es.tell(population, flat(population))
+    small, large, doubled = runs[1][2], 0, 0  # the first one counts as small
+    for (popsize, sigma, start), (_, _, end) in itertools.pairwise(runs[1:]):
+        if small >= large:
+            doubled += 1
+            assert (popsize, sigma) == (6 * 2**doubled, pytest.approx(1.0))
+            large += end - start
+        else:
+            assert 2 <= popsize <= 6 * 2 ** (doubled - 1)
+            assert 0.01 <= sigma < 1
+            small += end - start
+    assert 2 <= doubled < 12
+
+
+def test_after_the_last_restart_the_run_says_why():
+    es = make(IPOP, max_restarts=2)
+    while not es.stop():
+        population = es.ask()
+        es.tell(population, flat(population))
+    assert es.restarts == 2
+    assert es.stop()[0][0] in ("tolflatfitness", "tolfun")
+    run(es, 2)  # it is advice
+    assert es.restarts == 2
+
+
+@each_kind
+def test_the_restart_happens_in_the_next_ask(kind):
+    es = make(kind)
+    while not es.ends:
+        population = es.ask()
+        es.tell(population, flat(population))
+    assert es.restarts == 0
+    assert not es.stop()
+    mean = es.mean
+    assert es.popsize == 12  # of the next one
+    es.ask()
+    assert es.restarts == 1
+    assert (es.mean != mean).any()
+
+
+def late_and_new(kind):
+    """A strategy just restarted, with rows of the run before that wait, and the ids of new ones."""
+    es = make(kind)
+    while not es.ends:
+        ids = es.ask_ids(10)
+        es.tell(ids[:6], np.zeros(6))
+    return es, ids[6:], es.ask_ids()
+
+
+@each_kind
+def test_late_rows_of_an_older_run_teach_nothing(kind):
+    es, late, new = late_and_new(kind)
+    twin = copy.deepcopy(es)
+    rows = es.rows(late)
+    assert_array_equal(es.rows(np.concatenate([new[:2], late])), [*es.rows(new[:2]), *rows])
+    es.tell(np.concatenate([late, new]), np.concatenate([[3.0, -9.0, 1.0, 2.0], np.arange(12.0)]))
+    twin.tell(new, np.arange(12.0))
+    assert es.best.fitness == -9.0
+    assert_array_equal(es.best.x, rows[1])
+    assert (es.evaluations, twin.evaluations) == (es.history["evaluations"][-1], es.evaluations - 4)
+    assert_array_equal(es.mean, twin.mean)
+    assert_array_equal(es.ask(), twin.ask())
+
+
+@each_kind
+def test_late_rows_alone_and_as_a_matrix(kind):
+    es, late, _ = late_and_new(kind)
+    mean, rows = es.mean, es.rows(late)
+    es.tell(rows, [-1.0, -2.0, -3.0, -4.0])
+    assert_array_equal(es.best.x, rows[3])
+    assert_array_equal(es.mean, mean)
+    with pytest.raises(ValueError, match=r"told before|forgotten"):
+        es.tell(late, np.zeros(4))
+
+
+@each_kind
+@each_inner
+@pytest.mark.parametrize("way", ["file", "pickle", "deepcopy"])
+def test_a_copy_continues_bit_for_bit_at_any_generation(kind, inner, way, tmp_path):
+    es = make(kind, inner, n=2, bounds=(-4, 4), maximize=True)
+
+    def fitness(population):  # flat from a distance on, so that runs end soon
+        return -np.maximum(rastrigin(population), 20.0)
+
+    for generation in range(25):
+        if way == "file":
+            es.save(tmp_path / "es.npz")
+            twin = evoopt.load(tmp_path / "es.npz")
+        else:
+            twin = pickle.loads(pickle.dumps(es)) if way == "pickle" else copy.deepcopy(es)
+        if generation % 4 == 0:
+            run(twin, 6, fitness)
+            reference = run(copy.deepcopy(es), 6, fitness)
+            assert_array_equal(twin.ask(), reference.ask())
+            assert twin.history == reference.history
+        es = twin
+        run(es, 1, fitness)
+
+
+def test_a_start_of_ones_own(tmp_path):
+    drawn = []
+
+    def start(generator):
+        drawn.append(generator.normal(100, 1, 3))
+        return drawn[-1]
+
+    es = make(IPOP, start=start)
+    population = ask_after_a_restart(es)
+    assert_array_equal(es.mean, drawn[0])
+    es.tell(population, flat(population))
+    while not es._plan:
+        run(es, 1, flat)
+    es.save(tmp_path / "es.npz")
+    assert es.start is start
+    twin = evoopt.load(tmp_path / "es.npz")
+    before = state(twin, tmp_path)
+    with pytest.raises(ValueError, match=r"set it before this ask: es\.start"):
+        twin.ask()
+    assert state(twin, tmp_path) == before
+    twin.start = start
+    assert_array_equal(twin.ask(), es.ask())
+    assert_array_equal(drawn[1], drawn[2])
+
+
+@pytest.mark.parametrize("bad", [lambda g: [1.0], lambda g: [np.nan] * 3, lambda g: "here"])
+def test_a_start_that_gives_no_mean_is_refused(bad, tmp_path):
+    es = make(IPOP, start=bad)
+    while not es._plan:
+        run(es, 1, flat)
+    before = state(es, tmp_path)
+    with pytest.raises(ValueError, match=r"\."):
+        es.ask()
+    assert state(es, tmp_path) == before
+
+
+@each_kind
+def test_starts_are_drawn_in_the_bounds(kind):
+    bounds = [(10, 20), (None, 3), (7, 7)]
+    es = kind(CMAES, [11.0, 2.0, 7.0], 0.5, bounds=bounds, seed=1, popsize=6)
+    means = []
+    while len(means) < 5:
+        population = es.ask()
+        if es.restarts > len(means):
+            means.append(es.mean)
+        es.tell(population, flat(population))
+    means = np.array(means)
+    assert ((means[:, 0] >= 10) & (means[:, 0] <= 20)).all()
+    assert np.ptp(means[:, 0]) > 2
+    assert ((means[:, 1] >= 1) & (means[:, 1] <= 3)).all()
+    assert_array_equal(means[:, 2], 7)
+
+
+@each_kind
+def test_limits_are_totals(kind):
+    es = make(kind, max_evaluations=500)
+    while not es.stop():
+        run(es, 1, flat)
+    assert es.history["evaluations"][-2] < 500 <= es.evaluations
+    assert es.stop()[0][0] == "max_evaluations"
+    assert es.restarts > 1
+
+
+@each_kind
+def test_maximize_mirrors_minimize(kind):
+    up, down = make(kind, maximize=True), make(kind)
+    for _ in range(60):
+        population = up.ask()
+        assert_array_equal(population, down.ask())
+        up.tell(population, -np.round(rastrigin(population)))
+        down.tell(population, np.round(rastrigin(population)))
+    assert up.ends == [(-end, why) for end, why in down.ends]
+    assert up.best.fitness == -down.best.fitness
+
+
+@each_kind
+def test_noisy_best_and_solution(kind):
+    es = run(make(kind, noisy=True), 3)
+    assert es.best.generation == 3
+    assert_array_equal(es.solution, es.mean)
+
+
+def test_a_first_population_is_for_the_first_run():
+    first = np.random.default_rng(0).normal(size=(8, 3))
+    es = IPOP(GA, first, 0.1, seed=1)
+    assert_array_equal(es.ask(), first)
+    assert es.popsize == 8
+
+
+def test_with_evolve():
+    es = make(IPOP, popsize=None, target=1e-6)
+    result = evoopt.evolve(es, rastrigin, max_evaluations=300)
+    assert result.nfev <= 300
+    assert result.fun == rastrigin(result.x[None])[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((3, [1.0], 1.0), "strategy to restart"),
+        ((IPOP, [1.0], 1.0), "strategy to restart"),
+        ((evoopt.Strategy, [1.0], 1.0), "strategy to restart"),
+        ((CMAES, [np.nan], 1.0), "finite mean"),
+        ((CMAES, [1.0], -1.0), "positive and finite sigma"),
+    ],
+)
+def test_what_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        IPOP(*arguments)
+    with pytest.raises(ValueError, match="max_restarts"):
+        make(BIPOP, max_restarts=-1)
+    with pytest.raises(ValueError, match="start must be"):
+        make(BIPOP, start=3)
+    with pytest.raises(TypeError, match="directions"):
+        make(IPOP, directions=3)
