@@ -1,7 +1,8 @@
 """Properties that hold whatever is asked for and told: 10,000 generated cases in all, shared out in CASES.
 
-A case is a search of a few generations; each has a fitness and a way to tell it. With the environment variable
-EVOOPT_CASES=10 there are ten times as many cases, other ones in each run.
+A case is a search of a few generations; each has a fitness and a way to tell it. With the environment
+variable EVOOPT_CASES=10 there are ten times as many cases, other ones in each run; without the JIT there are
+200 small ones.
 """
 
 import logging
@@ -15,7 +16,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
 from test_strategies import OURS
 
 from evoopt import BIPOP, CMAES, IPOP, arguments
@@ -134,7 +134,7 @@ def looked_at(search):
     rows = es.rows(ids)
     es.ask()
     again = rng.permutation(len(ids))
-    assert_array_equal(es.rows(ids[again]), rows[again])
+    assert (es.rows(ids[again]) == rows[again]).all()
     assert isinstance(repr(es), str)
     es.stop()
     return rows, rows
@@ -282,11 +282,9 @@ class Search:
 
     def check(self, values):
         es = self.es
-        assert_array_equal(es.best.fitness, self.best_fitness)
-        if self.best_x is None:
-            assert es.best.x is None
-        else:
-            assert_array_equal(es.best.x, self.best_x)
+        best = es.best
+        assert best.fitness == self.best_fitness or (best.x is self.best_x is None and np.isnan(best.fitness))
+        assert best.x is self.best_x or (best.x == self.best_x).all()
         assert (es.generation, es.evaluations) == (self.generation, self.evaluations)
         assert {len(column) for column in es.history.values()} == {self.generation}
         last = {name: column[-1] for name, column in es.history.items()}
@@ -297,7 +295,7 @@ class Search:
             assert numbers.min() <= last["median"] <= numbers.max() or np.isinf(numbers).any()
         else:
             assert np.isnan([last["best"], last["median"]]).all()
-        assert_array_equal(last["best_so_far"], self.best_fitness)
+        assert last["best_so_far"] == best.fitness or self.best_x is None
         self.require_inside(es.mean)
         self.require_inside(es.solution)
         smallest, largest = arguments.step_range(es.dtype)
@@ -321,12 +319,12 @@ def check_covariance(es):
         deviations = np.sqrt(C.diagonal())
         correlations, roots = C / deviations / deviations[:, None], root / deviations
         assert np.linalg.eigvalsh(correlations)[0] > 0
-        np.testing.assert_allclose(roots.T @ roots, correlations, atol=1e-12)
+        assert abs(roots.T @ roots - correlations).max() < 1e-12
 
 
 # ---------------------------------------------------------------- the cases
 
-POPSIZES = [None, *range(2, 9), 10, 20, 33, 100, 999, 1000]
+POPSIZES = [None, *range(2, 9), 10, 20, 33, 100, 300, 1000]
 DECADES = [*range(-30, 31, 5), -1, -1, 0, 0, 1, 1]
 
 each_case = st.builds(
@@ -358,6 +356,7 @@ def test_whatever_is_told_the_search_stays_sound(name, caplog):
     cls = OURS.get(name) or {"IPOP": IPOP, "BIPOP": BIPOP}[name]
     wanted = CASES[name] * TIMES // (50 if JIT_DISABLED else 1)
     done = 0
+    quiet = {"all": "ignore"} if JIT_DISABLED else {}  # compiled kernels do not warn of an overflow
 
     @settings(
         max_examples=wanted, derandomize=TIMES == 1, phases=set(hypothesis.Phase) - {hypothesis.Phase.explain}
@@ -366,11 +365,12 @@ def test_whatever_is_told_the_search_stays_sound(name, caplog):
     def hold(case):
         nonlocal done
         done += 1
-        search = Search(cls, case)
-        search.require_inside(search.es.ask())
-        for generation in case.generations:
-            search.play(*generation)
-        search.require_inside(search.es.ask())
+        with np.errstate(**quiet):
+            search = Search(cls, case)
+            search.require_inside(search.es.ask())
+            for generation in case.generations:
+                search.play(*generation)
+            search.require_inside(search.es.ask())
 
     if TIMES == 1:
         hold = hypothesis.seed(zlib.crc32(name.encode()))(hold)  # each strategy its own cases
