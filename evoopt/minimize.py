@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -199,6 +200,8 @@ def _make_strategy(
     known = _parameters(cls) - {"self", "mean", "options", "bounds", "maximize"}
     if key in wrappers:
         known |= {"start", "max_restarts"}
+    if key == "auto":  # whose evaluations are not the strategy's alone
+        known -= {"max_evaluations", "max_generations"}
     unknown = sorted(set(options) - known)
     if unknown:
         expected = ", ".join(sorted({"maxfun", "maxiter", "disp"} | known))
@@ -214,8 +217,8 @@ def _make_strategy(
     sigma = _sigma_of(x0) if sigma is None else sigma
     if key == "auto":
         options.setdefault("max_restarts", _MAX_RESTARTS)
-    made = wrappers[key](cls, x0, sigma, bounds=bounds, **options) if key in wrappers else None
-    strategy = cls(x0, sigma, bounds=bounds, **options) if made is None else made
+    make = partial(wrappers[key], cls) if key in wrappers else cls
+    strategy = make(x0, sigma, bounds=bounds, **options)
     return strategy, _Start(x0, np.broadcast_to(np.asarray(sigma, np.float64), len(x0)), low, high)
 
 

@@ -14,10 +14,16 @@ def rastrigin(x):
 
 
 def main():
-    x0 = np.full(5, 3.0)
-    result = evoopt.minimize(
-        rastrigin, x0, bounds=[(-5, 5)] * 5, options={"seed": 1, "popsize": 100, "target": 1e-8}
-    )
+    x0 = np.array([3.3, -2.2, 4.1, 0.7, -3.8])
+    bounds = [(-5, 5)] * 5
+    # "auto": a portfolio, which says what it did
+    result = evoopt.minimize(rastrigin, x0, bounds=bounds, options={"seed": 1, "target": 1e-8})
+    print(result.message)
+    print(f"f = {result.fun:.2e} at {result.x.round(4)} after {result.nfev} evaluations")
+
+    # one strategy, here CMA-ES restarted with larger and larger populations
+    options = {"seed": 1, "target": 1e-8, "maxfun": 200_000}
+    result = evoopt.minimize(rastrigin, x0, method="ipop", bounds=bounds, options=options)
     print(result.message)
     print(f"f = {result.fun:.2e} at {result.x.round(4)} after {result.nfev} evaluations")
 

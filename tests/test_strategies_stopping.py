@@ -126,7 +126,7 @@ def test_diverse_parents_of_a_ga_are_a_reason_to_go_on():
 
 # ---------------------------------------------------------------- rules of CMA-ES alone
 
-OFF = {"tolfun": 0, "tolfunhist": 0, "tolx": 0}
+OFF = {"tolfun": 0, "tolfunhist": 0, "tolx": 0, "maxiter": np.inf}
 
 
 @needs_jit
@@ -139,6 +139,15 @@ def test_cmaes_tells_which_steps_have_no_effect():
     assert run_to_stop(es, shifted) == ["noeffect"]
     es = CMAES(np.ones(2), 1.0, seed=1, **OFF)
     assert run_to_stop(es, lambda x: x[:, 0] ** 2 + 1e-30 * x[:, 1] ** 2) == ["tolflatfitness"]
+
+
+@needs_jit
+def test_cmaes_stops_after_pycmas_number_of_iterations():
+    es = CMAES(np.ones(2), 1.0, seed=1, popsize=9)
+    assert es.maxiter == 100 + 150 * 5**2 // 3
+    assert CMAES(np.ones(2), 1.0, noisy=True).maxiter == np.inf
+    es = run(CMAES(np.ones(2), 1.0, seed=1, maxiter=3), 3)
+    assert names(es) == ["maxiter"]
 
 
 @needs_jit

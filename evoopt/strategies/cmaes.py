@@ -112,7 +112,7 @@ class CMAES(Strategy):
             tolstagnation = int(100 + 100 * n**1.5 / self.popsize)
         self.tolstagnation = arguments.number("tolstagnation", tolstagnation)
         if maxiter is None:
-            maxiter = int(100 + 150 * (n + 3) ** 2 / math.sqrt(self.popsize))
+            maxiter = math.inf if self.noisy else int(100 + 150 * (n + 3) ** 2 / math.sqrt(self.popsize))
         self.maxiter = arguments.number("maxiter", maxiter)
 
         # the distribution is N(mean, step^2 S C S), S = diag(scale)
