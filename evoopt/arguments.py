@@ -76,7 +76,7 @@ def _advice(dtype: np.dtype[Any]) -> str:
 
 def farthest(dtype: np.dtype[Any]) -> float:
     """Return the largest coordinate to start from: sums and multiples of such are finite."""
-    return 1e30 if dtype == np.float32 else 1e300
+    return float(np.float32(1e30)) if dtype == np.float32 else 1e300
 
 
 def step_range(dtype: np.dtype[Any]) -> tuple[float, float]:

@@ -116,7 +116,7 @@ def test_cmaes_needs_as_many_evaluations_as_pycma(function, needed):
 def test_cmaes_learns_the_covariance():
     es = run(CMAES(np.ones(4), 0.3, seed=1), rotated_ellipsoid(4))
     assert es.best.fitness < 1e-12
-    smallest, largest = es._eigenvalues()
+    smallest, *_, largest = np.linalg.eigvalsh(es._C, UPLO="U")
     assert 1e5 < largest / smallest < 1e7
     assert_allclose(es._root.T @ es._root, np.triu(es._C) + np.triu(es._C, 1).T, rtol=1e-7)
     assert_array_equal(np.tril(es._root, -1), 0)
@@ -133,11 +133,30 @@ def test_cmaes_survives_a_broken_covariance(caplog):
     es = CMAES(np.ones(3), 1.0, seed=1)
     es._C[:] = np.diag([1.0, 1.0, 1.0]) - 0.9 * np.ones((3, 3))  # negative eigenvalue
     with caplog.at_level(logging.INFO, "evoopt"):
-        root = es._repair()
+        root = es._repair(np.eye(3))
     assert "eigenvalue" in caplog.text
-    assert es._eigenvalues()[0] > 0
+    assert np.linalg.eigvalsh(es._C, UPLO="U")[0] > 0
     assert_allclose(root.T @ root, es._C, atol=1e-12)
     assert np.isfinite(es.ask()).all()
+
+
+def test_cmaes_repairs_in_the_scale_of_each_coordinate():
+    es = CMAES(np.ones(3), 1.0, seed=1)
+    deviations = np.array([1e-20, 1.0, 1e20])
+    es._C = np.outer(deviations, deviations)  # of rank one
+    root = es._repair(np.eye(3))
+    assert_allclose(np.sqrt(es._C.diagonal()), deviations)
+    assert (root.diagonal() > 0).all()
+
+
+@pytest.mark.parametrize("mean", [[1.0], [1.0, 0.0]])
+def test_cmaes_keeps_the_variance_of_a_coordinate_that_never_moves(mean):
+    es = CMAES(mean, 1e-30, popsize=100, seed=1)  # so many rows leave no weight for the past in C
+    for _ in range(3):
+        population = es.ask()
+        es.tell(population, np.arange(100.0))
+    assert_allclose(es._C[0, 0], 1.0)
+    assert (es._root.diagonal() > 0).all()
 
 
 @needs_jit

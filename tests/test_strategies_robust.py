@@ -9,7 +9,8 @@ from numpy.testing import assert_array_equal
 from test_strategies import each_dtype, each_strategy, make, needs_jit, run, sphere, state
 
 import evoopt
-from evoopt import CMAES, GA, LMMAES, SNES, SepCMAES
+from evoopt import CMAES, GA, IPOP, LMMAES, SNES, SepCMAES
+from evoopt.arguments import step_range
 from evoopt.strategies import Best
 from evoopt.strategies.ledger import Ledger
 
@@ -172,6 +173,52 @@ def test_any_scale_is_searched_in_float64(cls, sigma):
 def test_a_first_population_beyond_the_dtype_is_refused():
     with pytest.raises(ValueError, match=r"A first population from .* scale the parameters, or take float64"):
         GA([[0.0, 1e31], [0.0, -1e31]], 1.0, dtype=np.float32)
+
+
+@each_strategy
+def test_the_largest_float32_mean(cls):
+    far = np.float32(1e30)  # a little more than 1e30
+    es = run(cls(np.full(2, far), 1.0, popsize=4, seed=1), 2)
+    assert np.isfinite(es.mean).all()
+
+
+@each_dtype
+@pytest.mark.parametrize("bounds", [None, (None, 1.01e30), (-1.7e308, 1.7e308)])
+def test_restarts_begin_where_a_search_may(dtype, bounds):
+    far = 1e30 if dtype == np.float32 else 1e300
+    if bounds and dtype == np.float64:
+        bounds = (bounds[0], max(1.01e300, bounds[1]))
+    es = IPOP(CMAES, np.full(2, far, dtype), 1e-3 * min(far, 1e17), bounds=bounds, popsize=4, seed=1)
+    for _ in range(4):
+        population = es.ask()
+        assert np.isfinite(population).all()
+        es.tell(population, np.zeros(len(population)))
+    assert es.restarts > 0
+
+
+def test_restarts_begin_in_bounds_that_rounding_would_leave():
+    rng = np.random.default_rng(1)
+    for seed, low in enumerate(rng.uniform(-1, 1, 20)):
+        es = IPOP(CMAES, np.full(9, low), 1.0, bounds=(low, np.nextafter(low, 2.0)), popsize=4, seed=seed)
+        for _ in range(3):
+            es.tell(es.ask(), np.zeros(es.popsize))
+        assert es.restarts > 0
+
+
+def test_the_mean_of_parents_stays_in_bounds_that_rounding_would_leave():
+    rng = np.random.default_rng(1)
+    for low in rng.uniform(-1, 1, 20):
+        es = run(GA(np.full(9, low), 1.0, bounds=(low, low), popsize=7, seed=1), 1)
+        assert (es.mean == low).all()
+
+
+@each_dtype
+@pytest.mark.parametrize("end", [0, 1])
+def test_steps_of_a_ga_stay_in_their_range(dtype, end):
+    smallest, largest = step_range(np.dtype(dtype))
+    es = run(GA(np.zeros(4, dtype), (smallest, largest)[end], popsize=20, seed=1), 20)
+    assert (es.sigma >= 0.999 * smallest).all()
+    assert (es.sigma <= 1.001 * largest).all()
 
 
 # ---------------------------------------------------------------- the way of rows by number

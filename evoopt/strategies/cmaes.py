@@ -160,11 +160,11 @@ class CMAES(Strategy):
             due = self._updates - self._factorized >= p.gap
             C, root = np.empty_like(self._C), np.empty_like(self._C) if due else _NOTHING
             step, definite = self._learn_rows(told, p, C, root)
-            self._C = C
+            before, self._C = self._C, C
             self._set_step(step)
             if due:
                 self._factorized = self._updates
-                self._root = root if definite else self._repair()
+                self._root = root if definite else self._repair(before)
         if self._updates - self._looked >= max(n, LEAST_PERIOD):
             self._look()
         self._watch(told)
@@ -240,8 +240,8 @@ class CMAES(Strategy):
         C, root = np.empty_like(self._C), np.empty_like(self._C)
         _weighted_sum(self._C, y, eta * rates, 1 - eta + eta * decay, C)
         definite = kernels.cholesky(C, *_TILE, root)
-        self._C, self._rates = C, (rate_of_mean, rate_of_C)
-        self._root = root if definite else self._repair()
+        before, self._C, self._rates = self._C, C, (rate_of_mean, rate_of_C)
+        self._root = root if definite else self._repair(before)
         spread = math.exp(float(np.log(self._root.diagonal()).mean()))  # (det C)^(1 / 2n)
         self._C /= spread**2  # in place: both are new
         self._root /= spread
@@ -251,19 +251,26 @@ class CMAES(Strategy):
         smallest, largest = self._step_range
         self._step = min(max(step, smallest), largest)
 
-    def _repair(self) -> Array:
-        """Make C positive definite again; gives its root."""
-        smallest, largest = self._eigenvalues()
+    def _repair(self, before: Array) -> Array:
+        """Make C positive definite again, which was `before`; gives its root.
+
+        In the scale of each coordinate: of the largest variance even rounding errors may be more than others.
+        """
+        variances = self._C.diagonal()
+        # a coordinate that no row has moved in keeps its own where the past has no weight, c_1 + c_mu = 1
+        variances = np.where(variances > 0, variances, before.diagonal())
+        C, deviations = self._C.copy(), np.sqrt(variances)
+        np.fill_diagonal(C, variances)
+        smallest, largest = _eigenvalues(C / deviations / deviations[:, None])
         _log.info(
-            "the smallest eigenvalue of the covariance matrix was %g, the largest %g", smallest, largest
+            "the smallest eigenvalue of the correlation matrix was %g, the largest %g", smallest, largest
         )
         # what sums of n numbers of this size may be off by
         shift = 1e-15 * self.n_params * largest - min(smallest, 0.0)
-        self._C = self._C + shift * np.eye(self.n_params)
-        self._extremes = (max(smallest, 0.0) + shift, largest + shift)
-        root = np.empty_like(self._C)
-        if not kernels.cholesky(self._C, *_TILE, root):
-            raise FloatingPointError(f"A finite covariance matrix was expected, but it is {self._C}.")
+        np.fill_diagonal(C, (1 + shift) * variances)
+        self._C, self._extremes, root = C, _eigenvalues(C), np.empty_like(C)
+        if not kernels.cholesky(C, *_TILE, root):
+            raise FloatingPointError(f"A finite covariance matrix was expected, but it is {C}.")
         return root
 
     def _look(self) -> None:
@@ -283,12 +290,7 @@ class CMAES(Strategy):
             self._C, self._p_c = self._C / np.outer(roots, roots), self._p_c / roots
             self._scale = np.clip(self._scale * roots, *SCALES)  # the same distribution
             self._root = self._root / roots
-        self._extremes = self._eigenvalues()
-
-    def _eigenvalues(self) -> tuple[float, float]:
-        """Return the smallest and the largest eigenvalue of C."""
-        values = np.linalg.eigvalsh(self._C, UPLO="U")
-        return float(values[0]), float(values[-1])
+        self._extremes = _eigenvalues(self._C)
 
     # ---------------------------------------------------------------- stopping, as pycma does
 
@@ -350,6 +352,12 @@ class CMAES(Strategy):
             if 2 * half >= len(values) or not np.median(values[:half]) >= np.median(values[half : 2 * half]):
                 return False
         return True
+
+
+def _eigenvalues(matrix: Array) -> tuple[float, float]:
+    """Return the smallest and the largest eigenvalue of a symmetric matrix, given its upper triangle."""
+    values = np.linalg.eigvalsh(matrix, UPLO="U")
+    return float(values[0]), float(values[-1])
 
 
 def _weighted_sum(C: Array, y: Array, rates: Array, decay: float, out: Array) -> None:

@@ -172,10 +172,9 @@ class GA(Strategy):
         self._pool = self._merge(told, order, kept)
         self._fitness = fitness[order]
         steps = np.concatenate([self._steps[:kept], steps])[order]
-        centre = math.exp(self._log_centre)
-        smallest, largest = arguments.step_range(self.dtype)
-        self._steps = np.clip(steps, smallest / centre, largest / centre)
         self._adapt_shape()
+        smallest, largest = arguments.step_range(self.dtype)
+        self._steps = np.clip(steps, smallest / self._sigma.min(), largest / self._sigma.max())
         self._fitness_range = stopping.fitness_range(told)
 
     def _merge(self, told: Told, order: NDArray[np.intp], kept: int) -> Array:
@@ -203,6 +202,7 @@ class GA(Strategy):
             self._sigma = self._sigma.copy()
             shape = np.clip(log_sigma + SHAPE_RATE * drift - self._log_centre, -WIDEST_SHAPE, WIDEST_SHAPE)
             self._sigma[varied] = np.exp(shape + self._log_centre)
+            self._sigma = np.clip(self._sigma, *arguments.step_range(self.dtype))
 
     def _reasons(self) -> Sequence[Reason]:
         if not len(self._steps):
@@ -228,9 +228,11 @@ class GA(Strategy):
     @property
     def mean(self) -> Array:
         """The mean of the parents, at first the centre of the first population; shape (n_params,)."""
-        result: Array = (
-            super().mean if not len(self._steps) else self._pool.mean(axis=0, dtype=float).astype(self.dtype)
-        )
+        if not len(self._steps):
+            return super().mean
+        result: Array = self._pool.mean(axis=0, dtype=float).astype(self.dtype)
+        if self._box is not None:  # which rounding may have left
+            self._box.enclose(result[None])
         return result
 
     @property

@@ -94,7 +94,7 @@ class Restarts(Strategy):
         self._plan: Plan | None = None  # of the next run, once this one is over
         if self._box is not None:
             inside = np.asarray(mean, np.float64)
-            run = strategy(self._box.inverse(inside, "mean"), sigma, popsize=popsize, **self._options)
+            run = strategy(self._unbounded_start(inside), sigma, popsize=popsize, **self._options)
         self._run = self._join(run)
 
     @abstractmethod
@@ -138,15 +138,20 @@ class Restarts(Strategy):
             if len(mean) != self.n_params:
                 raise ValueError(f"start must give {self.n_params} numbers, but it gave {len(mean)}.")
             arguments.require_coordinates("mean", mean, self.dtype)
-            return mean if box is None else box.inverse(mean, "mean")
+            return self._unbounded_start(mean)
         u = generator.random(self.n_params)
         mean = self._first_mean + (4 * u - 2) * self._sigma
-        if box is None:
-            return mean
-        with np.errstate(invalid="ignore", over="ignore"):  # of open sides, not taken
-            inside = box.low * (1 - u) + box.high * u
-        closed = np.isfinite(box.low) & np.isfinite(box.high)
-        return box.inverse(np.where(closed, inside, np.clip(mean, box.low, box.high)), "mean")
+        if box is not None:
+            with np.errstate(invalid="ignore", over="ignore"):  # of open sides, not taken
+                inside = box.low * (1 - u) + box.high * u
+            closed = np.isfinite(box.low) & np.isfinite(box.high)
+            mean = np.clip(np.where(closed, inside, mean), box.low, box.high)  # rounding, too, may leave it
+        return self._unbounded_start(mean)
+
+    def _unbounded_start(self, mean: Array) -> Array:
+        """Return where a run starts, in the space without bounds: as far out as any strategy may."""
+        limit = arguments.farthest(self.dtype)
+        return np.clip(mean if self._box is None else self._box.inverse(mean, "mean"), -limit, limit)
 
     # ---------------------------------------------------------------- what a strategy defines
 

@@ -13,6 +13,7 @@ from evoopt.kernels.jit import inline, kernel
 from evoopt.kernels.philox import COLUMNS, LANES, NOISE, normals
 
 BLOCK = 4  # rows that share one pass over a matrix, as in four_rows
+EPSILON = 2.0**-52
 
 
 @kernel
@@ -204,7 +205,8 @@ def adapt_covariance(C, y, rates, decay, columns, lanes, out, lo, hi):
 def cholesky(C, columns, lanes, root):
     """Write the upper triangular `root` R (n, n), C = R^T R; tells whether C was positive definite.
 
-    By blocks of BLOCK rows: first what the rows above contribute, then the block by itself.
+    By blocks of BLOCK rows: first what the rows above contribute, then the block by itself. A variance of
+    which the coordinates before leave no more than rounding errors counts as 0.
     """
     n = len(C)
     matrix = root.reshape(n * n)
@@ -231,7 +233,7 @@ def cholesky(C, columns, lanes, root):
                     tail[c] -= factor * above[c]
             for c in range(a, r):
                 root[r, c] = 0.0
-            if not 0.0 < tail[0] < math.inf:
+            if not n * EPSILON * C[r, r] < tail[0] < math.inf:
                 return False
             scale = 1.0 / math.sqrt(tail[0])
             for c in range(len(tail)):
