@@ -15,7 +15,7 @@ from evoopt.strategies.restarts import Restarts
 from evoopt.strategies.stopping import Reason
 
 LEAST_BUDGET = 5  # gradients; with fewer evaluations there is no descent
-AGREE = 1e-8  # relative to the value, or absolute: ends of searches that count as the same
+AGREE = 1e-8  # of the best value, or of what was gained since x0: ends of searches that count as the same
 
 
 @dataclass
@@ -49,12 +49,13 @@ class Portfolio:
     until_agreed: bool
     reasons: tuple[Reason, ...] = ()
     story: list[str] = field(default_factory=list)
+    _first: float = np.nan  # value at x0
     _ends: list[float] = field(default_factory=list)  # best values of the searches that ended by themselves
 
     def run(self) -> None:
         """Search until there is a reason to end."""
         try:
-            fun = self.budget.at(self.x0)
+            fun = self._first = self.budget.at(self.x0)
             self.budget.check_iterations()
             if self.budget.max_evaluations >= LEAST_BUDGET * (len(self.x0) + 1) and np.isfinite(fun):
                 self._descend(self.x0, fun)
@@ -71,7 +72,8 @@ class Portfolio:
 
     def _is_best(self, value: float) -> bool:
         best = self.budget.fun
-        return value - best <= AGREE * max(1.0, abs(best))
+        gain = self._first - best
+        return value - best <= AGREE * max(abs(best), gain if np.isfinite(gain) else 0.0)
 
     # ---------------------------------------------------------------- the searches
 
