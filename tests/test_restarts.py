@@ -194,6 +194,39 @@ def test_a_copy_continues_bit_for_bit_at_any_generation(kind, inner, way, tmp_pa
         run(es, 1, fitness)
 
 
+@each_kind
+@each_inner
+@pytest.mark.parametrize("moment", ["before", "after", "last"])
+def test_an_update_that_fails_changes_nothing(kind, inner, moment, tmp_path, monkeypatch):
+    es, twin = (run(make(kind, inner), 3) for _ in range(2))
+    population = es.ask()
+    twin.ask()
+    before = state(es, tmp_path)
+    whole = inner._update
+
+    def broken(self, told=None):
+        if moment == "after":
+            whole(self, told)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if moment == "last":
+            patch.setattr("evoopt.strategies.ledger.Ledger.tell", broken_tell)
+        else:
+            patch.setattr(inner, "_update", broken)
+        with pytest.raises(KeyboardInterrupt):
+            es.tell(population, -rastrigin(population))
+    assert state(es, tmp_path) == before
+    for one in (es, twin):
+        one.tell(population, rastrigin(population))
+    assert_array_equal(run(es, 2).ask(), run(twin, 2).ask())
+    assert es.history == twin.history
+
+
+def broken_tell(self, ids, found):
+    raise KeyboardInterrupt
+
+
 def test_a_start_of_ones_own(tmp_path):
     drawn = []
 

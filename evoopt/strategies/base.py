@@ -261,8 +261,7 @@ class Strategy(ABC):
             self._ledger.tell(ids, found)
         except BaseException:  # of a strategy of the user's own, or Ctrl-C: this generation was not told
             self.__dict__ = before
-            for column in self.history.values():
-                del column[self.generation :]
+            self._trim_history()
             raise
 
     def _learn(self, told: Told, best_row: Array) -> None:
@@ -330,6 +329,11 @@ class Strategy(ABC):
         best = self.best.fitness
         if self.noisy or math.isnan(best) or (fitness > best if self.maximize else fitness < best):
             self.best = Best(row.copy(), fitness, self.generation, self.evaluations)
+
+    def _trim_history(self) -> None:
+        """Forget generations that were not told after all."""
+        for column in self.history.values():
+            del column[self.generation :]
 
     def _signed(self, value: float) -> float:
         return float(-value if self.maximize else value)

@@ -5,6 +5,7 @@ https://doi.org/10.1109/CEC.2005.1554902. BIPOP: Hansen 2009, Benchmarking a BI-
 BBOB-2009 function testbed, https://doi.org/10.1145/1570256.1570333.
 """
 
+import copy
 import math
 import os
 from abc import abstractmethod
@@ -164,6 +165,7 @@ class Restarts(Strategy):
     def _update(self, told: Told) -> None:
         mine = self._of_this_run(told)
         if len(mine.order) > 1:
+            self._run = copy.copy(self._run)  # not changed itself: this update may fail
             self._run._learn(mine, mine.population[mine.order[0]])
         reasons = self._run.stop()
         if not reasons and self._run.evaluations >= self._limit:
@@ -173,6 +175,10 @@ class Restarts(Strategy):
             self._plan = self._next_plan(self._generator(1))
             if self._plan is not None:
                 self.popsize = self._plan.popsize
+
+    def _trim_history(self) -> None:
+        super()._trim_history()
+        self._run._trim_history()
 
     def _of_this_run(self, told: Told) -> Told:
         """Return the rows that older runs did not draw."""
