@@ -41,7 +41,7 @@ def test_weights_of_the_tutorial():
     assert_allclose(p.weights[:3], [0.4024029428, 0.2533890840, 0.1662215645], rtol=1e-9)
     assert_allclose(p.weights[-3:], [-0.2917332686, -0.3562788884, -0.4152044225], rtol=1e-9)
     assert_allclose([p.c_c, p.c_1, p.c_mu], [0.171767, 0.00437235, 0.00921656], rtol=1e-5)
-    assert p.decay == pytest.approx(1)
+    assert 1 - p.c_1 - p.c_mu * p.weights.sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("k", [2, 3, 4, 7, 100, 5000])

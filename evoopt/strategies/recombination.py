@@ -23,7 +23,6 @@ class Parameters(NamedTuple):
     c_c: float
     c_1: float
     c_mu: float
-    decay: float  # 1 - c_1 - c_mu sum(weights)
     gap: float  # updates between two factorizations of the covariance matrix
     first_negative: int  # rank
     constants: tuple[float, ...]  # c_sigma, d_sigma, c_c, c_1, c_mu, mueff, E|N(0, I)|, for kernels
@@ -94,7 +93,6 @@ def _finish(raw: Vector, mueff: float, n: int, *, c_c: float, c_1: float, c_mu: 
         # Eq. (50) no decay, Eq. (52) positive definite
         limit = min(limit, 1 + c_1 / c_mu, (1 - c_1 - c_mu) / (n * c_mu))
     weights[negative] *= limit / -raw[negative].sum()  # Eq. (53)
-    decay = 1 - c_1 - c_mu * float(weights.sum())
     constants = (c_sigma, d_sigma, c_c, c_1, c_mu, mueff, expected_length(n))
     gap, first_negative = 1 / (10 * n * (c_1 + c_mu)), int(negative.argmax())
-    return Parameters(weights, mueff, c_sigma, d_sigma, c_c, c_1, c_mu, decay, gap, first_negative, constants)
+    return Parameters(weights, mueff, c_sigma, d_sigma, c_c, c_1, c_mu, gap, first_negative, constants)
