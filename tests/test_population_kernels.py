@@ -198,23 +198,21 @@ def test_cholesky(n):
 
 
 def update_of_cma(population, order, outside, weights, mean, sigma, scale, root, paths, C, constants):
-    """The tutorial's update, but for the path of the step size, which is whitened as a whole."""
+    """The tutorial's update, as it stands there but for the root."""
     c_sigma, d_sigma, c_c, c_1, c_mu, mueff, expected_length = constants
-    n, C_before, p_sigma, p_c = len(mean), C, *paths
+    n, p_sigma, p_c = len(mean), *paths
     y = (population[order] - mean) / (sigma * scale)
     z = np.linalg.solve(root.T, y.T).T
     lengths = np.linalg.norm(z, axis=1)
     factor = np.where(outside, np.minimum(1, 2.0 / lengths), 1.0)[:, None]
     y, z, weights = y * factor, z * factor, np.where(outside, np.maximum(weights, 0), weights)
-    y_w = np.maximum(weights, 0) @ y
-    p_sigma = (1 - c_sigma) * p_sigma + math.sqrt(c_sigma * (2 - c_sigma) * mueff) * y_w
+    y_w, z_w = np.maximum(weights, 0) @ y, np.maximum(weights, 0) @ z
+    p_sigma = (1 - c_sigma) * p_sigma + math.sqrt(c_sigma * (2 - c_sigma) * mueff) * z_w
     p_c = (1 - c_c) * p_c + math.sqrt(c_c * (2 - c_c) * mueff) * y_w
     shrink = np.where(weights < 0, n / np.maximum(np.linalg.norm(z, axis=1), 1e-9) ** 2, 1)
     rank_mu = sum(w * np.outer(step, step) for w, step in zip(weights * shrink, y, strict=True))
     C = (1 - c_1 - c_mu * weights.sum()) * C + c_1 * np.outer(p_c, p_c) + c_mu * rank_mu
-    step = sigma * math.exp(
-        c_sigma / d_sigma * (math.sqrt(p_sigma @ np.linalg.solve(C_before, p_sigma)) / expected_length - 1)
-    )
+    step = sigma * math.exp(c_sigma / d_sigma * (np.linalg.norm(p_sigma) / expected_length - 1))
     return mean + sigma * scale * y_w, p_sigma, p_c, step, C
 
 

@@ -50,15 +50,16 @@ def ordinary_update(es, population, fitness):
     C, mean, step = full(es._C), es._mean, es._step
     y = (population[np.argsort(fitness)] - mean) / (step * es._scale)
     y_w = np.maximum(p.weights, 0) @ y
-    p_sigma = (1 - p.c_sigma) * es._p_sigma + math.sqrt(p.c_sigma * (2 - p.c_sigma) * p.mueff) * y_w
-    squared_length = p_sigma @ np.linalg.solve(C, p_sigma)
-    h = squared_length < (2 + 4 / (n + 1)) * n * (1 - (1 - p.c_sigma) ** (2 * (es._updates + 1)))
+    p_sigma = (1 - p.c_sigma) * es._p_sigma + math.sqrt(
+        p.c_sigma * (2 - p.c_sigma) * p.mueff
+    ) * np.linalg.solve(es._root.T, y_w)
+    h = (p_sigma**2).sum() < (2 + 4 / (n + 1)) * n * (1 - (1 - p.c_sigma) ** (2 * (es._updates + 1)))
     p_c = (1 - p.c_c) * es._p_c + h * math.sqrt(p.c_c * (2 - p.c_c) * p.mueff) * y_w
     lengths = np.einsum("ij,jk,ik->i", y, np.linalg.inv(C), y)
     w = np.where(p.weights < 0, p.weights * n / lengths, p.weights)
     decay = 1 + (not h) * p.c_1 * p.c_c * (2 - p.c_c) - p.c_1 - p.c_mu * p.weights.sum()
     C = decay * C + p.c_1 * np.outer(p_c, p_c) + p.c_mu * (y.T * w) @ y
-    length = math.sqrt(squared_length) / recombination.expected_length(n)
+    length = np.linalg.norm(p_sigma) / recombination.expected_length(n)
     step = step * math.exp(min(1, p.c_sigma / p.d_sigma * (length - 1)))
     scale = step * es._scale
     return mean + es._step * es._scale * y_w, C * np.outer(scale, scale)
@@ -216,7 +217,6 @@ def test_coordinates_of_other_sizes_are_the_same_search():
     for one in (es, twin):
         factors = np.array([1e5, 1.0, 1e-5])
         one._C, one._p_c = one._C * np.outer(factors, factors), one._p_c * factors
-        one._p_sigma = one._p_sigma * factors
         one._root, one._updates = one._root * factors, 0  # its C is as before
     es._look()
     assert_allclose(es._scale, [1e5, 1, 1e-5], rtol=0.5)

@@ -1,10 +1,10 @@
 """CMA-ES: covariance matrix adaptation with negative weights, the default for up to a few hundred parameters.
 
 Hansen 2016, The CMA evolution strategy: a tutorial, https://arxiv.org/abs/1604.00772, whose equation numbers
-stand on the lines; Hansen 2011, Injecting external solutions into CMA-ES, https://arxiv.org/abs/1110.4181.
-Constants and stopping rules are pycma's, https://github.com/CMA-ES/pycma. Instead of the axes of C there is
-its Cholesky factor; so the path of the step size is kept as it is in the search space, and its length taken
-in the metric of C (the paper whitens each step by the C of its generation, Eq. (43)).
+stand on the lines; Hansen 2011, Injecting external solutions into CMA-ES, https://arxiv.org/abs/1110.4181;
+Krause, Arbones and Igel 2016, CMA-ES with optimal covariance update and storage complexity,
+https://papers.nips.cc/paper/6457 (a Cholesky factor in place of the symmetric root). Constants and stopping
+rules are pycma's, https://github.com/CMA-ES/pycma.
 """
 
 import logging
@@ -243,10 +243,8 @@ class CMAES(Strategy):
         before, self._C, self._rates = self._C, C, (rate_of_mean, rate_of_C)
         self._root = root if definite else self._repair(before)
         spread = math.exp(float(np.log(self._root.diagonal()).mean()))  # (det C)^(1 / 2n)
-        self._C /= spread**2  # in place: all are new
+        self._C /= spread**2  # in place: both are new
         self._root /= spread
-        self._p_c /= spread
-        self._p_sigma /= spread
         self._set_step(self._step * spread * (of_mean.eta / rate_of_mean.eta))  # the step-size correction
 
     def _set_step(self, step: float) -> None:
@@ -282,17 +280,16 @@ class CMAES(Strategy):
         smallest, largest = float(diagonal.min()), float(diagonal.max())
         # a search without an end, or past it: into the step, while it lasts; learning rates keep det C = 1
         if self._rates is None and not 1e-20 < largest < 1e20:
-            root = math.sqrt(largest)
-            self._C, self._root = self._C / largest, self._root / root
-            self._p_c, self._p_sigma = self._p_c / root, self._p_sigma / root
-            self._set_step(self._step * root)
+            self._C, self._p_c = self._C / largest, self._p_c / math.sqrt(largest)
+            self._set_step(self._step * math.sqrt(largest))
+            self._root = self._root / math.sqrt(largest)
         if largest / smallest > 1e8:
             roots = np.sqrt(self._C.diagonal())
             if self._rates is not None:
                 roots /= math.exp(float(np.log(roots).mean()))
-            self._C, self._root = self._C / np.outer(roots, roots), self._root / roots
-            self._p_c, self._p_sigma = self._p_c / roots, self._p_sigma / roots
+            self._C, self._p_c = self._C / np.outer(roots, roots), self._p_c / roots
             self._scale = np.clip(self._scale * roots, *SCALES)  # the same distribution
+            self._root = self._root / roots
         self._extremes = _eigenvalues(self._C)
 
     # ---------------------------------------------------------------- stopping, as pycma does

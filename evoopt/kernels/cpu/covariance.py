@@ -136,7 +136,7 @@ def follow_paths(y, squares, weights, mean, sigma, scale, root, p_sigma, p_c, ra
 
     Writes p_c behind the steps in `y`, and into `rates` (popsize + 1,) what each row of `y` counts in C:
     c_mu w_i, negative ones times n / |z_i|^2 (Eq. 46), and c_1. Returns the decay of C and the new sigma.
-    `constants` are (c_sigma, d_sigma, c_c, c_1, c_mu, mueff, E|N(0, I)|); both paths are in units of y.
+    `constants` are (c_sigma, d_sigma, c_c, c_1, c_mu, mueff, E|N(0, I)|).
     """
     c_sigma, d_sigma, c_c, c_1, c_mu, mueff, expected_length = constants
     k, n = len(weights), len(mean)
@@ -152,15 +152,15 @@ def follow_paths(y, squares, weights, mean, sigma, scale, root, p_sigma, p_c, ra
         elif w < 0.0:
             rates[i] *= n / (math.sqrt(squares[i]) + 1e-9) ** 2
     rates[k] = c_1
-    gain = math.sqrt(c_sigma * (2.0 - c_sigma) * mueff)
     for c in range(n):
-        # Eq. (43) without C^-1/2: the length of the path is taken in the metric of C instead
-        p_sigma[c] = (1.0 - c_sigma) * p_sigma[c] + gain * y_w[c]
-        z_w[0, c] = p_sigma[c]
+        z_w[0, c] = y_w[c]
     _solve(root, z_w, 0, 1, n)
+    gain = math.sqrt(c_sigma * (2.0 - c_sigma) * mueff)
     squared_length = 0.0
     for c in range(n):
-        squared_length += z_w[0, c] * z_w[0, c]
+        # Eq. (43) with R for the symmetric root of C, as in Krause et al. 2016: no axes are needed
+        p_sigma[c] = (1.0 - c_sigma) * p_sigma[c] + gain * z_w[0, c]
+        squared_length += p_sigma[c] * p_sigma[c]
     h_sigma = squared_length < h_limit
     gain = math.sqrt(c_c * (2.0 - c_c) * mueff) if h_sigma else 0.0
     for c in range(n):
