@@ -193,6 +193,18 @@ def test_cmaes_stops_when_it_stagnates():
     assert es.generation > 500
 
 
+@needs_jit
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_cmaes_keeps_its_steps_under_pure_noise(seed):
+    """Selection at random must not make steps shrink or grow, or a flat or noisy start ends a search."""
+    noise = np.random.default_rng(seed)
+    es = CMAES(np.zeros(20), 1.0, seed=seed)
+    for _ in range(600):
+        population = es.ask()
+        es.tell(population, noise.normal(size=len(population)))
+    assert 0.01 < es.sigma * math.sqrt(es._C.diagonal().mean()) < 100
+
+
 def test_cmaes_says_how_much_memory_it_would_need():
     with pytest.raises(ValueError, match=r"CMAES needs 48,000,000,000,000 bytes .* take LMMAES, SepCMAES"):
         CMAES(np.zeros(1_000_000), 1.0)
