@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import rosen, rosen_der
+from test_strategies import needs_jit
 
 import evoopt
 from evoopt.portfolio.budget import Budget, OverError
@@ -200,6 +201,7 @@ def test_two_searches_that_agree_end_it():
     assert result.nfev < 10_000
 
 
+@needs_jit
 def test_a_narrow_global_minimum_is_found_by_the_restarts():
     def fun(x):  # rotated, so that line searches do not apply
         return rastrigin(ROTATION @ x)
@@ -220,6 +222,7 @@ def test_noise_goes_to_the_strategy_alone():
     assert "SLSQP" not in result.message
 
 
+@needs_jit
 @pytest.mark.parametrize("method", ["ipop", "BIPOP"])
 def test_restarts_by_name(method):
     result = evoopt.minimize(
