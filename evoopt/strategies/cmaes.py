@@ -296,10 +296,9 @@ class CMAES(Strategy):
 
     def _watch(self, told: Told) -> None:
         """Remember the spread of the fitness."""
+        self._fitness_range = stopping.fitness_range(told)
         value, order = told.fitness.item, told.order
-        best = value(order[0])
-        self._fitness_range = value(order[-1]) - best
-        flat = best >= value(order[3 * len(order) // 4])
+        flat = value(order[0]) >= value(order[3 * len(order) // 4])
         self._flat_generations = self._flat_generations + 1 if flat else 0
 
     def _reasons(self) -> Sequence[Reason]:

@@ -36,7 +36,8 @@ def reaches(strategy: Strategy, target: float) -> bool:
 
 def fitness_range(told: Told) -> float:
     """Return the range of the fitness of one generation; NaN if there is any."""
-    return float(told.fitness[told.order[-1]]) - float(told.fitness[told.order[0]])
+    value, order = told.fitness.item, told.order
+    return value(order[-1]) - value(order[0])
 
 
 def flat_fitness(
