@@ -83,8 +83,8 @@ class Dense(Layer):
     units : int
         Number of outputs.
     activation : str or njit function
-        "linear", "tanh", "relu", "sigmoid", "gelu" (with the exact normal distribution), "silu" or
-        "softmax"; or a function of one number decorated with ``numba.njit``.
+        "linear", "tanh", "relu", "sigmoid", "gelu" (with the exact normal distribution), "silu", "elu",
+        "softplus" or "softmax"; or a function of one number decorated with ``numba.njit``.
     use_bias : bool
         Whether there is a bias.
     kernel_init, bias_init : str

@@ -5,7 +5,7 @@ See `operation.Step` for their arguments.
 
 from evoopt.kernels.cpu.operation import Step, parameter
 from evoopt.kernels.cpu.products import BREADTH, DEPTH, dense_samples, dense_tiles
-from evoopt.kernels.math import exp, gelu, relu, sigmoid, silu, tanh
+from evoopt.kernels.math import elu, exp, gelu, relu, sigmoid, silu, softplus, tanh
 from evoopt.kernels.program import INPUTS, OUTPUTS, SIZES
 
 DENSE_SCRATCH = DEPTH * BREADTH
@@ -49,6 +49,16 @@ def _silu(op, row, frozen, x, y, state, scratch, count, width):
         y[i] = silu(y[i])
 
 
+def _elu(op, row, frozen, x, y, state, scratch, count, width):
+    for i in range(count * width * op[OUTPUTS]):
+        y[i] = elu(y[i])
+
+
+def _softplus(op, row, frozen, x, y, state, scratch, count, width):
+    for i in range(count * width * op[OUTPUTS]):
+        y[i] = softplus(y[i])
+
+
 def _softmax(op, row, frozen, x, y, state, scratch, count, width):
     positions = op[POSITIONS]
     n = op[OUTPUTS] // positions
@@ -80,5 +90,7 @@ ACTIVATIONS = {
     "sigmoid": Step(_sigmoid),
     "gelu": Step(_gelu),
     "silu": Step(_silu),
+    "elu": Step(_elu),
+    "softplus": Step(_softplus),
     "softmax": softmax,
 }
