@@ -3,7 +3,8 @@
 Branchless and without calls, so that loops over them are vectorized; NaN stays NaN and an infinite argument
 gives the limit. Relative errors are below 1e-6 in float32 and 1e-12 in float64 wherever the result is a
 normal number (tests/test_math.py measures them). The polynomials and rational functions are minimax fits
-(Lawson's reweighted least squares) on the ranges given, highest power first.
+(Lawson's reweighted least squares) on the ranges given, highest power first. A rule divides at most once:
+the divider works beside the multiplications, to which an approximate reciprocal with Newton steps would add.
 """
 
 import math
@@ -17,28 +18,6 @@ _mantissa_bits = by_precision(lambda x: np.int32(23), lambda x: np.int64(52))
 _bias = by_precision(lambda x: np.float32(127), lambda x: np.float64(1023))
 # Added to a number below 2^22 (2^51), it leaves the nearest integer in the lowest bits of the sum.
 _to_integer = by_precision(lambda x: np.float32(1.5 * 2**23), lambda x: np.float64(1.5 * 2**52))
-
-
-def _approximate_reciprocal32(x):
-    # Subtracting the bits negates the exponent and gives r with x r in [1, 1.125]; the quadratic makes this
-    # 1 +- 1/19601, the height of the Chebyshev polynomial T3 that has the value 1 -+ ... at x r = 0.
-    r = bitcast(np.int32(np.int32(0x7F000000) - bitcast(x)))
-    return r * polynomial(x * r, (16384 / 19601, -52224 / 19601, 55440 / 19601))
-
-
-_approximate_reciprocal = by_precision(_approximate_reciprocal32, lambda x: 1.0 / x)
-
-
-@inline
-def quotient(p, q):
-    """p / q to about half a unit in the last place, for finite p and q in [1e-30, 1e30].
-
-    In float32 without the division, which takes as long as eight multiplications.
-    """
-    r = _approximate_reciprocal(q)
-    y = p * r
-    return y + r * (p - q * y)
-
 
 # (exp(r) - 1 - r) / r^2 on [-log(2)/2, 0.6975], relative errors of 1.4e-7 and 2e-15 in exp(r) - 1
 _EXP32 = (0.00160968643, 0.00832948631, 0.0416286426, 0.166669052, 0.500001436)
@@ -132,13 +111,13 @@ def _tanh32(x):
     x = limit if x > limit else x
     x = -limit if x < -limit else x
     t = x * x
-    return quotient(x * polynomial(t, _TANH32_P), polynomial(t, _TANH32_Q))
+    return x * polynomial(t, _TANH32_P) / polynomial(t, _TANH32_Q)
 
 
 def _tanh64(x):
     e, power = _exp_parts(-2.0 * abs(x), 0.0, 0)
     e = power * e + (power - 1.0)  # exp(-2|x|) - 1
-    y = quotient(-e, e + 2.0)
+    y = -e / (e + 2.0)
     return -y if x < 0.0 else y
 
 
@@ -176,7 +155,7 @@ def sigmoid(x):
     """Logistic function 1 / (1 + exp(-x))."""
     one = type(x)(1)
     e = exp(-abs(x))
-    return quotient(e if x < type(x)(0) else one, one + e)
+    return (e if x < type(x)(0) else one) / (one + e)
 
 
 # silu and gelu are x times a probability that leaves the normal numbers before its product with x does:
@@ -193,7 +172,7 @@ def silu(x):
     e = power * e + power
     lowest = _bias(x) * real(-1)  # exp of it is 0 even if scaled
     factor = (lowest if x < lowest else x) * real(1 / _SCALE) if x < real(0) else x
-    return factor * quotient(e if x < real(0) else one, one + e * real(1 / _SCALE))
+    return factor * ((e if x < real(0) else one) / (one + e * real(1 / _SCALE)))
 
 
 # P(Z > z) exp(z^2 / 2) for a normal deviate Z is P(z) / Q(z): on [0, 14.2] with a relative error of 6e-9, on
@@ -242,6 +221,6 @@ def gelu(x):
     high = bitcast(type(mask)(bitcast(z) & mask))
     rest = z - high  # z^2 / 2 = high^2 / 2 + rest (high + rest / 2)
     e, power = _exp_parts(real(-0.5) * (high * high), -rest * (high + real(0.5) * rest), _SHIFT)
-    tail = (power * e + power) * quotient(_tail_p(z), _tail_q(z))
+    tail = (power * e + power) * (_tail_p(z) / _tail_q(z))
     factor = (-end if x < -end else x) * real(1 / _SCALE) if x < real(0) else x
     return factor * (tail if x < real(0) else real(1) - tail * real(1 / _SCALE))
