@@ -16,9 +16,10 @@ from typing import Any, ClassVar, TypeVar
 
 import numba
 import numpy as np
+from numba import types
 from numba.core import caching, config
 from numba.core.dispatcher import Dispatcher
-from numba.extending import register_jitable
+from numba.extending import intrinsic, register_jitable
 from numba.misc.appdirs import AppDirs
 from numpy.typing import NDArray
 
@@ -167,6 +168,20 @@ def kernel_array(array: Any, dtype: Any) -> NDArray[Any]:
     result = np.require(array, dtype=dtype, requirements=["C", "A"])
     return result if result.flags.writeable else np.asarray(_Writable(result))
 
+
+@intrinsic
+def _widest_vectors(_typing):
+    def codegen(context, builder, signature, arguments):
+        # (llvmlite's own `add` knows no attributes with a value)
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+# widest_vectors(): in the kernel that calls it, loops use 512 bits where there are: by default LLVM takes 256
+# because older processors then lower their clock, but for exp and tanh it is 1.3 to 2 times as fast.
+widest_vectors = (lambda: None) if JIT_DISABLED else _widest_vectors
 
 CACHE_LINE = 64  # bytes; also the width of the widest vector register
 

@@ -5,6 +5,7 @@ See `operation.Step` for their arguments.
 
 from evoopt.kernels.cpu.operation import Step, parameter
 from evoopt.kernels.cpu.products import BREADTH, DEPTH, dense_samples, dense_tiles
+from evoopt.kernels.jit import widest_vectors
 from evoopt.kernels.math import elu, exp, gelu, relu, sigmoid, silu, softplus, tanh
 from evoopt.kernels.program import INPUTS, OUTPUTS, SIZES
 
@@ -25,41 +26,49 @@ def _dense(op, row, frozen, x, y, state, scratch, count, width):
 
 
 def _tanh(op, row, frozen, x, y, state, scratch, count, width):
+    widest_vectors()
     for i in range(count * width * op[OUTPUTS]):
         y[i] = tanh(y[i])
 
 
 def _relu(op, row, frozen, x, y, state, scratch, count, width):
+    widest_vectors()
     for i in range(count * width * op[OUTPUTS]):
         y[i] = relu(y[i])
 
 
 def _sigmoid(op, row, frozen, x, y, state, scratch, count, width):
+    widest_vectors()
     for i in range(count * width * op[OUTPUTS]):
         y[i] = sigmoid(y[i])
 
 
 def _gelu(op, row, frozen, x, y, state, scratch, count, width):
+    widest_vectors()
     for i in range(count * width * op[OUTPUTS]):
         y[i] = gelu(y[i])
 
 
 def _silu(op, row, frozen, x, y, state, scratch, count, width):
+    widest_vectors()
     for i in range(count * width * op[OUTPUTS]):
         y[i] = silu(y[i])
 
 
 def _elu(op, row, frozen, x, y, state, scratch, count, width):
+    widest_vectors()
     for i in range(count * width * op[OUTPUTS]):
         y[i] = elu(y[i])
 
 
 def _softplus(op, row, frozen, x, y, state, scratch, count, width):
+    widest_vectors()
     for i in range(count * width * op[OUTPUTS]):
         y[i] = softplus(y[i])
 
 
 def _softmax(op, row, frozen, x, y, state, scratch, count, width):
+    widest_vectors()
     positions = op[POSITIONS]
     n = op[OUTPUTS] // positions
     largest, total = scratch[:width], scratch[width : 2 * width]
