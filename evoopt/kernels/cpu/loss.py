@@ -1,7 +1,7 @@
 """Losses of a whole population on samples that all share; the outputs never leave their tile."""
 
-from evoopt.kernels.cpu.forward import block_at, run_block
-from evoopt.kernels.jit import aligned_empty, inline, kernel
+from evoopt.kernels.cpu.forward import block_at, block_memory, run_block
+from evoopt.kernels.jit import aligned_empty, borrowed, inline, keep, kernel
 from evoopt.kernels.math import exp, log
 from evoopt.kernels.program import INPUTS, OUTPUTS
 
@@ -74,19 +74,21 @@ def loss_blocks(
     `tiles` (n_tiles, n_in * columns) and `targets` (n_tiles, 1 or n_out * columns) are feature-major. States
     start from 0.
     """
+    population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
+    tiles, targets, sums = borrowed(tiles), borrowed(targets), borrowed(sums)
     n_blocks = sums.shape[1]
     n_out = program[-1, OUTPUTS]
     shared = tiles.reshape(-1)
-    buffers = aligned_empty(2, widest * columns * block, population)
-    state = aligned_empty(1, n_state * columns * block, population)[0]
-    scratch = aligned_empty(1, room, population)[0]
+    memory, front, back, _, state, scratch = block_memory(
+        widest, 0, n_state, columns * block, room, population
+    )
     losses = aligned_empty(2, columns, population)
     for item in range(lo, hi):
         r, b = divmod(item, n_blocks)
         first, count, width = block_at(b, batch, columns, lanes, block)
         x = shared[first * program[0, INPUTS] :]
         state[:] = 0
-        y = run_block(program, population[r], frozen, x, buffers[0], buffers[1], state, scratch, count, width)
+        y = run_block(program, population[r], frozen, x, front, back, state, scratch, count, width)
         total = 0.0
         for t in range(count):
             outputs, own = y[t * n_out * width :], targets[first // columns + t]
@@ -98,3 +100,4 @@ def loss_blocks(
             for s in range(min(width, batch - first - t * width)):
                 total += losses[0, s]
         sums[r, b] = total
+    keep(memory)

@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
-from evoopt.kernels.jit import JIT_DISABLED, closure, inline, kernel
+from evoopt.kernels.jit import JIT_DISABLED, closure, inline, kernel, without_owner
 from evoopt.kernels.program import OUTPUTS, PARAMETERS
 
 _python_steps: dict[int, Callable[..., None]] = {}  # by "address", where the JIT is off
@@ -38,7 +38,7 @@ class Step:
     """
 
     def __init__(self, function: Callable[..., None], refusal: str | None = None) -> None:
-        self._kernel: Any = kernel(function) if refusal is None else closure(function)
+        self._kernel: Any = kernel(function, allocates=False) if refusal is None else closure(function)
         self._refusal = refusal
         self._addresses: dict[Any, int] = {}
 
@@ -88,6 +88,7 @@ def _run_step(_typing, address, op, row, frozen, x, y, state, scratch, count, wi
     arguments = (op, row, frozen, x, y, state, scratch, types.intp, types.intp)
 
     def codegen(context, builder, signature, values):
+        values = [values[0], *(without_owner(builder, value) for value in values[1:8]), *values[8:]]
         function = context.call_conv.get_function_type(types.void, arguments)
         pointer = builder.inttoptr(values[0], function.as_pointer())
         status, _ = context.call_conv.call_function(builder, pointer, types.void, arguments, values[1:])
