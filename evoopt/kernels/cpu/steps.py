@@ -20,7 +20,7 @@ def _dense(op, row, frozen, x, y, state, scratch, count, width):
     bias, bias_start = parameter(op, 1, row, frozen)
     places = count * positions  # each a tile of its own
     if width == 1:
-        dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, False, x, y, places)
+        dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, False, x, y, scratch, places)
     else:
         dense_tiles(n_in, n_out, kernel, kernel_start, bias, bias_start, False, x, y, scratch, places, width)
 
