@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
+from evoopt.kernels.cpu.normals import normals, words
 from evoopt.kernels.jit import inline, kernel
-from evoopt.kernels.philox import CHOICE, COLUMNS, CROSSOVER, LANES, MUTATION, STEP, normals, words
+from evoopt.kernels.philox import CHOICE, COLUMNS, CROSSOVER, LANES, MUTATION, STEP
 
 CLONE, UNIFORM, SBX = range(3)
 MOST_CONTESTANTS = COLUMNS // 2  # two tournaments share one group of words
@@ -36,7 +37,7 @@ def child_steps(key, ids, parents, pool_steps, rate, out, lo, hi):
     word_buffer = np.empty((4, LANES), np.uint32)
     deviates = np.zeros((4, LANES))
     for r in range(lo, hi):
-        normals(key, ids[r], 0, STEP, word_buffer, deviates)
+        normals(key, ids[r], 0, STEP, deviates)
         mean = math.sqrt(pool_steps[parents[r, 0]]) * math.sqrt(pool_steps[parents[r, 1]])
         out[r] = mean * math.exp(rate * deviates[0, 0])
 
@@ -81,7 +82,7 @@ def breed(key, ids, parents, pool, steps, sigma, crossover, limit, out, lo, hi):
         for group in range((n + COLUMNS - 1) // COLUMNS):
             start = group * COLUMNS
             count = min(COLUMNS, n - start)
-            normals(key, ids[r], group, MUTATION, word_buffer, deviates)
+            normals(key, ids[r], group, MUTATION, deviates)
             for i in range(count):
                 x[i], other[i] = pool[a, start + i], pool[b, start + i]
             if crossover != CLONE:
