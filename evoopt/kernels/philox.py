@@ -70,7 +70,8 @@ _INTEGER = {4: np.int32, 8: np.int64}  # that has the bits of a number
 _MANTISSA = {4: 23, 8: 52}  # bits
 
 
-def _polynomial(x, coefficients):
+def polynomial(x, coefficients):
+    """Horner's rule."""
     value = coefficients[0]
     for coefficient in coefficients[1:]:
         value = value * x + coefficient
@@ -81,7 +82,7 @@ def _scaled(coefficients, factor):
     return tuple(factor * coefficient for coefficient in coefficients)
 
 
-def _squared_radius(u):
+def minus_two_log(u):
     """-2 log(u) of a normal number."""
     size = u.dtype.itemsize
     bits, one, half = u.view(_INTEGER[size]), u.dtype.type(1), u.dtype.type(math.sqrt(0.5))
@@ -89,11 +90,11 @@ def _squared_radius(u):
     exponent = (bits - half.view(_INTEGER[size])) >> _MANTISSA[size]
     f = (bits - (exponent << _MANTISSA[size])).view(u.dtype) - one
     if size == 4:
-        mantissa = _polynomial(f, _scaled(_LOG32, -2.0))
+        mantissa = f * polynomial(f, _scaled(_LOG32, -2.0))
     else:
         s = f / (f + 2.0)
-        return exponent.astype(u.dtype) * (-2 * math.log(2)) + s * _polynomial(s * s, _scaled(_ATANH64, -4.0))
-    return exponent.astype(u.dtype) * (-2 * math.log(2)) + f * mantissa
+        mantissa = s * polynomial(s * s, _scaled(_ATANH64, -4.0))
+    return exponent.astype(u.dtype) * (-2 * math.log(2)) + mantissa
 
 
 def box_muller(radius_word, angle_word, dtype):
@@ -101,11 +102,11 @@ def box_muller(radius_word, angle_word, dtype):
 
     All 32 bits count, so the tail reaches sqrt(-2 log(2^-33)) = 6.76 sigma.
     """
-    radius = np.sqrt(_squared_radius(radius_word.astype(dtype) * 2.0**-32 + 2.0**-33))
+    radius = np.sqrt(minus_two_log(radius_word.astype(dtype) * 2.0**-32 + 2.0**-33))
     # the two highest bits choose the quadrant, the others an angle a in [-pi/4, pi/4) within it
     highest, second = angle_word.view(np.int32), (angle_word << 1).view(np.int32)
     a = ((highest & 0x3FFFFFFF) - (1 << 29)).astype(dtype) * (math.pi / 2**31)
     size = a.dtype.itemsize
-    sine, cosine = a * _polynomial(a * a, _SIN[size]), _polynomial(a * a, _COS[size])
+    sine, cosine = a * polynomial(a * a, _SIN[size]), polynomial(a * a, _COS[size])
     x, y = np.where(second < 0, sine, cosine), np.where(second < 0, cosine, sine)
     return radius * np.where((highest ^ second) < 0, -x, x), radius * np.where(highest < 0, -y, y)

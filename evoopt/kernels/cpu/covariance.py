@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from evoopt.kernels.cpu.normals import normals
+from evoopt.kernels.cpu.groups import normals
 from evoopt.kernels.cpu.simd import four_rows
 from evoopt.kernels.jit import inline, kernel
 from evoopt.kernels.philox import COLUMNS, LANES, NOISE

@@ -7,7 +7,7 @@ passes over columns that stay in cache, and no memory but their place in the pop
 
 import numpy as np
 
-from evoopt.kernels.cpu.normals import normals
+from evoopt.kernels.cpu.groups import normals
 from evoopt.kernels.cpu.simd import multiply_rows
 from evoopt.kernels.jit import inline, kernel
 from evoopt.kernels.philox import COLUMNS, LANES, NOISE

@@ -79,7 +79,7 @@ class Lanes(NDArrayOperatorsMixin):
         if function is not np.where:
             return NotImplemented
         condition, yes, no = args
-        return yes._with(self.builder.select(condition.value, yes.value, no.value))
+        return yes._with(self.builder.select(condition.value, yes.value, self._lanes(no, yes)))
 
     def _type(self, dtype: Any) -> ir.Type:
         element = element_type(dtype)

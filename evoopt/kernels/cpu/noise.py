@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evoopt.kernels.cpu.normals import normals
+from evoopt.kernels.cpu.groups import normals
 from evoopt.kernels.jit import kernel
 from evoopt.kernels.philox import COLUMNS, LANES, NOISE
 

@@ -154,7 +154,7 @@ class Medians:
         for task, (*values, evaluations) in self.medians.items():
             needed = evaluations if np.isfinite(evaluations) else None
             cases.append(task._asdict() | {"values": values, "evaluations": needed})
-        return {"name": "noise", "marks": self.marks, "cases": cases, "skipped": self.skipped}
+        return {"name": "noisy", "marks": self.marks, "cases": cases, "skipped": self.skipped}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
