@@ -1,0 +1,114 @@
+"""Normal deviates for a population, into an array made beforehand.
+
+Everybody has random numbers of their own. So the error is how far the mean, the variance or the fourth moment
+of all of them is off, in standard errors, whichever is the farthest.
+"""
+
+import argparse
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harness.outcome import Outcome
+from benchmarks.harness.race import Case, Contestant, Rate, Work, race
+from evoopt.kernels import threads
+from evoopt.kernels.cpu.noise import sample_rows
+
+POPSIZE, N_PARAMS = 256, 100_000
+STANDARD_ERRORS = 5.0  # allowed: more are found once in half a million runs
+
+Array = NDArray[Any]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--popsize", type=int, default=POPSIZE, help=f"default {POPSIZE}")
+    parser.add_argument("--params", type=int, default=N_PARAMS, help=f"columns; default {N_PARAMS:,}")
+
+
+def run(args: argparse.Namespace) -> Iterator[Outcome]:
+    yield race(case(args.popsize, args.params, args.threads), args.seconds, args.threads)
+
+
+def case(popsize: int, n: int, n_threads: int) -> Case:
+    shape = popsize, n
+    return Case(
+        f"noise: {popsize} x {n:,} normal deviates, float32",
+        [
+            Contestant("evoopt, Philox", partial(evoopt_rows, shape)),
+            Contestant("torch.randn(out=)", partial(torch_randn, shape), ("torch",)),
+            Contestant("numpy Generator(out=)", partial(numpy_generators, shape, n_threads)),
+            Contestant("jax.random.normal, jit", partial(jax_normal, shape), ("jax",)),
+        ],
+        standard_errors,
+        STANDARD_ERRORS,
+        Rate(1e-9 * popsize * n, "G/s"),
+    )
+
+
+def standard_errors(found: Array) -> float:
+    """Give how far the moments are off; infinite for NaN, infinity or another type."""
+    if found.dtype != np.float32 or not np.isfinite(found).all():
+        return np.inf
+    sums = np.zeros(3)
+    for row in found.astype(np.float64):
+        squares = row * row
+        sums += row.sum(), squares.sum(), (squares * squares).sum()
+    size = found.size
+    return float(np.abs((sums / size - [0, 1, 3]) * np.sqrt(size / np.array([1, 2, 96]))).max())
+
+
+def evoopt_rows(shape: tuple[int, int]) -> Work:
+    """As strategies draw their rows, mean and sigma of each column included."""
+    out, mean, sigma = (
+        np.zeros(shape, np.float32),
+        np.zeros(shape[1], np.float32),
+        np.ones(shape[1], np.float32),
+    )
+    generations = count()
+
+    def work() -> Array:
+        first = shape[0] * next(generations)
+        ids = np.arange(first, first + shape[0], dtype=np.uint64)
+        threads.run(sample_rows, shape[0], np.uint64(0), ids, mean, sigma, out)
+        return out
+
+    return work
+
+
+def torch_randn(shape: tuple[int, int]) -> Work:
+    import torch
+
+    torch.manual_seed(0)
+    return partial(torch.randn, shape, out=torch.zeros(shape))
+
+
+def numpy_generators(shape: tuple[int, int], n_threads: int) -> Work:
+    """One generator for each thread: they release the GIL."""
+    out = np.zeros(shape, np.float32)
+    parts = np.array_split(out.ravel(), n_threads)
+    draws = [
+        partial(np.random.default_rng(seed).standard_normal, dtype=np.float32, out=part)
+        for seed, part in enumerate(parts)
+    ]
+    pool = ThreadPoolExecutor(n_threads)
+
+    def work() -> Array:
+        for done in [pool.submit(draw) for draw in draws]:
+            done.result()
+        return out
+
+    return work
+
+
+def jax_normal(shape: tuple[int, int]) -> Work:
+    """New arrays, as JAX has no others; the key of a call is made within it."""
+    import jax
+
+    draw = jax.jit(lambda seed: jax.random.normal(jax.random.key(seed), shape))
+    seeds = count()
+    return lambda: draw(next(seeds)).block_until_ready()
