@@ -1,7 +1,7 @@
-"""Numbers side by side in LLVM vectors, that a rule written for NumPy arrays is turned into code with.
+"""Numbers side by side in LLVM vectors: from a rule that is written for NumPy arrays they make its code.
 
-LLVM vectorizes loops over such rules too, but for half the width of the host's registers, and beside a second
-version for arrays that overlap, which takes as long to compile.
+LLVM would vectorize loops over such a rule too, but in vectors of half the width where it takes 512 bits for
+slow, and beside a second version for arrays that overlap, which doubles the time of compilation.
 """
 
 from typing import Any
@@ -11,10 +11,9 @@ from llvmlite import ir
 from numba.core import cgutils
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-FLAGS = ("contract", "nsz")  # as in jit.FASTMATH
-
-_FLOATS = {np.add: "fadd", np.subtract: "fsub", np.multiply: "fmul", np.divide: "fdiv"}
-_INTEGERS = {
+_FLAGS = ("contract", "nsz")  # as in jit.FASTMATH
+_FLOATING = {np.add: "fadd", np.subtract: "fsub", np.multiply: "fmul", np.divide: "fdiv"}
+_INTEGER = {
     np.add: "add",
     np.subtract: "sub",
     np.multiply: "mul",
@@ -25,7 +24,7 @@ _INTEGERS = {
 
 
 class Lanes(NDArrayOperatorsMixin):
-    """What emits the code of NumPy's operators, `sqrt`, `where`, `astype` and `view`.
+    """What emits the code of NumPy's operators, of `sqrt` and `where`, and of `astype` and `view`.
 
     Parameters
     ----------
@@ -42,62 +41,61 @@ class Lanes(NDArrayOperatorsMixin):
     def _with(self, value: ir.Value, dtype: Any = None) -> "Lanes":
         return Lanes(self.builder, value, self.dtype if dtype is None else dtype)
 
-    def _lanes(self, number: Any, like: "Lanes") -> ir.Value:
-        """Return an operand in the type of `like`: Lanes, or a number of the program."""
-        if not isinstance(number, Lanes):
-            scalar = element_type(like.dtype)(like.dtype.type(number).item())
-        elif number.value.type == like.value.type:
-            return number.value
-        else:
-            scalar = number.value
-        return broadcast(self.builder, scalar, like.value.type)
+    def _operand(self, x: Any) -> ir.Value:
+        """Return Lanes, or a number of the program, as a value of this one's type."""
+        scalar = x.value if isinstance(x, Lanes) else element_type(self.dtype)(self.dtype.type(x).item())
+        return scalar if scalar.type == self.value.type else self._broadcast(scalar)
+
+    def _broadcast(self, scalar: ir.Value) -> ir.Value:
+        vector, int32 = self.value.type, ir.IntType(32)
+        if isinstance(scalar, ir.Constant):
+            return ir.Constant(vector, [scalar.constant] * vector.count)
+        undefined = ir.Constant(vector, ir.Undefined)
+        first_lane = self.builder.insert_element(undefined, scalar, int32(0))
+        lane_zero = ir.Constant(ir.VectorType(int32, vector.count), [0] * vector.count)
+        return self.builder.shuffle_vector(first_lane, undefined, lane_zero)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any) -> "Lanes":
-        likes = [x for x in inputs if isinstance(x, Lanes)]
-        like = next((x for x in likes if isinstance(x.value.type, ir.VectorType)), likes[0])
-        operands = [self._lanes(x, like) for x in inputs]
-        builder, floating = self.builder, like.dtype.kind == "f"
-        if ufunc is np.sqrt:
-            kind = f"f{8 * like.dtype.itemsize}"
-            name = f"llvm.sqrt.v{like.value.type.count}{kind}"
-            signature = ir.FunctionType(like.value.type, [like.value.type])
-            return like._with(
-                builder.call(cgutils.get_or_insert_function(builder.module, signature, name), operands)
-            )
-        if ufunc is np.negative:
-            return like._with(builder.fneg(operands[0], flags=FLAGS))
-        if ufunc is np.less:
-            return like._with(builder.icmp_signed("<", *operands), bool)
-        if ufunc is np.right_shift:
-            shift = builder.ashr if like.dtype.kind == "i" else builder.lshr
-            return like._with(shift(*operands))
-        if floating:
-            return like._with(getattr(builder, _FLOATS[ufunc])(*operands, flags=FLAGS))
-        return like._with(getattr(builder, _INTEGERS[ufunc])(*operands))
+        lanes = [x for x in inputs if isinstance(x, Lanes)]
+        widest = next((x for x in lanes if isinstance(x.value.type, ir.VectorType)), lanes[0])
+        return widest._apply(ufunc, [widest._operand(x) for x in inputs])
 
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> "Lanes":
+    def _apply(self, ufunc: Any, operands: list[ir.Value]) -> "Lanes":
+        """Emit a function of operands of this one's type."""
+        builder, kind = self.builder, self.dtype.kind
+        if ufunc is np.less:
+            return self._with(builder.icmp_signed("<", *operands), bool)
+        if ufunc is np.sqrt:
+            name = f"llvm.sqrt.v{self.value.type.count}f{8 * self.dtype.itemsize}"
+            signature = ir.FunctionType(self.value.type, [self.value.type])
+            root = cgutils.get_or_insert_function(builder.module, signature, name)
+            return self._with(builder.call(root, operands))
+        if ufunc is np.negative:
+            return self._with(builder.fneg(*operands, flags=_FLAGS))
+        if ufunc is np.right_shift:
+            return self._with((builder.ashr if kind == "i" else builder.lshr)(*operands))
+        if kind == "f":
+            return self._with(getattr(builder, _FLOATING[ufunc])(*operands, flags=_FLAGS))
+        return self._with(getattr(builder, _INTEGER[ufunc])(*operands))
+
+    def __array_function__(self, function: Any, _types: Any, args: Any, _kwargs: Any) -> "Lanes":
         if function is not np.where:
             return NotImplemented
         condition, yes, no = args
-        return yes._with(self.builder.select(condition.value, yes.value, self._lanes(no, yes)))
-
-    def _type(self, dtype: Any) -> ir.Type:
-        element = element_type(dtype)
-        return (
-            ir.VectorType(element, self.value.type.count)
-            if isinstance(self.value.type, ir.VectorType)
-            else element
-        )
+        return yes._with(self.builder.select(condition.value, yes.value, yes._operand(no)))
 
     def view(self, dtype: Any) -> "Lanes":
-        """The same bits."""
-        return self._with(self.builder.bitcast(self.value, self._type(dtype)), dtype)
+        """The same bits of a vector as numbers of the same size."""
+        return self._with(self.builder.bitcast(self.value, self._vector(dtype)), dtype)
 
     def astype(self, dtype: Any) -> "Lanes":
-        """Convert from an integer, to a floating or a narrower type."""
-        target, kinds = np.dtype(dtype), self.dtype.kind + np.dtype(dtype).kind
+        """Convert a vector of integers, to a floating or a narrower type."""
+        kinds = self.dtype.kind + np.dtype(dtype).kind
         convert = {"uf": self.builder.uitofp, "if": self.builder.sitofp, "uu": self.builder.trunc}[kinds]
-        return self._with(convert(self.value, self._type(target)), target)
+        return self._with(convert(self.value, self._vector(dtype)), dtype)
+
+    def _vector(self, dtype: Any) -> ir.Type:
+        return ir.VectorType(element_type(dtype), self.value.type.count)
 
 
 def element_type(dtype: Any) -> ir.Type:
@@ -106,17 +104,3 @@ def element_type(dtype: Any) -> ir.Type:
     if dtype.kind == "f":
         return ir.FloatType() if dtype.itemsize == 4 else ir.DoubleType()
     return ir.IntType(8 * dtype.itemsize)
-
-
-def broadcast(builder: ir.IRBuilder, scalar: ir.Value, vector: ir.Type) -> ir.Value:
-    """Return a vector with the scalar in each lane; the scalar itself if no vector is wanted."""
-    if not isinstance(vector, ir.VectorType):
-        return scalar
-    if isinstance(scalar, ir.Constant):
-        return ir.Constant(vector, [scalar.constant] * vector.count)
-    int32 = ir.IntType(32)
-    undefined = ir.Constant(ir.VectorType(scalar.type, vector.count), ir.Undefined)
-    first = builder.insert_element(undefined, scalar, int32(0))
-    return builder.shuffle_vector(
-        first, undefined, ir.Constant(ir.VectorType(int32, vector.count), [0] * vector.count)
-    )
