@@ -2,6 +2,7 @@
 
 import math
 
+import llvmlite.binding as llvm
 import numba
 import numpy as np
 import pytest
@@ -100,3 +101,29 @@ def test_correlations(found, lag):
     *sums, pairs = found[2][lag]
     deviations = np.array(sums) / math.sqrt(pairs)
     assert np.abs(deviations).max() < 4
+
+
+SAMPLE = """
+import hashlib
+import numpy as np
+from evoopt.kernels.cpu.noise import sample_rows
+from evoopt.kernels.cpu.simd import host_vectors
+digest = hashlib.sha256()
+for dtype in (np.float32, np.float64):
+    out, ids = np.empty((3, 5000), dtype), np.arange(3, dtype=np.uint64)
+    sample_rows(np.uint64(1), ids, np.zeros(5000, dtype), np.ones(5000, dtype), out, 0, 3)
+    digest.update(out.tobytes())
+print(host_vectors()[0], digest.hexdigest())
+"""
+
+
+def test_narrower_vectors_give_the_same_bits(run_python):
+    host = llvm.get_host_cpu_features()
+    if not (host.get("avx512f") and host.get("fma")):
+        pytest.skip("needs two widths of vectors with the same instructions")
+    wide = ("avx512", "avx10", "amx")
+    features = ",".join(f"{'-+'[on and not name.startswith(wide)]}{name}" for name, on in host.items())
+    narrow = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": features}
+    ours, theirs = run_python(SAMPLE).split(), run_python(SAMPLE, **narrow).split()
+    assert (ours[0], theirs[0]) == ("64", "32")
+    assert ours[1] == theirs[1]

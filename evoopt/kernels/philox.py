@@ -41,9 +41,9 @@ def block_words(key, row, block, purpose):
     return tuple(word.astype(np.uint32) for word in philox(*counter, key & _MASK, key >> _SHIFT))
 
 
-# Polynomials, highest power first. Those of float32 are minimax fits (Lawson's weighted least squares) whose
-# relative error is below half a unit in the last place, 6e-8; those of float64 are Taylor series as long as
-# that. sin(a) / a and cos(a) in a^2, for |a| <= pi/4:
+# Polynomials by the bytes of a number, highest power first. Those of float32 are minimax fits (Lawson's
+# weighted least squares) whose relative error is below half a unit in the last place, 6e-8; those of float64
+# are Taylor series as long as that asks for. sin(a) / a and cos(a) in a^2, for |a| <= pi/4:
 _SIN = {
     4: (-0.00019501822, 0.00833201645, -0.166666502, 0.999999997),
     8: tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(8, -1, -1)),
@@ -52,8 +52,8 @@ _COS = {
     4: (-0.00135794041, 0.0416544196, -0.499998424, 0.999999967),
     8: tuple((-1) ** k / math.factorial(2 * k) for k in range(9, -1, -1)),
 }
-# log(1 + f) / f in f for 1 + f in [sqrt(1/2), sqrt(2)); in float64 atanh(s) / s in s^2, for |s| <= 0.1716.
-# Without the division of the second form the first one is as fast as a shorter series.
+# In float32 log(1 + f) / f in f, for 1 + f in [sqrt(1/2), sqrt(2)), which needs no division; in float64
+# atanh(s) / s in s^2, for |s| <= 0.1716
 _LOG32 = (
     0.0872236027,
     -0.14366849,

@@ -1,7 +1,7 @@
 """Numbers side by side in LLVM vectors: from a rule that is written for NumPy arrays they make its code.
 
-LLVM would vectorize loops over such a rule too, but in vectors of half the width where it takes 512 bits for
-slow, and beside a second version for arrays that overlap, which doubles the time of compilation.
+LLVM would vectorize loops over a scalar rule too, but with AVX-512 in half vectors, as it found cheaper, and
+beside a second version for arrays that overlap, which doubles the time of compilation.
 """
 
 from typing import Any
