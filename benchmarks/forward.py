@@ -67,11 +67,18 @@ def case(row: Row, measured: Limits, fresh: bool = False) -> Case:
     checked = [0, row.popsize // 2, row.popsize - 1]
     expected = np.stack([dense.reference(problem, individual) for individual in checked])
     demand = problem.demand()
+    features_first = Contestant(
+        "torch.baddbmm, features first",
+        partial(dense.torch_features_first, problem),
+        ("torch",),
+        lambda found: found.numpy().swapaxes(1, 2),
+    )
     return Case(
         f"forward: {row} samples, float32{', fresh arrays' if fresh else ''}",
         [
             Contestant("evoopt Network.forward", partial(dense.evoopt_forward, problem)),
             Contestant("torch.baddbmm", partial(dense.torch_baddbmm, problem), ("torch",)),
+            *([] if row.own else [features_first]),
             Contestant("jax jit(vmap)", partial(dense.jax_vmap, problem), ("jax",)),
             Contestant("numpy.matmul", partial(dense.numpy_matmul, problem)),
         ],

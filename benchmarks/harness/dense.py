@@ -89,6 +89,7 @@ def evoopt_forward(problem: Problem) -> Work:
 
 
 def torch_baddbmm(problem: Problem) -> Work:
+    """Compute (popsize, batch, units)."""
     import torch
 
     layers = [
@@ -114,11 +115,37 @@ def torch_baddbmm(problem: Problem) -> Work:
     return work
 
 
+def torch_features_first(problem: Problem) -> Work:
+    """Compute (popsize, units, batch), as who knows that it is faster may do; inputs are shared."""
+    import torch
+
+    layers = []
+    for (bias, kernel), out in problem.layers_with_buffers():
+        swapped = None if out is None else torch.from_numpy(out.reshape(len(out), out.shape[2], out.shape[1]))
+        layers.append((torch.from_numpy(bias)[:, :, None], torch.from_numpy(kernel).mT, swapped))
+    inputs = torch.from_numpy(problem.inputs.T.copy()).expand(len(problem.population), -1, -1)
+
+    @torch.inference_mode()
+    def work() -> Any:
+        values = inputs
+        for bias, kernel, out in layers[:-1]:
+            values = torch.baddbmm(bias, kernel, values, out=out).tanh_()
+        bias, kernel, out = layers[-1]
+        return torch.baddbmm(bias, kernel, values, out=out)
+
+    return work
+
+
+def leaf_places(spec: ParamSpec) -> list[tuple[slice, tuple[int, ...]]]:
+    """Give where the leaves of a row are, and their shapes: bias and kernel of each layer."""
+    return [(spec.slice(name), shape) for name, shape in zip(spec.names, spec.shapes, strict=True)]
+
+
 def jax_outputs(spec: ParamSpec) -> Callable[[Any, Any], Any]:
     """Give the function of a row and its inputs that is to be mapped."""
     import jax.numpy as jnp
 
-    places = [(spec.slice(name), shape) for name, shape in zip(spec.names, spec.shapes, strict=True)]
+    places = leaf_places(spec)
 
     def outputs(row: Any, values: Any) -> Any:
         leaves = [row[place].reshape(shape) for place, shape in places]
