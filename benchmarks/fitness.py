@@ -45,7 +45,11 @@ def run(args: argparse.Namespace) -> Iterator[Outcome | Limits]:
 
 
 def _case(
-    title: str, demand: Demand, measured: Limits, contestants: Sequence[Contestant], expected: dict[int, float]
+    title: str,
+    demand: Demand,
+    measured: Limits,
+    contestants: Sequence[Contestant],
+    expected: dict[int, float],
 ) -> Case:
     """Compare the fitness of some individuals, those of `expected`."""
     return Case(

@@ -114,12 +114,21 @@ def _convolve(values: Array, kernel: Array) -> Array:
 
 
 def torch_tensors(problem: Problem) -> tuple[list[Any], Any]:
-    """Give biases and kernels, convolutions as (popsize, out, in, height, width), and images (batch, 1, ...)."""
+    """Give biases and kernels as PyTorch has them, and images (batch, 1, side, side).
+
+    Channels come before height and width there, so the inputs of the first dense layer are in another order.
+    """
     import torch
 
     leaves = []
-    for bias, kernel in problem.layers(problem.population):
-        turned = kernel.transpose(0, 4, 3, 1, 2) if kernel.ndim == 5 else kernel
+    popsize, last = len(problem.population), problem.shape.filters[-1]
+    for i, (bias, kernel) in enumerate(problem.layers(problem.population)):
+        if kernel.ndim == 5:
+            turned = kernel.transpose(0, 4, 3, 1, 2)
+        elif i == 2:
+            turned = kernel.reshape(popsize, -1, last, kernel.shape[-1]).swapaxes(1, 2).reshape(kernel.shape)
+        else:
+            turned = kernel
         leaves += [torch.tensor(bias), torch.tensor(np.ascontiguousarray(turned))]
     return leaves, torch.tensor(problem.images.transpose(0, 3, 1, 2).copy())
 
