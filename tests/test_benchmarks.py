@@ -184,7 +184,7 @@ def test_only_the_clock_of_a_case_counts_and_slow_ones_sit_out(monkeypatch):
     now = 0.0
     monkeypatch.setattr(race, "MIN_REPEATS", 5)
     monkeypatch.setattr(race, "PATIENCE", 10.0)
-    monkeypatch.setattr(race, "_wait_for_idle_threads", lambda: None)
+    monkeypatch.setattr(race, "wait_for_idle_threads", lambda: None)
     monkeypatch.setattr(time, "perf_counter", lambda: now)
 
     def clock(seconds, calls):
