@@ -110,6 +110,8 @@ def dense_tiles(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, y,
 
     With `adds` y is added to, and the bias left out. `scratch` is DEPTH * BREADTH.
     """
+    lanes = lanes_of(y[0])
+    vectors, of_tile = columns_of(y[0]) // lanes, width // lanes  # of a register tile, and of one of samples
     copies = (count > 1) & (n_in * n_out >= COPY_FROM)
     for first in range(0, n_in, DEPTH):
         depth = min(DEPTH, n_in - first)
@@ -123,12 +125,20 @@ def dense_tiles(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, y,
                     for k in range(breadth):
                         block[k] = weights[k]
                 source, start, step = scratch, 0, BREADTH
-            for t in range(count):
-                product_of_columns(
-                    source, start, 1, step, x, (t * n_in + first) * width, width,
-                    bias, bias_start + o, adds | (first > 0), y, (t * n_out + o) * width, width,
-                    breadth, depth, width,
+            # the vectors of a register tile are side by side, or where tiles are one vector wide, one of each
+            v = 0
+            while v < count * of_tile:
+                t = v // of_tile
+                s = (v - t * of_tile) * lanes
+                left = count - v if of_tile == 1 else of_tile - (v - t * of_tile)
+                product_of_tile(
+                    left >= vectors, source, start, 1, step, 0,
+                    x, (t * n_in + first) * width + s, n_in * width if of_tile == 1 else lanes, width, 0,
+                    bias, bias_start + o, adds | (first > 0),
+                    y, (t * n_out + o) * width + s, width, n_out * width if of_tile == 1 else lanes,
+                    breadth, depth, 1,
                 )  # fmt: skip
+                v += vectors if left >= vectors else 1
 
 
 @inline
