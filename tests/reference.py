@@ -23,6 +23,14 @@ def silu(x):
     return x * expit(x)
 
 
+def elu(x):
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+
+def softplus(x):
+    return np.logaddexp(x, 0)
+
+
 def softmax(x):
     e = np.exp(x - x.max())
     return e / e.sum()
@@ -35,6 +43,8 @@ ACTIVATIONS = {
     "sigmoid": expit,
     "gelu": gelu,
     "silu": silu,
+    "elu": elu,
+    "softplus": softplus,
     "softmax": softmax,
 }
 

@@ -15,7 +15,7 @@ from evoopt.kernels import threads
 
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks are not part of the installed package
 
-from benchmarks import forward, mapping, overhead
+from benchmarks import forward, mapping, noise, overhead
 from benchmarks.__main__ import main, names
 from benchmarks.harness import asktell, machine, memory, race, search
 from benchmarks.harness.outcome import Outcome, Timing
@@ -35,6 +35,9 @@ def _quick(monkeypatch):
     monkeypatch.setattr(overhead, "DIMS", (2, 5))
     monkeypatch.setattr(overhead, "LARGE_D", 300)
     monkeypatch.setattr(overhead, "LARGE_POPSIZE", 8)
+    monkeypatch.setattr(overhead, "LARGEST_D", 500)
+    monkeypatch.setattr(noise, "POPSIZE", 3)
+    monkeypatch.setattr(noise, "N_PARAMS", 200)
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     before = threads.get_num_threads()
     yield
@@ -78,7 +81,7 @@ def test_refuses_what_it_does_not_have(arguments):
         main(arguments)
 
 
-@pytest.mark.parametrize(("name", "cases"), [("mapping", 2), ("forward", 2), ("overhead", 2)])
+@pytest.mark.parametrize(("name", "cases"), [("mapping", 2), ("forward", 2), ("noise", 1), ("overhead", 2)])
 def test_runs_without_peers_and_says_so(name, cases, tmp_path, capsys):
     path = tmp_path / "results.json"
     assert main([name, "--seconds", "0", "--threads", DEFAULT, "--json", str(path)]) == 0
@@ -135,6 +138,13 @@ def test_a_wrong_result_fails_loudly(monkeypatch, tmp_path, capsys):
     assert evoopt["agrees"]
     assert not numpy["agrees"]
     assert numpy["error"] is None
+
+
+def test_deviates_that_are_not_normal_are_wrong():
+    z = np.random.default_rng(1).standard_normal((30, 1000), np.float32)
+    assert noise.standard_errors(z) < noise.STANDARD_ERRORS
+    for wrong in (z + np.float32(0.05), z * np.float32(1.05), np.sign(z), z.astype(float), z * np.inf):
+        assert noise.standard_errors(wrong) > noise.STANDARD_ERRORS
 
 
 @pytest.mark.parametrize(
@@ -314,10 +324,12 @@ def test_large_searches_are_timed_and_their_memory_is_measured(tmp_path, capsys,
     out = capsys.readouterr().out
     assert "overhead: 300 parameters, popsize 8, float32" in out
     assert "LMMAES is skipped: this evoopt does not have it." in out
-    _, float64, _, float32 = json.loads(path.read_text())["cases"]
+    _, float64, _, float32, largest = json.loads(path.read_text())["cases"]
     assert float64["needed"] == 8 * 300 * (4 + 8)
     assert float32["needed"] == 4 * 300 * (8 + 8)
     assert float64["ratio"] == float64["peak"] / float64["needed"] > 1
+    assert largest["needed"] == 4 * 500 * 256
+    assert largest["ratio"] > 2
 
 
 def test_the_peak_of_memory_counts_what_was_freed():

@@ -1,21 +1,13 @@
 """A network as data: a table of integers that one compiled program runs, whatever the network.
 
-Each row is one operation; its columns are named below. Offsets count from the start of the vector they read:
-an individual's row of the population, or the shared vector of frozen parameters.
+Each row is one operation; its columns are named below. Sizes are those of one sample.
 """
 
-# Operations. DENSE makes new features, all others work in place.
-DENSE, TANH, RELU, SIGMOID, GELU, SILU, SOFTMAX, FUNCTION = range(8)
-
-# Columns. FUNCTION holds the address of a user's compiled function, valid in this process only.
-OPERATION, INPUTS, OUTPUTS, KERNEL, KERNEL_FROZEN, BIAS, BIAS_FROZEN, ADDRESS = range(8)
-COLUMNS = 8
-
-ACTIVATIONS = {
-    "tanh": TANH,
-    "relu": RELU,
-    "sigmoid": SIGMOID,
-    "gelu": GELU,
-    "silu": SILU,
-    "softmax": SOFTMAX,
-}
+# Columns. ADDRESS is that of the operation's code in this process; IN_PLACE says that y is x; STATE is where
+# in a sample's state that of the operation starts; from SIZES on, numbers for the operation itself.
+INPUTS, OUTPUTS, ADDRESS, IN_PLACE, STATE, STATE_SIZE = range(6)
+SIZES = 6
+N_SIZES = 10
+# From here on two columns for each parameter: where it starts, and whether that counts in the vector of
+# frozen parameters that all share, or else in the individual's row of the population.
+PARAMETERS = SIZES + N_SIZES

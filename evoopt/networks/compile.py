@@ -1,37 +1,56 @@
 """Layers -> the program's table and the shared vector of frozen parameters, for one precision."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba.core.errors import NumbaError
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from evoopt.kernels import program
-from evoopt.kernels.cpu.function import ElementwiseFunction
+from evoopt.kernels.cpu.operation import Step
+from evoopt.kernels.cpu.products import COPY_FROM
+from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.networks.layers import Layer, Location, Operation, Shape
 from evoopt.params import ParamSpec
 
 MULTIPLY_ADDS_WORTH_A_THREAD = 2.5e6  # some 50 microseconds of work
+FEW_SAMPLES = 8  # up to here vectors along the outputs beat tiles of samples
+BLOCK_BYTES = 16384  # of what lies between two steps: a third of the first level cache
+BLOCK_OF_WIDE_LAYERS = 4  # tiles that share what a wide layer reads of the row
 NamedLayer = tuple[str, Layer, Shape]  # its name, itself, the shape of one sample that comes in
 
 
 @dataclass(frozen=True)
 class Program:
-    """What the kernels take besides the population; `functions` keeps users' compiled functions alive."""
+    """What the kernels take besides the population; `steps` keeps the machine code alive."""
 
-    table: NDArray[np.int64]  # (operations, program.COLUMNS)
+    table: NDArray[np.int64]  # (operations, columns of program.py)
     frozen: NDArray[Any]
     multiply_adds: int  # of one sample
-    functions: list[ElementwiseFunction]
+    widest: int  # most features between two steps
+    room: int  # length of the scratch
+    state_size: int  # of one sample
+    block: int  # tiles that go through the steps together
+    steps: list[Step]
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """What kernels take next to the population."""
+        return self.frozen, self.table, self.widest, self.room
+
+    def tiling(self, samples: int) -> tuple[int, int, int]:
+        """Give the columns and lanes of tiles for so many samples, and how many of them make a block."""
+        if samples <= FEW_SAMPLES:
+            return 1, 1, max(samples, 1)
+        return *tile_shape(self.frozen.dtype), self.block
 
     def grain(self, samples: int) -> int:
         """Give the fewest items of so many samples that are worth a thread of their own."""
         return max(1, int(MULTIPLY_ADDS_WORTH_A_THREAD / max(1, self.multiply_adds * samples)))
 
 
-def compile_program(layers: Iterable[NamedLayer], spec: ParamSpec, dtype: DTypeLike) -> Program:
+def compile_program(layers: Iterable[NamedLayer], spec: ParamSpec, dtype: "np.dtype[Any]") -> Program:
     """Resolve names to offsets: trainable parameters in the row, frozen ones in the shared vector."""
     locations = {name: Location(start, False) for name, start in zip(spec.names, spec.offsets, strict=True)}
     parts, end = [], 0
@@ -46,27 +65,31 @@ def compile_program(layers: Iterable[NamedLayer], spec: ParamSpec, dtype: DTypeL
         own = {key: locations[f"{name}.{key}"] for key in layer.parameters(shape)}
         operations += layer.operations(shape, {"zeros": zeros, **own})
 
-    widest = max(operation.outputs for operation in operations)
-    frozen = np.concatenate([*parts, np.zeros(widest)]).astype(dtype)
-    functions: list[ElementwiseFunction] = []
-    table = np.zeros((len(operations), program.COLUMNS), np.int64)
+    columns, _ = tile_shape(dtype)
+    widest = max(max(operation.inputs, operation.outputs) for operation in operations)
+    n_parameters = max(len(operation.parameters) for operation in operations)
+    table = np.zeros((len(operations), program.PARAMETERS + 2 * n_parameters), np.int64)
+    steps: list[Step] = []
+    state_size = 0
     for row, operation in zip(table, operations, strict=True):
-        row[program.OPERATION] = operation.code
+        steps.append(operation.step)
         row[program.INPUTS], row[program.OUTPUTS] = operation.inputs, operation.outputs
-        row[program.KERNEL], row[program.KERNEL_FROZEN] = operation.kernel
-        row[program.BIAS], row[program.BIAS_FROZEN] = operation.bias
-        if operation.function is not None:
-            functions.append(_compile_function(operation.function, np.dtype(dtype)))
-            row[program.ADDRESS] = functions[-1].address
-    dense = table[:, program.OPERATION] == program.DENSE
-    multiply_adds = int(table[dense, program.INPUTS] @ table[dense, program.OUTPUTS])
-    return Program(table, frozen, multiply_adds, functions)
-
-
-def _compile_function(function: Callable[[Any], Any], dtype: np.dtype[Any]) -> ElementwiseFunction:
-    try:
-        return ElementwiseFunction(function, dtype)
-    except NumbaError as error:
-        raise ValueError(
-            f"An activation takes one {dtype} number and gives one, but {function} does not: {error}."
-        ) from error
+        row[program.ADDRESS] = operation.step.address(dtype)
+        row[program.IN_PLACE] = operation.in_place
+        row[program.STATE], row[program.STATE_SIZE] = state_size, operation.state
+        state_size += operation.state
+        row[program.SIZES :][: len(operation.sizes)] = operation.sizes
+        row[program.PARAMETERS :][: 2 * len(operation.parameters)] = np.ravel(operation.parameters)
+    block = max(1, BLOCK_BYTES // (widest * columns * dtype.itemsize))
+    if any(operation.weights >= COPY_FROM for operation in operations):
+        block = max(block, BLOCK_OF_WIDE_LAYERS)
+    return Program(
+        table,
+        np.concatenate([*parts, np.zeros(widest)]).astype(dtype),
+        sum(operation.weights * operation.places for operation in operations),
+        widest,
+        max(operation.scratch[0] + operation.scratch[1] * columns for operation in operations),
+        state_size,
+        min(block, 8),
+        steps,
+    )

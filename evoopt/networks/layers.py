@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from evoopt import arguments
-from evoopt.kernels import program
+from evoopt.kernels.cpu import steps
+from evoopt.kernels.cpu.operation import Step, elementwise
 from evoopt.kernels.jit import is_compiled
 from evoopt.networks.initializers import check_initializer
 
@@ -35,14 +36,18 @@ class Location(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One row of the program (see `evoopt.kernels.program`); `function` is a user's njit activation."""
+    """One row of the program, see `evoopt.kernels.program`; all sizes are of one sample."""
 
-    code: int
+    step: Step
     inputs: int
     outputs: int
-    kernel: Location = Location(0, False)
-    bias: Location = Location(0, False)
-    function: Callable[[Any], Any] | None = None
+    parameters: tuple[Location, ...] = ()
+    sizes: tuple[int, ...] = ()  # what they mean is between the layer and its step
+    weights: int = 0  # that the step reads
+    places: int = 1  # that use all of them
+    in_place: bool = False
+    state: int = 0
+    scratch: tuple[int, int] = (0, 0)  # its length: for all samples together, and for each of a tile
 
 
 class Layer(ABC):
@@ -78,8 +83,8 @@ class Dense(Layer):
     units : int
         Number of outputs.
     activation : str or njit function
-        "linear", "tanh", "relu", "sigmoid", "gelu" (with the exact normal distribution), "silu" or
-        "softmax"; or a function of one number decorated with ``numba.njit``.
+        "linear", "tanh", "relu", "sigmoid", "gelu" (with the exact normal distribution), "silu", "elu",
+        "softplus" or "softmax"; or a function of one number decorated with ``numba.njit``.
     use_bias : bool
         Whether there is a bias.
     kernel_init, bias_init : str
@@ -129,13 +134,21 @@ class Dense(Layer):
 
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
         bias = locations["bias" if self.use_bias else "zeros"]
-        yield Operation(program.DENSE, input_shape[0], self.units, locations["kernel"], bias)
-        yield from activation_operations(self.activation, self.units)
+        yield Operation(
+            steps.dense,
+            input_shape[0],
+            self.units,
+            (locations["kernel"], bias),
+            sizes=(1,),
+            weights=input_shape[0] * self.units,
+            scratch=(steps.DENSE_SCRATCH, 0),
+        )
+        yield from activation_operations(self.activation, self.units, self.units)
 
 
 def check_activation(activation: Activation) -> None:
     """Raise ValueError unless `activation` is a known name or a compiled function."""
-    names = ("linear", *program.ACTIVATIONS)
+    names = ("linear", *steps.ACTIVATIONS)
     if isinstance(activation, str):
         if activation not in names:
             raise ValueError(
@@ -149,9 +162,19 @@ def check_activation(activation: Activation) -> None:
         )
 
 
-def activation_operations(activation: Activation, features: int) -> Iterator[Operation]:
-    """Give the operation that applies an activation in place; none for "linear"."""
+def activation_operations(activation: Activation, features: int, channels: int) -> Iterator[Operation]:
+    """Give the operation that applies an activation in place; none for "linear".
+
+    A softmax is over the last axis, the channels.
+    """
     if not isinstance(activation, str):
-        yield Operation(program.FUNCTION, features, features, function=activation)
+        yield Operation(elementwise(activation), features, features, in_place=True)
     elif activation != "linear":
-        yield Operation(program.ACTIVATIONS[activation], features, features)
+        yield Operation(
+            steps.ACTIVATIONS[activation],
+            features,
+            features,
+            sizes=(features // channels,),
+            in_place=True,
+            scratch=(0, 2),
+        )

@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.kernels import threads
-from evoopt.kernels.cpu.forward import forward_samples, forward_tiles, pack_tiles
-from evoopt.kernels.cpu.simd import tile_shape
+from evoopt.kernels.cpu.forward import blocks_of, forward_blocks, pack_tiles
 from evoopt.kernels.jit import aligned_empty, kernel_array
 from evoopt.networks.compile import NamedLayer, Program, compile_program
 from evoopt.networks.initializers import initialize
@@ -20,8 +19,6 @@ from evoopt.params import ParamSpec
 from evoopt.tree import Trainable, read_tree
 
 Array = NDArray[Any]
-
-FEW_SAMPLES = 8  # up to here vectors along the outputs beat tiles of samples
 
 
 class Network:
@@ -162,27 +159,18 @@ class Network:
         batch = samples.shape[1]
         out = _check_out(out, (popsize, batch, *self.output_shape), dtype)
         results = out.reshape(popsize, batch, math.prod(self.output_shape))
-        program, (columns, lanes) = self.program(dtype), tile_shape(dtype)
-        start = (population, program.frozen, program.table)
-        if batch <= FEW_SAMPLES:
-            rest = (samples, columns, results)
-            threads.run(forward_samples, popsize, *start, *rest, grain=program.grain(batch))
-            return out
+        program = self.program(dtype)
+        columns, lanes, block = program.tiling(batch)
         if len(samples) == 1:
-            inputs_of_tiles = self.pack(samples[0]), np.empty((0, 0, 0), dtype)
+            packed, own = self.pack(samples[0], columns, lanes), np.empty((0, 0, 0), dtype)
         else:
-            inputs_of_tiles = np.empty((0, 0), dtype), samples
-        n_items = popsize * -(-batch // columns)
+            packed, own = np.empty((0, 0), dtype), samples
+        states = np.zeros((popsize, batch, program.state_size), dtype)
         threads.run(
-            forward_tiles,
-            n_items,
-            *start,
-            *inputs_of_tiles,
-            columns,
-            lanes,
-            results,
-            grain=program.grain(columns),
-        )
+            forward_blocks, popsize * blocks_of(batch, columns, block),
+            population, *program.arguments, packed, own, states, columns, lanes, block, results,
+            grain=program.grain(columns * block),
+        )  # fmt: skip
         return out
 
     def predict(self, params: Mapping[str, Any] | ArrayLike, inputs: ArrayLike) -> Array:
@@ -254,9 +242,10 @@ class Network:
             self._programs[dtype] = compile_program(self._named, self.spec, dtype)
         return self._programs[dtype]
 
-    def pack(self, samples: Array) -> Array:
+    def pack(self, samples: Array, columns: int, lanes: int) -> Array:
         """Give samples (batch, features) as feature-major tiles (n_tiles, features * columns)."""
-        columns, lanes = tile_shape(samples.dtype)
+        if columns == 1:
+            return samples
         n_tiles = -(-len(samples) // columns)
         tiles = aligned_empty(n_tiles, samples.shape[1] * columns, samples)
         threads.run(pack_tiles, n_tiles, samples, columns, lanes, tiles, grain=-(-100_000 // tiles.shape[1]))

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
-from evoopt.kernels import program, threads
+from evoopt.kernels import threads
 from evoopt.kernels.cpu import loss as kernels
+from evoopt.kernels.cpu.forward import blocks_of
 from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.kernels.jit import kernel_array
 from evoopt.networks.network import Network
@@ -87,10 +88,7 @@ class Supervised:
     ) -> None:
         if loss not in LOSSES:
             raise ValueError(f"A loss of {', '.join(LOSSES)} was expected, but {loss!r} came.")
-        if (
-            loss == "cross_entropy"
-            and net.program(np.dtype(np.float32)).table[-1, program.OPERATION] == program.SOFTMAX
-        ):
+        if loss == "cross_entropy" and getattr(net.layers[-1], "activation", None) == "softmax":
             raise ValueError(
                 'The loss "cross_entropy" takes logits and has a softmax in it, and so has the last layer; '
                 'give that layer the activation "linear".'
@@ -187,17 +185,19 @@ class Supervised:
         return order[batch * size : (batch + 1) * size]
 
     def _pack(self, data: _Data, dtype: np.dtype[Any]) -> _Packed:
-        inputs, targets = (self.net.pack(kernel_array(array, dtype)) for array in (data.inputs, data.targets))
+        tile = tile_shape(dtype)
+        arrays = (data.inputs, data.targets)
+        inputs, targets = (self.net.pack(kernel_array(array, dtype), *tile) for array in arrays)
         return _Packed(inputs, targets, len(data.inputs), data.loss)
 
     def _evaluate(self, population: Array, packed: _Packed) -> NDArray[np.float64]:
         columns, lanes = tile_shape(population.dtype)
         run = self.net.program(population.dtype)
-        sums = np.empty((len(population), len(packed.inputs)))
+        sums = np.empty((len(population), blocks_of(packed.batch, columns, run.block)))
         threads.run(
-            kernels.loss_tiles, sums.size,
-            population, run.frozen, run.table, *packed, columns, lanes, sums,
-            grain=run.grain(columns),
+            kernels.loss_blocks, sums.size,
+            population, *run.arguments, *packed, run.state_size, columns, lanes, run.block, sums,
+            grain=run.grain(columns * run.block),
         )  # fmt: skip
         mean: NDArray[np.float64] = sums.sum(axis=1) / packed.batch
         return mean

@@ -7,13 +7,14 @@ passes over columns that stay in cache, and no memory but their place in the pop
 
 import numpy as np
 
-from evoopt.kernels.cpu.simd import multiply_rows
+from evoopt.kernels.cpu.groups import normals
+from evoopt.kernels.cpu.products import product_of_columns
 from evoopt.kernels.jit import inline, kernel
-from evoopt.kernels.philox import COLUMNS, LANES, NOISE, normals
+from evoopt.kernels.philox import COLUMNS, LANES, NOISE
 
 CHUNK = 8 * COLUMNS  # columns: what all direction vectors have there stays in the second-level cache
 ROWS = 64  # rows of an item of work
-GROUP = 6  # rows multiplied at once, see multiply_rows
+GROUP = 6  # rows multiplied at once
 SUMS = 32  # partial sums of a product, which keep their order when they are vectorized
 
 
@@ -35,11 +36,11 @@ def _transpose(M, used, start, stop, packed, width):
 
 
 @inline
-def _fill_normals(key, number, start, stop, word_buffer, deviates, row):
+def _fill_normals(key, number, start, stop, deviates, row):
     """Write the normal deviates of columns [start, stop) of a row, `start` a multiple of COLUMNS."""
     flat = deviates.reshape(COLUMNS)
     for group in range(start // COLUMNS, (stop + COLUMNS - 1) // COLUMNS):
-        normals(key, number, group, NOISE, word_buffer, deviates)
+        normals(key, number, group, NOISE, deviates)
         left = row[group * COLUMNS : min((group + 1) * COLUMNS, stop)]
         for i in range(len(left)):
             left[i] = flat[i]
@@ -54,19 +55,35 @@ def project(key, ids, M, used, columns, lanes, out, products, lo, hi):
     """
     k, n = out.shape
     width = products.shape[2]
-    word_buffer = np.empty((4, LANES), np.uint32)
     deviates = np.zeros((4, LANES), out.dtype)
-    packed, zeros = np.zeros(CHUNK * width, out.dtype), np.zeros(GROUP, out.dtype)
+    packed, zeros = np.zeros(CHUNK * width, out.dtype), np.zeros(k, out.dtype)
     a, y = out.reshape(k * n), products.reshape(products.size)
     for item in range(lo, hi):
         chunk, start, stop, first, last = _cut(item, k, n)
         for r in range(first, last):
-            _fill_normals(key, ids[r], start, stop, word_buffer, deviates, out[r])
+            _fill_normals(key, ids[r], start, stop, deviates, out[r])
         if used > 0:
             _transpose(M, used, start, stop, packed, width)
             a_start, y_start = first * n + start, (chunk * k + first) * width
             size = stop - start
-            multiply_rows(a, a_start, n, last - first, size, packed, width, columns, lanes, zeros, y, y_start)
+            product_of_columns(
+                a,
+                a_start,
+                n,
+                1,
+                packed,
+                0,
+                width,
+                zeros,
+                0,
+                False,
+                y,
+                y_start,
+                width,
+                last - first,
+                size,
+                width,
+            )
 
 
 @kernel
@@ -74,13 +91,28 @@ def gram_parts(M, used, columns, lanes, out, lo, hi):
     """Write what the columns of chunks [lo, hi) give to m_j^T m_i into `out` (chunks, used, width)."""
     m, n = M.shape
     width = out.shape[2]
-    packed, zeros = np.zeros(CHUNK * width, M.dtype), np.zeros(GROUP, M.dtype)
+    packed, zeros = np.zeros(CHUNK * width, M.dtype), np.zeros(m, M.dtype)
     a, y = M.reshape(m * n), out.reshape(out.size)
     for chunk in range(lo, hi):
         start, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, n)
         _transpose(M, used, start, stop, packed, width)
-        multiply_rows(
-            a, start, n, used, stop - start, packed, width, columns, lanes, zeros, y, chunk * used * width
+        product_of_columns(
+            a,
+            start,
+            n,
+            1,
+            packed,
+            0,
+            width,
+            zeros,
+            0,
+            False,
+            y,
+            chunk * used * width,
+            width,
+            used,
+            stop - start,
+            width,
         )
 
 
@@ -125,8 +157,23 @@ def combine(mean, sigma, M, alpha, b, columns, lanes, out, lo, hi):
             for start in range(chunk_start, chunk_stop, COLUMNS):
                 if used > 0:
                     block = packed[(start - chunk_start) // COLUMNS * size :]
-                    multiply_rows(
-                        a, top * used, used, rows, used, block, COLUMNS, columns, lanes, zeros, y, 0
+                    product_of_columns(
+                        a,
+                        top * used,
+                        used,
+                        1,
+                        block,
+                        0,
+                        COLUMNS,
+                        zeros,
+                        0,
+                        False,
+                        y,
+                        0,
+                        COLUMNS,
+                        rows,
+                        used,
+                        COLUMNS,
                     )
                 stop = min(start + COLUMNS, chunk_stop)
                 centre, spread = mean[start:stop], sigma[start:stop]
@@ -142,7 +189,6 @@ def weighted_noise(key, ids, weights, out, lo, hi):
 
     z_r are the normal deviates of row ids[r], made again; each column's sum runs in row order.
     """
-    word_buffer = np.empty((4, LANES), np.uint32)
     deviates = np.zeros((4, LANES))
     flat = deviates.reshape(COLUMNS)
     for group in range(lo, hi):
@@ -151,7 +197,7 @@ def weighted_noise(key, ids, weights, out, lo, hi):
         for r in range(len(weights)):
             w = weights[r]
             if w != 0.0:
-                normals(key, ids[r], group, NOISE, word_buffer, deviates)
+                normals(key, ids[r], group, NOISE, deviates)
                 for i in range(len(sums)):
                     sums[i] += w * flat[i]
 

@@ -2,144 +2,79 @@
 
 Many samples: activations are feature-major, in tiles of T samples side by side: feature f of a tile is the T
 numbers from ``f * T`` on; the last tile is only as wide as its samples need. So vector instructions work on
-samples, whatever the width of a layer. Few samples: activations are sample-major and the vectors lie along
-the outputs instead.
+samples, whatever the width of a layer. Few samples: tiles of one sample each, which is sample-major, and
+the vectors lie along the outputs instead. Some tiles, a block, go through the network together, one step
+after the other, so that a step can use what it reads of the row for all of them.
 """
 
-import numpy as np
-
-from evoopt.kernels.cpu.function import call_elementwise
-from evoopt.kernels.cpu.simd import dense_features, dense_samples, tile_width
+from evoopt.kernels.cpu.operation import run_step
+from evoopt.kernels.cpu.simd import tile_width
 from evoopt.kernels.cpu.transpose import store_samples
-from evoopt.kernels.jit import aligned_empty, inline, kernel
-from evoopt.kernels.math import exp, gelu, relu, sigmoid, silu, tanh
-from evoopt.kernels.program import (
-    ADDRESS,
-    BIAS,
-    BIAS_FROZEN,
-    DENSE,
-    FUNCTION,
-    GELU,
-    INPUTS,
-    KERNEL,
-    KERNEL_FROZEN,
-    OPERATION,
-    OUTPUTS,
-    RELU,
-    SIGMOID,
-    SILU,
-    SOFTMAX,
-    TANH,
-)
+from evoopt.kernels.jit import aligned_empty, borrowed, inline, keep, kernel
+from evoopt.kernels.program import ADDRESS, IN_PLACE, INPUTS, STATE, STATE_SIZE
 
 
 @inline
-def softmax(values, n, step, lanes, lane_step):
-    """Softmax in place over n features `step` apart, for `lanes` samples `lane_step` apart."""
-    largest, total = values[:lanes].copy(), np.zeros(lanes, values.dtype)
-    for f in range(n):
-        for lane in range(lanes):
-            v = values[f * step + lane * lane_step]
-            largest[lane] = v if (v > largest[lane]) | (f == 0) else largest[lane]
-    for f in range(n):
-        for lane in range(lanes):
-            e = exp(values[f * step + lane * lane_step] - largest[lane])
-            values[f * step + lane * lane_step] = e
-            total[lane] += e
-    for f in range(n):
-        for lane in range(lanes):
-            values[f * step + lane * lane_step] /= total[lane]
+def blocks_of(samples, columns, block):
+    """Count the blocks of so many samples: each of at most `block` tiles, a narrow last tile alone."""
+    whole = samples // columns
+    return (whole + block - 1) // block + (whole * columns < samples)
 
 
 @inline
-def activate(operation, address, values):
-    """Apply an element by element activation in place."""
-    if operation == TANH:
-        for i in range(values.size):
-            values[i] = tanh(values[i])
-    elif operation == RELU:
-        for i in range(values.size):
-            values[i] = relu(values[i])
-    elif operation == SIGMOID:
-        for i in range(values.size):
-            values[i] = sigmoid(values[i])
-    elif operation == GELU:
-        for i in range(values.size):
-            values[i] = gelu(values[i])
-    elif operation == SILU:
-        for i in range(values.size):
-            values[i] = silu(values[i])
-    elif operation == FUNCTION:
-        call_elementwise(address, values)
+def block_at(index, samples, columns, lanes, block):
+    """Give the first sample of a block, its tiles and their width."""
+    whole = samples // columns
+    if index * block >= whole:
+        first = whole * columns
+        return first, 1, tile_width(samples - first, columns, lanes)
+    return index * block * columns, min(block, whole - index * block), columns
 
 
 @inline
-def run_tile(program, row, frozen, x, front, back, width, columns, lanes):
-    """Run a network on one tile, x (n_in * width,); gives the buffer whose start holds the outputs."""
+def run_block(program, row, frozen, x, front, back, state, scratch, count, width):
+    """Run a network on `count` tiles, x (count, n_in * width); gives the buffer that begins with the outputs.
+
+    `state` holds the states of the layers one after the other, each (count, its size * width).
+    """
     source, target, spare = x, front, back
     for op in program:
-        if op[OPERATION] == DENSE:
-            kernel = frozen if op[KERNEL_FROZEN] else row
-            bias = frozen if op[BIAS_FROZEN] else row
-            dense_features(
-                op[INPUTS],
-                op[OUTPUTS],
-                kernel,
-                op[KERNEL],
-                bias,
-                op[BIAS],
-                source,
-                target,
-                width,
-                columns,
-                lanes,
-            )
-            source, target, spare = target, spare, target
-        elif op[OPERATION] == SOFTMAX:
-            softmax(source, op[OUTPUTS], width, width, 1)
+        own = state[op[STATE] * count * width : (op[STATE] + op[STATE_SIZE]) * count * width]
+        if op[IN_PLACE]:
+            run_step(op[ADDRESS], op, row, frozen, source, source, own, scratch, count, width)
         else:
-            activate(op[OPERATION], op[ADDRESS], source[: op[OUTPUTS] * width])
+            run_step(op[ADDRESS], op, row, frozen, source, target, own, scratch, count, width)
+            source, target, spare = target, spare, target
     return source
 
 
 @inline
-def run_samples(program, row, frozen, x, front, back, samples, columns):
-    """Run a network on a few samples, x (samples * n_in,); gives the buffer that begins with the outputs."""
-    source, target, spare = x, front, back
-    for op in program:
-        if op[OPERATION] == DENSE:
-            kernel = frozen if op[KERNEL_FROZEN] else row
-            bias = frozen if op[BIAS_FROZEN] else row
-            dense_samples(
-                op[INPUTS], op[OUTPUTS], kernel, op[KERNEL], bias, op[BIAS], source, target, samples, columns
-            )
-            source, target, spare = target, spare, target
-        elif op[OPERATION] == SOFTMAX:
-            softmax(source, op[OUTPUTS], 1, samples, op[OUTPUTS])
-        else:
-            activate(op[OPERATION], op[ADDRESS], source[: op[OUTPUTS] * samples])
-    return source
+def block_memory(widest, n_in, n_state, samples, room, like):
+    """Give memory, and of it room for what a block of samples needs, valid until ``keep(memory)``.
+
+    That is the values before and after a step, inputs of each its own, states, and the scratch.
+    """
+    sizes = (widest * samples, widest * samples, n_in * samples, n_state * samples, room)
+    memory = aligned_empty(1, sum(sizes), like)
+    rest = borrowed(memory[0])
+    front, rest = rest[: sizes[0]], rest[sizes[0] :]
+    back, rest = rest[: sizes[1]], rest[sizes[1] :]
+    inputs, rest = rest[: sizes[2]], rest[sizes[2] :]
+    return memory, front, back, inputs, rest[: sizes[3]], rest[sizes[3] :]
 
 
 @inline
-def widest(program):
-    """Give the number of features of the widest layer."""
-    features = 1
-    for op in program:
-        features = max(features, op[OUTPUTS])
-    return features
-
-
-@inline
-def pack_tile(samples, first, tile, width):
-    """Write `samples` (batch, n_in) from `first` on into a tile (n_in * width,), padded by 0."""
-    batch, n_in = samples.shape
-    count = min(width, batch - first)
-    for i in range(n_in):
-        for s in range(count):
-            tile[i * width + s] = samples[first + s, i]
-        for s in range(count, width):
-            tile[i * width + s] = 0
+def pack_samples(samples, first, start, n, tiles, count, width):
+    """Write features [start, start + n) of `samples` (batch, features) into tiles, from `first` on."""
+    for t in range(count):
+        tile = tiles[t * n * width : (t + 1) * n * width]
+        at = first + t * width
+        real = min(width, len(samples) - at)
+        for i in range(n):
+            for s in range(real):
+                tile[i * width + s] = samples[at + s, start + i]
+            for s in range(real, width):
+                tile[i * width + s] = 0
 
 
 @kernel
@@ -149,44 +84,75 @@ def pack_tiles(samples, columns, lanes, tiles, lo, hi):
     The last one may be narrower: then it takes only the start of its row, n_in * width.
     """
     for t in range(lo, hi):
-        first = t * columns
-        pack_tile(samples, first, tiles[t], tile_width(len(samples) - first, columns, lanes))
+        width = tile_width(len(samples) - t * columns, columns, lanes)
+        pack_samples(samples, t * columns, 0, samples.shape[1], tiles[t], 1, width)
+
+
+@inline
+def unpack_samples(tiles, width, n, count, samples, out, out_start):
+    """Write tiles of n features to ``out[out_start:]`` as (samples, n)."""
+    if width == 1:
+        for i in range(samples * n):
+            out[out_start + i] = tiles[i]
+        return
+    for t in range(count):
+        at = t * width
+        tile = tiles[t * n * width : (t + 1) * n * width]
+        store_samples(tile, width, n, min(width, samples - at), out, out_start + at * n)
+
+
+@inline
+def load_states(program, states, first, state, count, width):
+    """Write `states` (batch, state size) from sample `first` on into tiles, as `run_block` takes them."""
+    for op in program:
+        if op[STATE_SIZE] > 0:
+            part = state[op[STATE] * count * width :]
+            pack_samples(states, first, op[STATE], op[STATE_SIZE], part, count, width)
+
+
+@inline
+def store_states(program, state, count, width, states, first):
+    """Write tiles of states back to `states` (batch, state size) from sample `first` on."""
+    for op in program:
+        n, part = op[STATE_SIZE], state[op[STATE] * count * width :]
+        for s in range(min(count * width, len(states) - first) if n > 0 else 0):
+            t = s // width
+            for i in range(n):
+                states[first + s, op[STATE] + i] = part[(t * n + i) * width + s - t * width]
 
 
 @kernel
-def forward_tiles(population, frozen, program, tiles, inputs, columns, lanes, out, lo, hi):
-    """Items [lo, hi) of popsize x n_tiles, row by row: out (popsize, batch, n_out).
+def forward_blocks(
+    population, frozen, program, widest, room, packed, inputs, states, columns, lanes, block, out, lo, hi
+):
+    """Items [lo, hi) of popsize x blocks, row by row: out (popsize, batch, n_out); new `states`, in place.
 
-    Inputs that all share come packed, `tiles` (n_tiles, n_in * columns), with `inputs` empty; inputs of each
-    its own come as `inputs` (popsize, batch, n_in).
+    Inputs that all share come as tiles, `packed` (n_tiles, n_in * columns), with `inputs` empty; inputs of
+    each its own come as `inputs` (popsize, batch, n_in). `states` is (popsize, batch, state size), `widest`
+    the most features between two steps, `room` the length of their scratch.
     """
+    population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
+    packed, inputs, out = borrowed(packed), borrowed(inputs), borrowed(out)
     batch, n_out = out.shape[1:]
-    n_tiles = (batch + columns - 1) // columns
-    features = widest(program)
-    own = inputs.shape[0] > 0
-    flat = out.reshape(-1)
-    buffers = aligned_empty(3, max(features, inputs.shape[2]) * columns, population)
+    n_in, own, n_state = program[0, INPUTS], inputs.shape[0] > 0, states.shape[2]
+    n_blocks = blocks_of(batch, columns, block)
+    flat, shared = out.reshape(-1), packed.reshape(-1)
+    memory, front, back, samples, state, scratch = block_memory(
+        widest, n_in if own else 0, n_state, columns * block, room, population
+    )
     for item in range(lo, hi):
-        r, t = divmod(item, n_tiles)
-        first = t * columns
-        width = tile_width(batch - first, columns, lanes)
+        r, b = divmod(item, n_blocks)
+        first, count, width = block_at(b, batch, columns, lanes, block)
         if own:
-            x = buffers[2]
-            pack_tile(inputs[r], first, x, width)
+            x = samples
+            pack_samples(inputs[r], first, 0, n_in, x, count, width)
         else:
-            x = tiles[t]
-        y = run_tile(program, population[r], frozen, x, buffers[0], buffers[1], width, columns, lanes)
-        store_samples(y, width, n_out, min(width, batch - first), flat, (r * batch + first) * n_out)
-
-
-@kernel
-def forward_samples(population, frozen, program, inputs, columns, out, lo, hi):
-    """Rows [lo, hi): out (popsize, batch, n_out) for a few `inputs` (popsize or 1, batch, n_in)."""
-    batch, n_out = out.shape[1:]
-    buffers = aligned_empty(2, widest(program) * batch + columns, population)
-    for r in range(lo, hi):
-        x = inputs[r if inputs.shape[0] > 1 else 0].reshape(-1)
-        y = run_samples(program, population[r], frozen, x, buffers[0], buffers[1], batch, columns)
-        for s in range(batch):
-            for o in range(n_out):
-                out[r, s, o] = y[s * n_out + o]
+            x = shared[first * n_in :]
+        if n_state > 0:
+            load_states(program, states[r], first, state, count, width)
+        y = run_block(program, population[r], frozen, x, front, back, state, scratch, count, width)
+        samples_here = min(count * width, batch - first)
+        unpack_samples(y, width, n_out, count, samples_here, flat, (r * batch + first) * n_out)
+        if n_state > 0:
+            store_states(program, state, count, width, states[r], first)
+    keep(memory)

@@ -1,10 +1,9 @@
 """Losses of a whole population on samples that all share; the outputs never leave their tile."""
 
-from evoopt.kernels.cpu.forward import run_tile, widest
-from evoopt.kernels.cpu.simd import tile_width
-from evoopt.kernels.jit import aligned_empty, inline, kernel
+from evoopt.kernels.cpu.forward import block_at, block_memory, run_block
+from evoopt.kernels.jit import aligned_empty, borrowed, inline, keep, kernel
 from evoopt.kernels.math import exp, log
-from evoopt.kernels.program import OUTPUTS
+from evoopt.kernels.program import INPUTS, OUTPUTS
 
 # What `targets` means to a loss: LABELS are class numbers, the others one number for each output.
 CROSS_ENTROPY_LABELS, CROSS_ENTROPY, MSE = range(3)
@@ -52,26 +51,53 @@ def mean_squared_error(outputs, n, width, targets, losses):
 
 
 @kernel
-def loss_tiles(population, frozen, program, tiles, targets, batch, loss, columns, lanes, sums, lo, hi):
-    """Items [lo, hi) of popsize x n_tiles, row by row: `sums` (popsize, n_tiles) over the samples of a tile.
+def loss_blocks(
+    population,
+    frozen,
+    program,
+    widest,
+    room,
+    tiles,
+    targets,
+    batch,
+    loss,
+    n_state,
+    columns,
+    lanes,
+    block,
+    sums,
+    lo,
+    hi,
+):
+    """Items [lo, hi) of popsize x blocks, row by row: `sums` (popsize, blocks) over the samples of a block.
 
-    `tiles` (n_tiles, n_in * columns) and `targets` (n_tiles, 1 or n_out * columns) are feature-major.
+    `tiles` (n_tiles, n_in * columns) and `targets` (n_tiles, 1 or n_out * columns) are feature-major. States
+    start from 0.
     """
-    n_tiles = len(tiles)
+    population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
+    tiles, targets, sums = borrowed(tiles), borrowed(targets), borrowed(sums)
+    n_blocks = sums.shape[1]
     n_out = program[-1, OUTPUTS]
-    buffers = aligned_empty(2, widest(program) * columns, population)
+    shared = tiles.reshape(-1)
+    memory, front, back, _, state, scratch = block_memory(
+        widest, 0, n_state, columns * block, room, population
+    )
     losses = aligned_empty(2, columns, population)
     for item in range(lo, hi):
-        r, t = divmod(item, n_tiles)
-        samples = min(columns, batch - t * columns)
-        width = tile_width(samples, columns, lanes)
-        y = run_tile(program, population[r], frozen, tiles[t], buffers[0], buffers[1], width, columns, lanes)
-        if loss == MSE:
-            mean_squared_error(y, n_out, width, targets[t], losses[0])
-        else:
-            has_labels = loss == CROSS_ENTROPY_LABELS
-            cross_entropy(y, n_out, width, targets[t], has_labels, losses[0], losses[1])
+        r, b = divmod(item, n_blocks)
+        first, count, width = block_at(b, batch, columns, lanes, block)
+        x = shared[first * program[0, INPUTS] :]
+        state[:] = 0
+        y = run_block(program, population[r], frozen, x, front, back, state, scratch, count, width)
         total = 0.0
-        for s in range(samples):
-            total += losses[0, s]
-        sums[r, t] = total
+        for t in range(count):
+            outputs, own = y[t * n_out * width :], targets[first // columns + t]
+            if loss == MSE:
+                mean_squared_error(outputs, n_out, width, own, losses[0])
+            else:
+                has_labels = loss == CROSS_ENTROPY_LABELS
+                cross_entropy(outputs, n_out, width, own, has_labels, losses[0], losses[1])
+            for s in range(min(width, batch - first - t * width)):
+                total += losses[0, s]
+        sums[r, b] = total
+    keep(memory)

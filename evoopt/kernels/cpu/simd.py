@@ -2,11 +2,12 @@
 
 ``C[r, :] = bias + sum_i A[r, i] * B[i, :]`` for a few rows r and one tile of columns, with C in registers
 over the whole reduction: per step of i one vector load for each vector of B, one broadcast for each row of A,
-and rows x vectors fused multiply-adds.
+and rows x vectors fused multiply-adds. The loops around it are in `products.py`.
 """
 
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from evoopt.kernels.jit import JIT_DISABLED, inline
+
+AHEAD = 2048  # bytes, by which a product that reads each number once asks for what comes next
 
 
 @functools.cache
@@ -53,27 +56,37 @@ def tile_width(samples, columns, lanes):
 
 
 def _make_tile(rows: int, bias_by_row: bool, whole: bool = True) -> Callable[..., None]:
-    """Make ``tile(a, a_start, a_row, a_step, b, b_start, b_step, bias, bias_start, c, c_start, c_row, n)``.
+    """Make a function that computes the products of `rows` rows of A with one tile of columns.
 
-    All arrays are 1-d. Element (r, i) of A is at ``a_start + r * a_row + i * a_step``, row i of B starts at
-    ``b_start + i * b_step``, row r of C at ``c_start + r * c_row``; n >= 1 is the length of the reduction.
-    The bias is one number for each row of C, or else one for each column. Without `whole` the tile is one
-    vector wide.
+    All arrays are 1-d. The reduction runs over i < n within j < outer, both at least 1: element (r, i, j) of
+    A is at ``a_start + r * a_row + i * a_step + j * a_outer``, vector v of row (i, j) of B at
+    ``b_start + v * b_vector + i * b_step + j * b_outer``, vector v of row r of C at
+    ``c_start + r * c_row + v * c_vector``. C starts from the bias, one number for each row of C or else one
+    for each column; or with `adds` from what it holds. Without `whole` the tile is one vector wide.
     """
 
     @intrinsic
-    def tile(_typing, a, a_start, a_row, a_step, b, b_start, b_step, bias, bias_start, c, c_start, c_row, n):
+    def tile(
+        _typing, a, a_start, a_row, a_step, a_outer, b, b_start, b_vector, b_step, b_outer,
+        bias, bias_start, adds, c, c_start, c_row, c_vector, n, outer,
+    ):  # fmt: skip
         i = types.intp
-        signature = types.void(a, i, i, i, b, i, i, bias, i, c, i, i, i)
+        signature = types.void(a, *[i] * 4, b, *[i] * 4, bias, i, types.boolean, c, *[i] * 5)
         return signature, functools.partial(_emit_tile, rows, bias_by_row, whole)
 
-    def tile_python(a, a_start, a_row, a_step, b, b_start, b_step, bias, bias_start, c, c_start, c_row, n):
-        columns = tile_shape(c.dtype)[0 if whole else 1]
-        for r in range(rows):
-            row = c[c_start + r * c_row :][:columns]
-            row[:] = bias[bias_start + r] if bias_by_row else bias[bias_start:][:columns]
-            for i in range(n):
-                row += a[a_start + r * a_row + i * a_step] * b[b_start + i * b_step :][:columns]
+    def tile_python(
+        a, a_start, a_row, a_step, a_outer, b, b_start, b_vector, b_step, b_outer,
+        bias, bias_start, adds, c, c_start, c_row, c_vector, n, outer,
+    ):  # fmt: skip
+        columns, lanes = tile_shape(c.dtype)
+        for v in range(columns // lanes if whole else 1):
+            for r in range(rows):
+                row = c[c_start + r * c_row + v * c_vector :][:lanes]
+                if not adds:
+                    row[:] = bias[bias_start + r] if bias_by_row else bias[bias_start + v * lanes :][:lanes]
+                for j, i in itertools.product(range(outer), range(n)):
+                    factor = a[a_start + r * a_row + i * a_step + j * a_outer]
+                    row += factor * b[b_start + v * b_vector + i * b_step + j * b_outer :][:lanes]
 
     return tile_python if JIT_DISABLED else tile
 
@@ -95,6 +108,14 @@ class VectorCode:
     def load(self, data: ir.Value, at: ir.Value) -> ir.Value:
         return self.builder.load(self.pointer(data, at), align=self.itemsize)
 
+    def prefetch(self, data: ir.Value, at: ir.Value) -> None:
+        """Ask for the cache line at a position that is to be read soon; it need not exist."""
+        byte, int32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        signature = ir.FunctionType(ir.VoidType(), [byte, int32, int32, int32])
+        prefetch = cgutils.get_or_insert_function(self.builder.module, signature, "llvm.prefetch.p0")
+        place = self.builder.bitcast(self.builder.gep(data, [at]), byte)
+        self.builder.call(prefetch, [place, int32(0), int32(3), int32(1)])  # to read, into all caches, data
+
     def store(self, vector: ir.Value, data: ir.Value, at: ir.Value) -> None:
         self.builder.store(vector, self.pointer(data, at), align=self.itemsize)
 
@@ -113,6 +134,30 @@ class VectorCode:
         return self.builder.call(fma, [x, y, z])
 
 
+class _Loop:
+    """A counted loop being emitted, of at least one turn, with values that it carries from turn to turn."""
+
+    def __init__(self, builder: ir.IRBuilder, name: str, values: Sequence[ir.Value], count: ir.Value) -> None:
+        before, self._block = builder.block, builder.append_basic_block(name)
+        builder.branch(self._block)
+        builder.position_at_end(self._block)
+        self._builder, self._count = builder, count
+        self._phis = [builder.phi(value.type) for value in (count, *values)]
+        for phi, value in zip(self._phis, (ir.Constant(count.type, 0), *values), strict=True):
+            phi.add_incoming(value, before)
+        self.index, *self.values = self._phis
+
+    def close(self, values: Sequence[ir.Value]) -> None:
+        """End a turn with the new values; what is emitted next stands after the loop."""
+        builder = self._builder
+        following = builder.add(self.index, ir.Constant(self._count.type, 1))
+        for phi, value in zip(self._phis, (following, *values), strict=True):
+            phi.add_incoming(value, builder.block)
+        after = builder.append_basic_block("after")
+        builder.cbranch(builder.icmp_signed("<", following, self._count), self._block, after)
+        builder.position_at_end(after)
+
+
 def _emit_tile(
     rows: int,
     bias_by_row: bool,
@@ -122,168 +167,63 @@ def _emit_tile(
     signature: Any,
     arguments: Any,
 ) -> ir.Value:
-    """Emit the LLVM code of a tile: start from the bias, loop over the reduction, store C."""
+    """Emit the LLVM code of a tile: start, loop over the reduction, store C."""
     a, b, bias, c = (
-        context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 4, 7, 9)
+        context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 5, 10, 13)
     )
-    _, a_start, a_row, a_step, _, b_start, b_step, _, bias_start, _, c_start, c_row, n = arguments
+    _, a_start, a_row, a_step, a_outer, _, b_start, b_vector, b_step, b_outer = arguments[:10]
+    _, bias_start, adds, _, c_start, c_row, c_vector, n, outer = arguments[10:]
     code, offset = VectorCode(context, builder, signature.args[0].dtype), n.type
     vectors = host_vectors()[1] if whole else 1
 
     def load_broadcast(data: ir.Value, at: ir.Value) -> ir.Value:
         return code.broadcast(builder.load(builder.gep(data, [at])))
 
-    def columns(start: ir.Value) -> list[ir.Value]:
-        return [builder.add(start, offset(k * code.lanes)) for k in range(vectors)]
+    def along(start: ir.Value, step: ir.Value, count: int) -> list[ir.Value]:
+        return [builder.add(start, builder.mul(step, offset(k))) for k in range(count)]
 
-    first: list[ir.Value] = []
-    for r in range(rows):
-        if bias_by_row:
-            first += [load_broadcast(bias, builder.add(bias_start, offset(r)))] * vectors
-        else:
-            first += [code.load(bias, at) for at in columns(bias_start)]
-    before = builder.block
-    loop, after = builder.append_basic_block("tile_loop"), builder.append_basic_block("tile_store")
-    builder.branch(loop)
+    c_places = [at for row in along(c_start, c_row, rows) for at in along(row, c_vector, vectors)]
+    with builder.if_else(adds) as (then, otherwise):
+        with then:
+            held = [code.load(c, at) for at in c_places]
+            held_end = builder.block
+        with otherwise:
+            places = along(
+                bias_start, offset(1 if bias_by_row else code.lanes), rows if bias_by_row else vectors
+            )
+            loaded = [(load_broadcast if bias_by_row else code.load)(bias, at) for at in places]
+            first = [loaded[r if bias_by_row else v] for r in range(rows) for v in range(vectors)]
+            first_end = builder.block
+    sums = []
+    for one, other in zip(held, first, strict=True):
+        sums.append(builder.phi(code.type))
+        sums[-1].add_incoming(one, held_end)
+        sums[-1].add_incoming(other, first_end)
 
-    builder.position_at_end(loop)
-    i = builder.phi(offset)
-    sums = [builder.phi(code.type) for _ in first]
-    b_vectors = [code.load(b, at) for at in columns(builder.add(b_start, builder.mul(i, b_step)))]
-    a_column = builder.add(a_start, builder.mul(i, a_step))
+    outer_loop = _Loop(builder, "outer", sums, outer)
+    a_turn = builder.add(a_start, builder.mul(outer_loop.index, a_outer))
+    b_turn = builder.add(b_start, builder.mul(outer_loop.index, b_outer))
+    loop = _Loop(builder, "reduction", outer_loop.values, n)
+    b_row = builder.add(b_turn, builder.mul(loop.index, b_step))
+    b_vectors = [code.load(b, at) for at in along(b_row, b_vector, vectors)]
+    if rows == 1 and not bias_by_row:  # each weight is used once: memory is the limit
+        for at in along(builder.add(b_row, offset(AHEAD // code.itemsize)), b_vector, vectors):
+            code.prefetch(b, at)
+    a_column = builder.add(a_turn, builder.mul(loop.index, a_step))
     updated = []
-    for r in range(rows):
-        factor = load_broadcast(a, builder.add(a_column, builder.mul(offset(r), a_row)))
-        row = sums[r * vectors : (r + 1) * vectors]
+    for r, at in enumerate(along(a_column, a_row, rows)):
+        factor, row = load_broadcast(a, at), loop.values[r * vectors : (r + 1) * vectors]
         updated += [code.multiply_add(factor, *pair) for pair in zip(b_vectors, row, strict=True)]
-    following = builder.add(i, offset(1))
-    for phi, start, new in zip([i, *sums], [offset(0), *first], [following, *updated], strict=True):
-        phi.add_incoming(start, before)
-        phi.add_incoming(new, loop)
-    builder.cbranch(builder.icmp_signed("<", following, n), loop, after)
+    loop.close(updated)
+    outer_loop.close(updated)
 
-    builder.position_at_end(after)
-    for r in range(rows):
-        for k, at in enumerate(columns(builder.add(c_start, builder.mul(offset(r), c_row)))):
-            code.store(updated[r * vectors + k], c, at)
+    for value, at in zip(updated, c_places, strict=True):
+        code.store(value, c, at)
     return context.get_dummy_value()
 
 
 # 24 of the 32 registers of AVX-512 and NEON, or 12 of the 16 of AVX2, hold the 6 rows of C.
-_feature_tile6, _feature_tile4, _feature_tile2, _feature_tile1 = (_make_tile(r, True) for r in (6, 4, 2, 1))
-_strip6, _strip2, _strip1 = (_make_tile(r, True, whole=False) for r in (6, 2, 1))
-_sample_tile4, _sample_tile1 = (_make_tile(r, False) for r in (4, 1))
-_sample_strip4 = _make_tile(4, False, whole=False)
-
-
-@inline
-def dense_features(n_in, n_out, kernel, kernel_start, bias, bias_start, x, y, width, columns, lanes):
-    """One tile of samples through a dense layer, feature-major: y (n_out, width) from x (n_in, width)."""
-    o = 0
-    if width == columns:
-        while n_out - o >= 6:
-            w, b = kernel_start + o, bias_start + o
-            _feature_tile6(kernel, w, 1, n_out, x, 0, width, bias, b, y, o * width, width, n_in)
-            o += 6
-        if n_out - o >= 4:
-            w, b = kernel_start + o, bias_start + o
-            _feature_tile4(kernel, w, 1, n_out, x, 0, width, bias, b, y, o * width, width, n_in)
-            o += 4
-        if n_out - o >= 2:
-            w, b = kernel_start + o, bias_start + o
-            _feature_tile2(kernel, w, 1, n_out, x, 0, width, bias, b, y, o * width, width, n_in)
-            o += 2
-        if n_out - o == 1:
-            w, b = kernel_start + o, bias_start + o
-            _feature_tile1(kernel, w, 1, n_out, x, 0, width, bias, b, y, o * width, width, n_in)
-        return
-    for s in range(0, width, lanes):
-        o = 0
-        while n_out - o >= 6:
-            w, b = kernel_start + o, bias_start + o
-            _strip6(kernel, w, 1, n_out, x, s, width, bias, b, y, o * width + s, width, n_in)
-            o += 6
-        while n_out - o >= 2:
-            w, b = kernel_start + o, bias_start + o
-            _strip2(kernel, w, 1, n_out, x, s, width, bias, b, y, o * width + s, width, n_in)
-            o += 2
-        if n_out - o == 1:
-            w, b = kernel_start + o, bias_start + o
-            _strip1(kernel, w, 1, n_out, x, s, width, bias, b, y, o * width + s, width, n_in)
-
-
-@inline
-def dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, x, y, samples, columns):
-    """A few samples through a dense layer, sample-major: y (samples, n_out) from x (samples, n_in)."""
-    o = 0
-    while n_out - o >= columns:
-        w, b = kernel_start + o, bias_start + o
-        s = 0
-        while samples - s >= 4:
-            _sample_tile4(x, s * n_in, n_in, 1, kernel, w, n_out, bias, b, y, s * n_out + o, n_out, n_in)
-            s += 4
-        while samples - s >= 1:
-            _sample_tile1(x, s * n_in, n_in, 1, kernel, w, n_out, bias, b, y, s * n_out + o, n_out, n_in)
-            s += 1
-        o += columns
-    for s in range(samples):
-        rest = y[s * n_out + o : (s + 1) * n_out]
-        for j in range(n_out - o):
-            rest[j] = bias[bias_start + o + j]
-        for i in range(n_in):
-            factor = x[s * n_in + i]
-            weights = kernel[kernel_start + i * n_out + o : kernel_start + (i + 1) * n_out]
-            for j in range(n_out - o):
-                rest[j] += factor * weights[j]
-
-
-@inline
-def four_rows(a, a_start, a_row, a_step, b, b_start, b_step, n, zeros, c, width, columns, lanes):
-    """Write the products sum_i A[r, i] * B[i, :width] of four rows into `c` (4 * columns,), i < n, n >= 1.
-
-    A and B lie as in `_make_tile`; `zeros` is (columns,), and `width` at most `columns`, the tile's.
-    """
-    if width == columns:
-        _sample_tile4(a, a_start, a_row, a_step, b, b_start, b_step, zeros, 0, c, 0, columns, n)
-        return
-    whole = width // lanes * lanes
-    for s in range(0, whole, lanes):
-        _sample_strip4(a, a_start, a_row, a_step, b, b_start + s, b_step, zeros, 0, c, s, columns, n)
-    if whole < width:
-        for r in range(4):
-            rest = c[r * columns + whole : r * columns + width]
-            for j in range(len(rest)):
-                rest[j] = 0
-            for i in range(n):
-                factor = a[a_start + r * a_row + i * a_step]
-                row = b[b_start + i * b_step + whole : b_start + i * b_step + width]
-                for j in range(len(rest)):
-                    rest[j] += factor * row[j]
-
-
-@inline
-def multiply_rows(a, a_start, a_row, rows, n, b, width, columns, lanes, zeros, y, y_start):
-    """Y (rows, width) = A (rows, n) B (n, width), for a width of whole vectors; `zeros` are 6 at least."""
-    s = 0
-    while s < width:
-        r, at = 0, y_start + s
-        if width - s >= columns:
-            while rows - r >= 6:
-                w, c = a_start + r * a_row, at + r * width
-                _feature_tile6(a, w, a_row, 1, b, s, width, zeros, 0, y, c, width, n)
-                r += 6
-            while rows - r >= 1:
-                w, c = a_start + r * a_row, at + r * width
-                _feature_tile1(a, w, a_row, 1, b, s, width, zeros, 0, y, c, width, n)
-                r += 1
-            s += columns
-        else:
-            while rows - r >= 6:
-                w, c = a_start + r * a_row, at + r * width
-                _strip6(a, w, a_row, 1, b, s, width, zeros, 0, y, c, width, n)
-                r += 6
-            while rows - r >= 1:
-                w, c = a_start + r * a_row, at + r * width
-                _strip1(a, w, a_row, 1, b, s, width, zeros, 0, y, c, width, n)
-                r += 1
-            s += lanes
+feature_tile6, feature_tile4, feature_tile2, feature_tile1 = (_make_tile(r, True) for r in (6, 4, 2, 1))
+feature_strip6, feature_strip2, feature_strip1 = (_make_tile(r, True, whole=False) for r in (6, 2, 1))
+sample_tile4, sample_tile1 = (_make_tile(r, False) for r in (4, 1))
+sample_strip4, sample_strip1 = (_make_tile(r, False, whole=False) for r in (4, 1))

@@ -1,0 +1,113 @@
+"""The steps of a network as machine code behind addresses: one program runs them all, whatever they are.
+
+A program that held every kind of layer would take long to compile, and one that took a user's function as
+an argument would compile again in each process. Instead each step is a kernel of its own, compiled when a
+network first needs it, and the program's table holds its address.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.core.errors import NumbaError
+from numba.extending import intrinsic
+
+from evoopt.kernels.jit import JIT_DISABLED, closure, inline, kernel, without_owner
+from evoopt.kernels.program import OUTPUTS, PARAMETERS
+
+_python_steps: dict[int, Callable[..., None]] = {}  # by "address", where the JIT is off
+
+
+class Step:
+    """A step of a network: ``step(op, row, frozen, x, y, state, scratch, count, width)``, all arrays 1-d.
+
+    `op` is its row of the program's table. It makes `count` tiles of y (n_out, width) from `count` tiles of
+    x (n_in, width), the numbers of `width` samples side by side; a width of 1 is one sample after the other.
+    `state` (count tiles of it) is what the layer keeps from call to call, `scratch` its room to work in.
+
+    Parameters
+    ----------
+    function : callable
+        As above, in the Python that numba compiles.
+    refusal : str, optional
+        Of a step made around a user's function, which no disk cache can hold: what to say where that function
+        does not compile.
+    """
+
+    def __init__(self, function: Callable[..., None], refusal: str | None = None) -> None:
+        self._kernel: Any = kernel(function, allocates=False) if refusal is None else closure(function)
+        self._refusal = refusal
+        self._addresses: dict[Any, int] = {}
+
+    def address(self, dtype: "np.dtype[Any]") -> int:
+        """Give the address of the code for a precision, in this process and while `self` lives."""
+        if JIT_DISABLED:
+            _python_steps[id(self)] = self._kernel
+            return id(self)
+        if dtype not in self._addresses:
+            numbers = types.Array(numba.from_dtype(dtype), 1, "C")
+            arguments = (types.Array(types.int64, 1, "C"), *[numbers] * 6, types.intp, types.intp)
+            self._compile(types.void(*arguments), dtype)
+            compiled = self._kernel.overloads[arguments]
+            name = compiled.fndesc.llvm_func_name
+            self._addresses[dtype] = compiled.library.get_pointer_to_function(name)
+        return self._addresses[dtype]
+
+    def _compile(self, signature: Any, dtype: "np.dtype[Any]") -> None:
+        try:
+            self._kernel.compile(signature)
+        except NumbaError as error:
+            if self._refusal is None:
+                raise
+            raise ValueError(f"{self._refusal} It was compiled for {dtype}: {error}.") from error
+
+
+def elementwise(function: Callable[[Any], Any]) -> Step:
+    """Make the step that applies a user's njit function of one number to each element, in place.
+
+    Where the function raises, all that it was to change is NaN, which ranks worst.
+    """
+
+    def apply(op, row, frozen, x, y, state, scratch, count, width):
+        n = count * width * op[OUTPUTS]
+        try:
+            for i in range(n):
+                y[i] = function(y[i])
+        except Exception:  # numba knows no other
+            for i in range(n):
+                y[i] = np.nan
+
+    return Step(apply, f"An activation takes one number and gives one, but {function} does not.")
+
+
+@intrinsic
+def _run_step(_typing, address, op, row, frozen, x, y, state, scratch, count, width):
+    arguments = (op, row, frozen, x, y, state, scratch, types.intp, types.intp)
+
+    def codegen(context, builder, signature, values):
+        values = [values[0], *(without_owner(builder, value) for value in values[1:8]), *values[8:]]
+        function = context.call_conv.get_function_type(types.void, arguments)
+        pointer = builder.inttoptr(values[0], function.as_pointer())
+        status, _ = context.call_conv.call_function(builder, pointer, types.void, arguments, values[1:])
+        with cgutils.if_unlikely(builder, status.is_error):
+            context.call_conv.return_status_propagate(builder, status)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, *arguments), codegen
+
+
+def _run_step_python(address, *arguments):
+    _python_steps[address](*arguments)
+
+
+run_step = _run_step_python if JIT_DISABLED else _run_step
+
+
+@inline
+def parameter(op, k, row, frozen):
+    """Give the array that holds parameter k of an operation, and where in it the parameter starts."""
+    start = op[PARAMETERS + 2 * k]
+    return (frozen, start) if op[PARAMETERS + 2 * k + 1] else (row, start)

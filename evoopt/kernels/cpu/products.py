@@ -1,0 +1,210 @@
+"""Matrix products of networks and strategies: loops of register tiles over matrices of any size."""
+
+import numpy as np
+
+from evoopt.kernels.bits import by_precision
+from evoopt.kernels.cpu.simd import (
+    feature_strip1,
+    feature_strip2,
+    feature_strip6,
+    feature_tile1,
+    feature_tile2,
+    feature_tile4,
+    feature_tile6,
+    sample_strip1,
+    sample_strip4,
+    sample_tile1,
+    sample_tile4,
+    tile_shape,
+)
+from evoopt.kernels.jit import inline
+
+_COLUMNS32, _LANES32 = tile_shape(np.dtype(np.float32))
+_COLUMNS64, _LANES64 = tile_shape(np.dtype(np.float64))
+columns_of = by_precision(
+    lambda x: _COLUMNS32, lambda x: _COLUMNS64
+)  # of a tile in the precision of a number
+lanes_of = by_precision(lambda x: _LANES32, lambda x: _LANES64)
+
+# A block of the inputs, DEPTH rows of a tile, stays in the first level cache (32 KB of some 48) while all
+# outputs pass; the weights are copied in blocks of DEPTH x BREADTH, because rows a power of two apart would
+# evict each other.
+DEPTH = 32768 // (_COLUMNS32 * 4)
+BREADTH = 96  # a multiple of 6 rows of a tile and of a cache line
+COPY_FROM = 8192  # weights of a layer; fewer stay in the cache as they lie
+
+
+@inline
+def product_of_tile(
+    whole, a, a_start, a_row, a_step, a_outer, x, x_start, x_vector, x_step, x_outer,
+    bias, bias_start, adds, y, y_start, y_row, y_vector, n_out, n, outer,
+):  # fmt: skip
+    """Rows o < n_out of one tile, `whole` or one vector wide: y[o] = bias[o] + sum over i < n, j < outer.
+
+    The arguments are those of `simd._make_tile`.
+    """
+    o = 0
+    if whole:
+        while n_out - o >= 6:
+            feature_tile6(
+                a, a_start + o * a_row, a_row, a_step, a_outer, x, x_start, x_vector, x_step, x_outer,
+                bias, bias_start + o, adds, y, y_start + o * y_row, y_row, y_vector, n, outer,
+            )  # fmt: skip
+            o += 6
+        if n_out - o >= 4:
+            feature_tile4(
+                a, a_start + o * a_row, a_row, a_step, a_outer, x, x_start, x_vector, x_step, x_outer,
+                bias, bias_start + o, adds, y, y_start + o * y_row, y_row, y_vector, n, outer,
+            )  # fmt: skip
+            o += 4
+        if n_out - o >= 2:
+            feature_tile2(
+                a, a_start + o * a_row, a_row, a_step, a_outer, x, x_start, x_vector, x_step, x_outer,
+                bias, bias_start + o, adds, y, y_start + o * y_row, y_row, y_vector, n, outer,
+            )  # fmt: skip
+            o += 2
+        if n_out - o == 1:
+            feature_tile1(
+                a, a_start + o * a_row, a_row, a_step, a_outer, x, x_start, x_vector, x_step, x_outer,
+                bias, bias_start + o, adds, y, y_start + o * y_row, y_row, y_vector, n, outer,
+            )  # fmt: skip
+        return
+    while n_out - o >= 6:
+        feature_strip6(
+            a, a_start + o * a_row, a_row, a_step, a_outer, x, x_start, x_vector, x_step, x_outer,
+            bias, bias_start + o, adds, y, y_start + o * y_row, y_row, y_vector, n, outer,
+        )  # fmt: skip
+        o += 6
+    while n_out - o >= 2:
+        feature_strip2(
+            a, a_start + o * a_row, a_row, a_step, a_outer, x, x_start, x_vector, x_step, x_outer,
+            bias, bias_start + o, adds, y, y_start + o * y_row, y_row, y_vector, n, outer,
+        )  # fmt: skip
+        o += 2
+    if n_out - o == 1:
+        feature_strip1(
+            a, a_start + o * a_row, a_row, a_step, a_outer, x, x_start, x_vector, x_step, x_outer,
+            bias, bias_start + o, adds, y, y_start + o * y_row, y_row, y_vector, n, outer,
+        )  # fmt: skip
+
+
+@inline
+def product_of_columns(
+    a, a_start, a_row, a_step, x, x_start, x_step, bias, bias_start, adds, y, y_start, y_row, n_out, n, width
+):
+    """Rows o < n_out of Y (n_out, width) = bias + A X for X (n, width), a width of whole vectors."""
+    columns, lanes = columns_of(y[0]), lanes_of(y[0])
+    s = 0
+    while s < width:
+        whole = width - s >= columns
+        product_of_tile(
+            whole, a, a_start, a_row, a_step, 0, x, x_start + s, lanes, x_step, 0,
+            bias, bias_start, adds, y, y_start + s, y_row, lanes, n_out, n, 1,
+        )  # fmt: skip
+        s += columns if whole else lanes
+
+
+@inline
+def dense_tiles(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, y, scratch, count, width):
+    """Tiles through a dense layer: `count` times y (n_out, width) from x (n_in, width), kernel (n_in, n_out).
+
+    With `adds` y is added to, and the bias left out. `scratch` is DEPTH * BREADTH.
+    """
+    copies = (count > 1) & (n_in * n_out >= COPY_FROM)
+    for first in range(0, n_in, DEPTH):
+        depth = min(DEPTH, n_in - first)
+        for o in range(0, n_out, BREADTH):
+            breadth = min(BREADTH, n_out - o)
+            source, start, step = kernel, kernel_start + first * n_out + o, n_out
+            if copies:
+                for i in range(depth):
+                    weights = kernel[start + i * n_out : start + i * n_out + breadth]
+                    block = scratch[i * BREADTH : i * BREADTH + breadth]
+                    for k in range(breadth):
+                        block[k] = weights[k]
+                source, start, step = scratch, 0, BREADTH
+            for t in range(count):
+                product_of_columns(
+                    source, start, 1, step, x, (t * n_in + first) * width, width,
+                    bias, bias_start + o, adds | (first > 0), y, (t * n_out + o) * width, width,
+                    breadth, depth, width,
+                )  # fmt: skip
+
+
+@inline
+def dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, y, scratch, samples):
+    """A few samples through a dense layer, sample-major: y (samples, n_out) from x (samples, n_in).
+
+    The vectors lie along the outputs. With `adds` y is added to, and the bias left out. `scratch` is one
+    vector.
+    """
+    columns, lanes = columns_of(y[0]), lanes_of(y[0])
+    o = 0
+    while n_out - o >= lanes:
+        whole = n_out - o >= columns
+        w, b = kernel_start + o, bias_start + o
+        s = 0
+        while samples - s >= 4:
+            x_start, y_start = s * n_in, s * n_out + o
+            if whole:
+                sample_tile4(x, x_start, n_in, 1, 0, kernel, w, lanes, n_out, 0, bias, b, adds,
+                             y, y_start, n_out, lanes, n_in, 1)  # fmt: skip
+            else:
+                sample_strip4(x, x_start, n_in, 1, 0, kernel, w, lanes, n_out, 0, bias, b, adds,
+                              y, y_start, n_out, lanes, n_in, 1)  # fmt: skip
+            s += 4
+        while samples - s >= 1:
+            x_start, y_start = s * n_in, s * n_out + o
+            if whole:
+                sample_tile1(x, x_start, n_in, 1, 0, kernel, w, lanes, n_out, 0, bias, b, adds,
+                             y, y_start, n_out, lanes, n_in, 1)  # fmt: skip
+            else:
+                sample_strip1(x, x_start, n_in, 1, 0, kernel, w, lanes, n_out, 0, bias, b, adds,
+                              y, y_start, n_out, lanes, n_in, 1)  # fmt: skip
+            s += 1
+        o += columns if whole else lanes
+    rest = n_out - o
+    # The last outputs fill no vector: loads of a whole one run into the next row of the kernel, as long as
+    # there are enough numbers behind it.
+    behind = kernel.size - lanes - kernel_start - o
+    whole_loads = min(behind // n_out + 1, n_in) if behind >= 0 else 0
+    for s in range(samples if rest > 0 else 0):
+        outputs = y[s * n_out + o : (s + 1) * n_out]
+        for j in range(rest):
+            scratch[j] = outputs[j] if adds else bias[bias_start + o + j]
+        if whole_loads > 0:
+            sample_strip1(x, s * n_in, n_in, 1, 0, kernel, kernel_start + o, lanes, n_out, 0, bias, 0, True,
+                          scratch, 0, n_out, lanes, whole_loads, 1)  # fmt: skip
+        for i in range(whole_loads, n_in):
+            factor = x[s * n_in + i]
+            weights = kernel[kernel_start + i * n_out + o : kernel_start + (i + 1) * n_out]
+            for j in range(rest):
+                scratch[j] += factor * weights[j]
+        for j in range(rest):
+            outputs[j] = scratch[j]
+
+
+@inline
+def four_rows(a, a_start, a_row, a_step, b, b_start, b_step, n, zeros, c, width, columns, lanes):
+    """Write the products sum_i A[r, i] * B[i, :width] of four rows into `c` (4 * columns,), i < n, n >= 1.
+
+    A and B lie as in `simd._make_tile`; `zeros` is (columns,), and `width` at most `columns`, the tile's.
+    """
+    if width == columns:
+        sample_tile4(a, a_start, a_row, a_step, 0, b, b_start, lanes, b_step, 0, zeros, 0, False,
+                     c, 0, columns, lanes, n, 1)  # fmt: skip
+        return
+    whole = width // lanes * lanes
+    for s in range(0, whole, lanes):
+        sample_strip4(a, a_start, a_row, a_step, 0, b, b_start + s, lanes, b_step, 0, zeros, 0, False,
+                      c, s, columns, lanes, n, 1)  # fmt: skip
+    if whole < width:
+        for r in range(4):
+            rest = c[r * columns + whole : r * columns + width]
+            for j in range(len(rest)):
+                rest[j] = 0
+            for i in range(n):
+                factor = a[a_start + r * a_row + i * a_step]
+                row = b[b_start + i * b_step + whole : b_start + i * b_step + width]
+                for j in range(len(rest)):
+                    rest[j] += factor * row[j]
