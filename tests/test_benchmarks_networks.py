@@ -114,7 +114,7 @@ def test_the_floor_is_multiply_adds_at_the_peak_and_activations_at_their_rate():
     assert [limit.name for limit in LIMITS.of(demand)] == ["sgemm peak", "floor"]
     assert limits.rate(demand).unit == "GFLOP/s"
     assert LIMITS.of(Demand(1000, {}, 500)) == [Limit("read bandwidth", 500e-9)]
-    assert limits.rate(Demand(1000, {}, 500)) == (500e-9, "GB/s")
+    assert limits.rate(Demand(1000, {}, 10**9)) == (1.0, "GB/s")
 
 
 def test_limits_are_measured(monkeypatch):
