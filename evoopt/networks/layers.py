@@ -48,6 +48,7 @@ class Operation(NamedTuple):
     in_place: bool = False
     state: int = 0
     scratch: tuple[int, int] = (0, 0)  # its length: for all samples together, and for each of a tile
+    step_of_few: Step | None = None  # for tiles of one sample, where `step` does not take them
 
 
 class Layer(ABC):
@@ -142,6 +143,7 @@ class Dense(Layer):
             sizes=(1,),
             weights=input_shape[0] * self.units,
             scratch=(steps.DENSE_SCRATCH, 0),
+            step_of_few=steps.dense_of_few,
         )
         yield from activation_operations(self.activation, self.units, self.units)
 

@@ -12,7 +12,7 @@ from evoopt import arguments
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.forward import blocks_of, forward_blocks, pack_tiles
 from evoopt.kernels.jit import aligned_empty, kernel_array
-from evoopt.networks.compile import NamedLayer, Program, compile_program
+from evoopt.networks.compile import FEW_SAMPLES, NamedLayer, Program, compile_program
 from evoopt.networks.initializers import initialize
 from evoopt.networks.layers import Layer, Parameter
 from evoopt.params import ParamSpec
@@ -159,7 +159,7 @@ class Network:
         batch = samples.shape[1]
         out = _check_out(out, (popsize, batch, *self.output_shape), dtype)
         results = out.reshape(popsize, batch, math.prod(self.output_shape))
-        program = self.program(dtype)
+        program = self.program(dtype, batch)
         columns, lanes, block = program.tiling(batch)
         if len(samples) == 1:
             packed, own = self.pack(samples[0], columns, lanes), np.empty((0, 0, 0), dtype)
@@ -236,11 +236,12 @@ class Network:
             raise ValueError(f"A float32 or float64 population was expected, but {population.dtype} came.")
         return kernel_array(population, population.dtype)
 
-    def program(self, dtype: np.dtype[Any]) -> Program:
-        """Give what the kernels run, made once for each precision."""
-        if dtype not in self._programs:
-            self._programs[dtype] = compile_program(self._named, self.spec, dtype)
-        return self._programs[dtype]
+    def program(self, dtype: np.dtype[Any], samples: int) -> Program:
+        """Give what the kernels run, made once for each precision, and for few and many samples."""
+        key = dtype, samples <= FEW_SAMPLES
+        if key not in self._programs:
+            self._programs[key] = compile_program(self._named, self.spec, *key)
+        return self._programs[key]
 
     def pack(self, samples: Array, columns: int, lanes: int) -> Array:
         """Give samples (batch, features) as feature-major tiles (n_tiles, features * columns)."""

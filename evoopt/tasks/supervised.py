@@ -12,6 +12,7 @@ from evoopt.kernels.cpu import loss as kernels
 from evoopt.kernels.cpu.forward import blocks_of
 from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.kernels.jit import kernel_array
+from evoopt.networks.compile import FEW_SAMPLES
 from evoopt.networks.network import Network
 
 Array = NDArray[Any]
@@ -192,7 +193,7 @@ class Supervised:
 
     def _evaluate(self, population: Array, packed: _Packed) -> NDArray[np.float64]:
         columns, lanes = tile_shape(population.dtype)
-        run = self.net.program(population.dtype)
+        run = self.net.program(population.dtype, FEW_SAMPLES + 1)
         sums = np.empty((len(population), blocks_of(packed.batch, columns, run.block)))
         threads.run(
             kernels.loss_blocks, sums.size,

@@ -13,16 +13,22 @@ DENSE_SCRATCH = DEPTH * BREADTH
 POSITIONS = SIZES  # column: places of the leading axes, which all take the same kernel
 
 
-def _dense(op, row, frozen, x, y, state, scratch, count, width):
+def _dense_tiles(op, row, frozen, x, y, state, scratch, count, width):
     positions = op[POSITIONS]
     n_in, n_out = op[INPUTS] // positions, op[OUTPUTS] // positions
     kernel, kernel_start = parameter(op, 0, row, frozen)
     bias, bias_start = parameter(op, 1, row, frozen)
-    places = count * positions  # each a tile of its own
-    if width == 1:
-        dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, False, x, y, scratch, places)
-    else:
-        dense_tiles(n_in, n_out, kernel, kernel_start, bias, bias_start, False, x, y, scratch, places, width)
+    tiles = count * positions
+    dense_tiles(n_in, n_out, kernel, kernel_start, bias, bias_start, False, x, y, scratch, tiles, width)
+
+
+def _dense_samples(op, row, frozen, x, y, state, scratch, count, width):
+    positions = op[POSITIONS]
+    n_in, n_out = op[INPUTS] // positions, op[OUTPUTS] // positions
+    kernel, kernel_start = parameter(op, 0, row, frozen)
+    bias, bias_start = parameter(op, 1, row, frozen)
+    samples = count * positions
+    dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, False, x, y, scratch, samples)
 
 
 def _tanh(op, row, frozen, x, y, state, scratch, count, width):
@@ -91,7 +97,7 @@ def _softmax(op, row, frozen, x, y, state, scratch, count, width):
                 values[f * width + s] /= total[s]
 
 
-dense = Step(_dense)
+dense, dense_of_few = Step(_dense_tiles), Step(_dense_samples)
 softmax = Step(_softmax)
 ACTIVATIONS = {
     "tanh": Step(_tanh),
