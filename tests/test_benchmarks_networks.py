@@ -28,8 +28,8 @@ LIMITS = Limits(1, 2e9, 1e9, {"tanh": 1e-9, "exp": 2e-9}, {"flops": "a", "read":
 def _quick(monkeypatch):
     """Without peers, on tiny shapes and digits that are easy to tell apart."""
     rng = np.random.default_rng(0)
-    labels = np.arange(40) % 10
-    images = rng.random((40, 64), np.float32) / 4 + np.eye(64, dtype=np.float32)[labels]
+    labels = np.arange(20) % 10
+    images = rng.random((20, 64), np.float32) / 4 + np.eye(64, dtype=np.float32)[labels]
     monkeypatch.setattr(machine, "installed", lambda package: package in ("numpy", "sklearn"))
     monkeypatch.setattr(digits, "load", lambda: (images, labels))
     monkeypatch.setattr(limits, "measure", lambda threads: LIMITS)
@@ -39,8 +39,10 @@ def _quick(monkeypatch):
     monkeypatch.setattr(fitness, "POPSIZE", 3)
     monkeypatch.setattr(fitness, "CONVOLUTIONAL_POPSIZE", 2)
     monkeypatch.setattr(fitness, "IMAGES", 3)
-    monkeypatch.setattr(neuro, "POPSIZE", 16)
-    monkeypatch.setattr(neuro, "UNITS", (64, 3, 10))
+    monkeypatch.setattr(fitness, "UNITS", (64, 3, 10))
+    monkeypatch.setattr(neuro, "POPSIZE", 8)
+    monkeypatch.setattr(neuro, "UNITS", (64, 2, 10))
+    monkeypatch.setattr(neuro, "LEARNED", 5)
     monkeypatch.setattr(scaling, "SIZES", {"samples": [Size(2, 20, 3), Size(2, 40, 3)]})
     before = threads.get_num_threads()
     yield
@@ -71,7 +73,7 @@ def test_forward_with_inputs_shared_and_of_each_its_own(tmp_path, capsys):
 def test_fitness_of_the_dense_network(tmp_path, capsys):
     _, case = cases(tmp_path, "fitness", "--nets", "dense")
     assert [contestant["name"] for contestant in case["contestants"]] == ["evoopt Supervised", "numpy.matmul"]
-    assert "fitness: 3 x 64-32-10 x 40 digits" in capsys.readouterr().out
+    assert "fitness: 3 x 64-3-10 x 20 digits" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not hasattr(evoopt, "Conv2D"), reason="there are no convolutions yet")

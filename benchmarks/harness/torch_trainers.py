@@ -24,14 +24,17 @@ def evotorch_snes(
     features_first: bool = False,
     **options: Any,
 ) -> Trainer:
-    """Take a fitness function of the whole population, written by hand with baddbmm."""
+    """Take a fitness function of the whole population, written by hand with baddbmm into arrays it keeps."""
     import torch
 
     evotorch = _evotorch_without_log()
     net = network(units)
     places = leaf_places(net.spec)
     inputs, labels = map(torch.from_numpy, samples)
+    batch = len(inputs)
     inputs = inputs.mT.contiguous() if features_first else inputs
+    shapes = [(n, batch) if features_first else (batch, n) for n in units[1:]]
+    buffers = [torch.empty(popsize, *shape) for shape in shapes]
 
     def fitness(population: Any) -> Any:
         population = population.as_subclass(torch.Tensor)  # from one that refuses every change, of views too
@@ -39,10 +42,11 @@ def evotorch_snes(
         values = inputs.expand(len(population), -1, -1)
         for i in range(0, len(leaves), 2):
             values = values.tanh_() if i else values
+            out = buffers[i // 2]
             if features_first:
-                values = torch.baddbmm(leaves[i][:, :, None], leaves[i + 1].mT, values)
+                values = torch.baddbmm(leaves[i][:, :, None], leaves[i + 1].mT, values, out=out)
             else:
-                values = torch.baddbmm(leaves[i][:, None], values, leaves[i + 1])
+                values = torch.baddbmm(leaves[i][:, None], values, leaves[i + 1], out=out)
         return losses.torch(values, labels, 1 if features_first else 2)
 
     problem = evotorch.Problem(
