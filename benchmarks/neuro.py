@@ -47,6 +47,16 @@ class Entry(NamedTuple):
 
 _EVOSAX, _EVOTORCH = ("evosax", "optax"), ("evotorch",)
 _SNES = {"stdev_init": 0.05, "center_learning_rate": 4.0}
+_PYGAD = {
+    "num_parents_mating": 64,
+    "parent_selection_type": "tournament",
+    "K_tournament": 5,
+    "keep_elitism": 5,
+    "crossover_type": "uniform",
+    "mutation_percent_genes": 1,
+    "random_mutation_min_val": -0.5,
+    "random_mutation_max_val": 0.5,
+}
 _ENTRIES = (
     Entry("evoopt SNES", trainers.evoopt_snes, {"sigma": 0.05, "eta_mean": 4.0}),
     Entry("evosax Open_ES", trainers.evosax_open_es, {"sigma": 0.05, "learning_rate": 0.1}, _EVOSAX),
@@ -54,7 +64,7 @@ _ENTRIES = (
     Entry("EvoTorch SNES, baddbmm", torch_trainers.evotorch_snes, _SNES, _EVOTORCH),
     Entry("EvoTorch SNES, features first", torch_trainers.evotorch_features_first, _SNES, _EVOTORCH),
     Entry("EvoTorch SNES, SupervisedNE", torch_trainers.evotorch_supervised, _SNES, _EVOTORCH),
-    Entry("PyGAD torchga", torch_trainers.PyGAD, {"num_parents_mating": 32}, ("pygad", "torch")),
+    Entry("PyGAD torchga", torch_trainers.PyGAD, _PYGAD, ("pygad", "torch")),
 )
 ENTRIES = {entry.name: entry for entry in _ENTRIES}
 
