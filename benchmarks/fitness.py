@@ -1,8 +1,8 @@
 """Cross-entropy of a population, from the matrix to the fitness: a dense network and two convolutional ones.
 
 Peers come in the form that their users write down, and in the fastest that was found by trying: values with
-the features before the samples, a few individuals at a time. The floor is the time of the multiply-adds at the
-sgemm peak and of tanh and exp at their rates, all measured in the same run.
+the features before the samples, a few individuals at a time. The floor is the time of the multiply-adds at
+the sgemm peak and of tanh and exp at their rates, all measured in the same run.
 """
 
 import argparse

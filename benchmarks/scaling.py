@@ -1,7 +1,7 @@
 """How the cost of a fitness evaluation grows with popsize, samples and parameters: over two decades of each.
 
-Cross-entropy of a dense network with tanh in its hidden layer; one number grows, the others stay. The growth is
-the exponent p of seconds ~ n^p between neighbours and over all: 1 is linear.
+Cross-entropy of a dense network with tanh in its hidden layer; one number grows, the others stay. The growth
+is the exponent p of seconds ~ n^p between neighbours and over all: 1 is linear.
 """
 
 import argparse

@@ -17,11 +17,12 @@ sys.path.append(str(Path(__file__).parents[1]))  # benchmarks are not part of th
 
 from benchmarks import forward, mapping, noise, overhead
 from benchmarks.__main__ import main, names
-from benchmarks.harness import asktell, machine, memory, race, search
+from benchmarks.harness import asktell, dense, limits, machine, memory, race, search
 from benchmarks.harness.outcome import Outcome, Timing
 from benchmarks.harness.race import Case, Contestant, Rate, relative_error
 
 DEFAULT = str(machine.usable_cores())
+LIMITS = limits.Limits(1, 1e9, 1e9, {"tanh": 1e-9}, {"flops": "", "read": ""})
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +32,7 @@ def _quick(monkeypatch):
     monkeypatch.setattr(race, "MIN_REPEATS", 2)
     monkeypatch.setattr(race, "TURN", 1e-4)
     monkeypatch.setattr(mapping, "POPSIZE", 3)
+    monkeypatch.setattr(limits, "measure", lambda threads: LIMITS)
     monkeypatch.setattr(forward, "ROWS", (forward.Row(3, (2, 5, 4), 9), forward.Row(2, (3, 2), 17)))
     monkeypatch.setattr(overhead, "DIMS", (2, 5))
     monkeypatch.setattr(overhead, "LARGE_D", 300)
@@ -95,12 +97,14 @@ def test_runs_without_peers_and_says_so(name, cases, tmp_path, capsys):
     assert {"cpu", "cores", "load", "threads", "python", "numpy", "numba", "evoopt"} <= record[
         "machine"
     ].keys()
-    assert len(record["cases"]) == cases
-    for found in record["cases"]:
+    found_cases = [found for found in record["cases"] if found["name"] != "limits"]
+    assert len(found_cases) == cases
+    for found in found_cases:
         assert found.keys() == {
             "name",
             "tolerance",
             "unit",
+            "limits",
             "contestants",
             "skipped",
             "fastest_peer",
@@ -128,13 +132,13 @@ def test_a_wrong_result_fails_loudly(monkeypatch, tmp_path, capsys):
     def wrong(problem):
         return partial(np.full, (len(problem.population), 9, 4), np.nan)
 
-    monkeypatch.setattr(forward, "numpy_matmul", wrong)
+    monkeypatch.setattr(dense, "numpy_matmul", wrong)
     path = tmp_path / "results.json"
     assert main(["forward", "--rows", "1", "--seconds", "0", "--json", str(path)]) == 1
     printed = capsys.readouterr()
     assert "WRONG, 1e-05 is allowed" in printed.out
     assert "disagree" in printed.err
-    evoopt, numpy = json.loads(path.read_text())["cases"][0]["contestants"]
+    evoopt, numpy = json.loads(path.read_text())["cases"][1]["contestants"]
     assert evoopt["agrees"]
     assert not numpy["agrees"]
     assert numpy["error"] is None

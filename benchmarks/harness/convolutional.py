@@ -1,7 +1,7 @@
-"""Convolutional networks of a population: two convolutions, each pooled by 2, then dense layers; relu between.
+"""Convolutional networks of a population: two convolutions, each pooled by 2, then dense layers; with relu.
 
-Each library gets the weights in its own layout, as if its optimizer had made them so. PyTorch and JAX run a few
-individuals at a time where that is faster: their values of all individuals would not fit the caches.
+Each library gets the weights in its own layout, as if its optimizer had made them so. PyTorch and JAX run a
+few individuals at a time where that is faster: their values of all individuals would not fit the caches.
 """
 
 from collections.abc import Callable
