@@ -79,7 +79,7 @@ def test_matches_the_definition(activation, dtype, own, rng):
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.skipif(JIT_DISABLED, reason="the blocks are large")
 def test_wide_layers(dtype, rng):
-    """Several blocks of the reduction and of the outputs, whose weights are copied for some tiles together."""
+    """Several blocks of the reduction and of the outputs; weights are copied for some tiles together."""
     widths = [DEPTH + 37, BREADTH + 11, 2 * DEPTH + 1, 3]
     net = make(widths, ["tanh", "linear", "linear"], [True, False, True])
     population = draw(net, 2, dtype, rng) / 8
