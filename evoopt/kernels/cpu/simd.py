@@ -47,6 +47,25 @@ def tile_shape(dtype: np.dtype) -> tuple[int, int]:
     return vectors * lanes, lanes
 
 
+@intrinsic
+def _use_widest_vectors(_typing):
+    def codegen(context, builder, _signature, _arguments):
+        # LLVM takes half the width on processors that once paid for the whole with their clock. An attribute
+        # that llvmlite has no name for.
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+def _use_widest_vectors_python():
+    pass
+
+
+# use_widest_vectors() in a kernel makes LLVM vectorize its loops, with all that is inlined, at full width
+use_widest_vectors = _use_widest_vectors_python if JIT_DISABLED else _use_widest_vectors
+
+
 @inline
 def tile_width(samples, columns, lanes):
     """Give the columns of the tile that holds so many samples: all, or for the last tile whole vectors."""

@@ -1,0 +1,89 @@
+"""Losses of a whole population on samples that all share; the outputs never leave their tile."""
+
+from evoopt.kernels.cpu.forward import block_at, run_block
+from evoopt.kernels.cpu.operation import call
+from evoopt.kernels.cpu.simd import tile_width
+from evoopt.kernels.jit import aligned_empty, inline, kernel
+from evoopt.kernels.program import INPUTS, OUTPUTS
+
+
+@kernel
+def pack_rows(samples, rows, columns, lanes, tiles, lo, hi):
+    """Write tiles [lo, hi) of `tiles` (n_tiles, n * columns) from the chosen `rows` of `samples` (any, n).
+
+    The last one may be narrower: then it takes only the start of its row, n * width.
+    """
+    n = samples.shape[1]
+    for t in range(lo, hi):
+        left = len(rows) - t * columns
+        width, tile = tile_width(left, columns, lanes), tiles[t]
+        for s in range(min(width, left)):
+            sample = samples[rows[t * columns + s]]
+            for i in range(n):
+                tile[i * width + s] = sample[i]
+        for s in range(left, width):
+            for i in range(n):
+                tile[i * width + s] = 0
+
+
+@inline
+def _sum(parts, n):
+    """Sum of the first n, which it overwrites: by halves, so that vectors can add."""
+    while n > 1:
+        half = (n + 1) // 2
+        upper = parts[half:n]
+        for s in range(len(upper)):
+            parts[s] += upper[s]
+        n = half
+    return parts[0]
+
+
+@kernel
+def loss_blocks(
+    population,
+    frozen,
+    program,
+    widest,
+    room,
+    n_state,
+    tiles,
+    targets,
+    weights,
+    loss,
+    columns,
+    lanes,
+    block,
+    sums,
+    lo,
+    hi,
+):
+    """Items [lo, hi) of popsize x blocks, row by row: `sums` (popsize, blocks) of the weighted losses.
+
+    `tiles` (n_tiles, n_in * columns) and `targets` (n_tiles, n_targets * columns) are feature-major,
+    `weights` (batch,) float64, `loss` is the address of a `Loss`. States start from 0.
+    """
+    batch, n_blocks = len(weights), sums.shape[1]
+    n_out, n_targets = program[-1, OUTPUTS], targets.shape[1] // columns
+    shared = tiles.reshape(-1)
+    buffers = aligned_empty(2, widest * columns * block, population)
+    state = aligned_empty(1, n_state * columns * block, population)[0]
+    scratch = aligned_empty(1, room, population)[0]
+    losses = aligned_empty(1, columns, population)[0]
+    room_of_loss = aligned_empty(1, 2 * columns, population)[0]
+    parts = aligned_empty(1, columns, sums)[0]
+    for item in range(lo, hi):
+        r, b = divmod(item, n_blocks)
+        first, count, width = block_at(b, batch, columns, lanes, block)
+        x = shared[first * program[0, INPUTS] :]
+        state[:] = 0
+        y = run_block(program, population[r], frozen, x, buffers[0], buffers[1], state, scratch, count, width)
+        parts[:] = 0
+        for t in range(count):
+            own = weights[first + t * width : min(first + (t + 1) * width, batch)]
+            call(
+                loss, y[t * n_out * width :], targets[first // columns + t], losses, room_of_loss,
+                n_out, n_targets, len(own), width,
+            )  # fmt: skip
+            for s in range(len(own)):
+                parts[s] += own[s] * losses[s]
+        sums[r, b] = _sum(parts, min(width, batch - first))
