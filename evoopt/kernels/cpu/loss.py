@@ -40,6 +40,7 @@ def _feature(tile, i, width):
 @inline
 def _log_normalizer(logits, n, width, result, largest):
     """Write the logarithm of sum_o exp(z_o - largest), and the largest z itself, for each sample."""
+    use_widest_vectors()
     first = _feature(logits, 0, width)
     for s in range(width):
         largest[s] = first[s]
@@ -57,12 +58,27 @@ def _log_normalizer(logits, n, width, result, largest):
         result[s] = log(result[s])
 
 
+@inline
+def _add_own(outputs, targets, sign, n, width, values):
+    """Add to `values` the output at each sample's class number, times `sign`.
+
+    By reading all of them: processors that guard against leaks gather at the speed of one at a time.
+    """
+    use_widest_vectors()
+    zero = type(values[0])(0)
+    for o in range(n):
+        z, label = _feature(outputs, o, width), type(values[0])(o)
+        for s in range(width):
+            values[s] += sign * z[s] if targets[s] == label else zero
+
+
 def _cross_entropy_of_labels(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
     use_widest_vectors()
     largest = scratch[:width]
     _log_normalizer(outputs, n_out, width, losses, largest)
+    _add_own(outputs, targets, type(losses[0])(-1), n_out, width, largest)
     for s in range(width):
-        losses[s] += largest[s] - outputs[int(targets[s]) * width + s]
+        losses[s] += largest[s]
 
 
 def _cross_entropy(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
@@ -79,6 +95,7 @@ def _cross_entropy(outputs, targets, losses, scratch, n_out, n_targets, samples,
 
 @inline
 def _mean_over_outputs(loss_of_one, outputs, targets, losses, n, width):
+    use_widest_vectors()
     scale = type(losses[0])(1) / type(losses[0])(n)
     for s in range(width):
         losses[s] = 0
@@ -120,27 +137,22 @@ def _error_of_one(z, sign):
 
 
 def _mse(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    use_widest_vectors()
     _mean_over_outputs(_squared_error, outputs, targets, losses, n_out, width)
 
 
 def _mae(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    use_widest_vectors()
     _mean_over_outputs(_absolute_error, outputs, targets, losses, n_out, width)
 
 
 def _binary_cross_entropy(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    use_widest_vectors()
     _mean_over_outputs(_binary_cross_entropy_of_one, outputs, targets, losses, n_out, width)
 
 
 def _hinge(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    use_widest_vectors()
     _mean_over_outputs(_hinge_of_one, outputs, targets, losses, n_out, width)
 
 
 def _error_rate(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    use_widest_vectors()
     _mean_over_outputs(_error_of_one, outputs, targets, losses, n_out, width)
 
 
@@ -158,27 +170,27 @@ def _hinge_of_labels(outputs, targets, losses, scratch, n_out, n_targets, sample
             v = z[s] if targets[s] != label else real(-np.inf)
             largest[s] = v if v > largest[s] else largest[s]
             losses[s] = losses[s] if z[s] == z[s] else z[s]  # NaN if any is
+    _add_own(outputs, targets, type(losses[0])(-1), n_out, width, largest)
     for s in range(width):
-        losses[s] += relu(real(1) + (largest[s] - outputs[int(targets[s]) * width + s]))
+        losses[s] += relu(real(1) + largest[s])
 
 
 def _error_rate_of_labels(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
     """0 where the first of the largest outputs is at the label, else 1."""
     use_widest_vectors()
-    real = type(losses[0])
-    largest, place = scratch[:width], scratch[width : 2 * width]
+    zero, one = type(losses[0])(0), type(losses[0])(1)
+    own = scratch[:width]
     for s in range(width):
-        largest[s] = real(-np.inf)
-        place[s] = 0
+        own[s] = 0
         losses[s] = 0
+    _add_own(outputs, targets, one, n_out, width, own)
     for o in range(n_out):
-        z, label = _feature(outputs, o, width), real(o)
+        z, label = _feature(outputs, o, width), type(losses[0])(o)
         for s in range(width):
-            place[s] = label if z[s] > largest[s] else place[s]
-            largest[s] = z[s] if z[s] > largest[s] else largest[s]
-            losses[s] = losses[s] if z[s] == z[s] else z[s]  # NaN if any is
+            ahead = one if z[s] > own[s] or (z[s] == own[s] and label < targets[s]) else zero
+            losses[s] += ahead if z[s] == z[s] else z[s]  # NaN if any is
     for s in range(width):
-        losses[s] += real(1) if place[s] != targets[s] else real(0)
+        losses[s] = one if losses[s] > one else losses[s]
 
 
 LOSSES = {  # by name and what the targets mean

@@ -62,7 +62,8 @@ def _use_widest_vectors_python():
     pass
 
 
-# use_widest_vectors() in a kernel makes LLVM vectorize its loops, with all that is inlined, at full width
+# use_widest_vectors() makes LLVM vectorize the loops of the function that it stands in at full width; what is
+# inlined there has been vectorized before
 use_widest_vectors = _use_widest_vectors_python if JIT_DISABLED else _use_widest_vectors
 
 
