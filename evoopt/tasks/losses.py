@@ -47,7 +47,7 @@ def check_loss(loss: Any) -> LossName:
         if loss in NAMES:
             return loss
     elif is_compiled(loss):
-        return loss  # type: ignore[no-any-return]
+        return loss
     raise ValueError(
         f"A loss of {', '.join(NAMES)}, or a function loss(outputs, target) decorated with numba.njit, was "
         f"expected, but {loss!r} came."
@@ -145,10 +145,11 @@ def _check_labels(labels: Array, classes: int) -> Array:
             f"Class numbers of an integer dtype were expected, but {labels.dtype} came; "
             f"take targets.astype(int)."
         )
-    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+    if not (labels.min() >= 0 and labels.max() < classes):
+        hint = "; for one output there is binary_cross_entropy" if classes == 1 else ""
         raise ValueError(
             f"Class numbers from 0 to {classes - 1} were expected for {classes} outputs, "
-            f"but {labels.min()} to {labels.max()} came."
+            f"but {labels.min()} to {labels.max()} came{hint}."
         )
     return labels
 

@@ -225,13 +225,16 @@ class Supervised:
         """Give chosen samples, or all, as tiles."""
         rows = np.arange(len(data.weights)) if rows is None else rows
         columns, lanes, _ = self.net.program(dtype).tiling(len(rows))
-        tiles = []
-        for numbers in (data.inputs, data.targets.numbers):
+
+        def packed(numbers: Array) -> Array:
             samples, n = kernel_array(numbers, dtype), numbers.shape[1]
-            tiles.append(aligned_empty(-(-len(rows) // columns), n * columns, samples))
+            tiles: Array = aligned_empty(-(-len(rows) // columns), n * columns, samples)
             grain = -(-NUMBERS_WORTH_A_THREAD // (n * columns))
-            threads.run(pack_rows, len(tiles[-1]), samples, rows, columns, lanes, tiles[-1], grain=grain)
-        return _Packed(*tiles, data.weights[rows], data.targets.code(self.loss if loss is None else loss))
+            threads.run(pack_rows, len(tiles), samples, rows, columns, lanes, tiles, grain=grain)
+            return tiles
+
+        code = data.targets.code(self.loss if loss is None else loss)
+        return _Packed(packed(data.inputs), packed(data.targets.numbers), data.weights[rows], code)
 
     def _mean(self, population: Array, packed: _Packed) -> NDArray[np.float64]:
         """Give the weighted mean of the losses for each row."""

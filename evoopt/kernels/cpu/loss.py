@@ -246,6 +246,7 @@ def own_loss(function: Callable[..., Any], meaning: str) -> Loss:
             for s in range(width):
                 losses[s] = np.nan
 
+    name = getattr(function, "__name__", "loss")
     return Loss(
-        apply, f"A loss takes outputs (n_out,) and a target and gives one number; {function} does not."
+        apply, f"The loss {name} must take outputs and a target and give one number, but it does not."
     )
