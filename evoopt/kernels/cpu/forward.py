@@ -7,7 +7,7 @@ the vectors lie along the outputs instead. Some tiles, a block, go through the n
 after the other, so that a step can use what it reads of the row for all of them.
 """
 
-from evoopt.kernels.cpu.operation import run_step
+from evoopt.kernels.cpu.operation import call
 from evoopt.kernels.cpu.simd import tile_width
 from evoopt.kernels.cpu.transpose import store_samples
 from evoopt.kernels.jit import aligned_empty, borrowed, inline, keep, kernel
@@ -41,9 +41,9 @@ def run_block(program, row, frozen, x, front, back, state, scratch, count, width
     for op in program:
         own = state[op[STATE] * count * width : (op[STATE] + op[STATE_SIZE]) * count * width]
         if op[IN_PLACE]:
-            run_step(op[ADDRESS], op, row, frozen, source, source, own, scratch, count, width)
+            call(op[ADDRESS], op, row, frozen, source, source, own, scratch, count, width)
         else:
-            run_step(op[ADDRESS], op, row, frozen, source, target, own, scratch, count, width)
+            call(op[ADDRESS], op, row, frozen, source, target, own, scratch, count, width)
             source, target, spare = target, spare, target
     return source
 
