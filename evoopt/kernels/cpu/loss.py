@@ -54,27 +54,12 @@ def _log_normalizer(logits, n, width, result, largest):
         result[s] = log(result[s])
 
 
-@inline
-def _add_own(outputs, targets, sign, n, width, values):
-    """Add to `values` the output at each sample's class number, times `sign`.
-
-    By reading all of them: processors that guard against leaks gather at the speed of one at a time.
-    """
-    use_widest_vectors()
-    zero = type(values[0])(0)
-    for o in range(n):
-        z, label = _feature(outputs, o, width), type(values[0])(o)
-        for s in range(width):
-            values[s] += sign * z[s] if targets[s] == label else zero
-
-
 def _cross_entropy_of_labels(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
     use_widest_vectors()
     largest = scratch[:width]
     _log_normalizer(outputs, n_out, width, losses, largest)
-    _add_own(outputs, targets, type(losses[0])(-1), n_out, width, largest)
     for s in range(width):
-        losses[s] += largest[s]
+        losses[s] += largest[s] - outputs[int(targets[s]) * width + s]
 
 
 def _cross_entropy(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
@@ -166,9 +151,8 @@ def _hinge_of_labels(outputs, targets, losses, scratch, n_out, n_targets, sample
             v = z[s] if targets[s] != label else real(-np.inf)
             largest[s] = v if v > largest[s] else largest[s]
             losses[s] = losses[s] if z[s] == z[s] else z[s]  # NaN if any is
-    _add_own(outputs, targets, type(losses[0])(-1), n_out, width, largest)
     for s in range(width):
-        losses[s] += relu(real(1) + largest[s])
+        losses[s] += relu(real(1) + (largest[s] - outputs[int(targets[s]) * width + s]))
 
 
 def _error_rate_of_labels(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
@@ -177,9 +161,8 @@ def _error_rate_of_labels(outputs, targets, losses, scratch, n_out, n_targets, s
     zero, one = type(losses[0])(0), type(losses[0])(1)
     own = scratch[:width]
     for s in range(width):
-        own[s] = 0
+        own[s] = outputs[int(targets[s]) * width + s]
         losses[s] = 0
-    _add_own(outputs, targets, one, n_out, width, own)
     for o in range(n_out):
         z, label = _feature(outputs, o, width), type(losses[0])(o)
         for s in range(width):
