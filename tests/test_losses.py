@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import evoopt
 from evoopt.kernels.cpu.loss import LOSSES
 from evoopt.networks.compile import FEW_SAMPLES
+from evoopt.networks.layers import Layer
 
 TOLERANCES = {np.float32: 2e-6, np.float64: 1e-13}
 KINDS = list(LOSSES)  # a name and what the targets mean
@@ -302,6 +303,34 @@ def test_accuracy_takes_the_weights_of_the_task():
     task = evoopt.Supervised(net, z, labels, sample_weight=[3.0, 1.0])
     assert task.evaluate(row[0])["accuracy"] == 0.75
     assert task.evaluate(row[0], z, labels)["accuracy"] == 0.5
+
+
+class Fold(Layer):
+    """Gives the numbers that come in another shape."""
+
+    kind = "fold"
+
+    def output_shape(self, input_shape):
+        return (2, input_shape[0] // 2)
+
+    def parameters(self, input_shape):
+        return {}
+
+    def operations(self, input_shape, locations):
+        return iter(())
+
+
+def test_outputs_of_several_axes(rng):
+    net = evoopt.Network([evoopt.Dense(6), Fold()], input_shape=(4,))
+    x, targets, row = rng.normal(size=(20, 4)), rng.uniform(size=(20, 2, 3)), rng.normal(size=net.spec.size)
+    outputs = net.predict(row, x)
+    assert outputs.shape == (20, 2, 3)
+    for loss in ("mse", "mae", "binary_cross_entropy"):
+        task = evoopt.Supervised(net, x, targets, loss)
+        assert task(row[None])[0] == pytest.approx(mean_loss(loss, outputs, targets))
+    for bad in (targets, np.zeros(20, int)):
+        with pytest.raises(ValueError, match=r"one axis of outputs.*\(2, 3\)\."):
+            evoopt.Supervised(net, x, bad)
 
 
 X, LABELS = np.zeros((4, 2)), np.array([0, 1, 1, 0])

@@ -15,6 +15,7 @@ from evoopt.networks.layers import Layer, Location, Operation, Shape
 from evoopt.params import ParamSpec
 
 MULTIPLY_ADDS_WORTH_A_THREAD = 2.5e6  # some 50 microseconds of work
+ITEMS_WORTH_A_THREAD = 100  # of any size: calling the steps takes a part of a microsecond
 FEW_SAMPLES = 8  # up to here vectors along the outputs beat tiles of samples
 BLOCK_BYTES = 16384  # of what lies between two steps: a third of the first level cache
 BLOCK_OF_WIDE_LAYERS = 4  # tiles that share what a wide layer reads of the row
@@ -47,7 +48,8 @@ class Program:
 
     def grain(self, samples: int) -> int:
         """Give the fewest items of so many samples that are worth a thread of their own."""
-        return max(1, int(MULTIPLY_ADDS_WORTH_A_THREAD / max(1, self.multiply_adds * samples)))
+        by_work = int(MULTIPLY_ADDS_WORTH_A_THREAD / max(1, self.multiply_adds * samples))
+        return max(1, min(by_work, ITEMS_WORTH_A_THREAD))
 
 
 def compile_program(

@@ -1,4 +1,4 @@
-"""What each loss takes as targets; the losses themselves are in `evoopt.kernels.cpu.loss`."""
+"""What each loss takes as targets; the losses themselves are in `evoopt.kernels.cpu`."""
 
 import math
 from collections.abc import Callable
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt.kernels.cpu import loss as kernels
+from evoopt.kernels.cpu.own_loss import own_loss
 from evoopt.kernels.jit import is_compiled
 from evoopt.networks.network import Network
 
@@ -28,7 +29,7 @@ class Targets(NamedTuple):
         """Give the loss for such targets."""
         if isinstance(loss, str):
             return kernels.LOSSES[loss, self.meaning]
-        return kernels.own_loss(loss, self.meaning)
+        return own_loss(loss, self.meaning)
 
     def classes(self) -> "Targets | None":
         """Give the targets of the error rate that an accuracy is made of; None where there are no classes."""

@@ -2,48 +2,21 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.kernels import threads
-from evoopt.kernels.cpu.fitness import loss_blocks, pack_rows
+from evoopt.kernels.cpu.fitness import loss_blocks
 from evoopt.kernels.cpu.forward import blocks_of
 from evoopt.kernels.cpu.loss import Loss
-from evoopt.kernels.jit import aligned_empty, kernel_array
 from evoopt.networks.network import Network
-from evoopt.tasks.losses import LossName, Targets, as_numbers, check_loss, read_targets
+from evoopt.tasks.losses import LossName, as_numbers, check_loss, read_targets
+from evoopt.tasks.samples import Samples, Tiles, read_weights
 
 Array = NDArray[Any]
-NUMBERS_WORTH_A_THREAD = 100_000  # to pack
-ITEMS_WORTH_A_THREAD = 100  # of any size: calling the steps takes a part of a microsecond
-
-
-class _Data(NamedTuple):
-    """Samples (samples, features), targets and weights (samples,)."""
-
-    inputs: Array
-    targets: Targets
-    weights: NDArray[np.float64]
-
-    def chosen(self, rows: Array) -> "_Data":
-        targets = self.targets._replace(numbers=self.targets.numbers[rows])
-        return _Data(self.inputs[rows], targets, self.weights[rows])
-
-    def cast(self, dtype: np.dtype[Any]) -> "_Data":
-        targets = self.targets._replace(numbers=kernel_array(self.targets.numbers, dtype))
-        return self._replace(inputs=kernel_array(self.inputs, dtype), targets=targets)
-
-
-class _Packed(NamedTuple):
-    """The same as the kernel takes it, some or all of the samples."""
-
-    inputs: Array
-    targets: Array
-    weights: NDArray[np.float64]
-    loss: Loss
 
 
 class Supervised:
@@ -134,8 +107,8 @@ class Supervised:
         self._forget()
 
     def _forget(self) -> None:
-        self._packed: dict[np.dtype[Any], _Packed] = {}  # all samples, for each precision
-        self._cast: dict[np.dtype[Any], _Data] = {}  # what minibatches are taken from
+        self._packed: dict[np.dtype[Any], Tiles] = {}  # all samples, for each precision
+        self._cast: dict[np.dtype[Any], Samples] = {}  # what minibatches are taken from
         self._order: tuple[int, Array] = (-1, np.empty(0, np.intp))  # the last epoch's
 
     def __getstate__(self) -> dict[str, Any]:
@@ -149,14 +122,15 @@ class Supervised:
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Give the mean loss of each row of a population (popsize, n_params), as (popsize,)."""
         population = self.net.check_population(population)
-        dtype = population.dtype
+        dtype, loss = population.dtype, self._data.targets.code(self.loss)
         if self.noisy:
             if dtype not in self._cast:
                 self._cast[dtype] = self._data.cast(dtype)
-            return self._mean(population, self._pack(self._cast[dtype], dtype, self._minibatch(generation)))
+            tiles = self._pack(self._cast[dtype], dtype, self._minibatch(generation))
+            return self._mean(population, tiles, loss)
         if dtype not in self._packed:
             self._packed[dtype] = self._pack(self._data, dtype)
-        return self._mean(population, self._packed[dtype])
+        return self._mean(population, self._packed[dtype], loss)
 
     def evaluate(
         self,
@@ -189,15 +163,15 @@ class Supervised:
             raise ValueError("evaluate() takes inputs and targets together, but one of them came alone.")
         data = self._data if inputs is None or targets is None else self._read(inputs, targets)
         population = self.net.check_population(self.net.as_vector(params)[None])
-        packed = self._pack(data, population.dtype)
-        metrics = {"loss": float(self._mean(population, packed)[0])}
+        tiles = self._pack(data, population.dtype)
+        metrics = {"loss": float(self._mean(population, tiles, data.targets.code(self.loss))[0])}
         classes = data.targets.classes()
         if classes is not None:
-            packed = self._pack(data._replace(targets=classes), population.dtype, loss="error_rate")
-            metrics["accuracy"] = 1 - float(self._mean(population, packed)[0])
+            tiles = self._pack(data._replace(targets=classes), population.dtype)
+            metrics["accuracy"] = 1 - float(self._mean(population, tiles, classes.code("error_rate"))[0])
         return metrics
 
-    def _read(self, inputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> _Data:
+    def _read(self, inputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> Samples:
         inputs, shape = as_numbers("Inputs", inputs), self.net.input_shape
         samples = len(inputs)
         if inputs.shape[1:] != shape or not samples:
@@ -206,7 +180,7 @@ class Supervised:
                 f"but {inputs.shape} came."
             )
         found = read_targets(self.loss, targets, samples, self.net)
-        return _Data(inputs.reshape(samples, math.prod(shape)), found, _read_weights(weights, samples))
+        return Samples(inputs.reshape(samples, math.prod(shape)), found, read_weights(weights, samples))
 
     def _minibatch(self, generation: int) -> NDArray[np.intp]:
         """Give the samples of a generation; the last ones of an epoch that fill no batch are left out."""
@@ -219,48 +193,23 @@ class Supervised:
             self._order = epoch, order
         return order[batch * size : (batch + 1) * size]
 
-    def _pack(
-        self, data: _Data, dtype: np.dtype[Any], rows: Array | None = None, loss: LossName | None = None
-    ) -> _Packed:
-        """Give chosen samples, or all, as tiles."""
-        rows = np.arange(len(data.weights)) if rows is None else rows
+    def _pack(self, samples: Samples, dtype: np.dtype[Any], rows: Array | None = None) -> Tiles:
+        """Give some samples, or all, as the kernels take them for rows of a dtype."""
+        rows = np.arange(len(samples.weights)) if rows is None else rows
         columns, lanes, _ = self.net.program(dtype, len(rows)).tiling(len(rows))
+        return samples.cast(dtype).pack(rows, columns, lanes)
 
-        def packed(numbers: Array) -> Array:
-            samples, n = kernel_array(numbers, dtype), numbers.shape[1]
-            tiles: Array = aligned_empty(-(-len(rows) // columns), n * columns, samples)
-            grain = -(-NUMBERS_WORTH_A_THREAD // (n * columns))
-            threads.run(pack_rows, len(tiles), samples, rows, columns, lanes, tiles, grain=grain)
-            return tiles
-
-        code = data.targets.code(self.loss if loss is None else loss)
-        return _Packed(packed(data.inputs), packed(data.targets.numbers), data.weights[rows], code)
-
-    def _mean(self, population: Array, packed: _Packed) -> NDArray[np.float64]:
+    def _mean(self, population: Array, tiles: Tiles, loss: Loss) -> NDArray[np.float64]:
         """Give the weighted mean of the losses for each row."""
-        samples = len(packed.weights)
+        samples = len(tiles.weights)
         run = self.net.program(population.dtype, samples)
         columns, lanes, block = run.tiling(samples)
         sums = np.empty((len(population), blocks_of(samples, columns, block)))
         threads.run(
             loss_blocks, sums.size,
-            population, *run.arguments, run.state_size, packed.inputs, packed.targets, packed.weights,
-            packed.loss.address(population.dtype), columns, lanes, block, sums,
-            grain=min(run.grain(columns * block), ITEMS_WORTH_A_THREAD),
+            population, *run.arguments, run.state_size, tiles.inputs, tiles.targets, tiles.weights,
+            loss.address(population.dtype), columns, lanes, block, sums,
+            grain=run.grain(columns * block),
         )  # fmt: skip
-        mean: NDArray[np.float64] = sums.sum(axis=1) / packed.weights.sum()
+        mean: NDArray[np.float64] = sums.sum(axis=1) / tiles.weights.sum()
         return mean
-
-
-def _read_weights(weights: ArrayLike | None, samples: int) -> NDArray[np.float64]:
-    if weights is None:
-        return np.ones(samples)
-    found = as_numbers("Weights", weights).astype(np.float64)
-    if found.shape != (samples,):
-        raise ValueError(f"A sample_weight of shape ({samples},) was expected, but {found.shape} came.")
-    if not (np.isfinite(found).all() and found.min() >= 0 and found.any()):
-        raise ValueError(
-            "A sample_weight of finite numbers of at least 0, not all 0, was expected, but "
-            f"{found.min():g} to {found.max():g} came."
-        )
-    return found

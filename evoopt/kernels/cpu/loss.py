@@ -5,10 +5,6 @@ for each output there is one of "probabilities" that sum to 1, of "chances" from
 kind, or of "signs", -1 or 1.
 """
 
-import functools
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from numba import types
 
@@ -57,27 +53,12 @@ def _log_normalizer(logits, n, width, result, largest):
         result[s] = log(result[s])
 
 
-@inline
-def _add_own(outputs, targets, sign, n, width, values):
-    """Add to `values` the output at each sample's class number, times `sign`.
-
-    By reading all of them: processors that guard against leaks gather at the speed of one at a time.
-    """
-    widest_vectors()
-    zero = type(values[0])(0)
-    for o in range(n):
-        z, label = outputs[_feature(o, width)], type(values[0])(o)
-        for s in range(width):
-            values[s] += sign * z[s] if targets[s] == label else zero
-
-
 def _cross_entropy_of_labels(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
     widest_vectors()
     largest = scratch[:width]
     _log_normalizer(outputs, n_out, width, losses, largest)
-    _add_own(outputs, targets, type(losses[0])(-1), n_out, width, largest)
     for s in range(width):
-        losses[s] += largest[s]
+        losses[s] += largest[s] - outputs[int(targets[s]) * width + s]
 
 
 def _cross_entropy(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
@@ -169,9 +150,8 @@ def _hinge_of_labels(outputs, targets, losses, scratch, n_out, n_targets, sample
             v = z[s] if targets[s] != label else real(-np.inf)
             largest[s] = v if v > largest[s] else largest[s]
             losses[s] = losses[s] if z[s] == z[s] else z[s]  # NaN if any is
-    _add_own(outputs, targets, type(losses[0])(-1), n_out, width, largest)
     for s in range(width):
-        losses[s] += relu(real(1) + largest[s])
+        losses[s] += relu(real(1) + (largest[s] - outputs[int(targets[s]) * width + s]))
 
 
 def _error_rate_of_labels(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
@@ -180,9 +160,8 @@ def _error_rate_of_labels(outputs, targets, losses, scratch, n_out, n_targets, s
     zero, one = type(losses[0])(0), type(losses[0])(1)
     own = scratch[:width]
     for s in range(width):
-        own[s] = 0
+        own[s] = outputs[int(targets[s]) * width + s]
         losses[s] = 0
-    _add_own(outputs, targets, one, n_out, width, own)
     for o in range(n_out):
         z, label = outputs[_feature(o, width)], type(losses[0])(o)
         for s in range(width):
@@ -203,49 +182,3 @@ LOSSES = {  # by name and what the targets mean
     ("error_rate", "labels"): Loss(_error_rate_of_labels),
     ("error_rate", "signs"): Loss(_error_rate),
 }
-
-
-@inline
-def _as_vector(target):
-    return target
-
-
-@inline
-def _as_number(target):
-    return target[0]
-
-
-@inline
-def _as_integer(target):
-    return int(target[0])
-
-
-TARGET_READERS = {"vectors": _as_vector, "numbers": _as_number, "integers": _as_integer}
-
-
-@functools.lru_cache(maxsize=64)  # compiled once for a function; the oldest are let go
-def own_loss(function: Callable[..., Any], meaning: str) -> Loss:
-    """Make the loss of a user's njit function ``function(outputs, target)`` of one sample.
-
-    `meaning` says what a target is, see `TARGET_READERS`. Where the function raises, the whole tile is NaN,
-    which ranks worst.
-    """
-    read = TARGET_READERS[meaning]
-
-    def apply(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-        output, target = np.empty(n_out, outputs.dtype), np.empty(n_targets, targets.dtype)
-        try:
-            for s in range(samples):
-                for o in range(n_out):
-                    output[o] = outputs[o * width + s]
-                for o in range(n_targets):
-                    target[o] = targets[o * width + s]
-                losses[s] = function(output, read(target))
-        except Exception:  # numba knows no other
-            for s in range(width):
-                losses[s] = np.nan
-
-    name = getattr(function, "__name__", "loss")
-    return Loss(
-        apply, f"The loss {name} must take outputs and a target and give one number, but it does not."
-    )

@@ -84,17 +84,18 @@ def _softmax(op, row, frozen, x, y, state, scratch, count, width):
             largest[s] = values[s]
             total[s] = 0
         for f in range(1, n):
+            z = values[f * width : (f + 1) * width]
             for s in range(width):
-                v = values[f * width + s]
-                largest[s] = v if v > largest[s] else largest[s]
+                largest[s] = z[s] if z[s] > largest[s] else largest[s]
         for f in range(n):
+            z = values[f * width : (f + 1) * width]
             for s in range(width):
-                e = exp(values[f * width + s] - largest[s])
-                values[f * width + s] = e
-                total[s] += e
+                z[s] = exp(z[s] - largest[s])
+                total[s] += z[s]
         for f in range(n):
+            z = values[f * width : (f + 1) * width]
             for s in range(width):
-                values[f * width + s] /= total[s]
+                z[s] /= total[s]
 
 
 dense, dense_of_few = Step(_dense_tiles), Step(_dense_samples)

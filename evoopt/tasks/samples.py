@@ -1,0 +1,69 @@
+"""Samples as tasks keep them, and as the kernels take them."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evoopt.kernels import threads
+from evoopt.kernels.cpu.fitness import pack_rows
+from evoopt.kernels.jit import aligned_empty, kernel_array
+from evoopt.tasks.losses import Targets, as_numbers
+
+Array = NDArray[Any]
+NUMBERS_WORTH_A_THREAD = 100_000  # to pack
+
+
+class Samples(NamedTuple):
+    """Inputs (samples, features), targets and weights (samples,)."""
+
+    inputs: Array
+    targets: Targets
+    weights: NDArray[np.float64]
+
+    def chosen(self, rows: Array) -> "Samples":
+        """Copy some of them."""
+        targets = self.targets._replace(numbers=self.targets.numbers[rows])
+        return Samples(self.inputs[rows], targets, self.weights[rows])
+
+    def cast(self, dtype: "np.dtype[Any]") -> "Samples":
+        """Give them in the layout and precision of kernels; copies only what has another."""
+        targets = self.targets._replace(numbers=kernel_array(self.targets.numbers, dtype))
+        return self._replace(inputs=kernel_array(self.inputs, dtype), targets=targets)
+
+    def pack(self, rows: Array, columns: int, lanes: int) -> "Tiles":
+        """Give some of what `cast` gave as tiles."""
+        arrays = (self.inputs, self.targets.numbers)
+        inputs, targets = (_pack(array, rows, columns, lanes) for array in arrays)
+        return Tiles(inputs, targets, self.weights[rows])
+
+
+class Tiles(NamedTuple):
+    """Inputs and targets feature-major, (n_tiles, features * columns); weights (batch,)."""
+
+    inputs: Array
+    targets: Array
+    weights: NDArray[np.float64]
+
+
+def _pack(numbers: Array, rows: Array, columns: int, lanes: int) -> Array:
+    n = numbers.shape[1]
+    tiles: Array = aligned_empty(-(-len(rows) // columns), n * columns, numbers)
+    grain = -(-NUMBERS_WORTH_A_THREAD // (n * columns))
+    threads.run(pack_rows, len(tiles), numbers, rows, columns, lanes, tiles, grain=grain)
+    return tiles
+
+
+def read_weights(weights: ArrayLike | None, samples: int) -> NDArray[np.float64]:
+    """Read the weights of so many samples; None is one for each."""
+    if weights is None:
+        return np.ones(samples)
+    found = as_numbers("Weights", weights).astype(np.float64)
+    if found.shape != (samples,):
+        raise ValueError(f"A sample_weight of shape ({samples},) was expected, but {found.shape} came.")
+    if not (np.isfinite(found).all() and found.min() >= 0 and found.any()):
+        raise ValueError(
+            "A sample_weight of finite numbers of at least 0, not all 0, was expected, but "
+            f"{found.min():g} to {found.max():g} came."
+        )
+    return found
