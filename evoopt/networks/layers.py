@@ -48,6 +48,7 @@ class Operation(NamedTuple):
     in_place: bool = False
     state: int = 0
     scratch: tuple[int, int] = (0, 0)  # its length: for all samples together, and for each of a tile
+    zeros: int = 0  # how many it reads under "zeros", where they are more than inputs or outputs
 
 
 class Layer(ABC):
