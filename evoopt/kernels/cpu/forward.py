@@ -51,6 +51,11 @@ def run_block(program, row, frozen, x, front, back, state, scratch, count, width
 @inline
 def pack_samples(samples, first, start, n, tiles, count, width):
     """Write features [start, start + n) of `samples` (batch, features) into tiles, from `first` on."""
+    if width == 1:
+        for t in range(count):
+            for i in range(n):
+                tiles[t * n + i] = samples[first + t, start + i]
+        return
     for t in range(count):
         tile = tiles[t * n * width : (t + 1) * n * width]
         at = first + t * width
@@ -99,11 +104,16 @@ def load_states(program, states, first, state, count, width):
 def store_states(program, state, count, width, states, first):
     """Write tiles of states back to `states` (batch, state size) from sample `first` on."""
     for op in program:
-        n, part = op[STATE_SIZE], state[op[STATE] * count * width :]
-        for s in range(min(count * width, len(states) - first) if n > 0 else 0):
-            t = s // width
-            for i in range(n):
-                states[first + s, op[STATE] + i] = part[(t * n + i) * width + s - t * width]
+        n, start, part = op[STATE_SIZE], op[STATE], state[op[STATE] * count * width :]
+        if width == 1:
+            for t in range(count):
+                for i in range(n):
+                    states[first + t, start + i] = part[t * n + i]
+        else:
+            for s in range(min(count * width, len(states) - first) if n > 0 else 0):
+                t = s // width
+                for i in range(n):
+                    states[first + s, start + i] = part[(t * n + i) * width + s - t * width]
 
 
 @kernel

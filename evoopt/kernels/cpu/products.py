@@ -162,7 +162,7 @@ def dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, 
                               y, y_start, n_out, lanes, n_in, 1)  # fmt: skip
             s += 1
         o += columns if whole else lanes
-    for s in range(samples):
+    for s in range(samples if o < n_out else 0):
         rest = y[s * n_out + o : (s + 1) * n_out]
         if not adds:
             for j in range(n_out - o):

@@ -45,11 +45,21 @@ def gate_sums(op, row, frozen, x, h, sums, room, width):
 
 @inline
 def place_of(op, tile, time, x, width):
-    """Give the input of a time step of a tile, and where its output goes in y: nowhere if that is negative."""
+    """Give the input of a time step of a tile, and where in y its output starts; -1 if it is not wanted."""
     moment = tile * op[TIMES] + time
     size = op[INPUTS] // op[TIMES] * width
-    at = moment if op[SEQUENCES] else (tile if time == op[TIMES] - 1 else -1)
-    return x[moment * size : (moment + 1) * size], at * op[UNITS] * width
+    wanted = (op[SEQUENCES] > 0) | (time == op[TIMES] - 1)
+    at = (moment if op[SEQUENCES] else tile) * op[UNITS] * width
+    return x[moment * size : (moment + 1) * size], at if wanted else -1
+
+
+@inline
+def put(h, y, at):
+    """Copy an output to y, where it is wanted."""
+    if at >= 0:
+        out = y[at : at + len(h)]
+        for k in range(len(h)):
+            out[k] = h[k]
 
 
 def _rnn(op, row, frozen, x, y, state, scratch, count, width):
@@ -70,9 +80,9 @@ def _rnn(op, row, frozen, x, y, state, scratch, count, width):
                 for k in range(m):
                     h[k] = sigmoid(sums[k])
             else:
-                h[:] = sums
-            if at >= 0:
-                y[at : at + m] = h
+                for k in range(m):
+                    h[k] = sums[k]
+            put(h, y, at)
 
 
 def _gru(op, row, frozen, x, y, state, scratch, count, width):
@@ -92,8 +102,7 @@ def _gru(op, row, frozen, x, y, state, scratch, count, width):
                 candidate[k] = tanh(candidate[k] + r[k] * candidate_h[k])
             for k in range(m):
                 h[k] = candidate[k] + z[k] * (h[k] - candidate[k])
-            if at >= 0:
-                y[at : at + m] = h
+            put(h, y, at)
 
 
 def _lstm(op, row, frozen, x, y, state, scratch, count, width):
@@ -114,8 +123,7 @@ def _lstm(op, row, frozen, x, y, state, scratch, count, width):
                 c[k] = f[k] * c[k] + i[k] * candidate[k]
             for k in range(m):
                 h[k] = sigmoid(o[k]) * tanh(c[k])
-            if at >= 0:
-                y[at : at + m] = h
+            put(h, y, at)
 
 
 rnn, gru, lstm = Step(_rnn), Step(_gru), Step(_lstm)
