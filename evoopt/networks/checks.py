@@ -41,7 +41,9 @@ def check_inputs(inputs: Array, sample: Shape, popsize: int, dtype: "np.dtype[An
             f"Inputs of each individual its own take the popsize {popsize} as first axis, "
             f"but {inputs.shape} came."
         )
-    return kernel_array(inputs, dtype).reshape(popsize if own else 1, inputs.shape[-rank - 1], math.prod(sample))
+    return kernel_array(inputs, dtype).reshape(
+        popsize if own else 1, inputs.shape[-rank - 1], math.prod(sample)
+    )
 
 
 def check_states(
