@@ -45,7 +45,7 @@ def dense(x, kernel, bias, activation):
 
 
 def rnn(xs, h, kernel, recurrent_kernel, bias, activation=np.tanh):
-    """Outputs (time, units) and the last state of a simple recurrent layer, for one sequence xs (time, in)."""
+    """Outputs (time, units) and the last state of a simple recurrent layer, for a sequence xs (time, in)."""
     outputs = []
     for x in xs:
         h = activation(x @ kernel + h @ recurrent_kernel + bias)

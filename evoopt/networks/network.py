@@ -273,6 +273,11 @@ class Network:
         population = self.as_vector(params)[None]
         if state is None:
             return self.forward(population, inputs)[0]
+        if np.ndim(state) != 2:
+            raise ValueError(
+                f"A state (batch, {self.state_size}) was expected, but {np.shape(state)} came; "
+                f"that of a population goes to forward()."
+            )
         outputs, new_state = self.forward(population, inputs, np.asarray(state)[None])
         return outputs[0], new_state[0]
 

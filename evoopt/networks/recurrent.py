@@ -1,4 +1,4 @@
-"""Recurrent layers, in Keras's fused layout: one kernel for all gates of a layer, and one for its last output.
+"""Recurrent layers, in Keras's fused layout: one kernel for the inputs of all gates, one for the last output.
 
 A sequence (time, features) goes through in one call. With (features,) a call is one time step.
 """
@@ -96,8 +96,8 @@ class RNN(Recurrent):
     activation : str
         "tanh", "relu", "sigmoid" or "linear".
     return_sequences : bool
-        Whether the output is that of all time steps, (time, units), or of the last one, (units,). Where a call
-        is one time step it is (units,) anyway, so the same layers learn from sequences and run step by step.
+        Whether the output is that of all time steps, (time, units), or of the last one, (units,). Where a
+        call is one time step it is (units,) anyway: the same layers learn from sequences and run step by step.
     use_bias : bool
         Whether there is a bias (units,), at first zeros.
     kernel_init, recurrent_init : str
@@ -201,8 +201,8 @@ class LSTM(Recurrent):
 
     Notes
     -----
-    kernel (features, 4 * units), recurrent_kernel (units, 4 * units), bias (4 * units,); the columns are those
-    of i, f, g and o. The state is h and then c, (2 * units,).
+    kernel (features, 4 * units), recurrent_kernel (units, 4 * units), bias (4 * units,); the columns are
+    those of i, f, g and o. The state is h and then c, (2 * units,).
 
     Examples
     --------

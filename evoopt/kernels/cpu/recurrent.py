@@ -1,9 +1,9 @@
-"""The steps of recurrent layers: simple RNN, GRU (Cho et al. 2014) and LSTM (Hochreiter and Schmidhuber 1997).
+"""The steps of recurrent layers: RNN, GRU (Cho et al. 2014), LSTM (Hochreiter and Schmidhuber 1997).
 
-A tile goes through all its time steps before the next one. All gates of a time step come from two products,
-from its input and from the last output; each gate is then a run of units * width numbers, whether a tile is
-wide or a single sample, so the cells are flat loops. Each writes to one array only where it reads others:
-with more of them LLVM would have to check too many pairs for overlap, and does not vectorize.
+A tile goes through all its time steps before the next one. Two products make the gates of a time step, one
+from its input and one from the last output; each gate is then a run of units * width numbers, whether a tile
+is wide or a single sample, so the cells are flat loops. A loop writes to one array: with more of them LLVM
+would have to check too many pairs for overlap, and would not vectorize.
 
 See `operation.Step` for the arguments of steps. Parameters are kernel (n_in, gates * units), recurrent kernel
 (units, gates * units) and bias.
@@ -16,7 +16,7 @@ from evoopt.kernels.jit import inline, kernel
 from evoopt.kernels.math import relu, sigmoid, tanh
 from evoopt.kernels.program import INPUTS, SIZES
 
-# Columns. TIMES counts the time steps of a call. With 2 BIASES the sums from the input and those from the last
+# Columns. TIMES counts the time steps of a call. With 2 BIASES the sums from the input and from the last
 # output stay apart. SEQUENCES says that the outputs of all time steps are wanted.
 TIMES, UNITS, GATES, BIASES, SEQUENCES, ACTIVATION = range(SIZES, SIZES + 6)
 LINEAR, TANH, RELU, SIGMOID = range(4)
