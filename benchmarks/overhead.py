@@ -22,13 +22,14 @@ from benchmarks.harness.memory import Memory, peak
 from benchmarks.harness.outcome import Outcome
 from benchmarks.harness.race import Case, Contestant, race
 from benchmarks.harness.search import Array, Loop, Search, ellipsoid, mean_generation
-from evoopt.strategies import REGISTRY, recombination
+from evoopt.strategies import REGISTRY, SNES, recombination
 
 DIMS = (2, 10, 40, 100, 400, 1000, 2000)
 GAPS = 4  # between decompositions, in a block of generations
 UNSOLVED = 0.99  # of the fitness, at most, after the first generations
 LARGE_D, LARGE_POPSIZE = 100_000, 64
 MEASURED = 3  # generations whose memory is measured
+LARGEST_D, LARGEST_POPSIZE = 1_000_000, 256
 
 
 class Entry(NamedTuple):
@@ -70,7 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--large",
         action="store_true",
         help=f"instead, against all: {' and '.join(VECTORS)} with {LARGE_D:,} parameters and popsize "
-        f"{LARGE_POPSIZE}, and their peak of memory",
+        f"{LARGE_POPSIZE}, and their peak of memory; that of SNES with {LARGEST_D:,} and popsize "
+        f"{LARGEST_POPSIZE}",
     )
 
 
@@ -86,6 +88,7 @@ def run(args: argparse.Namespace) -> Iterator[Outcome | Memory]:
         for dtype in LARGE_PEERS:
             yield race(large_case(name, dtype), args.seconds, args.threads)
             yield memory(name, dtype)
+    yield largest_memory()
 
 
 def case(d: int, peers: Sequence[str] = ()) -> Case:
@@ -178,6 +181,23 @@ def memory(name: str, dtype: str) -> Memory:
     work()
     needed = 8 * VECTORS[name](LARGE_D) * LARGE_D + np.dtype(dtype).itemsize * LARGE_POPSIZE * LARGE_D
     return Memory(f"memory of {name}: the same in {dtype}, ask(out=rows)", peak(work), needed)
+
+
+def largest_memory() -> Memory:
+    """Give the peak of a plain loop of SNES in float32; what is needed is one population.
+
+    There are two at once, as ``population = es.ask()`` frees the old one when the new one is there.
+    """
+
+    def work(d: int = LARGEST_D) -> None:
+        es = SNES(np.zeros(d, np.float32), 0.1, popsize=LARGEST_POPSIZE, seed=1)
+        for _ in range(MEASURED):
+            population = es.ask()
+            es.tell(population, population[:, 0])
+
+    work(2)  # compiles
+    title = f"memory of SNES: {LARGEST_D:,} parameters, popsize {LARGEST_POPSIZE}, float32, ask()"
+    return Memory(title, peak(work), 4 * LARGEST_POPSIZE * LARGEST_D)
 
 
 def _directions(d: int) -> int:

@@ -23,6 +23,14 @@ def silu(x):
     return x * expit(x)
 
 
+def elu(x):
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+
+def softplus(x):
+    return np.logaddexp(x, 0)
+
+
 def softmax(x):
     e = np.exp(x - x.max())
     return e / e.sum()
@@ -35,6 +43,8 @@ ACTIVATIONS = {
     "sigmoid": expit,
     "gelu": gelu,
     "silu": silu,
+    "elu": elu,
+    "softplus": softplus,
     "softmax": softmax,
 }
 
@@ -96,15 +106,56 @@ def forward(layers, row, inputs):
     return np.array(outputs)
 
 
-def cross_entropy(logits, targets):
-    """Mean over samples of -sum_o p_o log softmax(logits)_o; targets: labels (batch,) or p (batch, out)."""
-    total = 0.0
-    for z, target in zip(logits, targets, strict=True):
-        p = np.eye(len(z))[target] if np.ndim(target) == 0 else target
-        total -= p @ np.log(softmax(z))
-    return total / len(logits)
+def log_softmax(z):
+    shifted = z - z.max()
+    return shifted - np.log(np.exp(shifted).sum())
 
 
-def mse(outputs, targets):
-    """Mean over samples and outputs of the squared error."""
-    return float(np.mean((outputs - np.reshape(targets, outputs.shape)) ** 2))
+def log_sigmoid(z):
+    return -np.logaddexp(0, -z)
+
+
+# Losses of one sample: outputs z (outputs,), target t a class number or (outputs,).
+
+
+def cross_entropy(z, t):
+    p = np.eye(len(z))[t] if np.ndim(t) == 0 else t
+    return -(p @ log_softmax(z))
+
+
+def binary_cross_entropy(z, t):
+    return np.mean(-t * log_sigmoid(z) - (1 - t) * log_sigmoid(-z))
+
+
+def mse(z, t):
+    return np.mean((z - t) ** 2)
+
+
+def mae(z, t):
+    return np.mean(np.abs(z - t))
+
+
+def hinge(z, t):
+    if np.ndim(t) == 0:
+        return max(0.0, 1 + np.delete(z, t).max() - z[t])
+    return np.mean(np.maximum(0, 1 - z * t))
+
+
+def error_rate(z, t):
+    return float(z.argmax() != t) if np.ndim(t) == 0 else np.mean((z > 0) != (t > 0))
+
+
+LOSSES = {
+    "cross_entropy": cross_entropy,
+    "binary_cross_entropy": binary_cross_entropy,
+    "mse": mse,
+    "mae": mae,
+    "hinge": hinge,
+    "error_rate": error_rate,
+}
+
+
+def mean_loss(loss, outputs, targets, weights=None):
+    """Weighted mean over the samples of a loss of one sample; outputs (batch, outputs)."""
+    losses = [loss(z.astype(np.float64), t) for z, t in zip(outputs, targets, strict=True)]
+    return np.average(losses, weights=weights)

@@ -15,13 +15,14 @@ from evoopt.kernels import threads
 
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks are not part of the installed package
 
-from benchmarks import forward, mapping, overhead
+from benchmarks import forward, mapping, noise, overhead
 from benchmarks.__main__ import main, names
-from benchmarks.harness import asktell, machine, memory, race, search
+from benchmarks.harness import asktell, dense, limits, machine, memory, race, search
 from benchmarks.harness.outcome import Outcome, Timing
 from benchmarks.harness.race import Case, Contestant, Rate, relative_error
 
 DEFAULT = str(machine.usable_cores())
+LIMITS = limits.Limits(1, 1e9, 1e9, {"tanh": 1e-9}, {"flops": "", "read": ""})
 
 
 @pytest.fixture(autouse=True)
@@ -31,10 +32,14 @@ def _quick(monkeypatch):
     monkeypatch.setattr(race, "MIN_REPEATS", 2)
     monkeypatch.setattr(race, "TURN", 1e-4)
     monkeypatch.setattr(mapping, "POPSIZE", 3)
+    monkeypatch.setattr(limits, "measure", lambda threads: LIMITS)
     monkeypatch.setattr(forward, "ROWS", (forward.Row(3, (2, 5, 4), 9), forward.Row(2, (3, 2), 17)))
     monkeypatch.setattr(overhead, "DIMS", (2, 5))
     monkeypatch.setattr(overhead, "LARGE_D", 300)
     monkeypatch.setattr(overhead, "LARGE_POPSIZE", 8)
+    monkeypatch.setattr(overhead, "LARGEST_D", 500)
+    monkeypatch.setattr(noise, "POPSIZE", 3)
+    monkeypatch.setattr(noise, "N_PARAMS", 200)
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     before = threads.get_num_threads()
     yield
@@ -78,7 +83,7 @@ def test_refuses_what_it_does_not_have(arguments):
         main(arguments)
 
 
-@pytest.mark.parametrize(("name", "cases"), [("mapping", 2), ("forward", 2), ("overhead", 2)])
+@pytest.mark.parametrize(("name", "cases"), [("mapping", 2), ("forward", 2), ("noise", 1), ("overhead", 2)])
 def test_runs_without_peers_and_says_so(name, cases, tmp_path, capsys):
     path = tmp_path / "results.json"
     assert main([name, "--seconds", "0", "--threads", DEFAULT, "--json", str(path)]) == 0
@@ -92,12 +97,14 @@ def test_runs_without_peers_and_says_so(name, cases, tmp_path, capsys):
     assert {"cpu", "cores", "load", "threads", "python", "numpy", "numba", "evoopt"} <= record[
         "machine"
     ].keys()
-    assert len(record["cases"]) == cases
-    for found in record["cases"]:
+    found_cases = [found for found in record["cases"] if found["name"] != "limits"]
+    assert len(found_cases) == cases
+    for found in found_cases:
         assert found.keys() == {
             "name",
             "tolerance",
             "unit",
+            "limits",
             "contestants",
             "skipped",
             "fastest_peer",
@@ -125,16 +132,23 @@ def test_a_wrong_result_fails_loudly(monkeypatch, tmp_path, capsys):
     def wrong(problem):
         return partial(np.full, (len(problem.population), 9, 4), np.nan)
 
-    monkeypatch.setattr(forward, "numpy_matmul", wrong)
+    monkeypatch.setattr(dense, "numpy_matmul", wrong)
     path = tmp_path / "results.json"
     assert main(["forward", "--rows", "1", "--seconds", "0", "--json", str(path)]) == 1
     printed = capsys.readouterr()
     assert "WRONG, 1e-05 is allowed" in printed.out
     assert "disagree" in printed.err
-    evoopt, numpy = json.loads(path.read_text())["cases"][0]["contestants"]
+    evoopt, numpy = json.loads(path.read_text())["cases"][1]["contestants"]
     assert evoopt["agrees"]
     assert not numpy["agrees"]
     assert numpy["error"] is None
+
+
+def test_deviates_that_are_not_normal_are_wrong():
+    z = np.random.default_rng(1).standard_normal((30, 1000), np.float32)
+    assert noise.standard_errors(z) < noise.STANDARD_ERRORS
+    for wrong in (z + np.float32(0.05), z * np.float32(1.05), np.sign(z), z.astype(float), z * np.inf):
+        assert noise.standard_errors(wrong) > noise.STANDARD_ERRORS
 
 
 @pytest.mark.parametrize(
@@ -174,7 +188,7 @@ def test_only_the_clock_of_a_case_counts_and_slow_ones_sit_out(monkeypatch):
     now = 0.0
     monkeypatch.setattr(race, "MIN_REPEATS", 5)
     monkeypatch.setattr(race, "PATIENCE", 10.0)
-    monkeypatch.setattr(race, "_wait_for_idle_threads", lambda: None)
+    monkeypatch.setattr(race, "wait_for_idle_threads", lambda: None)
     monkeypatch.setattr(time, "perf_counter", lambda: now)
 
     def clock(seconds, calls):
@@ -314,10 +328,12 @@ def test_large_searches_are_timed_and_their_memory_is_measured(tmp_path, capsys,
     out = capsys.readouterr().out
     assert "overhead: 300 parameters, popsize 8, float32" in out
     assert "LMMAES is skipped: this evoopt does not have it." in out
-    _, float64, _, float32 = json.loads(path.read_text())["cases"]
+    _, float64, _, float32, largest = json.loads(path.read_text())["cases"]
     assert float64["needed"] == 8 * 300 * (4 + 8)
     assert float32["needed"] == 4 * 300 * (8 + 8)
     assert float64["ratio"] == float64["peak"] / float64["needed"] > 1
+    assert largest["needed"] == 4 * 500 * 256
+    assert largest["ratio"] > 2
 
 
 def test_the_peak_of_memory_counts_what_was_freed():

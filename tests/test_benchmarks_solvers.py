@@ -14,7 +14,7 @@ from evoopt.kernels import threads
 
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks are not part of the installed package
 
-from benchmarks import evaluations, noise
+from benchmarks import evaluations, noisy
 from benchmarks.__main__ import main
 from benchmarks.coco import solvers, suite
 from benchmarks.coco.counts import Counts
@@ -316,7 +316,7 @@ def test_evaluations_makes_a_table(tmp_path, monkeypatch, capsys):
     assert [line.count("|") for line in lines] == [lines[0].count("|")] * 5
 
 
-# -------------------------------------------------------------------- noise
+# -------------------------------------------------------------------- noisy
 
 
 def halving(fun, rng):
@@ -329,7 +329,7 @@ def halving(fun, rng):
 
 @pytest.mark.parametrize(("level", "spread"), [("0", 0), ("2", 2), ("30%", 3)])
 def test_noise_is_added_or_in_percent(level, spread):
-    fun = noise.Noisy(lambda x: 10.0, 3, level, np.random.default_rng(1))
+    fun = noisy.Noisy(lambda x: 10.0, 3, level, np.random.default_rng(1))
     values = [fun(np.ones(3)) for _ in range(2000)]
     assert fun.evaluations == 2000
     assert np.mean(values) == pytest.approx(10, abs=0.2)
@@ -337,14 +337,14 @@ def test_noise_is_added_or_in_percent(level, spread):
 
 
 def test_noise_makes_a_table(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(noise, "MARKS", (1, 2, 10))
-    monkeypatch.setattr(noise, "SOLVERS", {})
+    monkeypatch.setattr(noisy, "MARKS", (1, 2, 10))
+    monkeypatch.setattr(noisy, "SOLVERS", {})
     for name, packages in (("ours", ()), ("peer", ("no_such_package",))):
-        noise.SOLVERS[name] = noise.Solver(name, halving, packages)
+        noisy.SOLVERS[name] = noisy.Solver(name, halving, packages)
     paths = {"--json": tmp_path / "results.json", "--markdown": tmp_path / "table.md"}
     files = [part for option, path in paths.items() for part in (option, str(path))]
     sizes = ["--dims", "2", "--functions", "sphere", "--noise", "0", "1", "--seeds", "1-3", "--jobs", "1"]
-    assert main(["noise", *sizes, *files]) == 0
+    assert main(["noisy", *sizes, *files]) == 0
     assert "peer is skipped" in capsys.readouterr().out
 
     (case,) = json.loads(paths["--json"].read_text())["cases"]

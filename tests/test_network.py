@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import evoopt
+from evoopt.kernels.cpu.products import BREADTH, DEPTH
 from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.networks.compile import FEW_SAMPLES
 from evoopt.networks.initializers import INITIALIZERS
@@ -73,6 +74,24 @@ def test_matches_the_definition(activation, dtype, own, rng):
     for batch in BATCHES:
         inputs = rng.normal(size=(3, batch, 3) if own else (batch, 3))
         close(net.forward(population, inputs), expected_outputs(net, population, inputs))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.skipif(JIT_DISABLED, reason="the blocks are large")
+def test_wide_layers(dtype, rng):
+    """Several blocks of the reduction and of the outputs; weights are copied for some tiles together."""
+    widths = [DEPTH + 37, BREADTH + 11, 2 * DEPTH + 1, 3]
+    net = make(widths, ["tanh", "linear", "linear"], [True, False, True])
+    population = draw(net, 2, dtype, rng) / 8
+    for batch in (1, 5, COLUMNS + 1, 6 * COLUMNS + LANES + 1):
+        inputs = rng.normal(size=(batch, widths[0]))
+        checked = slice(None, None, 17)
+        outputs, values = net.forward(population, inputs), inputs[checked]
+        for row, found in zip(population.astype(np.float64), outputs, strict=True):
+            tree = net.spec.unravel(row)
+            first = np.tanh(values @ tree["dense_0"]["kernel"] + tree["dense_0"]["bias"])
+            last = first @ tree["dense_1"]["kernel"] @ tree["dense_2"]["kernel"] + tree["dense_2"]["bias"]
+            assert np.abs(found[checked] - last).max() <= 10 * TOLERANCES[dtype] * np.abs(last).max()
 
 
 @given(

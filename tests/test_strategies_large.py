@@ -10,7 +10,7 @@ from test_strategies import each_dtype, make, needs_jit, run, sphere, state
 
 from evoopt import LMMAES, SNES, XNES, SepCMAES
 from evoopt.kernels.cpu.noise import sample_rows
-from evoopt.strategies import recombination
+from evoopt.strategies import REGISTRY, recombination
 from evoopt.strategies.diagonal import longest_step
 from evoopt.strategies.snes import utilities
 
@@ -273,3 +273,30 @@ def test_memory_of_a_run_with_many_parameters(cls, vectors):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.3 * (vectors + popsize) * 8 * n
+
+
+PARAMETERS, POPSIZE = 200_000, 64
+# float32 rows that a strategy keeps beside the population: parents before and after, direction vectors
+ROWS_KEPT = {"GA": 2 * POPSIZE, "LMMAES": 4 + int(3 * np.log(PARAMETERS))}
+QUADRATIC = {"CMAES", "XNES"}
+
+
+@needs_jit
+@pytest.mark.parametrize("name", [name for name in REGISTRY if name not in QUADRATIC | {"IPOP", "BIPOP"}])
+def test_memory_of_a_generation(name):
+    """Nothing of popsize x n_params beside the population and what the algorithm keeps; some vectors."""
+    population, fitness = np.zeros((POPSIZE, PARAMETERS), np.float32), np.arange(float(POPSIZE))
+
+    def whole_run(generations):
+        es = REGISTRY[name](np.zeros(PARAMETERS, np.float32), 0.1, popsize=POPSIZE, seed=1)
+        for _ in range(generations):
+            es.ask(out=population)
+            es.tell(population, fitness)
+            es.stop()
+
+    whole_run(2)  # compiles
+    tracemalloc.start()
+    whole_run(3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * PARAMETERS * ROWS_KEPT.get(name, 0) + 16 * 8 * PARAMETERS

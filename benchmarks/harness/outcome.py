@@ -1,10 +1,18 @@
 """What came out of a race: as a table to read, and as a dict for JSON."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+
+class Limit(NamedTuple):
+    """A limit of the machine, and the seconds that a call would take at it."""
+
+    name: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ class Outcome:
     unit: str | None
     timings: list[Timing]
     skipped: list[str]
+    limits: Sequence[Limit] = ()
 
     @property
     def agrees(self) -> bool:
@@ -58,7 +67,8 @@ class Outcome:
 
         The fastest turn is what to look at where other processes take the cores.
         """
-        head = ["", "median", "IQR", "fastest", self.unit or "", "evoopt is", "error", ""]
+        shares = [f"of {limit.name}" for limit in self.limits]
+        head = ["", "median", "IQR", "fastest", self.unit or "", *shares, "evoopt is", "error", ""]
         rows = [head, *map(self._cells, self.timings)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join(
@@ -74,6 +84,7 @@ class Outcome:
             f"{(high - low) / median:.0%}",
             _time(min(timing.times)),
             f"{timing.rate:.3g}" if timing.rate else "",
+            *(f"{limit.seconds / median:.0%}" for limit in self.limits),
             f"{_ratio(self.ratio(timing))} x",
             f"{timing.error:.2g}",
             versions if timing.agrees else f"WRONG, {self.tolerance:.2g} is allowed",
@@ -89,14 +100,15 @@ class Outcome:
         """Give the same for JSON.
 
         Times are seconds a call, `fastest` that of the fastest turn, `ratio` is how many times as fast evoopt
-        is, `rate` is in `unit`, and an error that is not finite is None. `ratio` of the case is that to its
-        fastest peer.
+        is, `rate` is in `unit`, `shares` are those of the limits, and an error that is not finite is None.
+        `ratio` of the case is that to its fastest peer, `limits` are the seconds of a call at each.
         """
         peer = self.fastest_peer
         return {
             "name": self.name,
             "tolerance": self.tolerance,
             "unit": self.unit,
+            "limits": dict(self.limits),
             "contestants": [self._record(timing) for timing in self.timings],
             "skipped": self.skipped,
             "fastest_peer": peer and peer.name,
@@ -114,6 +126,7 @@ class Outcome:
             "fastest": min(timing.times),
             "repeats": len(timing.times),
             "rate": timing.rate,
+            "shares": {limit.name: limit.seconds / median for limit in self.limits},
             "ratio": self.ratio(timing),
             "error": timing.error if math.isfinite(timing.error) else None,
             "agrees": timing.agrees,

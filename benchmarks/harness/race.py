@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmarks.harness import machine
-from benchmarks.harness.outcome import Outcome, Timing
+from benchmarks.harness.outcome import Limit, Outcome, Timing
 
 MIN_REPEATS = 7
 ENOUGH, PATIENCE = 3, 30.0  # after so many turns who took more seconds than this sits out
@@ -77,6 +77,8 @@ class Case:
         The largest error that counts as agreement.
     rate : Rate, optional
         To be shown next to the times.
+    limits : sequence of Limit
+        Of the machine: what share of each is reached is shown.
     clock : callable
         Gives the seconds of a call from a work and a number of calls: other than `mean_call` where only parts
         of the work are to be timed.
@@ -87,6 +89,7 @@ class Case:
     error: Callable[[Any], float]
     tolerance: float
     rate: Rate | None = None
+    limits: Sequence[Limit] = ()
     clock: Callable[[Any, int], float] = mean_call
 
 
@@ -125,7 +128,8 @@ def race(case: Case, seconds: float, threads: int) -> Outcome:
         )
         for contestant, error, seconds_a_call in zip(contestants, errors, times, strict=True)
     ]
-    return Outcome(case.name, case.tolerance, case.rate.unit if case.rate else None, timings, skipped)
+    unit = case.rate.unit if case.rate else None
+    return Outcome(case.name, case.tolerance, unit, timings, skipped, case.limits)
 
 
 def _take_turns(turns: Sequence[Callable[[int], float]], seconds: float) -> list[list[float]]:
@@ -154,12 +158,12 @@ def _calls_a_turn(turn: Callable[[int], float]) -> int:
 
 def _turn(clock: Callable[[Any, int], float], work: Work, calls: int) -> float:
     """Give the seconds a call."""
-    _wait_for_idle_threads()
+    wait_for_idle_threads()
     work()  # not timed: its data is not in the caches yet
     return clock(work, calls)
 
 
-def _wait_for_idle_threads() -> None:
+def wait_for_idle_threads() -> None:
     """Wait until no thread of this process is busy, a second at most.
 
     Idle workers of OpenMP spin for some milliseconds, those of OpenBLAS for nearly 100, and would take the

@@ -5,22 +5,18 @@ https://doi.org/10.1145/2063384.2063405; Box and Muller 1958, A note on the gene
 deviates, https://doi.org/10.1214/aoms/1177706645.
 
 The key is the seed (64 bits). The counter is the row's number (64 bits), the block of columns (32) and the
-purpose (32). Integer arithmetic is in uint64 with masks, so that it means the same without the JIT.
+purpose (32). The rules are NumPy expressions, for scalars, arrays and `cpu.lanes.Lanes` alike.
 """
 
 import math
 
 import numpy as np
 
-from evoopt.kernels.bits import by_precision, polynomial
-from evoopt.kernels.jit import inline
-from evoopt.kernels.math import log
-
 # Purposes: two uses of the same row's numbers must differ in this word of the counter.
 NOISE, CHOICE, CROSSOVER, MUTATION, STEP = range(5)
 
-LANES = 16  # blocks made side by side; part of the definition of the stream
-COLUMNS = 4 * LANES  # normals a group of LANES blocks gives
+LANES = 16  # blocks of a group, made side by side; part of the definition of the stream
+COLUMNS = 4 * LANES  # normals that a group gives
 
 _MASK = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
@@ -28,7 +24,6 @@ _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 
 
-@inline
 def philox(c0, c1, c2, c3, k0, k1):
     """Ten rounds of Philox4x32 on four counter words and two key words, all 32 bits in uint64."""
     for _ in range(10):
@@ -40,59 +35,78 @@ def philox(c0, c1, c2, c3, k0, k1):
     return c0, c1, c2, c3
 
 
-# Taylor series in the square of the angle, highest power first; with |a| <= pi/4 the first term left out is
-# below half a unit in the last place of float32 and of float64.
-_SIN32, _SIN64 = (
-    tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(last, -1, -1)) for last in (4, 8)
+def block_words(key, row, block, purpose):
+    """The four words of blocks of a row, uint32; the arguments are uint64."""
+    counter = row & _MASK, row >> _SHIFT, block, purpose
+    return tuple(word.astype(np.uint32) for word in philox(*counter, key & _MASK, key >> _SHIFT))
+
+
+# Polynomials by the bytes of a number, highest power first. Those of float32 are minimax fits (Lawson's
+# weighted least squares) whose relative error is below half a unit in the last place, 6e-8; those of float64
+# are Taylor series as long as that asks for. sin(a) / a and cos(a) in a^2, for |a| <= pi/4:
+_SIN = {
+    4: (-0.00019501822, 0.00833201645, -0.166666502, 0.999999997),
+    8: tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(8, -1, -1)),
+}
+_COS = {
+    4: (-0.00135794041, 0.0416544196, -0.499998424, 0.999999967),
+    8: tuple((-1) ** k / math.factorial(2 * k) for k in range(9, -1, -1)),
+}
+# In float32 log(1 + f) / f in f, for 1 + f in [sqrt(1/2), sqrt(2)), which needs no division; in float64
+# atanh(s) / s in s^2, for |s| <= 0.1716
+_LOG32 = (
+    0.0872236027,
+    -0.14366849,
+    0.149522676,
+    -0.165623923,
+    0.199568334,
+    -0.250020741,
+    0.333341856,
+    -0.49999988,
+    0.999999974,
 )
-_COS32, _COS64 = (tuple((-1) ** k / math.factorial(2 * k) for k in range(last, -1, -1)) for last in (5, 9))
+_ATANH64 = tuple(1 / n for n in range(21, 0, -2))
+_INTEGER = {4: np.int32, 8: np.int64}  # that has the bits of a number
+_MANTISSA = {4: 23, 8: 52}  # bits
 
-_sin_series = by_precision(lambda x: polynomial(x, _SIN32), lambda x: polynomial(x, _SIN64))
-_cos_series = by_precision(lambda x: polynomial(x, _COS32), lambda x: polynomial(x, _COS64))
+
+def polynomial(x, coefficients):
+    """Horner's rule."""
+    value = coefficients[0]
+    for coefficient in coefficients[1:]:
+        value = value * x + coefficient
+    return value
 
 
-@inline
-def box_muller(radius_word, angle_word, like):
-    """Two normal deviates of the type of `like` from two uint32; + - * / and sqrt alone, no libm.
+def _scaled(coefficients, factor):
+    return tuple(factor * coefficient for coefficient in coefficients)
+
+
+def minus_two_log(u):
+    """-2 log(u) of a normal number."""
+    size = u.dtype.itemsize
+    bits, one, half = u.view(_INTEGER[size]), u.dtype.type(1), u.dtype.type(math.sqrt(0.5))
+    # u = 2^exponent * m with m in [sqrt(1/2), sqrt(2)), so that nothing cancels where u is close to 1
+    exponent = (bits - half.view(_INTEGER[size])) >> _MANTISSA[size]
+    f = (bits - (exponent << _MANTISSA[size])).view(u.dtype) - one
+    if size == 4:
+        mantissa = f * polynomial(f, _scaled(_LOG32, -2.0))
+    else:
+        s = f / (f + 2.0)
+        mantissa = s * polynomial(s * s, _scaled(_ATANH64, -4.0))
+    return exponent.astype(u.dtype) * (-2 * math.log(2)) + mantissa
+
+
+def box_muller(radius_word, angle_word, dtype):
+    """Two normal deviates of `dtype` from two uint32; + - * / and sqrt alone, no libm.
 
     All 32 bits count, so the tail reaches sqrt(-2 log(2^-33)) = 6.76 sigma.
     """
-    real = type(like)
-    u = real(radius_word) * real(2.0**-32) + real(2.0**-33)
-    radius = np.sqrt(real(-2) * log(u))
+    radius = np.sqrt(minus_two_log(radius_word.astype(dtype) * 2.0**-32 + 2.0**-33))
     # the two highest bits choose the quadrant, the others an angle a in [-pi/4, pi/4) within it
-    quadrant = angle_word >> np.uint32(30)
-    a = real(np.int32(angle_word & np.uint32(0x3FFFFFFF)) - np.int32(1 << 29)) * real(math.pi / 2**31)
-    sine, cosine = a * _sin_series(a * a), _cos_series(a * a)
-    x = sine if quadrant & np.uint32(1) else cosine
-    y = cosine if quadrant & np.uint32(1) else sine
-    x = -x if (quadrant == np.uint32(1)) | (quadrant == np.uint32(2)) else x
-    y = -y if quadrant & np.uint32(2) else y
-    return radius * x, radius * y
-
-
-@inline
-def words(key, row, group, purpose, out):
-    """Fill `out` (4, LANES) uint32 with the words of one group of blocks of a row."""
-    k0, k1 = key & _MASK, key >> _SHIFT
-    for lane in range(LANES):
-        block = np.uint64(group * LANES + lane)
-        w0, w1, w2, w3 = philox(row & _MASK, row >> _SHIFT, block, np.uint64(purpose), k0, k1)
-        out[0, lane] = w0
-        out[1, lane] = w1
-        out[2, lane] = w2
-        out[3, lane] = w3
-
-
-@inline
-def normals(key, row, group, purpose, word_buffer, out, wanted=COLUMNS):
-    """Fill `out` (4, LANES) with the normal deviates of columns [64 group, 64 group + 64) of a row.
-
-    If only the first `wanted` of them are of use, the second half may be left out.
-    """
-    words(key, row, group, purpose, word_buffer)
-    for pair in range(0, 4 if wanted > 2 * LANES else 2, 2):
-        for lane in range(LANES):
-            x, y = box_muller(word_buffer[pair, lane], word_buffer[pair + 1, lane], out[pair, lane])
-            out[pair, lane] = x
-            out[pair + 1, lane] = y
+    highest, second = angle_word.view(np.int32), (angle_word << 1).view(np.int32)
+    a = ((highest & 0x3FFFFFFF) - (1 << 29)).astype(dtype) * (math.pi / 2**31)
+    size = a.dtype.itemsize
+    sine, cosine = a * polynomial(a * a, _SIN[size]), polynomial(a * a, _COS[size])
+    x, y = np.where(second < 0, sine, cosine), np.where(second < 0, cosine, sine)
+    return radius * np.where((highest ^ second) < 0, -x, x), radius * np.where(highest < 0, -y, y)

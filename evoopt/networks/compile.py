@@ -50,8 +50,13 @@ class Program:
         return max(1, int(MULTIPLY_ADDS_WORTH_A_THREAD / max(1, self.multiply_adds * samples)))
 
 
-def compile_program(layers: Iterable[NamedLayer], spec: ParamSpec, dtype: "np.dtype[Any]") -> Program:
-    """Resolve names to offsets: trainable parameters in the row, frozen ones in the shared vector."""
+def compile_program(
+    layers: Iterable[NamedLayer], spec: ParamSpec, dtype: "np.dtype[Any]", few: bool
+) -> Program:
+    """Resolve names to offsets: trainable parameters in the row, frozen ones in the shared vector.
+
+    The steps are those for `few` samples or for many.
+    """
     locations = {name: Location(start, False) for name, start in zip(spec.names, spec.offsets, strict=True)}
     parts, end = [], 0
     for name, value in spec.frozen.items():
@@ -73,9 +78,9 @@ def compile_program(layers: Iterable[NamedLayer], spec: ParamSpec, dtype: "np.dt
     steps: list[Step] = []
     state_size = 0
     for row, operation in zip(table, operations, strict=True):
-        steps.append(operation.step)
+        steps.append(operation.step_of_few if few and operation.step_of_few else operation.step)
         row[program.INPUTS], row[program.OUTPUTS] = operation.inputs, operation.outputs
-        row[program.ADDRESS] = operation.step.address(dtype)
+        row[program.ADDRESS] = steps[-1].address(dtype)
         row[program.IN_PLACE] = operation.in_place
         row[program.STATE], row[program.STATE_SIZE] = state_size, operation.state
         state_size += operation.state

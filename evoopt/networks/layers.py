@@ -48,6 +48,7 @@ class Operation(NamedTuple):
     in_place: bool = False
     state: int = 0
     scratch: tuple[int, int] = (0, 0)  # its length: for all samples together, and for each of a tile
+    step_of_few: Step | None = None  # for tiles of one sample, where `step` does not take them
     zeros: int = 0  # how many it reads under "zeros", where they are more than inputs or outputs
 
 
@@ -84,8 +85,8 @@ class Dense(Layer):
     units : int
         Number of outputs.
     activation : str or njit function
-        "linear", "tanh", "relu", "sigmoid", "gelu" (with the exact normal distribution), "silu" or
-        "softmax"; or a function of one number decorated with ``numba.njit``.
+        "linear", "tanh", "relu", "sigmoid", "gelu" (with the exact normal distribution), "silu", "elu",
+        "softplus" or "softmax"; or a function of one number decorated with ``numba.njit``.
     use_bias : bool
         Whether there is a bias.
     kernel_init, bias_init : str
@@ -143,6 +144,7 @@ class Dense(Layer):
             sizes=(1,),
             weights=input_shape[0] * self.units,
             scratch=(steps.DENSE_SCRATCH, 0),
+            step_of_few=steps.dense_of_few,
         )
         yield from activation_operations(self.activation, self.units, self.units)
 

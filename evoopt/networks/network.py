@@ -13,7 +13,7 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu.forward import blocks_of, forward_blocks, pack_tiles
 from evoopt.kernels.jit import aligned_empty, kernel_array
 from evoopt.networks.checks import as_shape, check_inputs, check_out, check_states, listed
-from evoopt.networks.compile import NamedLayer, Program, compile_program
+from evoopt.networks.compile import FEW_SAMPLES, NamedLayer, Program, compile_program
 from evoopt.networks.initializers import initialize
 from evoopt.networks.layers import Layer, Location, Parameter
 from evoopt.params import ParamSpec
@@ -206,7 +206,7 @@ class Network:
         popsize, dtype = len(population), population.dtype
         samples = check_inputs(np.asarray(inputs), self.input_shape, popsize, dtype)
         batch = samples.shape[1]
-        program = self.program(dtype)
+        program = self.program(dtype, batch)
         states = check_states(state, reset, (popsize, batch, program.state_size), dtype)
         out = check_out(out, (popsize, batch, *self.output_shape), dtype)
         results = out.reshape(popsize, batch, math.prod(self.output_shape))
@@ -309,11 +309,12 @@ class Network:
             raise ValueError(f"A float32 or float64 population was expected, but {population.dtype} came.")
         return kernel_array(population, population.dtype)
 
-    def program(self, dtype: np.dtype[Any]) -> Program:
-        """Give what the kernels run, made once for each precision."""
-        if dtype not in self._programs:
-            self._programs[dtype] = compile_program(self._named, self.spec, dtype)
-        return self._programs[dtype]
+    def program(self, dtype: np.dtype[Any], samples: int) -> Program:
+        """Give what the kernels run, made once for each precision, and for few and many samples."""
+        key = dtype, samples <= FEW_SAMPLES
+        if key not in self._programs:
+            self._programs[key] = compile_program(self._named, self.spec, *key)
+        return self._programs[key]
 
     def pack(self, samples: Array, columns: int, lanes: int) -> Array:
         """Give samples (batch, features) as feature-major tiles (n_tiles, features * columns)."""

@@ -97,7 +97,7 @@ class RNN(Recurrent):
         "tanh", "relu", "sigmoid" or "linear".
     return_sequences : bool
         Whether the output is that of all time steps, (time, units), or of the last one, (units,). Where a
-        call is one time step it is (units,) anyway: the same layers learn from sequences and run step by step.
+        call is one time step it is (units,) in any case.
     use_bias : bool
         Whether there is a bias (units,), at first zeros.
     kernel_init, recurrent_init : str

@@ -32,6 +32,7 @@ from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
+COPY_GRAIN = 500_000  # numbers worth waking a thread for, to copy them
 WIDEST_SHAPE = math.log(1e8)  # of a sigma against the geometric mean of all
 SHAPE_RATE = 0.1  # of the logarithm of sigma in each coordinate; 1 forgets the past
 _CROSSOVERS = {None: CLONE, "uniform": UNIFORM, "sbx": SBX}
@@ -180,7 +181,11 @@ class GA(Strategy):
     def _merge(self, told: Told, order: NDArray[np.intp], kept: int) -> Array:
         """Return the rows `order` of [the first `kept` parents, the told rows], without other copies."""
         pool = np.empty((len(order), self.n_params), self.dtype)
-        np.take(told.population, order - kept, axis=0, out=pool, mode="clip")  # "raise" would copy `out`
+
+        def copy(lo: int, hi: int) -> None:  # mode "raise" would buffer `out`
+            np.take(told.population, order[lo:hi] - kept, axis=0, out=pool[lo:hi], mode="clip")
+
+        threads.run(copy, len(order), grain=COPY_GRAIN // self.n_params + 1)
         for i in np.flatnonzero(order < kept):
             pool[i] = self._pool[order[i]]
         if told.outside is not None:  # foreign rows may be anywhere

@@ -1,5 +1,6 @@
 """Supervised learning: fitness is the loss of a network on samples with known targets."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -8,31 +9,41 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.kernels import threads
-from evoopt.kernels.cpu import loss as kernels
+from evoopt.kernels.cpu.fitness import loss_blocks, pack_rows
 from evoopt.kernels.cpu.forward import blocks_of
-from evoopt.kernels.cpu.simd import tile_shape
-from evoopt.kernels.jit import kernel_array
+from evoopt.kernels.cpu.loss import Loss
+from evoopt.kernels.jit import aligned_empty, kernel_array
 from evoopt.networks.network import Network
+from evoopt.tasks.losses import LossName, Targets, as_numbers, check_loss, read_targets
 
 Array = NDArray[Any]
-LOSSES = ("cross_entropy", "mse")
+NUMBERS_WORTH_A_THREAD = 100_000  # to pack
+ITEMS_WORTH_A_THREAD = 100  # of any size: calling the steps takes a part of a microsecond
 
 
 class _Data(NamedTuple):
-    """Samples (batch, features) and targets: labels (batch, 1) or numbers (batch, outputs)."""
+    """Samples (samples, features), targets and weights (samples,)."""
 
     inputs: Array
-    targets: Array
-    loss: int  # code of the kernel
+    targets: Targets
+    weights: NDArray[np.float64]
+
+    def chosen(self, rows: Array) -> "_Data":
+        targets = self.targets._replace(numbers=self.targets.numbers[rows])
+        return _Data(self.inputs[rows], targets, self.weights[rows])
+
+    def cast(self, dtype: np.dtype[Any]) -> "_Data":
+        targets = self.targets._replace(numbers=kernel_array(self.targets.numbers, dtype))
+        return self._replace(inputs=kernel_array(self.inputs, dtype), targets=targets)
 
 
 class _Packed(NamedTuple):
-    """The same as feature-major tiles."""
+    """The same as the kernel takes it, some or all of the samples."""
 
     inputs: Array
     targets: Array
-    batch: int
-    loss: int
+    weights: NDArray[np.float64]
+    loss: Loss
 
 
 class Supervised:
@@ -41,14 +52,17 @@ class Supervised:
     Parameters
     ----------
     net : Network
-        Its outputs are logits for "cross_entropy", so its last layer must not be a softmax.
+        Its outputs are logits for the losses of classes.
     inputs : (samples, *input_shape)
         Samples that all individuals share.
     targets : array
-        Class numbers (samples,) or probabilities (samples, classes) for "cross_entropy"; numbers
-        (samples, *output_shape), or (samples,) for one output, for "mse".
-    loss : {"cross_entropy", "mse"}
-        Mean over the samples; "mse" over the outputs too.
+        What the loss takes, see the notes.
+    loss : str or njit function
+        "cross_entropy", "binary_cross_entropy", "mse", "mae", "hinge", "error_rate", or a function
+        ``loss(outputs, target) -> float`` of one sample, decorated with ``numba.njit``.
+    sample_weight : (samples,), optional
+        The fitness is then sum(weight * loss) / sum(weight), over the samples of the generation. Samples of
+        weight 0 are left out, as if they were not there.
     batch_size : int, optional
         Samples of a generation, all by default. Each epoch goes through them in an order of its own, a pure
         function of `seed` and the generation.
@@ -63,7 +77,27 @@ class Supervised:
     Raises
     ------
     ValueError
-        For inputs or targets that do not fit the network or the loss, or a softmax before "cross_entropy".
+        For inputs, targets or weights that do not fit the network or the loss; for a last layer with the
+        activation that the loss has in it, a softmax or sigmoid; when called, for a function that numba
+        cannot compile.
+
+    Notes
+    -----
+    The outputs of a sample are z, its target is t; the fitness is the mean over the samples. A shape of
+    (samples, outputs) stands for (samples, *output_shape); for one output (samples,) will do.
+
+    - "cross_entropy": -log softmax(z)_y for class numbers y, targets (samples,), or -sum_o t_o log
+      softmax(z)_o for probabilities (samples, classes).
+    - "binary_cross_entropy": -t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)), the mean over the outputs, for
+      t from 0 to 1, (samples, outputs).
+    - "mse", "mae": (z - t)² and abs(z - t), the mean over the outputs, (samples, outputs).
+    - "hinge": max(0, 1 + max_{j != y} z_j - z_y) for class numbers; for targets (samples, outputs) of
+      -1 and 1, or 0 and 1, max(0, 1 - z t) with the zeros as -1, the mean over the outputs.
+    - "error_rate": the share of samples whose largest output (the first, if several are) is not at the class
+      number; for one output, whose sign is not that of the target (-1 and 1, or 0 and 1).
+    - A function of yours gets `outputs` (n_out,), flattened, and `target` (n,), flattened, in the precision
+      of the population; or if targets are (samples,), one number, an int if their dtype is an integer one.
+      It may write into what it gets. Where it raises, the row's fitness is NaN, which ranks worst.
 
     Examples
     --------
@@ -82,42 +116,47 @@ class Supervised:
         net: Network,
         inputs: ArrayLike,
         targets: ArrayLike,
-        loss: str = "cross_entropy",
+        loss: LossName = "cross_entropy",
+        sample_weight: ArrayLike | None = None,
         batch_size: int | None = None,
         seed: int = 0,
     ) -> None:
-        if loss not in LOSSES:
-            raise ValueError(f"A loss of {', '.join(LOSSES)} was expected, but {loss!r} came.")
-        if loss == "cross_entropy" and getattr(net.layers[-1], "activation", None) == "softmax":
-            raise ValueError(
-                'The loss "cross_entropy" takes logits and has a softmax in it, and so has the last layer; '
-                'give that layer the activation "linear".'
-            )
         self.net = net
-        self.loss = loss
-        data = self._check(inputs, targets)
-        self._data = data._replace(inputs=data.inputs.copy(), targets=data.targets.copy())
-        samples = len(data.inputs)
+        self.loss = check_loss(loss)
+        data = self._read(inputs, targets, sample_weight)
+        self._data = data.chosen(np.flatnonzero(data.weights))  # a copy
+        samples = len(self._data.weights)
         self.batch_size = (
             None if batch_size is None else arguments.whole("batch_size", batch_size, 1, samples)
         )
         self.seed = arguments.whole("seed", seed, 0)
         self.noisy = batch_size is not None and batch_size < samples
-        self._packed: dict[np.dtype[Any], _Packed] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._packed: dict[np.dtype[Any], _Packed] = {}  # all samples, for each precision
+        self._cast: dict[np.dtype[Any], _Data] = {}  # what minibatches are taken from
+        self._order: tuple[int, Array] = (-1, np.empty(0, np.intp))  # the last epoch's
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_packed": {}}  # tiles have the width of this machine's registers
+        kept = ("net", "loss", "_data", "batch_size", "seed", "noisy")
+        return {name: self.__dict__[name] for name in kept}  # tiles are as wide as this machine's registers
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Give the mean loss of each row of a population (popsize, n_params), as (popsize,)."""
         population = self.net.check_population(population)
+        dtype = population.dtype
         if self.noisy:
-            rows = self._minibatch(generation)
-            data = _Data(self._data.inputs[rows], self._data.targets[rows], self._data.loss)
-            return self._evaluate(population, self._pack(data, population.dtype))
-        if population.dtype not in self._packed:
-            self._packed[population.dtype] = self._pack(self._data, population.dtype)
-        return self._evaluate(population, self._packed[population.dtype])
+            if dtype not in self._cast:
+                self._cast[dtype] = self._data.cast(dtype)
+            return self._mean(population, self._pack(self._cast[dtype], dtype, self._minibatch(generation)))
+        if dtype not in self._packed:
+            self._packed[dtype] = self._pack(self._data, dtype)
+        return self._mean(population, self._packed[dtype])
 
     def evaluate(
         self,
@@ -137,8 +176,9 @@ class Supervised:
         Returns
         -------
         dict
-            "loss" and, for "cross_entropy", "accuracy": the share of samples whose largest output is at the
-            largest target.
+            "loss" and, for losses of classes, "accuracy": the share of samples whose largest output is at
+            the class number or the largest probability, or the share of outputs that are positive where
+            the target is above its middle. On the task's own data both are weighted as the task is.
 
         Raises
         ------
@@ -147,84 +187,80 @@ class Supervised:
         """
         if (inputs is None) != (targets is None):
             raise ValueError("evaluate() takes inputs and targets together, but one of them came alone.")
-        data = self._data if inputs is None or targets is None else self._check(inputs, targets)
+        data = self._data if inputs is None or targets is None else self._read(inputs, targets)
         population = self.net.check_population(self.net.as_vector(params)[None])
-        metrics = {"loss": float(self._evaluate(population, self._pack(data, population.dtype))[0])}
-        if self.loss == "cross_entropy":
-            outputs = self.net.predict(population[0], data.inputs.reshape(-1, *self.net.input_shape))
-            labels = data.targets[:, 0] if _has_labels(data) else data.targets.argmax(axis=1)
-            metrics["accuracy"] = float(np.mean(outputs.argmax(axis=1) == labels))
+        packed = self._pack(data, population.dtype)
+        metrics = {"loss": float(self._mean(population, packed)[0])}
+        classes = data.targets.classes()
+        if classes is not None:
+            packed = self._pack(data._replace(targets=classes), population.dtype, loss="error_rate")
+            metrics["accuracy"] = 1 - float(self._mean(population, packed)[0])
         return metrics
 
-    def _check(self, inputs: ArrayLike, targets: ArrayLike) -> _Data:
-        inputs, targets = _numbers("Inputs", inputs), _numbers("Targets", targets)
-        samples, outputs = len(inputs), self.net.output_shape
-        if inputs.shape[1:] != self.net.input_shape or not samples:
+    def _read(self, inputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> _Data:
+        inputs, shape = as_numbers("Inputs", inputs), self.net.input_shape
+        samples = len(inputs)
+        if inputs.shape[1:] != shape or not samples:
             raise ValueError(
-                f"Inputs of shape (samples, {', '.join(map(str, self.net.input_shape))}) were expected, "
+                f"Inputs of shape (samples, {', '.join(map(str, shape))}) were expected, "
                 f"but {inputs.shape} came."
             )
-        if len(targets) != samples:
-            raise ValueError(f"Targets for {samples} samples were expected, but {len(targets)} came.")
-        flat = inputs.reshape(samples, -1)
-        if self.loss == "cross_entropy" and targets.ndim == 1:
-            return _Data(flat, _check_labels(targets, outputs[0])[:, None], kernels.CROSS_ENTROPY_LABELS)
-        if targets.shape != (samples, *outputs) and not (targets.ndim == 1 and outputs == (1,)):
-            raise ValueError(
-                f"Targets of shape {(samples, *outputs)} were expected for the loss {self.loss!r}, "
-                f"but {targets.shape} came; class numbers have the shape ({samples},)."
-            )
-        code = kernels.MSE if self.loss == "mse" else kernels.CROSS_ENTROPY
-        return _Data(flat, targets.reshape(samples, -1), code)
+        found = read_targets(self.loss, targets, samples, self.net)
+        return _Data(inputs.reshape(samples, math.prod(shape)), found, _read_weights(weights, samples))
 
     def _minibatch(self, generation: int) -> NDArray[np.intp]:
         """Give the samples of a generation; the last ones of an epoch that fill no batch are left out."""
         size = self.batch_size or 1
-        epoch, batch = divmod(generation, len(self._data.inputs) // size)
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self._data.inputs))
+        samples = len(self._data.weights)
+        epoch, batch = divmod(generation, samples // size)
+        last, order = self._order
+        if last != epoch:
+            order = np.random.default_rng((self.seed, epoch)).permutation(samples)
+            self._order = epoch, order
         return order[batch * size : (batch + 1) * size]
 
-    def _pack(self, data: _Data, dtype: np.dtype[Any]) -> _Packed:
-        tile = tile_shape(dtype)
-        arrays = (data.inputs, data.targets)
-        inputs, targets = (self.net.pack(kernel_array(array, dtype), *tile) for array in arrays)
-        return _Packed(inputs, targets, len(data.inputs), data.loss)
+    def _pack(
+        self, data: _Data, dtype: np.dtype[Any], rows: Array | None = None, loss: LossName | None = None
+    ) -> _Packed:
+        """Give chosen samples, or all, as tiles."""
+        rows = np.arange(len(data.weights)) if rows is None else rows
+        columns, lanes, _ = self.net.program(dtype, len(rows)).tiling(len(rows))
 
-    def _evaluate(self, population: Array, packed: _Packed) -> NDArray[np.float64]:
-        columns, lanes = tile_shape(population.dtype)
-        run = self.net.program(population.dtype)
-        sums = np.empty((len(population), blocks_of(packed.batch, columns, run.block)))
+        def packed(numbers: Array) -> Array:
+            samples, n = kernel_array(numbers, dtype), numbers.shape[1]
+            tiles: Array = aligned_empty(-(-len(rows) // columns), n * columns, samples)
+            grain = -(-NUMBERS_WORTH_A_THREAD // (n * columns))
+            threads.run(pack_rows, len(tiles), samples, rows, columns, lanes, tiles, grain=grain)
+            return tiles
+
+        code = data.targets.code(self.loss if loss is None else loss)
+        return _Packed(packed(data.inputs), packed(data.targets.numbers), data.weights[rows], code)
+
+    def _mean(self, population: Array, packed: _Packed) -> NDArray[np.float64]:
+        """Give the weighted mean of the losses for each row."""
+        samples = len(packed.weights)
+        run = self.net.program(population.dtype, samples)
+        columns, lanes, block = run.tiling(samples)
+        sums = np.empty((len(population), blocks_of(samples, columns, block)))
         threads.run(
-            kernels.loss_blocks, sums.size,
-            population, *run.arguments, *packed, run.state_size, columns, lanes, run.block, sums,
-            grain=run.grain(columns * run.block),
+            loss_blocks, sums.size,
+            population, *run.arguments, run.state_size, packed.inputs, packed.targets, packed.weights,
+            packed.loss.address(population.dtype), columns, lanes, block, sums,
+            grain=min(run.grain(columns * block), ITEMS_WORTH_A_THREAD),
         )  # fmt: skip
-        mean: NDArray[np.float64] = sums.sum(axis=1) / packed.batch
+        mean: NDArray[np.float64] = sums.sum(axis=1) / packed.weights.sum()
         return mean
 
 
-def _numbers(name: str, values: ArrayLike) -> Array:
-    array = np.asarray(values)
-    if array.ndim == 0 or array.dtype.kind not in "biuf":
+def _read_weights(weights: ArrayLike | None, samples: int) -> NDArray[np.float64]:
+    if weights is None:
+        return np.ones(samples)
+    found = as_numbers("Weights", weights).astype(np.float64)
+    if found.shape != (samples,):
+        raise ValueError(f"A sample_weight of shape ({samples},) was expected, but {found.shape} came.")
+    if not (np.isfinite(found).all() and found.min() >= 0 and found.any()):
         raise ValueError(
-            f"{name} were expected as an array of numbers, but {array.dtype} {array.shape} came."
+            "A sample_weight of finite numbers of at least 0, not all 0, was expected, but "
+            f"{found.min():g} to {found.max():g} came."
         )
-    return array
-
-
-def _has_labels(data: _Data) -> bool:
-    return data.loss == kernels.CROSS_ENTROPY_LABELS
-
-
-def _check_labels(labels: Array, classes: int) -> Array:
-    if labels.dtype.kind not in "iub":
-        raise ValueError(
-            f"Class numbers of an integer dtype were expected, but {labels.dtype} came; "
-            f"take targets.astype(int)."
-        )
-    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
-        raise ValueError(
-            f"Class numbers from 0 to {classes - 1} were expected for {classes} outputs, "
-            f"but {labels.min()} to {labels.max()} came."
-        )
-    return labels
+    return found

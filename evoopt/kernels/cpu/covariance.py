@@ -8,9 +8,10 @@ import math
 
 import numpy as np
 
+from evoopt.kernels.cpu.groups import normals
 from evoopt.kernels.cpu.products import four_rows
 from evoopt.kernels.jit import inline, kernel
-from evoopt.kernels.philox import COLUMNS, LANES, NOISE, normals
+from evoopt.kernels.philox import COLUMNS, LANES, NOISE
 
 BLOCK = 4  # rows that share one pass over a matrix, as in four_rows
 EPSILON = 2.0**-52
@@ -25,7 +26,6 @@ def sample_correlated(key, ids, mean, sigma, scale, root, triangular, columns, l
     each sum runs over the rows of `root` in their order.
     """
     n = len(mean)
-    word_buffer = np.empty((4, LANES), np.uint32)
     deviates = np.zeros((4, LANES))
     flat = deviates.reshape(COLUMNS)
     z = np.zeros(BLOCK * n)
@@ -36,7 +36,7 @@ def sample_correlated(key, ids, mean, sigma, scale, root, triangular, columns, l
         for r in range(start, stop):
             row = z[(r - start) * n : (r - start + 1) * n]
             for group in range((n + COLUMNS - 1) // COLUMNS):
-                normals(key, ids[r], group, NOISE, word_buffer, deviates, n - group * COLUMNS)
+                normals(key, ids[r], group, NOISE, deviates, n - group * COLUMNS)
                 for c in range(group * COLUMNS, min((group + 1) * COLUMNS, n)):
                     row[c] = flat[c - group * COLUMNS]
         for first in range(0, n, columns):

@@ -7,9 +7,10 @@ passes over columns that stay in cache, and no memory but their place in the pop
 
 import numpy as np
 
+from evoopt.kernels.cpu.groups import normals
 from evoopt.kernels.cpu.products import product_of_columns
 from evoopt.kernels.jit import inline, kernel
-from evoopt.kernels.philox import COLUMNS, LANES, NOISE, normals
+from evoopt.kernels.philox import COLUMNS, LANES, NOISE
 
 CHUNK = 8 * COLUMNS  # columns: what all direction vectors have there stays in the second-level cache
 ROWS = 64  # rows of an item of work
@@ -35,11 +36,11 @@ def _transpose(M, used, start, stop, packed, width):
 
 
 @inline
-def _fill_normals(key, number, start, stop, word_buffer, deviates, row):
+def _fill_normals(key, number, start, stop, deviates, row):
     """Write the normal deviates of columns [start, stop) of a row, `start` a multiple of COLUMNS."""
     flat = deviates.reshape(COLUMNS)
     for group in range(start // COLUMNS, (stop + COLUMNS - 1) // COLUMNS):
-        normals(key, number, group, NOISE, word_buffer, deviates)
+        normals(key, number, group, NOISE, deviates)
         left = row[group * COLUMNS : min((group + 1) * COLUMNS, stop)]
         for i in range(len(left)):
             left[i] = flat[i]
@@ -54,14 +55,13 @@ def project(key, ids, M, used, columns, lanes, out, products, lo, hi):
     """
     k, n = out.shape
     width = products.shape[2]
-    word_buffer = np.empty((4, LANES), np.uint32)
     deviates = np.zeros((4, LANES), out.dtype)
     packed, zeros = np.zeros(CHUNK * width, out.dtype), np.zeros(k, out.dtype)
     a, y = out.reshape(k * n), products.reshape(products.size)
     for item in range(lo, hi):
         chunk, start, stop, first, last = _cut(item, k, n)
         for r in range(first, last):
-            _fill_normals(key, ids[r], start, stop, word_buffer, deviates, out[r])
+            _fill_normals(key, ids[r], start, stop, deviates, out[r])
         if used > 0:
             _transpose(M, used, start, stop, packed, width)
             a_start, y_start = first * n + start, (chunk * k + first) * width
@@ -189,7 +189,6 @@ def weighted_noise(key, ids, weights, out, lo, hi):
 
     z_r are the normal deviates of row ids[r], made again; each column's sum runs in row order.
     """
-    word_buffer = np.empty((4, LANES), np.uint32)
     deviates = np.zeros((4, LANES))
     flat = deviates.reshape(COLUMNS)
     for group in range(lo, hi):
@@ -198,7 +197,7 @@ def weighted_noise(key, ids, weights, out, lo, hi):
         for r in range(len(weights)):
             w = weights[r]
             if w != 0.0:
-                normals(key, ids[r], group, NOISE, word_buffer, deviates)
+                normals(key, ids[r], group, NOISE, deviates)
                 for i in range(len(sums)):
                     sums[i] += w * flat[i]
 

@@ -2,12 +2,26 @@
 
 import numpy as np
 
-from evoopt.kernels.jit import kernel
+from evoopt.kernels.jit import JIT_DISABLED, inline, kernel
 
 _MASK = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 _GOLDEN = np.uint64(0x9E3779B1)  # odd constants of XXH32
 _M0, _M1 = np.uint64(0x85EBCA77), np.uint64(0xC2B2AE3D)
+
+
+@inline
+def _add(x, y):
+    """Sum modulo 2^64."""
+    return x + y
+
+
+def _add_python(x, y):
+    return np.uint64((int(x) + int(y)) % 2**64)
+
+
+if JIT_DISABLED:  # NumPy warns of what wraps around
+    _add = _add_python
 
 
 @kernel
@@ -20,12 +34,11 @@ def fingerprint_rows(rows, out, lo, hi):
     """
     bits = rows.view(np.uint32)
     for r in range(lo, hi):
-        low, high = np.uint64(0), np.uint64(0)
-        for i in range(bits.shape[1]):
-            word = (np.uint64(bits[r, i]) + np.uint64(i) * _GOLDEN) & _MASK
+        words = bits[r]
+        total = np.uint64(0)
+        for i in range(len(words)):
+            word = (np.uint64(words[i]) + np.uint64(i) * _GOLDEN) & _MASK
             first = word * _M0
             second = ((first >> _SHIFT) ^ (first & _MASK)) * _M1
-            low += (first & _MASK) + (second & _MASK)
-            high += (first >> _SHIFT) + (second >> _SHIFT)
-        high += low >> _SHIFT
-        out[r] = max(((high & _MASK) << _SHIFT) | (low & _MASK), np.uint64(1))
+            total = _add(total, _add(first, second))
+        out[r] = max(total, np.uint64(1))

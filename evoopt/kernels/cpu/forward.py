@@ -7,10 +7,10 @@ the vectors lie along the outputs instead. Some tiles, a block, go through the n
 after the other, so that a step can use what it reads of the row for all of them.
 """
 
-from evoopt.kernels.cpu.operation import run_step
+from evoopt.kernels.cpu.operation import call
 from evoopt.kernels.cpu.simd import tile_width
 from evoopt.kernels.cpu.transpose import store_samples
-from evoopt.kernels.jit import aligned_empty, inline, kernel
+from evoopt.kernels.jit import aligned_empty, borrowed, inline, keep, kernel
 from evoopt.kernels.program import ADDRESS, IN_PLACE, INPUTS, STATE, STATE_SIZE
 
 
@@ -41,11 +41,26 @@ def run_block(program, row, frozen, x, front, back, state, scratch, count, width
     for op in program:
         own = state[op[STATE] * count * width : (op[STATE] + op[STATE_SIZE]) * count * width]
         if op[IN_PLACE]:
-            run_step(op[ADDRESS], op, row, frozen, source, source, own, scratch, count, width)
+            call(op[ADDRESS], op, row, frozen, source, source, own, scratch, count, width)
         else:
-            run_step(op[ADDRESS], op, row, frozen, source, target, own, scratch, count, width)
+            call(op[ADDRESS], op, row, frozen, source, target, own, scratch, count, width)
             source, target, spare = target, spare, target
     return source
+
+
+@inline
+def block_memory(widest, n_in, n_state, samples, room, like):
+    """Give memory, and of it room for what a block of samples needs, valid until ``keep(memory)``.
+
+    That is the values before and after a step, inputs of each its own, states, and the scratch.
+    """
+    sizes = (widest * samples, widest * samples, n_in * samples, n_state * samples, room)
+    memory = aligned_empty(1, sum(sizes), like)
+    rest = borrowed(memory[0])
+    front, rest = rest[: sizes[0]], rest[sizes[0] :]
+    back, rest = rest[: sizes[1]], rest[sizes[1] :]
+    inputs, rest = rest[: sizes[2]], rest[sizes[2] :]
+    return memory, front, back, inputs, rest[: sizes[3]], rest[sizes[3] :]
 
 
 @inline
@@ -126,14 +141,15 @@ def forward_blocks(
     each its own come as `inputs` (popsize, batch, n_in). `states` is (popsize, batch, state size), `widest`
     the most features between two steps, `room` the length of their scratch.
     """
+    population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
+    packed, inputs, states, out = borrowed(packed), borrowed(inputs), borrowed(states), borrowed(out)
     batch, n_out = out.shape[1:]
     n_in, own, n_state = program[0, INPUTS], inputs.shape[0] > 0, states.shape[2]
     n_blocks = blocks_of(batch, columns, block)
     flat, shared = out.reshape(-1), packed.reshape(-1)
-    buffers = aligned_empty(2, widest * columns * block, population)
-    samples = aligned_empty(1, n_in * columns * block if own else 0, population)[0]
-    state = aligned_empty(1, n_state * columns * block, population)[0]
-    scratch = aligned_empty(1, room, population)[0]
+    memory, front, back, samples, state, scratch = block_memory(
+        widest, n_in if own else 0, n_state, columns * block, room, population
+    )
     for item in range(lo, hi):
         r, b = divmod(item, n_blocks)
         first, count, width = block_at(b, batch, columns, lanes, block)
@@ -144,8 +160,9 @@ def forward_blocks(
             x = shared[first * n_in :]
         if n_state > 0:
             load_states(program, states[r], first, state, count, width)
-        y = run_block(program, population[r], frozen, x, buffers[0], buffers[1], state, scratch, count, width)
+        y = run_block(program, population[r], frozen, x, front, back, state, scratch, count, width)
         samples_here = min(count * width, batch - first)
         unpack_samples(y, width, n_out, count, samples_here, flat, (r * batch + first) * n_out)
         if n_state > 0:
             store_states(program, state, count, width, states[r], first)
+    keep(memory)

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
+from evoopt.kernels.cpu.groups import make_fill, normals, words
 from evoopt.kernels.jit import inline, kernel
-from evoopt.kernels.philox import CHOICE, COLUMNS, CROSSOVER, LANES, MUTATION, STEP, normals, words
+from evoopt.kernels.philox import CHOICE, COLUMNS, CROSSOVER, LANES, MUTATION, STEP, minus_two_log, polynomial
 
 CLONE, UNIFORM, SBX = range(3)
 MOST_CONTESTANTS = COLUMNS // 2  # two tournaments share one group of words
@@ -33,35 +34,55 @@ def choose_parents(key, ids, pool_size, tournament, parents, lo, hi):
 @kernel
 def child_steps(key, ids, parents, pool_steps, rate, out, lo, hi):
     """Write steps of children [lo, hi) into `out` (k,): the parents' geometric mean * exp(rate N(0, 1))."""
-    word_buffer = np.empty((4, LANES), np.uint32)
     deviates = np.zeros((4, LANES))
     for r in range(lo, hi):
-        normals(key, ids[r], 0, STEP, word_buffer, deviates)
+        normals(key, ids[r], 0, STEP, deviates)
         mean = math.sqrt(pool_steps[parents[r, 0]]) * math.sqrt(pool_steps[parents[r, 1]])
         out[r] = mean * math.exp(rate * deviates[0, 0])
 
 
-@inline
-def _spread_factor(u):
-    """Beta of simulated binary crossover with distribution index 15 for u in (0, 1); roots make x^(1/16)."""
-    real = type(u)
-    ratio = (u + u) if u <= real(0.5) else real(0.5) / (real(1) - u)
-    return np.sqrt(np.sqrt(np.sqrt(np.sqrt(ratio))))
+# exp(x) for |x| <= log(2^31) / 64, as long as half a unit in the last place asks for
+_EXP = {
+    4: tuple(1 / math.factorial(k) for k in range(6, -1, -1)),
+    8: tuple(1 / math.factorial(k) for k in range(12, -1, -1)),
+}
+
+
+def _spread_factors(words, dtype):
+    """Beta of simulated binary crossover with distribution index 15 where the highest bit is set, else 0.
+
+    With u in (0, 1) from the other bits it is (2 u)^(1/16) below 1/2, and (2 - 2 u)^(-1/16) above.
+    """
+    factors = []
+    for word in words:
+        above, rest = (word << 1).view(np.int32) < 0, word.view(np.int32) & 0x3FFFFFFF
+        t = np.where(above, rest ^ 0x3FFFFFFF, rest).astype(dtype) * 2.0**-30 + 2.0**-31
+        quarter = minus_two_log(t) * (1 / 128)
+        root = polynomial(np.where(above, quarter, -quarter), _EXP[t.dtype.itemsize])
+        square = root * root
+        factors.append(np.where(word.view(np.int32) < 0, square * square, 0.0))
+    return factors
+
+
+_fill_spread_factors = make_fill(_spread_factors)
 
 
 @inline
-def _cross(x, other, flat_words, crossover):
-    """Exchange or mix coordinates of `x` and `other`, both (COLUMNS,), where the highest bit is set."""
-    if crossover == UNIFORM:
-        for i in range(COLUMNS):
-            x[i] = other[i] if flat_words[i] >> np.uint32(31) else x[i]
-    elif crossover == SBX:
-        for i in range(COLUMNS):
-            real = type(x[i])
-            u = real(np.int32(flat_words[i] & np.uint32(0x7FFFFFFF))) * real(2.0**-31) + real(2.0**-32)
-            half = real(0.5)
-            mixed = half * (x[i] + other[i]) + half * _spread_factor(u) * (x[i] - other[i])
-            x[i] = mixed if flat_words[i] >> np.uint32(31) else x[i]
+def _exchange(chosen, x, other):
+    """Exchange coordinates, all (COLUMNS,), where the highest bit is set."""
+    for i in range(COLUMNS):
+        mine, others = x[i], other[i]  # both always: what is loaded in a branch is not vectorized
+        x[i] = others if np.int32(chosen[i]) < 0 else mine
+
+
+@inline
+def _mix(beta, x, other):
+    """Mix coordinates, all (COLUMNS,), where beta is not 0."""
+    half = type(x[0])(0.5)
+    for i in range(COLUMNS):
+        mine, others, factor = x[i], other[i], beta[i]
+        mixed = half * (mine + others) + half * factor * (mine - others)
+        x[i] = mine if factor == 0 else mixed
 
 
 @kernel
@@ -73,20 +94,23 @@ def breed(key, ids, parents, pool, steps, sigma, crossover, limit, out, lo, hi):
     """
     n = pool.shape[1]
     word_buffer = np.empty((4, LANES), np.uint32)
-    deviates = np.zeros((4, LANES), out.dtype)
-    flat_words, flat = word_buffer.reshape(COLUMNS), deviates.reshape(COLUMNS)
+    deviates, factors = np.zeros((4, LANES), out.dtype), np.zeros((4, LANES), out.dtype)
+    chosen, flat, beta = word_buffer.reshape(COLUMNS), deviates.reshape(COLUMNS), factors.reshape(COLUMNS)
     x, other = np.zeros(COLUMNS, out.dtype), np.zeros(COLUMNS, out.dtype)
     for r in range(lo, hi):
-        a, b, step = parents[r, 0], parents[r, 1], steps[r]
+        a, b, step, pair = parents[r, 0], parents[r, 1], steps[r], ids[r] >> np.uint64(1)
         for group in range((n + COLUMNS - 1) // COLUMNS):
             start = group * COLUMNS
             count = min(COLUMNS, n - start)
-            normals(key, ids[r], group, MUTATION, word_buffer, deviates)
             for i in range(count):
                 x[i], other[i] = pool[a, start + i], pool[b, start + i]
-            if crossover != CLONE:
-                words(key, ids[r] >> np.uint64(1), group, CROSSOVER, word_buffer)
-                _cross(x, other, flat_words, crossover)
+            if crossover == UNIFORM:
+                words(key, pair, group, CROSSOVER, word_buffer)
+                _exchange(chosen, x, other)
+            elif crossover == SBX:
+                _fill_spread_factors(key, pair, np.uint64(group), np.uint64(CROSSOVER), factors)
+                _mix(beta, x, other)
+            normals(key, ids[r], group, MUTATION, deviates)
             for i in range(count):
                 child = x[i] + step * sigma[start + i] * flat[i]
                 child = child if child < limit else limit

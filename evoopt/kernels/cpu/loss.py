@@ -1,100 +1,251 @@
-"""Losses of a whole population on samples that all share; the outputs never leave their tile."""
+"""Losses of the samples of a tile, each a kernel of its own, compiled when a task first needs it.
 
-from evoopt.kernels.cpu.forward import block_at, run_block
-from evoopt.kernels.jit import aligned_empty, inline, kernel
-from evoopt.kernels.math import exp, log
-from evoopt.kernels.program import INPUTS, OUTPUTS
+See `Loss` for their parameters. What targets mean: "labels" are class numbers, one for each sample;
+for each output there is one of "probabilities" that sum to 1, of "chances" from 0 to 1, of "values" of any
+kind, or of "signs", -1 or 1.
+"""
 
-# What `targets` means to a loss: LABELS are class numbers, the others one number for each output.
-CROSS_ENTROPY_LABELS, CROSS_ENTROPY, MSE = range(3)
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from evoopt.kernels.cpu.operation import Code
+from evoopt.kernels.jit import inline, widest_vectors
+from evoopt.kernels.math import exp, log, relu, softplus
+
+
+class Loss(Code):
+    """Loss of each sample: ``(outputs, targets, losses, scratch, n_out, n_targets, samples, width)``.
+
+    `outputs` begins with a tile (n_out, width) and `targets` with (n_targets, width), all arrays 1-d. It
+    writes the first `width` of `losses`, of which only `samples` will count, and may use 2 * width of
+    `scratch`.
+    """
+
+    @staticmethod
+    def parameters(numbers: types.Array) -> tuple[types.Type, ...]:
+        return (*[numbers] * 4, *[types.intp] * 4)
 
 
 @inline
-def cross_entropy(logits, n, width, targets, has_labels, losses, largest):
-    """-sum_o p_o log softmax(logits)_o for each sample of a tile; targets are labels or probabilities p."""
+def _feature(i, width):
+    # a slice: an index i * width + s that might be negative, for all that LLVM knows, would be a gather
+    return slice(i * width, (i + 1) * width)
+
+
+@inline
+def _log_normalizer(logits, n, width, result, largest):
+    """Write the logarithm of sum_o exp(z_o - largest), and the largest z itself, for each sample."""
+    widest_vectors()
+    first = logits[_feature(0, width)]
     for s in range(width):
-        largest[s] = logits[s]
-        losses[s] = 0
-    for o in range(1, n):
+        largest[s] = first[s]
+        result[s] = 0
+    for o in range(1, n, 2):  # two at a time: fewer passes over `largest`
+        one, two = logits[_feature(o, width)], logits[_feature(min(o + 1, n - 1), width)]
         for s in range(width):
-            v = logits[o * width + s]
+            v = one[s] if one[s] > two[s] else two[s]
             largest[s] = v if v > largest[s] else largest[s]
     for o in range(n):
+        z = logits[_feature(o, width)]
         for s in range(width):
-            losses[s] += exp(logits[o * width + s] - largest[s])
+            result[s] += exp(z[s] - largest[s])  # a NaN among them stays
     for s in range(width):
-        losses[s] = log(losses[s]) + largest[s]
-    if has_labels:
-        for s in range(width):
-            losses[s] -= logits[int(targets[s]) * width + s]
-    else:
-        for s in range(width):
-            largest[s] = losses[s]  # now the logarithm of the normalizer
-            losses[s] = 0
-        for o in range(n):
-            for s in range(width):
-                losses[s] += targets[o * width + s] * (largest[s] - logits[o * width + s])
+        result[s] = log(result[s])
 
 
 @inline
-def mean_squared_error(outputs, n, width, targets, losses):
-    """Mean over the outputs of the squared error, for each sample of a tile."""
+def _add_own(outputs, targets, sign, n, width, values):
+    """Add to `values` the output at each sample's class number, times `sign`.
+
+    By reading all of them: processors that guard against leaks gather at the speed of one at a time.
+    """
+    widest_vectors()
+    zero = type(values[0])(0)
+    for o in range(n):
+        z, label = outputs[_feature(o, width)], type(values[0])(o)
+        for s in range(width):
+            values[s] += sign * z[s] if targets[s] == label else zero
+
+
+def _cross_entropy_of_labels(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
+    widest_vectors()
+    largest = scratch[:width]
+    _log_normalizer(outputs, n_out, width, losses, largest)
+    _add_own(outputs, targets, type(losses[0])(-1), n_out, width, largest)
+    for s in range(width):
+        losses[s] += largest[s]
+
+
+def _cross_entropy(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
+    widest_vectors()
+    largest, normalizer = scratch[:width], scratch[width : 2 * width]
+    _log_normalizer(outputs, n_out, width, normalizer, largest)
+    for s in range(width):
+        losses[s] = 0
+    for o in range(n_out):
+        z, p = outputs[_feature(o, width)], targets[_feature(o, width)]
+        for s in range(width):
+            losses[s] += p[s] * (normalizer[s] + (largest[s] - z[s]))
+
+
+@inline
+def _mean_over_outputs(loss_of_one, outputs, targets, losses, n, width):
+    widest_vectors()
     scale = type(losses[0])(1) / type(losses[0])(n)
     for s in range(width):
         losses[s] = 0
     for o in range(n):
+        z, target = outputs[_feature(o, width)], targets[_feature(o, width)]
         for s in range(width):
-            error = outputs[o * width + s] - targets[o * width + s]
-            losses[s] += error * error
+            losses[s] += loss_of_one(z[s], target[s])
     for s in range(width):
         losses[s] *= scale
 
 
-@kernel
-def loss_blocks(
-    population,
-    frozen,
-    program,
-    widest,
-    room,
-    tiles,
-    targets,
-    batch,
-    loss,
-    n_state,
-    columns,
-    lanes,
-    block,
-    sums,
-    lo,
-    hi,
-):
-    """Items [lo, hi) of popsize x blocks, row by row: `sums` (popsize, blocks) over the samples of a block.
+@inline
+def _squared_error(z, target):
+    return (z - target) * (z - target)
 
-    `tiles` (n_tiles, n_in * columns) and `targets` (n_tiles, 1 or n_out * columns) are feature-major. States
-    start from 0.
+
+@inline
+def _absolute_error(z, target):
+    return abs(z - target)
+
+
+@inline
+def _binary_cross_entropy_of_one(z, p):
+    """-p log sigmoid(z) - (1 - p) log(1 - sigmoid(z)), without a difference of large numbers."""
+    real = type(z)
+    return z * ((real(1) if z > real(0) else real(0)) - p) + softplus(-abs(z))
+
+
+@inline
+def _hinge_of_one(z, sign):
+    return relu(type(z)(1) - z * sign)
+
+
+@inline
+def _error_of_one(z, sign):
+    real = type(z)
+    wrong = real(1) if (z > real(0)) != (sign > real(0)) else real(0)
+    return wrong if z == z else z  # noqa: PLR0124  (NaN, and np.isnan would be a call)
+
+
+def _mse(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
+    _mean_over_outputs(_squared_error, outputs, targets, losses, n_out, width)
+
+
+def _mae(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
+    _mean_over_outputs(_absolute_error, outputs, targets, losses, n_out, width)
+
+
+def _binary_cross_entropy(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
+    _mean_over_outputs(_binary_cross_entropy_of_one, outputs, targets, losses, n_out, width)
+
+
+def _hinge(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
+    _mean_over_outputs(_hinge_of_one, outputs, targets, losses, n_out, width)
+
+
+def _error_rate(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
+    _mean_over_outputs(_error_of_one, outputs, targets, losses, n_out, width)
+
+
+def _hinge_of_labels(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
+    """max(0, 1 + max_{j != y} z_j - z_y) (Crammer and Singer 2001)."""
+    widest_vectors()
+    real = type(losses[0])
+    largest = scratch[:width]  # of the others
+    for s in range(width):
+        largest[s] = real(-np.inf)
+        losses[s] = 0
+    for o in range(n_out):
+        z, label = outputs[_feature(o, width)], real(o)
+        for s in range(width):
+            v = z[s] if targets[s] != label else real(-np.inf)
+            largest[s] = v if v > largest[s] else largest[s]
+            losses[s] = losses[s] if z[s] == z[s] else z[s]  # NaN if any is
+    _add_own(outputs, targets, type(losses[0])(-1), n_out, width, largest)
+    for s in range(width):
+        losses[s] += relu(real(1) + largest[s])
+
+
+def _error_rate_of_labels(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
+    """0 where the first of the largest outputs is at the label, else 1."""
+    widest_vectors()
+    zero, one = type(losses[0])(0), type(losses[0])(1)
+    own = scratch[:width]
+    for s in range(width):
+        own[s] = 0
+        losses[s] = 0
+    _add_own(outputs, targets, one, n_out, width, own)
+    for o in range(n_out):
+        z, label = outputs[_feature(o, width)], type(losses[0])(o)
+        for s in range(width):
+            ahead = one if z[s] > own[s] or (z[s] == own[s] and label < targets[s]) else zero
+            losses[s] += ahead if z[s] == z[s] else z[s]  # NaN if any is
+    for s in range(width):
+        losses[s] = one if losses[s] > one else losses[s]
+
+
+LOSSES = {  # by name and what the targets mean
+    ("cross_entropy", "labels"): Loss(_cross_entropy_of_labels),
+    ("cross_entropy", "probabilities"): Loss(_cross_entropy),
+    ("binary_cross_entropy", "chances"): Loss(_binary_cross_entropy),
+    ("mse", "values"): Loss(_mse),
+    ("mae", "values"): Loss(_mae),
+    ("hinge", "labels"): Loss(_hinge_of_labels),
+    ("hinge", "signs"): Loss(_hinge),
+    ("error_rate", "labels"): Loss(_error_rate_of_labels),
+    ("error_rate", "signs"): Loss(_error_rate),
+}
+
+
+@inline
+def _as_vector(target):
+    return target
+
+
+@inline
+def _as_number(target):
+    return target[0]
+
+
+@inline
+def _as_integer(target):
+    return int(target[0])
+
+
+TARGET_READERS = {"vectors": _as_vector, "numbers": _as_number, "integers": _as_integer}
+
+
+@functools.lru_cache(maxsize=64)  # compiled once for a function; the oldest are let go
+def own_loss(function: Callable[..., Any], meaning: str) -> Loss:
+    """Make the loss of a user's njit function ``function(outputs, target)`` of one sample.
+
+    `meaning` says what a target is, see `TARGET_READERS`. Where the function raises, the whole tile is NaN,
+    which ranks worst.
     """
-    n_blocks = sums.shape[1]
-    n_out = program[-1, OUTPUTS]
-    shared = tiles.reshape(-1)
-    buffers = aligned_empty(2, widest * columns * block, population)
-    state = aligned_empty(1, n_state * columns * block, population)[0]
-    scratch = aligned_empty(1, room, population)[0]
-    losses = aligned_empty(2, columns, population)
-    for item in range(lo, hi):
-        r, b = divmod(item, n_blocks)
-        first, count, width = block_at(b, batch, columns, lanes, block)
-        x = shared[first * program[0, INPUTS] :]
-        state[:] = 0
-        y = run_block(program, population[r], frozen, x, buffers[0], buffers[1], state, scratch, count, width)
-        total = 0.0
-        for t in range(count):
-            outputs, own = y[t * n_out * width :], targets[first // columns + t]
-            if loss == MSE:
-                mean_squared_error(outputs, n_out, width, own, losses[0])
-            else:
-                has_labels = loss == CROSS_ENTROPY_LABELS
-                cross_entropy(outputs, n_out, width, own, has_labels, losses[0], losses[1])
-            for s in range(min(width, batch - first - t * width)):
-                total += losses[0, s]
-        sums[r, b] = total
+    read = TARGET_READERS[meaning]
+
+    def apply(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
+        output, target = np.empty(n_out, outputs.dtype), np.empty(n_targets, targets.dtype)
+        try:
+            for s in range(samples):
+                for o in range(n_out):
+                    output[o] = outputs[o * width + s]
+                for o in range(n_targets):
+                    target[o] = targets[o * width + s]
+                losses[s] = function(output, read(target))
+        except Exception:  # numba knows no other
+            for s in range(width):
+                losses[s] = np.nan
+
+    name = getattr(function, "__name__", "loss")
+    return Loss(
+        apply, f"The loss {name} must take outputs and a target and give one number, but it does not."
+    )

@@ -2,25 +2,25 @@
 
 import numpy as np
 
+from evoopt.kernels.cpu.groups import normals
 from evoopt.kernels.jit import kernel
-from evoopt.kernels.philox import COLUMNS, LANES, NOISE, normals
+from evoopt.kernels.philox import COLUMNS, LANES, NOISE
 
 
 @kernel
 def sample_rows(key, ids, mean, sigma, out, lo, hi):
     """Write rows [lo, hi) of `out` (popsize, n): mean (n,) + sigma (n,) * normal deviates of row ids[r]."""
     n = out.shape[1]
-    word_buffer = np.empty((4, LANES), np.uint32)
     deviates = np.zeros((4, LANES), out.dtype)
     flat = deviates.reshape(COLUMNS)
-    whole = n // COLUMNS
     for r in range(lo, hi):
-        for group in range(whole):
-            normals(key, ids[r], group, NOISE, word_buffer, deviates)
+        for group in range((n + COLUMNS - 1) // COLUMNS):
+            normals(key, ids[r], group, NOISE, deviates)
             start = group * COLUMNS
-            for i in range(COLUMNS):
-                out[r, start + i] = mean[start + i] + sigma[start + i] * flat[i]
-        if whole * COLUMNS < n:
-            normals(key, ids[r], whole, NOISE, word_buffer, deviates)
-            for column in range(whole * COLUMNS, n):
-                out[r, column] = mean[column] + sigma[column] * flat[column - whole * COLUMNS]
+            left, centre, spread = out[r, start:n], mean[start:n], sigma[start:n]
+            if len(left) >= COLUMNS:
+                for i in range(COLUMNS):
+                    left[i] = centre[i] + spread[i] * flat[i]
+            else:
+                for i in range(len(left)):
+                    left[i] = centre[i] + spread[i] * flat[i]

@@ -2,9 +2,10 @@
 
 A program that held every kind of layer would take long to compile, and one that took a user's function as
 an argument would compile again in each process. Instead each step is a kernel of its own, compiled when a
-network first needs it, and the program's table holds its address.
+network first needs it, and the program's table holds its address. The losses are called in the same way.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -15,41 +16,41 @@ from numba.core import cgutils
 from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
-from evoopt.kernels.jit import JIT_DISABLED, closure, inline, kernel
+from evoopt.kernels.jit import JIT_DISABLED, closure, inline, kernel, without_owner
 from evoopt.kernels.program import OUTPUTS, PARAMETERS
 
-_python_steps: dict[int, Callable[..., None]] = {}  # by "address", where the JIT is off
+_python_code: dict[int, Callable[..., None]] = {}  # by "address", where the JIT is off
 
 
-class Step:
-    """A step of a network: ``step(op, row, frozen, x, y, state, scratch, count, width)``, all arrays 1-d.
-
-    `op` is its row of the program's table. It makes `count` tiles of y (n_out, width) from `count` tiles of
-    x (n_in, width), the numbers of `width` samples side by side; a width of 1 is one sample after the other.
-    `state` (count tiles of it) is what the layer keeps from call to call, `scratch` its room to work in.
+class Code(ABC):
+    """A kernel that others call by its address: what has the same parameters can stand in its place.
 
     Parameters
     ----------
     function : callable
-        As above, in the Python that numba compiles.
+        In the Python that numba compiles; it returns nothing.
     refusal : str, optional
-        Of a step made around a user's function, which no disk cache can hold: what to say where that function
+        Of code made around a user's function, which no disk cache can hold: what to say where that function
         does not compile.
     """
 
     def __init__(self, function: Callable[..., None], refusal: str | None = None) -> None:
-        self._kernel: Any = kernel(function) if refusal is None else closure(function)
+        self._kernel: Any = kernel(function, allocates=False) if refusal is None else closure(function)
         self._refusal = refusal
         self._addresses: dict[Any, int] = {}
+
+    @staticmethod
+    @abstractmethod
+    def parameters(numbers: types.Array) -> tuple[types.Type, ...]:
+        """Types of the parameters, by that of an array of numbers."""
 
     def address(self, dtype: "np.dtype[Any]") -> int:
         """Give the address of the code for a precision, in this process and while `self` lives."""
         if JIT_DISABLED:
-            _python_steps[id(self)] = self._kernel
+            _python_code[id(self)] = self._kernel
             return id(self)
         if dtype not in self._addresses:
-            numbers = types.Array(numba.from_dtype(dtype), 1, "C")
-            arguments = (types.Array(types.int64, 1, "C"), *[numbers] * 6, types.intp, types.intp)
+            arguments = self.parameters(types.Array(numba.from_dtype(dtype), 1, "C"))
             self._compile(types.void(*arguments), dtype)
             compiled = self._kernel.overloads[arguments]
             name = compiled.fndesc.llvm_func_name
@@ -63,6 +64,19 @@ class Step:
             if self._refusal is None:
                 raise
             raise ValueError(f"{self._refusal} It was compiled for {dtype}: {error}.") from error
+
+
+class Step(Code):
+    """A step of a network: ``step(op, row, frozen, x, y, state, scratch, count, width)``, all arrays 1-d.
+
+    `op` is its row of the program's table. It makes `count` tiles of y (n_out, width) from `count` tiles of
+    x (n_in, width), the numbers of `width` samples side by side; a width of 1 is one sample after the other.
+    `state` (count tiles of it) is what the layer keeps from call to call, `scratch` its room to work in.
+    """
+
+    @staticmethod
+    def parameters(numbers: types.Array) -> tuple[types.Type, ...]:
+        return (types.Array(types.int64, 1, "C"), *[numbers] * 6, types.intp, types.intp)
 
 
 def elementwise(function: Callable[[Any], Any]) -> Step:
@@ -84,25 +98,34 @@ def elementwise(function: Callable[[Any], Any]) -> Step:
 
 
 @intrinsic
-def _run_step(_typing, address, op, row, frozen, x, y, state, scratch, count, width):
-    arguments = (op, row, frozen, x, y, state, scratch, types.intp, types.intp)
+def _call(_typing, address, *arguments):
+    parameters = [types.intp if isinstance(kind, types.Integer) else kind for kind in arguments]
 
     def codegen(context, builder, signature, values):
-        function = context.call_conv.get_function_type(types.void, arguments)
+        given = cgutils.unpack_tuple(builder, values[1])
+        given = [
+            context.cast(builder, *each) for each in zip(given, signature.args[1], parameters, strict=True)
+        ]
+        given = [
+            without_owner(builder, value) if isinstance(kind, types.Array) else value
+            for value, kind in zip(given, parameters, strict=True)
+        ]
+        function = context.call_conv.get_function_type(types.void, parameters)
         pointer = builder.inttoptr(values[0], function.as_pointer())
-        status, _ = context.call_conv.call_function(builder, pointer, types.void, arguments, values[1:])
+        status, _ = context.call_conv.call_function(builder, pointer, types.void, parameters, given)
         with cgutils.if_unlikely(builder, status.is_error):
             context.call_conv.return_status_propagate(builder, status)
         return context.get_dummy_value()
 
-    return types.void(types.int64, *arguments), codegen
+    return types.void(types.int64, types.StarArgTuple.from_types(arguments)), codegen
 
 
-def _run_step_python(address, *arguments):
-    _python_steps[address](*arguments)
+def _call_python(address, *arguments):
+    _python_code[address](*arguments)
 
 
-run_step = _run_step_python if JIT_DISABLED else _run_step
+# call(address, *arguments) runs the code there; nothing checks that the arguments are of its types
+call = _call_python if JIT_DISABLED else _call
 
 
 @inline

@@ -110,6 +110,8 @@ def dense_tiles(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, y,
 
     With `adds` y is added to, and the bias left out. `scratch` is DEPTH * BREADTH.
     """
+    lanes = lanes_of(y[0])
+    vectors, of_tile = columns_of(y[0]) // lanes, width // lanes  # of a register tile, and of one of samples
     copies = (count > 1) & (n_in * n_out >= COPY_FROM)
     for first in range(0, n_in, DEPTH):
         depth = min(DEPTH, n_in - first)
@@ -123,19 +125,28 @@ def dense_tiles(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, y,
                     for k in range(breadth):
                         block[k] = weights[k]
                 source, start, step = scratch, 0, BREADTH
-            for t in range(count):
-                product_of_columns(
-                    source, start, 1, step, x, (t * n_in + first) * width, width,
-                    bias, bias_start + o, adds | (first > 0), y, (t * n_out + o) * width, width,
-                    breadth, depth, width,
+            # the vectors of a register tile are side by side, or where tiles are one vector wide, one of each
+            v = 0
+            while v < count * of_tile:
+                t = v // of_tile
+                s = (v - t * of_tile) * lanes
+                left = count - v if of_tile == 1 else of_tile - (v - t * of_tile)
+                product_of_tile(
+                    left >= vectors, source, start, 1, step, 0,
+                    x, (t * n_in + first) * width + s, n_in * width if of_tile == 1 else lanes, width, 0,
+                    bias, bias_start + o, adds | (first > 0),
+                    y, (t * n_out + o) * width + s, width, n_out * width if of_tile == 1 else lanes,
+                    breadth, depth, 1,
                 )  # fmt: skip
+                v += vectors if left >= vectors else 1
 
 
 @inline
-def dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, y, samples):
+def dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, y, scratch, samples):
     """A few samples through a dense layer, sample-major: y (samples, n_out) from x (samples, n_in).
 
-    The vectors lie along the outputs. With `adds` y is added to, and the bias left out.
+    The vectors lie along the outputs. With `adds` y is added to, and the bias left out. `scratch` is one
+    vector.
     """
     columns, lanes = columns_of(y[0]), lanes_of(y[0])
     o = 0
@@ -162,16 +173,25 @@ def dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, 
                               y, y_start, n_out, lanes, n_in, 1)  # fmt: skip
             s += 1
         o += columns if whole else lanes
-    for s in range(samples if o < n_out else 0):
-        rest = y[s * n_out + o : (s + 1) * n_out]
-        if not adds:
-            for j in range(n_out - o):
-                rest[j] = bias[bias_start + o + j]
-        for i in range(n_in):
+    rest = n_out - o
+    # The last outputs fill no vector: loads of a whole one run into the next row of the kernel, as long as
+    # there are enough numbers behind it.
+    behind = kernel.size - lanes - kernel_start - o
+    whole_loads = min(behind // n_out + 1, n_in) if behind >= 0 else 0
+    for s in range(samples if rest > 0 else 0):
+        outputs = y[s * n_out + o : (s + 1) * n_out]
+        for j in range(rest):
+            scratch[j] = outputs[j] if adds else bias[bias_start + o + j]
+        if whole_loads > 0:
+            sample_strip1(x, s * n_in, n_in, 1, 0, kernel, kernel_start + o, lanes, n_out, 0, bias, 0, True,
+                          scratch, 0, n_out, lanes, whole_loads, 1)  # fmt: skip
+        for i in range(whole_loads, n_in):
             factor = x[s * n_in + i]
             weights = kernel[kernel_start + i * n_out + o : kernel_start + (i + 1) * n_out]
-            for j in range(n_out - o):
-                rest[j] += factor * weights[j]
+            for j in range(rest):
+                scratch[j] += factor * weights[j]
+        for j in range(rest):
+            outputs[j] = scratch[j]
 
 
 @inline

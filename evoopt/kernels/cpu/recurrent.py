@@ -12,7 +12,7 @@ See `operation.Step` for the arguments of steps. Parameters are kernel (n_in, ga
 from evoopt.kernels.cpu.operation import Step, parameter
 from evoopt.kernels.cpu.products import dense_samples, dense_tiles
 from evoopt.kernels.cpu.steps import DENSE_SCRATCH
-from evoopt.kernels.jit import inline, kernel
+from evoopt.kernels.jit import inline, kernel, widest_vectors
 from evoopt.kernels.math import relu, sigmoid, tanh
 from evoopt.kernels.program import INPUTS, SIZES
 
@@ -22,8 +22,7 @@ TIMES, UNITS, GATES, BIASES, SEQUENCES, ACTIVATION = range(SIZES, SIZES + 6)
 LINEAR, TANH, RELU, SIGMOID = range(4)
 
 
-@kernel
-def gate_sums(op, row, frozen, x, h, sums, room, width):
+def _gate_sums(op, row, frozen, x, h, sums, room, width):
     """Write to a tile of `sums` (gates * units, width) what comes from the input x and the last output h.
 
     With two biases `sums` is twice as long, first what comes from x. This is a kernel of its own, and not
@@ -38,9 +37,12 @@ def gate_sums(op, row, frozen, x, h, sums, room, width):
         at = k * (op[BIASES] - 1) * n_out
         adds, start, y = (k > 0) & (at == 0), bias_start + at, sums[at * width :]
         if width == 1:
-            dense_samples(n_in, n_out, kernel, kernel_start, bias, start, adds, source, y, 1)
+            dense_samples(n_in, n_out, kernel, kernel_start, bias, start, adds, source, y, room, 1)
         else:
             dense_tiles(n_in, n_out, kernel, kernel_start, bias, start, adds, source, y, room, 1, width)
+
+
+gate_sums = kernel(_gate_sums, allocates=False)
 
 
 @inline
@@ -63,6 +65,7 @@ def put(h, y, at):
 
 
 def _rnn(op, row, frozen, x, y, state, scratch, count, width):
+    widest_vectors()
     m = op[UNITS] * width
     room, sums = scratch[:DENSE_SCRATCH], scratch[DENSE_SCRATCH : DENSE_SCRATCH + m]
     for tile in range(count):
@@ -87,6 +90,7 @@ def _rnn(op, row, frozen, x, y, state, scratch, count, width):
 
 def _gru(op, row, frozen, x, y, state, scratch, count, width):
     """z, r = sigmoid(..); h = z h + (1 - z) tanh(candidate from x + r * candidate from h)."""
+    widest_vectors()
     m = op[UNITS] * width
     room, sums = scratch[:DENSE_SCRATCH], scratch[DENSE_SCRATCH : DENSE_SCRATCH + 6 * m]
     gates, z, r, candidate = sums[: 2 * m], sums[:m], sums[m : 2 * m], sums[2 * m : 3 * m]
@@ -107,6 +111,7 @@ def _gru(op, row, frozen, x, y, state, scratch, count, width):
 
 def _lstm(op, row, frozen, x, y, state, scratch, count, width):
     """i, f, o = sigmoid(..); c = f c + i tanh(candidate); h = o tanh(c)."""
+    widest_vectors()
     m = op[UNITS] * width
     room, sums = scratch[:DENSE_SCRATCH], scratch[DENSE_SCRATCH : DENSE_SCRATCH + 4 * m]
     gates, i, f, candidate, o = sums[: 2 * m], sums[:m], sums[m : 2 * m], sums[2 * m : 3 * m], sums[3 * m :]

@@ -19,6 +19,8 @@ from numba.extending import intrinsic
 
 from evoopt.kernels.jit import JIT_DISABLED, inline
 
+AHEAD = 2048  # bytes, by which a product that reads each number once asks for what comes next
+
 
 @functools.cache
 def host_vectors() -> tuple[int, int, bool]:
@@ -105,6 +107,14 @@ class VectorCode:
 
     def load(self, data: ir.Value, at: ir.Value) -> ir.Value:
         return self.builder.load(self.pointer(data, at), align=self.itemsize)
+
+    def prefetch(self, data: ir.Value, at: ir.Value) -> None:
+        """Ask for the cache line at a position that is to be read soon; it need not exist."""
+        byte, int32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        signature = ir.FunctionType(ir.VoidType(), [byte, int32, int32, int32])
+        prefetch = cgutils.get_or_insert_function(self.builder.module, signature, "llvm.prefetch.p0")
+        place = self.builder.bitcast(self.builder.gep(data, [at]), byte)
+        self.builder.call(prefetch, [place, int32(0), int32(3), int32(1)])  # to read, into all caches, data
 
     def store(self, vector: ir.Value, data: ir.Value, at: ir.Value) -> None:
         self.builder.store(vector, self.pointer(data, at), align=self.itemsize)
@@ -196,6 +206,9 @@ def _emit_tile(
     loop = _Loop(builder, "reduction", outer_loop.values, n)
     b_row = builder.add(b_turn, builder.mul(loop.index, b_step))
     b_vectors = [code.load(b, at) for at in along(b_row, b_vector, vectors)]
+    if rows == 1 and not bias_by_row:  # each weight is used once: memory is the limit
+        for at in along(builder.add(b_row, offset(AHEAD // code.itemsize)), b_vector, vectors):
+            code.prefetch(b, at)
     a_column = builder.add(a_turn, builder.mul(loop.index, a_step))
     updated = []
     for r, at in enumerate(along(a_column, a_row, rows)):

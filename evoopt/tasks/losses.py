@@ -1,0 +1,178 @@
+"""What each loss takes as targets; the losses themselves are in `evoopt.kernels.cpu.loss`."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evoopt.kernels.cpu import loss as kernels
+from evoopt.kernels.jit import is_compiled
+from evoopt.networks.network import Network
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+LossName = str | Callable[..., Any]
+NAMES = tuple(dict.fromkeys(name for name, _ in kernels.LOSSES))
+LARGEST_INTEGER = 2**24  # up to which float32 has them all
+
+
+class Targets(NamedTuple):
+    """Numbers (samples, n), and what they mean to the loss: a word that the kernels know."""
+
+    numbers: Array
+    meaning: str
+
+    def code(self, loss: LossName) -> kernels.Loss:
+        """Give the loss for such targets."""
+        if isinstance(loss, str):
+            return kernels.LOSSES[loss, self.meaning]
+        return kernels.own_loss(loss, self.meaning)
+
+    def classes(self) -> "Targets | None":
+        """Give the targets of the error rate that an accuracy is made of; None where there are no classes."""
+        if self.meaning in {"labels", "signs"}:
+            return self
+        if self.meaning == "probabilities":
+            return Targets(self.numbers.argmax(axis=1)[:, None], "labels")
+        if self.meaning == "chances":
+            return Targets(np.where(self.numbers > 0.5, 1, -1), "signs")
+        return None
+
+
+def check_loss(loss: Any) -> LossName:
+    """Give a loss that is known or compiled; else ValueError."""
+    if isinstance(loss, str):
+        if loss in NAMES:
+            return loss
+    elif is_compiled(loss):
+        return loss
+    raise ValueError(
+        f"A loss of {', '.join(NAMES)}, or a function loss(outputs, target) decorated with numba.njit, was "
+        f"expected, but {loss!r} came."
+    )
+
+
+def read_targets(loss: LossName, targets: ArrayLike, samples: int, net: Network) -> Targets:
+    """Read the targets of so many samples; ValueError if they do not fit the loss or the network."""
+    numbers, outputs = as_numbers("Targets", targets), net.output_shape
+    if len(numbers) != samples:
+        raise ValueError(f"Targets for {samples} samples were expected, but {len(numbers)} came.")
+    if not isinstance(loss, str):
+        return _read_own(numbers)
+    if not np.isfinite(numbers).all():
+        raise ValueError("Finite targets were expected, but some are NaN or infinite.")
+    found = _READERS[loss](loss, numbers, outputs)
+    _check_last_layer(loss, found, net)
+    return found
+
+
+def _read_own(numbers: Array) -> Targets:
+    flat = numbers.reshape(len(numbers), -1)
+    if numbers.ndim > 1:
+        return Targets(flat, "vectors")
+    if numbers.dtype.kind == "f":
+        return Targets(flat, "numbers")
+    if np.abs(numbers.astype(float)).max(initial=0) > LARGEST_INTEGER:
+        raise ValueError(f"Whole numbers up to {LARGEST_INTEGER} were expected as targets.")
+    return Targets(flat, "integers")
+
+
+def _read_values(loss: str, numbers: Array, outputs: Shape, meaning: str = "values") -> Targets:
+    samples = len(numbers)
+    if numbers.shape != (samples, *outputs) and not (numbers.ndim == 1 and outputs == (1,)):
+        hint = f"; class numbers have the shape ({samples},)" if (loss, "labels") in kernels.LOSSES else ""
+        raise ValueError(
+            f"Targets of shape {(samples, *outputs)} were expected for the loss {loss!r}, "
+            f"but {numbers.shape} came{hint}."
+        )
+    return Targets(numbers.reshape(samples, math.prod(outputs)), meaning)
+
+
+def _read_chances(loss: str, numbers: Array, outputs: Shape, meaning: str = "chances") -> Targets:
+    found = _read_values(loss, numbers, outputs, meaning)
+    if not ((numbers >= 0) & (numbers <= 1)).all():
+        raise ValueError(
+            f"Probabilities from 0 to 1 were expected for the loss {loss!r}, but {numbers.min():g} to "
+            f"{numbers.max():g} came."
+        )
+    return found
+
+
+def _read_classes(loss: str, numbers: Array, outputs: Shape) -> Targets:
+    if len(outputs) != 1:
+        raise ValueError(
+            f"The loss {loss!r} takes one axis of outputs, one for each class, but the network gives "
+            f"{outputs}."
+        )
+    if numbers.ndim == 1:
+        return Targets(_check_labels(numbers, outputs[0])[:, None], "labels")
+    return _read_chances(loss, numbers, outputs, "probabilities")
+
+
+def _read_sides(loss: str, numbers: Array, outputs: Shape) -> Targets:
+    if outputs != (1,) and numbers.ndim == 1:
+        return _read_classes(loss, numbers, outputs)
+    found = _read_values(loss, numbers, outputs, "signs")
+    if outputs != (1,) and loss == "error_rate":
+        raise ValueError(
+            f"Class numbers of shape ({len(numbers)},) were expected for the loss 'error_rate', but "
+            f"{numbers.shape} came; take targets.argmax(axis=1)."
+        )
+    came = np.unique(numbers)
+    if not (np.isin(came, (0, 1)).all() or np.isin(came, (-1, 1)).all()):
+        raise ValueError(
+            f"Targets of -1 and 1, or 0 and 1, were expected for the loss {loss!r}, but {came[0]:g} to "
+            f"{came[-1]:g} came."
+        )
+    return found._replace(numbers=np.where(found.numbers > 0, 1, -1))
+
+
+_READERS: dict[str, Callable[[str, Array, Shape], Targets]] = {
+    "cross_entropy": _read_classes,
+    "binary_cross_entropy": _read_chances,
+    "mse": _read_values,
+    "mae": _read_values,
+    "hinge": _read_sides,
+    "error_rate": _read_sides,
+}
+
+
+def _check_labels(labels: Array, classes: int) -> Array:
+    if labels.dtype.kind not in "iub":
+        raise ValueError(
+            f"Class numbers of an integer dtype were expected, but {labels.dtype} came; "
+            f"take targets.astype(int)."
+        )
+    if not (labels.min() >= 0 and labels.max() < classes):
+        hint = "; for one output there is binary_cross_entropy" if classes == 1 else ""
+        raise ValueError(
+            f"Class numbers from 0 to {classes - 1} were expected for {classes} outputs, "
+            f"but {labels.min()} to {labels.max()} came{hint}."
+        )
+    return labels
+
+
+def _check_last_layer(loss: str, targets: Targets, net: Network) -> None:
+    """Refuse a last activation that the loss has in it, or that hides the sign that it looks at."""
+    activation = getattr(net.layers[-1], "activation", None)
+    if loss == "cross_entropy" and activation == "softmax":
+        problem = "takes logits and has a softmax in it, and so has the last layer"
+    elif loss == "binary_cross_entropy" and activation == "sigmoid":
+        problem = "takes logits and has a sigmoid in it, and so has the last layer"
+    elif targets.meaning == "signs" and activation in {"sigmoid", "softmax"}:
+        problem = f"looks at the sign of an output, but after a {activation} all are positive"
+    else:
+        return
+    raise ValueError(f'The loss "{loss}" {problem}; give that layer the activation "linear".')
+
+
+def as_numbers(name: str, values: ArrayLike) -> Array:
+    """Read an array of numbers with an axis of samples."""
+    array = np.asarray(values)
+    if array.ndim == 0 or array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} were expected as an array of numbers, but {array.dtype} {array.shape} came."
+        )
+    return array
