@@ -1,13 +1,13 @@
 """Reinterpretation of the bits of a scalar, and functions that choose by precision, compiled or not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numba import types
+from numba import typeof, types
 from numba.extending import intrinsic, overload
 
-from evoopt.kernels.jit import JIT_DISABLED, inline
+from evoopt.kernels.jit import JIT_DISABLED
 
 _PARTNER = {
     types.float32: types.int32,
@@ -54,10 +54,44 @@ def by_precision(single: Callable[..., Any], double: Callable[..., Any]) -> Call
     return choose
 
 
-@inline
-def polynomial(x, coefficients):
-    """Horner's rule in the precision of `x`; `coefficients` is a tuple, highest power first."""
-    value = type(x)(coefficients[0])
-    for coefficient in coefficients[1:]:
-        value = value * x + type(x)(coefficient)
-    return value
+def constant(single: Any, double: Any) -> Callable[[Any], Any]:
+    """Make a function of one scalar that gives one number for float32 and another for float64.
+
+    This and `polynomial` are emitted where they stand: a function to be compiled for each number would be
+    most of what compiling a kernel takes.
+    """
+
+    @intrinsic
+    def choose(_typing, x):
+        value = single if x == types.float32 else double
+        kind = typeof(value)
+        return kind(x), lambda context, builder, signature, arguments: context.get_constant(kind, value)
+
+    return (lambda x: single if x.dtype == np.float32 else double) if JIT_DISABLED else choose
+
+
+def polynomial(single: Sequence[float], double: Sequence[float]) -> Callable[[Any], Any]:
+    """Make a function of one scalar: Horner's rule with the coefficients for its precision.
+
+    The highest power comes first.
+    """
+
+    @intrinsic
+    def horner(_typing, x):
+        def codegen(context, builder, signature, arguments):
+            first, *others = single if x == types.float32 else double
+            value = context.get_constant(x, first)
+            for coefficient in others:
+                value = builder.fadd(builder.fmul(value, arguments[0]), context.get_constant(x, coefficient))
+            return value
+
+        return x(x), codegen
+
+    def horner_python(x):
+        first, *others = single if x.dtype == np.float32 else double
+        value = type(x)(first)
+        for coefficient in others:
+            value = value * x + type(x)(coefficient)
+        return value
+
+    return horner_python if JIT_DISABLED else horner

@@ -11,13 +11,13 @@ import math
 
 import numpy as np
 
-from evoopt.kernels.bits import bitcast, by_precision, polynomial
+from evoopt.kernels.bits import bitcast, by_precision, constant, polynomial
 from evoopt.kernels.jit import inline
 
-_mantissa_bits = by_precision(lambda x: np.int32(23), lambda x: np.int64(52))
-_bias = by_precision(lambda x: np.float32(127), lambda x: np.float64(1023))
+_mantissa_bits = constant(np.int32(23), np.int64(52))
+_bias = constant(np.float32(127), np.float64(1023))
 # Added to a number below 2^22 (2^51), it leaves the nearest integer in the lowest bits of the sum.
-_to_integer = by_precision(lambda x: np.float32(1.5 * 2**23), lambda x: np.float64(1.5 * 2**52))
+_to_integer = constant(np.float32(1.5 * 2**23), np.float64(1.5 * 2**52))
 
 # (exp(r) - 1 - r) / r^2 on [-log(2)/2, 0.6975], relative errors of 1.4e-7 and 2e-15 in exp(r) - 1
 _EXP32 = (0.00160968643, 0.00832948631, 0.0416286426, 0.166669052, 0.500001436)
@@ -36,7 +36,7 @@ _EXP64 = (
 # log(2) = high + low, the high part with so few bits that its product with an exponent is exact
 _LOG2_HIGH, _LOG2_LOW = 0.693359375, math.log(2) - 0.693359375
 
-_exp_series = by_precision(lambda x: polynomial(x, _EXP32), lambda x: polynomial(x, _EXP64))
+_exp_series = polynomial(_EXP32, _EXP64)
 
 
 @inline
@@ -84,7 +84,7 @@ _LOG64 = (
     -0.500000000000420503,
 )
 
-_log_series = by_precision(lambda x: polynomial(x, _LOG32), lambda x: polynomial(x, _LOG64))
+_log_series = polynomial(_LOG32, _LOG64)
 
 
 @inline
@@ -105,13 +105,15 @@ _TANH32_LIMIT = 7.9
 _TANH32_P = (1.15318373e-05, 0.00296047306, 0.129344173, 0.999999869)
 _TANH32_Q = (2.4925475e-07, 0.000240012024, 0.0238540819, 0.462676439, 1.0)
 
+_tanh_p, _tanh_q = polynomial(_TANH32_P, ()), polynomial(_TANH32_Q, ())  # of float32 alone
+
 
 def _tanh32(x):
     limit = np.float32(_TANH32_LIMIT)
     x = limit if x > limit else x
     x = -limit if x < -limit else x
     t = x * x
-    return x * polynomial(t, _TANH32_P) / polynomial(t, _TANH32_Q)
+    return x * _tanh_p(t) / _tanh_q(t)
 
 
 def _tanh64(x):
@@ -203,11 +205,11 @@ _TAIL64_Q = (
     1.0,
 )
 
-_tail_p = by_precision(lambda x: polynomial(x, _TAIL32_P), lambda x: polynomial(x, _TAIL64_P))
-_tail_q = by_precision(lambda x: polynomial(x, _TAIL32_Q), lambda x: polynomial(x, _TAIL64_Q))
-_tail_end = by_precision(lambda x: np.float32(14.2), lambda x: np.float64(38.7))  # the scaled tail is 0 there
+_tail_p = polynomial(_TAIL32_P, _TAIL64_P)
+_tail_q = polynomial(_TAIL32_Q, _TAIL64_Q)
+_tail_end = constant(np.float32(14.2), np.float64(38.7))  # the scaled tail is 0 there
 # the upper half of a mantissa, whose square is exact
-_upper_half = by_precision(lambda x: np.int32(-(2**12)), lambda x: np.int64(-(2**27)))
+_upper_half = constant(np.int32(-(2**12)), np.int64(-(2**27)))
 
 
 @inline

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evoopt.kernels.bits import by_precision
+from evoopt.kernels.bits import constant
 from evoopt.kernels.cpu.simd import (
     feature_strip1,
     feature_strip2,
@@ -21,10 +21,7 @@ from evoopt.kernels.jit import inline
 
 _COLUMNS32, _LANES32 = tile_shape(np.dtype(np.float32))
 _COLUMNS64, _LANES64 = tile_shape(np.dtype(np.float64))
-columns_of = by_precision(
-    lambda x: _COLUMNS32, lambda x: _COLUMNS64
-)  # of a tile in the precision of a number
-lanes_of = by_precision(lambda x: _LANES32, lambda x: _LANES64)
+columns_of, lanes_of = constant(_COLUMNS32, _COLUMNS64), constant(_LANES32, _LANES64)
 
 # A block of the inputs, DEPTH rows of a tile, stays in the first level cache (32 KB of some 48) while all
 # outputs pass; the weights are copied in blocks of DEPTH x BREADTH, because rows a power of two apart would
