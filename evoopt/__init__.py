@@ -6,6 +6,7 @@ from evoopt.kernels.threads import get_num_threads, set_num_threads
 from evoopt.minimize import minimize
 from evoopt.networks.layers import Dense
 from evoopt.networks.network import Network
+from evoopt.networks.recurrent import GRU, LSTM, RNN
 from evoopt.params import ParamSpec
 from evoopt.scipy_method import scipy_method
 from evoopt.strategies import (
@@ -29,8 +30,11 @@ __all__ = [
     "BIPOP",
     "CMAES",
     "GA",
+    "GRU",
     "IPOP",
     "LMMAES",
+    "LSTM",
+    "RNN",
     "SNES",
     "XNES",
     "Dense",

@@ -54,6 +54,39 @@ def dense(x, kernel, bias, activation):
     return activation(x @ kernel + bias)
 
 
+def rnn(xs, h, kernel, recurrent_kernel, bias, activation=np.tanh):
+    """Outputs (time, units) and the last state of a simple recurrent layer, for a sequence xs (time, in)."""
+    outputs = []
+    for x in xs:
+        h = activation(x @ kernel + h @ recurrent_kernel + bias)
+        outputs.append(h)
+    return np.array(outputs), h
+
+
+def gru(xs, h, kernel, recurrent_kernel, bias):
+    """The same of gated recurrent units; gates z, r, candidate, and bias (2, 3 * units)."""
+    outputs = []
+    for x in xs:
+        xz, xr, xc = np.split(x @ kernel + bias[0], 3)
+        hz, hr, hc = np.split(h @ recurrent_kernel + bias[1], 3)
+        z, r = expit(xz + hz), expit(xr + hr)
+        h = z * h + (1 - z) * np.tanh(xc + r * hc)
+        outputs.append(h)
+    return np.array(outputs), h
+
+
+def lstm(xs, state, kernel, recurrent_kernel, bias):
+    """The same of long short-term memory; gates i, f, candidate, o, and a state of h and then c."""
+    h, c = np.split(state, 2)
+    outputs = []
+    for x in xs:
+        i, f, candidate, o = np.split(x @ kernel + h @ recurrent_kernel + bias, 4)
+        c = expit(f) * c + expit(i) * np.tanh(candidate)
+        h = expit(o) * np.tanh(c)
+        outputs.append(h)
+    return np.array(outputs), np.concatenate([h, c])
+
+
 def forward(layers, row, inputs):
     """Run one individual: `layers` is a list of (units, activation function, whether there is a bias).
 

@@ -179,7 +179,8 @@ def test_initializers(name):
     params = net.spec.unravel(net.init(seed=3))["dense_0"]
     assert params["kernel"].dtype == np.float32
     assert not params["bias"].any()
-    variance = {"glorot": 2 / 500, "he": 2 / 200, "lecun": 1 / 200, "zeros": 0}[name.split("_")[0]]
+    scheme = name.split("_")[0]
+    variance = {"glorot": 2 / 500, "he": 2 / 200, "lecun": 1 / 200, "orthogonal": 1 / 300, "zeros": 0}[scheme]
     assert params["kernel"].var() == pytest.approx(variance, rel=0.03)
     assert abs(params["kernel"].mean()) <= 0.01 * variance**0.5
     assert np.array_equal(net.init(seed=3), net.init(seed=3))

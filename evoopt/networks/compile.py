@@ -74,6 +74,7 @@ def compile_program(
 
     columns, _ = tile_shape(dtype)
     widest = max(max(operation.inputs, operation.outputs) for operation in operations)
+    n_zeros = max(operation.zeros for operation in operations)
     n_parameters = max(len(operation.parameters) for operation in operations)
     table = np.zeros((len(operations), program.PARAMETERS + 2 * n_parameters), np.int64)
     steps: list[Step] = []
@@ -92,7 +93,7 @@ def compile_program(
         block = max(block, BLOCK_OF_WIDE_LAYERS)
     return Program(
         table,
-        np.concatenate([*parts, np.zeros(widest)]).astype(dtype),
+        np.concatenate([*parts, np.zeros(max(widest, n_zeros))]).astype(dtype),
         sum(operation.weights * operation.places for operation in operations),
         widest,
         max(operation.scratch[0] + operation.scratch[1] * columns for operation in operations),

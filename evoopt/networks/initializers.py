@@ -1,7 +1,8 @@
 """First weights of a layer, by name.
 
 Glorot and Bengio 2010 (glorot), He et al. 2015 (he), LeCun et al. 1998 (lecun): zero mean and variance
-2 / (fan_in + fan_out), 2 / fan_in and 1 / fan_in.
+2 / (fan_in + fan_out), 2 / fan_in and 1 / fan_in. Saxe et al. 2014 (orthogonal): orthonormal rows, or columns
+where there are fewer of them.
 """
 
 import math
@@ -14,7 +15,12 @@ _VARIANCES = {
     "he": lambda fan_in, fan_out: 2 / fan_in,
     "lecun": lambda fan_in, fan_out: 1 / fan_in,
 }
-INITIALIZERS = ("zeros", *(f"{scheme}_{shape}" for scheme in _VARIANCES for shape in ("uniform", "normal")))
+INITIALIZERS = (
+    "zeros",
+    "orthogonal",
+    *(f"{scheme}_{shape}" for scheme in _VARIANCES for shape in ("uniform", "normal")),
+)
+FORGET_ONES = "forget_ones"  # the bias of an LSTM: zeros, but ones in the second quarter (Gers et al. 2000)
 
 
 def check_initializer(name: str) -> None:
@@ -29,9 +35,21 @@ def initialize(
     """Draw a float32 array of `shape` by the initializer `name`."""
     if name == "zeros":
         return np.zeros(shape, np.float32)
+    if name == FORGET_ONES:
+        return np.repeat(np.array([0, 1, 0, 0], np.float32), shape[0] // 4)
+    if name == "orthogonal":
+        return _orthogonal(generator.standard_normal((math.prod(shape[:-1]), shape[-1]))).reshape(shape)
     scheme, distribution = name.split("_")
     scale = math.sqrt(_VARIANCES[scheme](fan_in, fan_out))
     if distribution == "normal":
         return scale * generator.standard_normal(shape, np.float32)
     limit = math.sqrt(3) * scale  # the variance of U(-limit, limit) is limit^2 / 3
     return generator.uniform(-limit, limit, shape).astype(np.float32)
+
+
+def _orthogonal(normal: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Make a matrix of normal deviates one of orthonormal rows or columns, uniform among them."""
+    wide = normal.shape[0] < normal.shape[1]
+    q, r = np.linalg.qr(normal.T if wide else normal)
+    q *= np.copysign(1, np.diag(r))  # or the signs would not be random (Mezzadri 2007)
+    return np.ascontiguousarray(q.T if wide else q, np.float32)

@@ -49,6 +49,7 @@ class Operation(NamedTuple):
     state: int = 0
     scratch: tuple[int, int] = (0, 0)  # its length: for all samples together, and for each of a tile
     step_of_few: Step | None = None  # for tiles of one sample, where `step` does not take them
+    zeros: int = 0  # how many it reads under "zeros", where they are more than inputs or outputs
 
 
 class Layer(ABC):

@@ -3,18 +3,19 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from evoopt import arguments
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.forward import blocks_of, forward_blocks, pack_tiles
 from evoopt.kernels.jit import aligned_empty, kernel_array
+from evoopt.networks.checks import as_shape, check_inputs, check_out, check_states, listed
 from evoopt.networks.compile import FEW_SAMPLES, NamedLayer, Program, compile_program
 from evoopt.networks.initializers import initialize
-from evoopt.networks.layers import Layer, Parameter
+from evoopt.networks.layers import Layer, Location, Parameter
 from evoopt.params import ParamSpec
 from evoopt.tree import Trainable, read_tree
 
@@ -22,7 +23,7 @@ Array = NDArray[Any]
 
 
 class Network:
-    """A feed-forward network that runs a whole population from its rows.
+    """A network that runs a whole population from its rows.
 
     Parameters
     ----------
@@ -37,6 +38,8 @@ class Network:
         Maps a row (n_params,) to the nested parameters and back.
     input_shape, output_shape : tuple of int
         Of one sample.
+    state_size : int
+        How many numbers recurrent layers keep of one sample from call to call; 0 of a feed-forward network.
 
     Raises
     ------
@@ -61,7 +64,7 @@ class Network:
             raise ValueError(
                 f"A list of layers such as [evoopt.Dense(10)] was expected, but {layers!r} came."
             )
-        shape = self.input_shape = _as_shape(input_shape)
+        shape = self.input_shape = as_shape(input_shape)
         self._named: list[NamedLayer] = []
         counts: Counter[str] = Counter()
         for layer in self.layers:
@@ -131,7 +134,45 @@ class Network:
         network.spec = ParamSpec.from_params(params, trainable)
         return network
 
-    def forward(self, population: ArrayLike, inputs: ArrayLike, *, out: Array | None = None) -> Array:
+    @property
+    def state_size(self) -> int:
+        return sum(
+            operation.state
+            for _, layer, shape in self._named
+            for operation in layer.operations(
+                shape, dict.fromkeys([*layer.parameters(shape), "zeros"], Location(0, True))
+            )
+        )
+
+    def initial_state(self, popsize: int, batch: int, dtype: DTypeLike = np.float32) -> Array:
+        """Give the states that everything starts from, zeros (popsize, batch, state_size)."""
+        popsize = arguments.whole("popsize", popsize, 0)
+        return np.zeros((popsize, arguments.whole("batch", batch, 0), self.state_size), dtype)
+
+    @overload
+    def forward(
+        self, population: ArrayLike, inputs: ArrayLike, state: None = None, *, out: Array | None = None
+    ) -> Array: ...
+    @overload
+    def forward(
+        self,
+        population: ArrayLike,
+        inputs: ArrayLike,
+        state: ArrayLike,
+        reset: ArrayLike | None = None,
+        *,
+        out: Array | None = None,
+    ) -> tuple[Array, Array]: ...
+
+    def forward(
+        self,
+        population: ArrayLike,
+        inputs: ArrayLike,
+        state: ArrayLike | None = None,
+        reset: ArrayLike | None = None,
+        *,
+        out: Array | None = None,
+    ) -> Array | tuple[Array, Array]:
         """Run every individual of a population.
 
         Parameters
@@ -140,40 +181,59 @@ class Network:
             float32 or float64; the network computes in its precision.
         inputs : (batch, *input_shape) or (popsize, batch, *input_shape)
             Samples that all individuals share, or of each its own. One sample each is ``inputs[:, None]``.
+        state : (popsize, batch, state_size), optional
+            What the last call gave, or `initial_state`; zeros by default. It holds the states of recurrent
+            layers one after the other: h (units,) of an RNN or GRU, h and then c of an LSTM. It stays as it
+            is.
+        reset : bool (popsize, batch) or (batch,), optional
+            Which states start from zeros instead: those of the episodes that begin.
         out : (popsize, batch, *output_shape), optional
             Where to write.
 
         Returns
         -------
-        (popsize, batch, *output_shape)
+        outputs : (popsize, batch, *output_shape)
             In the population's dtype.
+        state : (popsize, batch, state_size)
+            The new one; only where a `state` was given.
 
         Raises
         ------
         ValueError
-            For a shape or dtype other than these.
+            For a shape or dtype other than these, or `reset` without `state`.
         """
         population = self.check_population(population)
         popsize, dtype = len(population), population.dtype
-        samples = self._check_inputs(np.asarray(inputs), popsize, dtype)
+        samples = check_inputs(np.asarray(inputs), self.input_shape, popsize, dtype)
         batch = samples.shape[1]
-        out = _check_out(out, (popsize, batch, *self.output_shape), dtype)
-        results = out.reshape(popsize, batch, math.prod(self.output_shape))
         program = self.program(dtype, batch)
+        states = check_states(state, reset, (popsize, batch, program.state_size), dtype)
+        out = check_out(out, (popsize, batch, *self.output_shape), dtype)
+        results = out.reshape(popsize, batch, math.prod(self.output_shape))
         columns, lanes, block = program.tiling(batch)
         if len(samples) == 1:
             packed, own = self.pack(samples[0], columns, lanes), np.empty((0, 0, 0), dtype)
         else:
             packed, own = np.empty((0, 0), dtype), samples
-        states = np.zeros((popsize, batch, program.state_size), dtype)
         threads.run(
             forward_blocks, popsize * blocks_of(batch, columns, block),
             population, *program.arguments, packed, own, states, columns, lanes, block, results,
             grain=program.grain(columns * block),
         )  # fmt: skip
-        return out
+        return out if state is None else (out, states)
 
-    def predict(self, params: Mapping[str, Any] | ArrayLike, inputs: ArrayLike) -> Array:
+    @overload
+    def predict(
+        self, params: Mapping[str, Any] | ArrayLike, inputs: ArrayLike, state: None = None
+    ) -> Array: ...
+    @overload
+    def predict(
+        self, params: Mapping[str, Any] | ArrayLike, inputs: ArrayLike, state: ArrayLike
+    ) -> tuple[Array, Array]: ...
+
+    def predict(
+        self, params: Mapping[str, Any] | ArrayLike, inputs: ArrayLike, state: ArrayLike | None = None
+    ) -> Array | tuple[Array, Array]:
         """Run one solution.
 
         Parameters
@@ -182,10 +242,14 @@ class Network:
             The solution.
         inputs : (batch, *input_shape)
             Samples.
+        state : (batch, state_size), optional
+            As of `forward`.
 
         Returns
         -------
-        (batch, *output_shape)
+        outputs : (batch, *output_shape)
+        state : (batch, state_size)
+            The new one; only where a `state` was given.
 
         Raises
         ------
@@ -203,10 +267,19 @@ class Network:
         inputs = np.asarray(inputs)
         if inputs.ndim != len(self.input_shape) + 1:
             raise ValueError(
-                f"Inputs (batch, {_listed(self.input_shape)}) were expected, but {inputs.shape} came; "
+                f"Inputs (batch, {listed(self.input_shape)}) were expected, but {inputs.shape} came; "
                 f"one sample goes in as inputs[None]."
             )
-        return self.forward(self.as_vector(params)[None], inputs)[0]
+        population = self.as_vector(params)[None]
+        if state is None:
+            return self.forward(population, inputs)[0]
+        if np.ndim(state) != 2:
+            raise ValueError(
+                f"A state (batch, {self.state_size}) was expected, but {np.shape(state)} came; "
+                f"that of a population goes to forward()."
+            )
+        outputs, new_state = self.forward(population, inputs, np.asarray(state)[None])
+        return outputs[0], new_state[0]
 
     def as_vector(self, params: Mapping[str, Any] | ArrayLike) -> Array:
         """Give a solution, nested or flat, as a vector (n_params,)."""
@@ -251,45 +324,3 @@ class Network:
         tiles = aligned_empty(n_tiles, samples.shape[1] * columns, samples)
         threads.run(pack_tiles, n_tiles, samples, columns, lanes, tiles, grain=-(-100_000 // tiles.shape[1]))
         return tiles
-
-    def _check_inputs(self, inputs: Array, popsize: int, dtype: np.dtype[Any]) -> Array:
-        """Give inputs as (1 or popsize, batch, features)."""
-        rank = len(self.input_shape)
-        own = inputs.ndim == rank + 2
-        sample = _listed(self.input_shape)
-        if inputs.ndim not in (rank + 1, rank + 2) or inputs.shape[-rank:] != self.input_shape:
-            raise ValueError(
-                f"Inputs (batch, {sample}), or (popsize, batch, {sample}) of each individual its own, "
-                f"were expected, but {inputs.shape} came."
-            )
-        if own and len(inputs) != popsize:
-            raise ValueError(
-                f"Inputs of each individual its own take the popsize {popsize} as first axis, "
-                f"but {inputs.shape} came."
-            )
-        batch = inputs.shape[-rank - 1]
-        return kernel_array(inputs, dtype).reshape(popsize if own else 1, batch, math.prod(self.input_shape))
-
-
-def _as_shape(shape: Sequence[int]) -> tuple[int, ...]:
-    found = tuple(np.atleast_1d(np.asarray(shape, object)).tolist())
-    if not found:
-        raise ValueError(f"An input_shape such as (64,) was expected, but {shape!r} came.")
-    return tuple(arguments.whole("each size of the input_shape", n, 1) for n in found)
-
-
-def _listed(shape: tuple[int, ...]) -> str:
-    return ", ".join(map(str, shape))
-
-
-def _check_out(out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    if out is None:
-        return np.empty(shape, dtype)
-    if not isinstance(out, np.ndarray):
-        raise ValueError(f"An out array of shape {shape} was expected, but {out!r} came.")
-    if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous or not out.flags.writeable:
-        raise ValueError(
-            f"A writable C-contiguous out of shape {shape} and dtype {dtype} was expected, "
-            f"but {out.shape} and {out.dtype} came."
-        )
-    return out

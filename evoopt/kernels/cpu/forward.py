@@ -66,6 +66,11 @@ def block_memory(widest, n_in, n_state, samples, room, like):
 @inline
 def pack_samples(samples, first, start, n, tiles, count, width):
     """Write features [start, start + n) of `samples` (batch, features) into tiles, from `first` on."""
+    if width == 1:
+        for t in range(count):
+            for i in range(n):
+                tiles[t * n + i] = samples[first + t, start + i]
+        return
     for t in range(count):
         tile = tiles[t * n * width : (t + 1) * n * width]
         at = first + t * width
@@ -114,11 +119,16 @@ def load_states(program, states, first, state, count, width):
 def store_states(program, state, count, width, states, first):
     """Write tiles of states back to `states` (batch, state size) from sample `first` on."""
     for op in program:
-        n, part = op[STATE_SIZE], state[op[STATE] * count * width :]
-        for s in range(min(count * width, len(states) - first) if n > 0 else 0):
-            t = s // width
-            for i in range(n):
-                states[first + s, op[STATE] + i] = part[(t * n + i) * width + s - t * width]
+        n, start, part = op[STATE_SIZE], op[STATE], state[op[STATE] * count * width :]
+        if width == 1:
+            for t in range(count):
+                for i in range(n):
+                    states[first + t, start + i] = part[t * n + i]
+        else:
+            for s in range(min(count * width, len(states) - first) if n > 0 else 0):
+                t = s // width
+                for i in range(n):
+                    states[first + s, start + i] = part[(t * n + i) * width + s - t * width]
 
 
 @kernel
@@ -132,7 +142,7 @@ def forward_blocks(
     the most features between two steps, `room` the length of their scratch.
     """
     population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
-    packed, inputs, out = borrowed(packed), borrowed(inputs), borrowed(out)
+    packed, inputs, states, out = borrowed(packed), borrowed(inputs), borrowed(states), borrowed(out)
     batch, n_out = out.shape[1:]
     n_in, own, n_state = program[0, INPUTS], inputs.shape[0] > 0, states.shape[2]
     n_blocks = blocks_of(batch, columns, block)

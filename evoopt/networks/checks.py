@@ -1,0 +1,88 @@
+"""What users pass to networks, as the kernels take it; ValueError in a sentence for what does not fit."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evoopt import arguments
+from evoopt.kernels.jit import kernel_array
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+def as_shape(shape: Sequence[int]) -> Shape:
+    """Give the shape of one sample, of at least one axis."""
+    found = tuple(np.atleast_1d(np.asarray(shape, object)).tolist())
+    if not found:
+        raise ValueError(f"An input_shape such as (64,) was expected, but {shape!r} came.")
+    return tuple(arguments.whole("each size of the input_shape", n, 1) for n in found)
+
+
+def listed(shape: Shape) -> str:
+    """Give the sizes of a shape for a sentence."""
+    return ", ".join(map(str, shape))
+
+
+def check_inputs(inputs: Array, sample: Shape, popsize: int, dtype: "np.dtype[Any]") -> Array:
+    """Give inputs as (1 or popsize, batch, features)."""
+    rank = len(sample)
+    own = inputs.ndim == rank + 2
+    if inputs.ndim not in (rank + 1, rank + 2) or inputs.shape[-rank:] != sample:
+        raise ValueError(
+            f"Inputs (batch, {listed(sample)}), or (popsize, batch, {listed(sample)}) of each individual its "
+            f"own, were expected, but {inputs.shape} came."
+        )
+    if own and len(inputs) != popsize:
+        raise ValueError(
+            f"Inputs of each individual its own take the popsize {popsize} as first axis, "
+            f"but {inputs.shape} came."
+        )
+    return kernel_array(inputs, dtype).reshape(
+        popsize if own else 1, inputs.shape[-rank - 1], math.prod(sample)
+    )
+
+
+def check_states(
+    state: ArrayLike | None, reset: ArrayLike | None, shape: Shape, dtype: "np.dtype[Any]"
+) -> Array:
+    """Give states (popsize, batch, state size) to start from, an array of their own."""
+    if state is None:
+        if reset is not None:
+            raise ValueError(
+                "reset says which of the states start from zeros, but no state came; without one all do."
+            )
+        return np.zeros(shape, dtype)
+    states = np.asarray(state)
+    if states.shape != shape or states.dtype.kind not in "iuf":
+        raise ValueError(
+            f"A state of numbers of shape (popsize, batch, state_size) = {shape} was expected, "
+            f"but {states.dtype} {states.shape} came."
+        )
+    states = np.array(states, dtype, order="C")
+    if reset is not None:
+        mask = np.asarray(reset)
+        if mask.dtype != np.bool_ or mask.shape not in (shape[:2], shape[1:2]):
+            raise ValueError(
+                f"A reset of bool and shape (popsize, batch) = {shape[:2]}, or (batch,) for all individuals, "
+                f"was expected, but {mask.dtype} {mask.shape} came."
+            )
+        states[np.broadcast_to(mask, shape[:2])] = 0
+    return states
+
+
+def check_out(out: Array | None, shape: Shape, dtype: "np.dtype[Any]") -> Array:
+    """Give `out`, or a new array in its place."""
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray):
+        raise ValueError(f"An out array of shape {shape} was expected, but {out!r} came.")
+    if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous or not out.flags.writeable:
+        raise ValueError(
+            f"A writable C-contiguous out of shape {shape} and dtype {dtype} was expected, "
+            f"but {out.shape} and {out.dtype} came."
+        )
+    return out

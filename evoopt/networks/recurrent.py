@@ -1,0 +1,219 @@
+"""Recurrent layers, in Keras's fused layout: one kernel for the inputs of all gates, one for the last output.
+
+A sequence (time, features) goes through in one call. With (features,) a call is one time step.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from evoopt import arguments
+from evoopt.kernels.cpu import recurrent as steps
+from evoopt.kernels.cpu.operation import Step
+from evoopt.networks.initializers import FORGET_ONES, check_initializer
+from evoopt.networks.layers import Layer, Location, Operation, Parameter, Shape
+
+ACTIVATIONS = {"linear": steps.LINEAR, "tanh": steps.TANH, "relu": steps.RELU, "sigmoid": steps.SIGMOID}
+
+
+@dataclass(frozen=True)
+class Recurrent(Layer):
+    """What recurrent layers share. The class variables say in what they differ."""
+
+    units: int
+    return_sequences: bool = field(default=False, kw_only=True)
+    use_bias: bool = field(default=True, kw_only=True)
+    kernel_init: str = field(default="glorot_uniform", kw_only=True)
+    recurrent_init: str = field(default="orthogonal", kw_only=True)
+
+    step: ClassVar[Step]
+    gates: ClassVar[int]
+    biases: ClassVar[int] = 1  # 2: one for the inputs and one for the last outputs
+    bias_init: ClassVar[str] = "zeros"
+    state_parts: ClassVar[int] = 1  # of `units` numbers each
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "units", arguments.whole("units", self.units, 1))
+        check_initializer(self.kernel_init)
+        check_initializer(self.recurrent_init)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) not in (1, 2):
+            raise ValueError(
+                f"{type(self).__name__} takes samples of shape (time, features), or (features,) for one time "
+                f"step a call, but {input_shape} came."
+            )
+        return (*input_shape[:-1], self.units) if self.return_sequences else (self.units,)
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        features, n_out = input_shape[-1], self.gates * self.units
+        found = {
+            "kernel": Parameter((features, n_out), self.kernel_init, features, n_out),
+            "recurrent_kernel": Parameter((self.units, n_out), self.recurrent_init, self.units, n_out),
+        }
+        if self.use_bias:
+            shape = (n_out,) if self.biases == 1 else (self.biases, n_out)
+            found["bias"] = Parameter(shape, self.bias_init, features, n_out)
+        return found
+
+    def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
+        times, features = (1, *input_shape)[-2:]
+        n_out = self.gates * self.units
+        bias = locations["bias" if self.use_bias else "zeros"]
+        yield Operation(
+            self.step,
+            times * features,
+            math.prod(self.output_shape(input_shape)),
+            (locations["kernel"], locations["recurrent_kernel"], bias),
+            sizes=(
+                times,
+                self.units,
+                self.gates,
+                self.biases,
+                self.return_sequences,
+                self._activation_code(),
+            ),
+            weights=(features + self.units) * n_out,
+            places=times,
+            state=self.state_parts * self.units,
+            scratch=(steps.DENSE_SCRATCH, self.biases * n_out),
+            zeros=self.biases * n_out,
+        )
+
+    def _activation_code(self) -> int:
+        return steps.TANH
+
+
+@dataclass(frozen=True)
+class RNN(Recurrent):
+    """A simple recurrent layer: ``h = activation(x @ kernel + h @ recurrent_kernel + bias)``, its output.
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+    activation : str
+        "tanh", "relu", "sigmoid" or "linear".
+    return_sequences : bool
+        Whether the output is that of all time steps, (time, units), or of the last one, (units,). Where a
+        call is one time step it is (units,) in any case.
+    use_bias : bool
+        Whether there is a bias (units,), at first zeros.
+    kernel_init, recurrent_init : str
+        "zeros", "orthogonal" or one of glorot, he, lecun with "_uniform" or "_normal".
+
+    Raises
+    ------
+    ValueError
+        For an unknown activation or initializer, or `units` that is not a whole number of at least 1.
+
+    Notes
+    -----
+    kernel (features, units), recurrent_kernel (units, units). The state is h, (units,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import evoopt
+    >>> net = evoopt.Network([evoopt.RNN(8, return_sequences=True)], input_shape=(20, 3))
+    >>> net.predict(net.init(seed=0), np.ones((5, 20, 3))).shape
+    (5, 20, 8)
+    """
+
+    activation: str = "tanh"
+
+    kind: ClassVar[str] = "rnn"
+    step: ClassVar[Step] = steps.rnn
+    gates: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(
+                f"An activation of {', '.join(ACTIVATIONS)} was expected for RNN, "
+                f"but {self.activation!r} came."
+            )
+
+    def _activation_code(self) -> int:
+        return ACTIVATIONS[self.activation]
+
+
+@dataclass(frozen=True)
+class GRU(Recurrent):
+    """A layer of gated recurrent units, with the reset gate after the product (Keras's ``reset_after=True``).
+
+    ``z, r = sigmoid(x @ kernel + bias[0] + h @ recurrent_kernel + bias[1])`` in their columns, then
+    ``h = z * h + (1 - z) * tanh(x @ kernel + bias[0] + r * (h @ recurrent_kernel + bias[1]))``, its output.
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+    return_sequences, use_bias, kernel_init, recurrent_init
+        As of `RNN`.
+
+    Raises
+    ------
+    ValueError
+        As of `RNN`.
+
+    Notes
+    -----
+    kernel (features, 3 * units), recurrent_kernel (units, 3 * units), bias (2, 3 * units); the columns are
+    those of z, r and the candidate. The state is h, (units,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import evoopt
+    >>> net = evoopt.Network([evoopt.GRU(16), evoopt.Dense(2, "tanh")], input_shape=(4,))
+    >>> params, state = net.init(seed=0), net.initial_state(1, 1)[0]
+    >>> action, state = net.predict(params, np.ones((1, 4)), state)  # one time step
+    >>> action.shape, state.shape
+    ((1, 2), (1, 16))
+    """
+
+    kind: ClassVar[str] = "gru"
+    step: ClassVar[Step] = steps.gru
+    gates: ClassVar[int] = 3
+    biases: ClassVar[int] = 2
+
+
+@dataclass(frozen=True)
+class LSTM(Recurrent):
+    """A layer of long short-term memory.
+
+    ``i, f, g, o = x @ kernel + h @ recurrent_kernel + bias`` in their columns, then
+    ``c = sigmoid(f) * c + sigmoid(i) * tanh(g)`` and ``h = sigmoid(o) * tanh(c)``, its output.
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+    return_sequences, use_bias, kernel_init, recurrent_init
+        As of `RNN`; but the bias is at first 1 for f, so that nothing is forgotten.
+
+    Raises
+    ------
+    ValueError
+        As of `RNN`.
+
+    Notes
+    -----
+    kernel (features, 4 * units), recurrent_kernel (units, 4 * units), bias (4 * units,); the columns are
+    those of i, f, g and o. The state is h and then c, (2 * units,).
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> net = evoopt.Network([evoopt.LSTM(16), evoopt.Dense(1)], input_shape=(20, 3))
+    >>> net.spec.unravel(net.init(seed=0))["lstm_0"]["bias"].reshape(4, 16).mean(axis=1).tolist()
+    [0.0, 1.0, 0.0, 0.0]
+    """
+
+    kind: ClassVar[str] = "lstm"
+    step: ClassVar[Step] = steps.lstm
+    gates: ClassVar[int] = 4
+    bias_init: ClassVar[str] = FORGET_ONES
+    state_parts: ClassVar[int] = 2
