@@ -4,7 +4,8 @@ from evoopt.evolve import evolve
 from evoopt.files import load_params, save_params
 from evoopt.kernels.threads import get_num_threads, set_num_threads
 from evoopt.minimize import minimize
-from evoopt.networks.layers import Dense
+from evoopt.networks.convolution import AvgPool2D, Conv2D, Flatten, MaxPool2D
+from evoopt.networks.layers import Dense, Layer, Parameter
 from evoopt.networks.network import Network
 from evoopt.params import ParamSpec
 from evoopt.scipy_method import scipy_method
@@ -33,10 +34,16 @@ __all__ = [
     "LMMAES",
     "SNES",
     "XNES",
+    "AvgPool2D",
+    "Conv2D",
     "Dense",
+    "Flatten",
+    "Layer",
+    "MaxPool2D",
     "Network",
     "Objective",
     "ParamSpec",
+    "Parameter",
     "SepCMAES",
     "Strategy",
     "Supervised",

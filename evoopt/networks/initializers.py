@@ -14,7 +14,7 @@ _VARIANCES = {
     "he": lambda fan_in, fan_out: 2 / fan_in,
     "lecun": lambda fan_in, fan_out: 1 / fan_in,
 }
-INITIALIZERS = ("zeros", *(f"{scheme}_{shape}" for scheme in _VARIANCES for shape in ("uniform", "normal")))
+INITIALIZERS = ("zeros", "ones", *(f"{scheme}_{shape}" for scheme in _VARIANCES for shape in ("uniform", "normal")))
 
 
 def check_initializer(name: str) -> None:
@@ -27,8 +27,8 @@ def initialize(
     name: str, shape: tuple[int, ...], fan_in: int, fan_out: int, generator: np.random.Generator
 ) -> NDArray[np.float32]:
     """Draw a float32 array of `shape` by the initializer `name`."""
-    if name == "zeros":
-        return np.zeros(shape, np.float32)
+    if name in ("zeros", "ones"):
+        return np.full(shape, name == "ones", np.float32)
     scheme, distribution = name.split("_")
     scale = math.sqrt(_VARIANCES[scheme](fan_in, fan_out))
     if distribution == "normal":

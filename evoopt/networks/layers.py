@@ -78,6 +78,8 @@ class Layer(ABC):
 class Dense(Layer):
     """A fully connected layer: ``activation(inputs @ kernel + bias)`` with kernel (in, units), bias (units,).
 
+    Of inputs with several axes it takes the last one, with the same kernel at each place of the others.
+
     Parameters
     ----------
     units : int
@@ -118,32 +120,30 @@ class Dense(Layer):
         check_initializer(self.bias_init)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 1:
-            raise ValueError(
-                f"Dense takes samples of shape (features,), but {input_shape} came; reshape the inputs to "
-                f"({math.prod(input_shape)},)."
-            )
-        return (self.units,)
+        return (*input_shape[:-1], self.units)
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
-        fans = input_shape[0], self.units
-        found = {"kernel": Parameter((input_shape[0], self.units), self.kernel_init, *fans)}
+        fans = input_shape[-1], self.units
+        found = {"kernel": Parameter(fans, self.kernel_init, *fans)}
         if self.use_bias:
             found["bias"] = Parameter((self.units,), self.bias_init, *fans)
         return found
 
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
+        *axes, features = input_shape
+        places = math.prod(axes)
         bias = locations["bias" if self.use_bias else "zeros"]
         yield Operation(
             steps.dense,
-            input_shape[0],
-            self.units,
+            places * features,
+            places * self.units,
             (locations["kernel"], bias),
-            sizes=(1,),
-            weights=input_shape[0] * self.units,
+            sizes=(places,),
+            weights=features * self.units,
+            places=places,
             scratch=(steps.DENSE_SCRATCH, 0),
         )
-        yield from activation_operations(self.activation, self.units, self.units)
+        yield from activation_operations(self.activation, places * self.units, self.units)
 
 
 def check_activation(activation: Activation) -> None:
