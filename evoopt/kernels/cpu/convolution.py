@@ -120,27 +120,29 @@ def _convolution(op, row, frozen, x, y, state, scratch, count, width):
 def pool(op, maximum, x, y, width):
     """Pool one tile: the largest cell of each window, NaN if one is, or the mean of those in the image."""
     w_in, w_out, n = op[WIDTH_IN], op[WIDTH_OUT], op[CHANNELS_IN] * width
-    for place in range(op[OUTPUTS] * width // n):
-        i, j = divmod(place, w_out)
-        row, _, rows = clipped(i, op[DOWN], op[ABOVE], op[HEIGHT], op[INPUTS] // (w_in * op[CHANNELS_IN]))
-        column, _, cells = clipped(j, op[RIGHT], op[LEFT], op[WIDTH], w_in)
-        result = y[place * n : (place + 1) * n]
-        scale = type(y[0])(1) / type(y[0])(rows * cells)
-        for cell in range(rows * cells):
-            at = (row + cell // cells) * w_in + column + cell % cells
-            values = x[at * n : (at + 1) * n]
-            if cell == 0:
-                result[:] = values
-            elif maximum:
+    h_in, h_out = op[INPUTS] * width // (w_in * n), op[OUTPUTS] * width // (w_out * n)
+    for i in range(h_out):
+        row, _, rows = clipped(i, op[DOWN], op[ABOVE], op[HEIGHT], h_in)
+        for j in range(w_out):
+            column, _, cells = clipped(j, op[RIGHT], op[LEFT], op[WIDTH], w_in)
+            result = y[(i * w_out + j) * n : (i * w_out + j + 1) * n]
+            for r in range(row, row + rows):
+                for c in range(column, column + cells):
+                    values = x[(r * w_in + c) * n : (r * w_in + c + 1) * n]
+                    if (r == row) & (c == column):
+                        for k in range(n):
+                            result[k] = values[k]
+                    elif maximum:
+                        for k in range(n):
+                            v, best = values[k], result[k]
+                            result[k] = v if (v > best) | np.isnan(v) else best
+                    else:
+                        for k in range(n):
+                            result[k] += values[k]
+            if not maximum:
+                scale = type(y[0])(1) / type(y[0])(rows * cells)
                 for k in range(n):
-                    v, best = values[k], result[k]
-                    result[k] = v if (v > best) | np.isnan(v) else best
-            else:
-                for k in range(n):
-                    result[k] += values[k]
-        if not maximum:
-            for k in range(n):
-                result[k] *= scale
+                    result[k] *= scale
 
 
 def _max_pool(op, row, frozen, x, y, state, scratch, count, width):
