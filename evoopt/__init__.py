@@ -7,6 +7,7 @@ from evoopt.minimize import minimize
 from evoopt.networks.convolution import AvgPool2D, Conv2D, Flatten, MaxPool2D
 from evoopt.networks.layers import Dense, Layer, Parameter
 from evoopt.networks.network import Network
+from evoopt.networks.normalization import LayerNorm
 from evoopt.params import ParamSpec
 from evoopt.scipy_method import scipy_method
 from evoopt.strategies import (
@@ -39,6 +40,7 @@ __all__ = [
     "Dense",
     "Flatten",
     "Layer",
+    "LayerNorm",
     "MaxPool2D",
     "Network",
     "Objective",

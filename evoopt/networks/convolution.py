@@ -81,31 +81,28 @@ class Conv2D(Layer):
         return _Windows(self, self.kernel_size, input_shape, self.filters).output_shape
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
-        height, width = self.kernel_size
-        channels = input_shape[2]
-        fans = height * width * channels, height * width * self.filters
-        shape = height, width, channels, self.filters
-        found = {"kernel": Parameter(shape, self.kernel_init, *fans)}
+        size, channels = _pair("kernel_size", self.kernel_size), input_shape[2]
+        fans = math.prod(size) * channels, math.prod(size) * self.filters
+        found = {"kernel": Parameter((*size, channels, self.filters), self.kernel_init, *fans)}
         if self.use_bias:
             found["bias"] = Parameter((self.filters,), self.bias_init, *fans)
         return found
 
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
         windows = _Windows(self, self.kernel_size, input_shape, self.filters)
-        height, width, _ = windows.output_shape
-        bias = locations["bias" if self.use_bias else "zeros"]
-        weights = math.prod(self.kernel_size) * input_shape[2]
+        features = math.prod(windows.output_shape)
+        window = math.prod(self.parameters(input_shape)["kernel"].shape[:-1])  # numbers that a filter takes
         yield Operation(
             convolution.convolution,
             math.prod(input_shape),
-            height * width * self.filters,
-            (locations["kernel"], bias),
+            features,
+            (locations["kernel"], locations["bias" if self.use_bias else "zeros"]),
             sizes=windows.sizes,
-            weights=weights * self.filters,
-            places=height * width,
-            scratch=(convolution.scratch_of(weights, self.filters), 0),
+            weights=window * self.filters,
+            places=features // self.filters,
+            scratch=(convolution.scratch_of(window, self.filters), 0),
         )
-        yield from activation_operations(self.activation, height * width * self.filters, self.filters)
+        yield from activation_operations(self.activation, features, self.filters)
 
 
 @dataclass(frozen=True)
@@ -126,9 +123,6 @@ class _Pool2D(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return _Windows(self, self.pool_size, input_shape).output_shape
-
-    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
-        return {}
 
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
         windows = _Windows(self, self.pool_size, input_shape)
@@ -158,11 +152,10 @@ class MaxPool2D(_Pool2D):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import evoopt
-    >>> net = evoopt.Network([evoopt.MaxPool2D(2)], input_shape=(2, 4, 1))
-    >>> net.predict([], np.arange(8.0).reshape(1, 2, 4, 1)).reshape(-1)
-    array([5., 7.])
+    >>> layers = [evoopt.MaxPool2D(2), evoopt.Flatten(), evoopt.Dense(10)]
+    >>> evoopt.Network(layers, input_shape=(8, 8, 3)).spec.shapes
+    ((10,), (48, 10))
     """
 
     kind: ClassVar[str] = "max_pool"
@@ -184,11 +177,10 @@ class AvgPool2D(_Pool2D):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import evoopt
-    >>> net = evoopt.Network([evoopt.AvgPool2D(2)], input_shape=(2, 4, 1))
-    >>> net.predict([], np.arange(8.0).reshape(1, 2, 4, 1)).reshape(-1)
-    array([2.5, 4.5])
+    >>> layers = [evoopt.AvgPool2D(2), evoopt.Flatten(), evoopt.Dense(10)]
+    >>> evoopt.Network(layers, input_shape=(8, 8, 3)).spec.shapes
+    ((10,), (48, 10))
     """
 
     kind: ClassVar[str] = "avg_pool"
@@ -210,9 +202,6 @@ class Flatten(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (math.prod(input_shape),)
-
-    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
-        return {}
 
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
         return iter(())

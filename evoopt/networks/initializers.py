@@ -14,7 +14,11 @@ _VARIANCES = {
     "he": lambda fan_in, fan_out: 2 / fan_in,
     "lecun": lambda fan_in, fan_out: 1 / fan_in,
 }
-INITIALIZERS = ("zeros", "ones", *(f"{scheme}_{shape}" for scheme in _VARIANCES for shape in ("uniform", "normal")))
+INITIALIZERS = (
+    "zeros",
+    "ones",
+    *(f"{scheme}_{shape}" for scheme in _VARIANCES for shape in ("uniform", "normal")),
+)
 
 
 def check_initializer(name: str) -> None:
@@ -27,6 +31,7 @@ def initialize(
     name: str, shape: tuple[int, ...], fan_in: int, fan_out: int, generator: np.random.Generator
 ) -> NDArray[np.float32]:
     """Draw a float32 array of `shape` by the initializer `name`."""
+    check_initializer(name)
     if name in ("zeros", "ones"):
         return np.full(shape, name == "ones", np.float32)
     scheme, distribution = name.split("_")

@@ -14,7 +14,9 @@ from evoopt.kernels.program import INPUTS, OUTPUTS, SIZES
 
 # Columns: of the image that comes in and the one that goes out, of the window, and of the cells beyond the
 # image before its first row and column.
-WIDTH_IN, CHANNELS_IN, WIDTH_OUT, CHANNELS_OUT, HEIGHT, WIDTH, DOWN, RIGHT, ABOVE, LEFT = range(SIZES, SIZES + 10)
+WIDTH_IN, CHANNELS_IN, WIDTH_OUT, CHANNELS_OUT, HEIGHT, WIDTH, DOWN, RIGHT, ABOVE, LEFT = range(
+    SIZES, SIZES + 10
+)
 
 
 @inline
@@ -85,7 +87,10 @@ def convolve_sample(op, kernel, kernel_start, bias, bias_start, x, x_start, y, y
         while j < w_out:
             column, skipped, cells = clipped(j, op[RIGHT], op[LEFT], op[WIDTH], w_in)
             places = 4 if (lo <= j) & (j + 4 <= hi) else 1
-            at, x_at = (row_skipped * op[WIDTH] + skipped) * c_in * padded, x_start + (row * w_in + column) * c_in
+            at, x_at = (
+                (row_skipped * op[WIDTH] + skipped) * c_in * padded,
+                x_start + (row * w_in + column) * c_in,
+            )
             for o in range(0, padded, lanes):
                 if places == 4:
                     sample_strip4(

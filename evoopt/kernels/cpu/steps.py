@@ -1,15 +1,19 @@
-"""The steps of networks that need no more than a screen: products of Dense layers, activations.
+"""The steps of networks that need no more than a screen: Dense, LayerNorm, activations.
 
 See `operation.Step` for their arguments.
 """
 
+import numpy as np
+
+from evoopt.kernels.bits import bitcast
 from evoopt.kernels.cpu.operation import Step, parameter
 from evoopt.kernels.cpu.products import BREADTH, DEPTH, dense_samples, dense_tiles
 from evoopt.kernels.math import exp, gelu, relu, sigmoid, silu, tanh
 from evoopt.kernels.program import INPUTS, OUTPUTS, SIZES
 
 DENSE_SCRATCH = DEPTH * BREADTH
-POSITIONS = SIZES  # column: places of the leading axes, which all take the same kernel
+# Columns: places of the leading axes, which all take the same kernel; bits of a float64
+POSITIONS, EPSILON = SIZES, SIZES + 1
 
 
 def _dense(op, row, frozen, x, y, state, scratch, count, width):
@@ -72,7 +76,36 @@ def _softmax(op, row, frozen, x, y, state, scratch, count, width):
                 values[f * width + s] /= total[s]
 
 
+def _layer_norm(op, row, frozen, x, y, state, scratch, count, width):
+    positions = op[POSITIONS]
+    n, real = op[OUTPUTS] // positions, type(y[0])
+    share, epsilon = real(1) / real(n), real(bitcast(op[EPSILON]))
+    gamma, gamma_start = parameter(op, 0, row, frozen)
+    beta, beta_start = parameter(op, 1, row, frozen)
+    mean, scale = scratch[:width], scratch[width : 2 * width]
+    for place in range(count * positions):
+        values = x[place * n * width : (place + 1) * n * width]
+        results = y[place * n * width : (place + 1) * n * width]
+        for s in range(width):
+            mean[s] = 0
+            scale[s] = 0
+        for f in range(n):
+            for s in range(width):
+                mean[s] += values[f * width + s] * share
+        for f in range(n):
+            for s in range(width):
+                deviation = values[f * width + s] - mean[s]
+                scale[s] += deviation * deviation
+        for s in range(width):
+            scale[s] = real(1) / np.sqrt(scale[s] * share + epsilon)
+        for f in range(n):
+            factor, shift = gamma[gamma_start + f], beta[beta_start + f]
+            for s in range(width):
+                results[f * width + s] = (values[f * width + s] - mean[s]) * scale[s] * factor + shift
+
+
 dense = Step(_dense)
+layer_norm = Step(_layer_norm)
 softmax = Step(_softmax)
 ACTIVATIONS = {
     "tanh": Step(_tanh),
