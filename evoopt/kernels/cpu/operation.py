@@ -5,7 +5,8 @@ an argument would compile again in each process. Instead each step is a kernel o
 network first needs it, and the program's table holds its address.
 """
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -112,7 +113,8 @@ def parameter(op, k, row, frozen):
     return (frozen, start) if op[PARAMETERS + 2 * k + 1] else (row, start)
 
 
-def by_tile(function: Callable[..., None], sizes: Sequence[int]) -> Step:
+@functools.lru_cache(maxsize=64)
+def by_tile(function: Callable[..., None], sizes: tuple[int, ...]) -> Step:
     """Make the step that calls a user's njit ``function(x, y, *parameters)`` for each tile.
 
     x is (n_in, width) and y (n_out, width); the parameters are 1-d, of the given sizes. Where the function
@@ -134,7 +136,8 @@ def by_tile(function: Callable[..., None], sizes: Sequence[int]) -> Step:
                 outputs = y[t * n_out * width : (t + 1) * n_out * width].reshape(n_out, width)
                 call(op, row, frozen, inputs, outputs)
         except Exception:  # numba knows no other
-            y[: count * n_out * width] = np.nan
+            for i in range(count * width * n_out):
+                y[i] = np.nan
 
     return Step(
         apply,
