@@ -4,8 +4,10 @@ from evoopt.evolve import evolve
 from evoopt.files import load_params, save_params
 from evoopt.kernels.threads import get_num_threads, set_num_threads
 from evoopt.minimize import minimize
-from evoopt.networks.layers import Dense
+from evoopt.networks.convolution import AvgPool2D, Conv2D, Flatten, MaxPool2D
+from evoopt.networks.layers import Dense, Layer, Parameter
 from evoopt.networks.network import Network
+from evoopt.networks.normalization import LayerNorm
 from evoopt.networks.recurrent import GRU, LSTM, RNN
 from evoopt.params import ParamSpec
 from evoopt.scipy_method import scipy_method
@@ -37,10 +39,17 @@ __all__ = [
     "RNN",
     "SNES",
     "XNES",
+    "AvgPool2D",
+    "Conv2D",
     "Dense",
+    "Flatten",
+    "Layer",
+    "LayerNorm",
+    "MaxPool2D",
     "Network",
     "Objective",
     "ParamSpec",
+    "Parameter",
     "SepCMAES",
     "Strategy",
     "Supervised",

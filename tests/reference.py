@@ -106,6 +106,80 @@ def forward(layers, row, inputs):
     return np.array(outputs)
 
 
+def _windows(x, size, strides, padding):
+    """Give of each output its place, its window of the image with zeros around it, and what lies within."""
+    outputs, pads = [], []
+    for n, window, stride in zip(x.shape, size, strides, strict=False):
+        same = -(-n // stride)
+        total = max(0, (same - 1) * stride + window - n) if padding == "same" else 0
+        pads.append((total // 2, total - total // 2))
+        outputs.append(same if padding == "same" else (n - window) // stride + 1)
+    padded, inside = (np.pad(a, (*pads, (0, 0))) for a in (x, np.ones_like(x, bool)))
+    for i, j in np.ndindex(*outputs):
+        place = tuple(slice(k * s, k * s + n) for k, s, n in zip((i, j), strides, size, strict=True))
+        yield (i, j), padded[place], inside[place]
+
+
+def conv2d(x, kernel, bias, strides, padding):
+    """Sums over the windows of x (height, width, in), zeros around it; kernel (height, width, in, out)."""
+    found = {}
+    for place, window, _ in _windows(x, kernel.shape[:2], strides, padding):
+        found[place] = [np.sum(window * kernel[..., f]) + bias[f] for f in range(len(bias))]
+    return _image(found)
+
+
+def max_pool(x, size, strides, padding):
+    """Largest cell of each window, NaN if one is."""
+    windows = _windows(x, size, strides, padding)
+    return _image({place: np.where(inside, w, -np.inf).max(axis=(0, 1)) for place, w, inside in windows})
+
+
+def avg_pool(x, size, strides, padding):
+    """Mean of the cells of each window that lie in the image."""
+    windows = _windows(x, size, strides, padding)
+    return _image({place: w.sum(axis=(0, 1)) / inside.sum(axis=(0, 1)) for place, w, inside in windows})
+
+
+def _image(cells):
+    height, width = np.max(list(cells), axis=0) + 1
+    return np.array([[cells[i, j] for j in range(width)] for i in range(height)])
+
+
+def layer_norm(x, gamma, beta, epsilon):
+    """Zero mean and unit variance of the last axis, scaled by gamma and shifted by beta."""
+    mean, variance = x.mean(axis=-1, keepdims=True), x.var(axis=-1, keepdims=True)
+    return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
+
+
+# Layers by kind, without their activation: (layer, its parameters by name, one sample)
+LAYERS = {
+    "dense": lambda layer, p, x: x @ p["kernel"] + p.get("bias", 0.0),
+    "conv": lambda layer, p, x: conv2d(
+        x, p["kernel"], p.get("bias", np.zeros(layer.filters)), layer.strides, layer.padding
+    ),
+    "max_pool": lambda layer, p, x: max_pool(x, layer.pool_size, layer.strides, layer.padding),
+    "avg_pool": lambda layer, p, x: avg_pool(x, layer.pool_size, layer.strides, layer.padding),
+    "flatten": lambda layer, p, x: x.reshape(-1),
+    "layer_norm": lambda layer, p, x: layer_norm(x, p["gamma"], p["beta"], layer.epsilon),
+}
+
+
+def run(net, row, inputs):
+    """Run one individual of any network on inputs (batch, *input_shape), layer by layer."""
+    tree, outputs = net.spec.unravel(np.asarray(row, np.float64)), []
+    for sample in np.asarray(inputs, np.float64):
+        x = sample
+        counts = dict.fromkeys(LAYERS, 0)
+        for layer in net.layers:
+            parameters = tree.get(f"{layer.kind}_{counts[layer.kind]}", {})
+            counts[layer.kind] += 1
+            x = LAYERS[layer.kind](layer, parameters, x)
+            activation = ACTIVATIONS[getattr(layer, "activation", "linear")]
+            x = np.apply_along_axis(activation, -1, x)
+        outputs.append(x)
+    return np.array(outputs)
+
+
 def log_softmax(z):
     shifted = z - z.max()
     return shifted - np.log(np.exp(shifted).sum())

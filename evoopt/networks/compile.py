@@ -18,7 +18,8 @@ MULTIPLY_ADDS_WORTH_A_THREAD = 2.5e6  # some 50 microseconds of work
 ITEMS_WORTH_A_THREAD = 100  # of any size: calling the steps takes a part of a microsecond
 FEW_SAMPLES = 8  # up to here vectors along the outputs beat tiles of samples
 BLOCK_BYTES = 16384  # of what lies between two steps: a third of the first level cache
-BLOCK_OF_WIDE_LAYERS = 4  # tiles that share what a wide layer reads of the row
+BLOCK_OF_WIDE_LAYERS = 4  # tiles that share what a wide layer reads of the row,
+WIDE_BLOCK_BYTES = 1 << 21  # if they fit into the second level cache
 NamedLayer = tuple[str, Layer, Shape]  # its name, itself, the shape of one sample that comes in
 
 
@@ -28,7 +29,7 @@ class Program:
 
     table: NDArray[np.int64]  # (operations, columns of program.py)
     frozen: NDArray[Any]
-    multiply_adds: int  # of one sample
+    multiply_adds: int  # of one sample, and its outputs
     widest: int  # most features between two steps
     room: int  # length of the scratch
     state_size: int  # of one sample
@@ -88,16 +89,17 @@ def compile_program(
         state_size += operation.state
         row[program.SIZES :][: len(operation.sizes)] = operation.sizes
         row[program.PARAMETERS :][: 2 * len(operation.parameters)] = np.ravel(operation.parameters)
-    block = max(1, BLOCK_BYTES // (widest * columns * dtype.itemsize))
+    tile_bytes = widest * columns * dtype.itemsize
+    block = BLOCK_BYTES // tile_bytes
     if any(operation.weights >= COPY_FROM for operation in operations):
-        block = max(block, BLOCK_OF_WIDE_LAYERS)
+        block = max(block, min(BLOCK_OF_WIDE_LAYERS, WIDE_BLOCK_BYTES // tile_bytes))
     return Program(
         table,
         np.concatenate([*parts, np.zeros(max(widest, n_zeros))]).astype(dtype),
-        sum(operation.weights * operation.places for operation in operations),
+        sum(operation.weights * operation.places + operation.outputs for operation in operations),
         widest,
         max(operation.scratch[0] + operation.scratch[1] * columns for operation in operations),
         state_size,
-        min(block, 8),
+        min(max(block, 1), 8),
         steps,
     )

@@ -17,6 +17,7 @@ _VARIANCES = {
 }
 INITIALIZERS = (
     "zeros",
+    "ones",
     "orthogonal",
     *(f"{scheme}_{shape}" for scheme in _VARIANCES for shape in ("uniform", "normal")),
 )
@@ -33,12 +34,13 @@ def initialize(
     name: str, shape: tuple[int, ...], fan_in: int, fan_out: int, generator: np.random.Generator
 ) -> NDArray[np.float32]:
     """Draw a float32 array of `shape` by the initializer `name`."""
-    if name == "zeros":
-        return np.zeros(shape, np.float32)
+    if name in ("zeros", "ones"):
+        return np.full(shape, name == "ones", np.float32)
     if name == FORGET_ONES:
         return np.repeat(np.array([0, 1, 0, 0], np.float32), shape[0] // 4)
     if name == "orthogonal":
         return _orthogonal(generator.standard_normal((math.prod(shape[:-1]), shape[-1]))).reshape(shape)
+    check_initializer(name)
     scheme, distribution = name.split("_")
     scale = math.sqrt(_VARIANCES[scheme](fan_in, fan_out))
     if distribution == "normal":

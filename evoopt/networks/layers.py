@@ -4,14 +4,13 @@ The NumPy formula of each is in tests/reference.py.
 """
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from evoopt import arguments
 from evoopt.kernels.cpu import steps
-from evoopt.kernels.cpu.operation import Step, elementwise
+from evoopt.kernels.cpu.operation import Step, by_tile, elementwise
 from evoopt.kernels.jit import is_compiled
 from evoopt.networks.initializers import check_initializer
 
@@ -20,12 +19,15 @@ Activation = str | Callable[[Any], Any]
 
 
 class Parameter(NamedTuple):
-    """One array of a layer: its shape, initializer, and the numbers of connections in and out of a unit."""
+    """One array of a layer: its shape, initializer, and the numbers of connections in and out of a unit.
+
+    See `Layer` for an example.
+    """
 
     shape: Shape
     initializer: str
-    fan_in: int
-    fan_out: int
+    fan_in: int = 1
+    fan_out: int = 1
 
 
 class Location(NamedTuple):
@@ -52,33 +54,90 @@ class Operation(NamedTuple):
     zeros: int = 0  # how many it reads under "zeros", where they are more than inputs or outputs
 
 
-class Layer(ABC):
+class Layer:
     """A part of a network, described for the kernels; it holds no weights.
+
+    A layer of your own gives its shapes, its parameters and a function compiled by numba: all weights then
+    evolve, freeze and save as those of any other.
 
     Attributes
     ----------
     kind : str
-        What layers are named by: the first Dense layer of a network is ``dense_0``.
+        What layers are named by: the first Dense layer of a network is ``dense_0``. By default the name of
+        the class in small letters.
+
+    Examples
+    --------
+    >>> import numba
+    >>> import numpy as np
+    >>> import evoopt
+    >>> @numba.njit
+    ... def scale(x, y, gain):
+    ...     for f in range(len(x)):
+    ...         y[f] = gain[f] * x[f]
+    >>> class Scale(evoopt.Layer):
+    ...     def parameters(self, input_shape):
+    ...         return {"gain": evoopt.Parameter(input_shape, "ones")}
+    ...
+    ...     def function(self, input_shape):
+    ...         return scale
+    >>> net = evoopt.Network([Scale()], input_shape=(3,))
+    >>> net.predict({"scale_0": {"gain": np.array([1.0, 2.0, 3.0])}}, np.ones((1, 3)))
+    array([[1., 2., 3.]])
     """
 
     kind: ClassVar[str]
 
-    @abstractmethod
+    def __init_subclass__(cls) -> None:
+        if not hasattr(cls, "kind"):
+            cls.kind = cls.__name__.lower()
+
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Shape of one sample's output; ValueError for an input shape that the layer cannot take."""
+        """Give the shape of one sample's output, by default that of its input.
 
-    @abstractmethod
+        A layer that cannot take an `input_shape` raises ValueError.
+        """
+        return input_shape
+
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
-        """Parameters by name."""
+        """Give the parameters by name, by default none."""
+        return {}
 
-    @abstractmethod
+    def function(self, input_shape: Shape) -> Callable[..., None]:
+        """Give ``function(x, y, *parameters)`` decorated with ``numba.njit``, which writes y.
+
+        x is (features in, samples) and y (features out, samples): some samples side by side, of which the
+        last may be fillers; images come row-major. The parameters come as 1-d arrays in the order of
+        `parameters` and are only to be read. Where it raises, the outputs are NaN.
+        """
+        raise ValueError(
+            f"A layer of your own needs a method function(input_shape) that gives an njit function of "
+            f"(x, y, *parameters), but {type(self).__name__} has none."
+        )
+
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
         """Operations in order; `locations` says where each parameter starts, and zeros under ``"zeros"``."""
+        function = self.function(input_shape)
+        if not is_compiled(function):
+            raise ValueError(
+                f"The function of a layer must be decorated with numba.njit, but {type(self).__name__} "
+                f"gave {function!r}."
+            )
+        sizes = {name: math.prod(p.shape) for name, p in self.parameters(input_shape).items()}
+        yield Operation(
+            by_tile(function, tuple(sizes.values())),
+            math.prod(input_shape),
+            math.prod(self.output_shape(input_shape)),
+            tuple(locations[name] for name in sizes),
+            weights=sum(sizes.values()),
+        )
 
 
 @dataclass(frozen=True)
 class Dense(Layer):
     """A fully connected layer: ``activation(inputs @ kernel + bias)`` with kernel (in, units), bias (units,).
+
+    Of inputs with several axes it takes the last one, with the same kernel at each place of the others.
 
     Parameters
     ----------
@@ -90,7 +149,7 @@ class Dense(Layer):
     use_bias : bool
         Whether there is a bias.
     kernel_init, bias_init : str
-        "zeros" or one of glorot, he, lecun with "_uniform" or "_normal".
+        "zeros", "ones" or one of glorot, he, lecun with "_uniform" or "_normal".
 
     Raises
     ------
@@ -120,33 +179,31 @@ class Dense(Layer):
         check_initializer(self.bias_init)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 1:
-            raise ValueError(
-                f"Dense takes samples of shape (features,), but {input_shape} came; reshape the inputs to "
-                f"({math.prod(input_shape)},)."
-            )
-        return (self.units,)
+        return (*input_shape[:-1], self.units)
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
-        fans = input_shape[0], self.units
-        found = {"kernel": Parameter((input_shape[0], self.units), self.kernel_init, *fans)}
+        fans = input_shape[-1], self.units
+        found = {"kernel": Parameter(fans, self.kernel_init, *fans)}
         if self.use_bias:
             found["bias"] = Parameter((self.units,), self.bias_init, *fans)
         return found
 
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
+        *axes, features = input_shape
+        places = math.prod(axes)
         bias = locations["bias" if self.use_bias else "zeros"]
         yield Operation(
             steps.dense,
-            input_shape[0],
-            self.units,
+            places * features,
+            places * self.units,
             (locations["kernel"], bias),
-            sizes=(1,),
-            weights=input_shape[0] * self.units,
+            sizes=(places,),
+            weights=features * self.units,
+            places=places,
             scratch=(steps.DENSE_SCRATCH, 0),
             step_of_few=steps.dense_of_few,
         )
-        yield from activation_operations(self.activation, self.units, self.units)
+        yield from activation_operations(self.activation, places * self.units, self.units)
 
 
 def check_activation(activation: Activation) -> None:

@@ -5,6 +5,7 @@ an argument would compile again in each process. Instead each step is a kernel o
 network first needs it, and the program's table holds its address. The losses are called in the same way.
 """
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
 from evoopt.kernels.jit import JIT_DISABLED, closure, inline, kernel, without_owner
-from evoopt.kernels.program import OUTPUTS, PARAMETERS
+from evoopt.kernels.program import INPUTS, OUTPUTS, PARAMETERS
 
 _python_code: dict[int, Callable[..., None]] = {}  # by "address", where the JIT is off
 
@@ -133,3 +134,46 @@ def parameter(op, k, row, frozen):
     """Give the array that holds parameter k of an operation, and where in it the parameter starts."""
     start = op[PARAMETERS + 2 * k]
     return (frozen, start) if op[PARAMETERS + 2 * k + 1] else (row, start)
+
+
+@functools.lru_cache(maxsize=64)
+def by_tile(function: Callable[..., None], sizes: tuple[int, ...]) -> Step:
+    """Make the step that calls a user's njit ``function(x, y, *parameters)`` for each tile.
+
+    x is (n_in, width) and y (n_out, width); the parameters are 1-d, of the given sizes. Where the function
+    raises, all outputs are NaN, which ranks worst.
+    """
+
+    def call(op, row, frozen, x, y, *parameters):
+        function(x, y, *parameters)
+
+    for k in reversed(range(len(sizes))):
+        call = _give_parameter(closure(call), k, sizes[k])
+    call = closure(call)
+
+    def apply(op, row, frozen, x, y, state, scratch, count, width):
+        n_in, n_out = op[INPUTS], op[OUTPUTS]
+        try:
+            for t in range(count):
+                inputs = x[t * n_in * width : (t + 1) * n_in * width].reshape(n_in, width)
+                outputs = y[t * n_out * width : (t + 1) * n_out * width].reshape(n_out, width)
+                call(op, row, frozen, inputs, outputs)
+        except Exception:  # numba knows no other
+            for i in range(count * width * n_out):
+                y[i] = np.nan
+
+    return Step(
+        apply,
+        f"The function of a layer takes arrays x (n_in, width) and y (n_out, width) and {len(sizes)} "
+        f"parameters (size,), but {function} does not.",
+    )
+
+
+def _give_parameter(call, k, size):
+    """Make `call` with parameter k after those that are given already."""
+
+    def give(op, row, frozen, x, y, *parameters):
+        array, start = parameter(op, k, row, frozen)
+        call(op, row, frozen, x, y, *parameters, array[start : start + size])
+
+    return give

@@ -182,10 +182,12 @@ def _emit_tile(
     def along(start: ir.Value, step: ir.Value, count: int) -> list[ir.Value]:
         return [builder.add(start, builder.mul(step, offset(k))) for k in range(count)]
 
-    c_places = [at for row in along(c_start, c_row, rows) for at in along(row, c_vector, vectors)]
+    def c_places() -> list[ir.Value]:
+        return [at for row in along(c_start, c_row, rows) for at in along(row, c_vector, vectors)]
+
     with builder.if_else(adds) as (then, otherwise):
         with then:
-            held = [code.load(c, at) for at in c_places]
+            held = [code.load(c, at) for at in c_places()]
             held_end = builder.block
         with otherwise:
             places = along(
@@ -217,7 +219,8 @@ def _emit_tile(
     loop.close(updated)
     outer_loop.close(updated)
 
-    for value, at in zip(updated, c_places, strict=True):
+    # Computed again: kept, so many numbers would push others out of the registers during the loop.
+    for value, at in zip(updated, c_places(), strict=True):
         code.store(value, c, at)
     return context.get_dummy_value()
 

@@ -1,8 +1,11 @@
-"""The steps of networks that need no more than a screen: products of Dense layers, activations.
+"""The steps of networks that need no more than a screen: Dense, LayerNorm, activations.
 
 See `operation.Step` for their arguments.
 """
 
+import numpy as np
+
+from evoopt.kernels.bits import bitcast
 from evoopt.kernels.cpu.operation import Step, parameter
 from evoopt.kernels.cpu.products import BREADTH, DEPTH, dense_samples, dense_tiles
 from evoopt.kernels.jit import widest_vectors
@@ -10,7 +13,8 @@ from evoopt.kernels.math import elu, exp, gelu, relu, sigmoid, silu, softplus, t
 from evoopt.kernels.program import INPUTS, OUTPUTS, SIZES
 
 DENSE_SCRATCH = DEPTH * BREADTH
-POSITIONS = SIZES  # column: places of the leading axes, which all take the same kernel
+# Columns: places of the leading axes, which all take the same kernel; bits of a float64
+POSITIONS, EPSILON = SIZES, SIZES + 1
 
 
 def _dense_tiles(op, row, frozen, x, y, state, scratch, count, width):
@@ -98,7 +102,38 @@ def _softmax(op, row, frozen, x, y, state, scratch, count, width):
                 z[s] /= total[s]
 
 
+def _layer_norm(op, row, frozen, x, y, state, scratch, count, width):
+    positions = op[POSITIONS]
+    n, real = op[OUTPUTS] // positions, type(y[0])
+    share, epsilon = real(1) / real(n), real(bitcast(op[EPSILON]))
+    gamma, gamma_start = parameter(op, 0, row, frozen)
+    beta, beta_start = parameter(op, 1, row, frozen)
+    mean, scale = scratch[:width], scratch[width : 2 * width]
+    for place in range(count * positions):
+        values = x[place * n * width : (place + 1) * n * width]
+        results = y[place * n * width : (place + 1) * n * width]
+        for s in range(width):
+            mean[s] = 0
+            scale[s] = 0
+        for f in range(n):
+            z = values[f * width : (f + 1) * width]
+            for s in range(width):
+                mean[s] += z[s] * share
+        for f in range(n):
+            z = values[f * width : (f + 1) * width]
+            for s in range(width):
+                scale[s] += (z[s] - mean[s]) * (z[s] - mean[s])
+        for s in range(width):
+            scale[s] = real(1) / np.sqrt(scale[s] * share + epsilon)
+        for f in range(n):
+            factor, shift = gamma[gamma_start + f], beta[beta_start + f]
+            z, result = values[f * width : (f + 1) * width], results[f * width : (f + 1) * width]
+            for s in range(width):
+                result[s] = (z[s] - mean[s]) * scale[s] * factor + shift
+
+
 dense, dense_of_few = Step(_dense_tiles), Step(_dense_samples)
+layer_norm = Step(_layer_norm)
 softmax = Step(_softmax)
 ACTIVATIONS = {
     "tanh": Step(_tanh),

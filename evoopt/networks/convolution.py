@@ -1,0 +1,247 @@
+"""Layers of images (height, width, channels): convolution, pooling, and the way from images to vectors."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from evoopt import arguments
+from evoopt.kernels.cpu import convolution
+from evoopt.kernels.cpu.operation import Step
+from evoopt.networks.initializers import check_initializer
+from evoopt.networks.layers import (
+    Activation,
+    Layer,
+    Location,
+    Operation,
+    Parameter,
+    Shape,
+    activation_operations,
+    check_activation,
+)
+
+PADDINGS = ("valid", "same")
+
+
+@dataclass(frozen=True)
+class Conv2D(Layer):
+    """A two-dimensional convolution with kernel (height, width, in, filters) and bias (filters,).
+
+    An output is ``activation(sum(window * kernel) + bias)`` of the window of the image that it looks at.
+
+    Parameters
+    ----------
+    filters : int
+        Channels of the output.
+    kernel_size : int or (int, int)
+        Height and width of the windows.
+    strides : int or (int, int)
+        Cells from one window to the next.
+    padding : {"valid", "same"}
+        "valid": windows lie within the image. "same": an output for each cell (for each stride), as if
+        zeros lay around the image, half of them before the first cell and, if odd, one more behind the last.
+    activation, use_bias, kernel_init, bias_init
+        As for `Dense`; a softmax is over the filters.
+
+    Raises
+    ------
+    ValueError
+        For sizes that are no whole numbers of at least 1, or an unknown padding, activation or initializer.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> layers = [evoopt.Conv2D(8, 3, activation="relu"), evoopt.MaxPool2D(2), evoopt.Flatten()]
+    >>> net = evoopt.Network([*layers, evoopt.Dense(10)], input_shape=(28, 28, 1))
+    >>> net.spec.names
+    ('conv_0.bias', 'conv_0.kernel', 'dense_0.bias', 'dense_0.kernel')
+    """
+
+    filters: int
+    kernel_size: int | tuple[int, int]
+    strides: int | tuple[int, int] = 1
+    padding: str = "valid"
+    activation: Activation = "linear"
+    use_bias: bool = True
+    kernel_init: str = "glorot_uniform"
+    bias_init: str = "zeros"
+
+    kind: ClassVar[str] = "conv"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "filters", arguments.whole("filters", self.filters, 1))
+        object.__setattr__(self, "kernel_size", _pair("kernel_size", self.kernel_size))
+        object.__setattr__(self, "strides", _pair("strides", self.strides))
+        _check_padding(self.padding)
+        check_activation(self.activation)
+        check_initializer(self.kernel_init)
+        check_initializer(self.bias_init)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return _Windows(self, self.kernel_size, input_shape, self.filters).output_shape
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        size, channels = _pair("kernel_size", self.kernel_size), input_shape[2]
+        fans = math.prod(size) * channels, math.prod(size) * self.filters
+        found = {"kernel": Parameter((*size, channels, self.filters), self.kernel_init, *fans)}
+        if self.use_bias:
+            found["bias"] = Parameter((self.filters,), self.bias_init, *fans)
+        return found
+
+    def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
+        windows = _Windows(self, self.kernel_size, input_shape, self.filters)
+        features = math.prod(windows.output_shape)
+        window = math.prod(self.parameters(input_shape)["kernel"].shape[:-1])  # numbers that a filter takes
+        yield Operation(
+            convolution.convolution,
+            math.prod(input_shape),
+            features,
+            (locations["kernel"], locations["bias" if self.use_bias else "zeros"]),
+            sizes=windows.sizes,
+            weights=window * self.filters,
+            places=features // self.filters,
+            scratch=(convolution.scratch_of(window, self.filters), 0),
+        )
+        yield from activation_operations(self.activation, features, self.filters)
+
+
+@dataclass(frozen=True)
+class _Pool2D(Layer):
+    pool_size: int | tuple[int, int]
+    strides: int | tuple[int, int] | None = None
+    padding: str = "valid"
+    activation: Activation = "linear"
+
+    step: ClassVar[Step]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pool_size", _pair("pool_size", self.pool_size))
+        strides = self.pool_size if self.strides is None else self.strides
+        object.__setattr__(self, "strides", _pair("strides", strides))
+        _check_padding(self.padding)
+        check_activation(self.activation)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return _Windows(self, self.pool_size, input_shape).output_shape
+
+    def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
+        windows = _Windows(self, self.pool_size, input_shape)
+        features, channels = math.prod(windows.output_shape), input_shape[2]
+        yield Operation(self.step, math.prod(input_shape), features, sizes=windows.sizes)
+        yield from activation_operations(self.activation, features, channels)
+
+
+class MaxPool2D(_Pool2D):
+    """The largest number of each window of an image, channel by channel.
+
+    Parameters
+    ----------
+    pool_size : int or (int, int)
+        Height and width of the windows.
+    strides : int or (int, int), optional
+        Cells from one window to the next, by default `pool_size`.
+    padding : {"valid", "same"}
+        As for `Conv2D`; cells outside the image do not count.
+    activation : str or njit function
+        As for `Dense`.
+
+    Raises
+    ------
+    ValueError
+        For sizes that are no whole numbers of at least 1, or an unknown padding or activation.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> layers = [evoopt.MaxPool2D(2), evoopt.Flatten(), evoopt.Dense(10)]
+    >>> evoopt.Network(layers, input_shape=(8, 8, 3)).spec.shapes
+    ((10,), (48, 10))
+    """
+
+    kind: ClassVar[str] = "max_pool"
+    step: ClassVar[Step] = convolution.max_pool
+
+
+class AvgPool2D(_Pool2D):
+    """The mean of each window of an image, channel by channel, over its cells within the image.
+
+    Parameters
+    ----------
+    pool_size, strides, padding, activation
+        As for `MaxPool2D`.
+
+    Raises
+    ------
+    ValueError
+        For sizes that are no whole numbers of at least 1, or an unknown padding or activation.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> layers = [evoopt.AvgPool2D(2), evoopt.Flatten(), evoopt.Dense(10)]
+    >>> evoopt.Network(layers, input_shape=(8, 8, 3)).spec.shapes
+    ((10,), (48, 10))
+    """
+
+    kind: ClassVar[str] = "avg_pool"
+    step: ClassVar[Step] = convolution.average_pool
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """All axes as one, row-major: (height, width, channels) as (height * width * channels,).
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> evoopt.Network([evoopt.Flatten(), evoopt.Dense(2)], input_shape=(4, 4, 3)).spec.shapes
+    ((2,), (48, 2))
+    """
+
+    kind: ClassVar[str] = "flatten"
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return (math.prod(input_shape),)
+
+    def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
+        return iter(())
+
+
+class _Windows:
+    """How a layer's windows lie on an image."""
+
+    def __init__(self, layer: Any, size: Any, input_shape: Shape, channels_out: int | None = None) -> None:
+        name = type(layer).__name__
+        if len(input_shape) != 3:
+            raise ValueError(
+                f"{name} takes images of shape (height, width, channels), but {input_shape} came."
+            )
+        *image, channels = input_shape
+        outputs, before = [], []
+        for n, window, stride in zip(image, size, layer.strides, strict=True):
+            if layer.padding == "same":
+                outputs.append(-(-n // stride))
+                before.append(max(0, (outputs[-1] - 1) * stride + window - n) // 2)
+            elif n >= window:
+                outputs.append((n - window) // stride + 1)
+                before.append(0)
+            else:
+                raise ValueError(
+                    f'{name} has windows of {size}, larger than the image {input_shape}; take padding="same" '
+                    f"or smaller windows."
+                )
+        self.output_shape = (*outputs, channels if channels_out is None else channels_out)
+        self.sizes = (image[1], channels, *self.output_shape[1:], *size, *layer.strides, *before)
+
+
+def _pair(name: str, value: Any) -> tuple[int, int]:
+    values = value if isinstance(value, tuple | list) else (value, value)
+    if len(values) != 2:
+        raise ValueError(f"{name} must be one whole number or two, but {value!r} came.")
+    first, second = (arguments.whole(name, n, 1) for n in values)
+    return first, second
+
+
+def _check_padding(padding: str) -> None:
+    if padding not in PADDINGS:
+        raise ValueError(f"A padding of {', '.join(PADDINGS)} was expected, but {padding!r} came.")

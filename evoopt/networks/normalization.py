@@ -1,0 +1,77 @@
+"""Layers that normalize what comes in."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from evoopt import arguments
+from evoopt.kernels.cpu import steps
+from evoopt.networks.layers import (
+    Activation,
+    Layer,
+    Location,
+    Operation,
+    Parameter,
+    Shape,
+    activation_operations,
+    check_activation,
+)
+
+
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """Layer normalization (Ba et al. 2016, https://arxiv.org/abs/1607.06450) over the last axis.
+
+    ``activation((inputs - mean) / sqrt(variance + epsilon) * gamma + beta)`` with the mean and the variance
+    of the last axis at each place of the others, and with parameters gamma and beta (features,).
+
+    Parameters
+    ----------
+    epsilon : float
+        Keeps the root from 0.
+    activation : str or njit function
+        As for `Dense`.
+
+    Raises
+    ------
+    ValueError
+        For an `epsilon` that is not positive and finite, or an unknown activation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import evoopt
+    >>> net = evoopt.Network([evoopt.LayerNorm()], input_shape=(2,))
+    >>> net.predict(net.init(), np.array([[3.0, 7.0]])).round(3)
+    array([[-1.,  1.]], dtype=float32)
+    """
+
+    epsilon: float = 1e-5
+    activation: Activation = "linear"
+
+    kind: ClassVar[str] = "layer_norm"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "epsilon", arguments.number("epsilon", self.epsilon, positive=True))
+        check_activation(self.activation)
+
+    def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
+        shape = input_shape[-1:]
+        return {"gamma": Parameter(shape, "ones"), "beta": Parameter(shape, "zeros")}
+
+    def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
+        features, n = math.prod(input_shape), input_shape[-1]
+        yield Operation(
+            steps.layer_norm,
+            features,
+            features,
+            (locations["gamma"], locations["beta"]),
+            sizes=(features // n, int(np.float64(self.epsilon).view(np.int64))),
+            weights=2 * n,
+            places=features // n,
+            scratch=(0, 2),
+        )
+        yield from activation_operations(self.activation, features, n)

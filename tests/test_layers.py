@@ -1,0 +1,343 @@
+"""Every layer against its naive definition, and against torch where that is installed."""
+
+import pickle
+import re
+
+import numba
+import numpy as np
+import pytest
+import reference
+from conftest import JIT_DISABLED, ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+
+import evoopt
+from evoopt import AvgPool2D, Conv2D, Dense, Flatten, LayerNorm, MaxPool2D
+from evoopt.kernels.cpu.simd import tile_shape
+from evoopt.networks.compile import FEW_SAMPLES
+
+TOLERANCES = {np.float32: 3e-6, np.float64: 1e-13}
+COLUMNS, LANES = tile_shape(np.dtype(np.float32))
+BATCHES = [1, 3, FEW_SAMPLES + 1, COLUMNS + LANES, 2 * COLUMNS + 3]
+IMAGE = (4, 5, 3)  # as many rows of whole windows as a register tile has vectors, and fewer
+
+CASES = {
+    "conv": ([Conv2D(7, 3)], IMAGE),
+    "conv, one channel": ([Conv2D(1, 2, activation="tanh")], (5, 9, 1)),
+    "conv, many channels": ([Conv2D(LANES + 1, 2)], (3, 3, LANES + 2)),
+    "conv, many filters": ([Conv2D(2 * LANES, (1, 2), activation="softmax")], (2, 7, 2)),
+    "conv, same": ([Conv2D(3, (3, 2), padding="same", use_bias=False)], IMAGE),
+    "conv, strides": ([Conv2D(5, 2, (3, 2))], (8, 7, 2)),
+    "conv, same with strides": ([Conv2D(4, (2, 3), (2, 1), "same", activation="relu")], (5, 9, 2)),
+    "conv, same with a window larger than the image": ([Conv2D(2, 5, padding="same")], (2, 3, 1)),
+    "conv, strides over gaps": ([Conv2D(2, 1, 3)], (7, 5, 2)),
+    "conv after conv": ([Conv2D(6, 3, padding="same"), Conv2D(4, 2)], (4, 6, 2)),
+    "max pool": ([MaxPool2D(2), Dense(2)], (5, 4, 3)),
+    "max pool, same": ([MaxPool2D((2, 3), padding="same", activation="tanh"), Dense(2)], (5, 4, LANES + 1)),
+    "max pool, strides": ([MaxPool2D(3, 1), Dense(2)], (5, 4, 1)),
+    "average pool": ([AvgPool2D((1, 2)), Dense(2)], (5, 4, 3)),
+    "average pool, same": ([AvgPool2D(3, (2, 1), "same"), Dense(2)], (5, 4, 3)),
+    "dense on an image": ([Dense(3, "softmax"), LayerNorm()], (2, 3, 4)),
+    "norm": ([LayerNorm(activation="relu")], (LANES + 1,)),
+    "norm of an image": ([LayerNorm(epsilon=0.1)], (2, 3, 4)),
+    "all": (
+        [
+            Conv2D(4, 3, padding="same", activation="relu"),
+            MaxPool2D(2),
+            LayerNorm(),
+            Conv2D(6, 2, activation="silu"),
+            AvgPool2D((1, 2), 1),
+            Flatten(),
+            Dense(3, "tanh"),
+        ],
+        (5, 6, 2),
+    ),
+}
+
+
+def close(found, expected):
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= TOLERANCES[found.dtype.type] * max(1.0, np.abs(expected).max())
+
+
+def draw(net, popsize, dtype, rng):
+    return rng.normal(0, 0.5, (popsize, net.spec.size)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("case", CASES)
+def test_matches_the_definition(case, own, dtype, rng):
+    layers, shape = CASES[case]
+    net = evoopt.Network(layers, shape)
+    population = draw(net, 2, dtype, rng)
+    for batch in BATCHES:
+        inputs = rng.normal(size=(2, batch, *shape) if own else (batch, *shape)).astype(dtype)
+        expected = [reference.run(net, row, inputs[r] if own else inputs) for r, row in enumerate(population)]
+        close(net.forward(population, inputs), np.array(expected))
+
+
+sizes = st.integers(1, 4 if JIT_DISABLED else 12)
+pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
+
+
+@given(
+    image=st.tuples(sizes, sizes, st.integers(1, 3 if JIT_DISABLED else 20)),
+    filters=st.integers(1, 5 if JIT_DISABLED else 40),
+    windows=st.tuples(pairs, pairs),
+    strides=st.tuples(pairs, pairs),
+    pool=st.sampled_from([MaxPool2D, AvgPool2D]),
+    batch=st.integers(1, 12 if JIT_DISABLED else 80),
+    seed=st.integers(0, 2**32),
+)
+def test_windows_of_any_shape(image, filters, windows, strides, pool, batch, seed):
+    rng = np.random.default_rng(seed)
+    layers = []
+    for layer, size, steps in zip((lambda *a: Conv2D(filters, *a), pool), windows, strides, strict=True):
+        height, width, _ = evoopt.Network([*layers, Dense(1)], image).output_shape
+        fits = size[0] <= height and size[1] <= width
+        layers.append(layer(size, steps, "valid" if fits and rng.random() < 0.5 else "same"))
+    net = evoopt.Network([*layers, Dense(2)], image)
+    population, inputs = draw(net, 1, np.float64, rng), rng.normal(size=(batch, *image))
+    checked = [0, batch - 1]
+    expected = reference.run(net, population[0], inputs[checked])
+    close(net.forward(population, inputs)[:, checked], expected[None])
+
+
+def test_a_conv_and_a_dense_layer_are_named_and_shaped_as_elsewhere():
+    net = evoopt.Network([Conv2D(8, (3, 2)), MaxPool2D(2), Flatten(), LayerNorm(), Dense(10)], (28, 28, 1))
+    assert net.output_shape == (10,)
+    assert dict(zip(net.spec.names, net.spec.shapes, strict=True)) == {
+        "conv_0.bias": (8,),
+        "conv_0.kernel": (3, 2, 1, 8),
+        "dense_0.bias": (10,),
+        "dense_0.kernel": (13 * 13 * 8, 10),
+        "layer_norm_0.beta": (13 * 13 * 8,),
+        "layer_norm_0.gamma": (13 * 13 * 8,),
+    }
+
+
+def test_first_values():
+    net = evoopt.Network([Conv2D(50, 4, kernel_init="he_normal", bias_init="ones"), LayerNorm()], (9, 9, 20))
+    drawn = net.spec.unravel(net.init(seed=0))
+    assert np.isclose(drawn["conv_0"]["kernel"].std(), (2 / (4 * 4 * 20)) ** 0.5, rtol=0.02)
+    assert set(drawn["conv_0"]["bias"]) == set(drawn["layer_norm_0"]["gamma"]) == {1.0}
+    assert set(drawn["layer_norm_0"]["beta"]) == {0.0}
+
+
+def test_frozen_parameters_and_pickled_networks_give_the_same_bits(rng):
+    layers, shape = CASES["all"]
+    net = evoopt.Network(layers, shape)
+    row, inputs = net.init(seed=0), rng.normal(size=(70, *shape))
+    expected = net.predict(row, inputs)
+    assert np.array_equal(pickle.loads(pickle.dumps(net)).predict(row, inputs), expected)
+    for trainable in ("conv_1.bias", "layer_norm_0", "dense_0"):
+        frozen = net.freeze(net.spec.unravel(row), trainable)
+        assert np.array_equal(frozen.predict(frozen.spec.ravel(net.spec.unravel(row)), inputs), expected)
+
+
+def test_pooling_lets_nan_through():
+    inputs = np.arange(2.0 * 4 * 4).reshape(2, 4, 4, 1)
+    inputs[0, 1, 2], inputs[1, 0, 0] = np.nan, np.nan
+    for pool in (MaxPool2D(2), AvgPool2D(2)):
+        net = evoopt.Network([pool, Dense(1, use_bias=False)], (4, 4, 1))
+        for batch in ([0, 1], [0, 1] * 10):
+            found = np.isnan(net.predict([1.0], inputs[batch])[..., 0])
+            assert found[0].tolist() == [[False, True], [False, False]]
+            assert found[1].tolist() == [[True, False], [False, False]]
+
+
+def test_a_task_on_images(rng):
+    layers, shape = CASES["all"]
+    net = evoopt.Network(layers, shape)
+    population, inputs = draw(net, 3, np.float32, rng), rng.normal(size=(90, *shape)).astype(np.float32)
+    labels = rng.integers(0, 3, 90)
+    expected = [
+        reference.mean_loss(reference.cross_entropy, z, labels) for z in net.forward(population, inputs)
+    ]
+    assert np.allclose(evoopt.Supervised(net, inputs, labels)(population), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("batch", [2, 70])
+def test_matches_torch(padding, batch, rng):
+    torch = pytest.importorskip("torch")
+    net = evoopt.Network(
+        [
+            Conv2D(6, 3, padding=padding, activation="relu"),
+            MaxPool2D(2),
+            LayerNorm(),
+            Conv2D(9, (2, 3), (2, 1)),
+            AvgPool2D(2, 1),
+            Flatten(),
+            Dense(4),
+        ],
+        (12, 15, 3),
+    )
+    row, inputs = rng.normal(0, 0.3, net.spec.size), rng.normal(size=(batch, 12, 15, 3))
+    tree = net.spec.unravel(row)
+    twin = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 6, 3, padding=padding),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool2d(2),
+        ChannelsLast(torch.nn.LayerNorm(6)),
+        torch.nn.Conv2d(6, 9, (2, 3), (2, 1)),
+        torch.nn.AvgPool2d(2, 1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(len(tree["dense_0"]["kernel"]), 4),
+    ).double()
+    image = twin[:6](torch.zeros(1, 3, 12, 15, dtype=torch.float64)).shape[1:]  # (channels, height, width)
+    order = np.arange(np.prod(image)).reshape(*image[1:], image[0]).transpose(2, 0, 1).reshape(-1)
+    state = {
+        **{f"{k}.weight": tree[f"conv_{n}"]["kernel"].transpose(3, 2, 0, 1) for n, k in enumerate((0, 4))},
+        **{f"{k}.bias": tree[f"conv_{n}"]["bias"] for n, k in enumerate((0, 4))},
+        "3.norm.weight": tree["layer_norm_0"]["gamma"],
+        "3.norm.bias": tree["layer_norm_0"]["beta"],
+        "7.weight": tree["dense_0"]["kernel"][order].T,
+        "7.bias": tree["dense_0"]["bias"],
+    }
+    twin.load_state_dict({name: torch.tensor(np.ascontiguousarray(value)) for name, value in state.items()})
+    expected = twin(torch.tensor(inputs.transpose(0, 3, 1, 2))).detach().numpy()
+    assert np.allclose(net.predict(row, inputs), expected, rtol=1e-10, atol=1e-10)
+
+
+def ChannelsLast(norm):  # noqa: N802
+    import torch
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = norm
+
+        def forward(self, x):
+            return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    return Module()
+
+
+@pytest.mark.parametrize(
+    ("call", "parts"),
+    [
+        (lambda: Conv2D(0, 3), ["filters", "at least 1", "0 came"]),
+        (lambda: Conv2D(2, (3, 3, 3)), ["kernel_size", "(3, 3, 3) came"]),
+        (lambda: Conv2D(2, 3, 0), ["strides", "0 came"]),
+        (lambda: Conv2D(2, 3, padding="full"), ["valid, same", "'full' came"]),
+        (lambda: Conv2D(2, 3, kernel_init="one"), ["zeros, ones", "'one' came"]),
+        (lambda: Conv2D(2, 3, activation="tan"), ["tanh", "'tan' came"]),
+        (lambda: MaxPool2D(2.5), ["pool_size", "2.5 came"]),
+        (lambda: AvgPool2D(2, padding=1), ["valid, same", "1 came"]),
+        (lambda: LayerNorm(0), ["epsilon", "0 came"]),
+        (
+            lambda: evoopt.Network([Conv2D(2, 3)], (64,)),
+            ["Conv2D", "(height, width, channels)", "(64,) came"],
+        ),
+        (lambda: evoopt.Network([Conv2D(2, (2, 4))], (3, 3, 1)), ["(2, 4)", "(3, 3, 1)", 'padding="same"']),
+        (lambda: evoopt.Network([Dense(3), MaxPool2D(4)], (3, 3, 1)), ["MaxPool2D", "(3, 3, 3)"]),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence(call, parts):
+    with pytest.raises(ValueError, match=r"\.$") as error:
+        call()
+    for part in parts:
+        assert part in str(error.value)
+
+
+# ------------------------------------------------------------------------------- layers of the user's own
+
+
+@numba.njit
+def mix(x, y, gain, shift, matrix):
+    for f in range(len(y)):
+        for s in range(y.shape[1]):
+            y[f, s] = shift[f]
+            for g in range(len(x)):
+                y[f, s] += x[g, s] * gain[0] * matrix[f * len(x) + g]
+
+
+class Mix(evoopt.Layer):
+    def output_shape(self, input_shape):
+        return (2, 3)
+
+    def parameters(self, input_shape):
+        return {
+            "gain": evoopt.Parameter((), "ones"),
+            "shift": evoopt.Parameter((6,), "zeros"),
+            "matrix": evoopt.Parameter((6, *input_shape), "lecun_normal", input_shape[0], 6),
+        }
+
+    def function(self, input_shape):
+        return mix
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("trainable", [None, "mix_0.shift"])
+def test_a_layer_of_ones_own(trainable, dtype, rng):
+    net = evoopt.Network([Dense(5, "tanh"), Mix()], (4,))
+    assert net.output_shape == (2, 3)
+    full, row = net, draw(net, 1, dtype, rng)[0]
+    tree = net.spec.unravel(row.astype(np.float64))
+    if trainable:
+        net = net.freeze(net.spec.unravel(row), trainable)
+        row = net.spec.ravel(full.spec.unravel(row), out=np.empty(6, dtype))
+    for batch in BATCHES:
+        inputs = rng.normal(size=(batch, 4))
+        hidden = np.tanh(inputs @ tree["dense_0"]["kernel"] + tree["dense_0"]["bias"])
+        p = tree["mix_0"]
+        expected = hidden @ (p["gain"] * p["matrix"]).T + p["shift"]
+        close(net.predict(row, inputs), expected.reshape(batch, 2, 3))
+
+
+class Made(evoopt.Layer):
+    """A layer of one function and one parameter."""
+
+    kind = "made"
+
+    def __init__(self, function):
+        self._function = function
+
+    def parameters(self, input_shape):
+        return {"gain": evoopt.Parameter(input_shape, "ones")}
+
+    def function(self, input_shape):
+        return self._function
+
+
+@pytest.mark.parametrize("batch", [1, 30])
+def test_a_layer_that_raises_gives_nan(batch):
+    @numba.njit
+    def root(x, y, gain):
+        for f in range(len(x)):
+            for s in range(x.shape[1]):
+                if x[f, s] < 0:
+                    raise ValueError("no root")
+                y[f, s] = gain[f] * x[f, s] ** 0.5
+
+    net = evoopt.Network([Made(root)], (1,))
+    assert net.predict([2.0], np.full((batch, 1), 4.0)).tolist() == [[4.0]] * batch
+    assert np.isnan(net.predict([2.0], np.full((batch, 1), -4.0))).all()
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
+def test_functions_that_are_no_layer_are_refused():
+    @numba.njit
+    def of_two(x, y):
+        y[:] = x
+
+    with pytest.raises(ValueError, match="1 parameters"):
+        evoopt.Network([Made(of_two)], (3,)).predict(np.ones(3), np.ones((1, 3)))
+    with pytest.raises(ValueError, match=r"numba\.njit"):
+        evoopt.Network([Made(lambda x, y, gain: None)], (3,)).predict(np.ones(3), np.ones((1, 3)))
+
+
+def test_a_layer_without_a_function_is_refused():
+    class Nothing(evoopt.Layer):
+        pass
+
+    with pytest.raises(ValueError, match=r"function\(input_shape\)"):
+        evoopt.Network([Dense(1), Nothing()], (3,)).predict(np.ones(4), np.ones((1, 3)))
+
+
+def test_the_page_about_layers_runs(run_python):
+    page = (ROOT / "docs" / "layers.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert "dense_0.kernel" in run_python(program)
