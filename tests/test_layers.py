@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 import evoopt
 from evoopt import AvgPool2D, Conv2D, Dense, Flatten, LayerNorm, MaxPool2D
 from evoopt.kernels.cpu.simd import tile_shape
-from evoopt.networks.compile import FEW_SAMPLES
+from evoopt.networks.compile import FEW_IMAGES, FEW_SAMPLES
 
 TOLERANCES = {np.float32: 3e-6, np.float64: 1e-13}
 COLUMNS, LANES = tile_shape(np.dtype(np.float32))
-BATCHES = [1, 3, FEW_SAMPLES + 1, COLUMNS + LANES, 2 * COLUMNS + 3]
+BATCHES = [1, FEW_IMAGES, FEW_SAMPLES, FEW_SAMPLES + 1, COLUMNS + LANES, 2 * COLUMNS + 3]
 IMAGE = (4, 5, 3)  # as many rows of whole windows as a register tile has vectors, and fewer
 
 CASES = {
@@ -30,6 +30,7 @@ CASES = {
     "conv, strides": ([Conv2D(5, 2, (3, 2))], (8, 7, 2)),
     "conv, same with strides": ([Conv2D(4, (2, 3), (2, 1), "same", activation="relu")], (5, 9, 2)),
     "conv, same with a window larger than the image": ([Conv2D(2, 5, padding="same")], (2, 3, 1)),
+    "conv, wide": ([Conv2D(LANES + 1, 2, (1, 2), "same")], (2, 21, 1)),
     "conv, strides over gaps": ([Conv2D(2, 1, 3)], (7, 5, 2)),
     "conv after conv": ([Conv2D(6, 3, padding="same"), Conv2D(4, 2)], (4, 6, 2)),
     "max pool": ([MaxPool2D(2), Dense(2)], (5, 4, 3)),

@@ -100,7 +100,7 @@ class Conv2D(Layer):
             sizes=windows.sizes,
             weights=window * self.filters,
             places=features // self.filters,
-            scratch=(convolution.scratch_of(window, self.filters), 0),
+            scratch=(convolution.scratch_of(windows.sizes, windows.output_shape[0]), 0),
         )
         yield from activation_operations(self.activation, features, self.filters)
 

@@ -4,11 +4,13 @@ An image (height, width, channels) is row-major, so one row of a window is a run
 See `operation.Step` for the arguments of a step.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from evoopt.kernels.cpu.operation import Step, parameter
 from evoopt.kernels.cpu.products import columns_of, lanes_of, product_of_tile
-from evoopt.kernels.cpu.simd import sample_strip1, sample_strip4, tile_shape
+from evoopt.kernels.cpu.simd import sample_strip1, sample_strip4, sample_strip8, tile_shape
 from evoopt.kernels.jit import inline
 from evoopt.kernels.program import INPUTS, OUTPUTS, SIZES
 
@@ -17,6 +19,8 @@ from evoopt.kernels.program import INPUTS, OUTPUTS, SIZES
 WIDTH_IN, CHANNELS_IN, WIDTH_OUT, CHANNELS_OUT, HEIGHT, WIDTH, DOWN, RIGHT, ABOVE, LEFT = range(
     SIZES, SIZES + 10
 )
+
+_LANES = tile_shape(np.dtype(np.float32))[1]  # the most that there are
 
 
 @inline
@@ -67,58 +71,75 @@ def convolve_tile(op, kernel, kernel_start, bias, bias_start, x, x_start, y, y_s
 
 
 @inline
-def convolve_sample(op, kernel, kernel_start, bias, bias_start, x, x_start, y, y_start, scratch):
-    """Convolve one sample: vectors along the filters, `scratch` holds them padded to whole vectors."""
+def convolve_samples(op, kernel, kernel_start, bias, bias_start, x, y, scratch, count):
+    """Convolve a few samples, sample-major: vectors along the filters, which are padded to whole vectors.
+
+    The image is copied with the zeros that its windows reach, so none of them is clipped.
+    """
     w_in, c_in, w_out, c_out = op[WIDTH_IN], op[CHANNELS_IN], op[WIDTH_OUT], op[CHANNELS_OUT]
     h_in, h_out = op[INPUTS] // (w_in * c_in), op[OUTPUTS] // (w_out * c_out)
+    height, width = (h_out - 1) * op[DOWN] + op[HEIGHT], (w_out - 1) * op[RIGHT] + op[WIDTH]
     lanes = lanes_of(y[0])
-    padded = (c_out + lanes - 1) // lanes * lanes
-    n = op[HEIGHT] * op[WIDTH] * c_in
-    weights, results = scratch[: (n + 1) * padded], scratch[(n + 1) * padded :]
-    for k in range(n):
+    padded, n = (c_out + lanes - 1) // lanes * lanes, op[HEIGHT] * op[WIDTH] * c_in
+    weights, image = scratch[: (n + 1) * padded], scratch[(n + 1) * padded :][: height * width * c_in]
+    results = scratch[(n + 1) * padded + height * width * c_in :]
+    for k in range(n + 1):
+        source, start = (kernel, kernel_start + k * c_out) if k < n else (bias, bias_start)
         for o in range(c_out):
-            weights[k * padded + o] = kernel[kernel_start + k * c_out + o]
-    for o in range(c_out):
-        weights[n * padded + o] = bias[bias_start + o]
-    lo, hi = whole_windows(op[RIGHT], op[LEFT], op[WIDTH], w_in, w_out)
-    for i in range(h_out):
-        row, row_skipped, rows = clipped(i, op[DOWN], op[ABOVE], op[HEIGHT], h_in)
-        j = 0
-        while j < w_out:
-            column, skipped, cells = clipped(j, op[RIGHT], op[LEFT], op[WIDTH], w_in)
-            places = 4 if (lo <= j) & (j + 4 <= hi) else 1
-            at, x_at = (
-                (row_skipped * op[WIDTH] + skipped) * c_in * padded,
-                x_start + (row * w_in + column) * c_in,
-            )
-            for o in range(0, padded, lanes):
-                if places == 4:
-                    sample_strip4(
-                        x, x_at, op[RIGHT] * c_in, 1, w_in * c_in,
-                        weights, at + o, lanes, padded, op[WIDTH] * c_in * padded,
-                        weights, n * padded + o, False, results, o, padded, lanes, cells * c_in, rows,
+            weights[k * padded + o] = source[start + o]
+        for o in range(c_out, padded):
+            weights[k * padded + o] = 0
+    for k in range(len(image)):
+        image[k] = 0
+    run = min(w_in, width - op[LEFT]) * c_in
+    places = 8 if w_out >= 8 else 4 if w_out >= 4 else 1
+    for t in range(count):
+        for i in range(min(h_in, height - op[ABOVE])):
+            into, start = ((i + op[ABOVE]) * width + op[LEFT]) * c_in, (t * h_in + i) * w_in * c_in
+            for k in range(run):
+                image[into + k] = x[start + k]
+        for i in range(h_out):
+            for first in range(0, w_out, places):
+                j = min(first, w_out - places)  # the last ones may be there already
+                at = (i * op[DOWN] * width + j * op[RIGHT]) * c_in
+                # What a last vector has too much lies where a later store comes: hence last vectors first.
+                for o in range(padded - lanes, -1, -lanes):
+                    strip_of_places(
+                        places, image, at, op[RIGHT] * c_in, width * c_in,
+                        weights, o, lanes, padded, op[WIDTH] * c_in * padded, n * padded + o,
+                        results, j * c_out + o, c_out, op[WIDTH] * c_in, op[HEIGHT],
                     )  # fmt: skip
-                else:
-                    sample_strip1(
-                        x, x_at, op[RIGHT] * c_in, 1, w_in * c_in,
-                        weights, at + o, lanes, padded, op[WIDTH] * c_in * padded,
-                        weights, n * padded + o, False, results, o, padded, lanes, cells * c_in, rows,
-                    )  # fmt: skip
-            for p in range(places):
-                for o in range(c_out):
-                    y[y_start + (i * w_out + j + p) * c_out + o] = results[p * padded + o]
-            j += places
+            start = (t * h_out + i) * w_out * c_out
+            for k in range(w_out * c_out):
+                y[start + k] = results[k]
+
+
+@inline
+def strip_of_places(
+    places, image, at, row, outer, weights, o, lanes, step, weights_outer, bias_at,
+    results, into, c_out, n, rows,
+):  # fmt: skip
+    """Convolve at 8, 4 or 1 neighbouring places, for one vector of filters."""
+    if places == 8:
+        sample_strip8(image, at, row, 1, outer, weights, o, lanes, step, weights_outer,
+                      weights, bias_at, False, results, into, c_out, lanes, n, rows)  # fmt: skip
+    elif places == 4:
+        sample_strip4(image, at, row, 1, outer, weights, o, lanes, step, weights_outer,
+                      weights, bias_at, False, results, into, c_out, lanes, n, rows)  # fmt: skip
+    else:
+        sample_strip1(image, at, row, 1, outer, weights, o, lanes, step, weights_outer,
+                      weights, bias_at, False, results, into, c_out, lanes, n, rows)  # fmt: skip
 
 
 def _convolution(op, row, frozen, x, y, state, scratch, count, width):
     kernel, kernel_start = parameter(op, 0, row, frozen)
     bias, bias_start = parameter(op, 1, row, frozen)
+    if width == 1:
+        convolve_samples(op, kernel, kernel_start, bias, bias_start, x, y, scratch, count)
+        return
     for t in range(count):
         x_start, y_start = t * width * op[INPUTS], t * width * op[OUTPUTS]
-        if width == 1:
-            convolve_sample(op, kernel, kernel_start, bias, bias_start, x, x_start, y, y_start, scratch)
-        else:
-            convolve_tile(op, kernel, kernel_start, bias, bias_start, x, x_start, y, y_start, width)
+        convolve_tile(op, kernel, kernel_start, bias, bias_start, x, x_start, y, y_start, width)
 
 
 @inline
@@ -165,6 +186,9 @@ max_pool = Step(_max_pool)
 average_pool = Step(_average_pool)
 
 
-def scratch_of(n_in: int, filters: int) -> int:
-    """Give the length of the scratch of a convolution with windows of n_in numbers."""
-    return (n_in + 5) * (filters + tile_shape(np.dtype(np.float32))[1])
+def scratch_of(sizes: Sequence[int], h_out: int) -> int:
+    """Give the length of the scratch of a convolution, from its columns and the rows that go out."""
+    _, c_in, w_out, filters, height, width, down, right, *_ = sizes
+    weights = (height * width * c_in + 1) * (filters + _LANES)
+    image = ((h_out - 1) * down + height) * ((w_out - 1) * right + width) * c_in
+    return weights + image + w_out * filters + _LANES
