@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 import evoopt
 from evoopt import AvgPool2D, Conv2D, Dense, Flatten, LayerNorm, MaxPool2D
 from evoopt.kernels.cpu.simd import tile_shape
-from evoopt.networks.compile import FEW_IMAGES, FEW_SAMPLES
+from evoopt.networks.layers import Layer
 
 TOLERANCES = {np.float32: 3e-6, np.float64: 1e-13}
 COLUMNS, LANES = tile_shape(np.dtype(np.float32))
-BATCHES = [1, FEW_IMAGES, FEW_SAMPLES, FEW_SAMPLES + 1, COLUMNS + LANES, 2 * COLUMNS + 3]
+BATCHES = [1, Conv2D.few_samples, Layer.few_samples, Layer.few_samples + 1, COLUMNS + LANES, 2 * COLUMNS + 3]
 IMAGE = (4, 5, 3)  # as many rows of whole windows as a register tile has vectors, and fewer
 
 CASES = {

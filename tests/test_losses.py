@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import evoopt
 from evoopt.kernels.cpu.loss import LOSSES
-from evoopt.networks.compile import FEW_SAMPLES
 from evoopt.networks.layers import Layer
 
 TOLERANCES = {np.float32: 2e-6, np.float64: 1e-13}
@@ -124,7 +123,7 @@ EXTREMES = [
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize(("loss", "outputs", "target", "expected"), EXTREMES)
-@pytest.mark.parametrize("samples", [1, 2 * FEW_SAMPLES])
+@pytest.mark.parametrize("samples", [1, 2 * Layer.few_samples])
 def test_extremes(loss, outputs, target, expected, samples, dtype):
     n = len(outputs)
     net = evoopt.Network([evoopt.Dense(n)], input_shape=(1,))

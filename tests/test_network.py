@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import evoopt
 from evoopt.kernels.cpu.products import BREADTH, DEPTH
 from evoopt.kernels.cpu.simd import tile_shape
-from evoopt.networks.compile import FEW_SAMPLES
 from evoopt.networks.initializers import INITIALIZERS
+from evoopt.networks.layers import Layer
 
 TOLERANCES = {np.float32: 2e-6, np.float64: 1e-13}
 
@@ -62,7 +62,7 @@ def bent(x):
 
 
 COLUMNS, LANES = tile_shape(np.dtype(np.float32))
-BATCHES = [1, FEW_SAMPLES, FEW_SAMPLES + 1, *(2 * COLUMNS + n for n in (0, 3, LANES, LANES + 1))]
+BATCHES = [1, Layer.few_samples, Layer.few_samples + 1, *(2 * COLUMNS + n for n in (0, 3, LANES, LANES + 1))]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.kernels import program
-from evoopt.kernels.cpu.convolution import convolution
 from evoopt.kernels.cpu.operation import Step
 from evoopt.kernels.cpu.products import COPY_FROM
 from evoopt.kernels.cpu.simd import tile_shape
@@ -17,8 +16,6 @@ from evoopt.params import ParamSpec
 
 MULTIPLY_ADDS_WORTH_A_THREAD = 2.5e6  # some 50 microseconds of work
 ITEMS_WORTH_A_THREAD = 100  # of any size: calling the steps takes a part of a microsecond
-FEW_SAMPLES = 8  # up to here vectors along the outputs beat tiles of samples
-FEW_IMAGES = 4  # the same where a layer is a convolution
 BLOCK_BYTES = 16384  # of what lies between two steps: a third of the first level cache
 BLOCK_OF_WIDE_LAYERS = 4  # tiles that share what a wide layer reads of the row,
 WIDE_BLOCK_BYTES = 1 << 21  # if they fit into the second level cache
@@ -35,7 +32,7 @@ class Program:
     widest: int  # most features between two steps
     room: int  # length of the scratch
     state_size: int  # of one sample
-    few: int  # samples up to which tiles hold one each
+    few: bool  # whether tiles hold one sample each
     block: int  # tiles that go through the steps together
     steps: list[Step]
 
@@ -46,7 +43,7 @@ class Program:
 
     def tiling(self, samples: int) -> tuple[int, int, int]:
         """Give the columns and lanes of tiles for so many samples, and how many of them make a block."""
-        if samples <= self.few:
+        if self.few:
             return 1, 1, max(samples, 1)
         return *tile_shape(self.frozen.dtype), self.block
 
@@ -103,7 +100,7 @@ def compile_program(
         widest,
         max(operation.scratch[0] + operation.scratch[1] * columns for operation in operations),
         state_size,
-        FEW_IMAGES if convolution in steps else FEW_SAMPLES,
+        few,
         min(max(block, 1), 8),
         steps,
     )

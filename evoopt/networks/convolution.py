@@ -67,6 +67,7 @@ class Conv2D(Layer):
     bias_init: str = "zeros"
 
     kind: ClassVar[str] = "conv"
+    few_samples: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "filters", arguments.whole("filters", self.filters, 1))

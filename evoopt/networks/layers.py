@@ -65,6 +65,8 @@ class Layer:
     kind : str
         What layers are named by: the first Dense layer of a network is ``dense_0``. By default the name of
         the class in small letters.
+    few_samples : int
+        Up to so many samples in a call, vectors along the outputs are faster than along the samples.
 
     Examples
     --------
@@ -87,6 +89,7 @@ class Layer:
     """
 
     kind: ClassVar[str]
+    few_samples: ClassVar[int] = 8
 
     def __init_subclass__(cls) -> None:
         if not hasattr(cls, "kind"):

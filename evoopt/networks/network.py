@@ -13,7 +13,7 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu.forward import blocks_of, forward_blocks, pack_tiles
 from evoopt.kernels.jit import aligned_empty, kernel_array
 from evoopt.networks.checks import as_shape, check_inputs, check_out, check_states, listed
-from evoopt.networks.compile import FEW_SAMPLES, NamedLayer, Program, compile_program
+from evoopt.networks.compile import NamedLayer, Program, compile_program
 from evoopt.networks.initializers import initialize
 from evoopt.networks.layers import Layer, Location, Parameter
 from evoopt.params import ParamSpec
@@ -311,7 +311,7 @@ class Network:
 
     def program(self, dtype: np.dtype[Any], samples: int) -> Program:
         """Give what the kernels run, made once for each precision, and for few and many samples."""
-        key = dtype, samples <= FEW_SAMPLES
+        key = dtype, samples <= min(layer.few_samples for layer in self.layers)
         if key not in self._programs:
             self._programs[key] = compile_program(self._named, self.spec, *key)
         return self._programs[key]

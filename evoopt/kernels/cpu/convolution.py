@@ -82,7 +82,7 @@ def convolve_samples(op, kernel, kernel_start, bias, bias_start, x, y, scratch, 
     lanes = lanes_of(y[0])
     padded, n = (c_out + lanes - 1) // lanes * lanes, op[HEIGHT] * op[WIDTH] * c_in
     weights, image = scratch[: (n + 1) * padded], scratch[(n + 1) * padded :][: height * width * c_in]
-    results = scratch[(n + 1) * padded + height * width * c_in :]
+    size, spare = w_out * c_out, scratch[(n + 1) * padded + height * width * c_in :]
     for k in range(n + 1):
         source, start = (kernel, kernel_start + k * c_out) if k < n else (bias, bias_start)
         for o in range(c_out):
@@ -99,6 +99,9 @@ def convolve_samples(op, kernel, kernel_start, bias, bias_start, x, y, scratch, 
             for k in range(run):
                 image[into + k] = x[start + k]
         for i in range(h_out):
+            start = (t * h_out + i) * size
+            room = start + size + lanes <= count * h_out * size
+            results, into = (y, start) if room else (spare, 0)
             for first in range(0, w_out, places):
                 j = min(first, w_out - places)  # the last ones may be there already
                 at = (i * op[DOWN] * width + j * op[RIGHT]) * c_in
@@ -107,11 +110,11 @@ def convolve_samples(op, kernel, kernel_start, bias, bias_start, x, y, scratch, 
                     strip_of_places(
                         places, image, at, op[RIGHT] * c_in, width * c_in,
                         weights, o, lanes, padded, op[WIDTH] * c_in * padded, n * padded + o,
-                        results, j * c_out + o, c_out, op[WIDTH] * c_in, op[HEIGHT],
+                        results, into + j * c_out + o, c_out, op[WIDTH] * c_in, op[HEIGHT],
                     )  # fmt: skip
-            start = (t * h_out + i) * w_out * c_out
-            for k in range(w_out * c_out):
-                y[start + k] = results[k]
+            if not room:
+                for k in range(size):
+                    y[start + k] = spare[k]
 
 
 @inline
