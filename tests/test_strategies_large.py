@@ -252,7 +252,8 @@ def test_foreign_rows_are_clipped(cls):
 
 @needs_jit
 @pytest.mark.parametrize(
-    ("cls", "vectors"), [(LMMAES, 2 + 38), (SepCMAES, 4), (SNES, 2), (OpenAIES, 5)],
+    ("cls", "vectors"),
+    [(LMMAES, 2 + 38), (SepCMAES, 4), (SNES, 2), (OpenAIES, 5)],
     ids=["LMMAES", "SepCMAES", "SNES", "OpenAIES"],
 )
 def test_memory_of_a_run_with_many_parameters(cls, vectors):

@@ -106,7 +106,7 @@ class OpenAIES(Strategy):
         self.optimizer = optimizer
         largest = arguments.step_range(self.dtype)[1]
         if learning_rate is not None:
-            learning_rate = arguments.within("learning_rate", learning_rate, 0, largest)
+            learning_rate = arguments.within("learning_rate", learning_rate, 1 / largest, largest)
         self.learning_rate = learning_rate
         below_1 = float(np.nextafter(1, 0))
         self.beta_1 = arguments.within("beta_1", beta_1, 0, below_1)
@@ -129,7 +129,9 @@ class OpenAIES(Strategy):
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         mean, sigma = snapshot
-        threads.run(sample_pairs, len(ids), self._key, ids, mean, sigma, out, grain=GRAIN // self.n_params + 2)
+        threads.run(
+            sample_pairs, len(ids), self._key, ids, mean, sigma, out, grain=GRAIN // self.n_params + 2
+        )
 
     def _update(self, told: Told) -> None:
         step = self._direction(self._gradient(told))
