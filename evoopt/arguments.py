@@ -107,6 +107,14 @@ def number(name: str, value: Any, positive: bool = False) -> float:
     return float(value)
 
 
+def within(name: str, value: Any, least: float, most: float) -> float:
+    """Read a number of a range."""
+    result = number(name, value)
+    if not least <= result <= most:
+        raise ValueError(f"{name} must be from {least:g} to {most:g}, but {value!r} came.")
+    return result
+
+
 def id_vector(ids: ArrayLike) -> Ids:
     """Read numbers of rows."""
     given = np.asarray(ids)

@@ -102,3 +102,31 @@ def child(key, number, pool, pool_steps, sigma, tournament, crossover):
         beta = np.where(u <= 0.5, 2 * u, 0.5 / (1 - u)) ** (1 / 16)
         x = np.where(chosen, ((1 + beta) * x + (1 - beta) * other) / 2, x)
     return x + step * sigma * normals(key, number, n, MUTATION), step
+
+
+def centred_ranks(fitness):
+    """1/2 for the smallest fitness to -1/2 for the largest; equal ones have the average, NaN is the largest."""
+    k = len(fitness)
+
+    def below(x, y):
+        return x < y or (math.isnan(y) and not math.isnan(x))
+
+    first = [sum(below(other, own) for other in fitness) for own in fitness]
+    last = [k - 1 - sum(below(own, other) for other in fitness) for own in fitness]
+    return np.array([0.5 - (i + j) / 2 / (k - 1) for i, j in zip(first, last, strict=True)])
+
+
+class AdamW:
+    """Kingma and Ba 2015, Algorithm 1, with the decay of Loshchilov and Hutter 2019, Algorithm 2."""
+
+    def __init__(self, rate, beta_1=0.9, beta_2=0.999, decay=0.0):
+        self.rate, self.beta_1, self.beta_2, self.decay = rate, beta_1, beta_2, decay
+        self.m = self.v = self.t = 0
+
+    def step(self, x, gradient):
+        """x after an update that minimizes."""
+        self.t += 1
+        self.m = self.beta_1 * self.m + (1 - self.beta_1) * gradient
+        self.v = self.beta_2 * self.v + (1 - self.beta_2) * gradient**2
+        m, v = self.m / (1 - self.beta_1**self.t), self.v / (1 - self.beta_2**self.t)
+        return x - self.rate * (m / (np.sqrt(v) + 1e-8) + self.decay * x)

@@ -13,7 +13,7 @@ from scipy import stats
 from evoopt.kernels.cpu import covariance, genetic
 from evoopt.kernels.cpu.fingerprint import fingerprint_rows
 from evoopt.kernels.cpu.moments import squared_lengths, weighted_moments
-from evoopt.kernels.cpu.noise import sample_rows
+from evoopt.kernels.cpu.noise import sample_pairs, sample_rows
 from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.kernels.jit import JIT_DISABLED
 from evoopt.kernels.philox import philox
@@ -68,6 +68,24 @@ def test_mean_and_sigma_are_by_column():
     out, ids = np.empty((3, 70)), np.arange(3, dtype=np.uint64)
     sample_rows(np.uint64(1), ids, mean, sigma, out, 1, 3)
     assert_allclose(out[1:], mean + sigma * sample(1, [1, 2], 70), rtol=1e-14)
+
+
+@each_dtype
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 200])
+def test_pairs_have_opposite_noise(dtype, n):
+    ids, key = np.array([6, 7, 2**32 + 4, 2, 3, 3, 2, 2**64 - 1], np.uint64), np.uint64(2**63 + 12345)
+    mean, sigma = np.linspace(1, 2, n, dtype=dtype), np.linspace(0.1, 0.3, n, dtype=dtype)
+    out = np.full((len(ids), n), np.nan, dtype)
+    sample_pairs(key, ids, mean, sigma, out, 1, len(ids))
+    assert np.isnan(out[0]).all()
+    sample_pairs(key, ids, mean, sigma, out, 0, 1)
+    z = np.array([(-1) ** (int(i) % 2) * reference.normals(int(key), int(i) & ~1, n) for i in ids])
+    assert_allclose(out, mean + sigma * z, rtol=5 * EPSILON[dtype], atol=5 * EPSILON[dtype])
+    assert_allclose(out[0] + out[1], 2 * mean, rtol=2 * np.finfo(dtype).eps)
+    assert_array_equal(out[3:5], out[[6, 5]])
+    ordinary = np.empty_like(out)
+    sample_rows(key, ids, mean, sigma, ordinary, 0, len(ids))
+    assert_array_equal(out[ids % 2 == 0], ordinary[ids % 2 == 0])
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="a million deviates")

@@ -22,7 +22,16 @@ OURS = {
     for name, cls in REGISTRY.items()
     if cls.__module__.startswith("evoopt.") and not issubclass(cls, Restarts)  # those are in test_restarts.py
 }
+NEEDS = {
+    "OpenAIES": {"sigma_decay": 0.99}
+}  # what leads to an optimum: step sizes that do not adapt must decay
 each_strategy = pytest.mark.parametrize("cls", OURS.values(), ids=OURS.keys())
+each_that_injects = pytest.mark.parametrize(
+    "cls", [pytest.param(cls, id=name) for name, cls in OURS.items() if cls._injects]
+)
+each_that_injects_nothing = pytest.mark.parametrize(
+    "cls", [pytest.param(cls, id=name) for name, cls in OURS.items() if not cls._injects]
+)
 needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="a whole optimization is slow in plain Python")
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 
@@ -38,7 +47,12 @@ def ellipsoid(population):
 
 def make(cls, n=4, mean=None, **options):
     few = {"popsize": 6} if JIT_DISABLED else {}
-    return cls(np.linspace(1.0, 2.0, n) if mean is None else mean, 0.5, **({"seed": 7} | few | options))
+    mean = np.linspace(1.0, 2.0, n) if mean is None else mean
+    return cls(mean, 0.5, **({"seed": 7} | few | needs(cls) | options))
+
+
+def needs(cls):
+    return NEEDS.get(getattr(cls, "__name__", None), {})
 
 
 def run(es, generations, fitness=sphere):
@@ -79,7 +93,7 @@ def test_reaches_the_optimum(cls, dtype, function):
 @each_strategy
 def test_optimum_far_away_with_a_sigma_for_each_coordinate(cls):
     scale = np.array([1e-3, 1.0, 1e3])
-    es = cls(np.zeros(3), 0.3 * scale, seed=1, target=1e-8, max_generations=2000)
+    es = cls(np.zeros(3), 0.3 * scale, seed=1, target=1e-8, max_generations=2000, **needs(cls))
     run_until_stopped(es, lambda x: sphere(x / scale - 3))
     assert es.best.fitness <= 1e-8
 
@@ -93,7 +107,7 @@ def run_until_stopped(es, fitness):
 @needs_jit
 @each_strategy
 def test_one_parameter(cls):
-    es = cls([3.0], 1.0, seed=1, target=1e-8, max_generations=2000)
+    es = cls([3.0], 1.0, seed=1, target=1e-8, max_generations=2000, **needs(cls))
     run_until_stopped(es, sphere)
     assert es.best.fitness <= 1e-8
 
@@ -291,7 +305,7 @@ def test_few_rows(cls, popsize):
 # ---------------------------------------------------------------- foreign and NaN
 
 
-@each_strategy
+@each_that_injects
 def test_foreign_and_repaired_rows_teach(cls):
     es = make(cls, popsize=12)
     for _ in range(3):
@@ -304,7 +318,7 @@ def test_foreign_and_repaired_rows_teach(cls):
 
 
 @needs_jit
-@each_strategy
+@each_that_injects
 @each_dtype
 @pytest.mark.parametrize("far", [1e8, 1e30])
 def test_far_foreign_rows_do_no_harm(cls, dtype, far):
@@ -317,7 +331,7 @@ def test_far_foreign_rows_do_no_harm(cls, dtype, far):
     assert np.max(es.sigma) < 10 * before or cls.__name__ == "GA"  # there it is a parent as it is
 
 
-@each_strategy
+@each_that_injects
 def test_a_row_told_again_is_foreign(cls):
     es = make(cls)
     population = es.ask()
@@ -325,6 +339,22 @@ def test_a_row_told_again_is_foreign(cls):
     es.tell(population, sphere(population))
     assert es.evaluations == 2 * len(population)
     assert np.isfinite(es.ask()).all()
+
+
+@each_that_injects_nothing
+def test_foreign_rows_are_refused_where_they_teach_nothing(cls, tmp_path):
+    es = run(make(cls, bounds=(-1.0, 3.0)), 2)
+    old, population = es.ask(), es.ask()
+    es.tell(old, sphere(old))
+    population = es.ask()
+    before = state(es, tmp_path)
+    repaired = population.copy()
+    repaired[2] = np.round(repaired[2], 1)
+    for rows in (old, repaired, np.concatenate([population, np.ones((1, 4))])):
+        with pytest.raises(ValueError, match=f"{cls.__name__} learns only from rows that it made, but "):
+            es.tell(rows, sphere(rows))
+        assert state(es, tmp_path) == before
+    es.tell(population, sphere(population))
 
 
 @needs_jit
@@ -453,6 +483,7 @@ def test_bounds_hold(cls, dtype):
         seed=2,
         target=1e-3,
         max_generations=900,
+        **needs(cls),
     )
     best = np.array([2.0, -1.0, 0.75, 0.0])
     while not es.stop():
@@ -477,7 +508,7 @@ def test_bounds_no_float32_can_leave(cls):
     assert low <= es.mean.astype(np.float64).min() <= es.mean.astype(np.float64).max() <= high
 
 
-@each_strategy
+@each_that_injects
 def test_foreign_rows_within_bounds(cls):
     es = make(cls, bounds=(-1.0, 2.5))
     population = es.ask()
@@ -708,5 +739,5 @@ def test_a_strategy_that_injects_nothing_says_so():
 
 
 def test_registry_has_our_strategies():
-    assert set(OURS) == {"CMAES", "SepCMAES", "LMMAES", "SNES", "XNES", "GA"}
+    assert set(OURS) == {"CMAES", "SepCMAES", "LMMAES", "SNES", "XNES", "OpenAIES", "GA"}
     assert all(REGISTRY[name] is getattr(evoopt, name) for name in OURS)

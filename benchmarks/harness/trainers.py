@@ -6,6 +6,7 @@ in evoopt's order.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,16 +40,22 @@ class Trainer:
         return (time.perf_counter() - start) / generations
 
 
-def evoopt_snes(units: Units, samples: Samples, popsize: int, seed: int, **options: Any) -> Trainer:
+def evoopt_strategy(
+    cls: type[evoopt.Strategy], units: Units, samples: Samples, popsize: int, seed: int, **options: Any
+) -> Trainer:
     net = network(units)
     task = evoopt.Supervised(net, *samples)
-    es = evoopt.SNES(net.init(seed), popsize=popsize, seed=seed, **options)
+    es = cls(net.init(seed), popsize=popsize, seed=seed, **options)
     rows = np.empty((popsize, net.spec.size), np.float32)
 
     def step() -> None:
         es.tell(es.ask(rows), task(rows))
 
     return Trainer(step, lambda: es.mean)
+
+
+evoopt_snes = partial(evoopt_strategy, evoopt.SNES)
+evoopt_openaies = partial(evoopt_strategy, evoopt.OpenAIES)
 
 
 def evosax_open_es(

@@ -5,6 +5,7 @@ from evoopt.strategies.checkpoint import load
 from evoopt.strategies.cmaes import CMAES
 from evoopt.strategies.ga import GA
 from evoopt.strategies.lmmaes import LMMAES
+from evoopt.strategies.openaies import OpenAIES
 from evoopt.strategies.registry import REGISTRY, register
 from evoopt.strategies.restarts import BIPOP, IPOP
 from evoopt.strategies.sepcmaes import SepCMAES
@@ -22,6 +23,7 @@ __all__ = [
     "SNES",
     "XNES",
     "Best",
+    "OpenAIES",
     "SepCMAES",
     "Strategy",
     "Told",

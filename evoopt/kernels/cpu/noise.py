@@ -24,3 +24,30 @@ def sample_rows(key, ids, mean, sigma, out, lo, hi):
             else:
                 for i in range(len(left)):
                     left[i] = centre[i] + spread[i] * flat[i]
+
+
+@kernel
+def sample_pairs(key, ids, mean, sigma, out, lo, hi):
+    """Write rows [lo, hi) of `out` (popsize, n), rows 2k as `sample_rows`, rows 2k + 1 with -1 times their noise.
+
+    A pair whose rows stand side by side shares the making of its noise.
+    """
+    n = out.shape[1]
+    deviates = np.zeros((4, LANES), out.dtype)
+    flat = deviates.reshape(COLUMNS)
+    r = lo
+    while r < hi:
+        after = r + 2 if r + 1 < hi and ids[r + 1] == ids[r] ^ np.uint64(1) else r + 1
+        for group in range((n + COLUMNS - 1) // COLUMNS):
+            normals(key, ids[r] >> np.uint64(1) << np.uint64(1), group, NOISE, deviates)
+            start = group * COLUMNS
+            centre, spread = mean[start:n], sigma[start:n]
+            for row in range(r, after):
+                left, sign = out[row, start:n], out.dtype.type(1 - 2 * np.int64(ids[row] & np.uint64(1)))
+                if len(left) >= COLUMNS:
+                    for i in range(COLUMNS):
+                        left[i] = centre[i] + spread[i] * (sign * flat[i])
+                else:
+                    for i in range(len(left)):
+                        left[i] = centre[i] + spread[i] * (sign * flat[i])
+        r = after
