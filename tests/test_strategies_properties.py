@@ -263,7 +263,7 @@ class Search:
             self.es.tell(given_rows, values)
         except ValueError as error:
             assert way in TELL_FOREIGN_ROWS
-            assert "learns only from rows that it made" in str(error)
+            assert "learns only from rows that it made" in str(error)  # noqa: PT017
             assert frozen(self.es) == before
             return
         self.expect_best(rows, np.asarray(values, np.float64))
