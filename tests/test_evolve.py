@@ -160,6 +160,7 @@ def test_ctrl_c_waits_for_the_end_of_a_tell():
             super()._update(told)
 
     es, whole = (cls(np.full(3, 2.0), 0.5, seed=1, popsize=10) for cls in (Interrupted, evoopt.SNES))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     result = evoopt.evolve(es, sphere)
     assert dict(result.stop).keys() == {"interrupted"}
     evoopt.evolve(whole, sphere, max_generations=es.generation)
