@@ -105,7 +105,7 @@ def child(key, number, pool, pool_steps, sigma, tournament, crossover):
 
 
 def centred_ranks(fitness):
-    """1/2 for the smallest fitness to -1/2 for the largest; equal ones have the average, NaN is the largest."""
+    """1/2 for the smallest fitness to -1/2 for the largest; ties have the average, NaN is the largest."""
     k = len(fitness)
 
     def below(x, y):

@@ -28,7 +28,7 @@ def sample_rows(key, ids, mean, sigma, out, lo, hi):
 
 @kernel
 def sample_pairs(key, ids, mean, sigma, out, lo, hi):
-    """Write rows [lo, hi) of `out` (popsize, n), rows 2k as `sample_rows`, rows 2k + 1 with -1 times their noise.
+    """Write rows [lo, hi) of `out` (popsize, n), rows 2k as `sample_rows`, 2k + 1 with their noise negated.
 
     A pair whose rows stand side by side shares the making of its noise.
     """
