@@ -47,6 +47,7 @@ class Entry(NamedTuple):
 
 _EVOSAX, _EVOTORCH = ("evosax", "optax"), ("evotorch",)
 _SNES = {"stdev_init": 0.05, "center_learning_rate": 4.0}
+_OPENAI = {"sigma": 0.07, "learning_rate": 0.1, "beta_1": 0.8}
 _PYGAD = {
     "num_parents_mating": 64,
     "parent_selection_type": "tournament",
@@ -59,8 +60,8 @@ _PYGAD = {
 }
 _ENTRIES = (
     Entry("evoopt SNES", trainers.evoopt_snes, {"sigma": 0.05, "eta_mean": 4.0}),
-    Entry("evoopt OpenAIES", trainers.evoopt_openaies, {"sigma": 0.05, "learning_rate": 0.1}),
-    Entry("evosax Open_ES", trainers.evosax_open_es, {"sigma": 0.05, "learning_rate": 0.1}, _EVOSAX),
+    Entry("evoopt OpenAIES", trainers.evoopt_openaies, _OPENAI),
+    Entry("evosax Open_ES", trainers.evosax_open_es, _OPENAI, _EVOSAX),
     Entry("evosax SNES", trainers.evosax_snes, {"sigma": 0.05, "eta_mean": 4.0}, _EVOSAX),
     Entry("EvoTorch SNES, baddbmm", torch_trainers.evotorch_snes, _SNES, _EVOTORCH),
     Entry("EvoTorch SNES, features first", torch_trainers.evotorch_features_first, _SNES, _EVOTORCH),

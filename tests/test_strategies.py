@@ -22,9 +22,8 @@ OURS = {
     for name, cls in REGISTRY.items()
     if cls.__module__.startswith("evoopt.") and not issubclass(cls, Restarts)  # those are in test_restarts.py
 }
-NEEDS = {
-    "OpenAIES": {"sigma_decay": 0.99}
-}  # what leads to an optimum: step sizes that do not adapt must decay
+# what leads to an optimum: step sizes that do not adapt must decay
+NEEDS = {"OpenAIES": {"sigma_decay": 0.99}}
 each_strategy = pytest.mark.parametrize("cls", OURS.values(), ids=OURS.keys())
 each_that_injects = pytest.mark.parametrize(
     "cls", [pytest.param(cls, id=name) for name, cls in OURS.items() if cls._injects]

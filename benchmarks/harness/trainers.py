@@ -59,7 +59,14 @@ evoopt_openaies = partial(evoopt_strategy, evoopt.OpenAIES)
 
 
 def evosax_open_es(
-    units: Units, samples: Samples, popsize: int, seed: int, *, sigma: float, learning_rate: float
+    units: Units,
+    samples: Samples,
+    popsize: int,
+    seed: int,
+    *,
+    sigma: float,
+    learning_rate: float,
+    beta_1: float,
 ) -> Trainer:
     import optax
     from evosax.algorithms import Open_ES
@@ -67,7 +74,7 @@ def evosax_open_es(
     algorithm = Open_ES(
         population_size=popsize,
         solution=np.zeros(network(units).spec.size, np.float32),
-        optimizer=optax.adam(learning_rate),
+        optimizer=optax.adam(learning_rate, b1=beta_1),
         std_schedule=optax.constant_schedule(sigma),
     )
     return _evosax(algorithm, algorithm.default_params, units, samples, seed)

@@ -32,8 +32,9 @@ class OpenAIES(Strategy):
     """OpenAI's evolution strategy, for networks and noisy fitness.
 
     Rows 2k and 2k + 1 lie opposite each other, at the mean +- sigma times the same noise. Only the order of
-    the fitness counts: it gives the gradient from which Adam moves the mean. Step sizes follow a schedule;
-    they do not adapt, so by default the search ends at no optimum more precisely than `sigma`, nor by itself.
+    the fitness counts: it gives the gradient from which Adam moves the mean. The step sizes follow a
+    schedule. They do not adapt: without `sigma_decay` the search comes no nearer to an optimum than about
+    `sigma`, and goes on there.
 
     Parameters
     ----------
@@ -148,7 +149,7 @@ class OpenAIES(Strategy):
         self._fitness_range = stopping.fitness_range(told)
 
     def _gradient(self, told: Told) -> Vector:
-        """Return the sum of the rows' noise times their ranks, (n_params,); it leads to the best."""
+        """Return the sum of the rows' noise times their ranks, shape (n_params,): where fitness is better."""
         ranks = centred_ranks(told)
         gradient = np.zeros(self.n_params)
         for (mean, sigma), where in told.drawn:

@@ -28,7 +28,7 @@ def sample_rows(key, ids, mean, sigma, out, lo, hi):
 
 @kernel
 def sample_pairs(key, ids, mean, sigma, out, lo, hi):
-    """Write rows [lo, hi) of `out` (popsize, n) as `sample_rows`; rows 2k + 1 take -1 times the noise of 2k.
+    """Write rows [lo, hi) of `out` (popsize, n), rows 2k as `sample_rows`, 2k + 1 with their noise negated.
 
     A pair whose rows stand side by side shares the making of its noise.
     """
