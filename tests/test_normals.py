@@ -23,7 +23,7 @@ ANOTHER_KEY = (0, 0)
 pytestmark = pytest.mark.skipif(JIT_DISABLED, reason="10^8 deviates")
 
 
-@numba.njit(fastmath=True)
+@numba.njit(fastmath={"contract", "reassoc"})
 def count(z, histogram, powers):
     """Add to a histogram over (-RANGE, RANGE), and to the sums of the powers 1 to 4."""
     for row in z:
@@ -38,7 +38,7 @@ def count(z, histogram, powers):
         powers += np.array([first, second, third, fourth])
 
 
-@numba.njit(fastmath=True)
+@numba.njit(fastmath={"contract", "reassoc"})
 def correlate(z, other):
     """Sums of z z' and of (z^2 - 1) (z'^2 - 1) / 2: both have mean 0 and variance 1 for a pair."""
     plain = squares = 0.0

@@ -102,6 +102,7 @@ class Conv2D(Layer):
             weights=window * self.filters,
             places=features // self.filters,
             scratch=(convolution.scratch_of(windows.sizes, windows.output_shape[0]), 0),
+            step_of_few=convolution.convolution_of_few,
         )
         yield from activation_operations(self.activation, features, self.filters)
 

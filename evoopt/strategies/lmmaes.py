@@ -112,12 +112,11 @@ class LMMAES(Strategy):
         self._settle()
         mean, sigma = self._mean.astype(self.dtype, copy=False), self._sigma.astype(self.dtype, copy=False)
         used = self._used()
-        columns, lanes = tile_shape(self.dtype)
         width, chunks = self._layout(used)
         parts = np.empty((chunks, used, width), self.dtype)
         if used:
             grain = GRAIN // (kernels.CHUNK * used**2) + 1
-            threads.run(kernels.gram_parts, chunks, self._M, used, columns, lanes, parts, grain=grain)
+            threads.run(kernels.gram_parts, chunks, self._M, used, parts, grain=grain)
         return mean, sigma, self._M, parts.sum(axis=0, dtype=np.float64)[:, :used].copy()
 
     def _used(self) -> int:
@@ -133,19 +132,16 @@ class LMMAES(Strategy):
         mean, sigma, M, gram = snapshot
         (k, n), used = out.shape, len(gram)
         rates = self._c_d[:used]
-        columns, lanes = tile_shape(self.dtype)
         width, chunks = self._layout(used)
         items = chunks * -(-k // kernels.ROWS)
         grain = GRAIN // (min(k, kernels.ROWS) * min(n, kernels.CHUNK) * (used // 4 + 4)) + 1
         products = np.empty((chunks, k, width), self.dtype)
-        threads.run(
-            kernels.project, items, self._key, ids, M, used, columns, lanes, out, products, grain=grain
-        )
+        threads.run(kernels.project, items, self._key, ids, M, used, out, products, grain=grain)
         b = np.empty((k, used), self.dtype)
         each = GRAIN // (used * (used + chunks) + 1) + 1
         threads.run(kernels.coefficients, k, products, gram, rates, b, grain=each)
         alpha = self.dtype.type(np.prod(1 - rates))
-        threads.run(kernels.combine, items, mean, sigma, M, alpha, b, columns, lanes, out, grain=grain)
+        threads.run(kernels.combine, items, mean, sigma, M, alpha, b, out, grain=grain)
 
     # ---------------------------------------------------------------- learning
 

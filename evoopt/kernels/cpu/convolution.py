@@ -137,12 +137,15 @@ def strip_of_places(
 def _convolution(op, row, frozen, x, y, state, scratch, count, width):
     kernel, kernel_start = parameter(op, 0, row, frozen)
     bias, bias_start = parameter(op, 1, row, frozen)
-    if width == 1:
-        convolve_samples(op, kernel, kernel_start, bias, bias_start, x, y, scratch, count)
-        return
     for t in range(count):
         x_start, y_start = t * width * op[INPUTS], t * width * op[OUTPUTS]
         convolve_tile(op, kernel, kernel_start, bias, bias_start, x, x_start, y, y_start, width)
+
+
+def _convolution_of_few(op, row, frozen, x, y, state, scratch, count, width):
+    kernel, kernel_start = parameter(op, 0, row, frozen)
+    bias, bias_start = parameter(op, 1, row, frozen)
+    convolve_samples(op, kernel, kernel_start, bias, bias_start, x, y, scratch, count)
 
 
 @inline
@@ -184,7 +187,7 @@ def _average_pool(op, row, frozen, x, y, state, scratch, count, width):
         pool(op, False, x[t * width * op[INPUTS] :], y[t * width * op[OUTPUTS] :], width)
 
 
-convolution = Step(_convolution)
+convolution, convolution_of_few = Step(_convolution), Step(_convolution_of_few)
 max_pool = Step(_max_pool)
 average_pool = Step(_average_pool)
 

@@ -47,7 +47,7 @@ def _fill_normals(key, number, start, stop, deviates, row):
 
 
 @kernel
-def project(key, ids, M, used, columns, lanes, out, products, lo, hi):
+def project(key, ids, M, used, out, products, lo, hi):
     """Write the normal deviates z of rows ids[r] into `out` (k, n), and their products with directions.
 
     products[chunk, r, j] is the part of m_j^T z that the columns of the chunk give, for j below `used`, with
@@ -67,27 +67,13 @@ def project(key, ids, M, used, columns, lanes, out, products, lo, hi):
             a_start, y_start = first * n + start, (chunk * k + first) * width
             size = stop - start
             product_of_columns(
-                a,
-                a_start,
-                n,
-                1,
-                packed,
-                0,
-                width,
-                zeros,
-                0,
-                False,
-                y,
-                y_start,
-                width,
-                last - first,
-                size,
-                width,
-            )
+                a, a_start, n, 1, packed, 0, width, zeros, 0, False,
+                y, y_start, width, last - first, size, width,
+            )  # fmt: skip
 
 
 @kernel
-def gram_parts(M, used, columns, lanes, out, lo, hi):
+def gram_parts(M, used, out, lo, hi):
     """Write what the columns of chunks [lo, hi) give to m_j^T m_i into `out` (chunks, used, width)."""
     m, n = M.shape
     width = out.shape[2]
@@ -97,23 +83,9 @@ def gram_parts(M, used, columns, lanes, out, lo, hi):
         start, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, n)
         _transpose(M, used, start, stop, packed, width)
         product_of_columns(
-            a,
-            start,
-            n,
-            1,
-            packed,
-            0,
-            width,
-            zeros,
-            0,
-            False,
-            y,
-            chunk * used * width,
-            width,
-            used,
-            stop - start,
-            width,
-        )
+            a, start, n, 1, packed, 0, width, zeros, 0, False,
+            y, chunk * used * width, width, used, stop - start, width,
+        )  # fmt: skip
 
 
 @kernel
@@ -139,7 +111,7 @@ def coefficients(products, gram, rates, out, lo, hi):
 
 
 @kernel
-def combine(mean, sigma, M, alpha, b, columns, lanes, out, lo, hi):
+def combine(mean, sigma, M, alpha, b, out, lo, hi):
     """Turn `out` (k, n) from z into mean + sigma * (alpha z + b M); items [lo, hi) as in `project`."""
     k, n = out.shape
     used = b.shape[1]
@@ -158,23 +130,9 @@ def combine(mean, sigma, M, alpha, b, columns, lanes, out, lo, hi):
                 if used > 0:
                     block = packed[(start - chunk_start) // COLUMNS * size :]
                     product_of_columns(
-                        a,
-                        top * used,
-                        used,
-                        1,
-                        block,
-                        0,
-                        COLUMNS,
-                        zeros,
-                        0,
-                        False,
-                        y,
-                        0,
-                        COLUMNS,
-                        rows,
-                        used,
-                        COLUMNS,
-                    )
+                        a, top * used, used, 1, block, 0, COLUMNS, zeros, 0, False,
+                        y, 0, COLUMNS, rows, used, COLUMNS,
+                    )  # fmt: skip
                 stop = min(start + COLUMNS, chunk_stop)
                 centre, spread = mean[start:stop], sigma[start:stop]
                 for r in range(rows):
