@@ -11,9 +11,10 @@ from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.noise import sample_pairs
-from evoopt.strategies import optimizers, stopping
+from evoopt.strategies import optimizers, schedules, stopping
 from evoopt.strategies.base import GRAIN, Strategy
 from evoopt.strategies.diagonal import moments
+from evoopt.strategies.schedules import Decay
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
@@ -37,7 +38,7 @@ class PairStrategy(Strategy):
         beta_2: float,
         max_speed: float | None,
         weight_decay: float,
-        learning_rate_decay: float,
+        learning_rate_decay: Decay,
         learning_rate_limit: float,
         tolx: float,
         tolfun: float,
@@ -54,7 +55,7 @@ class PairStrategy(Strategy):
             speed = arguments.within("max_speed", max_speed, 1 / largest, largest) / learning_rate
         self.learning_rate = learning_rate
         self.weight_decay = arguments.within("weight_decay", weight_decay, 0, largest)
-        self.learning_rate_decay = arguments.within("learning_rate_decay", learning_rate_decay, 0, 1)
+        self.learning_rate_decay = schedules.read("learning_rate_decay", learning_rate_decay)
         self.learning_rate_limit = arguments.within("learning_rate_limit", learning_rate_limit, 0, 1)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self.optimizer = optimizer
@@ -88,14 +89,10 @@ class PairStrategy(Strategy):
         self._fitness_range = stopping.fitness_range(told)
 
     def _rate(self) -> float | Vector:
-        share = self._share(self.learning_rate_decay, self.learning_rate_limit)
+        share = schedules.share(self.learning_rate_decay, self.learning_rate_limit, self._updates)
         if self.learning_rate is None:
             return share * self._optimizer.default_rate() * self._sigma
         return share * self.learning_rate
-
-    def _share(self, decay: float, limit: float) -> float:
-        """Return how much of a first value is left."""
-        return max(decay**self._updates, limit)
 
     def _reasons(self) -> Sequence[Reason]:
         steps = np.maximum(self._sigma, self._rate())
