@@ -11,7 +11,6 @@ from test_strategies import each_dtype, needs_jit, run, sphere, state
 
 import evoopt
 from evoopt import PGPE, CosineDecay, LinearDecay, OpenAIES, arguments
-from evoopt.kernels.cpu.moments import weighted_moments
 from evoopt.strategies import optimizers
 
 MEAN, SIGMA = np.array([1.0, -2.0, 0.5]), np.array([0.5, 2.0, 0.1])
@@ -191,17 +190,6 @@ def test_an_optimizer_is_never_changed(name):
     step[:] = np.nan
     assert pickle.dumps(before) == kept
     assert pickle.dumps(after) == later
-
-
-@each_dtype
-def test_weighted_sums_without_squares(dtype):
-    rng = np.random.default_rng(1)
-    population, mean = rng.normal(size=(5, 30)).astype(dtype), np.full(30, 2, dtype)
-    weights = np.array([0.5, 0, -1, 0.25, 2], dtype)
-    first, second, alone = np.empty((3, 30), dtype)
-    weighted_moments(population, weights, weights, mean, first, second, 0, 30)
-    weighted_moments(population, weights, weights, mean, alone, second[:0], 0, 30)
-    assert_allclose(alone, first, rtol=1e-6)
 
 
 # ---------------------------------------------------------------- schedules

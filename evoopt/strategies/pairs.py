@@ -102,24 +102,23 @@ class PairStrategy(Strategy):
         ]
 
 
-def gradients(told: Told, *, squares: bool = False) -> tuple[Vector, Vector]:
+def gradients(told: Told) -> tuple[Vector, Vector]:
     """Return where fitness is better, in units of sigma: sum_r u_r z_r / k and sum_r u_r (z_r^2 - 1) / k.
 
-    Of the k told rows, each with the noise z that it was drawn with and its centred rank u; both (n_params,),
-    the second one empty without `squares`. A pair adds (u - u') / 2 z and (u + u') / 2 (z^2 - 1), twice: the
-    gradients of Sehnke et al., times sigma and its size, over the number of pairs. Centred ranks need no
-    baseline, since their sum is 0, and a row without its partner counts alone.
+    Of the k told rows, each with the noise z that it was drawn with and its centred rank u; both (n_params,).
+    A pair adds (u - u') / 2 z and (u + u') / 2 (z^2 - 1), twice: the gradients of Sehnke et al., here over
+    the number of pairs. Centred ranks need no baseline, since their sum is 0, and a row without its partner
+    counts alone.
     """
-    ranks = centred_ranks(told)
-    first, second = np.zeros(len(told.population[0])), np.zeros(len(told.population[0]) if squares else 0)
+    ranks, n = centred_ranks(told), told.population.shape[1]
+    of_mean, of_sigma = np.zeros(n), np.zeros(n)
     for (mean, sigma), where in told.drawn:
         weights = np.zeros(len(ranks))
         weights[where] = ranks[where] / len(ranks)
-        sums, sums_of_squares = moments(told.population, weights, weights if squares else None, mean)
-        first += sums / sigma
-        if squares:
-            second += sums_of_squares / sigma / sigma - weights.sum()
-    return first, second
+        first, second = moments(told.population, weights, weights, mean)
+        of_mean += first / sigma
+        of_sigma += second / sigma / sigma - weights.sum()
+    return of_mean, of_sigma
 
 
 def centred_ranks(told: Told) -> Vector:

@@ -119,7 +119,7 @@ class PGPE(PairStrategy):
         self.stdev_max_change = arguments.below_1("stdev_max_change", stdev_max_change)
 
     def _update(self, told: Told) -> None:
-        of_mean, of_sigma = gradients(told, squares=True)
+        of_mean, of_sigma = gradients(told)
         if self.learning_rate is not None:
             of_mean *= self._sigma
         self._move(told, of_mean)
