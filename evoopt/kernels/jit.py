@@ -52,6 +52,15 @@ def kernel(function: _Function, allocates: bool = True) -> _Function:
     return compiled
 
 
+def named(function: _Function, name: str) -> _Function:
+    """Name a function that was made around another one of ours, and so make it one of its own.
+
+    Kernels of one name would share their files, and their symbols in one process.
+    """
+    function.__qualname__ = f"{function.__name__}_{name}"
+    return function
+
+
 def closure(function: _Function) -> _Function:
     """Compile a loop around a function of the user's, in each process: the disk cache knows no closures.
 
@@ -104,6 +113,11 @@ class _KernelCacheImpl(caching.CompileResultCacheImpl):
 
 class _DiskCache(caching.FunctionCache):
     _impl_class = _KernelCacheImpl
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        # the folder stands for the sources and the file for the name: that of `named`, for a function around
+        # others, which numba would not know again in the next process
+        return sig, codegen.magic_tuple()
 
 
 class _KernelCache(caching._Cache):
@@ -225,6 +239,11 @@ def _keep(_typing, array):
 
 # keep(array): what was borrowed from it is not freed before this line
 keep = (lambda array: None) if JIT_DISABLED else _keep
+
+
+def is_kernel(function: Any) -> bool:
+    """Tell whether `kernel` made a function, or where the JIT is off, may have."""
+    return JIT_DISABLED or isinstance(getattr(function, "_cache", None), _KernelCache)
 
 
 def is_compiled(function: Any) -> bool:
