@@ -227,6 +227,16 @@ def test_extreme_uniform_numbers_give_finite_states(name, uniform):
     assert np.isfinite(observe(env, state)).all()
 
 
+@pytest.mark.parametrize("name", [name for name in BUILT_IN if not getattr(envs, name).discrete])
+def test_a_nan_action_gives_nan(name):
+    env = getattr(envs, name)
+    state, action = np.zeros(env.state_size), np.full(1, np.nan)
+    env.step(state, action)
+    reward, done = env.step(state, action)
+    assert np.isnan(reward)
+    assert not done
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_spaces(name):
     env = getattr(envs, name)

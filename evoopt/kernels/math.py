@@ -226,10 +226,3 @@ def gelu(x):
     tail = (power * e + power) * (_tail_p(z) / _tail_q(z))
     factor = (-end if x < -end else x) * real(1 / _SCALE) if x < real(0) else x
     return factor * (tail if x < real(0) else real(1) - tail * real(1 / _SCALE))
-
-
-@inline
-def clip(x, low, high):
-    """The number from `low` to `high` next to x."""
-    x = low if x < low else x  # written so that NaN passes
-    return high if x > high else x

@@ -1,17 +1,15 @@
 """What an environment is: three compiled functions and their sizes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evoopt import arguments
 from evoopt.kernels.jit import is_compiled
 
 Bounds = tuple[tuple[float, ...], tuple[float, ...]]
-Numbers = float | Sequence[float] | NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -88,8 +86,8 @@ class Environment:
     >>> env.discrete, env.n_actions, env.low, env.high
     (False, 1, (-1.0,), (1.0,))
     >>> state = np.zeros(1)
-    >>> env.step(state, np.array([0.5]))
-    (-0.05, False)
+    >>> print(*env.step(state, np.array([0.5])))
+    -0.05 False
     """
 
     reset: Callable[..., None]
@@ -98,7 +96,7 @@ class Environment:
     _: KW_ONLY
     state_size: int
     observation_size: int
-    actions: int | tuple[Numbers, Numbers]
+    actions: int | tuple[Any, Any]
     uniforms: int
     max_steps: int
 
@@ -124,11 +122,11 @@ class Environment:
 
     @property
     def low(self) -> tuple[float, ...]:
-        return () if isinstance(self.actions, int) else self.actions[0]  # type: ignore[return-value]
+        return () if isinstance(self.actions, int) else self.actions[0]
 
     @property
     def high(self) -> tuple[float, ...]:
-        return () if isinstance(self.actions, int) else self.actions[1]  # type: ignore[return-value]
+        return () if isinstance(self.actions, int) else self.actions[1]
 
 
 def _read_actions(actions: Any) -> int | Bounds:

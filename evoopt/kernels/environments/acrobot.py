@@ -7,8 +7,8 @@ theta2_dot): theta1 = 0 hangs down, theta2 is measured from the first link.
 
 import math
 
+from evoopt.kernels.environments.ranges import clip, wrap
 from evoopt.kernels.jit import inline, rule
-from evoopt.kernels.math import clip
 
 GRAVITY = 9.8  # the links have mass, length and moment of inertia 1
 CENTRE = 0.5  # where the mass of a link is
@@ -48,11 +48,6 @@ def _accelerations(theta1, theta2, speed1, speed2, torque):
     return -(d2 * acc2 + phi1) / d1, acc2
 
 
-@inline
-def _wrapped(angle):
-    return angle - 2.0 * math.pi * math.floor((angle + math.pi) / (2.0 * math.pi))
-
-
 @rule
 def step(state, action):
     """Apply a torque of action - 1 for one step of Runge and Kutta's method of fourth order."""
@@ -67,8 +62,8 @@ def step(state, action):
     u4, v4 = u + TIME_STEP * du3, v + TIME_STEP * dv3
     du4, dv4 = _accelerations(a + TIME_STEP * u3, b + TIME_STEP * v3, u4, v4, torque)
     sixth = TIME_STEP / 6.0
-    state[0] = _wrapped(a + sixth * (u + 2.0 * u2 + 2.0 * u3 + u4))
-    state[1] = _wrapped(b + sixth * (v + 2.0 * v2 + 2.0 * v3 + v4))
+    state[0] = wrap(a + sixth * (u + 2.0 * u2 + 2.0 * u3 + u4))
+    state[1] = wrap(b + sixth * (v + 2.0 * v2 + 2.0 * v3 + v4))
     state[2] = clip(u + sixth * (du1 + 2.0 * du2 + 2.0 * du3 + du4), -MAX_SPEED_1, MAX_SPEED_1)
     state[3] = clip(v + sixth * (dv1 + 2.0 * dv2 + 2.0 * dv3 + dv4), -MAX_SPEED_2, MAX_SPEED_2)
     done = -math.cos(state[0]) - math.cos(state[0] + state[1]) > 1.0  # the end is a link above the joint

@@ -8,8 +8,8 @@ velocity) is observed.
 
 import math
 
+from evoopt.kernels.environments.ranges import clip
 from evoopt.kernels.jit import inline, rule
-from evoopt.kernels.math import clip
 
 GRAVITY = 0.0025
 MIN_POSITION, MAX_POSITION = -1.2, 0.6

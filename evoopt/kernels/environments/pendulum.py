@@ -6,8 +6,8 @@ Gymnasium's Pendulum-v1, https://gymnasium.farama.org/environments/classic_contr
 
 import math
 
+from evoopt.kernels.environments.ranges import clip, wrap
 from evoopt.kernels.jit import rule
-from evoopt.kernels.math import clip
 
 GRAVITY = 10.0  # mass and length are 1
 MAX_TORQUE = 2.0
@@ -35,7 +35,7 @@ def step(state, action):
     """Turn with a torque of up to 2 Nm; the reward is for the state before and the torque."""
     theta, theta_dot = state[0], state[1]
     torque = clip(action[0], -MAX_TORQUE, MAX_TORQUE)
-    angle = theta - 2.0 * math.pi * math.floor((theta + math.pi) / (2.0 * math.pi))  # from -pi to pi
+    angle = wrap(theta)
     cost = angle * angle + 0.1 * theta_dot * theta_dot + 0.001 * torque * torque
     theta_acc = 1.5 * GRAVITY * math.sin(theta) + 3.0 * torque
     state[1] = clip(theta_dot + TIME_STEP * theta_acc, -MAX_SPEED, MAX_SPEED)

@@ -7,8 +7,8 @@ whose middle is at x - length / 2 * sin(theta), with friction between cart and t
 
 import math
 
+from evoopt.kernels.environments.ranges import clip
 from evoopt.kernels.jit import rule
-from evoopt.kernels.math import clip
 
 GRAVITY = 9.82
 POLE_MASS, TOTAL_MASS = 0.5, 1.0
