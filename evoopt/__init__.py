@@ -25,6 +25,8 @@ from evoopt.strategies import (
     load,
     register,
 )
+from evoopt.tasks import envs
+from evoopt.tasks.environment import Environment
 from evoopt.tasks.objective import Objective
 from evoopt.tasks.supervised import Supervised
 
@@ -43,6 +45,7 @@ __all__ = [
     "AvgPool2D",
     "Conv2D",
     "Dense",
+    "Environment",
     "Flatten",
     "Layer",
     "LayerNorm",
@@ -55,6 +58,7 @@ __all__ = [
     "SepCMAES",
     "Strategy",
     "Supervised",
+    "envs",
     "evolve",
     "get_num_threads",
     "load",

@@ -1,8 +1,8 @@
 """How evoopt compiles: options, disk cache and argument types, decided once.
 
-Three decorators: `kernel` for what Python calls (releases the GIL, cached on disk), `inline` for the
-functions that kernels are made of, `closure` for a loop around a user's function. They become plain Python
-when ``NUMBA_DISABLE_JIT`` is set.
+Four decorators: `kernel` for what Python calls (releases the GIL, cached on disk), `inline` for the
+functions that kernels are made of, `rule` for the functions of an environment, `closure` for a loop around
+a user's function. They become plain Python when ``NUMBA_DISABLE_JIT`` is set.
 """
 
 import functools
@@ -59,6 +59,17 @@ def named(function: _Function, name: str) -> _Function:
     """
     function.__qualname__ = f"{function.__name__}_{name}"
     return function
+
+
+def rule(function: _Function) -> _Function:
+    """Compile a function of an environment: a kernel of scalars and of arrays that it is given.
+
+    It is pickled by name, as plain functions are: then another process finds the machine code on disk.
+    """
+    compiled: Any = kernel(function, allocates=False)
+    if not JIT_DISABLED:
+        compiled.__reduce_ex__ = lambda protocol: function.__qualname__
+    return compiled
 
 
 def closure(function: _Function) -> _Function:
