@@ -28,6 +28,7 @@ from evoopt.strategies import (
 from evoopt.tasks import envs
 from evoopt.tasks.environment import Environment
 from evoopt.tasks.objective import Objective
+from evoopt.tasks.rollout import Rollout
 from evoopt.tasks.supervised import Supervised
 
 __version__ = "0.1.0"
@@ -55,6 +56,7 @@ __all__ = [
     "OpenAIES",
     "ParamSpec",
     "Parameter",
+    "Rollout",
     "SepCMAES",
     "Strategy",
     "Supervised",

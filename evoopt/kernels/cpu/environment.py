@@ -76,6 +76,6 @@ def code_of_step(function: Callable[..., Any], discrete: bool) -> Code:
 
     return kind(
         apply,
-        f"A step takes a vector of float64 and {'an int' if discrete else 'a vector'}, and gives a reward and "
-        f"whether the episode is done, but {function} does not.",
+        f"A step takes a vector of float64 and {'an int' if discrete else 'a vector'}, and gives a reward "
+        f"and whether the episode is done, but {function} does not.",
     )

@@ -166,16 +166,14 @@ def dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, 
                 row_pair(x, x_start, n_in, kernel, w, n_out, bias, b, adds, y, y_start, 2 * lanes)
             else:
                 for p in range(0, breadth, lanes):
-                    row_strip(
-                        x, x_start, n_in, kernel, w + p, n_out, bias, b + p, adds, y, y_start + p, left
-                    )
+                    row_strip(x, x_start, n_in, kernel, w + p, n_out, bias, b + p, adds, y, y_start + p, left)
             s += 1
         o += breadth
 
 
 @inline
 def rows_product(n_in, n_out, kernel, kernel_start, bias, bias_start, x, x_start, y, y_start, width):
-    """One sample each of `width` rows, the lanes of a vector, whose weights lie side by side: y = bias + W x."""
+    """One sample each of `width` rows, the lanes of a vector: y = bias + W x, their numbers side by side."""
     step = n_out * width
     o = 0
     while o < n_out:

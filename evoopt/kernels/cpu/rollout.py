@@ -10,7 +10,7 @@ import numpy as np
 from evoopt.kernels.cpu.environment import call_step
 from evoopt.kernels.cpu.forward import block_at, block_memory, blocks_of, run_block
 from evoopt.kernels.cpu.operation import call
-from evoopt.kernels.jit import aligned_empty, borrowed, inline, keep, kernel
+from evoopt.kernels.jit import borrowed, inline, keep, kernel
 from evoopt.kernels.program import INPUTS, OUTPUTS
 
 FARTHEST = 10.0  # of a normalised observation from 0
@@ -25,6 +25,7 @@ def _write_observation(observation, mean, scale, sums, x, start, width):
             value -= mean[i]
             sums[0, i] += value
             sums[1, i] += value * value
+            sums[2, i] += 1
             value *= scale[i]
             value = value if value < FARTHEST else FARTHEST
             value = value if value > -FARTHEST else -FARTHEST
@@ -62,8 +63,8 @@ def rollout_blocks(
 
     `uniforms` (popsize or 1, episodes, n) are for reset; `environment` holds the addresses of reset, observe
     and step. Unbounded actions have a `half` of 0. With a `mean` (n_obs,) observations become (observation
-    - mean) * scale, and `sums` (popsize, blocks, 2, n_obs) takes the sums of observation - mean and of its
-    squares.
+    - mean) * scale, and `sums` (popsize, blocks, 3, n_obs) takes the sums of observation - mean, of its
+    squares and of ones.
     """
     population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
     uniforms, sums, mean, scale = borrowed(uniforms), borrowed(sums), borrowed(mean), borrowed(scale)
@@ -106,9 +107,7 @@ def rollout_blocks(
             for k in range(active - 1, -1, -1):
                 e = who[k]
                 start = y_start[k if moves else e]
-                reward, done = _act(
-                    y, start, width, n_out, discrete, middle, half, action, step, states[e]
-                )
+                reward, done = _act(y, start, width, n_out, discrete, middle, half, action, step, states[e])
                 earned[e] += reward
                 steps[e] += 1
                 if done:
@@ -123,6 +122,13 @@ def rollout_blocks(
     keep(other_memory)
 
 
+@inline
+def _pack(numbers, packed, lane, lanes):
+    """Write numbers into a lane of `packed` (n, lanes)."""
+    for i in range(len(numbers)):
+        packed[i * lanes + lane] = numbers[i]
+
+
 @kernel
 def rollout_lanes(
     population, frozen, program, widest, room, uniforms, environment, state_size, discrete,
@@ -130,22 +136,21 @@ def rollout_lanes(
 ):  # fmt: skip
     """Rows [lo, hi) of `returns`, `lengths` (popsize, episodes); the program is that of rows, without states.
 
-    The other arguments are those of `rollout_blocks`, `sums` (popsize, 1, 2, n_obs).
+    The other arguments are those of `rollout_blocks`, `sums` (popsize, 1, 3, n_obs).
     """
     population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
     uniforms, sums, mean, scale = borrowed(uniforms), borrowed(sums), borrowed(mean), borrowed(scale)
     middle, half = borrowed(middle), borrowed(half)
     reset, observe, step = environment[0], environment[1], environment[2]
     episodes, n_in, n_out = returns.shape[1], program[0, INPUTS], program[-1, OUTPUTS]
-    n_params, n_frozen = population.shape[1], len(frozen)
-    memory, front, back, x, net_state, scratch = block_memory(widest, n_in, 0, lanes, room, population)
-    packed_memory = aligned_empty(1, (n_params + n_frozen) * lanes, population)
-    packed = borrowed(packed_memory[0])
-    weights, shared = packed[: n_params * lanes], packed[n_params * lanes :]
-    for i in range(n_frozen):
-        for s in range(lanes):
-            shared[i * lanes + s] = frozen[i]
+    ours, all_numbers = population.shape[1] * lanes, (population.shape[1] + len(frozen)) * lanes
+    memory, front, back, x, net_state, scratch = block_memory(
+        widest, n_in, 0, lanes, all_numbers + room, population
+    )
+    weights, shared, scratch = scratch[:ours], scratch[ours:all_numbers], scratch[all_numbers:]
     weights[:] = 0
+    for s in range(lanes):
+        _pack(frozen, shared, s, lanes)
     x[:] = 0
     state_memory = np.empty((lanes, state_size))
     other_memory = np.empty(n_in + n_out)
@@ -165,9 +170,7 @@ def rollout_lanes(
                     playing[k] = playing[active]
                     continue
                 row[s], episode[s] = following, 0
-                own = population[following]
-                for i in range(n_params):
-                    weights[i * lanes + s] = own[i]
+                _pack(population[following], weights, s, lanes)
                 following += 1
                 steps[s] = 0
             if steps[s] == 0:
@@ -186,6 +189,5 @@ def rollout_lanes(
                 episode[s] += 1
                 steps[s] = 0
     keep(memory)
-    keep(packed_memory)
     keep(state_memory)
     keep(other_memory)

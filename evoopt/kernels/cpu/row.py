@@ -56,9 +56,7 @@ def _emit_row(
         code.use_only(columns)
     vectors = [offset(v * code.lanes) for v in range(n_vectors)]
     zero = ir.Constant(code.type, None)
-    sums = [
-        [cgutils.alloca_once_value(builder, zero) for _ in vectors] for _ in range(PARTS)
-    ]
+    sums = [[cgutils.alloca_once_value(builder, zero) for _ in vectors] for _ in range(PARTS)]
     data, start = builder.select(adds, y, bias), builder.select(adds, y_start, bias_start)
     for total, v in zip(sums[0], vectors, strict=True):
         builder.store(code.load(data, builder.add(start, v)), total)
@@ -122,9 +120,7 @@ def _emit_lanes(
     _, x_start, n, _, w_start, w_step, _, bias_start, _, y_start = arguments
     code, offset = VectorCode(context, builder, signature.args[0].dtype), n.type
     places = [offset(o * code.lanes) for o in range(outputs)]
-    sums = [
-        cgutils.alloca_once_value(builder, code.load(bias, builder.add(bias_start, at))) for at in places
-    ]
+    sums = [cgutils.alloca_once_value(builder, code.load(bias, builder.add(bias_start, at))) for at in places]
     with cgutils.for_range_slice(builder, offset(0), n, offset(1), offset) as (i, _):
         value = code.load(x, builder.add(x_start, builder.mul(i, offset(code.lanes))))
         weights = builder.add(w_start, builder.mul(i, w_step))

@@ -10,7 +10,7 @@ from evoopt.kernels.cpu.operation import Step, parameter
 from evoopt.kernels.cpu.products import BREADTH, DEPTH, dense_samples, dense_tiles, rows_product
 from evoopt.kernels.jit import named, widest_vectors
 from evoopt.kernels.math import elu, exp, gelu, relu, sigmoid, silu, softplus, tanh
-from evoopt.kernels.program import INPUTS, OUTPUTS, SIZES
+from evoopt.kernels.program import OUTPUTS, SIZES
 
 DENSE_SCRATCH = DEPTH * BREADTH
 # Columns: places of the leading axes, which all take the same kernel, and the numbers of one place that come
@@ -31,9 +31,7 @@ def _dense_samples(op, row, frozen, x, y, state, scratch, count, width):
     n_in, n_out = op[PLACE_INPUTS], op[PLACE_OUTPUTS]
     kernel, kernel_start = parameter(op, 0, row, frozen)
     bias, bias_start = parameter(op, 1, row, frozen)
-    dense_samples(
-        n_in, n_out, kernel, kernel_start, bias, bias_start, False, x, y, count * op[POSITIONS]
-    )
+    dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, False, x, y, count * op[POSITIONS])
 
 
 def _dense_rows(op, row, frozen, x, y, state, scratch, count, width):
