@@ -17,6 +17,7 @@ from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.networks.compile import Program
 from evoopt.networks.network import Network
 from evoopt.tasks.environment import Environment
+from evoopt.tasks.policy import Policy
 from evoopt.tasks.statistics import Statistics
 
 Array = NDArray[Any]
@@ -180,6 +181,23 @@ class Rollout:
             "return_std": float(found.returns.std()),
             "length": float(found.lengths.mean()),
         }
+
+    def policy(self, params: Mapping[str, Any] | ArrayLike) -> Policy:
+        """Make what is deployed of a solution, nested or flat: a function from observation to action.
+
+        Examples
+        --------
+        >>> import evoopt
+        >>> net = evoopt.Network([evoopt.Dense(2)], input_shape=(4,))
+        >>> task = evoopt.Rollout(net, evoopt.envs.cartpole)
+        >>> act = task.policy(net.init(seed=0))
+        >>> act([0.0, 0.1, 0.02, 0.3]) in (0, 1)
+        True
+        """
+        statistics = self._statistics
+        if statistics is None:
+            return Policy(self.net, self.env, params)
+        return Policy(self.net, self.env, params, statistics.mean, statistics.std)
 
     def measure(self, population: Array, episodes: int, seed: int) -> Episodes:
         """Play a population on episodes that no generation has."""
