@@ -19,7 +19,7 @@ from test_strategies import (
 )
 
 import evoopt
-from evoopt import CMAES, GA, IPOP, LMMAES, SNES, OpenAIES, SepCMAES
+from evoopt import CMAES, GA, IPOP, LMMAES, PGPE, SNES, OpenAIES, SepCMAES
 from evoopt.arguments import step_range
 from evoopt.strategies import Best
 from evoopt.strategies.ledger import Ledger
@@ -327,6 +327,7 @@ def peak_of(call):
         (SepCMAES, {}, 0.5),
         (LMMAES, {}, 0.5),
         (OpenAIES, {}, 0.5),
+        (PGPE, {}, 0.5),
         (GA, {}, 1.2),  # the next parents
         (SNES, {"bounds": (-1.0, None)}, 1.3),  # the rows as they were drawn
         (SepCMAES, {"bounds": (-1.0, None)}, 1.5),

@@ -6,6 +6,7 @@ from evoopt.strategies.cmaes import CMAES
 from evoopt.strategies.ga import GA
 from evoopt.strategies.lmmaes import LMMAES
 from evoopt.strategies.openaies import OpenAIES
+from evoopt.strategies.pgpe import PGPE
 from evoopt.strategies.registry import REGISTRY, register
 from evoopt.strategies.restarts import BIPOP, IPOP
 from evoopt.strategies.sepcmaes import SepCMAES
@@ -19,6 +20,7 @@ __all__ = [
     "GA",
     "IPOP",
     "LMMAES",
+    "PGPE",
     "REGISTRY",
     "SNES",
     "XNES",
