@@ -9,6 +9,7 @@ from evoopt.strategies.openaies import OpenAIES
 from evoopt.strategies.pgpe import PGPE
 from evoopt.strategies.registry import REGISTRY, register
 from evoopt.strategies.restarts import BIPOP, IPOP
+from evoopt.strategies.schedules import CosineDecay, LinearDecay
 from evoopt.strategies.sepcmaes import SepCMAES
 from evoopt.strategies.snes import SNES
 from evoopt.strategies.told import Best, Told
@@ -25,6 +26,8 @@ __all__ = [
     "SNES",
     "XNES",
     "Best",
+    "CosineDecay",
+    "LinearDecay",
     "OpenAIES",
     "SepCMAES",
     "Strategy",

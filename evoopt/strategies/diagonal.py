@@ -16,20 +16,16 @@ FARTHEST = 1e-12  # rows that would be shortened by more teach nothing: their sq
 
 
 def moments(
-    population: NDArray[Any], weights: Vector, square_weights: Vector | None, mean: NDArray[Any]
+    population: NDArray[Any], weights: Vector, square_weights: Vector, mean: NDArray[Any]
 ) -> tuple[Vector, Vector]:
-    """Return sum_r w_r (x_r - mean) and sum_r v_r (x_r - mean)^2, each of shape (n_params,).
-
-    Without `square_weights` v the second one is empty.
-    """
+    """Return sum_r w_r (x_r - mean) and sum_r v_r (x_r - mean)^2, each of shape (n_params,)."""
     rows, n = population.shape
     dtype = population.dtype
-    first, second = np.empty(n, dtype), np.empty(0 if square_weights is None else n, dtype)
-    weights = weights.astype(dtype)
+    first, second = np.empty(n, dtype), np.empty(n, dtype)
     arguments = (
         population,
-        weights,
-        weights if square_weights is None else square_weights.astype(dtype),
+        weights.astype(dtype),
+        square_weights.astype(dtype),
         mean.astype(dtype),
         first,
         second,

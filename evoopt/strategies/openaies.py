@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
+from evoopt.strategies import schedules
 from evoopt.strategies.pairs import PairStrategy, gradients
 from evoopt.strategies.registry import register
+from evoopt.strategies.schedules import Decay
 from evoopt.strategies.told import Told
 
 
@@ -44,8 +46,8 @@ class OpenAIES(PairStrategy):
         The longest step of ClipUp, twice the learning rate by default; it decays as that does.
     weight_decay : float
         In each update the mean also moves towards 0, by this share times the learning rate.
-    sigma_decay, learning_rate_decay : float
-        What each update multiplies them by.
+    sigma_decay, learning_rate_decay : float, LinearDecay or CosineDecay
+        What each update multiplies them by, or how they fall over the generations.
     sigma_limit, learning_rate_limit : float
         At which share of the first ones their decay ends, 0 to 1.
     tolx, tolfun : float
@@ -84,9 +86,9 @@ class OpenAIES(PairStrategy):
         beta_2: float = 0.999,
         max_speed: float | None = None,
         weight_decay: float = 0.0,
-        sigma_decay: float = 1.0,
+        sigma_decay: Decay = 1.0,
         sigma_limit: float = 0.0,
-        learning_rate_decay: float = 1.0,
+        learning_rate_decay: Decay = 1.0,
         learning_rate_limit: float = 0.0,
         tolx: float = 1e-11,
         tolfun: float = 1e-11,
@@ -107,12 +109,12 @@ class OpenAIES(PairStrategy):
             tolfun=tolfun,
             **options,
         )
-        self.sigma_decay = arguments.within("sigma_decay", sigma_decay, 0, 1)
+        self.sigma_decay = schedules.read("sigma_decay", sigma_decay)
         self.sigma_limit = arguments.within("sigma_limit", sigma_limit, 0, 1)
         self._first_sigma = self._sigma
 
     def _update(self, told: Told) -> None:
         self._move(told, gradients(told)[0])
-        if self.sigma_decay < 1:
-            sigma = self._first_sigma * self._share(self.sigma_decay, self.sigma_limit)
-            self._sigma = np.clip(sigma, *arguments.step_range(self.dtype))
+        if self.sigma_decay != 1:
+            share = schedules.share(self.sigma_decay, self.sigma_limit, self._updates)
+            self._sigma = np.clip(share * self._first_sigma, *arguments.step_range(self.dtype))

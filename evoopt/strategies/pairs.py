@@ -11,9 +11,10 @@ from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.noise import sample_pairs
-from evoopt.strategies import optimizers, stopping
+from evoopt.strategies import optimizers, schedules, stopping
 from evoopt.strategies.base import GRAIN, Strategy
 from evoopt.strategies.diagonal import moments
+from evoopt.strategies.schedules import Decay
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
@@ -37,7 +38,7 @@ class PairStrategy(Strategy):
         beta_2: float,
         max_speed: float | None,
         weight_decay: float,
-        learning_rate_decay: float,
+        learning_rate_decay: Decay,
         learning_rate_limit: float,
         tolx: float,
         tolfun: float,
@@ -54,7 +55,7 @@ class PairStrategy(Strategy):
             speed = arguments.within("max_speed", max_speed, 1 / largest, largest) / learning_rate
         self.learning_rate = learning_rate
         self.weight_decay = arguments.within("weight_decay", weight_decay, 0, largest)
-        self.learning_rate_decay = arguments.within("learning_rate_decay", learning_rate_decay, 0, 1)
+        self.learning_rate_decay = schedules.read("learning_rate_decay", learning_rate_decay)
         self.learning_rate_limit = arguments.within("learning_rate_limit", learning_rate_limit, 0, 1)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self.optimizer = optimizer
@@ -88,14 +89,10 @@ class PairStrategy(Strategy):
         self._fitness_range = stopping.fitness_range(told)
 
     def _rate(self) -> float | Vector:
-        share = self._share(self.learning_rate_decay, self.learning_rate_limit)
+        share = schedules.share(self.learning_rate_decay, self.learning_rate_limit, self._updates)
         if self.learning_rate is None:
             return share * self._optimizer.default_rate() * self._sigma
         return share * self.learning_rate
-
-    def _share(self, decay: float, limit: float) -> float:
-        """Return how much of a first value is left."""
-        return max(decay**self._updates, limit)
 
     def _reasons(self) -> Sequence[Reason]:
         steps = np.maximum(self._sigma, self._rate())
@@ -105,24 +102,23 @@ class PairStrategy(Strategy):
         ]
 
 
-def gradients(told: Told, *, squares: bool = False) -> tuple[Vector, Vector]:
+def gradients(told: Told) -> tuple[Vector, Vector]:
     """Return where fitness is better, in units of sigma: sum_r u_r z_r / k and sum_r u_r (z_r^2 - 1) / k.
 
-    Of the k told rows, each with the noise z that it was drawn with and its centred rank u; both (n_params,),
-    the second one empty without `squares`. A pair adds (u - u') / 2 z and (u + u') / 2 (z^2 - 1), twice: the
-    gradients of Sehnke et al., times sigma and its size, over the number of pairs. Centred ranks need no
-    baseline, since their sum is 0, and a row without its partner counts alone.
+    Of the k told rows, each with the noise z that it was drawn with and its centred rank u; both (n_params,).
+    A pair adds (u - u') / 2 z and (u + u') / 2 (z^2 - 1), twice: the gradients of Sehnke et al., here over
+    the number of pairs. Centred ranks need no baseline, since their sum is 0, and a row without its partner
+    counts alone.
     """
-    ranks = centred_ranks(told)
-    first, second = np.zeros(len(told.population[0])), np.zeros(len(told.population[0]) if squares else 0)
+    ranks, n = centred_ranks(told), told.population.shape[1]
+    of_mean, of_sigma = np.zeros(n), np.zeros(n)
     for (mean, sigma), where in told.drawn:
         weights = np.zeros(len(ranks))
         weights[where] = ranks[where] / len(ranks)
-        sums, sums_of_squares = moments(told.population, weights, weights if squares else None, mean)
-        first += sums / sigma
-        if squares:
-            second += sums_of_squares / sigma / sigma - weights.sum()
-    return first, second
+        first, second = moments(told.population, weights, weights, mean)
+        of_mean += first / sigma
+        of_sigma += second / sigma / sigma - weights.sum()
+    return of_mean, of_sigma
 
 
 def centred_ranks(told: Told) -> Vector:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from evoopt import arguments
 from evoopt.strategies.pairs import PairStrategy, gradients
 from evoopt.strategies.registry import register
+from evoopt.strategies.schedules import Decay
 from evoopt.strategies.told import Told
 
 
@@ -50,8 +51,8 @@ class PGPE(PairStrategy):
         The share by which a step size changes in an update at most, less than 1.
     weight_decay : float
         In each update the mean also moves towards 0, by this share times the learning rate.
-    learning_rate_decay : float
-        What each update multiplies the learning rate by.
+    learning_rate_decay : float, LinearDecay or CosineDecay
+        What each update multiplies the learning rate by, or how that falls over the generations.
     learning_rate_limit : float
         At which share of the first one its decay ends, 0 to 1.
     tolx, tolfun : float
@@ -92,7 +93,7 @@ class PGPE(PairStrategy):
         stdev_learning_rate: float = 0.1,
         stdev_max_change: float = 0.2,
         weight_decay: float = 0.0,
-        learning_rate_decay: float = 1.0,
+        learning_rate_decay: Decay = 1.0,
         learning_rate_limit: float = 0.0,
         tolx: float = 1e-11,
         tolfun: float = 1e-11,
@@ -118,7 +119,7 @@ class PGPE(PairStrategy):
         self.stdev_max_change = arguments.below_1("stdev_max_change", stdev_max_change)
 
     def _update(self, told: Told) -> None:
-        of_mean, of_sigma = gradients(told, squares=True)
+        of_mean, of_sigma = gradients(told)
         if self.learning_rate is not None:
             of_mean *= self._sigma
         self._move(told, of_mean)

@@ -2,24 +2,10 @@
 
 import numpy as np
 
-from evoopt.kernels.jit import inline, kernel
+from evoopt.kernels.jit import kernel
 
 TILE = 1024  # columns whose sums stay in the first-level cache while the rows pass by
 LENGTH_LANES = 16  # partial sums of a length, which keep their order when they are vectorized
-
-
-@inline
-def _weighted_sums(population, weights, mean, first, lo, hi):
-    for start in range(lo, hi, TILE):
-        stop = min(start + TILE, hi)
-        sums, centre = first[start:stop], mean[start:stop]
-        sums[:] = 0
-        for r in range(len(weights)):
-            w, row = weights[r], population[r, start:stop]
-            if w == 0:
-                continue
-            for c in range(len(centre)):
-                sums[c] += w * (row[c] - centre[c])
 
 
 @kernel
@@ -27,11 +13,8 @@ def weighted_moments(population, weights, square_weights, mean, first, second, l
     """Sum w_r (x_rc - mean_c) and v_r (x_rc - mean_c)^2 over the rows r, for columns c in [lo, hi).
 
     `weights` w and `square_weights` v are (popsize,), all arrays of one dtype. Each column's sums run in row
-    order. Without squares, if `second` is empty.
+    order.
     """
-    if len(second) == 0:
-        _weighted_sums(population, weights, mean, first, lo, hi)
-        return
     for start in range(lo, hi, TILE):
         stop = min(start + TILE, hi)
         sums, squares, centre = first[start:stop], second[start:stop], mean[start:stop]
