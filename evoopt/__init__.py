@@ -28,7 +28,10 @@ from evoopt.strategies import (
     load,
     register,
 )
+from evoopt.tasks import envs
+from evoopt.tasks.environment import Environment
 from evoopt.tasks.objective import Objective
+from evoopt.tasks.rollout import Rollout
 from evoopt.tasks.supervised import Supervised
 
 __version__ = "0.1.0"
@@ -48,6 +51,7 @@ __all__ = [
     "Conv2D",
     "CosineDecay",
     "Dense",
+    "Environment",
     "Flatten",
     "Layer",
     "LayerNorm",
@@ -58,9 +62,11 @@ __all__ = [
     "OpenAIES",
     "ParamSpec",
     "Parameter",
+    "Rollout",
     "SepCMAES",
     "Strategy",
     "Supervised",
+    "envs",
     "evolve",
     "get_num_threads",
     "load",

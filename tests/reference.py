@@ -1,4 +1,4 @@
-"""The slow, obvious definition of what the network kernels compute; each kernel must match it.
+"""The slow, obvious definition of what the kernels of networks and environments compute, which must match it.
 
 Everything in float64, one individual and one sample at a time.
 """
@@ -233,3 +233,19 @@ def mean_loss(loss, outputs, targets, weights=None):
     """Weighted mean over the samples of a loss of one sample; outputs (batch, outputs)."""
     losses = [loss(z.astype(np.float64), t) for z, t in zip(outputs, targets, strict=True)]
     return np.average(losses, weights=weights)
+
+
+def cartpole_swingup(state, action):
+    """The next state and the reward of a cart-pole (x, x_dot, theta, theta_dot) pushed by an action (1,).
+
+    A rod of mass m and length 2 h, whose middle is at (x - h sin theta, h cos theta), on a cart with friction
+    b: Lagrange's equations for x and theta, solved for the accelerations.
+    """
+    m, h, b, g, total, dt = 0.5, 0.3, 0.1, 9.82, 1.0, 0.01
+    _, x_dot, theta, theta_dot = state
+    force = 10 * np.clip(action[0], -1, 1) - b * x_dot
+    s, c = np.sin(theta), np.cos(theta)
+    mass = np.array([[total, -m * h * c], [-m * h * c, m * (2 * h) ** 2 / 3]])
+    accelerations = np.linalg.solve(mass, [force - m * h * theta_dot**2 * s, m * g * h * s])
+    x, _, theta, _ = state = state + dt * np.array([x_dot, accelerations[0], theta_dot, accelerations[1]])
+    return state, (np.cos(theta) + 1) / 2 * np.cos(x / 2.4 * np.pi / 2)

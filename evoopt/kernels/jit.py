@@ -1,8 +1,8 @@
 """How evoopt compiles: options, disk cache and argument types, decided once.
 
-Three decorators: `kernel` for what Python calls (releases the GIL, cached on disk), `inline` for the
-functions that kernels are made of, `closure` for a loop around a user's function. They become plain Python
-when ``NUMBA_DISABLE_JIT`` is set.
+Four decorators: `kernel` for what Python calls (releases the GIL, cached on disk), `inline` for the
+functions that kernels are made of, `rule` for the functions of an environment, `closure` for a loop around
+a user's function. They become plain Python when ``NUMBA_DISABLE_JIT`` is set.
 """
 
 import functools
@@ -49,6 +49,26 @@ def kernel(function: _Function, allocates: bool = True) -> _Function:
     compiled = numba.njit(_nrt=allocates, **_OPTIONS)(function)
     if not JIT_DISABLED:
         compiled._cache = _KernelCache(function)
+    return compiled
+
+
+def named(function: _Function, name: str) -> _Function:
+    """Name a function that was made around another one of ours, and so make it one of its own.
+
+    Kernels of one name would share their files, and their symbols in one process.
+    """
+    function.__qualname__ = f"{function.__name__}_{name}"
+    return function
+
+
+def rule(function: _Function) -> _Function:
+    """Compile a function of an environment: a kernel of scalars and of arrays that it is given.
+
+    It is pickled by name, as plain functions are: then another process finds the machine code on disk.
+    """
+    compiled: Any = kernel(function, allocates=False)
+    if not JIT_DISABLED:
+        compiled.__reduce_ex__ = lambda protocol: function.__qualname__
     return compiled
 
 
@@ -104,6 +124,11 @@ class _KernelCacheImpl(caching.CompileResultCacheImpl):
 
 class _DiskCache(caching.FunctionCache):
     _impl_class = _KernelCacheImpl
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        # the folder stands for the sources and the file for the name: that of `named`, for a function around
+        # others, which numba would not know again in the next process
+        return sig, codegen.magic_tuple()
 
 
 class _KernelCache(caching._Cache):
@@ -225,6 +250,11 @@ def _keep(_typing, array):
 
 # keep(array): what was borrowed from it is not freed before this line
 keep = (lambda array: None) if JIT_DISABLED else _keep
+
+
+def is_kernel(function: Any) -> bool:
+    """Tell whether `kernel` made a function, or where the JIT is off, may have."""
+    return JIT_DISABLED or isinstance(getattr(function, "_cache", None), _KernelCache)
 
 
 def is_compiled(function: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ ITEMS_WORTH_A_THREAD = 100  # of any size: calling the steps takes a part of a m
 BLOCK_BYTES = 16384  # of what lies between two steps: a third of the first level cache
 BLOCK_OF_WIDE_LAYERS = 4  # tiles that share what a wide layer reads of the row,
 WIDE_BLOCK_BYTES = 1 << 21  # if they fit into the second level cache
+# What tiles hold: samples of a row side by side; few samples of a row, one a tile; or one sample each of as
+# many rows as a vector has lanes, whose parameters lie side by side
+Kind = Literal["many", "few", "rows"]
 NamedLayer = tuple[str, Layer, Shape]  # its name, itself, the shape of one sample that comes in
 
 
@@ -32,7 +35,7 @@ class Program:
     widest: int  # most features between two steps
     room: int  # length of the scratch
     state_size: int  # of one sample
-    few: bool  # whether tiles hold one sample each
+    kind: Kind
     block: int  # tiles that go through the steps together
     steps: list[Step]
 
@@ -43,7 +46,7 @@ class Program:
 
     def tiling(self, samples: int) -> tuple[int, int, int]:
         """Give the columns and lanes of tiles for so many samples, and how many of them make a block."""
-        if self.few:
+        if self.kind == "few":
             return 1, 1, max(samples, 1)
         return *tile_shape(self.frozen.dtype), self.block
 
@@ -53,12 +56,22 @@ class Program:
         return max(1, min(by_work, ITEMS_WORTH_A_THREAD))
 
 
+def _step(operation: Operation, kind: Kind) -> Step:
+    if kind == "few" and operation.step_of_few is not None:
+        return operation.step_of_few
+    if kind == "rows" and operation.parameters:
+        if operation.step_of_rows is None:
+            raise LookupError("a layer has no step for the samples of several rows")
+        return operation.step_of_rows
+    return operation.step
+
+
 def compile_program(
-    layers: Iterable[NamedLayer], spec: ParamSpec, dtype: "np.dtype[Any]", few: bool
+    layers: Iterable[NamedLayer], spec: ParamSpec, dtype: "np.dtype[Any]", kind: Kind
 ) -> Program:
     """Resolve names to offsets: trainable parameters in the row, frozen ones in the shared vector.
 
-    The steps are those for `few` samples or for many.
+    Raises LookupError if a layer has no step of this kind.
     """
     locations = {name: Location(start, False) for name, start in zip(spec.names, spec.offsets, strict=True)}
     parts, end = [], 0
@@ -81,7 +94,7 @@ def compile_program(
     steps: list[Step] = []
     state_size = 0
     for row, operation in zip(table, operations, strict=True):
-        steps.append(operation.step_of_few if few and operation.step_of_few else operation.step)
+        steps.append(_step(operation, kind))
         row[program.INPUTS], row[program.OUTPUTS] = operation.inputs, operation.outputs
         row[program.ADDRESS] = steps[-1].address(dtype)
         row[program.IN_PLACE] = operation.in_place
@@ -100,7 +113,7 @@ def compile_program(
         widest,
         max(operation.scratch[0] + operation.scratch[1] * columns for operation in operations),
         state_size,
-        few,
+        kind,
         min(max(block, 1), 8),
         steps,
     )

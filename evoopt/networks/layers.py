@@ -51,6 +51,7 @@ class Operation(NamedTuple):
     state: int = 0
     scratch: tuple[int, int] = (0, 0)  # its length: for all samples together, and for each of a tile
     step_of_few: Step | None = None  # for tiles of one sample, where `step` does not take them
+    step_of_rows: Step | None = None  # for tiles of one sample of several rows; none where there is no other
     zeros: int = 0  # how many it reads under "zeros", where they are more than inputs or outputs
 
 
@@ -200,11 +201,12 @@ class Dense(Layer):
             places * features,
             places * self.units,
             (locations["kernel"], bias),
-            sizes=(places,),
+            sizes=(places, features, self.units),
             weights=features * self.units,
             places=places,
             scratch=(steps.DENSE_SCRATCH, 0),
             step_of_few=steps.dense_of_few,
+            step_of_rows=steps.dense_of_rows,
         )
         yield from activation_operations(self.activation, places * self.units, self.units)
 

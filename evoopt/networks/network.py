@@ -13,7 +13,7 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu.forward import blocks_of, forward_blocks, pack_tiles
 from evoopt.kernels.jit import aligned_empty, kernel_array
 from evoopt.networks.checks import as_shape, check_inputs, check_out, check_states, listed
-from evoopt.networks.compile import NamedLayer, Program, compile_program
+from evoopt.networks.compile import Kind, NamedLayer, Program, compile_program
 from evoopt.networks.initializers import initialize
 from evoopt.networks.layers import Layer, Location, Parameter
 from evoopt.params import ParamSpec
@@ -311,10 +311,17 @@ class Network:
 
     def program(self, dtype: np.dtype[Any], samples: int) -> Program:
         """Give what the kernels run, made once for each precision, and for few and many samples."""
-        key = dtype, samples <= min(layer.few_samples for layer in self.layers)
-        if key not in self._programs:
-            self._programs[key] = compile_program(self._named, self.spec, *key)
-        return self._programs[key]
+        few = samples <= min(layer.few_samples for layer in self.layers)
+        return self._program(dtype, "few" if few else "many")
+
+    def program_of_rows(self, dtype: np.dtype[Any]) -> Program:
+        """Give what runs one sample each of several rows; LookupError if a layer cannot."""
+        return self._program(dtype, "rows")
+
+    def _program(self, dtype: np.dtype[Any], kind: Kind) -> Program:
+        if (dtype, kind) not in self._programs:
+            self._programs[dtype, kind] = compile_program(self._named, self.spec, dtype, kind)
+        return self._programs[dtype, kind]
 
     def pack(self, samples: Array, columns: int, lanes: int) -> Array:
         """Give samples (batch, features) as feature-major tiles (n_tiles, features * columns)."""

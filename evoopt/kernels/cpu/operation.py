@@ -17,7 +17,7 @@ from numba.core import cgutils
 from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
-from evoopt.kernels.jit import JIT_DISABLED, closure, inline, kernel, without_owner
+from evoopt.kernels.jit import JIT_DISABLED, closure, inline, is_kernel, kernel, without_owner
 from evoopt.kernels.program import INPUTS, OUTPUTS, PARAMETERS
 
 _python_code: dict[int, Callable[..., None]] = {}  # by "address", where the JIT is off
@@ -29,14 +29,19 @@ class Code(ABC):
     Parameters
     ----------
     function : callable
-        In the Python that numba compiles; it returns nothing.
+        In the Python that numba compiles, or a kernel; it returns a `returns`, by default nothing.
     refusal : str, optional
         Of code made around a user's function, which no disk cache can hold: what to say where that function
         does not compile.
     """
 
-    def __init__(self, function: Callable[..., None], refusal: str | None = None) -> None:
-        self._kernel: Any = kernel(function, allocates=False) if refusal is None else closure(function)
+    returns: types.Type = types.void
+
+    def __init__(self, function: Callable[..., Any], refusal: str | None = None) -> None:
+        if refusal is not None:
+            self._kernel: Any = closure(function)
+        else:
+            self._kernel = function if is_kernel(function) else kernel(function, allocates=False)
         self._refusal = refusal
         self._addresses: dict[Any, int] = {}
 
@@ -52,7 +57,7 @@ class Code(ABC):
             return id(self)
         if dtype not in self._addresses:
             arguments = self.parameters(types.Array(numba.from_dtype(dtype), 1, "C"))
-            self._compile(types.void(*arguments), dtype)
+            self._compile(self.returns(*arguments), dtype)
             compiled = self._kernel.overloads[arguments]
             name = compiled.fndesc.llvm_func_name
             self._addresses[dtype] = compiled.library.get_pointer_to_function(name)
@@ -98,35 +103,43 @@ def elementwise(function: Callable[[Any], Any]) -> Step:
     return Step(apply, f"An activation takes one number and gives one, but {function} does not.")
 
 
-@intrinsic
-def _call(_typing, address, *arguments):
-    parameters = [types.intp if isinstance(kind, types.Integer) else kind for kind in arguments]
+def caller(returns: types.Type) -> Any:
+    """Make ``call(address, *arguments)``, which runs the code there and gives what that returns.
 
-    def codegen(context, builder, signature, values):
-        given = cgutils.unpack_tuple(builder, values[1])
-        given = [
-            context.cast(builder, *each) for each in zip(given, signature.args[1], parameters, strict=True)
-        ]
-        given = [
-            without_owner(builder, value) if isinstance(kind, types.Array) else value
-            for value, kind in zip(given, parameters, strict=True)
-        ]
-        function = context.call_conv.get_function_type(types.void, parameters)
-        pointer = builder.inttoptr(values[0], function.as_pointer())
-        status, _ = context.call_conv.call_function(builder, pointer, types.void, parameters, given)
-        with cgutils.if_unlikely(builder, status.is_error):
-            context.call_conv.return_status_propagate(builder, status)
-        return context.get_dummy_value()
+    Nothing checks that the arguments are of its types.
+    """
 
-    return types.void(types.int64, types.StarArgTuple.from_types(arguments)), codegen
+    @intrinsic
+    def call(_typing, address, *arguments):
+        parameters = [types.intp if isinstance(kind, types.Integer) else kind for kind in arguments]
+
+        def codegen(context, builder, signature, values):
+            given = cgutils.unpack_tuple(builder, values[1])
+            given = [
+                context.cast(builder, *each)
+                for each in zip(given, signature.args[1], parameters, strict=True)
+            ]
+            given = [
+                without_owner(builder, value) if isinstance(kind, types.Array) else value
+                for value, kind in zip(given, parameters, strict=True)
+            ]
+            function = context.call_conv.get_function_type(returns, parameters)
+            pointer = builder.inttoptr(values[0], function.as_pointer())
+            status, result = context.call_conv.call_function(builder, pointer, returns, parameters, given)
+            with cgutils.if_unlikely(builder, status.is_error):
+                context.call_conv.return_status_propagate(builder, status)
+            return context.get_dummy_value() if returns == types.void else result
+
+        return returns(types.int64, types.StarArgTuple.from_types(arguments)), codegen
+
+    return _call_python if JIT_DISABLED else call
 
 
 def _call_python(address, *arguments):
-    _python_code[address](*arguments)
+    return _python_code[address](*arguments)
 
 
-# call(address, *arguments) runs the code there; nothing checks that the arguments are of its types
-call = _call_python if JIT_DISABLED else _call
+call = caller(types.void)
 
 
 @inline

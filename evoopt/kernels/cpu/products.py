@@ -3,17 +3,17 @@
 import numpy as np
 
 from evoopt.kernels.bits import constant
+from evoopt.kernels.cpu.row import MANY, lanes1, lanes4, lanes_many, row_pair, row_strip
 from evoopt.kernels.cpu.simd import (
     feature_strip1,
     feature_strip2,
     feature_strip6,
+    feature_strip12,
     feature_tile1,
     feature_tile2,
     feature_tile4,
     feature_tile6,
-    sample_strip1,
     sample_strip4,
-    sample_tile1,
     sample_tile4,
     tile_shape,
 )
@@ -66,6 +66,12 @@ def product_of_tile(
                 bias, bias_start + o, adds, y, y_start + o * y_row, y_row, y_vector, n, outer,
             )  # fmt: skip
         return
+    while n_out - o >= 12:
+        feature_strip12(
+            a, a_start + o * a_row, a_row, a_step, a_outer, x, x_start, x_vector, x_step, x_outer,
+            bias, bias_start + o, adds, y, y_start + o * y_row, y_row, y_vector, n, outer,
+        )  # fmt: skip
+        o += 12
     while n_out - o >= 6:
         feature_strip6(
             a, a_start + o * a_row, a_row, a_step, a_outer, x, x_start, x_vector, x_step, x_outer,
@@ -139,19 +145,19 @@ def dense_tiles(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, y,
 
 
 @inline
-def dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, y, scratch, samples):
+def dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, y, samples):
     """A few samples through a dense layer, sample-major: y (samples, n_out) from x (samples, n_in).
 
-    The vectors lie along the outputs. With `adds` y is added to, and the bias left out. `scratch` is one
-    vector.
+    The vectors lie along the outputs. With `adds` y is added to, and the bias left out.
     """
     columns, lanes = columns_of(y[0]), lanes_of(y[0])
+    fours = samples // 4 * 4
     o = 0
-    while n_out - o >= lanes:
-        whole = n_out - o >= columns
-        w, b = kernel_start + o, bias_start + o
+    while o < n_out:
+        left, w, b = n_out - o, kernel_start + o, bias_start + o
+        whole, pair = left >= columns, left >= 2 * lanes
         s = 0
-        while samples - s >= 4:
+        while (s < fours) & (left >= lanes):
             x_start, y_start = s * n_in, s * n_out + o
             if whole:
                 sample_tile4(x, x_start, n_in, 1, 0, kernel, w, lanes, n_out, 0, bias, b, adds,
@@ -160,35 +166,34 @@ def dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, 
                 sample_strip4(x, x_start, n_in, 1, 0, kernel, w, lanes, n_out, 0, bias, b, adds,
                               y, y_start, n_out, lanes, n_in, 1)  # fmt: skip
             s += 4
-        while samples - s >= 1:
+        breadth = columns if whole & (fours > 0) else 2 * lanes if pair & (fours == 0) else lanes
+        while s < samples:
             x_start, y_start = s * n_in, s * n_out + o
-            if whole:
-                sample_tile1(x, x_start, n_in, 1, 0, kernel, w, lanes, n_out, 0, bias, b, adds,
-                             y, y_start, n_out, lanes, n_in, 1)  # fmt: skip
+            if pair & (fours == 0):
+                row_pair(x, x_start, n_in, kernel, w, n_out, bias, b, adds, y, y_start, 2 * lanes)
             else:
-                sample_strip1(x, x_start, n_in, 1, 0, kernel, w, lanes, n_out, 0, bias, b, adds,
-                              y, y_start, n_out, lanes, n_in, 1)  # fmt: skip
+                for p in range(0, breadth, lanes):
+                    row_strip(x, x_start, n_in, kernel, w + p, n_out, bias, b + p, adds, y, y_start + p, left)
             s += 1
-        o += columns if whole else lanes
-    rest = n_out - o
-    # The last outputs fill no vector: loads of a whole one run into the next row of the kernel, as long as
-    # there are enough numbers behind it.
-    behind = kernel.size - lanes - kernel_start - o
-    whole_loads = min(behind // n_out + 1, n_in) if behind >= 0 else 0
-    for s in range(samples if rest > 0 else 0):
-        outputs = y[s * n_out + o : (s + 1) * n_out]
-        for j in range(rest):
-            scratch[j] = outputs[j] if adds else bias[bias_start + o + j]
-        if whole_loads > 0:
-            sample_strip1(x, s * n_in, n_in, 1, 0, kernel, kernel_start + o, lanes, n_out, 0, bias, 0, True,
-                          scratch, 0, n_out, lanes, whole_loads, 1)  # fmt: skip
-        for i in range(whole_loads, n_in):
-            factor = x[s * n_in + i]
-            weights = kernel[kernel_start + i * n_out + o : kernel_start + (i + 1) * n_out]
-            for j in range(rest):
-                scratch[j] += factor * weights[j]
-        for j in range(rest):
-            outputs[j] = scratch[j]
+        o += breadth
+
+
+@inline
+def rows_product(n_in, n_out, kernel, kernel_start, bias, bias_start, x, x_start, y, y_start, width):
+    """One sample each of `width` rows, the lanes of a vector: y = bias + W x, their numbers side by side."""
+    step = n_out * width
+    o = 0
+    while o < n_out:
+        at, b, to = kernel_start + o * width, bias_start + o * width, y_start + o * width
+        if n_out - o >= MANY:
+            lanes_many(x, x_start, n_in, kernel, at, step, bias, b, y, to)
+            o += MANY
+        elif n_out - o >= 4:
+            lanes4(x, x_start, n_in, kernel, at, step, bias, b, y, to)
+            o += 4
+        else:
+            lanes1(x, x_start, n_in, kernel, at, step, bias, b, y, to)
+            o += 1
 
 
 @inline

@@ -37,7 +37,7 @@ def _gate_sums(op, row, frozen, x, h, sums, room, width):
         at = k * (op[BIASES] - 1) * n_out
         adds, start, y = (k > 0) & (at == 0), bias_start + at, sums[at * width :]
         if width == 1:
-            dense_samples(n_in, n_out, kernel, kernel_start, bias, start, adds, source, y, room, 1)
+            dense_samples(n_in, n_out, kernel, kernel_start, bias, start, adds, source, y, 1)
         else:
             dense_tiles(n_in, n_out, kernel, kernel_start, bias, start, adds, source, y, room, 1, width)
 

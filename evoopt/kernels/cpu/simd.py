@@ -101,12 +101,28 @@ class VectorCode:
         self.lanes = host_vectors()[0] // self.itemsize
         self.type = ir.VectorType(self.element, self.lanes)
         self.name = f"v{self.lanes}f{8 * self.itemsize}"  # in the names of LLVM's functions
+        self._mask: ir.Value | None = None
+
+    def use_only(self, count: ir.Value) -> None:
+        """From here on load and store only the first `count` lanes; the others are 0."""
+        lanes = ir.Constant(ir.VectorType(count.type, self.lanes), list(range(self.lanes)))
+        self._mask = self.builder.icmp_signed("<", lanes, self.broadcast(count))
+
+    def _masked(self, verb: str, returns: ir.Type, *arguments: ir.Value) -> ir.Value:
+        signature = ir.FunctionType(returns, [argument.type for argument in arguments])
+        name = f"llvm.masked.{verb}.{self.name}.p0"
+        return self.builder.call(
+            cgutils.get_or_insert_function(self.builder.module, signature, name), arguments
+        )
 
     def pointer(self, data: ir.Value, at: ir.Value) -> ir.Value:
         return self.builder.bitcast(self.builder.gep(data, [at]), self.type.as_pointer())
 
     def load(self, data: ir.Value, at: ir.Value) -> ir.Value:
-        return self.builder.load(self.pointer(data, at), align=self.itemsize)
+        if self._mask is None:
+            return self.builder.load(self.pointer(data, at), align=self.itemsize)
+        align, others = ir.Constant(ir.IntType(32), self.itemsize), ir.Constant(self.type, None)
+        return self._masked("load", self.type, self.pointer(data, at), align, self._mask, others)
 
     def prefetch(self, data: ir.Value, at: ir.Value) -> None:
         """Ask for the cache line at a position that is to be read soon; it need not exist."""
@@ -117,7 +133,11 @@ class VectorCode:
         self.builder.call(prefetch, [place, int32(0), int32(3), int32(1)])  # to read, into all caches, data
 
     def store(self, vector: ir.Value, data: ir.Value, at: ir.Value) -> None:
-        self.builder.store(vector, self.pointer(data, at), align=self.itemsize)
+        if self._mask is None:
+            self.builder.store(vector, self.pointer(data, at), align=self.itemsize)
+            return
+        align = ir.Constant(ir.IntType(32), self.itemsize)
+        self._masked("store", ir.VoidType(), vector, self.pointer(data, at), align, self._mask)
 
     def broadcast(self, scalar: ir.Value) -> ir.Value:
         int32 = ir.IntType(32)
@@ -227,6 +247,8 @@ def _emit_tile(
 
 # 24 of the 32 registers of AVX-512 and NEON, or 12 of the 16 of AVX2, hold the 6 rows of C.
 feature_tile6, feature_tile4, feature_tile2, feature_tile1 = (_make_tile(r, True) for r in (6, 4, 2, 1))
-feature_strip6, feature_strip2, feature_strip1 = (_make_tile(r, True, whole=False) for r in (6, 2, 1))
+feature_strip12, feature_strip6, feature_strip2, feature_strip1 = (
+    _make_tile(r, True, whole=False) for r in (12, 6, 2, 1)
+)
 sample_tile4, sample_tile1 = (_make_tile(r, False) for r in (4, 1))
 sample_strip8, sample_strip4, sample_strip1 = (_make_tile(r, False, whole=False) for r in (8, 4, 1))

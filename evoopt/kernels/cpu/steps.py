@@ -7,74 +7,51 @@ import numpy as np
 
 from evoopt.kernels.bits import bitcast
 from evoopt.kernels.cpu.operation import Step, parameter
-from evoopt.kernels.cpu.products import BREADTH, DEPTH, dense_samples, dense_tiles
-from evoopt.kernels.jit import widest_vectors
+from evoopt.kernels.cpu.products import BREADTH, DEPTH, dense_samples, dense_tiles, rows_product
+from evoopt.kernels.jit import named, widest_vectors
 from evoopt.kernels.math import elu, exp, gelu, relu, sigmoid, silu, softplus, tanh
-from evoopt.kernels.program import INPUTS, OUTPUTS, SIZES
+from evoopt.kernels.program import OUTPUTS, SIZES
 
 DENSE_SCRATCH = DEPTH * BREADTH
-# Columns: places of the leading axes, which all take the same kernel; bits of a float64
-POSITIONS, EPSILON = SIZES, SIZES + 1
+# Columns: places of the leading axes, which all take the same kernel, and the numbers of one place that come
+# in and go out (a division would take as long as a small layer); bits of a float64
+POSITIONS, PLACE_INPUTS, PLACE_OUTPUTS = range(SIZES, SIZES + 3)
+EPSILON = SIZES + 1
 
 
 def _dense_tiles(op, row, frozen, x, y, state, scratch, count, width):
-    positions = op[POSITIONS]
-    n_in, n_out = op[INPUTS] // positions, op[OUTPUTS] // positions
+    n_in, n_out = op[PLACE_INPUTS], op[PLACE_OUTPUTS]
     kernel, kernel_start = parameter(op, 0, row, frozen)
     bias, bias_start = parameter(op, 1, row, frozen)
-    tiles = count * positions
+    tiles = count * op[POSITIONS]
     dense_tiles(n_in, n_out, kernel, kernel_start, bias, bias_start, False, x, y, scratch, tiles, width)
 
 
 def _dense_samples(op, row, frozen, x, y, state, scratch, count, width):
-    positions = op[POSITIONS]
-    n_in, n_out = op[INPUTS] // positions, op[OUTPUTS] // positions
+    n_in, n_out = op[PLACE_INPUTS], op[PLACE_OUTPUTS]
     kernel, kernel_start = parameter(op, 0, row, frozen)
     bias, bias_start = parameter(op, 1, row, frozen)
-    samples = count * positions
-    dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, False, x, y, scratch, samples)
+    dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, False, x, y, count * op[POSITIONS])
 
 
-def _tanh(op, row, frozen, x, y, state, scratch, count, width):
-    widest_vectors()
-    for i in range(count * width * op[OUTPUTS]):
-        y[i] = tanh(y[i])
+def _dense_rows(op, row, frozen, x, y, state, scratch, count, width):
+    n_in, n_out = op[PLACE_INPUTS], op[PLACE_OUTPUTS]
+    kernel, kernel_start = parameter(op, 0, row, frozen)
+    bias, bias_start = parameter(op, 1, row, frozen)
+    for place in range(count * op[POSITIONS]):
+        rows_product(
+            n_in, n_out, kernel, kernel_start * width, bias, bias_start * width,
+            x, place * n_in * width, y, place * n_out * width, width,
+        )  # fmt: skip
 
 
-def _relu(op, row, frozen, x, y, state, scratch, count, width):
-    widest_vectors()
-    for i in range(count * width * op[OUTPUTS]):
-        y[i] = relu(y[i])
+def _activation(name, rule):
+    def activation(op, row, frozen, x, y, state, scratch, count, width):
+        widest_vectors()
+        for i in range(count * width * op[OUTPUTS]):
+            y[i] = rule(y[i])
 
-
-def _sigmoid(op, row, frozen, x, y, state, scratch, count, width):
-    widest_vectors()
-    for i in range(count * width * op[OUTPUTS]):
-        y[i] = sigmoid(y[i])
-
-
-def _gelu(op, row, frozen, x, y, state, scratch, count, width):
-    widest_vectors()
-    for i in range(count * width * op[OUTPUTS]):
-        y[i] = gelu(y[i])
-
-
-def _silu(op, row, frozen, x, y, state, scratch, count, width):
-    widest_vectors()
-    for i in range(count * width * op[OUTPUTS]):
-        y[i] = silu(y[i])
-
-
-def _elu(op, row, frozen, x, y, state, scratch, count, width):
-    widest_vectors()
-    for i in range(count * width * op[OUTPUTS]):
-        y[i] = elu(y[i])
-
-
-def _softplus(op, row, frozen, x, y, state, scratch, count, width):
-    widest_vectors()
-    for i in range(count * width * op[OUTPUTS]):
-        y[i] = softplus(y[i])
+    return Step(named(activation, name))
 
 
 def _softmax(op, row, frozen, x, y, state, scratch, count, width):
@@ -132,16 +109,16 @@ def _layer_norm(op, row, frozen, x, y, state, scratch, count, width):
                 result[s] = (z[s] - mean[s]) * scale[s] * factor + shift
 
 
-dense, dense_of_few = Step(_dense_tiles), Step(_dense_samples)
+dense, dense_of_few, dense_of_rows = Step(_dense_tiles), Step(_dense_samples), Step(_dense_rows)
 layer_norm = Step(_layer_norm)
 softmax = Step(_softmax)
-ACTIVATIONS = {
-    "tanh": Step(_tanh),
-    "relu": Step(_relu),
-    "sigmoid": Step(_sigmoid),
-    "gelu": Step(_gelu),
-    "silu": Step(_silu),
-    "elu": Step(_elu),
-    "softplus": Step(_softplus),
-    "softmax": softmax,
+_RULES = {
+    "tanh": tanh,
+    "relu": relu,
+    "sigmoid": sigmoid,
+    "gelu": gelu,
+    "silu": silu,
+    "elu": elu,
+    "softplus": softplus,
 }
+ACTIVATIONS = {name: _activation(name, rule) for name, rule in _RULES.items()} | {"softmax": softmax}

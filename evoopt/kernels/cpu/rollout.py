@@ -1,0 +1,193 @@
+"""Whole episodes of a population: observe, run the network, step, with the weights of a row in the cache.
+
+Two ways. `rollout_blocks`: the episodes of a row are its samples, as tiles of `forward`; in tiles of one
+sample only those that go on are run. `rollout_lanes`, for few episodes: each lane of a vector plays another
+row, whose weights are packed next to those of the others, and takes the next row when that is done.
+"""
+
+import numpy as np
+
+from evoopt.kernels.cpu.environment import call_step
+from evoopt.kernels.cpu.forward import block_at, block_memory, blocks_of, run_block
+from evoopt.kernels.cpu.operation import call
+from evoopt.kernels.jit import borrowed, inline, keep, kernel
+from evoopt.kernels.program import INPUTS, OUTPUTS
+
+FARTHEST = 10.0  # of a normalised observation from 0
+
+
+@inline
+def _write_observation(observation, mean, scale, sums, x, start, width):
+    """Write an observation into a tile, normalised and added to the sums where there is a `mean`."""
+    for i in range(len(observation)):
+        value = observation[i]
+        if len(mean) > 0:
+            value -= mean[i]
+            sums[0, i] += value
+            sums[1, i] += value * value
+            sums[2, i] += 1
+            value *= scale[i]
+            value = value if value < FARTHEST else FARTHEST
+            value = value if value > -FARTHEST else -FARTHEST
+        x[start + i * width] = value
+
+
+@inline
+def _act(y, start, width, n_out, discrete, middle, half, action, step, state):
+    """Step with the action that the outputs of an episode mean; outputs of NaN end it with NaN."""
+    finite, best = True, 0
+    for i in range(n_out):
+        output = y[start + i * width]
+        finite &= output == output  # noqa: PLR0124  (not NaN)
+        if discrete:
+            best = i if output > y[start + best * width] else best
+        else:
+            value = np.float64(output)
+            if half[i] > 0:
+                value = value if value < 1 else 1.0
+                value = middle[i] + half[i] * (value if value > -1 else -1.0)
+            action[i] = value
+    if not finite:
+        return np.nan, True
+    if discrete:
+        return call_step(step, state, best)
+    return call_step(step, state, action)
+
+
+@kernel
+def rollout_blocks(
+    population, frozen, program, widest, room, n_state, uniforms, environment, state_size, discrete,
+    middle, half, mean, scale, max_steps, columns, lanes, block, returns, lengths, sums, lo, hi,
+):  # fmt: skip
+    """Items [lo, hi) of popsize x blocks of episodes, row by row: `returns`, `lengths` (popsize, episodes).
+
+    `uniforms` (popsize or 1, episodes, n) are for reset; `environment` holds the addresses of reset, observe
+    and step. Unbounded actions have a `half` of 0. With a `mean` (n_obs,) observations become (observation
+    - mean) * scale, and `sums` (popsize, blocks, 3, n_obs) takes the sums of observation - mean, of its
+    squares and of ones.
+    """
+    population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
+    uniforms, sums, mean, scale = borrowed(uniforms), borrowed(sums), borrowed(mean), borrowed(scale)
+    middle, half = borrowed(middle), borrowed(half)
+    reset, observe, step = environment[0], environment[1], environment[2]
+    episodes, n_in, n_out = returns.shape[1], program[0, INPUTS], program[-1, OUTPUTS]
+    n_blocks = blocks_of(episodes, columns, block)
+    memory, front, back, x, net_state, scratch = block_memory(
+        widest, n_in, n_state, columns * block, room, population
+    )
+    state_memory = np.empty((columns * block, state_size))
+    other_memory = np.empty(n_in + n_out)
+    states, other = borrowed(state_memory), borrowed(other_memory)
+    observation, action = other[:n_in], other[n_in:]
+    # which episodes of the block go on, and where in tiles of inputs and of outputs each place starts; what
+    # episodes have earned is kept here, because threads that write to one cache line wait for each other
+    who, x_start, y_start, steps = np.empty((4, columns * block), np.intp)
+    earned = np.empty(columns * block)
+    for item in range(lo, hi):
+        r, b = divmod(item, n_blocks)
+        first, count, width = block_at(b, episodes, columns, lanes, block)
+        active = min(count * width, episodes - first)
+        moves = (width == 1) & (n_state == 0)  # episodes that go on close up
+        x[:] = 0
+        net_state[:] = 0
+        for k in range(active):
+            who[k], earned[k], steps[k] = k, 0, 0
+            x_start[k] = k // width * width * n_in + k % width
+            y_start[k] = k // width * width * n_out + k % width
+            call(reset, states[k], uniforms[min(r, len(uniforms) - 1), first + k])
+        for _ in range(max_steps):
+            for k in range(active):
+                call(observe, states[who[k]], observation)
+                start = x_start[k if moves else who[k]]
+                _write_observation(observation, mean, scale, sums[r, b], x, start, width)
+            y = run_block(
+                program, population[r], frozen, x, front, back, net_state, scratch,
+                active if moves else count, width,
+            )  # fmt: skip
+            for k in range(active - 1, -1, -1):
+                e = who[k]
+                start = y_start[k if moves else e]
+                reward, done = _act(y, start, width, n_out, discrete, middle, half, action, step, states[e])
+                earned[e] += reward
+                steps[e] += 1
+                if done:
+                    active -= 1
+                    who[k] = who[active]
+            if active == 0:
+                break
+        for k in range(min(count * width, episodes - first)):
+            returns[r, first + k], lengths[r, first + k] = earned[k], steps[k]
+    keep(memory)
+    keep(state_memory)
+    keep(other_memory)
+
+
+@inline
+def _pack(numbers, packed, lane, lanes):
+    """Write numbers into a lane of `packed` (n, lanes)."""
+    for i in range(len(numbers)):
+        packed[i * lanes + lane] = numbers[i]
+
+
+@kernel
+def rollout_lanes(
+    population, frozen, program, widest, room, uniforms, environment, state_size, discrete,
+    middle, half, mean, scale, max_steps, lanes, returns, lengths, sums, lo, hi,
+):  # fmt: skip
+    """Rows [lo, hi) of `returns`, `lengths` (popsize, episodes); the program is that of rows, without states.
+
+    The other arguments are those of `rollout_blocks`, `sums` (popsize, 1, 3, n_obs).
+    """
+    population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
+    uniforms, sums, mean, scale = borrowed(uniforms), borrowed(sums), borrowed(mean), borrowed(scale)
+    middle, half = borrowed(middle), borrowed(half)
+    reset, observe, step = environment[0], environment[1], environment[2]
+    episodes, n_in, n_out = returns.shape[1], program[0, INPUTS], program[-1, OUTPUTS]
+    ours, all_numbers = population.shape[1] * lanes, (population.shape[1] + len(frozen)) * lanes
+    memory, front, back, x, net_state, scratch = block_memory(
+        widest, n_in, 0, lanes, all_numbers + room, population
+    )
+    weights, shared, scratch = scratch[:ours], scratch[ours:all_numbers], scratch[all_numbers:]
+    weights[:] = 0
+    for s in range(lanes):
+        _pack(frozen, shared, s, lanes)
+    x[:] = 0
+    state_memory = np.empty((lanes, state_size))
+    other_memory = np.empty(n_in + n_out)
+    states, other = borrowed(state_memory), borrowed(other_memory)
+    observation, action = other[:n_in], other[n_in:]
+    playing, row, episode, steps = np.empty((4, lanes), np.intp)  # first, the lanes that are in use
+    earned = np.empty(lanes)
+    following, active = lo, min(lanes, hi - lo)
+    for s in range(active):
+        playing[s], row[s], episode[s], steps[s] = s, -1, episodes, 0  # as if a row before had ended
+    while active > 0:
+        for k in range(active - 1, -1, -1):
+            s = playing[k]
+            if episode[s] == episodes:  # the next row
+                if following == hi:
+                    active -= 1
+                    playing[k] = playing[active]
+                    continue
+                row[s], episode[s] = following, 0
+                _pack(population[following], weights, s, lanes)
+                following += 1
+                steps[s] = 0
+            if steps[s] == 0:
+                earned[s] = 0
+                call(reset, states[s], uniforms[min(row[s], len(uniforms) - 1), episode[s]])
+            call(observe, states[s], observation)
+            _write_observation(observation, mean, scale, sums[row[s], 0], x, s, lanes)
+        y = run_block(program, weights, shared, x, front, back, net_state, scratch, 1, lanes)
+        for k in range(active):
+            s = playing[k]
+            reward, done = _act(y, s, lanes, n_out, discrete, middle, half, action, step, states[s])
+            earned[s] += reward
+            steps[s] += 1
+            if done | (steps[s] == max_steps):
+                returns[row[s], episode[s]], lengths[row[s], episode[s]] = earned[s], steps[s]
+                episode[s] += 1
+                steps[s] = 0
+    keep(memory)
+    keep(state_memory)
+    keep(other_memory)

@@ -1,0 +1,18 @@
+"""Bringing numbers into their range; NaN stays NaN."""
+
+import math
+
+from evoopt.kernels.jit import inline
+
+
+@inline
+def clip(x, low, high):
+    """The number from `low` to `high` next to x."""
+    x = low if x < low else x
+    return high if x > high else x
+
+
+@inline
+def wrap(angle):
+    """The same angle from -pi to pi."""
+    return (angle + math.pi) % (2.0 * math.pi) - math.pi

@@ -1,0 +1,151 @@
+"""What an environment is: three compiled functions and their sizes."""
+
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import numpy as np
+
+from evoopt import arguments
+from evoopt.kernels.jit import is_compiled
+
+Bounds = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment in which a network acts step by step until an episode ends.
+
+    It holds no state. Each episode has one in a vector, so that any number of episodes run side by side in
+    compiled code; the built-in environments are in `evoopt.envs`.
+
+    Parameters
+    ----------
+    reset : njit function
+        ``reset(state, uniforms)`` writes the first state. The uniform numbers from [0, 1) are all that is
+        random in an episode.
+    observe : njit function
+        ``observe(state, observation)`` writes what the network sees of a state.
+    step : njit function
+        ``step(state, action) -> (reward, done)`` moves the state, in place. A discrete action is an int, and
+        continuous actions are a vector (n_actions,), within their bounds.
+    state_size, observation_size : int
+        How many numbers a state and an observation have.
+    actions : int or (low, high)
+        The number of discrete actions; or the bounds of continuous ones, each a number or one number for
+        each action. Both bounds of an action are finite, or both infinite.
+    uniforms : int
+        How many uniform numbers `reset` gets.
+    max_steps : int
+        How many steps an episode has at most, unless the task says otherwise.
+
+    Attributes
+    ----------
+    discrete : bool
+        Whether an action is one of several.
+    n_actions : int
+        The number of discrete actions, or the length of a vector of continuous ones; in both cases how many
+        outputs a network has.
+    low, high : tuple of float
+        The bounds of continuous actions (n_actions,); empty for discrete ones.
+
+    Raises
+    ------
+    ValueError
+        If a function is not compiled, a size is no whole number, or the actions are neither a number of at
+        least 2 nor bounds with low < high.
+
+    Notes
+    -----
+    All arrays are 1-d, float64 and C-contiguous. The functions are called a million times a second: let
+    them use scalars and the elements of the arrays, and allocate nothing.
+
+    A network's outputs become actions as follows. Discrete: the number of the largest output, the first if
+    several are. Continuous: outputs from -1 to 1 span the bounds and are clipped there, ``(low + high) / 2 +
+    (high - low) / 2 * clip(output, -1, 1)``; unbounded actions are the outputs as they are.
+
+    Examples
+    --------
+    A point on a line that is to come to the origin:
+
+    >>> import numba
+    >>> import evoopt
+    >>> @numba.njit
+    ... def reset(state, uniforms):
+    ...     state[0] = 2 * uniforms[0] - 1
+    >>> @numba.njit
+    ... def observe(state, observation):
+    ...     observation[0] = state[0]
+    >>> @numba.njit
+    ... def step(state, action):
+    ...     state[0] += 0.1 * action[0]
+    ...     return -abs(state[0]), abs(state[0]) > 2
+    >>> env = evoopt.Environment(
+    ...     reset, observe, step, state_size=1, observation_size=1, actions=(-1, 1), uniforms=1, max_steps=50
+    ... )
+    >>> env.discrete, env.n_actions, env.low, env.high
+    (False, 1, (-1.0,), (1.0,))
+    >>> state = np.zeros(1)
+    >>> print(*env.step(state, np.array([0.5])))
+    -0.05 False
+    """
+
+    reset: Callable[..., None]
+    observe: Callable[..., None]
+    step: Callable[..., tuple[float, bool]]
+    _: KW_ONLY
+    state_size: int
+    observation_size: int
+    actions: int | tuple[Any, Any]
+    uniforms: int
+    max_steps: int
+
+    def __post_init__(self) -> None:
+        for name in ("reset", "observe", "step"):
+            function = getattr(self, name)
+            if not is_compiled(function):
+                raise ValueError(
+                    f"The functions of an environment must be decorated with numba.njit, but for {name} "
+                    f"came {function!r}."
+                )
+        for name, least in (("state_size", 1), ("observation_size", 1), ("uniforms", 0), ("max_steps", 1)):
+            object.__setattr__(self, name, arguments.whole(name, getattr(self, name), least))
+        object.__setattr__(self, "actions", _read_actions(self.actions))
+
+    @property
+    def discrete(self) -> bool:
+        return isinstance(self.actions, int)
+
+    @property
+    def n_actions(self) -> int:
+        return self.actions if isinstance(self.actions, int) else len(self.low)
+
+    @property
+    def low(self) -> tuple[float, ...]:
+        return () if isinstance(self.actions, int) else self.actions[0]
+
+    @property
+    def high(self) -> tuple[float, ...]:
+        return () if isinstance(self.actions, int) else self.actions[1]
+
+
+def _read_actions(actions: Any) -> int | Bounds:
+    """Read a number of discrete actions, or the bounds of continuous ones."""
+    if isinstance(actions, int | np.integer):
+        return arguments.whole("The number of discrete actions", actions, 2)
+    try:
+        low, high = (np.atleast_1d(np.asarray(bound, np.float64)) for bound in actions)
+        low, high = np.broadcast_arrays(low, high)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"A number of discrete actions, or a pair (low, high) of the bounds of continuous ones, was "
+            f"expected, but {actions!r} came."
+        ) from error
+    if low.ndim != 1 or not len(low) or not (low < high).all():
+        raise ValueError(
+            f"Bounds of actions with low < high, each of one number or of shape (n_actions,), were expected, "
+            f"but {actions!r} came."
+        )
+    if (np.isinf(low) != np.isinf(high)).any():
+        raise ValueError(f"Both bounds of an action must be finite, or both infinite, but {actions!r} came.")
+    return tuple(low.tolist()), tuple(high.tolist())

@@ -1,0 +1,291 @@
+"""Playing episodes of an environment as a task."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evoopt import arguments
+from evoopt.kernels import threads
+from evoopt.kernels.cpu.environment import code_of_state, code_of_step
+from evoopt.kernels.cpu.forward import blocks_of
+from evoopt.kernels.cpu.rollout import rollout_blocks, rollout_lanes
+from evoopt.kernels.cpu.simd import tile_shape
+from evoopt.networks.compile import Program
+from evoopt.networks.network import Network
+from evoopt.tasks.environment import Environment
+from evoopt.tasks.policy import Policy
+from evoopt.tasks.statistics import Statistics
+
+Array = NDArray[Any]
+NEW_EPISODES = ("generation", "row", "never")
+LANES_FIT = 1 << 19  # bytes of packed weights, which are read in each step: half of a second level cache
+_TRAINING, _EVALUATION = 0, 1  # streams of episodes
+
+
+class Episodes(NamedTuple):
+    """What the episodes of a population came to: returns and lengths, both (popsize, episodes)."""
+
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+
+
+class Rollout:
+    """The task of acting in an environment: population -> mean return of each row's episodes.
+
+    The whole episodes run in one compiled kernel, and end when they are done. Recurrent networks start each
+    episode from zeros.
+
+    Parameters
+    ----------
+    net : Network
+        Takes observations (observation_size,) and gives `n_actions` outputs, see `Environment`.
+    env : Environment
+        One of `evoopt.envs`, or your own.
+    episodes : int
+        For each row.
+    max_steps : int, optional
+        Where an episode ends at the latest; by default that of the environment.
+    new_episodes : "generation", "row" or "never"
+        Each generation plays other episodes, and all its rows the same ones, so that they compare well; or
+        each row its own; or all always the same ones, so that the fitness is not noisy.
+    normalize : bool
+        Whether the network sees (observation - mean) / standard deviation, clipped to 10, of all observations
+        of the generations before. They are part of `state`, and so of a checkpoint.
+    seed : int
+        Of the episodes: with the number of the generation, it says which.
+
+    Attributes
+    ----------
+    noisy : bool
+        Whether the fitness depends on the generation; `evolve` then wants a strategy with ``noisy=True``.
+    observation_mean, observation_std : (observation_size,)
+        What `normalize` applies now; zeros and ones without it.
+
+    Raises
+    ------
+    ValueError
+        For a network that does not fit the environment, or an option that is not one of these; when called,
+        for functions of the environment that numba cannot compile.
+
+    Notes
+    -----
+    Where an output, or a reward, is NaN, so is the fitness, which ranks worst. What an environment's function
+    raises counts as NaN too.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> net = evoopt.Network([evoopt.Dense(8, "tanh"), evoopt.Dense(2)], input_shape=(4,))
+    >>> task = evoopt.Rollout(net, evoopt.envs.cartpole, episodes=2)
+    >>> es = evoopt.SNES(net.init(seed=0), sigma=0.5, popsize=32, maximize=True, noisy=True, seed=1)
+    >>> result = evoopt.evolve(es, task, max_generations=15)
+    >>> task.evaluate(result.x, episodes=20)["return"] > 300
+    True
+    """
+
+    maximize = True
+
+    def __init__(
+        self,
+        net: Network,
+        env: Environment,
+        episodes: int = 1,
+        max_steps: int | None = None,
+        *,
+        new_episodes: str = "generation",
+        normalize: bool = False,
+        seed: int = 0,
+    ) -> None:
+        if not isinstance(env, Environment):
+            raise ValueError(f"An environment such as evoopt.envs.cartpole was expected, but {env!r} came.")
+        sizes = math.prod(net.input_shape), math.prod(net.output_shape)
+        if sizes != (env.observation_size, env.n_actions):
+            raise ValueError(
+                f"A network of {env.observation_size} inputs and {env.n_actions} outputs was expected, but "
+                f"one of {sizes[0]} and {sizes[1]} came."
+            )
+        if new_episodes not in NEW_EPISODES:
+            raise ValueError(
+                f'new_episodes must be "generation", "row" or "never", but {new_episodes!r} came.'
+            )
+        self.net, self.env = net, env
+        self.episodes = arguments.whole("episodes", episodes, 1)
+        self.max_steps = env.max_steps if max_steps is None else arguments.whole("max_steps", max_steps, 1)
+        self.new_episodes = new_episodes
+        self.seed = arguments.whole("seed", seed, 0)
+        self.noisy = new_episodes != "never"
+        self._statistics = Statistics.empty(env.observation_size) if normalize else None
+
+    def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
+        """Give the mean return of each row of a population (popsize, n_params), as (popsize,)."""
+        return self.play(population, generation).returns.mean(axis=1)
+
+    def play(self, population: ArrayLike, generation: int = 0) -> Episodes:
+        """Play the episodes of a generation; with `normalize` the observations count for later ones.
+
+        Parameters
+        ----------
+        population : (popsize, n_params)
+        generation : int
+
+        Returns
+        -------
+        returns : (popsize, episodes)
+        lengths : int (popsize, episodes)
+            In steps.
+        """
+        population = self.net.check_population(population)
+        number = 0 if self.new_episodes == "never" else arguments.whole("generation", generation, 0)
+        rows = len(population) if self.new_episodes == "row" else 1
+        uniforms = self._uniforms((_TRAINING, number), rows, self.episodes)
+        found, sums = self._run(population, uniforms)
+        if self._statistics is not None:
+            self._statistics = self._statistics.merge(sums)
+        return found
+
+    def evaluation(self, episodes: int = 100, seed: int | None = None) -> Callable[..., NDArray[np.float64]]:
+        """Make a task that judges solutions on `episodes` of its own, always the same; for `validation`.
+
+        It sees what this task's observations are normalised with, and adds nothing to it.
+        """
+        return _Evaluation(self, arguments.whole("episodes", episodes, 1), self._evaluation_seed(seed))
+
+    def evaluate(
+        self, params: Mapping[str, Any] | ArrayLike, episodes: int = 100, seed: int | None = None
+    ) -> dict[str, float]:
+        """Measure one solution, nested or flat, on episodes that no generation has.
+
+        Parameters
+        ----------
+        params : nested dict, or vector (n_params,)
+            The solution.
+        episodes : int
+        seed : int, optional
+            Of the episodes; by default that of the task.
+
+        Returns
+        -------
+        dict
+            "return", "return_std" and "length", the mean, standard deviation and mean number of steps.
+        """
+        population = self.net.check_population(self.net.as_vector(params)[None])
+        found = self.measure(
+            population, arguments.whole("episodes", episodes, 1), self._evaluation_seed(seed)
+        )
+        return {
+            "return": float(found.returns.mean()),
+            "return_std": float(found.returns.std()),
+            "length": float(found.lengths.mean()),
+        }
+
+    def policy(self, params: Mapping[str, Any] | ArrayLike) -> Policy:
+        """Make what is deployed of a solution, nested or flat: a function from observation to action.
+
+        Examples
+        --------
+        >>> import evoopt
+        >>> net = evoopt.Network([evoopt.Dense(2)], input_shape=(4,))
+        >>> task = evoopt.Rollout(net, evoopt.envs.cartpole)
+        >>> act = task.policy(net.init(seed=0))
+        >>> act([0.0, 0.1, 0.02, 0.3]) in (0, 1)
+        True
+        """
+        statistics = self._statistics
+        if statistics is None:
+            return Policy(self.net, self.env, params)
+        return Policy(self.net, self.env, params, statistics.mean, statistics.std)
+
+    def measure(self, population: Array, episodes: int, seed: int) -> Episodes:
+        """Play a population on episodes that no generation has."""
+        return self._run(population, self._uniforms((_EVALUATION, seed), 1, episodes))[0]
+
+    def _evaluation_seed(self, seed: int | None) -> int:
+        return self.seed if seed is None else arguments.whole("seed", seed, 0)
+
+    def _uniforms(self, stream: tuple[int, int], rows: int, episodes: int) -> Array:
+        generator = np.random.default_rng((self.seed if stream[0] == _TRAINING else 0, *stream))
+        return generator.random((rows, episodes, self.env.uniforms))
+
+    @property
+    def observation_mean(self) -> NDArray[np.float64]:
+        return np.zeros(self.env.observation_size) if self._statistics is None else self._statistics.mean
+
+    @property
+    def observation_std(self) -> NDArray[np.float64]:
+        return np.ones(self.env.observation_size) if self._statistics is None else self._statistics.std
+
+    def state(self) -> dict[str, Any]:
+        """Give what the task has learned of the observations, plain data for a checkpoint."""
+        return {} if self._statistics is None else asdict(self._statistics)
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`; ValueError for one of another task."""
+        size = None if self._statistics is None else self._statistics.mean.shape
+        statistics = Statistics(**state) if state else None
+        if size != (None if statistics is None else statistics.mean.shape):
+            raise ValueError(
+                "The state of a task with the same environment and normalize was expected, but another came."
+            )
+        self._statistics = statistics
+
+    def _run(self, population: Array, uniforms: Array) -> tuple[Episodes, Array]:
+        """Play episodes; gives also the sums of observations, (popsize, blocks, 3, n), of `normalize`."""
+        env, dtype, double = self.env, population.dtype, np.dtype(np.float64)
+        popsize, episodes = len(population), uniforms.shape[1]
+        found = Episodes(np.empty((popsize, episodes)), np.empty((popsize, episodes), np.int64))
+        codes = code_of_state(env.reset), code_of_state(env.observe), code_of_step(env.step, env.discrete)
+        addresses = np.array([code.address(double) for code in codes])
+        low, high = np.array(env.low), np.array(env.high)
+        bounded = np.isfinite(low)
+        middle, half = np.zeros(len(low)), np.zeros(len(low))
+        middle[bounded], half[bounded] = (low + high)[bounded] / 2, (high - low)[bounded] / 2
+        few = self.net.program(dtype, episodes)
+        program = self._program_of_rows(few)
+        blocks = 1 if program is not None else blocks_of(episodes, *few.tiling(episodes)[::2])
+        statistics, n = self._statistics, env.observation_size
+        sums = np.zeros((popsize, blocks, 3, n if statistics else 0))
+        mean, scale = (statistics.mean, 1 / statistics.std) if statistics else (np.empty(0), np.empty(0))
+        shared = (
+            uniforms, addresses, env.state_size, env.discrete, middle, half, mean, scale, self.max_steps,
+        )  # fmt: skip
+        if program is not None:
+            lanes = tile_shape(dtype)[1]
+            # a range of rows fills the lanes, and keeps them filled: the longer, the better
+            grain = max(-(-popsize // (2 * threads.get_num_threads())), lanes)
+            threads.run(
+                rollout_lanes, popsize, population, *program.arguments, *shared, lanes, *found, sums,
+                grain=grain,
+            )  # fmt: skip
+        else:
+            threads.run(
+                rollout_blocks, popsize * blocks, population, *few.arguments, few.state_size, *shared,
+                *few.tiling(episodes), *found, sums,
+            )  # fmt: skip
+        return found, sums
+
+    def _program_of_rows(self, few: Program) -> Program | None:
+        """Give the program whose lanes are rows, where it is the faster one."""
+        lanes, itemsize = tile_shape(few.frozen.dtype)[1], few.frozen.itemsize
+        if few.kind != "few" or (self.net.spec.size + few.frozen.size) * lanes * itemsize > LANES_FIT:
+            return None
+        try:
+            return self.net.program_of_rows(few.frozen.dtype)
+        except LookupError:
+            return None
+
+
+class _Evaluation:
+    """See `Rollout.evaluation`."""
+
+    maximize = True
+
+    def __init__(self, task: Rollout, episodes: int, seed: int) -> None:
+        self._task, self._episodes, self._seed = task, episodes, seed
+
+    def __call__(self, population: ArrayLike) -> NDArray[np.float64]:
+        rows = self._task.net.check_population(population)
+        return self._task.measure(rows, self._episodes, self._seed).returns.mean(axis=1)

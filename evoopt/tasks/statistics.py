@@ -1,0 +1,45 @@
+"""Running mean and standard deviation of observations.
+
+Chan, Golub and LeVeque 1983, Algorithms for computing the sample variance,
+https://doi.org/10.1080/00031305.1983.10483115.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+LEAST_VARIANCE = 1e-8  # of an observation that hardly changes
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """How many observations there were, their mean, and the sums of the squares of what differs from it."""
+
+    count: int
+    mean: Vector
+    squares: Vector
+
+    @classmethod
+    def empty(cls, size: int) -> Self:
+        return cls(0, np.zeros(size), np.zeros(size))
+
+    @property
+    def std(self) -> Vector:
+        """The standard deviation; ones as long as there is none."""
+        if self.count < 2:
+            return np.ones_like(self.mean)
+        return np.sqrt(np.maximum(self.squares / self.count, LEAST_VARIANCE))
+
+    def merge(self, sums: NDArray[Any]) -> "Statistics":
+        """Add observations, given as `sums` (..., 3, size) of observation - mean, of its squares and of ones.
+
+        A part (3, size) with numbers that are not finite is left out.
+        """
+        parts = sums.reshape(-1, 3, len(self.mean))
+        shift, squares, ones = parts[np.isfinite(parts).all(axis=(1, 2))].sum(axis=0)
+        total = self.count + int(ones[0])
+        shift_of_mean = shift / max(total, 1)
+        return Statistics(total, self.mean + shift_of_mean, self.squares + squares - shift * shift_of_mean)
