@@ -25,6 +25,7 @@ from evoopt.strategies import (
     load,
     register,
 )
+from evoopt.tasks.gymnasium import GymnasiumTask
 from evoopt.tasks.objective import Objective
 from evoopt.tasks.supervised import Supervised
 
@@ -44,6 +45,7 @@ __all__ = [
     "Conv2D",
     "Dense",
     "Flatten",
+    "GymnasiumTask",
     "Layer",
     "LayerNorm",
     "MaxPool2D",
