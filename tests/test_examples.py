@@ -11,6 +11,7 @@ PROMISES = {
     "02_ask_tell.py": r"the resumed run has the same bits: True",
     "03_xor.py": r"GA: solved from [45] of 5 seeds(.|\n)*CMAES: solved from [45] of 5 (.|\n)*dense_1\.kernel",
     "04_digits.py": r"test accuracy 0\.9[5-9]\d after \d+ generations, \d+\.\d s\n$",
+    "06_gymnasium.py": r"return (500|49\d) over 100 episodes, \d+ generations",
 }
 
 

@@ -62,8 +62,8 @@ class GymnasiumTask:
 
     Notes
     -----
-    An episode starts from ``reset(seed=...)`` with a seed that is a function of `seed`, the generation and the
-    number of the episode only.
+    An episode starts from ``reset(seed=...)``; this seed is a function of the task's `seed`, the generation
+    and the number of the episode, and with "row" of the row's number.
 
     The network takes observations that are a Box, in their shape or flattened, or Discrete, as one input for
     each, 1 for the one that is. Its outputs become actions so:
@@ -108,7 +108,9 @@ class GymnasiumTask:
         self.num_workers = arguments.whole("num_workers", num_workers, 1)
         self.seed = arguments.whole("seed", seed, 0)
         if new_episodes not in ("generation", "row", "never"):
-            raise ValueError(f'new_episodes must be "generation", "row" or "never", but {new_episodes!r} came.')
+            raise ValueError(
+                f'new_episodes must be "generation", "row" or "never", but {new_episodes!r} came.'
+            )
         self.new_episodes = new_episodes
         self.noisy = new_episodes != "never"
         self._make = _maker(environment, dict(env_kwargs or {}))
@@ -190,13 +192,14 @@ class GymnasiumTask:
         }
 
     def _play(self, population: Array, seeds: Array) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Play episodes of these seeds (popsize, episodes); gives their returns and lengths, of this shape."""
+        """Play episodes of seeds (popsize, episodes); gives their returns and lengths, of the same shape."""
         pool = self._environments()
+        popsize, episodes = seeds.shape
         returns, lengths = np.zeros(seeds.shape), np.zeros(seeds.shape, np.int64)
         numbers = np.arange(seeds.size).reshape(seeds.shape)  # of the environments
         observations = self._inputs(pool.reset(seeds.reshape(-1)))
         observations = observations.reshape(*seeds.shape, *self.net.input_shape)
-        state = self.net.initial_state(*seeds.shape, population.dtype)
+        state = self.net.initial_state(popsize, episodes, population.dtype)
         running = np.ones(seeds.shape, np.bool_)
         for _ in itertools.count() if self.max_steps is None else range(self.max_steps):
             outputs, state = self.net.forward(population, observations, state)
@@ -213,7 +216,7 @@ class GymnasiumTask:
             observations[running] = self._inputs(found)
             running[running] = ~ended
             live = running.any(axis=1)
-            if 0 < 2 * live.sum() <= len(live):  # a copy of the rows is worth it
+            if 0 < 2 * live.sum() <= len(running):  # a copy of the rows is worth it
                 population, observations, state = population[live], observations[live], state[live]
                 running, numbers = running[live], numbers[live]
         return returns, lengths

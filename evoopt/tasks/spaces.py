@@ -34,8 +34,8 @@ def inputs_of(space: Any, net: Network) -> Convert:
         one_hot = np.eye(n, dtype=np.float32)
         return lambda observations: one_hot[observations - space.start]
     raise ValueError(
-        f"Observations that are a Box or Discrete were expected, but the environment has {space}; wrap it, in "
-        f"gymnasium.wrappers.FlattenObservation for example."
+        f"Observations that are a Box or Discrete were expected, but the environment has {space}; wrap it, "
+        f"in gymnasium.wrappers.FlattenObservation for example."
     )
 
 

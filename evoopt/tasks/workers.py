@@ -122,7 +122,9 @@ class Workers:
         with self._living(worker) as connection:
             kind, value = connection.recv()
         if kind == "error":
-            raise RuntimeError(f"An environment failed in a worker process, whose traceback follows.\n{value}")
+            raise RuntimeError(
+                f"An environment failed in a worker process, whose traceback follows.\n{value}"
+            )
         return value
 
     @contextmanager
@@ -133,9 +135,9 @@ class Workers:
             process = self._processes[worker]
             process.join(PATIENCE)
             raise RuntimeError(
-                f"Worker process {worker} ended with exit code {process.exitcode} while its environments were "
-                f"being stepped; what it wrote to stderr tells why. A script that sets num_workers must not "
-                f'make the task when it is imported: begin with if __name__ == "__main__".'
+                f"Worker process {worker} ended with exit code {process.exitcode} while its environments "
+                f"were being stepped; what it wrote to stderr tells why. A script that sets num_workers must "
+                f'not call the task when it is imported: do it under if __name__ == "__main__".'
             ) from error
 
 
