@@ -5,7 +5,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ def evolve(
     validation: Task | None = None,
     patience: int | None = None,
     progress: bool = False,
-    callback: Callable[[Strategy], Any] | None = None,
+    callback: Callable[[Strategy], Any] | Sequence[Callable[[Strategy], Any]] | None = None,
     executor: Executor | None = None,
 ) -> "OptimizeResult":
     """Run a strategy on a task until it stops or a limit is reached.
@@ -69,8 +69,9 @@ def evolve(
         Stop after so many generations without a better validation (or best fitness, where there is none).
     progress : bool
         Show a progress bar (package tqdm).
-    callback : callable, optional
-        ``callback(strategy)`` after each generation; giving True or raising StopIteration stops.
+    callback : callable or list of them, optional
+        ``callback(strategy)`` after each generation; giving True or raising StopIteration stops. A
+        `CSVLogger`, for example.
     executor : concurrent.futures.Executor, optional
         Evaluates the rows, one a call; for slow tasks. Task and rows are pickled for other processes.
 
@@ -108,6 +109,7 @@ def evolve(
     limits = Limits(max_generations, max_evaluations, target, time_limit, patience)
     watch = _Watch(strategy, validation)
     evaluate = _evaluator(task, executor)
+    callbacks = [callback] if callable(callback) else list(callback or ())
     if strategy.generation:
         watch.look()
     with _progress_bar(progress, strategy, max_generations) as show:
@@ -115,7 +117,7 @@ def evolve(
         def after(strategy: Strategy) -> Any:
             watch.look()
             show(watch)
-            return callback(strategy) if callback is not None else None
+            return True in [call(strategy) is True for call in callbacks]  # all are called
 
         reasons = run(strategy, evaluate, limits, after, lambda: watch.waited)
     may_evaluate = not {"interrupted", "time_limit", "max_evaluations"} & dict(reasons).keys()

@@ -62,7 +62,9 @@ class Strategy(ABC):
     dtype : numpy.dtype
     best : Best
     history : dict of str to list
-        For each generation: ``generation, evaluations, best, median, best_so_far, sigma``.
+        For each generation: ``generation, evaluations, best, median, best_so_far, sigma``, and what a
+        strategy has besides: ``condition`` of the covariance (CMAES, when it was looked at last; SepCMAES,
+        SNES), ``diversity``, the standard deviation of the best parents, mean over the coordinates (GA).
 
     Notes
     -----
@@ -155,6 +157,10 @@ class Strategy(ABC):
     def _overall_sigma(self) -> float:
         """Return the step size as one number, for `history`."""
         return float(self._sigma.mean())
+
+    def _measures(self) -> dict[str, float]:
+        """Return further columns of `history`, which cost little: the same names in each generation."""
+        return {}
 
     # ---------------------------------------------------------------- rows
 
@@ -346,6 +352,8 @@ class Strategy(ABC):
         history["median"].append(median)
         history["best_so_far"].append(self.best.fitness)
         history["sigma"].append(self._overall_sigma())
+        for name, value in self._measures().items():
+            history.setdefault(name, []).append(value)
 
     # ---------------------------------------------------------------- results
 

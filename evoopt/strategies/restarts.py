@@ -220,6 +220,9 @@ class Restarts(Strategy):
     def _overall_sigma(self) -> float:
         return self._run._overall_sigma()
 
+    def _measures(self) -> dict[str, float]:
+        return self._run._measures()
+
     @property
     def solution(self) -> Array:
         """What to use: the best row of all runs, with ``noisy=True`` the mean of this run."""
