@@ -85,7 +85,9 @@ class Player:
 
 def upright(states: Array) -> Array:
     """Say which of the states (n, 4) are within the limits."""
-    within: Array = (np.abs(states[:, 0]) <= cartpole.X_LIMIT) & (np.abs(states[:, 2]) <= cartpole.THETA_LIMIT)
+    within: Array = (np.abs(states[:, 0]) <= cartpole.X_LIMIT) & (
+        np.abs(states[:, 2]) <= cartpole.THETA_LIMIT
+    )
     return within
 
 
