@@ -36,8 +36,8 @@ class GymnasiumTask:
     max_steps : int, optional
         After which an episode is cut, if it does not end before.
     num_workers : int
-        Processes that step the environments; with 1 this one does. Worth it if a step takes long: passing
-        the messages of one takes a process some 0.1 ms.
+        Processes that step the environments; with 1 this one does. Worth it if a step of all takes
+        milliseconds, because each is a message to each process and back.
     seed : int
         Of the episodes.
     env_kwargs : dict, optional
