@@ -26,12 +26,14 @@ class CSVLogger:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> import evoopt
     >>> es = evoopt.SNES([1.0, 2.0], sigma=0.5, seed=1)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     log = evoopt.CSVLogger(f"{folder}/run.csv")
+    ...     path = Path(folder, "run.csv")
+    ...     log = evoopt.CSVLogger(path)
     ...     result = evoopt.evolve(es, lambda p: (p**2).sum(axis=1), max_generations=3, callback=log)
-    ...     print(open(f"{folder}/run.csv").readline(), end="")
+    ...     print(path.read_text().splitlines()[0])
     generation,evaluations,best,median,best_so_far,sigma,condition
     """
 

@@ -347,6 +347,13 @@ def test_what_does_not_fit_is_refused_in_a_sentence(options, parts):
         assert part in str(error.value)
 
 
+def test_an_environment_by_its_specification():
+    for specification in ("CartPole-v1", gymnasium.spec("CartPole-v1"), "gymnasium.envs:CartPole-v1"):
+        assert evoopt.GymnasiumTask(specification, linear(4, 2))(np.zeros((1, 10)))[0] < 20
+    with pytest.raises(ValueError, match="already made"):
+        evoopt.GymnasiumTask(Spaces(), linear(2, 2))
+
+
 def test_without_gymnasium(monkeypatch):
     monkeypatch.setitem(sys.modules, "gymnasium", None)
     with pytest.raises(ImportError, match=r"pip install evoopt\[gymnasium\]"):

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import JIT_DISABLED
 from matplotlib.figure import Figure
 
 import evoopt
@@ -74,6 +75,7 @@ def test_any_callback_of_several_stops(tmp_path):
     assert (result.stop[0][0], result.nit, calls) == ("callback", 1, [1])
 
 
+@pytest.mark.skipif(JIT_DISABLED, reason="takes too long in plain Python")
 def test_condition_and_diversity():
     def stretched(population):
         return (population**2 * [1, 100, 10_000]).sum(axis=1)

@@ -36,8 +36,8 @@ class GymnasiumTask:
     max_steps : int, optional
         After which an episode is cut, if it does not end before.
     num_workers : int
-        Processes that step the environments; with 1 this one does. Worth it if a step takes long: passing
-        the messages of one takes a process some 0.1 ms.
+        Processes that step the environments; with 1 this one does. Worth it if a step of all takes
+        milliseconds, because each is a message to each process and back.
     seed : int
         Of the episodes.
     env_kwargs : dict, optional
@@ -240,10 +240,15 @@ def _maker(environment: Any, keywords: dict[str, Any]) -> Callable[[], Any]:
         ) from error
     if callable(environment):
         return partial(environment, **keywords)
-    # worker processes may not know what was registered here; checks of what environments return are for those
-    # who write them
-    known = gymnasium.registry.get(environment, environment)
-    return partial(gymnasium.make, known, **{"disable_env_checker": True, **keywords})
+    if isinstance(environment, str):  # other processes may not know what was registered here
+        environment = gymnasium.registry.get(environment, environment)
+    elif not isinstance(environment, gymnasium.envs.registration.EnvSpec):
+        raise ValueError(
+            f"An id of Gymnasium, or a function that makes an environment, was expected, but {environment!r} "
+            f"came; of an environment that is already made there would be only one."
+        )
+    # checks of what environments return are for those who write them
+    return partial(gymnasium.make, environment, **{"disable_env_checker": True, **keywords})
 
 
 def _episode_seeds(seed: int, purpose: int, generation: int, shape: tuple[int, int]) -> NDArray[np.uint32]:
