@@ -381,17 +381,23 @@ class Strategy(ABC):
         reasons = stopping.limits(self)
         return tuple([*reasons, *self._reasons()] if self.generation else reasons)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], task: Any = None) -> None:
         """Write the whole state to exactly `path`, an ``.npz`` without pickles, all or nothing; see `load`.
+
+        Parameters
+        ----------
+        path : str or path
+        task : callable, optional
+            What it has learned, its ``state()`` if it has one, goes into the file too.
 
         Raises
         ------
         ValueError
-            If a strategy of one's own keeps something else than numbers, text, arrays and containers of
-            these.
+            If a strategy or task of one's own keeps something else than numbers, text, arrays and containers
+            of these.
         """
         self._ledger.settle()
-        checkpoint.save(path, self)
+        checkpoint.save(path, self, task)
 
     def __repr__(self) -> str:
         return (

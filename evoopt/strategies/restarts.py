@@ -229,10 +229,10 @@ class Restarts(Strategy):
         x = self.best.x
         return self.mean if self.noisy or x is None else x
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], task: Any = None) -> None:
         start, self.start = self.start, None
         try:
-            super().save(path)
+            super().save(path, task)
         finally:
             self.start = start
 
