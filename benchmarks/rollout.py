@@ -3,7 +3,8 @@
 No episode ends before the last step, so that all do the same work (`harness/cartpole.py`). What is compared
 is how many of the first 50 steps were upright, for each row and episode, with a definition in float64. Later
 ones say nothing: a falling pole multiplies errors of rounding by e in a dozen steps. evoopt keeps states in
-float64, as Gymnasium does; gymnax in float32. The floor is the time of the networks' multiply-adds at the
+float64, as Gymnasium does; gymnax in float32. gymnax comes as one writes it down, and in the two forms that
+were fastest with one episode and with many. The floor is the time of the networks' multiply-adds at the
 sgemm peak and of their tanh at its rate; nobody's physics is in it.
 """
 
@@ -18,8 +19,9 @@ import numpy as np
 from benchmarks.harness import cartpole, limits
 from benchmarks.harness.cartpole import Game, Player
 from benchmarks.harness.limits import Limits
+from benchmarks.harness.options import count
 from benchmarks.harness.outcome import Outcome
-from benchmarks.harness.race import Case, Contestant, Rate, race
+from benchmarks.harness.race import Case, Contestant, Rate, mean_call, race
 
 CHECKED = 50  # steps whose results are compared
 DIFFERENT = 0.01  # share of the episodes that may differ, where a limit or a tie is within rounding
@@ -27,11 +29,11 @@ QUICK = 16, 50  # popsize and steps
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--popsize", type=int, default=256, help="default 256")
-    parser.add_argument("--episodes", type=int, default=1, help="of each row; default 1")
-    parser.add_argument("--steps", type=int, default=500, help="of each episode; default 500")
+    parser.add_argument("--popsize", type=count, default=256, help="default 256")
+    parser.add_argument("--episodes", type=count, default=1, help="of each row; default 1")
+    parser.add_argument("--steps", type=count, default=500, help="of each episode; default 500")
     parser.add_argument(
-        "--quick", action="store_true", help=f"popsize {QUICK[0]}, {QUICK[1]} steps: only to see it work"
+        "--quick", action="store_true", help=f"popsize {QUICK[0]} and {QUICK[1]} steps, only to see it work"
     )
 
 
@@ -79,12 +81,13 @@ def case(game: Game, measured: Limits, threads: int) -> Case:
     contestants = [
         contestant("evoopt Rollout", cartpole.evoopt_rollout),
         contestant("gymnax, jit(vmap(scan))", cartpole.gymnax_scan, jax),
+        contestant("gymnax, rows by threads", partial(cartpole.gymnax_scan, threads=threads), jax),
+        contestant(
+            "gymnax, sums, by threads", partial(cartpole.gymnax_scan, threads=threads, sums=True), jax
+        ),
         contestant("gymnasium vector, baddbmm", cartpole.gymnasium_vector, gymnasium),
         contestant("gymnasium loop, baddbmm", cartpole.gymnasium_loop, gymnasium),
     ]
-    if threads > 1:
-        by_parts = partial(cartpole.gymnax_scan, threads=threads)
-        contestants.insert(2, contestant("gymnax, rows by threads", by_parts, jax))
     popsize, episodes = game.shape
     return Case(
         f"rollout: CartPole, {popsize} x {'-'.join(map(str, cartpole.UNITS))} x {game.steps} steps x "
@@ -94,6 +97,7 @@ def case(game: Game, measured: Limits, threads: int) -> Case:
         tolerance=DIFFERENT,
         rate=Rate(1e-6 * popsize * episodes * game.steps, "M steps/s"),
         limits=measured.of(game.demand()),
+        clock=lambda player, calls: mean_call(player, calls) * game.steps / player.steps,
     )
 
 

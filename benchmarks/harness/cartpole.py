@@ -4,6 +4,7 @@ All episodes go on to the last step, wherever the pole and the cart are by then,
 both are within CartPole's limits. All rows start from the same states, which are those of evoopt's task.
 """
 
+import operator
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from evoopt.kernels.environments import cartpole
 Array = NDArray[Any]
 
 UNITS = (4, 32, 32, 2)
+LOOP_SHARE = 10  # of the steps, a Python loop over environments plays one in so many
 GYMNAX_NEEDS = "six, seaborn and pyyaml"  # on import, whether or not its installation asks for them
 
 
@@ -73,7 +75,10 @@ class Game:
 
 
 class Player:
-    """The work of a contestant: ``play(steps)`` gives how many steps were upright, (popsize, episodes)."""
+    """The work of a contestant: ``play(steps)`` gives how many steps were upright, (popsize, episodes).
+
+    A call plays `steps`.
+    """
 
     def __init__(self, play: Callable[[int], Any], steps: int) -> None:
         self.play, self.steps = play, steps
@@ -96,8 +101,9 @@ def upright(states: Array) -> Array:
 
 def reference(game: Game, steps: int) -> Array:
     """Play in float64."""
-    layers = dense.Problem(UNITS, game.population.astype(np.float64), game.first).layers
-    *hidden, (bias, kernel) = [(b[:, None], k) for b, k in layers(game.population.astype(np.float64))]
+    problem = dense.Problem(UNITS, game.population, game.first)
+    layers = problem.layers(game.population.astype(np.float64))
+    *hidden, (bias, kernel) = [(bias[:, None], kernel) for bias, kernel in layers]
     states = np.tile(game.first, (len(game.population), 1, 1))  # (popsize, episodes, 4)
     count = np.zeros(game.shape)
     for _ in range(steps):
@@ -111,7 +117,7 @@ def reference(game: Game, steps: int) -> Array:
 
 
 def _step(states: Array, actions: Array) -> Array:
-    x, x_dot, theta, theta_dot = np.moveaxis(states, -1, 0)
+    _, x_dot, theta, theta_dot = np.moveaxis(states, -1, 0)
     s, c = np.sin(theta), np.cos(theta)
     push = (np.where(actions == 1, 10.0, -10.0) + 0.05 * theta_dot**2 * s) / 1.1
     theta_acc = (9.8 * s - c * push) / (0.5 * (4 / 3 - 0.1 * c**2 / 1.1))
@@ -132,23 +138,25 @@ def evoopt_rollout(game: Game) -> Player:
     return Player(lambda steps: task(steps).play(game.population).returns, game.steps)
 
 
-def gymnax_scan(game: Game, threads: int = 1) -> Player:
-    """Map a scan of steps over rows and episodes; by parts of the population in `threads` of Python's.
+def gymnax_scan(game: Game, threads: int = 1, sums: bool = False) -> Player:
+    """Map a scan of steps over rows and episodes.
 
-    XLA runs the small operations of a step on one core: to use more, each gets a share of the rows.
+    XLA runs the small operations of a step on one core: with `threads` of Python's, each calls it for a part
+    of the population. With `sums`, products are written out, so that XLA fuses them with what follows.
     """
     import jax
     import jax.numpy as jnp
 
     env, params = _gymnax_cartpole()
-    outputs = dense.jax_outputs(dense.network(UNITS).spec)
+    layers = dense.jax_layers(dense.network(UNITS).spec)
+    product = _product_as_sum if sums else operator.matmul
     key = jax.random.key(0)  # a step asks for one, but nothing in it is random
     _, zero = env.reset_env(key, params)
 
-    def episode(row: Any, first: Any, steps: int) -> Any:
+    def episode(parameters: Any, first: Any, steps: int) -> Any:
         def step(carry: Any, _: None) -> tuple[Any, None]:
             state, observation, count = carry
-            action = jnp.argmax(outputs(row, observation))
+            action = jnp.argmax(dense.jax_forward(parameters, observation, product))
             observation, state, _, done, _ = env.step_env(key, state, action, params)
             return (state, observation, count + (1 - done)), None
 
@@ -156,11 +164,13 @@ def gymnax_scan(game: Game, threads: int = 1) -> Player:
         carry = state, env.get_obs(state), jnp.float32(0)
         return jax.lax.scan(step, carry, length=steps)[0][2]
 
-    def episodes(rows: Any, first: Any, steps: int) -> Any:
-        mapped = jax.vmap(jax.vmap(episode, (None, 0, None)), (0, None, None))
-        return mapped(rows, first, steps)
+    def episodes(row: Any, first: Any, steps: int) -> Any:
+        parameters = layers(row)  # once for all steps
+        if len(first) == 1:  # products with a vector are faster than with a matrix of one row
+            return episode(parameters, first[0], steps)[None]
+        return jax.vmap(episode, (None, 0, None))(parameters, first, steps)
 
-    compiled = jax.jit(episodes, static_argnums=2)
+    compiled = jax.jit(jax.vmap(episodes, (0, None, None)), static_argnums=2)
     first = jnp.asarray(game.first, jnp.float32)
     parts = [jnp.asarray(part) for part in np.array_split(game.population, threads)]
     if threads == 1:
@@ -171,6 +181,10 @@ def gymnax_scan(game: Game, threads: int = 1) -> Player:
         return np.concatenate([*pool.map(lambda part: np.asarray(compiled(part, first, steps)), parts)])
 
     return Player(play, game.steps)
+
+
+def _product_as_sum(values: Any, kernel: Any) -> Any:
+    return (values[:, None] * kernel).sum(0)
 
 
 def _gymnax_cartpole() -> tuple[Any, Any]:
@@ -196,30 +210,35 @@ def gymnasium_vector(game: Game) -> Player:
         env.reset(seed=0)
         env.state = np.tile(game.first, (len(game.population), 1)).T.copy()
 
-    return _gymnasium_player(game, start, lambda actions: env.step(actions)[0])
+    return Player(_gymnasium_play(game, start, lambda actions: env.step(actions)[0]), game.steps)
 
 
 def gymnasium_loop(game: Game) -> Player:
-    """Step one environment after the other, without the wrappers that check what they are given."""
+    """Step one environment after the other, without the wrappers that check what they are given.
+
+    Since it is slow, a call plays only some of the steps.
+    """
     import gymnasium
 
     n = game.population.shape[0] * len(game.first)
     envs = [gymnasium.make("CartPole-v1").unwrapped for _ in range(n)]
     for env in envs:
         env.x_threshold = env.theta_threshold_radians = np.inf
+        env.reset(seed=0)
 
     def start() -> None:
         for env, first in zip(envs, np.tile(game.first, (len(game.population), 1)), strict=True):
-            env.reset(seed=0)
             env.state = first
 
     def step(actions: Array) -> Array:
         return np.stack([env.step(action)[0] for env, action in zip(envs, actions, strict=True)])
 
-    return _gymnasium_player(game, start, step)
+    return Player(_gymnasium_play(game, start, step), max(1, game.steps // LOOP_SHARE))
 
 
-def _gymnasium_player(game: Game, start: Callable[[], None], step: Callable[[Array], Array]) -> Player:
+def _gymnasium_play(
+    game: Game, start: Callable[[], None], step: Callable[[Array], Array]
+) -> Callable[[int], Array]:
     """Let torch.baddbmm choose the actions of all episodes, once for each step."""
     observations = np.empty((*game.shape, 4), np.float32)  # which the network reads in place
     forward = dense.torch_baddbmm(dense.Problem(UNITS, game.population, observations))
@@ -235,4 +254,4 @@ def _gymnasium_player(game: Game, start: Callable[[], None], step: Callable[[Arr
             count += upright(states)
         return count.reshape(game.shape)
 
-    return Player(play, game.steps)
+    return play
