@@ -290,12 +290,12 @@ DAMAGE = {
     "a list": lambda header: b"[]",
     "a number": lambda header: b"1",
     "no format": lambda header: json.dumps({"strategy": header["strategy"]}).encode(),
-    "no strategy": lambda header: b'{"format": 2}',
+    "no strategy": lambda header: b'{"format": 3}',
     "an array missing": lambda header: json.dumps(header).replace("array_0", "array_99").encode(),
-    "an empty object": lambda header: b'{"format": 2, "strategy": {}}',
-    "no state": lambda header: b'{"format": 2, "strategy": {"object": "SNES"}}',
-    "another object": lambda header: b'{"format": 2, "strategy": {"tuple": [1]}}',
-    "another state": lambda header: b'{"format": 2, "strategy": {"object": "SNES", "state": [1]}}',
+    "an empty object": lambda header: b'{"format": 3, "strategy": {}}',
+    "no state": lambda header: b'{"format": 3, "strategy": {"object": "SNES"}}',
+    "another object": lambda header: b'{"format": 3, "strategy": {"tuple": [1]}}',
+    "another state": lambda header: b'{"format": 3, "strategy": {"object": "SNES", "state": [1]}}',
 }
 
 

@@ -3,6 +3,7 @@
 Arrays of the peers are views of the population matrix: the fastest there is, since nothing is copied.
 """
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -143,18 +144,30 @@ def leaf_places(spec: ParamSpec) -> list[tuple[slice, tuple[int, ...]]]:
 
 def jax_outputs(spec: ParamSpec) -> Callable[[Any, Any], Any]:
     """Give the function of a row and its inputs that is to be mapped."""
-    import jax.numpy as jnp
+    layers = jax_layers(spec)
+    return lambda row, values: jax_forward(layers(row), values)
 
+
+def jax_layers(spec: ParamSpec) -> Callable[[Any], list[tuple[Any, Any]]]:
+    """Give the function that cuts the bias and the kernel of each layer out of a row."""
     places = leaf_places(spec)
 
-    def outputs(row: Any, values: Any) -> Any:
+    def layers(row: Any) -> list[tuple[Any, Any]]:
         leaves = [row[place].reshape(shape) for place, shape in places]
-        *hidden, (bias, kernel) = zip(leaves[::2], leaves[1::2], strict=True)
-        for hidden_bias, hidden_kernel in hidden:
-            values = jnp.tanh(values @ hidden_kernel + hidden_bias)
-        return values @ kernel + bias
+        return list(zip(leaves[::2], leaves[1::2], strict=True))
 
-    return outputs
+    return layers
+
+
+def jax_forward(
+    layers: list[tuple[Any, Any]], values: Any, product: Callable[[Any, Any], Any] = operator.matmul
+) -> Any:
+    import jax.numpy as jnp
+
+    *hidden, (bias, kernel) = layers
+    for hidden_bias, hidden_kernel in hidden:
+        values = jnp.tanh(product(values, hidden_kernel) + hidden_bias)
+    return product(values, kernel) + bias
 
 
 def jax_vmap(problem: Problem) -> Work:

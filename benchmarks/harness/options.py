@@ -34,3 +34,10 @@ def numbers(low: int, high: float = math.inf) -> Callable[[str], list[int]]:
         return sorted(set(found))
 
     return read
+
+
+def count(text: str) -> int:
+    """Read a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number of at least 1 was expected, but {text!r} came")
+    return int(text)

@@ -51,7 +51,8 @@ class Rollout:
         Where an episode ends at the latest; by default that of the environment.
     new_episodes : "generation", "row" or "never"
         Each generation plays other episodes, and all its rows the same ones, so that they compare well; or
-        each row its own; or all always the same ones, so that the fitness is not noisy.
+        each row its own, by its place in the population; or all always the same ones, so that the fitness is
+        not noisy.
     normalize : bool
         Whether the network sees (observation - mean) / standard deviation, clipped to 10, of all observations
         of the generations before. They are part of `state`, and so of a checkpoint.
@@ -212,11 +213,11 @@ class Rollout:
 
     @property
     def observation_mean(self) -> NDArray[np.float64]:
-        return np.zeros(self.env.observation_size) if self._statistics is None else self._statistics.mean
+        return self._statistics.mean.copy() if self._statistics else np.zeros(self.env.observation_size)
 
     @property
     def observation_std(self) -> NDArray[np.float64]:
-        return np.ones(self.env.observation_size) if self._statistics is None else self._statistics.std
+        return self._statistics.std if self._statistics else np.ones(self.env.observation_size)
 
     def state(self) -> dict[str, Any]:
         """Give what the task has learned of the observations, plain data for a checkpoint."""
@@ -224,13 +225,12 @@ class Rollout:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state`; ValueError for one of another task."""
-        size = None if self._statistics is None else self._statistics.mean.shape
-        statistics = Statistics(**state) if state else None
-        if size != (None if statistics is None else statistics.mean.shape):
+        shapes, own = ({key: np.shape(value) for key, value in s.items()} for s in (state, self.state()))
+        if shapes != own:
             raise ValueError(
                 "The state of a task with the same environment and normalize was expected, but another came."
             )
-        self._statistics = statistics
+        self._statistics = Statistics.read(state) if state else None
 
     def _run(self, population: Array, uniforms: Array) -> tuple[Episodes, Array]:
         """Play episodes; gives also the sums of observations, (popsize, blocks, 3, n), of `normalize`."""
