@@ -82,8 +82,8 @@ def load(path: str | os.PathLike[str], task: Any = None) -> Strategy:
 def _give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) -> None:
     if state_of(task) and not state:
         raise ValueError(
-            f'A checkpoint with the state of a task was expected, but "{path}" was saved without one; save it '
-            "by strategy.save(path, task=task), or load it without a task, which then learns anew."
+            f'A checkpoint with the state of a task was expected, but "{path}" was saved without; save it '
+            "with save(path, task=task), or load it without a task, which then learns anew."
         )
     if state and not hasattr(task, "load_state"):
         raise ValueError(
