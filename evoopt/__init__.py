@@ -1,5 +1,6 @@
 """Train neural networks and tune black boxes by evolution, from flat vectors."""
 
+from evoopt.callbacks import CSVLogger
 from evoopt.evolve import evolve
 from evoopt.files import load_params, save_params
 from evoopt.kernels.threads import get_num_threads, set_num_threads
@@ -10,6 +11,7 @@ from evoopt.networks.network import Network
 from evoopt.networks.normalization import LayerNorm
 from evoopt.networks.recurrent import GRU, LSTM, RNN
 from evoopt.params import ParamSpec
+from evoopt.plotting import plot_history
 from evoopt.scipy_method import scipy_method
 from evoopt.strategies import (
     BIPOP,
@@ -17,8 +19,11 @@ from evoopt.strategies import (
     GA,
     IPOP,
     LMMAES,
+    PGPE,
     SNES,
     XNES,
+    CosineDecay,
+    LinearDecay,
     OpenAIES,
     SepCMAES,
     Strategy,
@@ -27,6 +32,7 @@ from evoopt.strategies import (
 )
 from evoopt.tasks import envs
 from evoopt.tasks.environment import Environment
+from evoopt.tasks.gymnasium import GymnasiumTask
 from evoopt.tasks.objective import Objective
 from evoopt.tasks.rollout import Rollout
 from evoopt.tasks.supervised import Supervised
@@ -40,16 +46,21 @@ __all__ = [
     "IPOP",
     "LMMAES",
     "LSTM",
+    "PGPE",
     "RNN",
     "SNES",
     "XNES",
     "AvgPool2D",
+    "CSVLogger",
     "Conv2D",
+    "CosineDecay",
     "Dense",
     "Environment",
     "Flatten",
+    "GymnasiumTask",
     "Layer",
     "LayerNorm",
+    "LinearDecay",
     "MaxPool2D",
     "Network",
     "Objective",
@@ -66,6 +77,7 @@ __all__ = [
     "load",
     "load_params",
     "minimize",
+    "plot_history",
     "register",
     "save_params",
     "scipy_method",

@@ -115,6 +115,11 @@ def within(name: str, value: Any, least: float, most: float) -> float:
     return result
 
 
+def below_1(name: str, value: Any) -> float:
+    """Read a share that is at least 0 and less than 1."""
+    return within(name, value, 0, math.nextafter(1, 0))
+
+
 def id_vector(ids: ArrayLike) -> Ids:
     """Read numbers of rows."""
     given = np.asarray(ids)

@@ -5,7 +5,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from evoopt import arguments
 from evoopt.kernels import threads
 from evoopt.strategies.base import Strategy
+from evoopt.strategies.checkpoint import state_of
 from evoopt.strategies.stopping import reaches
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def evolve(
     validation: Task | None = None,
     patience: int | None = None,
     progress: bool = False,
-    callback: Callable[[Strategy], Any] | None = None,
+    callback: Callable[[Strategy], Any] | Sequence[Callable[[Strategy], Any]] | None = None,
     executor: Executor | None = None,
 ) -> "OptimizeResult":
     """Run a strategy on a task until it stops or a limit is reached.
@@ -69,10 +70,12 @@ def evolve(
         Stop after so many generations without a better validation (or best fitness, where there is none).
     progress : bool
         Show a progress bar (package tqdm).
-    callback : callable, optional
-        ``callback(strategy)`` after each generation; giving True or raising StopIteration stops.
+    callback : callable or list of them, optional
+        ``callback(strategy)`` after each generation; giving True or raising StopIteration stops. A
+        `CSVLogger`, for example.
     executor : concurrent.futures.Executor, optional
-        Evaluates the rows, one a call; for slow tasks. Task and rows are pickled for other processes.
+        Evaluates the rows, one a call; for slow tasks. Task and rows are pickled for other processes. The
+        task sees each row alone, so it cannot give rows of a generation episodes of their own, or learn.
 
     Returns
     -------
@@ -88,7 +91,8 @@ def evolve(
     ------
     ValueError
         If the task is to be maximized and the strategy minimizes, or the other way round; if the task is
-        noisy and the strategy was not made for it; for limits that are no numbers.
+        noisy and the strategy was not made for it; for limits that are no numbers; for an `executor` and a
+        task with a state.
     ImportError
         For `progress` without tqdm.
 
@@ -104,10 +108,12 @@ def evolve(
     for judge in (task, validation):
         _check_direction(strategy, judge)
     _check_noise(strategy, task)
+    _check_executor(executor, task)
     start = time.perf_counter()
     limits = Limits(max_generations, max_evaluations, target, time_limit, patience)
     watch = _Watch(strategy, validation)
     evaluate = _evaluator(task, executor)
+    callbacks = [callback] if callable(callback) else list(callback or ())
     if strategy.generation:
         watch.look()
     with _progress_bar(progress, strategy, max_generations) as show:
@@ -115,11 +121,12 @@ def evolve(
         def after(strategy: Strategy) -> Any:
             watch.look()
             show(watch)
-            return callback(strategy) if callback is not None else None
+            return True in [call(strategy) is True for call in callbacks]  # all are called
 
         reasons = run(strategy, evaluate, limits, after, lambda: watch.waited)
     may_evaluate = not {"interrupted", "time_limit", "max_evaluations"} & dict(reasons).keys()
-    x, fun, extra = _choose(strategy, evaluate if may_evaluate else None, watch)
+    with _learning_nothing(task):
+        x, fun, extra = _choose(strategy, evaluate if may_evaluate else None, watch)
     return make_result(
         x=x,
         fun=fun,
@@ -241,7 +248,7 @@ class _Watch:
     """What the run has seen so far: the best validation, and for how long nothing was better."""
 
     def __init__(self, strategy: Strategy, validation: Task | None) -> None:
-        self._strategy = strategy
+        self._strategy, self._validation = strategy, validation
         self._validate = None if validation is None else _evaluator(validation, None)
         self.best, self.waited = math.nan, 0
         self.x: Array | None = None  # what the validation judged best
@@ -252,7 +259,8 @@ class _Watch:
             judged = strategy.history["best"][-1]
         else:
             solution = strategy.solution
-            judged = float(self._validate(solution[None], strategy.generation)[0])
+            with _learning_nothing(self._validation):
+                judged = float(self._validate(solution[None], strategy.generation)[0])
         if better(strategy, judged, self.best):
             self.best, self.waited = judged, 0
             if self._validate is not None:
@@ -292,6 +300,25 @@ def _check_noise(strategy: Strategy, task: Task) -> None:
             "The fitness of the task changes from generation to generation, but the strategy was made with "
             "noisy=False and would keep the luckiest row; make it with noisy=True."
         )
+
+
+def _check_executor(executor: Executor | None, task: Task) -> None:
+    if executor is not None and state_of(task):
+        raise ValueError(
+            "An executor evaluates rows by copies of the task, but this one has a state: what its copies learn "
+            "of their rows would be lost. Leave executor out, or make the task so that it learns nothing."
+        )
+
+
+@contextmanager
+def _learning_nothing(task: Any) -> Iterator[None]:
+    """Leave a task's state as it was: what it judges in the block is no part of a generation."""
+    state = state_of(task)
+    try:
+        yield
+    finally:
+        if state:
+            task.load_state(state)
 
 
 def _evaluator(task: Task, executor: Executor | None) -> Callable[[Array, int], Any]:

@@ -249,3 +249,32 @@ def cartpole_swingup(state, action):
     accelerations = np.linalg.solve(mass, [force - m * h * theta_dot**2 * s, m * g * h * s])
     x, _, theta, _ = state = state + dt * np.array([x_dot, accelerations[0], theta_dot, accelerations[1]])
     return state, (np.cos(theta) + 1) / 2 * np.cos(x / 2.4 * np.pi / 2)
+
+
+def action_of(env, outputs):
+    """What outputs (n_actions,) of a network mean: the number of the largest, or a vector in its bounds."""
+    if env.discrete:
+        return int(np.argmax(outputs))
+    action = np.array(outputs, np.float64)
+    for i, (low, high) in enumerate(zip(env.low, env.high, strict=True)):
+        if np.isfinite(low):
+            action[i] = (low + high) / 2 + (high - low) / 2 * np.clip(action[i], -1, 1)
+    return action
+
+
+def episode(net, env, row, uniforms, max_steps, mean=0, std=1):
+    """Return, and observations (steps, n), of one episode; all that the network sees is within 10."""
+    state, observation = np.zeros(env.state_size), np.zeros(env.observation_size)
+    env.reset(state, uniforms.copy())
+    memory, earned, observations = net.initial_state(1, 1, row.dtype)[0], 0.0, []
+    for _ in range(max_steps):
+        env.observe(state, observation)
+        observations.append(observation.copy())
+        seen = (observation - mean) / std
+        seen = seen if np.ndim(mean) == 0 else np.clip(seen, -10, 10)
+        outputs, memory = net.predict(row, seen.reshape(1, *net.input_shape), memory)
+        reward, done = env.step(state, action_of(env, outputs.reshape(-1)))
+        earned += reward
+        if done:
+            break
+    return earned, np.array(observations)

@@ -130,3 +130,30 @@ class AdamW:
         self.v = self.beta_2 * self.v + (1 - self.beta_2) * gradient**2
         m, v = self.m / (1 - self.beta_1**self.t), self.v / (1 - self.beta_2**self.t)
         return x - self.rate * (m / (np.sqrt(v) + 1e-8) + self.decay * x)
+
+
+class ClipUp:
+    """Toklu et al. 2020, Algorithm 1."""
+
+    def __init__(self, rate, max_speed, momentum=0.9):
+        self.rate, self.max_speed, self.momentum = rate, max_speed, momentum
+        self.velocity = 0
+
+    def step(self, x, gradient):
+        """x after an update that maximizes."""
+        velocity = self.momentum * self.velocity + self.rate * gradient / np.linalg.norm(gradient)
+        speed = np.linalg.norm(velocity)
+        self.velocity = self.max_speed * velocity / speed if speed > self.max_speed else velocity
+        return x + self.velocity
+
+
+def pgpe_gradients(noise, fitness, sigma):
+    """Of mean and sigma by Sehnke et al. 2010, from pairs of rows at mean +- noise; to smaller fitness."""
+    r = centred_ranks(fitness)
+    baseline = r.mean()
+    of_mean, of_sigma = np.zeros(len(sigma)), np.zeros(len(sigma))
+    for plus, minus in zip(range(0, len(r), 2), range(1, len(r), 2), strict=True):
+        epsilon = noise[plus]
+        of_mean += (r[plus] - r[minus]) / 2 * epsilon
+        of_sigma += ((r[plus] + r[minus]) / 2 - baseline) * (epsilon**2 - sigma**2) / sigma
+    return of_mean / (len(r) // 2), of_sigma / (len(r) // 2)

@@ -23,6 +23,8 @@ MAY_IMPORT = {
     "tasks": {"kernels", "networks", "arguments"},
     "result": set(),
     "evolve": {"strategies", "arguments", "kernels", "result"},
+    "callbacks": {"strategies"},
+    "plotting": {"strategies"},
     "portfolio": {"evolve", "strategies", "arguments"},
     "minimize": {"portfolio", "evolve", "strategies", "tasks", "arguments", "kernels"},
     "scipy_method": {"minimize"},

@@ -11,6 +11,9 @@ PROMISES = {
     "02_ask_tell.py": r"the resumed run has the same bits: True",
     "03_xor.py": r"GA: solved from [45] of 5 seeds(.|\n)*CMAES: solved from [45] of 5 (.|\n)*dense_1\.kernel",
     "04_digits.py": r"test accuracy 0\.9[5-9]\d after \d+ generations, \d+\.\d s\n$",
+    "05_control.py": r"return (8[5-9]|9\d)\d \+- \d+ of at most 1000 after \d+ episodes, \d+\.\d s\n$",
+    "06_gymnasium.py": r"return (500|49\d) over 100 episodes, \d+ generations",
+    "08_recurrent.py": r"without memory: balances \d\d of 500(.|\n)*with a GRU: balances (49\d|500) of 500",
 }
 
 

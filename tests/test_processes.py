@@ -41,7 +41,7 @@ with event.install_recorder("numba:compile") as recorder:
     import evoopt
 assert not recorder.buffer, recorder.buffer
 import sys
-extras = {"torch", "jax", "sklearn", "tqdm", "matplotlib", "scipy.stats"} & set(sys.modules)
+extras = {"torch", "jax", "sklearn", "tqdm", "matplotlib", "gymnasium", "scipy.stats"} & set(sys.modules)
 assert not extras, extras
 """
     )

@@ -613,7 +613,7 @@ def test_load_refuses_another_format(tmp_path, monkeypatch):
     monkeypatch.setattr("evoopt.strategies.checkpoint.FORMAT", 99)
     make(evoopt.SNES).save(tmp_path / "run.npz")
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="format 2 was expected"):
+    with pytest.raises(ValueError, match="format 3 was expected"):
         evoopt.load(tmp_path / "run.npz")
 
 

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import expm
 from test_strategies import each_dtype, make, needs_jit, run, sphere, state
 
-from evoopt import LMMAES, SNES, XNES, OpenAIES, SepCMAES
+from evoopt import LMMAES, PGPE, SNES, XNES, OpenAIES, SepCMAES
 from evoopt.kernels.cpu.noise import sample_rows
 from evoopt.strategies import REGISTRY, recombination
 from evoopt.strategies.diagonal import longest_step
@@ -253,8 +253,8 @@ def test_foreign_rows_are_clipped(cls):
 @needs_jit
 @pytest.mark.parametrize(
     ("cls", "vectors"),
-    [(LMMAES, 2 + 38), (SepCMAES, 4), (SNES, 2), (OpenAIES, 5)],
-    ids=["LMMAES", "SepCMAES", "SNES", "OpenAIES"],
+    [(LMMAES, 2 + 38), (SepCMAES, 4), (SNES, 2), (OpenAIES, 5), (PGPE, 5)],
+    ids=["LMMAES", "SepCMAES", "SNES", "OpenAIES", "PGPE"],
 )
 def test_memory_of_a_run_with_many_parameters(cls, vectors):
     """From the constructor on, below 1.3 times what the algorithm and the population are."""

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from test_strategies import each_dtype, needs_jit, run, sphere
 
 from evoopt import OpenAIES
-from evoopt.strategies.openaies import centred_ranks
+from evoopt.strategies.pairs import centred_ranks
 from evoopt.strategies.told import Told
 
 MEAN, SIGMA = np.array([1.0, -2.0, 0.5]), np.array([0.5, 2.0, 0.1])

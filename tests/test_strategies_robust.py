@@ -19,7 +19,7 @@ from test_strategies import (
 )
 
 import evoopt
-from evoopt import CMAES, GA, IPOP, LMMAES, SNES, OpenAIES, SepCMAES
+from evoopt import CMAES, GA, IPOP, LMMAES, PGPE, SNES, OpenAIES, SepCMAES
 from evoopt.arguments import step_range
 from evoopt.strategies import Best
 from evoopt.strategies.ledger import Ledger
@@ -290,12 +290,12 @@ DAMAGE = {
     "a list": lambda header: b"[]",
     "a number": lambda header: b"1",
     "no format": lambda header: json.dumps({"strategy": header["strategy"]}).encode(),
-    "no strategy": lambda header: b'{"format": 2}',
+    "no strategy": lambda header: b'{"format": 3}',
     "an array missing": lambda header: json.dumps(header).replace("array_0", "array_99").encode(),
-    "an empty object": lambda header: b'{"format": 2, "strategy": {}}',
-    "no state": lambda header: b'{"format": 2, "strategy": {"object": "SNES"}}',
-    "another object": lambda header: b'{"format": 2, "strategy": {"tuple": [1]}}',
-    "another state": lambda header: b'{"format": 2, "strategy": {"object": "SNES", "state": [1]}}',
+    "an empty object": lambda header: b'{"format": 3, "strategy": {}}',
+    "no state": lambda header: b'{"format": 3, "strategy": {"object": "SNES"}}',
+    "another object": lambda header: b'{"format": 3, "strategy": {"tuple": [1]}}',
+    "another state": lambda header: b'{"format": 3, "strategy": {"object": "SNES", "state": [1]}}',
 }
 
 
@@ -327,6 +327,7 @@ def peak_of(call):
         (SepCMAES, {}, 0.5),
         (LMMAES, {}, 0.5),
         (OpenAIES, {}, 0.5),
+        (PGPE, {}, 0.5),
         (GA, {}, 1.2),  # the next parents
         (SNES, {"bounds": (-1.0, None)}, 1.3),  # the rows as they were drawn
         (SepCMAES, {"bounds": (-1.0, None)}, 1.5),

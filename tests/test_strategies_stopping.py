@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from test_strategies import each_dtype, each_strategy, make, needs_jit, run, sphere
 
-from evoopt import CMAES, GA, LMMAES, SNES, XNES, OpenAIES, SepCMAES
+from evoopt import CMAES, GA, LMMAES, PGPE, SNES, XNES, OpenAIES, SepCMAES
 
 
 def names(es):
@@ -73,7 +73,7 @@ def test_slow_training_goes_on(cls, dtype):
         assert es.stop() == ()
 
 
-@pytest.mark.parametrize("cls", [SNES, SepCMAES, LMMAES, XNES, OpenAIES, GA])
+@pytest.mark.parametrize("cls", [SNES, SepCMAES, LMMAES, XNES, OpenAIES, PGPE, GA])
 def test_fitness_in_steps_goes_on(cls):
     """As with an accuracy, the best of many generations is the same."""
     es = make(cls, popsize=20)
@@ -83,7 +83,7 @@ def test_fitness_in_steps_goes_on(cls):
     assert es.history["best"] == [0.0] * 40
 
 
-@pytest.mark.parametrize("cls", [SNES, SepCMAES, LMMAES, XNES, OpenAIES, GA])
+@pytest.mark.parametrize("cls", [SNES, SepCMAES, LMMAES, XNES, OpenAIES, PGPE, GA])
 def test_a_plateau_at_first_goes_on(cls):
     es = make(cls, popsize=12)
     window = 10 + 30 * 4 // 12

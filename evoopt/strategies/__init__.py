@@ -6,8 +6,10 @@ from evoopt.strategies.cmaes import CMAES
 from evoopt.strategies.ga import GA
 from evoopt.strategies.lmmaes import LMMAES
 from evoopt.strategies.openaies import OpenAIES
+from evoopt.strategies.pgpe import PGPE
 from evoopt.strategies.registry import REGISTRY, register
 from evoopt.strategies.restarts import BIPOP, IPOP
+from evoopt.strategies.schedules import CosineDecay, LinearDecay
 from evoopt.strategies.sepcmaes import SepCMAES
 from evoopt.strategies.snes import SNES
 from evoopt.strategies.told import Best, Told
@@ -19,10 +21,13 @@ __all__ = [
     "GA",
     "IPOP",
     "LMMAES",
+    "PGPE",
     "REGISTRY",
     "SNES",
     "XNES",
     "Best",
+    "CosineDecay",
+    "LinearDecay",
     "OpenAIES",
     "SepCMAES",
     "Strategy",

@@ -62,7 +62,9 @@ class Strategy(ABC):
     dtype : numpy.dtype
     best : Best
     history : dict of str to list
-        For each generation: ``generation, evaluations, best, median, best_so_far, sigma``.
+        For each generation: ``generation, evaluations, best, median, best_so_far, sigma``, and what a
+        strategy has besides: ``condition`` of the covariance (CMAES, when it was looked at last; SepCMAES,
+        SNES), ``diversity``, the standard deviation of the best parents, mean over the coordinates (GA).
 
     Notes
     -----
@@ -155,6 +157,10 @@ class Strategy(ABC):
     def _overall_sigma(self) -> float:
         """Return the step size as one number, for `history`."""
         return float(self._sigma.mean())
+
+    def _measures(self) -> dict[str, float]:
+        """Return further columns of `history`, which cost little: the same names in each generation."""
+        return {}
 
     # ---------------------------------------------------------------- rows
 
@@ -346,6 +352,8 @@ class Strategy(ABC):
         history["median"].append(median)
         history["best_so_far"].append(self.best.fitness)
         history["sigma"].append(self._overall_sigma())
+        for name, value in self._measures().items():
+            history.setdefault(name, []).append(value)
 
     # ---------------------------------------------------------------- results
 
@@ -373,17 +381,23 @@ class Strategy(ABC):
         reasons = stopping.limits(self)
         return tuple([*reasons, *self._reasons()] if self.generation else reasons)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], task: Any = None) -> None:
         """Write the whole state to exactly `path`, an ``.npz`` without pickles, all or nothing; see `load`.
+
+        Parameters
+        ----------
+        path : str or path
+        task : callable, optional
+            What it has learned, its ``state()`` if it has one, goes into the file too.
 
         Raises
         ------
         ValueError
-            If a strategy of one's own keeps something else than numbers, text, arrays and containers of
-            these.
+            If a strategy or task of one's own keeps something else than numbers, text, arrays and containers
+            of these.
         """
         self._ledger.settle()
-        checkpoint.save(path, self)
+        checkpoint.save(path, self, task)
 
     def __repr__(self) -> str:
         return (

@@ -1,4 +1,7 @@
-"""A strategy as one ``.npz`` file: its arrays, and a JSON skeleton that says where each belongs."""
+"""A strategy as one ``.npz`` file: its arrays, and a JSON skeleton that says where each belongs.
+
+What a task learns goes with it: any object that has ``state()``, plain data, and ``load_state(state)``.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from evoopt.strategies.registry import PLAIN_DATA, REGISTRY
 if TYPE_CHECKING:
     from evoopt.strategies.base import Strategy
 
-FORMAT = 2
+FORMAT = 3
 _SKELETON = "strategy.json"
 # what reading a file that was changed may raise: no JSON, an array that is missing, a list for a dict
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError)
@@ -25,28 +28,39 @@ class _UnknownClassError(Exception):
     """The name of a class that is not registered."""
 
 
-def save(path: str | os.PathLike[str], strategy: Strategy) -> None:
-    """Write a strategy to exactly `path`, all or nothing."""
+def state_of(task: Any) -> dict[str, Any]:
+    """Give what a task has learned, empty where it learns nothing."""
+    state: dict[str, Any] = task.state() if hasattr(task, "state") else {}
+    return state
+
+
+def save(path: str | os.PathLike[str], strategy: Strategy, task: Any = None) -> None:
+    """Write a strategy, and what a task has learned, to exactly `path`, all or nothing."""
     arrays: dict[str, NDArray[Any]] = {}
-    skeleton = json.dumps({"format": FORMAT, "strategy": _Encoder(arrays).encode(strategy)})
-    arrays[_SKELETON] = np.frombuffer(skeleton.encode(), np.uint8)
+    encode = _Encoder(arrays).encode
+    content = {"format": FORMAT, "strategy": encode(strategy), "task": encode(state_of(task))}
+    arrays[_SKELETON] = np.frombuffer(json.dumps(content).encode(), np.uint8)
     write_npz(path, arrays)
 
 
-def load(path: str | os.PathLike[str]) -> Strategy:
+def load(path: str | os.PathLike[str], task: Any = None) -> Strategy:
     """Load a strategy that `Strategy.save` saved; it continues bit for bit where that one was.
 
     Parameters
     ----------
     path : str or path
         Only arrays and JSON are read: nothing in the file is executed.
+    task : callable, optional
+        Made as the one that was saved with the strategy: it gets what that had learned. Without it only the
+        strategy is loaded.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not a checkpoint of this format, or of a class that is not registered.
+        If it is not a checkpoint of this format, or of a class that is not registered; if the state of the
+        task is not in it, or is that of another kind of task.
 
     Examples
     --------
@@ -59,6 +73,29 @@ def load(path: str | os.PathLike[str]) -> Strategy:
     >>> bool((again.ask() == es.ask()).all())
     True
     """
+    strategy, state = _read(path)
+    if task is not None:
+        _give_state(task, state, path)
+    return strategy
+
+
+def _give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    if state_of(task) and not state:
+        raise ValueError(
+            f'A checkpoint with the state of a task was expected, but "{path}" was saved without one; save it '
+            "by strategy.save(path, task=task), or load it without a task, which then learns anew."
+        )
+    if state and not hasattr(task, "load_state"):
+        raise ValueError(
+            f'A task with load_state() was expected, for the state of one in "{path}", but {task!r} came; '
+            "load it without a task, or with one like that it was saved with."
+        )
+    if state:
+        task.load_state(state)
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[Strategy, dict[str, Any]]:
+    """Read a strategy and what a task had learned."""
     arrays = read_npz(path)
     if _SKELETON not in arrays:
         raise ValueError(
@@ -68,10 +105,11 @@ def load(path: str | os.PathLike[str]) -> Strategy:
     try:
         header = json.loads(arrays[_SKELETON].tobytes())
         if header["format"] == FORMAT:
-            strategy: Strategy = _Decoder(arrays).decode(header["strategy"])
+            decode = _Decoder(arrays).decode
+            strategy: Strategy = decode(header["strategy"])
             if type(strategy) is not REGISTRY.get(type(strategy).__name__):
                 raise TypeError(f"a {type(strategy).__name__} is no strategy")
-            return strategy
+            return strategy, dict(decode(header["task"]))
     except _UnknownClassError as error:
         raise ValueError(
             f'A registered strategy was expected in "{path}", but it holds a {error}; import the module '

@@ -140,6 +140,10 @@ class CMAES(Strategy):
     def _overall_sigma(self) -> float:
         return self._step
 
+    def _measures(self) -> dict[str, float]:
+        smallest, largest = self._extremes
+        return {"condition": largest / smallest if smallest > 0 else math.inf}
+
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
         return self._mean, self._step, self._scale, self._root
 
@@ -327,7 +331,7 @@ class CMAES(Strategy):
         if self._step > self._first_step * self.tolupsigma * math.sqrt(largest):
             reasons.append(("tolupsigma", f"the step size has grown to {self._step:g}"))
         if largest > self.tolconditioncov * smallest:
-            condition = largest / smallest if smallest > 0 else math.inf
+            condition = self._measures()["condition"]
             reasons.append(("tolconditioncov", f"the condition of the covariance is {condition:g}"))
         if coordinate >= 0:
             reasons.append(("noeffectcoord", f"steps no longer change coordinate {coordinate} of the mean"))

@@ -34,6 +34,12 @@ def moments(
     return first.astype(np.float64, copy=False), second.astype(np.float64, copy=False)
 
 
+def condition(sigma: Vector) -> float:
+    """Return the condition of the covariance matrix with these standard deviations."""
+    ratio = float(sigma.max()) / float(sigma.min())
+    return ratio * ratio
+
+
 def lengths(population: NDArray[Any], places: NDArray[np.intp], mean: Vector, scale: Vector) -> Vector:
     """Return |(x - mean) / scale| of the rows at `places`, shape (k,)."""
     n = population.shape[1]

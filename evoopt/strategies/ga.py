@@ -109,7 +109,7 @@ class GA(Strategy):
         few = max(1, self.popsize // 50)
         self.elites = few if elites is None else arguments.whole("elites", elites, 0, self.popsize - 1)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
-        self._fitness_range = math.inf
+        self._fitness_range, self._diversity = math.inf, math.nan
         self._log_centre = float(np.log(self._sigma).mean())
         self._tau = 1 / math.sqrt(2 * self.n_params)
         # the pool of parents, best first, with the fitness and step size of each; before the first update it
@@ -200,6 +200,7 @@ class GA(Strategy):
         shift, squares = moments(best, weights, weights, best[0])
         with np.errstate(over="ignore", invalid="ignore"):  # of parents far apart; that is not finite
             spread = np.sqrt(np.maximum(squares - shift**2, 0.0))
+            self._diversity = float(spread.mean())
         varied = (spread > 0) & np.isfinite(spread)
         if varied.any():
             log_sigma, log_spread = np.log(self._sigma[varied]), np.log(spread[varied])
@@ -229,6 +230,9 @@ class GA(Strategy):
 
     def _overall_sigma(self) -> float:
         return self._median_step() * float(self._sigma.mean())
+
+    def _measures(self) -> dict[str, float]:
+        return {"diversity": self._diversity}
 
     @property
     def mean(self) -> Array:

@@ -220,16 +220,19 @@ class Restarts(Strategy):
     def _overall_sigma(self) -> float:
         return self._run._overall_sigma()
 
+    def _measures(self) -> dict[str, float]:
+        return self._run._measures()
+
     @property
     def solution(self) -> Array:
         """What to use: the best row of all runs, with ``noisy=True`` the mean of this run."""
         x = self.best.x
         return self.mean if self.noisy or x is None else x
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], task: Any = None) -> None:
         start, self.start = self.start, None
         try:
-            super().save(path)
+            super().save(path, task)
         finally:
             self.start = start
 

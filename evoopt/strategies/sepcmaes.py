@@ -16,7 +16,7 @@ from evoopt import arguments
 from evoopt.arguments import Vector
 from evoopt.strategies import recombination, stopping
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.diagonal import lengths, moments, outside_factors
+from evoopt.strategies.diagonal import condition, lengths, moments, outside_factors
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -66,6 +66,9 @@ class SepCMAES(Strategy):
 
     def _overall_sigma(self) -> float:
         return self._step
+
+    def _measures(self) -> dict[str, float]:
+        return {"condition": condition(self._sigma)}
 
     def _update(self, told: Told) -> None:
         n, k = self.n_params, len(told.order)

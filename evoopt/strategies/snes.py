@@ -17,7 +17,7 @@ from evoopt import arguments
 from evoopt.arguments import Vector
 from evoopt.strategies import stopping
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.diagonal import moments, outside_factors
+from evoopt.strategies.diagonal import condition, moments, outside_factors
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -89,6 +89,9 @@ class SNES(Strategy):
         sigma = self._sigma * np.exp(np.clip(change, -1.0, 1.0))
         self._sigma = np.clip(sigma, *arguments.step_range(self.dtype))
         self._fitness_range = stopping.fitness_range(told)
+
+    def _measures(self) -> dict[str, float]:
+        return {"condition": condition(self._sigma)}
 
     def _reasons(self) -> Sequence[Reason]:
         return [

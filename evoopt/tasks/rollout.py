@@ -17,6 +17,7 @@ from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.networks.compile import Program
 from evoopt.networks.network import Network
 from evoopt.tasks.environment import Environment
+from evoopt.tasks.policy import Policy
 from evoopt.tasks.statistics import Statistics
 
 Array = NDArray[Any]
@@ -50,7 +51,8 @@ class Rollout:
         Where an episode ends at the latest; by default that of the environment.
     new_episodes : "generation", "row" or "never"
         Each generation plays other episodes, and all its rows the same ones, so that they compare well; or
-        each row its own; or all always the same ones, so that the fitness is not noisy.
+        each row its own, by its place in the population; or all always the same ones, so that the fitness is
+        not noisy.
     normalize : bool
         Whether the network sees (observation - mean) / standard deviation, clipped to 10, of all observations
         of the generations before. They are part of `state`, and so of a checkpoint.
@@ -181,6 +183,23 @@ class Rollout:
             "length": float(found.lengths.mean()),
         }
 
+    def policy(self, params: Mapping[str, Any] | ArrayLike) -> Policy:
+        """Make what is deployed of a solution, nested or flat: a function from observation to action.
+
+        Examples
+        --------
+        >>> import evoopt
+        >>> net = evoopt.Network([evoopt.Dense(2)], input_shape=(4,))
+        >>> task = evoopt.Rollout(net, evoopt.envs.cartpole)
+        >>> act = task.policy(net.init(seed=0))
+        >>> act([0.0, 0.1, 0.02, 0.3]) in (0, 1)
+        True
+        """
+        statistics = self._statistics
+        if statistics is None:
+            return Policy(self.net, self.env, params)
+        return Policy(self.net, self.env, params, statistics.mean, statistics.std)
+
     def measure(self, population: Array, episodes: int, seed: int) -> Episodes:
         """Play a population on episodes that no generation has."""
         return self._run(population, self._uniforms((_EVALUATION, seed), 1, episodes))[0]
@@ -194,11 +213,11 @@ class Rollout:
 
     @property
     def observation_mean(self) -> NDArray[np.float64]:
-        return np.zeros(self.env.observation_size) if self._statistics is None else self._statistics.mean
+        return self._statistics.mean.copy() if self._statistics else np.zeros(self.env.observation_size)
 
     @property
     def observation_std(self) -> NDArray[np.float64]:
-        return np.ones(self.env.observation_size) if self._statistics is None else self._statistics.std
+        return self._statistics.std if self._statistics else np.ones(self.env.observation_size)
 
     def state(self) -> dict[str, Any]:
         """Give what the task has learned of the observations, plain data for a checkpoint."""
@@ -206,13 +225,12 @@ class Rollout:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state`; ValueError for one of another task."""
-        size = None if self._statistics is None else self._statistics.mean.shape
-        statistics = Statistics(**state) if state else None
-        if size != (None if statistics is None else statistics.mean.shape):
+        shapes, own = ({key: np.shape(value) for key, value in s.items()} for s in (state, self.state()))
+        if shapes != own:
             raise ValueError(
                 "The state of a task with the same environment and normalize was expected, but another came."
             )
-        self._statistics = statistics
+        self._statistics = Statistics.read(state) if state else None
 
     def _run(self, population: Array, uniforms: Array) -> tuple[Episodes, Array]:
         """Play episodes; gives also the sums of observations, (popsize, blocks, 3, n), of `normalize`."""

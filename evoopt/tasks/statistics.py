@@ -4,6 +4,7 @@ Chan, Golub and LeVeque 1983, Algorithms for computing the sample variance,
 https://doi.org/10.1080/00031305.1983.10483115.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -25,6 +26,11 @@ class Statistics:
     @classmethod
     def empty(cls, size: int) -> Self:
         return cls(0, np.zeros(size), np.zeros(size))
+
+    @classmethod
+    def read(cls, state: Mapping[str, Any]) -> Self:
+        """Make them of a dict of their attributes; copies."""
+        return cls(int(state["count"]), *(np.array(state[name], np.float64) for name in ("mean", "squares")))
 
     @property
     def std(self) -> Vector:

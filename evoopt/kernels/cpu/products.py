@@ -8,6 +8,7 @@ from evoopt.kernels.cpu.simd import (
     feature_strip1,
     feature_strip2,
     feature_strip6,
+    feature_strip12,
     feature_tile1,
     feature_tile2,
     feature_tile4,
@@ -65,6 +66,12 @@ def product_of_tile(
                 bias, bias_start + o, adds, y, y_start + o * y_row, y_row, y_vector, n, outer,
             )  # fmt: skip
         return
+    while n_out - o >= 12:
+        feature_strip12(
+            a, a_start + o * a_row, a_row, a_step, a_outer, x, x_start, x_vector, x_step, x_outer,
+            bias, bias_start + o, adds, y, y_start + o * y_row, y_row, y_vector, n, outer,
+        )  # fmt: skip
+        o += 12
     while n_out - o >= 6:
         feature_strip6(
             a, a_start + o * a_row, a_row, a_step, a_outer, x, x_start, x_vector, x_step, x_outer,

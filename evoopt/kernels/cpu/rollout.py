@@ -17,6 +17,19 @@ FARTHEST = 10.0  # of a normalised observation from 0
 
 
 @inline
+def _begin(reset, state, uniforms, own):
+    """Write a first state; gives what is earned by then: 0, or NaN where reset raised and left only NaN."""
+    for i in range(len(uniforms)):
+        own[i] = uniforms[i]  # rows share the uniforms, and a reset may change its own
+    state[:] = 0
+    call(reset, state, own)
+    for value in state:
+        if value == value:  # noqa: PLR0124  (not NaN)
+            return 0.0
+    return np.nan
+
+
+@inline
 def _write_observation(observation, mean, scale, sums, x, start, width):
     """Write an observation into a tile, normalised and added to the sums where there is a `mean`."""
     for i in range(len(observation)):
@@ -27,8 +40,8 @@ def _write_observation(observation, mean, scale, sums, x, start, width):
             sums[1, i] += value * value
             sums[2, i] += 1
             value *= scale[i]
-            value = value if value < FARTHEST else FARTHEST
-            value = value if value > -FARTHEST else -FARTHEST
+            value = FARTHEST if value > FARTHEST else value  # written so that NaN passes
+            value = -FARTHEST if value < -FARTHEST else value
         x[start + i * width] = value
 
 
@@ -76,9 +89,9 @@ def rollout_blocks(
         widest, n_in, n_state, columns * block, room, population
     )
     state_memory = np.empty((columns * block, state_size))
-    other_memory = np.empty(n_in + n_out)
+    other_memory = np.empty(n_in + n_out + uniforms.shape[2])
     states, other = borrowed(state_memory), borrowed(other_memory)
-    observation, action = other[:n_in], other[n_in:]
+    observation, action, own = other[:n_in], other[n_in : n_in + n_out], other[n_in + n_out :]
     # which episodes of the block go on, and where in tiles of inputs and of outputs each place starts; what
     # episodes have earned is kept here, because threads that write to one cache line wait for each other
     who, x_start, y_start, steps = np.empty((4, columns * block), np.intp)
@@ -91,10 +104,10 @@ def rollout_blocks(
         x[:] = 0
         net_state[:] = 0
         for k in range(active):
-            who[k], earned[k], steps[k] = k, 0, 0
+            who[k], steps[k] = k, 0
             x_start[k] = k // width * width * n_in + k % width
             y_start[k] = k // width * width * n_out + k % width
-            call(reset, states[k], uniforms[min(r, len(uniforms) - 1), first + k])
+            earned[k] = _begin(reset, states[k], uniforms[min(r, len(uniforms) - 1), first + k], own)
         for _ in range(max_steps):
             for k in range(active):
                 call(observe, states[who[k]], observation)
@@ -153,9 +166,9 @@ def rollout_lanes(
         _pack(frozen, shared, s, lanes)
     x[:] = 0
     state_memory = np.empty((lanes, state_size))
-    other_memory = np.empty(n_in + n_out)
+    other_memory = np.empty(n_in + n_out + uniforms.shape[2])
     states, other = borrowed(state_memory), borrowed(other_memory)
-    observation, action = other[:n_in], other[n_in:]
+    observation, action, own = other[:n_in], other[n_in : n_in + n_out], other[n_in + n_out :]
     playing, row, episode, steps = np.empty((4, lanes), np.intp)  # first, the lanes that are in use
     earned = np.empty(lanes)
     following, active = lo, min(lanes, hi - lo)
@@ -174,8 +187,8 @@ def rollout_lanes(
                 following += 1
                 steps[s] = 0
             if steps[s] == 0:
-                earned[s] = 0
-                call(reset, states[s], uniforms[min(row[s], len(uniforms) - 1), episode[s]])
+                first = uniforms[min(row[s], len(uniforms) - 1), episode[s]]
+                earned[s] = _begin(reset, states[s], first, own)
             call(observe, states[s], observation)
             _write_observation(observation, mean, scale, sums[row[s], 0], x, s, lanes)
         y = run_block(program, weights, shared, x, front, back, net_state, scratch, 1, lanes)

@@ -1,0 +1,110 @@
+"""Pictures of a run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoopt.strategies.base import Strategy
+
+Vector = NDArray[np.float64]
+WIDE = 30.0  # from which ratio on positive numbers are shown on a logarithmic axis
+MEASURES = {
+    "sigma": "sigma, the step size",
+    "condition": "condition of the covariance",
+    "diversity": "diversity, the spread of the best parents",
+}
+
+
+def plot_history(run: Any, figure: Any = None) -> Any:
+    """Plot how a run went: fitness and sigma, and condition and diversity where the strategy knows them.
+
+    Parameters
+    ----------
+    run : Strategy, result of `evolve` or `minimize`, or history
+        What to plot.
+    figure : matplotlib Figure or SubFigure, optional
+        Where to, a new one of pyplot by default.
+
+    Returns
+    -------
+    figure
+        With a panel for each; ``figure.savefig("run.png")`` writes it. Its axes are in ``figure.axes``.
+
+    Raises
+    ------
+    ValueError
+        If there is no history, or no generation in it.
+    ImportError
+        Without the package matplotlib.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> from matplotlib.figure import Figure
+    >>> es = evoopt.CMAES([3.0, -2.0], sigma=1.0, seed=1)
+    >>> result = evoopt.evolve(es, lambda population: (population**2).sum(axis=1), max_generations=20)
+    >>> figure = evoopt.plot_history(result, Figure())
+    >>> len(figure.axes)  # fitness, sigma, condition
+    3
+    """
+    history = _read_history(run)
+    shown = [name for name in MEASURES if np.isfinite(history.get(name, np.empty(0))).any()]
+    if figure is None:
+        try:
+            from matplotlib import pyplot  # noqa: PLC0415  (an optional extra)
+        except ImportError as error:
+            raise ImportError(
+                "plot_history needs the package matplotlib, which is not installed: pip install evoopt[plot]"
+            ) from error
+        figure = pyplot.figure(figsize=(4.2 * (1 + len(shown)), 3.6), layout="constrained")
+    panels = figure.subplots(1, 1 + len(shown), squeeze=False)[0]
+    evaluations = history["evaluations"]
+    _plot_fitness(panels[0], history)
+    for axes, name in zip(panels[1:], shown, strict=True):
+        axes.plot(evaluations, history[name], color="C0")
+        axes.set_title(MEASURES[name])
+        if not _scale(axes, [history[name]]):
+            axes.set_ylim(bottom=0)
+    for axes in panels:
+        axes.set_xlabel("evaluations")
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def _plot_fitness(axes: Any, history: dict[str, Vector]) -> None:
+    evaluations, best = history["evaluations"], history["best"]
+    axes.plot(evaluations, history["median"], color="C1", label="median of the generation", linewidth=1)
+    axes.plot(evaluations, best, color="C0", label="best of the generation", linewidth=1)
+    so_far = history["best_so_far"]
+    if not np.array_equal(so_far, best, equal_nan=True):  # of noisy fitness there is none
+        axes.plot(evaluations, so_far, color="black", label="best so far", linestyle="--", linewidth=1)
+    axes.set_title("fitness")
+    axes.legend(fontsize="small")
+    _scale(axes, [history["median"], best])
+
+
+def _scale(axes: Any, columns: list[Vector]) -> bool:
+    """Take a logarithmic axis for positive numbers of different magnitudes; gives whether it is one."""
+    values = np.concatenate(columns)
+    values = values[np.isfinite(values)]
+    logarithmic = bool(len(values)) and values.min() > 0 and values.max() > WIDE * values.min()
+    if logarithmic:
+        axes.set_yscale("log")
+    return bool(logarithmic)
+
+
+def _read_history(run: Any) -> dict[str, Vector]:
+    if isinstance(run, Strategy):
+        run = run.history
+    elif isinstance(run, Mapping) and "history" in run:
+        run = run["history"]
+    if not isinstance(run, Mapping) or "best_so_far" not in run:
+        raise ValueError(
+            f"A strategy, a result of evolve or minimize, or a history was expected, but a "
+            f"{type(run).__name__} came."
+        )
+    if not len(run["generation"]):
+        raise ValueError("A run of at least one generation was expected, but its history is empty.")
+    return {name: np.asarray(column, np.float64) for name, column in run.items()}

@@ -1,0 +1,132 @@
+"""Policy gradients with parameter-based exploration: antithetic pairs, ClipUp, step sizes that adapt.
+
+Sehnke, Osendorfer, Rückstieß, Graves, Peters and Schmidhuber 2010, Parameter-exploring policy gradients,
+https://doi.org/10.1016/j.neunet.2009.12.004; Toklu, Liskowski and Srivastava 2020, ClipUp: a simple and
+powerful optimizer for distribution-based policy evolution, https://arxiv.org/abs/2008.02387.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from evoopt import arguments
+from evoopt.strategies.pairs import PairStrategy, gradients
+from evoopt.strategies.registry import register
+from evoopt.strategies.schedules import Decay
+from evoopt.strategies.told import Told
+
+
+@register
+class PGPE(PairStrategy):
+    """Policy gradients with parameter-based exploration, for networks, control and noisy fitness.
+
+    Rows 2k and 2k + 1 lie opposite each other, at the mean +- sigma times the same noise. Only the order of
+    the fitness counts. How the two rows of a pair differ is the gradient that an optimizer, ClipUp, takes for
+    the mean; how pairs differ from each other says which step sizes are too long or too short.
+
+    Parameters
+    ----------
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default, made even, and networks want more. If it
+        is odd, or only one row of a pair is told, that row counts alone.
+    optimizer : "clipup", "adam" or "sgd"
+        Which takes the gradient of the mean, sum_r u_r (x_r - mean) / popsize with the centred ranks u_r from
+        -1/2 to 1/2, equal ones for equal fitness.
+    learning_rate : float, optional
+        The length of what an update of ClipUp adds to the velocity; about the distance that a coordinate
+        moves in an update of Adam; the factor of the momentum of SGD. By default it follows `sigma`, in units
+        of which the optimizer then sees the gradient: 1/30 of the length of the vector `sigma` for ClipUp, so
+        that this is 15 times the maximum speed, and half of `sigma` for the others.
+    max_speed : float, optional
+        The longest step of ClipUp, twice the learning rate by default; it decays as that does.
+    momentum : float
+        How much of its velocity each update keeps, for Adam of the average of the gradient. At least 0, less
+        than 1.
+    beta_2 : float
+        How much of the average of the squared gradient Adam keeps.
+    stdev_learning_rate : float
+        Of `sigma`; 0 keeps it as it is.
+    stdev_max_change : float
+        The share by which a step size changes in an update at most, less than 1.
+    weight_decay : float
+        In each update the mean also moves towards 0, by this share times the learning rate.
+    learning_rate_decay : float, LinearDecay or CosineDecay
+        What each update multiplies the learning rate by, or how that falls over the generations.
+    learning_rate_limit : float
+        At which share of the first one its decay ends, 0 to 1.
+    tolx, tolfun : float
+        When `stop` advises to: `sigma` and the learning rate are smaller than `tolx` (or too small to change
+        the mean); the fitness of a generation, and the best ones of the last 10 + 30 n_params / popsize
+        generations, range over less than `tolfun`, which with ``noisy=True`` is no reason.
+
+    Raises
+    ------
+    ValueError
+        For arguments that do not fit. `tell` refuses foreign rows, as they have no noise to learn from.
+
+    Notes
+    -----
+    Late rows teach by the noise they were drawn with, as if mean and sigma had not changed since.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> es = evoopt.PGPE([3.0, -2.0], sigma=1.0, popsize=20, seed=1, target=1e-8)
+    >>> while not es.stop():
+    ...     population = es.ask()
+    ...     es.tell(population, (population**2).sum(axis=1))
+    >>> bool(abs(es.solution).max() < 1e-3)
+    True
+    """
+
+    def __init__(
+        self,
+        mean: ArrayLike,
+        sigma: ArrayLike,
+        *,
+        optimizer: str = "clipup",
+        learning_rate: float | None = None,
+        max_speed: float | None = None,
+        momentum: float = 0.9,
+        beta_2: float = 0.999,
+        stdev_learning_rate: float = 0.1,
+        stdev_max_change: float = 0.2,
+        weight_decay: float = 0.0,
+        learning_rate_decay: Decay = 1.0,
+        learning_rate_limit: float = 0.0,
+        tolx: float = 1e-11,
+        tolfun: float = 1e-11,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            mean,
+            sigma,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            momentum=arguments.below_1("momentum", momentum),
+            beta_2=arguments.below_1("beta_2", beta_2),
+            max_speed=max_speed,
+            weight_decay=weight_decay,
+            learning_rate_decay=learning_rate_decay,
+            learning_rate_limit=learning_rate_limit,
+            tolx=tolx,
+            tolfun=tolfun,
+            **options,
+        )
+        largest = arguments.step_range(self.dtype)[1]
+        self.stdev_learning_rate = arguments.within("stdev_learning_rate", stdev_learning_rate, 0, largest)
+        self.stdev_max_change = arguments.below_1("stdev_max_change", stdev_max_change)
+
+    def _update(self, told: Told) -> None:
+        of_mean, of_sigma = gradients(told)
+        if self.learning_rate is not None:
+            of_mean *= self._sigma
+        self._move(told, of_mean)
+        # Sehnke et al.: sigma moves by its gradient, r (z^2 - 1) sigma
+        limit = self.stdev_max_change
+        of_sigma *= self.stdev_learning_rate
+        np.clip(of_sigma, -limit, limit, out=of_sigma)
+        of_sigma += 1
+        of_sigma *= self._sigma
+        self._sigma = np.clip(of_sigma, *arguments.step_range(self.dtype), out=of_sigma)

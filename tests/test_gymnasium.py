@@ -1,0 +1,360 @@
+"""GymnasiumTask against a plain loop, and its processes, which must never stay."""
+
+import gc
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import gymnasium
+import numpy as np
+import pytest
+from conftest import ROOT
+from gymnasium import spaces
+
+import evoopt
+
+
+class Corridor(gymnasium.Env):
+    """Walk `length` steps to either side; the return is the seed plus what the actions say."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (2,))
+    action_space = spaces.Discrete(3, start=-1)
+
+    def __init__(self, length=3):
+        self.length = length
+
+    def reset(self, *, seed=None, options=None):
+        self.place, self.seed, self.over = 0, seed, False
+        return self._observation(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        assert not self.over, "stepped after its end"
+        self.place += action
+        self.over = abs(self.place) >= self.length
+        return self._observation(), float(action), self.over, False, {}
+
+    def _observation(self):
+        return np.array([self.place, 1], np.float32)
+
+
+class Spaces(gymnasium.Env):
+    """One step, whose return is the sum of the action; any spaces."""
+
+    def __init__(self, action=None, observation=None):
+        self.action_space = spaces.Discrete(2) if action is None else action
+        self.observation_space = spaces.Box(-1, 1, (2,)) if observation is None else observation
+
+    def reset(self, *, seed=None, options=None):
+        return self.observation_space.sample() * 0 + 1, {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.action = action
+        return self.observation_space.sample(), float(np.sum(action)), True, False, {}
+
+
+class ReturnsSeed(Spaces):
+    """One step, whose return is the seed of the episode."""
+
+    def reset(self, *, seed=None, options=None):
+        self.value = seed
+        return np.ones(2, np.float32), {}
+
+    def step(self, action):
+        return np.ones(2, np.float32), float(self.value), True, False, {}
+
+
+class Fails(Spaces):
+    def step(self, action):
+        raise ArithmeticError("the wheels came off")
+
+
+class Recorded(gymnasium.Wrapper):
+    """Writes down the seeds of its episodes."""
+
+    def __init__(self, environment, seeds):
+        super().__init__(environment)
+        self.seeds = seeds
+
+    def reset(self, *, seed=None, options=None):
+        self.seeds.append(seed)
+        return self.env.reset(seed=seed, options=options)
+
+
+def linear(n_in=2, n_out=3):
+    return evoopt.Network([evoopt.Dense(n_out)], input_shape=(n_in,))
+
+
+def discrete(environment, outputs):
+    return environment.action_space.start + int(outputs.argmax())
+
+
+def box(environment, outputs):
+    space = environment.action_space
+    action = (space.high + space.low) / 2 + (space.high - space.low) / 2 * np.clip(outputs, -1, 1)
+    return action.astype(space.dtype)
+
+
+def play(environment, net, row, seed, action, max_steps):
+    """The definition: one network in one environment."""
+    observation, _ = environment.reset(seed=seed)
+    state, total = np.zeros((1, net.state_size)), 0.0
+    for _ in range(max_steps):
+        inputs = np.asarray(observation).reshape(1, *net.input_shape)
+        outputs, state = net.predict(row, inputs, state)
+        observation, reward, terminated, truncated, _ = environment.step(action(environment, outputs[0]))
+        total += reward
+        if terminated or truncated:
+            break
+    return total
+
+
+RECURRENT = evoopt.Network([evoopt.GRU(3), evoopt.Dense(2)], input_shape=(4,))
+
+
+@pytest.mark.parametrize(
+    ("name", "net", "action"),
+    [
+        ("CartPole-v1", linear(4, 2), discrete),
+        ("CartPole-v1", RECURRENT, discrete),
+        ("Pendulum-v1", linear(3, 1), box),
+    ],
+)
+def test_the_fitness_is_that_of_a_plain_loop(name, net, action, rng):
+    seeds = []
+    task = evoopt.GymnasiumTask(lambda: Recorded(gymnasium.make(name), seeds), net, episodes=2, max_steps=30)
+    population = rng.normal(size=(3, net.spec.size))
+    fitness = task(population, 5)
+    assert fitness.shape == (3,)
+    assert fitness.dtype == np.float64
+    environment = gymnasium.make(name)
+    expected = [
+        np.mean([play(environment, net, row, seed, action, 30) for seed in seeds[:2]]) for row in population
+    ]
+    np.testing.assert_allclose(fitness, expected, rtol=1e-12)
+    assert (
+        evoopt.GymnasiumTask(name, net, episodes=2, max_steps=30)(population, 5).tolist() == fitness.tolist()
+    )
+
+
+def test_finished_episodes_are_stepped_no_more():
+    """Of two rows and two episodes, which end at different times, with the state of a recurrent net."""
+    task = evoopt.GymnasiumTask(Corridor, linear(), episodes=2, max_steps=8)
+    left, right, stay = np.zeros(9), np.zeros(9), np.zeros(9)
+    left[0] = right[2] = stay[1] = 1.0  # biases
+    assert task(np.stack([left, stay, right, right])).tolist() == [-3.0, 0.0, 3.0, 3.0]
+    assert task.evaluate(right, episodes=4) == {"return": 3.0, "return_std": 0.0, "length": 3.0}
+    assert task.evaluate(linear().spec.unravel(stay), episodes=1)["length"] == 8
+
+
+def test_rows_that_leave_the_forward_pass_change_nothing(rng):
+    population = rng.normal(size=(9, RECURRENT.spec.size)).astype(np.float32)
+    task = evoopt.GymnasiumTask("CartPole-v1", RECURRENT, episodes=3, max_steps=40)
+    each = [task(row[None], 1)[0] for row in population]
+    assert len(set(each)) > 2
+    assert task(population, 1).tolist() == each
+
+
+@pytest.mark.parametrize("episodes", [1, 3])
+def test_episodes_follow_from_seed_and_generation(episodes):
+    def fitness(generation=0, rows=3, **options):
+        task = evoopt.GymnasiumTask(ReturnsSeed, linear(2, 2), episodes=episodes, **options)
+        assert task.noisy is (options.get("new_episodes") != "never")
+        return task(np.zeros((rows, 6)), generation).tolist()
+
+    assert len(set(fitness())) == 1
+    assert fitness() == fitness()
+    assert len({fitness(0)[0], fitness(1)[0], fitness(0, seed=1)[0], fitness(1, seed=1)[0]}) == 4
+    never = fitness(new_episodes="never")
+    assert never == fitness(7, new_episodes="never") == fitness()
+    rows = fitness(new_episodes="row")
+    assert len(set(rows + fitness(1, new_episodes="row"))) == 6
+    assert fitness(rows=2, new_episodes="row") == rows[:2]
+
+
+def test_evaluation_has_episodes_of_its_own():
+    task = evoopt.GymnasiumTask(ReturnsSeed, linear(2, 2), episodes=4)
+    x = np.zeros(6)
+    assert task.evaluate(x, 4)["return"] != task(x[None])[0]
+    assert task.evaluate(x, 4) == task.evaluate(x, 4, seed=0) != task.evaluate(x, 4, seed=1)
+    assert task.evaluate(x, 1)["return_std"] == 0 < task.evaluate(x, 2)["return_std"]
+
+
+def test_outputs_become_actions():
+    def fitness(action, outputs):
+        net = linear(2, len(outputs))
+        row = np.zeros(net.spec.size)
+        row[: len(outputs)] = outputs
+        return evoopt.GymnasiumTask(Spaces, net, env_kwargs={"action": action})(row[None])[0]
+
+    assert fitness(spaces.Discrete(3, start=5), [1, 4, 4]) == 6
+    assert fitness(spaces.MultiDiscrete([2, 3]), [0, 1, 0, 0, 1]) == 1 + 2
+    assert fitness(spaces.MultiDiscrete([[2], [3]], start=[[10], [20]]), [0, 1, 0, 0, 1]) == 11 + 22
+    assert fitness(spaces.Box(np.array([0, -2]), np.array([1, 6])), [0.5, 0.0]) == 0.75 + 2
+    assert fitness(spaces.Box(0, 1, (2,)), [-9, 9]) == 1
+    assert fitness(spaces.Box(-np.inf, np.inf, (2,)), [-9, 20]) == 11
+    assert fitness(spaces.Box(0, np.inf, (2, 1)), [-9, 20]) == 20
+
+
+def test_observations_become_inputs(rng):
+    image = spaces.Box(0, 1, (3, 3, 1), np.float32)
+    layers = [evoopt.Flatten(), evoopt.Dense(2)]
+    for net in (evoopt.Network(layers, (3, 3, 1)), linear(9, 2)):
+        task = evoopt.GymnasiumTask(Spaces, net, env_kwargs={"observation": image})
+        row = np.zeros(net.spec.size)
+        row[0], row[3::2] = 8.5, 1.0  # action 1 if the nine ones are seen
+        assert task(row[None])[0] == 1
+    net = linear(4, 2)
+    task = evoopt.GymnasiumTask(Spaces, net, env_kwargs={"observation": spaces.Discrete(4, start=-1)})
+    row = np.zeros(10)
+    row[2 + 2 * 2 + 1] = 1.0  # of the third observation, which is 1
+    assert task(row[None])[0] == 1
+
+
+def test_nan_outputs_give_nan():
+    task = evoopt.GymnasiumTask(Corridor, linear(), episodes=2, max_steps=4)
+    population = np.zeros((3, 9))
+    population[1, 4] = np.nan
+    assert np.isnan(task(population)).tolist() == [False, True, False]
+
+
+def test_workers_give_the_same_bits(rng):
+    net = linear(4, 2)
+    population = rng.normal(size=(5, 10)).astype(np.float32)
+    options = {"episodes": 2, "max_steps": 20}
+    alone = evoopt.GymnasiumTask("CartPole-v1", net, **options)
+    with evoopt.GymnasiumTask("CartPole-v1", net, num_workers=3, **options) as task:
+        assert task(population, 2).tolist() == alone(population, 2).tolist()
+        assert task.evaluate(population[0], 5) == alone.evaluate(population[0], 5)
+        assert task(population[:1], 3).tolist() == alone(population[:1], 3).tolist()  # one has nothing to do
+        assert len(multiprocessing.active_children()) == 3
+        again = pickle.loads(pickle.dumps(task))
+        assert again._pool is None
+        again.num_workers = 1
+        assert again(population, 2).tolist() == alone(population, 2).tolist()
+    assert not multiprocessing.active_children()
+
+
+def test_processes_end_with_the_task_and_with_errors():
+    gymnasium.register("evoopt-test/Fails-v0", Fails)  # which a new process knows nothing of
+    task = evoopt.GymnasiumTask("evoopt-test/Fails-v0", linear(2, 2), num_workers=2)
+    with pytest.raises(RuntimeError, match=r"worker process(.|\n)*the wheels came off"):
+        task(np.zeros((2, 6)))
+    assert not multiprocessing.active_children()
+
+    task = evoopt.GymnasiumTask(lambda: Corridor(length=2), linear(), max_steps=2, num_workers=2)
+    task(np.zeros((2, 9)))
+    victim = multiprocessing.active_children()[0]
+    victim.kill()
+    victim.join()
+    with pytest.raises(RuntimeError, match=r"exit code -9 .*__main__"):
+        task(np.zeros((2, 9)))
+    assert not multiprocessing.active_children()
+    assert task(np.zeros((2, 9))).tolist() == [-2.0, -2.0]  # with new ones
+    assert len(multiprocessing.active_children()) == 2
+    del task
+    gc.collect()
+    assert not multiprocessing.active_children()
+
+
+def test_processes_end_after_ctrl_c_and_at_the_end(run_python):
+    output = run_python(
+        """
+import multiprocessing, os, signal, threading
+import evoopt
+
+if __name__ == "__main__":
+    net = evoopt.Network([evoopt.Dense(1)], input_shape=(3,))
+    task = evoopt.GymnasiumTask("Pendulum-v1", net, num_workers=2)
+    es = evoopt.SNES(net.init(0), sigma=0.1, popsize=4, maximize=True, noisy=True)
+    generations = []
+
+    def interrupt(strategy):
+        generations.append(strategy.generation)
+        if len(generations) == 1:
+            threading.Timer(0.005, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    result = evoopt.evolve(es, task, callback=interrupt)
+    print(result.stop[0][0], len(multiprocessing.active_children()) in (0, 2))
+    print(len(task(es.ask())), len(multiprocessing.active_children()))
+"""
+    )
+    assert output == "interrupted True\n4 2\n"  # and the program has ended, with what it left running
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_processes_end_with_a_main_process_that_was_killed():
+    program = """
+import multiprocessing, os, signal
+import numpy as np
+import evoopt
+
+net = evoopt.Network([evoopt.Dense(2)], input_shape=(4,))
+task = evoopt.GymnasiumTask("CartPole-v1", net, num_workers=2)
+task(np.zeros((2, 10)))
+print(*[process.pid for process in multiprocessing.active_children()], flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    pids = [int(pid) for pid in done.stdout.split()]
+    assert len(pids) == 2
+    end = time.monotonic() + 10
+    while any(_runs(pid) for pid in pids):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def _runs(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ({"episodes": 0}, ["episodes", "0 came"]),
+        ({"max_steps": 0}, ["max_steps", "0 came"]),
+        ({"num_workers": 0}, ["num_workers", "0 came"]),
+        ({"seed": -1}, ["seed", "-1 came"]),
+        ({"new_episodes": "always"}, ['"row"', "'always' came"]),
+        ({"net": linear(3, 2)}, ["input_shape (2,)", "is (3,)"]),
+        ({"net": linear(2, 3)}, ["2 outputs", "(3,)"]),
+        ({"observation": spaces.Discrete(4)}, ["(4,)", "(2,)"]),
+        ({"observation": spaces.Dict({"a": spaces.Discrete(2)})}, ["FlattenObservation"]),
+        ({"action": spaces.MultiDiscrete([2, 3])}, ["5 outputs", "(2,)"]),
+        ({"action": spaces.Box(-1, 1, (3,))}, ["3 outputs", "(2,)"]),
+        ({"action": spaces.Box(0, 5, (2,), np.int64)}, ["Box of floats", "TransformAction"]),
+        ({"action": spaces.MultiBinary(2)}, ["Discrete", "TransformAction"]),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(options, parts):
+    spaces_of = {name: options.pop(name) for name in ("observation", "action") if name in options}
+    net = options.pop("net", linear(2, 2))
+    with pytest.raises(ValueError, match=r"\.$") as error:
+        evoopt.GymnasiumTask(Spaces, net, env_kwargs=spaces_of, **options)
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_an_environment_by_its_specification():
+    for specification in ("CartPole-v1", gymnasium.spec("CartPole-v1"), "gymnasium.envs:CartPole-v1"):
+        assert evoopt.GymnasiumTask(specification, linear(4, 2))(np.zeros((1, 10)))[0] < 20
+    with pytest.raises(ValueError, match="already made"):
+        evoopt.GymnasiumTask(Spaces(), linear(2, 2))
+
+
+def test_without_gymnasium(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gymnasium", None)
+    with pytest.raises(ImportError, match=r"pip install evoopt\[gymnasium\]"):
+        evoopt.GymnasiumTask("CartPole-v1", linear(4, 2))
