@@ -146,14 +146,14 @@ class _Encoder:
             return {"dtype": value.str}
         if isinstance(value, np.generic):
             return {"scalar": self._store(value)}
-        if type(value) is np.ndarray and value.dtype.kind in "biuf":
+        if type(value) is np.ndarray and value.dtype.kind in "biufV" and not value.dtype.hasobject:
             return {"array": self._store(value)}
         name = type(value).__name__
         if type(value) in (REGISTRY.get(name), PLAIN_DATA.get(name)):
             if id(value) in self._objects:
                 return {"again": self._objects[id(value)]}
             self._objects[id(value)] = number = len(self._objects)
-            return {"object": name, "number": number, "state": self.encode(vars(value))}
+            return {"object": name, "number": number, "state": self.encode(value.__getstate__())}
         raise ValueError(
             f"A checkpoint holds numbers, text, arrays and containers of these, but a {name} came; keep it "
             "out of the attributes of the strategy, or register its class."

@@ -32,6 +32,15 @@ def choose_parents(key, ids, pool_size, tournament, parents, lo, hi):
 
 
 @kernel
+def choose_uniformly(key, ids, pool_size, parents, lo, hi):
+    """Write the parents of children [lo, hi) into `parents` (k,): places in the pool, all equally likely."""
+    word_buffer = np.empty((4, LANES), np.uint32)
+    for r in range(lo, hi):
+        words(key, ids[r], 0, CHOICE, word_buffer)
+        parents[r] = np.int64((np.uint64(word_buffer[0, 0]) * np.uint64(pool_size)) >> np.uint64(32))
+
+
+@kernel
 def child_steps(key, ids, parents, pool_steps, rate, out, lo, hi):
     """Write steps of children [lo, hi) into `out` (k,): the parents' geometric mean * exp(rate N(0, 1))."""
     deviates = np.zeros((4, LANES))
