@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.files import read_npz, write_npz
+from evoopt.params import ParamSpec
 from evoopt.strategies.registry import PLAIN_DATA, REGISTRY
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ class _Encoder:
             return {"scalar": self._store(value)}
         if type(value) is np.ndarray and value.dtype.kind in "biufV" and not value.dtype.hasobject:
             return {"array": self._store(value)}
+        if isinstance(value, ParamSpec):
+            return {"spec": value.to_json(), "frozen": self.encode(value.frozen)}
         name = type(value).__name__
         if type(value) in (REGISTRY.get(name), PLAIN_DATA.get(name)):
             if id(value) in self._objects:
@@ -187,6 +190,8 @@ class _Decoder:
         if kind in ("scalar", "array"):
             array = self._arrays[content]
             return array[()] if kind == "scalar" else array
+        if kind == "spec":
+            return ParamSpec.from_json(content, self.decode(value["frozen"]))
         if kind == "again":
             return self._objects[content]
         return self._object(content, value["number"], value["state"])
