@@ -303,8 +303,8 @@ def _check_noise(strategy: Strategy, task: Task) -> None:
 def _check_executor(executor: Executor | None, task: Task) -> None:
     if executor is not None and state_of(task):
         raise ValueError(
-            "An executor evaluates rows by copies of the task, but this one has a state: what copies learn of "
-            "their rows would be lost. Leave executor out, or make the task so that it learns nothing."
+            "An executor evaluates rows by copies of the task, but this one has a state: what copies learn "
+            "would be lost. Leave executor out, or make the task so that it learns nothing."
         )
 
 
