@@ -62,7 +62,13 @@ def bent(x):
 
 
 COLUMNS, LANES = tile_shape(np.dtype(np.float32))
-BATCHES = [1, Layer.few_samples, Layer.few_samples + 1, *(2 * COLUMNS + n for n in (0, 3, LANES, LANES + 1))]
+BATCHES = [
+    1,
+    Layer.few_samples - 2,
+    Layer.few_samples,
+    Layer.few_samples + 1,
+    *(2 * COLUMNS + n for n in (0, 3, LANES, LANES + 1)),
+]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)

@@ -31,7 +31,7 @@ class _UnknownClassError(Exception):
 
 def state_of(task: Any) -> dict[str, Any]:
     """Give what a task has learned, empty where it learns nothing."""
-    state: dict[str, Any] = task.state() if hasattr(task, "state") else {}
+    state: dict[str, Any] = task.state() if hasattr(task, "load_state") else {}
     return state
 
 

@@ -22,8 +22,8 @@ class Environment:
     Parameters
     ----------
     reset : njit function
-        ``reset(state, uniforms)`` writes the first state. The uniform numbers from [0, 1) are all that is
-        random in an episode.
+        ``reset(state, uniforms)`` writes the first state, over zeros. The uniform numbers from [0, 1) are all
+        that is random in an episode.
     observe : njit function
         ``observe(state, observation)`` writes what the network sees of a state.
     step : njit function

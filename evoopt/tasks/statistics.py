@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 LEAST_VARIANCE = 1e-8  # of an observation that hardly changes
+LARGEST_SUM = 1e250  # with more, their total could overflow
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,10 @@ class Statistics:
     def merge(self, sums: NDArray[Any]) -> "Statistics":
         """Add observations, given as `sums` (..., 3, size) of observation - mean, of its squares and of ones.
 
-        A part (3, size) with numbers that are not finite is left out.
+        A part (3, size) with NaN, or with numbers beyond all measure, is left out.
         """
         parts = sums.reshape(-1, 3, len(self.mean))
-        shift, squares, ones = parts[np.isfinite(parts).all(axis=(1, 2))].sum(axis=0)
+        shift, squares, ones = parts[(np.abs(parts) < LARGEST_SUM).all(axis=(1, 2))].sum(axis=0)
         total = self.count + int(ones[0])
         shift_of_mean = shift / max(total, 1)
         return Statistics(total, self.mean + shift_of_mean, self.squares + squares - shift * shift_of_mean)

@@ -35,7 +35,7 @@ def _make_row(vectors: int) -> Callable[..., None]:
         return signature, functools.partial(_emit_row, vectors)
 
     def row_python(x, x_start, n, w, w_start, w_step, bias, bias_start, adds, y, y_start, columns):
-        out = y[y_start : y_start + columns]
+        out = y[y_start:][: min(columns, vectors * tile_shape(y.dtype)[1])]
         if not adds:
             out[:] = bias[bias_start:][: len(out)]
         for i in range(n):
