@@ -148,7 +148,7 @@ def fitness_vector(fitness: ArrayLike, k: int) -> Vector:
     return given if given.dtype == np.float64 else given.astype(np.float64)
 
 
-def output(out: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> Array:
+def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Read an array to write rows into; None makes one."""
     if out is None:
         return np.empty(shape, dtype)

@@ -13,9 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evoopt import arguments
+from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.checkpoint import state_of
@@ -24,7 +24,6 @@ from evoopt.strategies.stopping import reaches
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
 
-Array = NDArray[Any]
 Task = Callable[..., Any]
 Reasons = tuple[tuple[str, str], ...]
 
@@ -44,6 +43,7 @@ def evolve(
     progress: bool = False,
     callback: Callable[[Strategy], Any] | Sequence[Callable[[Strategy], Any]] | None = None,
     executor: Executor | None = None,
+    chunk_size: int | None = None,
 ) -> "OptimizeResult":
     """Run a strategy on a task until it stops or a limit is reached.
 
@@ -76,6 +76,11 @@ def evolve(
     executor : concurrent.futures.Executor, optional
         Evaluates the rows, one a call; for slow tasks. Task and rows are pickled for other processes. The
         task sees each row alone, so it cannot give rows of a generation episodes of their own, or learn.
+    chunk_size : int, optional
+        Rows that are made and evaluated at a time, where a whole population would take too much memory; a
+        `DeepGA` then never holds more, others make all rows again to learn from them. The results are the
+        same, unless what the task gives for a row depends on the others, or on its place among them (a
+        `Rollout` with `normalize` or ``new_episodes="row"``).
 
     Returns
     -------
@@ -113,6 +118,7 @@ def evolve(
     limits = Limits(max_generations, max_evaluations, target, time_limit, patience)
     watch = _Watch(strategy, validation)
     evaluate = _evaluator(task, executor)
+    chunk_size = arguments.optional_whole("chunk_size", chunk_size, 1)
     callbacks = [callback] if callable(callback) else list(callback or ())
     if strategy.generation:
         watch.look()
@@ -123,7 +129,7 @@ def evolve(
             show(watch)
             return True in [call(strategy) is True for call in callbacks]  # all are called
 
-        reasons = run(strategy, evaluate, limits, after, lambda: watch.waited)
+        reasons = run(strategy, evaluate, limits, after, lambda: watch.waited, chunk_size)
     may_evaluate = not {"interrupted", "time_limit", "max_evaluations"} & dict(reasons).keys()
     with _learning_nothing(task):
         x, fun, extra = _choose(strategy, evaluate if may_evaluate else None, watch)
@@ -188,18 +194,19 @@ def run(
     limits: Limits,
     after: Callable[[Strategy], Any],
     waited: Callable[[], int] = lambda: 0,
+    chunk_size: int | None = None,
 ) -> Reasons:
     """Ask, evaluate and tell until there is a reason to stop; gives the reasons."""
-    population: Array | None = None
+    rows: Array | None = None
     try:
         while not (reasons := _unique(strategy.stop() + limits.reached(strategy, waited()))):
             ids = strategy.ask_ids(limits.rows(strategy))
-            if population is not None and len(population) != len(ids):
-                population = None
-            population = strategy.rows(ids, out=population)
-            fitness = evaluate(population, strategy.generation)
+            size = len(ids) if chunk_size is None else min(chunk_size, len(ids))
+            if rows is None or len(rows) != size:
+                rows = np.empty((size, strategy.n_params), strategy.dtype)
+            fitness = _in_chunks(strategy, evaluate, ids, rows)
             with _interrupts_wait():
-                strategy.tell(population, fitness)
+                strategy.tell(rows if size == len(ids) else ids, fitness)
             if after(strategy) is True:
                 return (("callback", "The callback stopped the run."),)
     except StopIteration:
@@ -207,6 +214,17 @@ def run(
     except KeyboardInterrupt:
         return (("interrupted", "The run was interrupted from the keyboard."),)
     return reasons
+
+
+def _in_chunks(strategy: Strategy, evaluate: Callable[[Array, int], Any], ids: Ids, rows: Array) -> Vector:
+    """Give the fitness of the rows `ids`, as many at a time as `rows` has room for."""
+    fitness = np.empty(len(ids))
+    for start in range(0, len(ids), len(rows)):
+        chunk = ids[start : start + len(rows)]
+        population = strategy.rows(chunk, out=rows[: len(chunk)])
+        values = evaluate(population, strategy.generation)
+        fitness[start : start + len(chunk)] = arguments.fitness_vector(values, len(chunk))
+    return fitness
 
 
 @contextmanager
@@ -305,7 +323,7 @@ def _check_noise(strategy: Strategy, task: Task) -> None:
 def _check_executor(executor: Executor | None, task: Task) -> None:
     if executor is not None and state_of(task):
         raise ValueError(
-            "An executor evaluates rows by copies of the task, but this one has a state: what its copies learn "
+            "An executor evaluates rows by copies of the task, but this one has a state: what copies learn "
             "of their rows would be lost. Leave executor out, or make the task so that it learns nothing."
         )
 

@@ -222,6 +222,41 @@ class ParamSpec:
             raise mismatch(name, "a trainable leaf", state, nearest(name, self.names))
         return self._slices[name]
 
+    def expand(self, values: Mapping[str, float]) -> NDArray[np.float64]:
+        """Make a vector of one number for each trainable leaf, for example step sizes: ``sigma``.
+
+        Parameters
+        ----------
+        values : mapping of str to float
+            By name, prefix or pattern, as `trainable` in `from_params`. All leaves must be covered; a later
+            entry overrides those before it.
+
+        Returns
+        -------
+        ndarray, shape (size,), float64
+
+        Raises
+        ------
+        ValueError
+            For a pattern without a leaf, a leaf without a number, or what is no number.
+
+        Examples
+        --------
+        >>> spec = ParamSpec.from_shapes({"dense_0.bias": 2, "dense_0.kernel": (1, 2), "dense_1.bias": 1})
+        >>> spec.expand({"*": 0.1, "dense_0.kernel": 0.5})
+        array([0.1, 0.1, 0.5, 0.5, 0.1])
+        """
+        vector, missing = np.zeros(self.size), list(self.names)
+        for pattern, value in values.items():
+            if not isinstance(value, int | float | np.integer | np.floating):
+                raise mismatch(pattern, "a number", repr(value), "give one for all of the leaf")
+            for name in select(list(self.names), [pattern]):
+                vector[self._slices[name]] = value
+                missing = [other for other in missing if other != name]
+        if missing:
+            raise mismatch(missing[0], "a number", "none", 'name it too, or begin with {"*": number}')
+        return vector
+
     def ravel(self, tree: Any, out: Array | None = None) -> Array:
         """Write the trainable leaves of a tree into one vector.
 

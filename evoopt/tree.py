@@ -141,9 +141,7 @@ def select(names: list[str], trainable: Trainable) -> set[str]:
         }
         if not matched:
             near = nearest(pattern, names)
-            raise ValueError(
-                f'Patterns that match leaves were expected as trainable, but "{pattern}" came: {near}.'
-            )
+            raise ValueError(f'Patterns that match leaves were expected, but "{pattern}" came: {near}.')
         chosen |= matched
     return chosen
 

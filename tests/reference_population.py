@@ -6,7 +6,7 @@ import numpy as np
 
 MASK = 0xFFFFFFFF
 LANES = 16
-NOISE, CHOICE, CROSSOVER, MUTATION, STEP = range(5)
+NOISE, CHOICE, CROSSOVER, MUTATION, STEP, PLACES = range(6)
 
 
 def philox(counter, key):
@@ -81,8 +81,11 @@ def transform(x, low, high):
     return x
 
 
-def child(key, number, pool, pool_steps, sigma, tournament, crossover):
-    """One row of the genetic algorithm and its step size."""
+def child(key, number, pool, pool_steps, sigma, tournament, crossover="sbx", **options):
+    """One row of the genetic algorithm and its step size.
+
+    `options`: sizes of the `tensors`, `mutation` ("gaussian"), `mutation_rate` (1).
+    """
     n = pool.shape[1]
     pair = number >> 1
     drawn = [(int(word) * len(pool)) >> 32 for word in words(key, pair, 0, CHOICE).ravel()]
@@ -91,17 +94,51 @@ def child(key, number, pool, pool_steps, sigma, tournament, crossover):
     step = math.sqrt(pool_steps[a] * pool_steps[b]) * math.exp(rate * normals(key, number, 1, STEP)[0])
     if number & 1:
         a, b = b, a
-    x, other = pool[a].astype(float), pool[b].astype(float)
+    x = crossed(key, pair, pool[a].astype(float), pool[b].astype(float), crossover, options.get("tensors"))
+    moves = mutation(key, number, n, options.get("mutation", "gaussian"), options.get("mutation_rate", 1))
+    return x + step * sigma * moves, step
+
+
+def row_words(key, row, n, purpose):
+    """One word of 32 bits for each of `n` columns."""
     groups = -(-n // (4 * LANES))
-    word = np.concatenate([words(key, pair, group, CROSSOVER).ravel() for group in range(groups)])[:n]
+    return np.concatenate([words(key, row, group, purpose).ravel() for group in range(groups)])[:n]
+
+
+def lower_31_bits(word):
+    """Uniform numbers in (0, 1)."""
+    return (word & np.uint64(0x7FFFFFFF)).astype(float) * 2.0**-31 + 2.0**-32
+
+
+def crossed(key, pair, x, other, crossover, tensors):
+    """The child of two rows, before its mutation."""
+    n = len(x)
+    word = row_words(key, pair, n, CROSSOVER)
     chosen = word >> np.uint64(31) == 1
     if crossover == "uniform":
-        x = np.where(chosen, other, x)
-    elif crossover == "sbx":
-        u = (word & np.uint64(0x7FFFFFFF)).astype(float) * 2.0**-31 + 2.0**-32
+        return np.where(chosen, other, x)
+    if crossover == "sbx":
+        u = lower_31_bits(word)
         beta = np.where(u <= 0.5, 2 * u, 0.5 / (1 - u)) ** (1 / 16)
-        x = np.where(chosen, ((1 + beta) * x + (1 - beta) * other) / 2, x)
-    return x + step * sigma * normals(key, number, n, MUTATION), step
+        return np.where(chosen, ((1 + beta) * x + (1 - beta) * other) / 2, x)
+    if crossover == "arithmetic":
+        share = float(word[0]) * 2.0**-32
+        return share * x + (1 - share) * other
+    if crossover == "tensor":
+        word = row_words(key, pair, len(tensors), CROSSOVER)
+        return np.where(np.repeat(word >> np.uint64(31) == 1, tensors), other, x)
+    return x
+
+
+def mutation(key, number, n, kind, rate):
+    """What a child moves by, in units of sigma."""
+    if kind == "gaussian":
+        moves = normals(key, number, n, MUTATION)
+    else:
+        u = lower_31_bits(row_words(key, number, n, MUTATION))
+        moves = np.where(u <= 0.5, (2 * u) ** (1 / 16) - 1, 1 - (2 - 2 * u) ** (1 / 16))
+        moves /= math.sqrt(1 / 153)  # the mean of (1 - v^(1/16))^2 for v uniform in (0, 1)
+    return np.where(row_words(key, number, n, PLACES) < rate * 2**32, moves, 0)
 
 
 def centred_ranks(fitness):

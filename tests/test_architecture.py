@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "files": {"tree"},
     "params": {"tree"},
     "arguments": {"kernels"},
-    "strategies": {"kernels", "files", "arguments"},
+    "strategies": {"kernels", "files", "params", "arguments"},
     "networks": {"kernels", "params", "tree", "arguments"},
     "tasks": {"kernels", "networks", "arguments"},
     "result": set(),

@@ -453,3 +453,29 @@ def test_load_refuses_other_files(tmp_path):
         refusal(lambda: load_params(path), ".tree", str(path))
     write_npz(path, {"a": 1.0, "a.b": 2.0})
     refusal(lambda: load_params(path), '"a"', '"a.b"')
+
+
+# ---------------------------------------------------------------- one number for each leaf
+
+
+def test_expand_gives_each_leaf_its_number():
+    spec = ParamSpec.from_shapes({"a.bias": 2, "a.kernel": (2, 3), "b.bias": 1})
+    vector = spec.expand({"*": 1, "a": 2.0, "a.kernel": np.float32(0.5)})
+    assert vector.dtype == np.float64
+    assert vector.tolist() == [2, 2, *[0.5] * 6, 1]
+    assert spec.expand({"*.bias": 3, "a.kernel": 4}).tolist() == [3, 3, *[4] * 6, 3]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"a": 1.0}, 'At "b.bias" a number was expected, but none came'),
+        ({"*": 1.0, "c": 2.0}, '"c" came: the nearest are'),
+        ({"*": "large"}, "a number was expected, but 'large' came"),
+        ({}, "a number was expected, but none came"),
+    ],
+)
+def test_expand_refuses(values, message):
+    spec = ParamSpec.from_shapes({"a.bias": 2, "b.bias": 1})
+    with pytest.raises(ValueError, match=message):
+        spec.expand(values)

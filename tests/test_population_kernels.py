@@ -268,31 +268,73 @@ def test_the_update_of_cma(n, some_outside):
 # ---------------------------------------------------------------- genetic algorithm
 
 
+CROSSOVERS = {
+    "clone": genetic.CLONE,
+    "uniform": genetic.UNIFORM,
+    "sbx": genetic.SBX,
+    "arithmetic": genetic.ARITHMETIC,
+    "tensor": genetic.TENSOR,
+}
+MUTATIONS = {"gaussian": genetic.GAUSSIAN, "polynomial": genetic.POLYNOMIAL}
+TENSORS = {
+    "few": [3, 61, 1, 64, 0, 41],  # one ends with a group, one has no columns
+    "many": [1] * 100 + [70],
+}
+
+
+def variation(crossover, tensors=(), mutation="gaussian", rate=1.0):
+    threshold = np.uint64(round(rate * genetic.ALWAYS))
+    return CROSSOVERS[crossover], np.cumsum(tensors, dtype=np.int64), MUTATIONS[mutation], threshold
+
+
 @each_dtype
-@pytest.mark.parametrize("crossover", ["clone", "uniform", "sbx"])
-def test_children(dtype, crossover):
-    n, code = 70, {"clone": genetic.CLONE, "uniform": genetic.UNIFORM, "sbx": genetic.SBX}[crossover]
+@pytest.mark.parametrize("mutation", MUTATIONS)
+@pytest.mark.parametrize("rate", [1.0, 0.3, 0.0])
+@pytest.mark.parametrize("crossover", CROSSOVERS)
+@pytest.mark.parametrize("tensors", TENSORS.values(), ids=TENSORS)
+def test_children(dtype, mutation, rate, crossover, tensors):
+    n = 170
     pool = rng().normal(size=(9, n)).astype(dtype)
     pool_steps, sigma = rng().uniform(0.5, 2, 9), rng().uniform(0.1, 1, n).astype(dtype)
     key, ids = np.uint64(99), np.array([4, 5, 2**33, 7], np.uint64)
     parents, steps, out = np.empty((4, 2), np.intp), np.empty(4), np.empty((4, n), dtype)
     genetic.choose_parents(key, ids, 9, 3, parents, 0, 4)
     genetic.child_steps(key, ids, parents, pool_steps, 1 / math.sqrt(2 * n), steps, 0, 4)
-    genetic.breed(key, ids, parents, pool, steps.astype(dtype), sigma, code, 1e30, out, 0, 4)
-    expected = [reference.child(99, int(i), pool, pool_steps, sigma, 3, crossover) for i in ids]
+    how = variation(crossover, tensors, mutation, rate)
+    genetic.breed(key, ids, parents, pool, steps.astype(dtype), sigma, how, 1e30, out, 0, 4)
+    options = {"tensors": tensors, "mutation": mutation, "mutation_rate": rate}
+    expected = [reference.child(99, int(i), pool, pool_steps, sigma, 3, crossover, **options) for i in ids]
     assert_allclose(steps, [step for _, step in expected], rtol=1e-12)
-    assert_allclose(out, [row for row, _ in expected], rtol=1e-4, atol=10 * EPSILON[dtype])
+    assert_allclose(out, [row for row, _ in expected], rtol=1e-4, atol=20 * EPSILON[dtype])
 
 
-def test_siblings_are_complementary():
+@pytest.mark.parametrize("crossover", [name for name in CROSSOVERS if name != "clone"])
+def test_siblings_are_complementary(crossover):
     pool, ids, parents = rng().normal(size=(9, 20)), np.array([6, 7], np.uint64), np.empty((2, 2), np.intp)
     genetic.choose_parents(np.uint64(1), ids, 9, 1, parents, 0, 2)
     assert_array_equal(parents[0], parents[1, ::-1])
-    for code in (genetic.UNIFORM, genetic.SBX):
-        out = np.empty((2, 20))
-        genetic.breed(np.uint64(1), ids, parents, pool, np.zeros(2), np.ones(20), code, 1e30, out, 0, 2)
-        assert_allclose(out.sum(axis=0), pool[parents[0]].sum(axis=0), rtol=1e-12)
-        assert (out != pool[parents[:, 0]]).any()
+    out, how = np.empty((2, 20)), variation(crossover, [2] * 10)
+    genetic.breed(np.uint64(1), ids, parents, pool, np.zeros(2), np.ones(20), how, 1e30, out, 0, 2)
+    assert_allclose(out.sum(axis=0), pool[parents[0]].sum(axis=0), rtol=1e-12)
+    assert (out != pool[parents[:, 0]]).any()
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="a million deviates")
+@pytest.mark.parametrize("mutation", MUTATIONS)
+@pytest.mark.parametrize("rate", [1.0, 0.25])
+def test_mutations_have_variance_one_where_they_happen(mutation, rate):
+    k, n = 1000, 1000
+    out, ids, parents = np.empty((k, n)), np.arange(k, dtype=np.uint64), np.zeros((k, 2), np.intp)
+    how = variation("clone", (), mutation, rate)
+    genetic.breed(np.uint64(5), ids, parents, np.zeros((1, n)), np.ones(k), np.ones(n), how, 1e30, out, 0, k)
+    moved = out[out != 0]
+    assert abs(moved.size / out.size - rate) <= 4 * math.sqrt(rate * (1 - rate) / out.size)
+    assert abs(moved.mean()) < 4 / math.sqrt(moved.size)
+    assert abs(moved.var() - 1) < 0.01
+    if mutation == "polynomial":
+        assert abs(moved).max() < math.sqrt(153)
+        below = (1 - 3 / math.sqrt(153)) ** 16 / 2  # the u of Deb's formula for -3 spreads
+        assert abs((moved < -3).mean() - below) < 4 * math.sqrt(below / moved.size)
 
 
 # ---------------------------------------------------------------- boxes

@@ -1,4 +1,4 @@
-"""The README is true: its commands are two, and its Python runs."""
+"""The README is true: its commands are two, and its Python runs, as does that of the page about control."""
 
 import re
 import shlex
@@ -27,6 +27,14 @@ def test_the_snippets_run(run_python, tmp_path):
     output = run_python(snippets, cwd=tmp_path)
     assert "'accuracy': 0.9" in output
     assert (tmp_path / "digits.npz").exists()
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="takes too long in plain Python")
+def test_the_page_about_control_runs(run_python, tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "control.md").read_text(), re.DOTALL)
+    output = run_python("\n".join([*blocks, "print(action.shape, es.generation)"]), cwd=tmp_path)
+    assert float(re.match(r"{'return': (\d+)", output)[1]) > 300
+    assert output.endswith("(1,) 3\n")
 
 
 def test_the_map_names_what_is_there():

@@ -56,6 +56,7 @@ def step(state, action):
 
 @numba.njit
 def step_discrete(state, action):
+    state[0] += 0.1 * (action - 1)
     state[2] += 1
     return action + 0.1 * state[2], state[2] > 20 * abs(state[0]) + 1
 
@@ -115,7 +116,7 @@ def same(a, b):
     return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-# ------------------------------------------------------------------------------ episodes are the reference's
+# --------------- episodes are the reference's
 
 
 @pytest.mark.parametrize("new_episodes", ["generation", "row"])
@@ -126,7 +127,7 @@ def test_rows_in_the_lanes_of_a_vector(name, new_episodes):
     task = evoopt.Rollout(net, env, 2, STEPS, new_episodes=new_episodes)
     lengths = agree(task, rows_of(net, LANES + 3))
     if name in {"drift", "choice"}:
-        assert len(set(lengths.ravel())) > 3
+        assert len(np.unique(lengths)) > 2
         assert lengths.min() < STEPS
 
 
@@ -206,7 +207,7 @@ def test_episodes_end_when_done_or_at_max_steps(episodes):
     assert (one.lengths == 1).all()
 
 
-# --------------------------------------------------------------------------------------------- which episodes
+# --------------- which episodes
 
 
 @numba.njit
@@ -300,7 +301,7 @@ def test_evaluate_measures_one_solution():
     assert task.evaluate(row, episodes=3) == task.evaluate(row, episodes=3, seed=0)
 
 
-# --------------------------------------------------------------------------------- statistics of observations
+# --------------- statistics of observations
 
 
 @pytest.mark.parametrize("episodes", [2, COLUMNS + 1])
@@ -400,19 +401,25 @@ def test_a_state_goes_into_another_task():
         evoopt.Rollout(network(envs.pendulum), envs.pendulum, normalize=True).load_state(task.state())
 
 
-# -------------------------------------------------------------------------------------------------- failures
+# --------------- failures
 
 
 @numba.njit
-def observe_nan_at_times(state, observation):
-    observation[0] = np.nan if state[0] > 1.9 else state[0]
+def observe_nan_far_away(state, observation):
+    observation[0] = np.nan if state[0] > 3 else state[0]
     observation[1] = state[1]
+
+
+@numba.njit
+def step_aside(state, action):
+    state[0] += 0.2 * action[0]
+    return action[0], False
 
 
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("episodes", [2, COLUMNS + 1])
 def test_nan_observations_give_nan_and_leave_the_statistics_finite(episodes, normalize):
-    env = replace(drift, observe=observe_nan_at_times, actions=(-0.1, [3, 3]))
+    env = replace(drift, observe=observe_nan_far_away, step=step_aside, actions=([-1, -1], 1))
     net = evoopt.Network([evoopt.Dense(2)], (2,))
     away, towards = np.zeros((2, net.spec.size))
     away[0], towards[0] = 1, -1  # biases: the first row goes to where NaN is
@@ -489,9 +496,7 @@ def step_counts(state, action):
         {"step": step_to_nan},
         pytest.param({"step": step_raises}, marks=needs_jit),
         pytest.param({"observe": observe_raises, "step": step_counts}, marks=needs_jit),
-        pytest.param(
-            {"reset": reset_raises, "observe": observe_signs, "step": step_counts}, marks=needs_jit
-        ),
+        pytest.param({"reset": reset_raises, "observe": observe_signs, "step": step_counts}, marks=needs_jit),
     ],
     ids=["NaN reward", "step raises", "observe raises", "reset raises"],
 )
@@ -582,7 +587,7 @@ def test_calls_are_checked():
         task.evaluation(1, seed=-1)
 
 
-# ------------------------------------------------------------------------------------ copies, runs, checkpoints
+# --------------- copies, runs, checkpoints
 
 
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda task: pickle.loads(pickle.dumps(task))])
@@ -604,8 +609,8 @@ def controller(net):
 
 
 def learner():
-    net = evoopt.Network([evoopt.Dense(2)], (2,))
-    return evoopt.Rollout(net, drift, 2, STEPS, normalize=True, seed=3)
+    net = evoopt.Network([evoopt.Dense(1)], (3,))
+    return evoopt.Rollout(net, envs.pendulum, 2, STEPS, normalize=True, seed=3)
 
 
 def test_a_run_in_pieces_is_the_whole_run():
@@ -615,8 +620,8 @@ def test_a_run_in_pieces_is_the_whole_run():
         task = learner()
         es = controller(task.net)
         for limit in pieces:
-            result = evoopt.evolve(es, task, max_generations=limit, validation=task)
-        results.append((es.mean, *task.state().values(), result.fun))
+            evoopt.evolve(es, task, max_generations=limit, validation=task)
+        results.append((es.mean, *task.state().values()))
     assert same(*results)
 
 
@@ -626,12 +631,9 @@ def test_a_run_from_a_checkpoint_is_the_whole_run(run_python, tmp_path):
     evoopt.evolve(es, task, max_generations=3)
     es.save(tmp_path / "run.npz", task=task)
     program = f"""
-import sys
-sys.path.insert(0, "tests")
 import evoopt
-from test_rollout import learner
-
-task = learner()
+net = evoopt.Network([evoopt.Dense(1)], (3,))
+task = evoopt.Rollout(net, evoopt.envs.pendulum, 2, {STEPS}, normalize=True, seed=3)
 es = evoopt.load({str(tmp_path / "run.npz")!r}, task=task)
 evoopt.evolve(es, task, max_generations=6)
 es.save({str(tmp_path / "end.npz")!r}, task=task)
@@ -649,7 +651,7 @@ def test_checkpoints_with_and_without_a_task(tmp_path):
     task, path = learner(), tmp_path / "run.npz"
     es = controller(task.net)
     task(es.ask())
-    plain = evoopt.Rollout(task.net, drift)
+    plain = evoopt.Rollout(task.net, task.env)
     restarts = evoopt.IPOP(evoopt.CMAES, np.zeros(2), 1.0)
     restarts.save(path, task=task)
     again = learner()
@@ -664,7 +666,7 @@ def test_checkpoints_with_and_without_a_task(tmp_path):
     for stateless in (None, plain, lambda population: population.sum(axis=1)):
         es.save(path, task=stateless)
         assert np.array_equal(evoopt.load(path, stateless).mean, es.mean)
-        with pytest.raises(ValueError, match="saved without one"):
+        with pytest.raises(ValueError, match="saved without; save"):
             evoopt.load(path, task)
 
 
@@ -675,7 +677,7 @@ def test_an_executor_wants_a_task_that_learns_nothing():
     with ThreadPoolExecutor(2) as executor:
         with pytest.raises(ValueError, match="this one has a state"):
             evoopt.evolve(controller(task.net), task, executor=executor)
-        plain = evoopt.Rollout(task.net, drift, 2)
+        plain = evoopt.Rollout(task.net, task.env, 2, STEPS)
         parallel = evoopt.evolve(controller(task.net), plain, max_generations=2, executor=executor)
     serial = evoopt.evolve(controller(task.net), plain, max_generations=2)
     np.testing.assert_array_equal(parallel.x, serial.x)

@@ -23,7 +23,7 @@ OURS = {
     if cls.__module__.startswith("evoopt.") and not issubclass(cls, Restarts)  # those are in test_restarts.py
 }
 # what leads to an optimum: step sizes that do not adapt must decay
-NEEDS = {"OpenAIES": {"sigma_decay": 0.99}}
+NEEDS = {"OpenAIES": {"sigma_decay": 0.99}, "DeepGA": {"sigma_decay": 0.99}}
 each_strategy = pytest.mark.parametrize("cls", OURS.values(), ids=OURS.keys())
 each_that_injects = pytest.mark.parametrize(
     "cls", [pytest.param(cls, id=name) for name, cls in OURS.items() if cls._injects]
@@ -738,5 +738,5 @@ def test_a_strategy_that_injects_nothing_says_so():
 
 
 def test_registry_has_our_strategies():
-    assert set(OURS) == {"CMAES", "SepCMAES", "LMMAES", "SNES", "XNES", "OpenAIES", "GA"}
+    assert set(OURS) == {"CMAES", "SepCMAES", "LMMAES", "SNES", "XNES", "OpenAIES", "PGPE", "GA", "DeepGA"}
     assert all(REGISTRY[name] is getattr(evoopt, name) for name in OURS)

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import evoopt
-from evoopt import CMAES, GA, SNES
+from evoopt import CMAES, GA, IPOP, SNES, LinearDecay, ParamSpec, load
 from evoopt.kernels.jit import JIT_DISABLED
 from evoopt.strategies import recombination
 from evoopt.strategies.snes import utilities
@@ -271,14 +271,104 @@ def test_a_few_rows_replace_the_worst():
     assert_array_equal(es._pool[5:], pool[:15])
 
 
+def test_elites_may_be_asked_again_without_noise_and_not_be_with_it():
+    for noisy, reevaluate in ((False, True), (True, False)):
+        es = GA(np.zeros(3), 1.0, popsize=20, elites=2, noisy=noisy, reevaluate=reevaluate, seed=1)
+        population = es.ask()
+        fitness = sphere(population)
+        es.tell(population, fitness)
+        best, again = population[np.argsort(fitness)[:2]], es.ask()
+        assert (again[:2] == best).all() == reevaluate
+        es.tell(again, 1e6 + np.arange(20))
+        assert len(es._pool) == (20 if reevaluate else 22)
+        assert_array_equal(es._pool[:2], best)
+
+
+SPEC = ParamSpec.from_shapes({"a": 2, "b": 3})
+VARIATIONS = {
+    "truncation": {"selection": "truncation", "parents": 10},
+    "uniform": {"crossover": "uniform"},
+    "arithmetic": {"crossover": "arithmetic"},
+    "tensor": {"crossover": "tensor", "spec": SPEC},
+    "no crossover": {"crossover": None},
+    "polynomial": {"mutation": "polynomial"},
+    "few coordinates": {"mutation_rate": 0.5},
+    "fixed steps": {"self_adaptation": False, "sigma_decay": 0.95},
+    "schedule": {"self_adaptation": False, "sigma_decay": LinearDecay(300), "sigma_limit": 3e-4},
+    "reevaluated": {"reevaluate": True},
+}
+each_variation = pytest.mark.parametrize("options", VARIATIONS.values(), ids=VARIATIONS)
+
+
+def test_truncation_draws_all_of_the_best_and_no_other():
+    es = GA(np.zeros(2), 1.0, popsize=200, crossover=None, selection="truncation", parents=3, seed=1)
+    population = es.ask()
+    es.tell(population, np.arange(200.0))
+    es._sigma = np.full(2, 1e-9)
+    parents, counts = np.unique(np.round(es.ask(), 6), axis=0, return_counts=True)
+    assert_array_equal(np.sort(parents, axis=0), np.sort(np.round(population[:3], 6), axis=0))
+    assert counts.min() > 40
+
+
+def test_a_fixed_sigma_follows_its_schedule():
+    sigma = np.array([0.1, 0.2, 0.3])
+    es = GA(np.ones(3), sigma, popsize=10, self_adaptation=False, sigma_decay=0.9, sigma_limit=0.5, seed=1)
+    for updates in range(9):
+        assert_array_equal(es.sigma, sigma * max(0.9**updates, 0.5))
+        run(es, sphere, 1)
+    constant = run(GA(np.ones(3), sigma, popsize=10, self_adaptation=False, seed=1), sphere, 5)
+    assert_array_equal(constant.sigma, sigma)
+    assert constant.history["diversity"][-1] > 0
+
+
+@each_variation
+def test_each_variation_keeps_bounds_the_first_population_and_its_rows(options, tmp_path):
+    first = np.random.default_rng(0).uniform(-1, 1, (20, 5)).astype(np.float32)
+    es = GA(first, 2.0, bounds=(-1, 1), seed=1, **options)
+    assert_array_equal(es.ask(), first)
+    es = run(GA(first, 2.0, bounds=(-1, 1), seed=1, **options), sphere, 3)
+    es.save(tmp_path / "es.npz")
+    twin = load(tmp_path / "es.npz")
+    for _ in range(2):
+        population, ids = es.ask(), twin.ask_ids()
+        assert abs(population).max() <= 1
+        assert_array_equal(twin.rows(ids[::-1])[::-1], population)
+        for one, told in ((es, population), (twin, ids)):
+            one.tell(told, sphere(population))
+
+
+def test_restarts_of_a_ga_with_a_spec_can_be_saved(tmp_path):
+    es = IPOP(GA, np.ones(5), 0.1, crossover="tensor", spec=SPEC, tolfun=0.5, popsize=10, seed=1)
+    run(es, sphere, 3)
+    es.save(tmp_path / "es.npz")
+    twin = load(tmp_path / "es.npz")
+    assert twin._options["spec"] == SPEC
+    assert_array_equal(twin.ask(), es.ask())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"tournament": 0}, "tournament"),
         ({"tournament": 33}, "tournament"),
-        ({"crossover": "two-point"}, "crossover"),
+        ({"crossover": "two-point"}, "crossover must be .* or None, but 'two-point' came"),
+        ({"crossover": 3}, "crossover"),
         ({"elites": 20}, "elites"),
         ({"elites": -1}, "elites"),
+        ({"selection": "roulette"}, 'selection must be "tournament" or "truncation"'),
+        ({"selection": None}, "selection"),
+        ({"selection": "truncation", "parents": 21}, "parents"),
+        ({"selection": "truncation", "parents": 0.2}, "parents"),
+        ({"parents": 5}, 'parents belongs to selection="truncation"'),
+        ({"crossover": "tensor"}, "take spec=net.spec"),
+        ({"spec": SPEC}, "take spec=net.spec"),
+        ({"crossover": "tensor", "spec": SPEC}, "ParamSpec of 3 parameters"),
+        ({"crossover": "tensor", "spec": [2, 1]}, "ParamSpec of 3 parameters"),
+        ({"mutation": "cauchy"}, 'mutation must be "gaussian" or "polynomial"'),
+        ({"mutation_rate": 1.5}, "mutation_rate must be from 0 to 1"),
+        ({"sigma_decay": 0.9}, "take self_adaptation=False"),
+        ({"sigma_decay": 1.5, "self_adaptation": False}, "sigma_decay must be from 0 to 1"),
+        ({"sigma_limit": 2}, "sigma_limit must be from 0 to 1"),
     ],
 )
 def test_ga_refuses(options, message):
@@ -287,12 +377,11 @@ def test_ga_refuses(options, message):
 
 
 @needs_jit
-@pytest.mark.parametrize("crossover", ["sbx", "uniform", None])
-def test_ga_reaches_the_optimum_with_any_crossover(crossover):
-    es = run(
-        GA(np.ones(5), 1.0, crossover=crossover, seed=1, target=1e-9), lambda x: sphere(x * [1, 1, 9, 9, 30])
-    )
-    assert es.best.fitness <= 1e-9
+@each_variation
+def test_ga_reaches_the_optimum_in_any_way(options):
+    es = GA(np.ones(5), 1.0, seed=1, target=1e-6, max_generations=1500, **options)
+    run(es, lambda x: sphere(x * [1, 1, 9, 9, 30]))
+    assert es.best.fitness <= 1e-6
 
 
 def xor_loss(population):

@@ -30,7 +30,8 @@ CASES = {
     "XNES": 1000,
     "OpenAIES": 700,
     "PGPE": 300,
-    "GA": 1000,
+    "GA": 700,
+    "DeepGA": 300,
     "IPOP": 500,
     "BIPOP": 500,
 }

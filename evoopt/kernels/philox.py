@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 # Purposes: two uses of the same row's numbers must differ in this word of the counter.
-NOISE, CHOICE, CROSSOVER, MUTATION, STEP = range(5)
+NOISE, CHOICE, CROSSOVER, MUTATION, STEP, PLACES = range(6)
 
 LANES = 16  # blocks of a group, made side by side; part of the definition of the stream
 COLUMNS = 4 * LANES  # normals that a group gives

@@ -3,6 +3,7 @@
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.checkpoint import load
 from evoopt.strategies.cmaes import CMAES
+from evoopt.strategies.deepga import DeepGA
 from evoopt.strategies.ga import GA
 from evoopt.strategies.lmmaes import LMMAES
 from evoopt.strategies.openaies import OpenAIES
@@ -27,6 +28,7 @@ __all__ = [
     "XNES",
     "Best",
     "CosineDecay",
+    "DeepGA",
     "LinearDecay",
     "OpenAIES",
     "SepCMAES",

@@ -95,6 +95,7 @@ class Strategy(ABC):
 
     _injects: bool = True  # whether foreign rows may be told
     _memory: ClassVar[int] = 8  # older epochs that rows can be told for
+    _needs_rows: ClassVar[bool] = True  # whether `_update` looks at the told rows
     _reflects: bool = False  # search in the box itself, not in the space that maps onto it
 
     def __init__(
@@ -250,20 +251,23 @@ class Strategy(ABC):
         Notes
         -----
         Of the size of the population it takes: with `bounds` the rows as they were drawn (not for a GA, which
-        takes the next parents), and the rows themselves if ids came.
+        takes the next parents), and the rows themselves if ids came. A DeepGA, which learns from ids, takes
+        neither.
         """
         rows, ids = self._read_rows(population)
         values = arguments.fitness_vector(fitness, len(ids))
-        found, outside = self._ledger.find(ids)
-        box = self._box
-        searched = rows if box is None or self._reflects else self._unbounded(box, rows, ids, found)
         if self.maximize:
             values = -values
         order = values.argsort(kind="stable")  # NaN last
+        if rows is None and self._needs_rows:
+            rows = self._made_again(ids)
+        best = self._made_again(ids[order[:1]])[0] if rows is None else rows[order[0]]
+        found, outside = self._ledger.find(ids)
+        searched = self._searched(rows, ids, found)
         drawn = [(epoch.snapshot, where) for epoch, where in found]
         before = vars(self).copy()
         try:
-            self._learn(Told(searched, values, order, outside, ids, drawn), rows[order[0]])
+            self._learn(Told(searched, values, order, outside, ids, drawn), best)
             self._ledger.tell(ids, found)
         except BaseException:  # of a strategy of the user's own, or Ctrl-C: this generation was not told
             self.__dict__ = before
@@ -282,8 +286,8 @@ class Strategy(ABC):
             self._update(told)
         self._record(self._signed(best), self._signed(median))
 
-    def _read_rows(self, population: ArrayLike) -> tuple[Array, Ids]:
-        """Return the told rows, in the user's space, and their ids; changes nothing."""
+    def _read_rows(self, population: ArrayLike) -> tuple[Array | None, Ids]:
+        """Return the told rows, in the user's space, None if ids came, and their ids; changes nothing."""
         given = population if isinstance(population, np.ndarray) else np.asarray(population)
         told_ids = given.ndim == 1 and given.dtype.kind in "iu"
         told_rows = given.ndim == 2 and given.shape[1] == self.n_params and given.dtype.kind in "biuf"
@@ -297,9 +301,7 @@ class Strategy(ABC):
         if told_ids:
             ids = arguments.id_vector(given)
             self._ledger.check_waiting(ids)
-            rows = np.empty((len(ids), self.n_params), self.dtype)
-            remake(ids, self._ledger.locate(ids), self._make, rows)
-            return rows, ids
+            return None, ids
         rows = kernel_array(given, self.dtype)
         ids = self._ledger.recognise(rows, self._make)
         if not self._ledger.is_newest(ids):
@@ -322,6 +324,18 @@ class Strategy(ABC):
                 )
             if self._box is not None:
                 self._box.require_inside(part, "population")
+
+    def _made_again(self, ids: Ids) -> Array:
+        rows = np.empty((len(ids), self.n_params), self.dtype)
+        remake(ids, self._ledger.locate(ids), self._make, rows)
+        return rows
+
+    def _searched(self, rows: Array | None, ids: Ids, found: list[Found]) -> Array:
+        """Return told rows in the space that is searched; none for a strategy that does not look at them."""
+        if rows is None or not self._needs_rows:
+            return np.empty((0, self.n_params), self.dtype)
+        box = self._box
+        return rows if box is None or self._reflects else self._unbounded(box, rows, ids, found)
 
     def _unbounded(self, box: Box, rows: Array, ids: Ids, found: list[Found]) -> Array:
         """Return told rows in the unbounded space: known ones as drawn, foreign ones mapped back."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.files import read_npz, write_npz
+from evoopt.params import ParamSpec
 from evoopt.strategies.registry import PLAIN_DATA, REGISTRY
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ def load(path: str | os.PathLike[str], task: Any = None) -> Strategy:
 def _give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) -> None:
     if state_of(task) and not state:
         raise ValueError(
-            f'A checkpoint with the state of a task was expected, but "{path}" was saved without one; save it '
-            "by strategy.save(path, task=task), or load it without a task, which then learns anew."
+            f'A checkpoint with the state of a task was expected, but "{path}" was saved without; save it '
+            "with save(path, task=task), or load it without a task, which then learns anew."
         )
     if state and not hasattr(task, "load_state"):
         raise ValueError(
@@ -146,14 +147,16 @@ class _Encoder:
             return {"dtype": value.str}
         if isinstance(value, np.generic):
             return {"scalar": self._store(value)}
-        if type(value) is np.ndarray and value.dtype.kind in "biuf":
+        if type(value) is np.ndarray and value.dtype.kind in "biufV" and not value.dtype.hasobject:
             return {"array": self._store(value)}
+        if isinstance(value, ParamSpec):
+            return {"spec": value.to_json(), "frozen": self.encode(value.frozen)}
         name = type(value).__name__
         if type(value) in (REGISTRY.get(name), PLAIN_DATA.get(name)):
             if id(value) in self._objects:
                 return {"again": self._objects[id(value)]}
             self._objects[id(value)] = number = len(self._objects)
-            return {"object": name, "number": number, "state": self.encode(vars(value))}
+            return {"object": name, "number": number, "state": self.encode(value.__getstate__())}
         raise ValueError(
             f"A checkpoint holds numbers, text, arrays and containers of these, but a {name} came; keep it "
             "out of the attributes of the strategy, or register its class."
@@ -187,6 +190,8 @@ class _Decoder:
         if kind in ("scalar", "array"):
             array = self._arrays[content]
             return array[()] if kind == "scalar" else array
+        if kind == "spec":
+            return ParamSpec.from_json(content, self.decode(value["frozen"]))
         if kind == "again":
             return self._objects[content]
         return self._object(content, value["number"], value["state"])

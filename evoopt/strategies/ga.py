@@ -1,8 +1,7 @@
-"""Real-coded genetic algorithm: tournaments, crossover, self-adaptive Gaussian mutation, elites.
+"""Real-coded genetic algorithm: selection, crossover, self-adaptive mutation, elites.
 
-Deb and Agrawal 1995, Simulated binary crossover for continuous search space,
-https://www.complex-systems.com/abstracts/v09_i02_a02/; self-adaptation of the step size as in Beyer and
-Schwefel 2002, Evolution strategies: a comprehensive introduction, https://doi.org/10.1023/A:1015059928466.
+Self-adaptation of the step size as in Beyer and Schwefel 2002, Evolution strategies: a comprehensive
+introduction, https://doi.org/10.1023/A:1015059928466; for the operators see `evoopt.strategies.operators`.
 """
 
 import math
@@ -15,54 +14,69 @@ from numpy.typing import ArrayLike, NDArray
 from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
-from evoopt.kernels.cpu.genetic import (
-    CLONE,
-    MOST_CONTESTANTS,
-    SBX,
-    UNIFORM,
-    breed,
-    child_steps,
-    choose_parents,
-)
+from evoopt.kernels.cpu.genetic import breed, child_steps, choose_parents
 from evoopt.kernels.cpu.noise import sample_rows
-from evoopt.strategies import stopping
+from evoopt.params import ParamSpec
+from evoopt.strategies import operators, schedules, stopping
 from evoopt.strategies.base import GRAIN, Strategy
 from evoopt.strategies.diagonal import moments
 from evoopt.strategies.registry import register
+from evoopt.strategies.schedules import Decay
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
 COPY_GRAIN = 500_000  # numbers worth waking a thread for, to copy them
 WIDEST_SHAPE = math.log(1e8)  # of a sigma against the geometric mean of all
 SHAPE_RATE = 0.1  # of the logarithm of sigma in each coordinate; 1 forgets the past
-_CROSSOVERS = {None: CLONE, "uniform": UNIFORM, "sbx": SBX}
 
 
 @register
 class GA(Strategy):
     """Genetic algorithm on real numbers.
 
-    Parents are the rows told last and the elites. Two of them, winners of tournaments, have two complementary
-    children; then each child moves by Gaussian mutation, whose step size is inherited and mutates itself. The
-    ratios of the step sizes between coordinates follow the spread of the best quarter of the parents.
+    Parents are the rows told last and the elites. Two of them, which selection draws, have two complementary
+    children; then each child moves by mutation, whose step size is inherited and mutates itself. The ratios
+    of the step sizes between coordinates follow the spread of the best quarter of the parents.
 
     Parameters
     ----------
     mean : array_like, shape (n_params,) or (popsize, n_params)
         The centre of the first population, or the first population itself.
     sigma : float or array_like, shape (n_params,)
-        Spread of the first population, and of the first mutations.
+        Spread of the first population, and of the first mutations. For one number a tensor see
+        `ParamSpec.expand`.
     popsize : int, optional
         100 by default, or the rows of `mean`.
     bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
-        See `Strategy`. With ``noisy=True`` elites are asked for again, as the first rows of the next
-        population.
+        See `Strategy`.
+    selection : "tournament" or "truncation"
+        A parent is the best of `tournament` rows drawn at random, or any of the best `parents` rows.
     tournament : int
         Members of a tournament, 1 to 32.
-    crossover : "sbx", "uniform" or None
-        Simulated binary crossover, exchange of coordinates, or none.
+    parents : int, optional
+        How many rows truncation leaves; a fifth of `popsize` by default.
+    crossover : "sbx", "uniform", "arithmetic", "tensor" or None
+        Simulated binary crossover; exchange of coordinates; one random place on the line between the parents
+        for all coordinates; exchange of whole tensors of `spec`; or none.
+    spec : ParamSpec, optional
+        Of the parameters, ``net.spec`` for example; for ``crossover="tensor"``.
+    mutation : "gaussian" or "polynomial"
+        The distribution of the steps in units of `sigma`, its standard deviation, with `bounds` or without.
+        Deb's polynomial one, with index 15, has no steps beyond 12.4 sigma; what others call polynomial
+        mutation is, on a box, ``sigma=0.081 * (high - low)`` with ``self_adaptation=False``.
+    mutation_rate : float
+        The probability of each coordinate to mutate.
+    self_adaptation : bool
+        Whether step sizes adapt. If not, all mutations have `sigma`, on its schedule.
+    sigma_decay : float, LinearDecay or CosineDecay
+        What each update multiplies `sigma` by, or how it falls over the generations, where it does not adapt.
+    sigma_limit : float
+        At which share of the first `sigma` its decay ends, 0 to 1.
     elites : int, optional
         The best rows that survive, fewer than `popsize`; 2 % of it by default.
+    reevaluate : bool, optional
+        Whether elites are asked for again, as the first rows of the next population, and survive by their new
+        fitness, or stay with the one they have. By default as `noisy`.
     tolx, tolfun : float
         When `stop` advises to: the mutations and the differences of the parents are all smaller than `tolx`
         (or too small to change the parents); the fitness of a generation, and the best ones of the last
@@ -93,23 +107,40 @@ class GA(Strategy):
         mean: ArrayLike,
         sigma: ArrayLike,
         *,
+        selection: str = "tournament",
         tournament: int = 4,
+        parents: int | None = None,
         crossover: str | None = "sbx",
+        spec: ParamSpec | None = None,
+        mutation: str = "gaussian",
+        mutation_rate: float = 1.0,
+        self_adaptation: bool = True,
+        sigma_decay: Decay = 1.0,
+        sigma_limit: float = 0.0,
         elites: int | None = None,
+        reevaluate: bool | None = None,
         tolx: float = 1e-11,
         tolfun: float = 1e-11,
         **options: Any,
     ) -> None:
-        first = _first_population(mean, options)
+        first = operators.first_population(mean, options)
         super().__init__(mean if first is None else first.mean(axis=0, dtype=float), sigma, **options)
-        self.tournament = arguments.whole("tournament", tournament, 1, MOST_CONTESTANTS)
-        if crossover not in _CROSSOVERS:
-            raise ValueError(f'crossover must be "sbx", "uniform" or None, but {crossover!r} came.')
-        self.crossover = crossover
+        self._selection = operators.Selection(selection, tournament, parents, self.popsize)
+        self._variation = operators.Variation(crossover, spec, mutation, mutation_rate, self.n_params)
+        self.self_adaptation = bool(self_adaptation)
+        self.sigma_decay = schedules.read("sigma_decay", sigma_decay)
+        self.sigma_limit = arguments.within("sigma_limit", sigma_limit, 0, 1)
+        if self.self_adaptation and self.sigma_decay != 1:
+            raise ValueError(
+                "A sigma_decay of 1 was expected for step sizes that adapt, but "
+                f"{sigma_decay!r} came; take self_adaptation=False, or leave sigma_decay out."
+            )
         few = max(1, self.popsize // 50)
         self.elites = few if elites is None else arguments.whole("elites", elites, 0, self.popsize - 1)
+        self.reevaluate = self.noisy if reevaluate is None else bool(reevaluate)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self._fitness_range, self._diversity = math.inf, math.nan
+        self._first_sigma, self._updates = self._sigma, 0
         self._log_centre = float(np.log(self._sigma).mean())
         self._tau = 1 / math.sqrt(2 * self.n_params)
         # the pool of parents, best first, with the fitness and step size of each; before the first update it
@@ -128,7 +159,7 @@ class GA(Strategy):
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
         centre, sigma = self._mean.astype(self.dtype), self._sigma.astype(self.dtype)
-        asked_again = min(self.elites, len(self._steps)) if self.noisy else 0
+        asked_again = min(self.elites, len(self._steps)) if self.reevaluate else 0
         return first_id, asked_again, centre, sigma, self._pool, self._steps
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
@@ -138,7 +169,7 @@ class GA(Strategy):
             parents, steps = self._parents(snapshot, ids)
             drawn = (self._key, ids, parents, pool, steps.astype(self.dtype), sigma)
             limit = self.dtype.type(arguments.farthest(self.dtype))
-            threads.run(breed, len(ids), *drawn, _CROSSOVERS[self.crossover], limit, out, grain=grain)
+            threads.run(breed, len(ids), *drawn, self._variation.codes(), limit, out, grain=grain)
         else:
             threads.run(sample_rows, len(ids), self._key, ids, centre, sigma, out, grain=grain)
             asked_again = len(pool)
@@ -151,8 +182,10 @@ class GA(Strategy):
         first_id, asked_again, _, _, _, pool_steps = snapshot
         k = len(ids)
         parents, steps = np.empty((k, 2), np.intp), np.empty(k)
-        drawn = (self._key, ids, len(pool_steps), self.tournament, parents)
+        drawn = (self._key, ids, *self._selection.contest(len(pool_steps)), parents)
         threads.run(choose_parents, k, *drawn, grain=4000)
+        if not self.self_adaptation:
+            return parents, np.ones(k)
         threads.run(child_steps, k, self._key, ids, parents, pool_steps, self._tau, steps, grain=2000)
         place = ids - np.uint64(first_id)
         again = np.flatnonzero(place < asked_again)
@@ -166,16 +199,22 @@ class GA(Strategy):
             if len(snapshot[-1]):
                 steps[where] = self._parents(snapshot, told.ids[where])[1]
         # the elites, and with fewer than popsize rows the best of those before
-        kept = min(max(0 if self.noisy else self.elites, self.popsize - k), len(self._steps))
+        kept = min(max(0 if self.reevaluate else self.elites, self.popsize - k), len(self._steps))
         fitness = np.concatenate([self._fitness[:kept], told.fitness])
         order = fitness.argsort(kind="stable")
         order = order[: len(order) - int(np.isnan(fitness).sum())]  # NaN has no children
         self._pool = self._merge(told, order, kept)
         self._fitness = fitness[order]
         steps = np.concatenate([self._steps[:kept], steps])[order]
-        self._adapt_shape()
         smallest, largest = arguments.step_range(self.dtype)
-        self._steps = np.clip(steps, smallest / self._sigma.min(), largest / self._sigma.max())
+        spread, self._updates = self._spread(), self._updates + 1
+        if self.self_adaptation:
+            self._adapt_shape(spread)
+            steps = np.clip(steps, smallest / self._sigma.min(), largest / self._sigma.max())
+        elif self.sigma_decay != 1:
+            share = schedules.share(self.sigma_decay, self.sigma_limit, self._updates)
+            self._sigma = np.clip(share * self._first_sigma, smallest, largest)
+        self._steps = steps
         self._fitness_range = stopping.fitness_range(told)
 
     def _merge(self, told: Told, order: NDArray[np.intp], kept: int) -> Array:
@@ -193,14 +232,18 @@ class GA(Strategy):
             np.clip(pool, -limit, limit, out=pool)
         return pool
 
-    def _adapt_shape(self) -> None:
-        """Let the ratios of sigma between the coordinates follow those of the spread of the best quarter."""
+    def _spread(self) -> Vector:
+        """Return the standard deviations of the best quarter of the parents, shape (n_params,)."""
         best = self._pool[: max(len(self._pool) // 4, 2)]
         weights = np.full(len(best), 1 / len(best))
         shift, squares = moments(best, weights, weights, best[0])
         with np.errstate(over="ignore", invalid="ignore"):  # of parents far apart; that is not finite
-            spread = np.sqrt(np.maximum(squares - shift**2, 0.0))
+            spread: Vector = np.sqrt(np.maximum(squares - shift**2, 0.0))
             self._diversity = float(spread.mean())
+        return spread
+
+    def _adapt_shape(self, spread: Vector) -> None:
+        """Let the ratios of sigma between the coordinates follow those of the parents' spread."""
         varied = (spread > 0) & np.isfinite(spread)
         if varied.any():
             log_sigma, log_spread = np.log(self._sigma[varied]), np.log(spread[varied])
@@ -254,21 +297,3 @@ class GA(Strategy):
         """What to use: the best row, and the centre as long as there is none."""
         x = self.best.x
         return self.mean if x is None else x
-
-
-def _first_population(mean: ArrayLike, options: dict[str, Any]) -> Array | None:
-    """Return `mean` if it is a first population, and write its popsize into the options."""
-    population = np.asarray(mean)
-    if population.ndim != 2:
-        return None
-    if population.dtype.kind not in "biuf" or not np.isfinite(population).all():
-        raise ValueError("A first population of finite numbers was expected, but it has others.")
-    if options.setdefault("popsize", None) not in (None, len(population)):
-        raise ValueError(
-            f"A popsize of {len(population)}, the rows of the first population, was expected, but "
-            f"{options['popsize']} came; leave it out."
-        )
-    options["popsize"] = len(population)
-    if options.get("dtype") is None:
-        options["dtype"] = np.float32 if population.dtype == np.float32 else np.float64
-    return population

@@ -19,6 +19,7 @@ class Told(NamedTuple):
     ----------
     population : ndarray, shape (popsize, n_params)
         In the space that the strategy searches in. May be the user's own array: not to be changed or kept.
+        Without rows for a strategy that learns from ids alone (`Strategy._needs_rows`).
     fitness : ndarray, shape (popsize,), float64
         Smaller is better, also if the user maximizes; NaN where there is none.
     order : ndarray of int, shape (popsize,)

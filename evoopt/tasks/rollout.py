@@ -242,7 +242,8 @@ class Rollout:
         low, high = np.array(env.low), np.array(env.high)
         bounded = np.isfinite(low)
         middle, half = np.zeros(len(low)), np.zeros(len(low))
-        middle[bounded], half[bounded] = (low + high)[bounded] / 2, (high - low)[bounded] / 2
+        low, high = low[bounded], high[bounded]
+        middle[bounded], half[bounded] = (low + high) / 2, (high - low) / 2
         few = self.net.program(dtype, episodes)
         program = self._program_of_rows(few)
         blocks = 1 if program is not None else blocks_of(episodes, *few.tiling(episodes)[::2])

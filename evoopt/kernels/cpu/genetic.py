@@ -6,9 +6,21 @@ import numpy as np
 
 from evoopt.kernels.cpu.groups import make_fill, normals, words
 from evoopt.kernels.jit import inline, kernel
-from evoopt.kernels.philox import CHOICE, COLUMNS, CROSSOVER, LANES, MUTATION, STEP, minus_two_log, polynomial
+from evoopt.kernels.philox import (
+    CHOICE,
+    COLUMNS,
+    CROSSOVER,
+    LANES,
+    MUTATION,
+    PLACES,
+    STEP,
+    minus_two_log,
+    polynomial,
+)
 
-CLONE, UNIFORM, SBX = range(3)
+CLONE, UNIFORM, SBX, ARITHMETIC, TENSOR = range(5)
+GAUSSIAN, POLYNOMIAL = range(2)
+ALWAYS = 2**32  # the threshold of a mutation rate of 1
 MOST_CONTESTANTS = COLUMNS // 2  # two tournaments share one group of words
 
 
@@ -32,6 +44,15 @@ def choose_parents(key, ids, pool_size, tournament, parents, lo, hi):
 
 
 @kernel
+def choose_uniformly(key, ids, pool_size, parents, lo, hi):
+    """Write the parents of children [lo, hi) into `parents` (k,): places in the pool, all equally likely."""
+    word_buffer = np.empty((4, LANES), np.uint32)
+    for r in range(lo, hi):
+        words(key, ids[r], 0, CHOICE, word_buffer)
+        parents[r] = np.int64((np.uint64(word_buffer[0, 0]) * np.uint64(pool_size)) >> np.uint64(32))
+
+
+@kernel
 def child_steps(key, ids, parents, pool_steps, rate, out, lo, hi):
     """Write steps of children [lo, hi) into `out` (k,): the parents' geometric mean * exp(rate N(0, 1))."""
     deviates = np.zeros((4, LANES))
@@ -48,6 +69,19 @@ _EXP = {
 }
 
 
+def _side_and_rest(word, dtype):
+    """Whether u, the lower 31 bits of a word, is above 1/2; and 2 u, or 2 - 2 u above, in (0, 1)."""
+    above, rest = (word << 1).view(np.int32) < 0, word.view(np.int32) & 0x3FFFFFFF
+    return above, np.where(above, rest ^ 0x3FFFFFFF, rest).astype(dtype) * 2.0**-30 + 2.0**-31
+
+
+def _sixteenth_power(exponent):
+    """exp(exponent / 16) of `exponent` in [-22, 22]."""
+    root = polynomial(exponent * (1 / 64), _EXP[exponent.dtype.itemsize])
+    square = root * root
+    return square * square
+
+
 def _spread_factors(words, dtype):
     """Beta of simulated binary crossover with distribution index 15 where the highest bit is set, else 0.
 
@@ -55,16 +89,32 @@ def _spread_factors(words, dtype):
     """
     factors = []
     for word in words:
-        above, rest = (word << 1).view(np.int32) < 0, word.view(np.int32) & 0x3FFFFFFF
-        t = np.where(above, rest ^ 0x3FFFFFFF, rest).astype(dtype) * 2.0**-30 + 2.0**-31
-        quarter = minus_two_log(t) * (1 / 128)
-        root = polynomial(np.where(above, quarter, -quarter), _EXP[t.dtype.itemsize])
-        square = root * root
-        factors.append(np.where(word.view(np.int32) < 0, square * square, 0.0))
+        above, t = _side_and_rest(word, dtype)
+        minus_log = minus_two_log(t) * 0.5
+        beta = _sixteenth_power(np.where(above, minus_log, -minus_log))
+        factors.append(np.where(word.view(np.int32) < 0, beta, 0.0))
     return factors
 
 
+# The standard deviation of Deb's polynomial distribution on [-1, 1] with index 15
+_SPREAD = math.sqrt(1 - 32 / 17 + 16 / 18)
+
+
+def _polynomial_steps(words, dtype):
+    """Steps of polynomial mutation with distribution index 15, in units of their standard deviation.
+
+    With u in (0, 1) they are (2 u)^(1/16) - 1 below 1/2, and 1 - (2 - 2 u)^(1/16) above.
+    """
+    steps = []
+    for word in words:
+        above, t = _side_and_rest(word, dtype)
+        step = (_sixteenth_power(minus_two_log(t) * -0.5) - 1.0) * (1 / _SPREAD)
+        steps.append(np.where(above, -step, step))
+    return steps
+
+
 _fill_spread_factors = make_fill(_spread_factors)
+_fill_polynomial_steps = make_fill(_polynomial_steps)
 
 
 @inline
@@ -85,20 +135,63 @@ def _mix(beta, x, other):
         x[i] = mine if factor == 0 else mixed
 
 
+@inline
+def _blend(share, x, other):
+    """Move all coordinates (COLUMNS,) to one place between the parents: siblings are at the mirrored one."""
+    for i in range(COLUMNS):
+        x[i] = other[i] + share * (x[i] - other[i])
+
+
+@inline
+def _exchange_tensors(key, pair, ends, tensor, start, count, word_buffer, x, other):
+    """Exchange the coordinates of chosen tensors in columns [start, start + count).
+
+    `tensor` is the one of the first column, `ends` (tensors,) are the columns where they end; returns that of
+    the column after.
+    """
+    chosen = word_buffer.reshape(COLUMNS)
+    words(key, pair, tensor // COLUMNS, CROSSOVER, word_buffer)
+    i = 0
+    while i < count:
+        stop = min(ends[tensor] - start, count)
+        if np.int32(chosen[tensor % COLUMNS]) < 0:
+            x[i:stop] = other[i:stop]
+        i = stop
+        if ends[tensor] == start + stop:
+            tensor += 1
+            if tensor % COLUMNS == 0:
+                words(key, pair, tensor // COLUMNS, CROSSOVER, word_buffer)
+    return tensor
+
+
+@inline
+def _spare(threshold, drawn, steps):
+    """Leave coordinates, all (COLUMNS,), where they are if their word is not below the threshold."""
+    for i in range(COLUMNS):
+        step = steps[i]
+        steps[i] = step if np.uint64(drawn[i]) < threshold else type(step)(0)
+
+
 @kernel
-def breed(key, ids, parents, pool, steps, sigma, crossover, limit, out, lo, hi):
+def breed(key, ids, parents, pool, steps, sigma, variation, limit, out, lo, hi):
     """Write children [lo, hi) into `out` (k, n): crossover of two rows of `pool` (size, n), then mutation.
 
     Siblings share the numbers of the crossover and are complementary. Each coordinate moves by steps[r] *
-    sigma * N(0, 1), at most to `limit` or -`limit`, so that no family grows to infinity; `sigma` is (n,).
+    sigma * a deviate of variance 1, at most to `limit` or -`limit`, so that no family grows to infinity;
+    `sigma` is (n,). `variation` is (crossover, ends of the tensors, mutation, threshold of its rate).
     """
-    n = pool.shape[1]
+    n, real = pool.shape[1], out.dtype.type
+    crossover, ends, mutation, threshold = variation
     word_buffer = np.empty((4, LANES), np.uint32)
     deviates, factors = np.zeros((4, LANES), out.dtype), np.zeros((4, LANES), out.dtype)
-    chosen, flat, beta = word_buffer.reshape(COLUMNS), deviates.reshape(COLUMNS), factors.reshape(COLUMNS)
+    drawn, flat, beta = word_buffer.reshape(COLUMNS), deviates.reshape(COLUMNS), factors.reshape(COLUMNS)
     x, other = np.zeros(COLUMNS, out.dtype), np.zeros(COLUMNS, out.dtype)
     for r in range(lo, hi):
         a, b, step, pair = parents[r, 0], parents[r, 1], steps[r], ids[r] >> np.uint64(1)
+        tensor, share = 0, real(0)
+        if crossover == ARITHMETIC:
+            words(key, pair, 0, CROSSOVER, word_buffer)
+            share = real(drawn[0]) * real(2.0**-32)
         for group in range((n + COLUMNS - 1) // COLUMNS):
             start = group * COLUMNS
             count = min(COLUMNS, n - start)
@@ -106,11 +199,21 @@ def breed(key, ids, parents, pool, steps, sigma, crossover, limit, out, lo, hi):
                 x[i], other[i] = pool[a, start + i], pool[b, start + i]
             if crossover == UNIFORM:
                 words(key, pair, group, CROSSOVER, word_buffer)
-                _exchange(chosen, x, other)
+                _exchange(drawn, x, other)
             elif crossover == SBX:
                 _fill_spread_factors(key, pair, np.uint64(group), np.uint64(CROSSOVER), factors)
                 _mix(beta, x, other)
-            normals(key, ids[r], group, MUTATION, deviates)
+            elif crossover == ARITHMETIC:
+                _blend(share, x, other)
+            elif crossover == TENSOR:
+                tensor = _exchange_tensors(key, pair, ends, tensor, start, count, word_buffer, x, other)
+            if mutation == POLYNOMIAL:
+                _fill_polynomial_steps(key, ids[r], np.uint64(group), np.uint64(MUTATION), deviates)
+            else:
+                normals(key, ids[r], group, MUTATION, deviates)
+            if threshold < ALWAYS:
+                words(key, ids[r], group, PLACES, word_buffer)
+                _spare(threshold, drawn, flat)
             for i in range(count):
                 child = x[i] + step * sigma[start + i] * flat[i]
                 child = child if child < limit else limit

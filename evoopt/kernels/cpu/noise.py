@@ -3,27 +3,51 @@
 import numpy as np
 
 from evoopt.kernels.cpu.groups import normals
-from evoopt.kernels.jit import kernel
+from evoopt.kernels.jit import inline, kernel
 from evoopt.kernels.philox import COLUMNS, LANES, NOISE
+
+
+@inline
+def _write(key, number, groups, factor, centre, sigma, row, deviates):
+    """Write groups [lo, hi) of 64 columns of `row` (n,): centre (n,) + factor * sigma (n,) * deviates."""
+    flat = deviates.reshape(COLUMNS)
+    for group in range(groups[0], groups[1]):
+        normals(key, number, group, NOISE, deviates)
+        start = group * COLUMNS
+        left, middle, spread = row[start:], centre[start:], sigma[start:]
+        if len(left) >= COLUMNS:
+            for i in range(COLUMNS):
+                left[i] = middle[i] + factor * spread[i] * flat[i]
+        else:
+            for i in range(len(left)):
+                left[i] = middle[i] + factor * spread[i] * flat[i]
 
 
 @kernel
 def sample_rows(key, ids, mean, sigma, out, lo, hi):
     """Write rows [lo, hi) of `out` (popsize, n): mean (n,) + sigma (n,) * normal deviates of row ids[r]."""
-    n = out.shape[1]
+    groups, one = (0, (out.shape[1] + COLUMNS - 1) // COLUMNS), out.dtype.type(1)
     deviates = np.zeros((4, LANES), out.dtype)
-    flat = deviates.reshape(COLUMNS)
     for r in range(lo, hi):
-        for group in range((n + COLUMNS - 1) // COLUMNS):
-            normals(key, ids[r], group, NOISE, deviates)
-            start = group * COLUMNS
-            left, centre, spread = out[r, start:n], mean[start:n], sigma[start:n]
-            if len(left) >= COLUMNS:
-                for i in range(COLUMNS):
-                    left[i] = centre[i] + spread[i] * flat[i]
-            else:
-                for i in range(len(left)):
-                    left[i] = centre[i] + spread[i] * flat[i]
+        _write(key, ids[r], groups, one, mean, sigma, out[r], deviates)
+
+
+@kernel
+def sample_children(key, ids, parents, pool, factor, sigma, out, lo, hi):
+    """Write rows [lo, hi) of `out` (popsize, n): pool[parents[r]] + factor * sigma (n,) * normal deviates."""
+    groups, factor = (0, (out.shape[1] + COLUMNS - 1) // COLUMNS), out.dtype.type(factor)
+    deviates = np.zeros((4, LANES), out.dtype)
+    for r in range(lo, hi):
+        _write(key, ids[r], groups, factor, pool[parents[r]], sigma, out[r], deviates)
+
+
+@kernel
+def sample_child(key, number, parent, factor, sigma, out, lo, hi):
+    """Write groups [lo, hi) of 64 columns of one row `out` (n,), which may be `parent` (n,) itself.
+
+    The bits are those of `sample_children`.
+    """
+    _write(key, number, (lo, hi), out.dtype.type(factor), parent, sigma, out, np.zeros((4, LANES), out.dtype))
 
 
 @kernel

@@ -1,0 +1,294 @@
+"""Deep genetic algorithm: mutation alone, truncation selection, individuals as lists of row numbers.
+
+Such, Madhavan, Conti, Lehman, Stanley and Clune 2017, Deep neuroevolution: genetic algorithms are a
+competitive alternative for training deep neural networks for reinforcement learning,
+https://arxiv.org/abs/1712.06567.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evoopt import arguments
+from evoopt.arguments import Array, Ids, Vector
+from evoopt.kernels import threads
+from evoopt.kernels.cpu.genetic import choose_uniformly
+from evoopt.kernels.cpu.noise import sample_children, sample_rows
+from evoopt.strategies import genomes, schedules, stopping
+from evoopt.strategies.base import GRAIN, Strategy
+from evoopt.strategies.genomes import ENTRY, FOUNDER, Genome, Origin, Weights
+from evoopt.strategies.registry import register
+from evoopt.strategies.schedules import Decay
+from evoopt.strategies.stopping import Reason
+from evoopt.strategies.told import Told
+
+PARENTS = 20
+
+
+@register
+class DeepGA(Strategy):
+    """Genetic algorithm of Gaussian mutations alone, for large networks.
+
+    The best rows of a generation are the parents of the next one; each child is a parent drawn at random plus
+    `sigma` times normal noise. The step sizes follow a schedule, they do not adapt: without `sigma_decay` the
+    search comes no nearer to an optimum than about `sigma`.
+
+    The noise is a function of the seed and the row's number. So an individual is the list of the rows whose
+    noise it has, its genome: 16 bytes a generation, however many parameters there are. The strategy keeps the
+    weights of the present parents; a row then costs as much as its noise.
+
+    Parameters
+    ----------
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+        See `Strategy`; `popsize` is 1000 by default. The first population is the mean plus noise. Bounds are
+        those of the other strategies: mutations add up in a space without bounds, which is mapped into the
+        box at the end. With ``noisy=True`` elites are asked for again, as the first rows of the next
+        population.
+    parents : int, optional
+        How many of the best rows have children; by default 20, or a fifth of a popsize below 100.
+    elites : int
+        How many of the best parents stay in the race for the next generation's places, at most `parents`.
+    sigma_decay : float, LinearDecay or CosineDecay
+        What each update multiplies `sigma` by, or how it falls over the generations.
+    sigma_limit : float
+        At which share of the first `sigma` its decay ends, 0 to 1.
+    tolx, tolfun : float
+        When `stop` advises to: `sigma` is smaller than `tolx` (or too small to change the best row); the
+        fitness of a generation, and the best ones of the last 10 + 30 n_params / popsize generations, range
+        over less than `tolfun`, which with ``noisy=True`` is no reason.
+
+    Raises
+    ------
+    ValueError
+        For arguments that do not fit. `tell` refuses foreign rows, as they have no genome.
+
+    Notes
+    -----
+    To hold no whole population, make and evaluate rows by number, some at a time, and tell the numbers
+    (``evolve(..., chunk_size=50)`` does)::
+
+        ids = es.ask_ids()
+        for i in range(0, len(ids), 50):
+            fitness[i : i + 50] = task(es.rows(ids[i : i + 50], out=buffer))
+        es.tell(ids, fitness)
+
+    Checkpoints hold genomes, not weights: the first rows after `load` take a noise row for each generation so
+    far. Where fewer than `popsize` rows are told, as many of the parents before stay in the race as are
+    missing, in proportion.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> es = evoopt.DeepGA([3.0, -2.0], sigma=1.0, popsize=100, sigma_decay=0.9, seed=1, target=1e-8)
+    >>> while not es.stop():
+    ...     population = es.ask()
+    ...     es.tell(population, (population**2).sum(axis=1))
+    >>> genome = es.genome()  # of the best row: one entry for each of its mutations
+    >>> len(genome) <= es.generation
+    True
+    >>> bool((es.decode(genome) == es.best.x).all())
+    True
+    """
+
+    _injects = False
+    _needs_rows = False
+
+    def __init__(
+        self,
+        mean: ArrayLike,
+        sigma: ArrayLike,
+        *,
+        parents: int | None = None,
+        elites: int = 1,
+        sigma_decay: Decay = 1.0,
+        sigma_limit: float = 0.0,
+        tolx: float = 1e-11,
+        tolfun: float = 1e-11,
+        **options: Any,
+    ) -> None:
+        super().__init__(mean, sigma, **options)
+        few = max(1, min(PARENTS, self.popsize // 5))
+        self.parents = few if parents is None else arguments.whole("parents", parents, 1, self.popsize)
+        self.elites = arguments.whole("elites", elites, 0, self.parents)
+        self.sigma_decay = schedules.read("sigma_decay", sigma_decay)
+        self.sigma_limit = arguments.within("sigma_limit", sigma_limit, 0, 1)
+        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
+        self._origin = Origin(self._key, self._mean.astype(self.dtype), self._sigma.astype(self.dtype))
+        self._share = 1.0  # of the first sigma, at present
+        self._updates = 0
+        self._fitness_range = math.inf
+        # the parents, best first, with the fitness of each; none before the first update
+        self._genomes: tuple[Genome, ...] = ()
+        self._fitness = np.empty(0)
+        self._weights = Weights(self.parents)
+        self._best_genome = FOUNDER
+
+    def _default_popsize(self) -> int:
+        return 1000
+
+    # ---------------------------------------------------------------- rows
+
+    def _snapshot(self, first_id: int) -> tuple[Any, ...]:
+        asked_again = min(self.elites, len(self._genomes)) if self.noisy else 0
+        return first_id, asked_again, self._genomes, self._share, self._origin
+
+    def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
+        _, _, parents, share, origin = snapshot
+        if [*map(genomes.name, parents)] != [*map(genomes.name, self._genomes)]:
+            for i in range(len(ids)):  # late rows: their parents are no longer those that are kept
+                self._weights.decode(self._genome(snapshot, ids[i : i + 1]), origin, out[i])
+            return
+        k, grain = len(ids), GRAIN // self.n_params + 1
+        if not parents:
+            threads.run(sample_rows, k, origin.key, ids, origin.mean, origin.sigma, out, grain=grain)
+            return
+        chosen, again = self._parents(snapshot, ids)
+        chosen = self._weights.places(parents, origin)[chosen]
+        drawn = (origin.key, ids, chosen, self._weights.rows, share, origin.sigma)
+        threads.run(sample_children, k, *drawn, out, grain=grain)
+        out[again] = self._weights.rows[chosen[again]]
+
+    def _parents(self, snapshot: tuple[Any, ...], ids: Ids) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Return the parents of rows, as places, and which of the rows are these parents, asked for again."""
+        first_id, asked_again, parents, _, origin = snapshot
+        chosen = np.empty(len(ids), np.intp)
+        threads.run(choose_uniformly, len(ids), origin.key, ids, len(parents), chosen, grain=4000)
+        place = ids - np.uint64(first_id)
+        again = place < asked_again
+        chosen[again] = place[again]
+        return chosen, again
+
+    def _genome(self, snapshot: tuple[Any, ...], one: Ids) -> Genome:
+        """Return the genome of a row, given as ids of shape (1,)."""
+        _, _, parents, share, _ = snapshot
+        if not parents:
+            return genomes.child(FOUNDER, int(one[0]), share)
+        chosen, again = self._parents(snapshot, one)
+        parent: Genome = parents[chosen[0]]
+        return parent if again[0] else genomes.child(parent, int(one[0]), share)
+
+    # ---------------------------------------------------------------- learning
+
+    def _update(self, told: Told) -> None:
+        k = len(told.order)
+        missing = self.parents - self.parents * k // self.popsize  # in proportion
+        kept = min(max(0 if self.noisy else self.elites, missing), len(self._genomes))
+        fitness = np.concatenate([self._fitness[:kept], told.fitness])
+        order = fitness.argsort(kind="stable")
+        order = order[: len(order) - int(np.isnan(fitness).sum())][: self.parents]  # NaN has no children
+        if self.best.generation == self.generation:
+            self._best_genome = self._told_genome(told, told.order[0])
+        self._genomes = tuple(
+            self._genomes[i] if i < kept else self._told_genome(told, i - kept) for i in order
+        )
+        self._fitness = fitness[order]
+        self._updates += 1
+        smallest = arguments.step_range(self.dtype)[0] / float(self._sigma.min())
+        self._share = max(schedules.share(self.sigma_decay, self.sigma_limit, self._updates), smallest)
+        self._fitness_range = stopping.fitness_range(told)
+
+    def _told_genome(self, told: Told, i: int) -> Genome:
+        """Return the genome of the told row `i`."""
+        for snapshot, where in told.drawn:
+            if isinstance(where, slice) or (where == i).any():
+                return self._genome(snapshot, told.ids[i : i + 1])
+        raise LookupError("The row is foreign.")
+
+    def _reasons(self) -> Sequence[Reason]:
+        return [
+            *stopping.small_steps(self.solution, self.sigma, self.dtype, self.tolx),
+            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
+        ]
+
+    # ---------------------------------------------------------------- genomes
+
+    def genome(self, row_id: int | None = None) -> Genome:
+        """Return the genome of a row, from which `decode` makes its weights again; a copy.
+
+        Parameters
+        ----------
+        row_id : int, optional
+            From `ask_ids`: of a row that waits for its fitness, or of a present parent. By default the best
+            row's.
+
+        Returns
+        -------
+        ndarray, shape (length,), with fields "row" and "share"
+            A mutation each, oldest first: the number of the row that its noise is of, and what share of the
+            first `sigma` it had. Without any it is the mean. ``numpy.save`` keeps it.
+
+        Raises
+        ------
+        ValueError
+            For an id that is not known.
+        """
+        if row_id is None:
+            return self._best_genome.copy()
+        one = arguments.id_vector([row_id])
+        for genome in self._genomes:
+            if genomes.name(genome) == row_id:
+                return genome.copy()
+        return self._genome(self._ledger.locate(one)[0][0].snapshot, one).copy()
+
+    def decode(self, genome: ArrayLike, out: Array | None = None) -> Array:
+        """Make weights from a genome, bit for bit those of its row.
+
+        In the dtype of the rows it adds one mutation after the other to the mean, each the share times
+        `sigma` times the noise of its row; then bounds apply. That needs nothing but what the strategy was
+        made with: any other ``DeepGA(mean, sigma, bounds=..., seed=..., dtype=...)`` gives the same weights.
+
+        Parameters
+        ----------
+        genome : array_like, shape (length,)
+            From `genome`.
+        out : ndarray, shape (n_params,), optional
+            C-contiguous, of the strategy's dtype.
+
+        Raises
+        ------
+        ValueError
+            For something else than a genome, or an `out` of another kind.
+        """
+        given = np.asarray(genome)
+        if given.ndim != 1 or given.dtype != ENTRY:
+            raise ValueError(
+                f"A genome of shape (length,) and dtype {ENTRY} was expected, but {given.dtype} "
+                f"{given.shape} came; take one from es.genome()."
+            )
+        weights = arguments.output(out, (self.n_params,), self.dtype)
+        self._origin.decode(given, weights)
+        if self._box is not None:
+            self._box.enclose(weights[None])
+        return weights
+
+    # ---------------------------------------------------------------- results
+
+    @property
+    def mean(self) -> Array:
+        """The mean of the parents, at first the one that the search started from; shape (n_params,)."""
+        if not self._genomes:
+            return super().mean
+        total = np.zeros(self.n_params)
+        for place in self._weights.places(self._genomes, self._origin):
+            total += self._weights.rows[place]
+        result: Array = (total / len(self._genomes)).astype(self.dtype)
+        if self._box is not None:
+            self._box.enclose(result[None])
+        return result
+
+    @property
+    def sigma(self) -> Vector:
+        """The standard deviation of mutations in each coordinate, before bounds; shape (n_params,)."""
+        return self._share * self._sigma
+
+    def _overall_sigma(self) -> float:
+        return self._share * float(self._sigma.mean())
+
+    @property
+    def solution(self) -> Array:
+        """What to use: the best row, and the mean as long as there is none."""
+        x = self.best.x
+        return self.mean if x is None else x
