@@ -31,23 +31,17 @@ class Entry(NamedTuple):
     make: Callable[..., Start]
     options: dict[str, Any]
     packages: tuple[str, ...] = ()
-    strategy: str | None = None  # of evoopt
 
     def prepare(self, setting: Setting) -> Start:
         return self.make(setting=setting, **self.options)
 
 
-def _ours(strategy: str, **options: Any) -> Entry:
-    make = partial(swingup.evoopt_strategy, strategy)
-    return Entry(f"evoopt {strategy}", make, options, strategy=strategy)
-
-
 _ADAM = {"sigma": 0.1, "learning_rate": 0.05}
 _ENTRIES = (
-    _ours("PGPE", optimizer="adam", **_ADAM),
-    _ours("OpenAIES", **_ADAM),
-    _ours("SNES", sigma=1.0),
-    _ours("SepCMAES", sigma=0.1),
+    Entry("evoopt PGPE", partial(swingup.evoopt_strategy, evoopt.PGPE), {"optimizer": "adam", **_ADAM}),
+    Entry("evoopt OpenAIES", partial(swingup.evoopt_strategy, evoopt.OpenAIES), _ADAM),
+    Entry("evoopt SNES", partial(swingup.evoopt_strategy, evoopt.SNES), {"sigma": 1.0}),
+    Entry("evoopt SepCMAES", partial(swingup.evoopt_strategy, evoopt.SepCMAES), {"sigma": 0.1}),
     Entry("evosax PGPE", swingup.evosax_pgpe, _ADAM, ("evosax", "optax")),
     Entry("evosax Open_ES", swingup.evosax_open_es, _ADAM, ("evosax", "optax")),
 )
@@ -124,9 +118,7 @@ def run(args: argparse.Namespace) -> Iterator[Scores]:
 
 def _scores(setting: Setting, args: argparse.Namespace) -> Scores:
     entries, skipped = machine.present([ENTRIES[name] for name in args.contestants])
-    unknown = [entry for entry in entries if entry.strategy and not hasattr(evoopt, entry.strategy)]
-    skipped += [f"{entry.name} is skipped: this evoopt does not have it." for entry in unknown]
-    starts = {entry.name: entry.prepare(setting) for entry in entries if entry not in unknown}
+    starts = {entry.name: entry.prepare(setting) for entry in entries}
     machine.set_threads(args.threads)
     for start in starts.values():
         start(0).run(WARM_UP)

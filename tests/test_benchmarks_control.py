@@ -124,7 +124,7 @@ def test_control_makes_tables_and_a_plot(tmp_path, monkeypatch, capsys):
 
 
 def test_the_last_score_is_that_of_the_last_generation(monkeypatch):
-    start = swingup.evoopt_strategy("SNES", SETTING, sigma=0.1)
+    start = swingup.evoopt_strategy(evoopt.SNES, SETTING, sigma=0.1)
     monkeypatch.setattr(control, "JUDGED", 2)
     points = control.train(start, SETTING, 1, generations=3, every=2)
     assert [point.generations for point in points] == [2, 3]

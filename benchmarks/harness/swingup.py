@@ -40,9 +40,7 @@ class Setting:
         return evoopt.Rollout(self.net, ENVIRONMENTS[self.level], self.episodes, self.steps, seed=seed)
 
 
-def evoopt_strategy(name: str, setting: Setting, sigma: float, **options: Any) -> Start:
-    cls = getattr(evoopt, name)
-
+def evoopt_strategy(cls: type[evoopt.Strategy], setting: Setting, sigma: float, **options: Any) -> Start:
     def start(seed: int) -> Trainer:
         task = setting.task(seed)
         es = cls(
