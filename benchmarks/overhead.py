@@ -22,7 +22,7 @@ from benchmarks.harness.memory import Memory, peak
 from benchmarks.harness.outcome import Outcome
 from benchmarks.harness.race import Case, Contestant, race
 from benchmarks.harness.search import Array, Loop, Search, ellipsoid, mean_generation
-from evoopt.strategies import REGISTRY, SNES, recombination
+from evoopt.strategies import REGISTRY, SNES, DeepGA, recombination
 
 DIMS = (2, 10, 40, 100, 400, 1000, 2000)
 GAPS = 4  # between decompositions, in a block of generations
@@ -30,6 +30,7 @@ UNSOLVED = 0.99  # of the fitness, at most, after the first generations
 LARGE_D, LARGE_POPSIZE = 100_000, 64
 MEASURED = 3  # generations whose memory is measured
 LARGEST_D, LARGEST_POPSIZE = 1_000_000, 256
+DEEP_POPSIZE, CHUNK, PARENTS = 1000, 50, 20
 
 
 class Entry(NamedTuple):
@@ -72,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=f"instead, against all: {' and '.join(VECTORS)} with {LARGE_D:,} parameters and popsize "
         f"{LARGE_POPSIZE}, and their peak of memory; that of SNES with {LARGEST_D:,} and popsize "
-        f"{LARGEST_POPSIZE}",
+        f"{LARGEST_POPSIZE}, and of DeepGA with popsize {DEEP_POPSIZE}",
     )
 
 
@@ -89,6 +90,7 @@ def run(args: argparse.Namespace) -> Iterator[Outcome | Memory]:
             yield race(large_case(name, dtype), args.seconds, args.threads)
             yield memory(name, dtype)
     yield largest_memory()
+    yield deep_memory()
 
 
 def case(d: int, peers: Sequence[str] = ()) -> Case:
@@ -198,6 +200,32 @@ def largest_memory() -> Memory:
     work(2)  # compiles
     title = f"memory of SNES: {LARGEST_D:,} parameters, popsize {LARGEST_POPSIZE}, float32, ask()"
     return Memory(title, peak(work), 4 * LARGEST_POPSIZE * LARGEST_D)
+
+
+def deep_memory() -> Memory:
+    """Give the peak of DeepGA in float32, rows told by number; what is needed are the weights of its parents.
+
+    The chunk of rows that are evaluated at a time is not counted.
+    """
+
+    def work(d: int, chunk: Array) -> None:
+        es, fitness = (
+            DeepGA(np.zeros(d, np.float32), 0.1, popsize=DEEP_POPSIZE, seed=1),
+            np.empty(DEEP_POPSIZE),
+        )
+        for _ in range(MEASURED):
+            ids = es.ask_ids()
+            for start in range(0, DEEP_POPSIZE, CHUNK):
+                part = slice(start, start + CHUNK)
+                fitness[part] = es.rows(ids[part], out=chunk)[:, 0]
+            es.tell(ids, fitness)
+
+    work(2, np.empty((CHUNK, 2), np.float32))  # compiles
+    chunk = np.empty((CHUNK, LARGEST_D), np.float32)
+    title = (
+        f"memory of DeepGA: {LARGEST_D:,} parameters, popsize {DEEP_POPSIZE}, float32, {CHUNK} rows at a time"
+    )
+    return Memory(title, peak(partial(work, LARGEST_D, chunk)), 4 * PARENTS * LARGEST_D)
 
 
 def _directions(d: int) -> int:

@@ -149,7 +149,8 @@ class DeepGA(Strategy):
         chosen = self._weights.places(parents, origin)[chosen]
         drawn = (origin.key, ids, chosen, self._weights.rows, share, origin.sigma)
         threads.run(sample_children, k, *drawn, out, grain=grain)
-        out[again] = self._weights.rows[chosen[again]]
+        for i in np.flatnonzero(again):
+            out[i] = self._weights.rows[chosen[i]]
 
     def _parents(self, snapshot: tuple[Any, ...], ids: Ids) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Return the parents of rows, as places, and which of the rows are these parents, asked for again."""
@@ -271,10 +272,11 @@ class DeepGA(Strategy):
         """The mean of the parents, at first the one that the search started from; shape (n_params,)."""
         if not self._genomes:
             return super().mean
-        total = np.zeros(self.n_params)
-        for place in self._weights.places(self._genomes, self._origin):
-            total += self._weights.rows[place]
-        result: Array = (total / len(self._genomes)).astype(self.dtype)
+        first, *others = self._weights.places(self._genomes, self._origin)
+        rows, shift = self._weights.rows, np.zeros(self.n_params)
+        for place in others:
+            shift += rows[place] - rows[first]  # 0 where all are alike, without a rounding
+        result: Array = (rows[first] + shift / len(self._genomes)).astype(self.dtype)
         if self._box is not None:
             self._box.enclose(result[None])
         return result

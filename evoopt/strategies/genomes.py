@@ -50,11 +50,14 @@ class Origin:
         weights = self.mean if ancestor is None else ancestor
         if not len(genome):
             out[:] = weights
-        groups = -(-len(out) // COLUMNS)
+        groups, left = -(-len(out) // COLUMNS), len(genome)
+        other = np.empty_like(out) if left > 1 else out
         for row, share in genome.tolist():
+            left -= 1
+            target = other if left % 2 else out  # by turns, so that `out` is the last one
             mutation = (self.key, np.uint64(row), weights, share, self.sigma)
-            threads.run(sample_child, groups, *mutation, out, grain=GRAIN // COLUMNS)
-            weights = out
+            threads.run(sample_child, groups, *mutation, target, grain=GRAIN // COLUMNS)
+            weights = target
 
 
 @plain_data

@@ -8,46 +8,55 @@ from evoopt.kernels.philox import COLUMNS, LANES, NOISE
 
 
 @inline
-def _write(key, number, groups, factor, centre, sigma, row, deviates):
-    """Write groups [lo, hi) of 64 columns of `row` (n,): centre (n,) + factor * sigma (n,) * deviates."""
-    flat = deviates.reshape(COLUMNS)
-    for group in range(groups[0], groups[1]):
-        normals(key, number, group, NOISE, deviates)
-        start = group * COLUMNS
-        left, middle, spread = row[start:], centre[start:], sigma[start:]
-        if len(left) >= COLUMNS:
-            for i in range(COLUMNS):
-                left[i] = middle[i] + factor * spread[i] * flat[i]
-        else:
-            for i in range(len(left)):
-                left[i] = middle[i] + factor * spread[i] * flat[i]
+def _combine(centre, factor, spread, deviates, out):
+    """Write centre + factor * spread * deviates into `out`; all of at most COLUMNS numbers."""
+    if len(out) >= COLUMNS:
+        for i in range(COLUMNS):
+            out[i] = centre[i] + factor * spread[i] * deviates[i]
+    else:
+        for i in range(len(out)):
+            out[i] = centre[i] + factor * spread[i] * deviates[i]
 
 
 @kernel
 def sample_rows(key, ids, mean, sigma, out, lo, hi):
     """Write rows [lo, hi) of `out` (popsize, n): mean (n,) + sigma (n,) * normal deviates of row ids[r]."""
-    groups, one = (0, (out.shape[1] + COLUMNS - 1) // COLUMNS), out.dtype.type(1)
+    n, one = out.shape[1], out.dtype.type(1)
     deviates = np.zeros((4, LANES), out.dtype)
+    flat = deviates.reshape(COLUMNS)
     for r in range(lo, hi):
-        _write(key, ids[r], groups, one, mean, sigma, out[r], deviates)
+        for group in range((n + COLUMNS - 1) // COLUMNS):
+            normals(key, ids[r], group, NOISE, deviates)
+            start = group * COLUMNS
+            _combine(mean[start:n], one, sigma[start:n], flat, out[r, start:n])
 
 
 @kernel
 def sample_children(key, ids, parents, pool, factor, sigma, out, lo, hi):
     """Write rows [lo, hi) of `out` (popsize, n): pool[parents[r]] + factor * sigma (n,) * normal deviates."""
-    groups, factor = (0, (out.shape[1] + COLUMNS - 1) // COLUMNS), out.dtype.type(factor)
+    n, factor = out.shape[1], out.dtype.type(factor)
     deviates = np.zeros((4, LANES), out.dtype)
+    flat = deviates.reshape(COLUMNS)
     for r in range(lo, hi):
-        _write(key, ids[r], groups, factor, pool[parents[r]], sigma, out[r], deviates)
+        for group in range((n + COLUMNS - 1) // COLUMNS):
+            normals(key, ids[r], group, NOISE, deviates)
+            start = group * COLUMNS
+            _combine(pool[parents[r], start:n], factor, sigma[start:n], flat, out[r, start:n])
 
 
 @kernel
 def sample_child(key, number, parent, factor, sigma, out, lo, hi):
-    """Write groups [lo, hi) of 64 columns of one row `out` (n,), which may be `parent` (n,) itself.
+    """Write groups [lo, hi) of 64 columns of one row `out` (n,), the same bits as `sample_children`.
 
-    The bits are those of `sample_children`.
+    In place, where `parent` (n,) is `out`, it would be right but not vectorized.
     """
-    _write(key, number, (lo, hi), out.dtype.type(factor), parent, sigma, out, np.zeros((4, LANES), out.dtype))
+    n, factor = len(out), out.dtype.type(factor)
+    deviates = np.zeros((4, LANES), out.dtype)
+    flat = deviates.reshape(COLUMNS)
+    for group in range(lo, hi):
+        normals(key, number, group, NOISE, deviates)
+        start = group * COLUMNS
+        _combine(parent[start:n], factor, sigma[start:n], flat, out[start:n])
 
 
 @kernel
@@ -67,11 +76,6 @@ def sample_pairs(key, ids, mean, sigma, out, lo, hi):
             start = group * COLUMNS
             centre, spread = mean[start:n], sigma[start:n]
             for row in range(r, after):
-                left, sign = out[row, start:n], out.dtype.type(1 - 2 * np.int64(ids[row] & np.uint64(1)))
-                if len(left) >= COLUMNS:
-                    for i in range(COLUMNS):
-                        left[i] = centre[i] + spread[i] * (sign * flat[i])
-                else:
-                    for i in range(len(left)):
-                        left[i] = centre[i] + spread[i] * (sign * flat[i])
+                sign = out.dtype.type(1 - 2 * np.int64(ids[row] & np.uint64(1)))
+                _combine(centre, sign, spread, flat, out[row, start:n])
         r = after
