@@ -123,6 +123,7 @@ def test_control_makes_tables_and_a_plot(tmp_path, monkeypatch, capsys):
     assert "evosax PGPE is skipped: no evosax and optax here" in capsys.readouterr().out
 
 
+@needs_jit
 def test_the_last_score_is_that_of_the_last_generation(monkeypatch):
     start = swingup.evoopt_strategy(evoopt.SNES, SETTING, sigma=0.1)
     monkeypatch.setattr(control, "JUDGED", 2)
