@@ -51,11 +51,13 @@ def evoopt_strategy(
     def step() -> None:
         es.tell(es.ask(rows), task(rows))
 
-    return Trainer(step, lambda: es.mean)
+    return Trainer(step, lambda: es.solution)
 
 
 evoopt_snes = partial(evoopt_strategy, evoopt.SNES)
 evoopt_openaies = partial(evoopt_strategy, evoopt.OpenAIES)
+evoopt_pgpe = partial(evoopt_strategy, evoopt.PGPE)
+evoopt_ga = partial(evoopt_strategy, evoopt.GA)
 
 
 def evosax_open_es(
