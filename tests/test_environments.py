@@ -254,7 +254,7 @@ def test_spaces(name):
 
 @pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
 def test_a_second_process_compiles_nothing(run_python, tmp_path):
-    """Even where the environment came in a pickle."""
+    """Even where the environment came in a pickle: the network's steps, the environment's codes, the loop."""
     program = """
 import logging, pickle, sys
 import numpy as np
@@ -267,14 +267,12 @@ logging.getLogger("evoopt").addHandler(handler)
 logging.getLogger("evoopt").setLevel(logging.INFO)
 env = pickle.loads(bytes.fromhex(sys.argv[1]))
 assert env == evoopt.envs.cartpole_swingup
-state = np.zeros(4)
-env.reset(state, np.full(4, 0.5))
-env.observe(state, np.zeros(5))
-env.step(state, np.zeros(1))
+net = evoopt.Network([evoopt.Dense(1)], (5,))
+evoopt.Rollout(net, env, max_steps=2)(np.zeros((1, 6), np.float32))
 print(sum("compiling" in record for record in records))
 """
     sent = pickle.dumps(envs.cartpole_swingup).hex()
-    assert run_python(program, sent, NUMBA_CACHE_DIR=str(tmp_path)) == "3\n"
+    assert int(run_python(program, sent, NUMBA_CACHE_DIR=str(tmp_path))) >= 5
     assert run_python(program, sent, NUMBA_CACHE_DIR=str(tmp_path)) == "0\n"
 
 

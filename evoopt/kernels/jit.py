@@ -62,14 +62,21 @@ def named(function: _Function, name: str) -> _Function:
 
 
 def rule(function: _Function) -> _Function:
-    """Compile a function of an environment: a kernel of scalars and of arrays that it is given.
+    """Compile a function of an environment as a part of what calls it: scalars, and elements of given arrays.
 
-    It is pickled by name, as plain functions are: then another process finds the machine code on disk.
+    Kernels around it come from the disk cache. It is pickled by name, as plain functions are, so that
+    another process finds them there.
     """
-    compiled: Any = kernel(function, allocates=False)
+    compiled: Any = inline(function)
+    compiled.is_rule = True
     if not JIT_DISABLED:
         compiled.__reduce_ex__ = lambda protocol: function.__qualname__
     return compiled
+
+
+def is_rule(function: Any) -> bool:
+    """Tell whether `rule` made a function: the disk cache may then hold machine code around it."""
+    return getattr(function, "is_rule", False)
 
 
 def closure(function: _Function) -> _Function:

@@ -44,11 +44,11 @@ def block_words(key, row, block, purpose):
 # Polynomials by the bytes of a number, highest power first. Those of float32 are minimax fits (Lawson's
 # weighted least squares) whose relative error is below half a unit in the last place, 6e-8; those of float64
 # are Taylor series as long as that asks for. sin(a) / a and cos(a) in a^2, for |a| <= pi/4:
-_SIN = {
+SINE = {
     4: (-0.00019501822, 0.00833201645, -0.166666502, 0.999999997),
     8: tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(8, -1, -1)),
 }
-_COS = {
+COSINE = {
     4: (-0.00135794041, 0.0416544196, -0.499998424, 0.999999967),
     8: tuple((-1) ** k / math.factorial(2 * k) for k in range(9, -1, -1)),
 }
@@ -107,6 +107,6 @@ def box_muller(radius_word, angle_word, dtype):
     highest, second = angle_word.view(np.int32), (angle_word << 1).view(np.int32)
     a = ((highest & 0x3FFFFFFF) - (1 << 29)).astype(dtype) * (math.pi / 2**31)
     size = a.dtype.itemsize
-    sine, cosine = a * polynomial(a * a, _SIN[size]), polynomial(a * a, _COS[size])
+    sine, cosine = a * polynomial(a * a, SINE[size]), polynomial(a * a, COSINE[size])
     x, y = np.where(second < 0, sine, cosine), np.where(second < 0, cosine, sine)
     return radius * np.where((highest ^ second) < 0, -x, x), radius * np.where(highest < 0, -y, y)

@@ -10,9 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.kernels import threads
-from evoopt.kernels.cpu.environment import code_of_state, code_of_step
+from evoopt.kernels.cpu.environment import (
+    code_of_observing,
+    code_of_state,
+    code_of_step,
+    code_of_stepping,
+)
 from evoopt.kernels.cpu.forward import blocks_of
-from evoopt.kernels.cpu.rollout import rollout_blocks, rollout_lanes
+from evoopt.kernels.cpu.lanes_rollout import rollout_lanes
+from evoopt.kernels.cpu.rollout import rollout_blocks
 from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.networks.compile import Program
 from evoopt.networks.network import Network
@@ -237,8 +243,6 @@ class Rollout:
         env, dtype, double = self.env, population.dtype, np.dtype(np.float64)
         popsize, episodes = len(population), uniforms.shape[1]
         found = Episodes(np.empty((popsize, episodes)), np.empty((popsize, episodes), np.int64))
-        codes = code_of_state(env.reset), code_of_state(env.observe), code_of_step(env.step, env.discrete)
-        addresses = np.array([code.address(double) for code in codes])
         low, high = np.array(env.low), np.array(env.high)
         bounded = np.isfinite(low)
         middle, half = np.zeros(len(low)), np.zeros(len(low))
@@ -246,7 +250,17 @@ class Rollout:
         middle[bounded], half[bounded] = (low + high) / 2, (high - low) / 2
         few = self.net.program(dtype, episodes)
         program = self._program_of_rows(few)
-        blocks = 1 if program is not None else blocks_of(episodes, *few.tiling(episodes)[::2])
+        lanes = tile_shape(dtype)[1]
+        if program is None:
+            blocks = blocks_of(episodes, *few.tiling(episodes)[::2])
+            acting = code_of_state(env.observe), code_of_step(env.step, env.discrete)
+        else:
+            blocks = 1
+            acting = (
+                code_of_observing(env.observe, env.state_size, env.observation_size, lanes),
+                code_of_stepping(env.step, env.state_size, len(env.low), lanes),
+            )
+        addresses = np.array([code.address(double) for code in (code_of_state(env.reset), *acting)])
         statistics, n = self._statistics, env.observation_size
         sums = np.zeros((popsize, blocks, 3, n if statistics else 0))
         mean, scale = (statistics.mean, 1 / statistics.std) if statistics else (np.empty(0), np.empty(0))
@@ -254,7 +268,6 @@ class Rollout:
             uniforms, addresses, env.state_size, env.discrete, middle, half, mean, scale, self.max_steps,
         )  # fmt: skip
         if program is not None:
-            lanes = tile_shape(dtype)[1]
             # a range of rows fills the lanes, and keeps them filled: the longer, the better
             grain = max(-(-popsize // (2 * threads.get_num_threads())), lanes)
             threads.run(

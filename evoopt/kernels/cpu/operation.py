@@ -38,6 +38,7 @@ class Code(ABC):
     returns: types.Type = types.void
 
     def __init__(self, function: Callable[..., Any], refusal: str | None = None) -> None:
+        self.function = function
         if refusal is not None:
             self._kernel: Any = closure(function)
         else:

@@ -1,8 +1,7 @@
 """Whole episodes of a population: observe, run the network, step, with the weights of a row in the cache.
 
-Two ways. `rollout_blocks`: the episodes of a row are its samples, as tiles of `forward`; in tiles of one
-sample only those that go on are run. `rollout_lanes`, for few episodes: each lane of a vector plays another
-row, whose weights are packed next to those of the others, and takes the next row when that is done.
+The episodes of a row are its samples, as tiles of `forward`; in tiles of one sample only those that go on are
+run. For few episodes of small networks `lanes_rollout` is faster.
 """
 
 import numpy as np
@@ -17,7 +16,7 @@ FARTHEST = 10.0  # of a normalised observation from 0
 
 
 @inline
-def _begin(reset, state, uniforms, own):
+def begin(reset, state, uniforms, own):
     """Write a first state; gives what is earned by then: 0, or NaN where reset raised and left only NaN."""
     for i in range(len(uniforms)):
         own[i] = uniforms[i]  # rows share the uniforms, and a reset may change its own
@@ -107,7 +106,7 @@ def rollout_blocks(
             who[k], steps[k] = k, 0
             x_start[k] = k // width * width * n_in + k % width
             y_start[k] = k // width * width * n_out + k % width
-            earned[k] = _begin(reset, states[k], uniforms[min(r, len(uniforms) - 1), first + k], own)
+            earned[k] = begin(reset, states[k], uniforms[min(r, len(uniforms) - 1), first + k], own)
         for _ in range(max_steps):
             for k in range(active):
                 call(observe, states[who[k]], observation)
@@ -130,77 +129,6 @@ def rollout_blocks(
                 break
         for k in range(min(count * width, episodes - first)):
             returns[r, first + k], lengths[r, first + k] = earned[k], steps[k]
-    keep(memory)
-    keep(state_memory)
-    keep(other_memory)
-
-
-@inline
-def _pack(numbers, packed, lane, lanes):
-    """Write numbers into a lane of `packed` (n, lanes)."""
-    for i in range(len(numbers)):
-        packed[i * lanes + lane] = numbers[i]
-
-
-@kernel
-def rollout_lanes(
-    population, frozen, program, widest, room, uniforms, environment, state_size, discrete,
-    middle, half, mean, scale, max_steps, lanes, returns, lengths, sums, lo, hi,
-):  # fmt: skip
-    """Rows [lo, hi) of `returns`, `lengths` (popsize, episodes); the program is that of rows, without states.
-
-    The other arguments are those of `rollout_blocks`, `sums` (popsize, 1, 3, n_obs).
-    """
-    population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
-    uniforms, sums, mean, scale = borrowed(uniforms), borrowed(sums), borrowed(mean), borrowed(scale)
-    middle, half = borrowed(middle), borrowed(half)
-    reset, observe, step = environment[0], environment[1], environment[2]
-    episodes, n_in, n_out = returns.shape[1], program[0, INPUTS], program[-1, OUTPUTS]
-    ours, all_numbers = population.shape[1] * lanes, (population.shape[1] + len(frozen)) * lanes
-    memory, front, back, x, net_state, scratch = block_memory(
-        widest, n_in, 0, lanes, all_numbers + room, population
-    )
-    weights, shared, scratch = scratch[:ours], scratch[ours:all_numbers], scratch[all_numbers:]
-    weights[:] = 0
-    for s in range(lanes):
-        _pack(frozen, shared, s, lanes)
-    x[:] = 0
-    state_memory = np.empty((lanes, state_size))
-    other_memory = np.empty(n_in + n_out + uniforms.shape[2])
-    states, other = borrowed(state_memory), borrowed(other_memory)
-    observation, action, own = other[:n_in], other[n_in : n_in + n_out], other[n_in + n_out :]
-    playing, row, episode, steps = np.empty((4, lanes), np.intp)  # first, the lanes that are in use
-    earned = np.empty(lanes)
-    following, active = lo, min(lanes, hi - lo)
-    for s in range(active):
-        playing[s], row[s], episode[s], steps[s] = s, -1, episodes, 0  # as if a row before had ended
-    while active > 0:
-        for k in range(active - 1, -1, -1):
-            s = playing[k]
-            if episode[s] == episodes:  # the next row
-                if following == hi:
-                    active -= 1
-                    playing[k] = playing[active]
-                    continue
-                row[s], episode[s] = following, 0
-                _pack(population[following], weights, s, lanes)
-                following += 1
-                steps[s] = 0
-            if steps[s] == 0:
-                first = uniforms[min(row[s], len(uniforms) - 1), episode[s]]
-                earned[s] = _begin(reset, states[s], first, own)
-            call(observe, states[s], observation)
-            _write_observation(observation, mean, scale, sums[row[s], 0], x, s, lanes)
-        y = run_block(program, weights, shared, x, front, back, net_state, scratch, 1, lanes)
-        for k in range(active):
-            s = playing[k]
-            reward, done = _act(y, s, lanes, n_out, discrete, middle, half, action, step, states[s])
-            earned[s] += reward
-            steps[s] += 1
-            if done | (steps[s] == max_steps):
-                returns[row[s], episode[s]], lengths[row[s], episode[s]] = earned[s], steps[s]
-                episode[s] += 1
-                steps[s] = 0
     keep(memory)
     keep(state_memory)
     keep(other_memory)

@@ -9,6 +9,7 @@ import math
 
 from evoopt.kernels.environments.ranges import clip, wrap
 from evoopt.kernels.jit import inline, rule
+from evoopt.kernels.math import sin_cos
 
 GRAVITY = 9.8  # the links have mass, length and moment of inertia 1
 CENTRE = 0.5  # where the mass of a link is
@@ -27,21 +28,20 @@ def reset(state, uniforms):
 def observe(state, observation):
     """Show cosine and sine of both angles, and the velocities."""
     for i in range(2):
-        observation[2 * i] = math.cos(state[i])
-        observation[2 * i + 1] = math.sin(state[i])
+        observation[2 * i + 1], observation[2 * i] = sin_cos(state[i])
         observation[4 + i] = state[2 + i]
 
 
 @inline
 def _accelerations(theta1, theta2, speed1, speed2, torque):
-    s, c = math.sin(theta2), math.cos(theta2)
+    s, c = sin_cos(theta2)
     d1 = CENTRE**2 + (1.0 + CENTRE**2 + 2.0 * CENTRE * c) + 2.0
     d2 = CENTRE**2 + CENTRE * c + 1.0
-    phi2 = CENTRE * GRAVITY * math.sin(theta1 + theta2)
+    phi2 = CENTRE * GRAVITY * sin_cos(theta1 + theta2)[0]
     phi1 = (
         -CENTRE * speed2 * speed2 * s
         - 2.0 * CENTRE * speed2 * speed1 * s
-        + (CENTRE + 1.0) * GRAVITY * math.sin(theta1)
+        + (CENTRE + 1.0) * GRAVITY * sin_cos(theta1)[0]
         + phi2
     )
     acc2 = (torque + d2 / d1 * phi1 - CENTRE * speed1 * speed1 * s - phi2) / (CENTRE**2 + 1.0 - d2 * d2 / d1)
@@ -66,5 +66,5 @@ def step(state, action):
     state[1] = wrap(b + sixth * (v + 2.0 * v2 + 2.0 * v3 + v4))
     state[2] = clip(u + sixth * (du1 + 2.0 * du2 + 2.0 * du3 + du4), -MAX_SPEED_1, MAX_SPEED_1)
     state[3] = clip(v + sixth * (dv1 + 2.0 * dv2 + 2.0 * dv3 + dv4), -MAX_SPEED_2, MAX_SPEED_2)
-    done = -math.cos(state[0]) - math.cos(state[0] + state[1]) > 1.0  # the end is a link above the joint
+    done = -sin_cos(state[0])[1] - sin_cos(state[0] + state[1])[1] > 1.0  # the end is a link above the joint
     return 0.0 if done else -1.0, done

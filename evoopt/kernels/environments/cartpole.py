@@ -8,6 +8,7 @@ theta_dot) is observed.
 import math
 
 from evoopt.kernels.jit import rule
+from evoopt.kernels.math import sin_cos
 
 GRAVITY = 9.8
 POLE_MASS, TOTAL_MASS = 0.1, 1.1
@@ -36,7 +37,7 @@ def observe(state, observation):
 def step(state, action):
     """Push to the right with action 1, to the left with action 0, for one step of Euler's."""
     x, x_dot, theta, theta_dot = state[0], state[1], state[2], state[3]
-    s, c = math.sin(theta), math.cos(theta)
+    s, c = sin_cos(theta)
     force = FORCE if action == 1 else -FORCE
     push = (force + POLE_MASS * HALF_LENGTH * theta_dot * theta_dot * s) / TOTAL_MASS
     theta_acc = (GRAVITY * s - c * push) / (HALF_LENGTH * (4.0 / 3.0 - POLE_MASS * c * c / TOTAL_MASS))
@@ -45,4 +46,4 @@ def step(state, action):
     state[1] = x_dot + TIME_STEP * x_acc
     state[2] = theta + TIME_STEP * theta_dot
     state[3] = theta_dot + TIME_STEP * theta_acc
-    return 1.0, abs(state[0]) > X_LIMIT or abs(state[2]) > THETA_LIMIT
+    return 1.0, (abs(state[0]) > X_LIMIT) | (abs(state[2]) > THETA_LIMIT)

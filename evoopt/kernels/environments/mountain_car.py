@@ -6,10 +6,9 @@ https://gymnasium.farama.org/environments/classic_control/mountain_car_continuou
 velocity) is observed.
 """
 
-import math
-
 from evoopt.kernels.environments.ranges import clip
 from evoopt.kernels.jit import inline, rule
+from evoopt.kernels.math import sin_cos
 
 GRAVITY = 0.0025
 MIN_POSITION, MAX_POSITION = -1.2, 0.6
@@ -34,23 +33,23 @@ def observe(state, observation):
 
 @inline
 def _move(state, force):
-    velocity = state[1] + force - GRAVITY * math.cos(3.0 * state[0])
+    velocity = state[1] + force - GRAVITY * sin_cos(3.0 * state[0])[1]
     state[1] = clip(velocity, -MAX_SPEED, MAX_SPEED)
     state[0] = clip(state[0] + state[1], MIN_POSITION, MAX_POSITION)
-    if state[0] == MIN_POSITION and state[1] < 0.0:  # the wall on the left
-        state[1] = 0.0
+    stops = (state[0] == MIN_POSITION) & (state[1] < 0.0)  # at the wall on the left
+    state[1] = 0.0 if stops else state[1]
 
 
 @rule
 def step(state, action):
     """Accelerate to the left, not at all or to the right, with action 0, 1, 2."""
     _move(state, (action - 1.0) * FORCE)
-    return -1.0, state[0] >= GOAL and state[1] >= 0.0
+    return -1.0, (state[0] >= GOAL) & (state[1] >= 0.0)
 
 
 @rule
 def step_continuous(state, action):
     """Accelerate by an action from -1 to 1; the reward is 100 at the goal, less what the action costs."""
     _move(state, POWER * clip(action[0], -1.0, 1.0))
-    done = state[0] >= CONTINUOUS_GOAL and state[1] >= 0.0
+    done = (state[0] >= CONTINUOUS_GOAL) & (state[1] >= 0.0)
     return (100.0 if done else 0.0) - 0.1 * action[0] * action[0], done

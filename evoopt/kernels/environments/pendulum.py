@@ -8,6 +8,7 @@ import math
 
 from evoopt.kernels.environments.ranges import clip, wrap
 from evoopt.kernels.jit import rule
+from evoopt.kernels.math import sin_cos
 
 GRAVITY = 10.0  # mass and length are 1
 MAX_TORQUE = 2.0
@@ -25,8 +26,7 @@ def reset(state, uniforms):
 @rule
 def observe(state, observation):
     """Show cosine and sine of the angle, and the velocity."""
-    observation[0] = math.cos(state[0])
-    observation[1] = math.sin(state[0])
+    observation[1], observation[0] = sin_cos(state[0])
     observation[2] = state[1]
 
 
@@ -37,7 +37,7 @@ def step(state, action):
     torque = clip(action[0], -MAX_TORQUE, MAX_TORQUE)
     angle = wrap(theta)
     cost = angle * angle + 0.1 * theta_dot * theta_dot + 0.001 * torque * torque
-    theta_acc = 1.5 * GRAVITY * math.sin(theta) + 3.0 * torque
+    theta_acc = 1.5 * GRAVITY * sin_cos(theta)[0] + 3.0 * torque
     state[1] = clip(theta_dot + TIME_STEP * theta_acc, -MAX_SPEED, MAX_SPEED)
     state[0] = theta + TIME_STEP * state[1]
     return -cost, False

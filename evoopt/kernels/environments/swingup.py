@@ -9,6 +9,7 @@ import math
 
 from evoopt.kernels.environments.ranges import clip
 from evoopt.kernels.jit import rule
+from evoopt.kernels.math import sin_cos
 
 GRAVITY = 9.82
 POLE_MASS, TOTAL_MASS = 0.5, 1.0
@@ -44,8 +45,7 @@ def observe(state, observation):
     """Show the state, with cosine and sine for the angle."""
     observation[0] = state[0]
     observation[1] = state[1]
-    observation[2] = math.cos(state[2])
-    observation[3] = math.sin(state[2])
+    observation[3], observation[2] = sin_cos(state[2])
     observation[4] = state[3]
 
 
@@ -53,7 +53,7 @@ def observe(state, observation):
 def step(state, action):
     """Push with up to 10 N for one step of Euler's; the reward is for the new state."""
     x, x_dot, theta, theta_dot = state[0], state[1], state[2], state[3]
-    s, c = math.sin(theta), math.cos(theta)
+    s, c = sin_cos(theta)
     force = FORCE * clip(action[0], -1.0, 1.0) - FRICTION * x_dot
     swing = POLE_MASS * LENGTH * theta_dot * theta_dot * s
     x_acc = (4.0 * force - 2.0 * swing + 3.0 * POLE_MASS * GRAVITY * s * c) / (
@@ -66,5 +66,5 @@ def step(state, action):
     state[1] = x_dot + TIME_STEP * x_acc
     state[2] = theta + TIME_STEP * theta_dot
     state[3] = theta_dot + TIME_STEP * theta_acc
-    height = (math.cos(state[2]) + 1.0) / 2.0
-    return height * math.cos(state[0] / X_LIMIT * (math.pi / 2.0)), abs(state[0]) > X_LIMIT
+    height = (sin_cos(state[2])[1] + 1.0) / 2.0
+    return height * sin_cos(state[0] / X_LIMIT * (math.pi / 2.0))[1], abs(state[0]) > X_LIMIT

@@ -1,0 +1,175 @@
+"""Whole episodes of a population, each lane of a vector playing another row.
+
+The weights of as many rows as a vector has lanes are packed side by side, and so are their states: network
+and physics are vectorized, whatever the network and however few its episodes. A lane whose row is done takes
+the next one. Lanes for which no row is left play theirs again, and it does not count.
+"""
+
+import numpy as np
+
+from evoopt.kernels.cpu.forward import block_memory, run_block
+from evoopt.kernels.cpu.operation import call
+from evoopt.kernels.cpu.rollout import FARTHEST, begin
+from evoopt.kernels.jit import aligned_empty, borrowed, inline, keep, kernel, widest_vectors
+from evoopt.kernels.program import INPUTS, OUTPUTS
+
+
+@inline
+def _cut(numbers, n):
+    return numbers[:n], numbers[n:]
+
+
+@inline
+def _pack(numbers, packed, lane, lanes):
+    """Write numbers into a lane of `packed` (n, lanes)."""
+    for i in range(len(numbers)):
+        packed[i * lanes + lane] = numbers[i]
+
+
+@inline
+def _show(observations, mean, scale, sums, x, lanes):
+    """Write observations (n, lanes) into a tile, normalised and added to the sums where there is a `mean`."""
+    n = len(observations) // lanes
+    for i in range(n):
+        values, shown = observations[i * lanes : (i + 1) * lanes], x[i * lanes : (i + 1) * lanes]
+        if len(mean) == 0:
+            for s in range(lanes):
+                shown[s] = values[s]
+            continue
+        shift, squares = sums[i * lanes : (i + 1) * lanes], sums[(n + i) * lanes : (n + i + 1) * lanes]
+        for s in range(lanes):
+            value = values[s] - mean[i]
+            shift[s] += value
+            squares[s] += value * value
+            value *= scale[i]
+            value = FARTHEST if value > FARTHEST else value  # written so that NaN passes
+            shown[s] = -FARTHEST if value < -FARTHEST else value
+
+
+@inline
+def _choose(y, n_out, lanes, best, choices, faults):
+    """Give the number of the largest output of each lane, the first if several are."""
+    for s in range(lanes):
+        best[s], choices[s], faults[s] = y[s], 0, y[s] != y[s]
+    for o in range(1, n_out):
+        outputs = y[o * lanes : (o + 1) * lanes]
+        for s in range(lanes):
+            output = np.float64(outputs[s])
+            larger = output > best[s]
+            best[s] = output if larger else best[s]
+            choices[s] = o if larger else choices[s]
+            faults[s] = 1.0 if output != output else faults[s]  # noqa: PLR0124
+
+
+@inline
+def _steer(y, n_out, lanes, middle, half, actions, faults):
+    """Give the continuous actions (n_out, lanes) that outputs mean."""
+    faults[:] = 0
+    for o in range(n_out):
+        outputs, steered = y[o * lanes : (o + 1) * lanes], actions[o * lanes : (o + 1) * lanes]
+        for s in range(lanes):
+            output = np.float64(outputs[s])
+            faults[s] = 1.0 if output != output else faults[s]  # noqa: PLR0124
+            if half[o] > 0:
+                output = output if output < 1 else 1.0
+                output = middle[o] + half[o] * (output if output > -1 else -1.0)
+            steered[s] = output
+
+
+@inline
+def _count(earned, steps, rewards, dones, faults, max_steps, lanes):
+    """Add the rewards of a step, and say for each lane whether its episode is over; gives whether one is."""
+    ended = 0.0
+    for s in range(lanes):
+        earned[s] += rewards[s] if faults[s] == 0 else np.nan
+        steps[s] += 1
+        over = (dones[s] != 0) | (faults[s] != 0) | (steps[s] == max_steps)
+        dones[s] = over
+        ended += dones[s]
+    return ended > 0
+
+
+@inline
+def _add_sums(own_sums, steps, lane, lanes, sums):
+    """Add what an episode of so many steps summed up to the sums (3, n_obs) of its row."""
+    n = sums.shape[1]
+    for i in range(n):
+        sums[0, i] += own_sums[i * lanes + lane]
+        sums[1, i] += own_sums[(n + i) * lanes + lane]
+        sums[2, i] += steps
+
+
+@kernel
+def rollout_lanes(  # noqa: PLR0915  (one loop, and what it needs)
+    population, frozen, program, widest, room, uniforms, environment, state_size, discrete,
+    middle, half, mean, scale, max_steps, lanes, returns, lengths, sums, lo, hi,
+):  # fmt: skip
+    """Rows [lo, hi) of `returns`, `lengths` (popsize, episodes); the program is that of rows, without states.
+
+    `environment` holds the addresses of reset, and of the codes that observe and step all lanes. The other
+    arguments are those of `rollout_blocks`, `sums` (popsize, 1, 3, n_obs).
+    """
+    widest_vectors()
+    population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
+    uniforms, sums, mean, scale = borrowed(uniforms), borrowed(sums), borrowed(mean), borrowed(scale)
+    middle, half = borrowed(middle), borrowed(half)
+    reset, observe, step = environment[0], environment[1], environment[2]
+    episodes, n_in, n_out = returns.shape[1], program[0, INPUTS], program[-1, OUTPUTS]
+    ours, all_numbers = population.shape[1] * lanes, (population.shape[1] + len(frozen)) * lanes
+    memory, front, back, x, net_state, scratch = block_memory(
+        widest, n_in, 0, lanes, all_numbers + room, population
+    )
+    weights, shared, scratch = scratch[:ours], scratch[ours:all_numbers], scratch[all_numbers:]
+    n = 2 * n_in + state_size + n_in + n_out + 5
+    numbers_memory = aligned_empty(1, n * lanes + state_size + uniforms.shape[2], uniforms)
+    rest = borrowed(numbers_memory[0])
+    own_sums, rest = _cut(rest, 2 * n_in * lanes)
+    states, rest = _cut(rest, state_size * lanes)
+    observations, rest = _cut(rest, n_in * lanes)
+    actions, rest = _cut(rest, n_out * lanes)
+    rewards, dones, faults, earned, best = rest[: 5 * lanes].reshape(5, lanes)
+    state, own = _cut(rest[5 * lanes :], state_size)
+    choices, row, episode, steps, counts = np.empty((5, lanes), np.int64)
+
+    live = min(lanes, hi - lo)  # lanes that count
+    following = lo + live
+    own_sums[:] = 0
+    for s in range(lanes):
+        _pack(frozen, shared, s, lanes)
+        row[s], episode[s], steps[s], counts[s] = lo + min(s, live - 1), 0, 0, s < live
+        _pack(population[row[s]], weights, s, lanes)
+        earned[s] = begin(reset, state, uniforms[min(row[s], len(uniforms) - 1), 0], own)
+        _pack(state, states, s, lanes)
+    while live > 0:
+        call(observe, states, observations)
+        _show(observations, mean, scale, own_sums, x, lanes)
+        y = run_block(program, weights, shared, x, front, back, net_state, scratch, 1, lanes)
+        if discrete:
+            _choose(y, n_out, lanes, best, choices, faults)
+            call(step, states, choices, rewards, dones)
+        else:
+            _steer(y, n_out, lanes, middle, half, actions, faults)
+            call(step, states, actions, rewards, dones)
+        if not _count(earned, steps, rewards, dones, faults, max_steps, lanes):
+            continue
+        for s in range(lanes):
+            if dones[s] == 0:
+                continue
+            if counts[s]:
+                returns[row[s], episode[s]], lengths[row[s], episode[s]] = earned[s], steps[s]
+                _add_sums(own_sums, steps[s], s, lanes, sums[row[s], 0])
+            for i in range(2 * n_in):
+                own_sums[i * lanes + s] = 0
+            episode[s] = (episode[s] + 1) % episodes
+            if episode[s] == 0 and following < hi:
+                row[s] = following
+                following += 1
+                _pack(population[row[s]], weights, s, lanes)
+            elif episode[s] == 0:
+                live -= counts[s]
+                counts[s] = 0
+            steps[s] = 0
+            earned[s] = begin(reset, state, uniforms[min(row[s], len(uniforms) - 1), episode[s]], own)
+            _pack(state, states, s, lanes)
+    keep(memory)
+    keep(numbers_memory)
