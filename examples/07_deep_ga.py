@@ -27,19 +27,19 @@ def main():
     inputs = (inputs / 16).astype(np.float32)  # 8x8 pixels from 0 to 1
     order = np.random.default_rng(0).permutation(len(labels))
     training, test = np.split(order, [int(0.8 * len(order))])
-    net = evoopt.Network([evoopt.Dense(32, "tanh"), evoopt.Dense(10)], input_shape=(64,))
+    net = evoopt.Network([evoopt.Dense(64, "tanh"), evoopt.Dense(10)], input_shape=(64,))
     task = evoopt.Supervised(net, inputs[training], labels[training], loss="cross_entropy")
     mean = net.init(seed)
-    es = evoopt.DeepGA(mean, sigma=0.03, popsize=256, parents=10, sigma_decay=0.998, seed=seed)
+    es = evoopt.DeepGA(mean, sigma=0.04, popsize=256, parents=5, sigma_decay=0.99, seed=seed)
     print(net)
-    result = evoopt.evolve(es, task, max_generations=400, chunk_size=64, progress=True)
+    result = evoopt.evolve(es, task, max_generations=150, chunk_size=64, progress=True)
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "genome.npy")
         np.save(path, es.genome())
         genome, size = np.load(path), path.stat().st_size
     # what made the strategy makes the weights again, here from the file
-    weights = evoopt.DeepGA(mean, sigma=0.03, seed=seed).decode(genome)
+    weights = evoopt.DeepGA(mean, sigma=0.04, seed=seed).decode(genome)
     same = np.array_equal(weights, result.x)
     accuracy = task.evaluate(weights, inputs[test], labels[test])["accuracy"]
     print(f"genome of {len(genome)} mutations, {size:,} bytes for {weights.nbytes:,}: the same bits: {same}")
