@@ -13,6 +13,7 @@ PROMISES = {
     "04_digits.py": r"test accuracy 0\.9[5-9]\d after \d+ generations, \d+\.\d s\n$",
     "05_control.py": r"return (8[5-9]|9\d)\d \+- \d+ of at most 1000 after \d+ episodes, \d+\.\d s\n$",
     "06_gymnasium.py": r"return (500|49\d) over 100 episodes, \d+ generations",
+    "07_deep_ga.py": r"genome of \d+ mutations(.|\n)*same bits: True\ntest accuracy 0\.9[2-9]\d",
     "08_recurrent.py": r"without memory: balances \d\d of 500(.|\n)*with a GRU: balances (49\d|500) of 500",
 }
 

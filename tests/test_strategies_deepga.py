@@ -14,6 +14,7 @@ from test_strategies import COPIES, each_dtype, needs_jit, run, sphere
 import evoopt
 from evoopt import DeepGA
 from evoopt.kernels.cpu.noise import sample_rows
+from evoopt.kernels.jit import JIT_DISABLED
 from evoopt.strategies.genomes import ENTRY, Weights, common, name
 
 MEAN, SIGMA = np.linspace(-1, 2, 70), np.linspace(0.1, 0.5, 70)
@@ -67,6 +68,7 @@ def test_it_is_the_papers_algorithm(dtype):
         assert_array_equal(es._fitness, plain.fitness)
 
 
+@needs_jit
 def test_parents_are_drawn_alike():
     es = run(make(popsize=4000, parents=4), 1)
     mothers = [int(es.genome(number)["row"][0]) for number in es.ask_ids()]
@@ -230,7 +232,7 @@ def test_the_cache_is_what_genomes_say(rng):
     """Whatever replaces whatever, and with one spare row: families of any shape."""
     es = make()
     weights, families = Weights(5), [np.array([(0, 1.0)], ENTRY)]
-    for number in range(1, 150):
+    for number in range(1, 20 if JIT_DISABLED else 150):
         mothers = [families[i] for i in rng.integers(len(families), size=rng.integers(1, 6))]
         families = [
             mother if rng.random() < 0.2 else np.append(mother, np.array([(8 * number + i, 0.5)], ENTRY))
@@ -240,7 +242,7 @@ def test_the_cache_is_what_genomes_say(rng):
         assert weights.rows.shape == (6, 70)
         for place, genome in zip(places, families, strict=True):
             assert_array_equal(weights.rows[place], es.decode(genome))
-        if number % 40 == 0:
+        if number % 15 == 0:
             weights = pickle.loads(pickle.dumps(weights))
 
 

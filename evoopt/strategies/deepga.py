@@ -149,7 +149,7 @@ class DeepGA(Strategy):
         chosen = self._weights.places(parents, origin)[chosen]
         drawn = (origin.key, ids, chosen, self._weights.rows, share, origin.sigma)
         threads.run(sample_children, k, *drawn, out, grain=grain)
-        for i in np.flatnonzero(again):
+        for i in np.flatnonzero(again).tolist():
             out[i] = self._weights.rows[chosen[i]]
 
     def _parents(self, snapshot: tuple[Any, ...], ids: Ids) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
