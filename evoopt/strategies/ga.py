@@ -17,17 +17,14 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu.genetic import breed, child_steps, choose_parents
 from evoopt.kernels.cpu.noise import sample_rows
 from evoopt.params import ParamSpec
-from evoopt.strategies import operators, schedules, stopping
+from evoopt.strategies import operators, schedules, shape, stopping
 from evoopt.strategies.base import GRAIN, Strategy
-from evoopt.strategies.diagonal import moments
 from evoopt.strategies.registry import register
 from evoopt.strategies.schedules import Decay
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
 COPY_GRAIN = 500_000  # numbers worth waking a thread for, to copy them
-WIDEST_SHAPE = math.log(1e8)  # of a sigma against the geometric mean of all
-SHAPE_RATE = 0.1  # of the logarithm of sigma in each coordinate; 1 forgets the past
 
 
 @register
@@ -207,9 +204,12 @@ class GA(Strategy):
         self._fitness = fitness[order]
         steps = np.concatenate([self._steps[:kept], steps])[order]
         smallest, largest = arguments.step_range(self.dtype)
-        spread, self._updates = self._spread(), self._updates + 1
+        spread, self._updates = shape.spread_of_best(self._pool), self._updates + 1
+        with np.errstate(over="ignore"):  # of parents far apart
+            self._diversity = float(spread.mean())
         if self.self_adaptation:
-            self._adapt_shape(spread)
+            self._sigma = shape.follow(self._sigma, spread, self._log_centre)
+            self._sigma = np.clip(self._sigma, smallest, largest)
             steps = np.clip(steps, smallest / self._sigma.min(), largest / self._sigma.max())
         elif self.sigma_decay != 1:
             share = schedules.share(self.sigma_decay, self.sigma_limit, self._updates)
@@ -231,27 +231,6 @@ class GA(Strategy):
             limit = arguments.farthest(self.dtype)
             np.clip(pool, -limit, limit, out=pool)
         return pool
-
-    def _spread(self) -> Vector:
-        """Return the standard deviations of the best quarter of the parents, shape (n_params,)."""
-        best = self._pool[: max(len(self._pool) // 4, 2)]
-        weights = np.full(len(best), 1 / len(best))
-        shift, squares = moments(best, weights, weights, best[0])
-        with np.errstate(over="ignore", invalid="ignore"):  # of parents far apart; that is not finite
-            spread: Vector = np.sqrt(np.maximum(squares - shift**2, 0.0))
-            self._diversity = float(spread.mean())
-        return spread
-
-    def _adapt_shape(self, spread: Vector) -> None:
-        """Let the ratios of sigma between the coordinates follow those of the parents' spread."""
-        varied = (spread > 0) & np.isfinite(spread)
-        if varied.any():
-            log_sigma, log_spread = np.log(self._sigma[varied]), np.log(spread[varied])
-            drift = (log_spread - log_spread.mean()) - (log_sigma - self._log_centre)
-            self._sigma = self._sigma.copy()
-            shape = np.clip(log_sigma + SHAPE_RATE * drift - self._log_centre, -WIDEST_SHAPE, WIDEST_SHAPE)
-            self._sigma[varied] = np.exp(shape + self._log_centre)
-            self._sigma = np.clip(self._sigma, *arguments.step_range(self.dtype))
 
     def _reasons(self) -> Sequence[Reason]:
         if not len(self._steps):
