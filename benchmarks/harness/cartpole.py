@@ -12,7 +12,6 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +19,7 @@ import evoopt
 from benchmarks.harness import dense
 from benchmarks.harness.limits import Demand
 from evoopt.kernels.environments import cartpole
+from evoopt.kernels.jit import rule
 
 Array = NDArray[Any]
 
@@ -28,7 +28,7 @@ LOOP_SHARE = 10  # of the steps, a Python loop over environments plays one in so
 GYMNAX_NEEDS = "six, seaborn and pyyaml"  # on import, whether or not its installation asks for them
 
 
-@numba.njit(error_model="numpy")
+@rule  # as the step that it replaces is one
 def _endless(state, action):
     _, done = cartpole.step(state, action)
     return 0.0 if done else 1.0, False
