@@ -17,8 +17,8 @@ from evoopt.kernels.cpu.environment import (
     code_of_stepping,
 )
 from evoopt.kernels.cpu.forward import blocks_of
-from evoopt.kernels.cpu.lanes_rollout import rollout_lanes
-from evoopt.kernels.cpu.rollout import rollout_blocks
+from evoopt.kernels.cpu.lanes_rollout import rollout_lanes, rollout_tiles
+from evoopt.kernels.cpu.rollout import rollout_samples
 from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.networks.compile import Program
 from evoopt.networks.network import Network
@@ -248,14 +248,15 @@ class Rollout:
         middle, half = np.zeros(len(low)), np.zeros(len(low))
         low, high = low[bounded], high[bounded]
         middle[bounded], half[bounded] = (low + high) / 2, (high - low) / 2
-        few = self.net.program(dtype, episodes)
-        program = self._program_of_rows(few)
+        samples = self.net.program(dtype, episodes)
+        rows = self._program_of_rows(samples)
+        columns, _, block = samples.tiling(episodes)
+        one_by_one = samples.kind == "few" and rows is None
         lanes = tile_shape(dtype)[1]
-        if program is None:
-            blocks = blocks_of(episodes, *few.tiling(episodes)[::2])
+        blocks = 1 if samples.kind == "few" else blocks_of(episodes, columns, block)
+        if one_by_one:
             acting = code_of_state(env.observe), code_of_step(env.step, env.discrete)
         else:
-            blocks = 1
             acting = (
                 code_of_observing(env.observe, env.state_size, env.observation_size, lanes),
                 code_of_stepping(env.step, env.state_size, len(env.low), lanes),
@@ -267,17 +268,21 @@ class Rollout:
         shared = (
             uniforms, addresses, env.state_size, env.discrete, middle, half, mean, scale, self.max_steps,
         )  # fmt: skip
-        if program is not None:
+        if rows is not None:
             # a range of rows fills the lanes, and keeps them filled: the longer, the better
             grain = max(-(-popsize // (2 * threads.get_num_threads())), lanes)
             threads.run(
-                rollout_lanes, popsize, population, *program.arguments, *shared, lanes, *found, sums,
-                grain=grain,
+                rollout_lanes, popsize, population, *rows.arguments, *shared, lanes, *found, sums, grain=grain
+            )
+        elif one_by_one:
+            threads.run(
+                rollout_samples, popsize,
+                population, *samples.arguments, samples.state_size, *shared, *found, sums,
             )  # fmt: skip
         else:
             threads.run(
-                rollout_blocks, popsize * blocks, population, *few.arguments, few.state_size, *shared,
-                *few.tiling(episodes), *found, sums,
+                rollout_tiles, popsize * blocks, population, *samples.arguments, samples.state_size,
+                *shared, columns, lanes, block, *found, sums,
             )  # fmt: skip
         return found, sums
 

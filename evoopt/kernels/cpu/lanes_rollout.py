@@ -1,13 +1,13 @@
-"""Whole episodes of a population, each lane of a vector playing another row.
+"""Whole episodes of a population, each lane of a vector playing another one, so that physics is vectorized.
 
-The weights of as many rows as a vector has lanes are packed side by side, and so are their states: network
-and physics are vectorized, whatever the network and however few its episodes. A lane whose row is done takes
-the next one. Lanes for which no row is left play theirs again, and it does not count.
+`rollout_tiles`, for many episodes: those of a row are its samples, as tiles of `forward`. `rollout_lanes`,
+for few: each lane plays another row, whose weights lie next to those of the others, and takes the next row
+when that is done. Where nothing is left for a lane, it plays its last episode again, which does not count.
 """
 
 import numpy as np
 
-from evoopt.kernels.cpu.forward import block_memory, run_block
+from evoopt.kernels.cpu.forward import block_at, block_memory, blocks_of, run_block
 from evoopt.kernels.cpu.operation import call
 from evoopt.kernels.cpu.rollout import FARTHEST, begin
 from evoopt.kernels.jit import aligned_empty, borrowed, inline, keep, kernel, widest_vectors
@@ -27,11 +27,11 @@ def _pack(numbers, packed, lane, lanes):
 
 
 @inline
-def _show(observations, mean, scale, sums, x, lanes):
+def _show(observations, mean, scale, sums, x, start, width, lanes):
     """Write observations (n, lanes) into a tile, normalised and added to the sums where there is a `mean`."""
     n = len(observations) // lanes
     for i in range(n):
-        values, shown = observations[i * lanes : (i + 1) * lanes], x[i * lanes : (i + 1) * lanes]
+        values, shown = observations[i * lanes : (i + 1) * lanes], x[start + i * width :][:lanes]
         if len(mean) == 0:
             for s in range(lanes):
                 shown[s] = values[s]
@@ -47,29 +47,30 @@ def _show(observations, mean, scale, sums, x, lanes):
 
 
 @inline
-def _choose(y, n_out, lanes, best, choices, faults):
+def _choose(y, start, width, n_out, lanes, best, choices, faults):
     """Give the number of the largest output of each lane, the first if several are."""
     for s in range(lanes):
-        best[s], choices[s], faults[s] = y[s], 0, y[s] != y[s]
+        first = np.float64(y[start + s])
+        best[s], choices[s], faults[s] = first, 0, first != first  # noqa: PLR0124
     for o in range(1, n_out):
-        outputs = y[o * lanes : (o + 1) * lanes]
+        outputs = y[start + o * width :][:lanes]
         for s in range(lanes):
             output = np.float64(outputs[s])
             larger = output > best[s]
             best[s] = output if larger else best[s]
             choices[s] = o if larger else choices[s]
-            faults[s] = 1.0 if output != output else faults[s]  # noqa: PLR0124
+            faults[s] = 1.0 if output != output else faults[s]  # noqa: PLR0124  (NaN)
 
 
 @inline
-def _steer(y, n_out, lanes, middle, half, actions, faults):
+def _steer(y, start, width, n_out, lanes, middle, half, actions, faults):
     """Give the continuous actions (n_out, lanes) that outputs mean."""
     faults[:] = 0
     for o in range(n_out):
-        outputs, steered = y[o * lanes : (o + 1) * lanes], actions[o * lanes : (o + 1) * lanes]
+        outputs, steered = y[start + o * width :][:lanes], actions[o * lanes : (o + 1) * lanes]
         for s in range(lanes):
             output = np.float64(outputs[s])
-            faults[s] = 1.0 if output != output else faults[s]  # noqa: PLR0124
+            faults[s] = 1.0 if output != output else faults[s]  # noqa: PLR0124  (NaN)
             if half[o] > 0:
                 output = output if output < 1 else 1.0
                 output = middle[o] + half[o] * (output if output > -1 else -1.0)
@@ -142,13 +143,13 @@ def rollout_lanes(  # noqa: PLR0915  (one loop, and what it needs)
         _pack(state, states, s, lanes)
     while live > 0:
         call(observe, states, observations)
-        _show(observations, mean, scale, own_sums, x, lanes)
+        _show(observations, mean, scale, own_sums, x, 0, lanes, lanes)
         y = run_block(program, weights, shared, x, front, back, net_state, scratch, 1, lanes)
         if discrete:
-            _choose(y, n_out, lanes, best, choices, faults)
+            _choose(y, 0, lanes, n_out, lanes, best, choices, faults)
             call(step, states, choices, rewards, dones)
         else:
-            _steer(y, n_out, lanes, middle, half, actions, faults)
+            _steer(y, 0, lanes, n_out, lanes, middle, half, actions, faults)
             call(step, states, actions, rewards, dones)
         if not _count(earned, steps, rewards, dones, faults, max_steps, lanes):
             continue
@@ -171,5 +172,79 @@ def rollout_lanes(  # noqa: PLR0915  (one loop, and what it needs)
             steps[s] = 0
             earned[s] = begin(reset, state, uniforms[min(row[s], len(uniforms) - 1), episode[s]], own)
             _pack(state, states, s, lanes)
+    keep(memory)
+    keep(numbers_memory)
+
+
+@kernel
+def rollout_tiles(  # noqa: PLR0915  (one loop, and what it needs)
+    population, frozen, program, widest, room, n_state, uniforms, environment, state_size, discrete,
+    middle, half, mean, scale, max_steps, columns, lanes, block, returns, lengths, sums, lo, hi,
+):  # fmt: skip
+    """Items [lo, hi) of popsize x blocks of episodes, row by row: `returns`, `lengths` (popsize, episodes).
+
+    The arguments are those of `rollout_samples`, `environment` that of `rollout_lanes`. A tile is as many
+    vectors wide as its episodes need, and a group is one of these.
+    """
+    widest_vectors()
+    population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
+    uniforms, sums, mean, scale = borrowed(uniforms), borrowed(sums), borrowed(mean), borrowed(scale)
+    middle, half = borrowed(middle), borrowed(half)
+    reset, observe, step = environment[0], environment[1], environment[2]
+    episodes, n_in, n_out = returns.shape[1], program[0, INPUTS], program[-1, OUTPUTS]
+    n_blocks, slots = blocks_of(episodes, columns, block), columns * block
+    memory, front, back, x, net_state, scratch = block_memory(widest, n_in, n_state, slots, room, population)
+    n = (n_in + n_out + 4) * lanes + (2 * n_in + state_size + 1) * slots + state_size + uniforms.shape[2]
+    numbers_memory = aligned_empty(1, n, uniforms)
+    rest = borrowed(numbers_memory[0])
+    observations, rest = _cut(rest, n_in * lanes)
+    actions, rest = _cut(rest, n_out * lanes)
+    rewards, dones, faults, best = rest[: 4 * lanes].reshape(4, lanes)
+    all_sums, rest = _cut(rest[4 * lanes :], 2 * n_in * slots)
+    all_states, rest = _cut(rest, state_size * slots)
+    earned, rest = _cut(rest, slots)
+    state, own = _cut(rest, state_size)
+    choices, steps, counts = np.empty(lanes, np.int64), np.empty(slots, np.int64), np.empty(slots, np.int64)
+    for item in range(lo, hi):
+        r, b = divmod(item, n_blocks)
+        first, count, width = block_at(b, episodes, columns, lanes, block)
+        live = min(count * width, episodes - first)  # episodes that are not over
+        last = live - 1
+        net_state[:] = 0
+        all_sums[:] = 0
+        for k in range(count * width):
+            states = all_states[k // lanes * lanes * state_size :]
+            steps[k], counts[k] = 0, k < live
+            earned[k] = begin(reset, state, uniforms[min(r, len(uniforms) - 1), first + min(k, last)], own)
+            _pack(state, states, k % lanes, lanes)
+        while live > 0:
+            for k in range(0, count * width, lanes):
+                call(observe, all_states[k * state_size :][: lanes * state_size], observations)
+                start = k // width * width * n_in + k % width
+                _show(observations, mean, scale, all_sums[2 * n_in * k :], x, start, width, lanes)
+            y = run_block(program, population[r], frozen, x, front, back, net_state, scratch, count, width)
+            for k in range(0, count * width, lanes):
+                states = all_states[k * state_size :][: lanes * state_size]
+                start = k // width * width * n_out + k % width
+                if discrete:
+                    _choose(y, start, width, n_out, lanes, best, choices, faults)
+                    call(step, states, choices, rewards, dones)
+                else:
+                    _steer(y, start, width, n_out, lanes, middle, half, actions, faults)
+                    call(step, states, actions, rewards, dones)
+                if not _count(earned[k:], steps[k:], rewards, dones, faults, max_steps, lanes):
+                    continue
+                for s in range(lanes):
+                    if dones[s] == 0:
+                        continue
+                    e = first + min(k + s, last)
+                    if counts[k + s]:
+                        returns[r, e], lengths[r, e] = earned[k + s], steps[k + s]
+                        _add_sums(all_sums[2 * n_in * k :], steps[k + s], s, lanes, sums[r, b])
+                        counts[k + s] = 0
+                        live -= 1
+                    steps[k + s] = 0
+                    earned[k + s] = begin(reset, state, uniforms[min(r, len(uniforms) - 1), e], own)
+                    _pack(state, states, s, lanes)
     keep(memory)
     keep(numbers_memory)

@@ -1,13 +1,13 @@
 """Whole episodes of a population: observe, run the network, step, with the weights of a row in the cache.
 
-The episodes of a row are its samples, as tiles of `forward`; in tiles of one sample only those that go on are
-run. For few episodes of small networks `lanes_rollout` is faster.
+Here for few episodes of a recurrent or large network: they are the samples of their row, one in a tile, and
+those that are over are run no more. See `lanes_rollout` for the others.
 """
 
 import numpy as np
 
 from evoopt.kernels.cpu.environment import call_step
-from evoopt.kernels.cpu.forward import block_at, block_memory, blocks_of, run_block
+from evoopt.kernels.cpu.forward import block_memory, run_block
 from evoopt.kernels.cpu.operation import call
 from evoopt.kernels.jit import borrowed, inline, keep, kernel
 from evoopt.kernels.program import INPUTS, OUTPUTS
@@ -29,8 +29,8 @@ def begin(reset, state, uniforms, own):
 
 
 @inline
-def _write_observation(observation, mean, scale, sums, x, start, width):
-    """Write an observation into a tile, normalised and added to the sums where there is a `mean`."""
+def _write_observation(observation, mean, scale, sums, x, start):
+    """Write an observation into the inputs, normalised and added to the sums where there is a `mean`."""
     for i in range(len(observation)):
         value = observation[i]
         if len(mean) > 0:
@@ -41,18 +41,18 @@ def _write_observation(observation, mean, scale, sums, x, start, width):
             value *= scale[i]
             value = FARTHEST if value > FARTHEST else value  # written so that NaN passes
             value = -FARTHEST if value < -FARTHEST else value
-        x[start + i * width] = value
+        x[start + i] = value
 
 
 @inline
-def _act(y, start, width, n_out, discrete, middle, half, action, step, state):
+def _act(y, start, n_out, discrete, middle, half, action, step, state):
     """Step with the action that the outputs of an episode mean; outputs of NaN end it with NaN."""
     finite, best = True, 0
     for i in range(n_out):
-        output = y[start + i * width]
+        output = y[start + i]
         finite &= output == output  # noqa: PLR0124  (not NaN)
         if discrete:
-            best = i if output > y[start + best * width] else best
+            best = i if output > y[start + best] else best
         else:
             value = np.float64(output)
             if half[i] > 0:
@@ -67,59 +67,52 @@ def _act(y, start, width, n_out, discrete, middle, half, action, step, state):
 
 
 @kernel
-def rollout_blocks(
+def rollout_samples(
     population, frozen, program, widest, room, n_state, uniforms, environment, state_size, discrete,
-    middle, half, mean, scale, max_steps, columns, lanes, block, returns, lengths, sums, lo, hi,
+    middle, half, mean, scale, max_steps, returns, lengths, sums, lo, hi,
 ):  # fmt: skip
-    """Items [lo, hi) of popsize x blocks of episodes, row by row: `returns`, `lengths` (popsize, episodes).
+    """Rows [lo, hi) of `returns`, `lengths` (popsize, episodes).
 
     `uniforms` (popsize or 1, episodes, n) are for reset; `environment` holds the addresses of reset, observe
     and step. Unbounded actions have a `half` of 0. With a `mean` (n_obs,) observations become (observation
-    - mean) * scale, and `sums` (popsize, blocks, 3, n_obs) takes the sums of observation - mean, of its
-    squares and of ones.
+    - mean) * scale, and `sums` (popsize, 1, 3, n_obs) takes the sums of observation - mean, of its squares
+    and of ones.
     """
     population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
     uniforms, sums, mean, scale = borrowed(uniforms), borrowed(sums), borrowed(mean), borrowed(scale)
     middle, half = borrowed(middle), borrowed(half)
     reset, observe, step = environment[0], environment[1], environment[2]
     episodes, n_in, n_out = returns.shape[1], program[0, INPUTS], program[-1, OUTPUTS]
-    n_blocks = blocks_of(episodes, columns, block)
     memory, front, back, x, net_state, scratch = block_memory(
-        widest, n_in, n_state, columns * block, room, population
+        widest, n_in, n_state, episodes, room, population
     )
-    state_memory = np.empty((columns * block, state_size))
+    state_memory = np.empty((episodes, state_size))
     other_memory = np.empty(n_in + n_out + uniforms.shape[2])
     states, other = borrowed(state_memory), borrowed(other_memory)
     observation, action, own = other[:n_in], other[n_in : n_in + n_out], other[n_in + n_out :]
-    # which episodes of the block go on, and where in tiles of inputs and of outputs each place starts; what
-    # episodes have earned is kept here, because threads that write to one cache line wait for each other
-    who, x_start, y_start, steps = np.empty((4, columns * block), np.intp)
-    earned = np.empty(columns * block)
-    for item in range(lo, hi):
-        r, b = divmod(item, n_blocks)
-        first, count, width = block_at(b, episodes, columns, lanes, block)
-        active = min(count * width, episodes - first)
-        moves = (width == 1) & (n_state == 0)  # episodes that go on close up
+    # which episodes go on; what they have earned is kept here, because threads that write to one cache line
+    # wait for each other
+    who, steps = np.empty((2, episodes), np.intp)
+    earned = np.empty(episodes)
+    moves = n_state == 0  # episodes that go on close up
+    for r in range(lo, hi):
+        active = episodes
         x[:] = 0
         net_state[:] = 0
         for k in range(active):
             who[k], steps[k] = k, 0
-            x_start[k] = k // width * width * n_in + k % width
-            y_start[k] = k // width * width * n_out + k % width
-            earned[k] = begin(reset, states[k], uniforms[min(r, len(uniforms) - 1), first + k], own)
+            earned[k] = begin(reset, states[k], uniforms[min(r, len(uniforms) - 1), k], own)
         for _ in range(max_steps):
             for k in range(active):
                 call(observe, states[who[k]], observation)
-                start = x_start[k if moves else who[k]]
-                _write_observation(observation, mean, scale, sums[r, b], x, start, width)
-            y = run_block(
-                program, population[r], frozen, x, front, back, net_state, scratch,
-                active if moves else count, width,
-            )  # fmt: skip
+                place = k if moves else who[k]
+                _write_observation(observation, mean, scale, sums[r, 0], x, place * n_in)
+            count = active if moves else episodes
+            y = run_block(program, population[r], frozen, x, front, back, net_state, scratch, count, 1)
             for k in range(active - 1, -1, -1):
                 e = who[k]
-                start = y_start[k if moves else e]
-                reward, done = _act(y, start, width, n_out, discrete, middle, half, action, step, states[e])
+                start = (k if moves else e) * n_out
+                reward, done = _act(y, start, n_out, discrete, middle, half, action, step, states[e])
                 earned[e] += reward
                 steps[e] += 1
                 if done:
@@ -127,8 +120,8 @@ def rollout_blocks(
                     who[k] = who[active]
             if active == 0:
                 break
-        for k in range(min(count * width, episodes - first)):
-            returns[r, first + k], lengths[r, first + k] = earned[k], steps[k]
+        for k in range(episodes):
+            returns[r, k], lengths[r, k] = earned[k], steps[k]
     keep(memory)
     keep(state_memory)
     keep(other_memory)
