@@ -328,12 +328,13 @@ def test_large_searches_are_timed_and_their_memory_is_measured(tmp_path, capsys,
     out = capsys.readouterr().out
     assert "overhead: 300 parameters, popsize 8, float32" in out
     assert "LMMAES is skipped: this evoopt does not have it." in out
-    _, float64, _, float32, largest = json.loads(path.read_text())["cases"]
+    _, float64, _, float32, largest, deep = json.loads(path.read_text())["cases"]
     assert float64["needed"] == 8 * 300 * (4 + 8)
     assert float32["needed"] == 4 * 300 * (8 + 8)
     assert float64["ratio"] == float64["peak"] / float64["needed"] > 1
     assert largest["needed"] == 4 * 500 * 256
     assert largest["ratio"] > 2
+    assert deep["ratio"] == deep["peak"] / deep["needed"] > 1
 
 
 def test_the_peak_of_memory_counts_what_was_freed():
