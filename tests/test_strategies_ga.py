@@ -9,6 +9,7 @@ from test_strategies_algorithms import needs_jit, run, sphere
 
 import evoopt
 from evoopt import GA, IPOP, LinearDecay, ParamSpec, load
+from evoopt.kernels.jit import JIT_DISABLED
 
 
 def test_the_first_population_may_be_given():
@@ -137,7 +138,7 @@ def test_restarts_of_a_ga_with_a_spec_can_be_saved(tmp_path):
 
 # ---------------------------------------------------------------- children
 
-few = settings(deadline=None, max_examples=30)
+few = settings(deadline=None, max_examples=5 if JIT_DISABLED else 30)
 seeds = st.integers(0, 2**32)
 widths = st.lists(st.integers(1, 90), min_size=1, max_size=6)
 
