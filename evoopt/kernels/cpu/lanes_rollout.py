@@ -110,6 +110,8 @@ def rollout_lanes(  # noqa: PLR0915  (one loop, and what it needs)
     `environment` holds the addresses of reset, and of the codes that observe and step all lanes. The other
     arguments are those of `rollout_blocks`, `sums` (popsize, 1, 3, n_obs).
     """
+    if lo == hi:  # there is no row to fill the lanes with
+        return
     widest_vectors()
     population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
     uniforms, sums, mean, scale = borrowed(uniforms), borrowed(sums), borrowed(mean), borrowed(scale)
