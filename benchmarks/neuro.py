@@ -62,6 +62,7 @@ _ENTRIES = (
     Entry("evoopt SNES", trainers.evoopt_snes, {"sigma": 0.05, "eta_mean": 4.0}),
     Entry("evoopt OpenAIES", trainers.evoopt_openaies, _OPENAI),
     Entry("evoopt PGPE", trainers.evoopt_pgpe, {"sigma": 0.1}),
+    Entry("evoopt GA", trainers.evoopt_ga, {"sigma": 0.05, "crossover": "arithmetic", "tournament": 8}),
     Entry("evosax Open_ES", trainers.evosax_open_es, _OPENAI, _EVOSAX),
     Entry("evosax SNES", trainers.evosax_snes, {"sigma": 0.05, "eta_mean": 4.0}, _EVOSAX),
     Entry("EvoTorch SNES, baddbmm", torch_trainers.evotorch_snes, _SNES, _EVOTORCH),
