@@ -3,7 +3,7 @@
 import numpy as np
 
 from evoopt.kernels.bits import constant
-from evoopt.kernels.cpu.row import MANY, lanes1, lanes4, lanes_many, row_pair, row_strip
+from evoopt.kernels.cpu.row import MANY, lanes1, lanes4, lanes_many, row_pair, row_strip, row_tile
 from evoopt.kernels.cpu.simd import (
     feature_strip1,
     feature_strip2,
@@ -166,14 +166,15 @@ def dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, adds, x, 
                 sample_strip4(x, x_start, n_in, 1, 0, kernel, w, lanes, n_out, 0, bias, b, adds,
                               y, y_start, n_out, lanes, n_in, 1)  # fmt: skip
             s += 4
-        breadth = columns if whole & (fours > 0) else 2 * lanes if pair & (fours == 0) else lanes
+        breadth = columns if whole else 2 * lanes if pair & (fours == 0) else lanes
         while s < samples:
             x_start, y_start = s * n_in, s * n_out + o
-            if pair & (fours == 0):
+            if whole:
+                row_tile(x, x_start, n_in, kernel, w, n_out, bias, b, adds, y, y_start, columns)
+            elif pair & (fours == 0):
                 row_pair(x, x_start, n_in, kernel, w, n_out, bias, b, adds, y, y_start, 2 * lanes)
             else:
-                for p in range(0, breadth, lanes):
-                    row_strip(x, x_start, n_in, kernel, w + p, n_out, bias, b + p, adds, y, y_start + p, left)
+                row_strip(x, x_start, n_in, kernel, w, n_out, bias, b, adds, y, y_start, left)
             s += 1
         o += breadth
 

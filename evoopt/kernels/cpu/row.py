@@ -14,11 +14,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from evoopt.kernels.cpu.simd import VectorCode, host_vectors, tile_shape
+from evoopt.kernels.cpu.simd import AHEAD, VectorCode, host_vectors, tile_shape
 from evoopt.kernels.jit import JIT_DISABLED
 
 PARTS = 4
-AHEAD = 2048  # bytes, by which weights that are read once are asked for
 
 
 def _make_row(vectors: int) -> Callable[..., None]:
@@ -83,6 +82,7 @@ def _emit_row(
     return context.get_dummy_value()
 
 
+row_tile = _make_row(2 if JIT_DISABLED else host_vectors()[1])
 row_pair, row_strip = _make_row(2), _make_row(1)
 
 

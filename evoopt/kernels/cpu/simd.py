@@ -250,5 +250,5 @@ feature_tile6, feature_tile4, feature_tile2, feature_tile1 = (_make_tile(r, True
 feature_strip12, feature_strip6, feature_strip2, feature_strip1 = (
     _make_tile(r, True, whole=False) for r in (12, 6, 2, 1)
 )
-sample_tile4, sample_tile1 = (_make_tile(r, False) for r in (4, 1))
+sample_tile4 = _make_tile(4, False)
 sample_strip8, sample_strip4, sample_strip1 = (_make_tile(r, False, whole=False) for r in (8, 4, 1))
