@@ -108,7 +108,7 @@ def rollout_lanes(  # noqa: PLR0915  (one loop, and what it needs)
     """Rows [lo, hi) of `returns`, `lengths` (popsize, episodes); the program is that of rows, without states.
 
     `environment` holds the addresses of reset, and of the codes that observe and step all lanes. The other
-    arguments are those of `rollout_blocks`, `sums` (popsize, 1, 3, n_obs).
+    arguments are those of `rollout_samples`, `sums` (popsize, 1, 3, n_obs).
     """
     if lo == hi:  # there is no row to fill the lanes with
         return
