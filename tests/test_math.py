@@ -114,3 +114,18 @@ def test_infinity_and_zero(name, dtype):
 def test_tanh_stays_in_its_range(dtype):
     y = apply(math.tanh, np.linspace(5, 20, 2001).astype(dtype))
     assert (y <= 1).all()
+
+
+@pytest.mark.skipif(JIT_DISABLED or not LONG, reason="an intrinsic, and its oracle is in long double")
+@pytest.mark.parametrize("largest", [1.0, 100.0, 1e6])
+def test_sine_and_cosine(largest):
+    @numba.njit
+    def fill(x, sine, cosine):
+        for i in range(len(x)):
+            sine[i], cosine[i] = math.sin_cos(x[i])
+
+    x = np.random.default_rng(0).uniform(-largest, largest, 100_000)
+    sine, cosine = np.empty_like(x), np.empty_like(x)
+    fill(x, sine, cosine)
+    assert np.abs(sine - np.sin(x.astype(np.longdouble))).max() < 3e-16
+    assert np.abs(cosine - np.cos(x.astype(np.longdouble))).max() < 3e-16

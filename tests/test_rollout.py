@@ -103,7 +103,7 @@ def expected_of(task, population, uniforms, **options):
 def agree(task, population, tolerance=1e-9, generation=0):
     """A generation is what the reference plays; gives the lengths."""
     rows = len(population) if task.new_episodes == "row" else 1
-    uniforms = task._uniforms((rollout._TRAINING, generation), rows, task.episodes)
+    uniforms = task._uniforms((rollout.TRAINING, generation), rows, task.episodes)
     found = task.play(population, generation)
     returns, lengths, _ = expected_of(task, population, uniforms)
     np.testing.assert_array_equal(found.lengths, lengths)
@@ -295,7 +295,7 @@ def test_evaluation_has_episodes_of_its_own(told_net):
 def test_evaluate_measures_one_solution():
     net = network(drift)
     task, row = evoopt.Rollout(net, drift, 2), rows_of(net, 1)[0]
-    uniforms = task._uniforms((rollout._EVALUATION, 7), 1, 12)
+    uniforms = task._uniforms((rollout.EVALUATION, 7), 1, 12)
     returns, lengths, _ = expected_of(task, row[None], uniforms)
     expected = {"return": returns.mean(), "return_std": returns.std(), "length": lengths.mean()}
     assert task.evaluate(row, episodes=12, seed=7) == pytest.approx(expected, rel=1e-9)
@@ -314,7 +314,7 @@ def test_observations_are_normalised_by_those_of_the_generations_before(episodes
     for generation in range(3):
         np.testing.assert_allclose(task.observation_mean, mean, rtol=1e-9)
         np.testing.assert_allclose(task.observation_std, std, rtol=1e-9)
-        uniforms = task._uniforms((rollout._TRAINING, generation), 1, episodes)
+        uniforms = task._uniforms((rollout.TRAINING, generation), 1, episodes)
         returns, lengths, observations = expected_of(task, population, uniforms, mean=mean, std=std)
         found = task.play(population, generation)
         np.testing.assert_array_equal(found.lengths, lengths)
@@ -359,7 +359,7 @@ def test_what_is_far_is_clipped_and_constants_do_no_harm():
     env = replace(drift, observe=observe_constants, step=give_back, actions=([-np.inf] * 2, [np.inf] * 2))
     net, row = act_as_seen(2)
     task = evoopt.Rollout(net, env, 4, normalize=True)
-    start = 4 * task._uniforms((rollout._TRAINING, 0), 1, 4)[0, :, 0] - 2
+    start = 4 * task._uniforms((rollout.TRAINING, 0), 1, 4)[0, :, 0] - 2
     np.testing.assert_allclose(task.play(row).returns[0], 5 + 1000 * np.sign(start))
     np.testing.assert_allclose(task.observation_mean[0], 5)
     found = task.play(row, 1).returns
@@ -508,7 +508,7 @@ def test_what_fails_is_nan_in_its_episodes_only(change, episodes):
     net = network(env)
     task = evoopt.Rollout(net, env, episodes, 5, normalize=True)
     for generation in range(2):
-        start = 4 * task._uniforms((rollout._TRAINING, generation), 1, episodes)[0, :, 0] - 2
+        start = 4 * task._uniforms((rollout.TRAINING, generation), 1, episodes)[0, :, 0] - 2
         assert 0 < (start > 0).sum() < episodes
         found = task.play(rows_of(net, LANES + 3), generation)
         np.testing.assert_array_equal(np.isnan(found.returns), np.tile(start > 0, (LANES + 3, 1)))

@@ -12,13 +12,13 @@ from evoopt.arguments import Array
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.noise import sample_child
 from evoopt.kernels.philox import COLUMNS
+from evoopt.strategies.base import GRAIN
 from evoopt.strategies.registry import plain_data
 
 # A genome is an array of these, oldest first: the number of the row that a mutation was drawn for, and the
 # share of the first sigma that it had.
 ENTRY = np.dtype([("row", np.uint64), ("share", np.float64)])
 FOUNDER = np.empty(0, ENTRY)  # the mean itself
-GRAIN = 20_000  # normal deviates worth waking a thread for
 
 Genome = NDArray[np.void]
 

@@ -4,19 +4,18 @@ import itertools
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.networks.network import Network
+from evoopt.tasks.episodes import EVALUATION, TRAINING, Episodes, NewEpisodes, read_new_episodes
 from evoopt.tasks.spaces import actions_of, inputs_of
 from evoopt.tasks.workers import Environments, Workers
 
 Array = NDArray[Any]
-NewEpisodes = Literal["generation", "row", "never"]
-TRAINING, EVALUATION = 0, 1  # what seeds of episodes are for
 
 
 class GymnasiumTask:
@@ -107,11 +106,7 @@ class GymnasiumTask:
         self.max_steps = arguments.optional_whole("max_steps", max_steps, 1)
         self.num_workers = arguments.whole("num_workers", num_workers, 1)
         self.seed = arguments.whole("seed", seed, 0)
-        if new_episodes not in ("generation", "row", "never"):
-            raise ValueError(
-                f'new_episodes must be "generation", "row" or "never", but {new_episodes!r} came.'
-            )
-        self.new_episodes = new_episodes
+        self.new_episodes = read_new_episodes(new_episodes)
         self.noisy = new_episodes != "never"
         self._make = _maker(environment, dict(env_kwargs or {}))
         self._open()
@@ -184,15 +179,10 @@ class GymnasiumTask:
         episodes = arguments.whole("episodes", episodes, 1)
         seed = self.seed if seed is None else arguments.whole("seed", seed, 0)
         with self._lock:
-            returns, lengths = self._play(population, _episode_seeds(seed, EVALUATION, 0, (1, episodes)))
-        return {
-            "return": float(returns.mean()),
-            "return_std": float(returns.std()),
-            "length": float(lengths.mean()),
-        }
+            return self._play(population, _episode_seeds(seed, EVALUATION, 0, (1, episodes))).metrics()
 
-    def _play(self, population: Array, seeds: Array) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Play episodes of seeds (popsize, episodes); gives their returns and lengths, of the same shape."""
+    def _play(self, population: Array, seeds: Array) -> Episodes:
+        """Play episodes of seeds (popsize, episodes)."""
         pool = self._environments()
         popsize, episodes = seeds.shape
         returns, lengths = np.zeros(seeds.shape), np.zeros(seeds.shape, np.int64)
@@ -219,7 +209,7 @@ class GymnasiumTask:
             if 0 < 2 * live.sum() <= len(running):  # a copy of the rows is worth it
                 population, observations, state = population[live], observations[live], state[live]
                 running, numbers = running[live], numbers[live]
-        return returns, lengths
+        return Episodes(returns, lengths)
 
     def _environments(self) -> Environments | Workers:
         if isinstance(self._pool, Workers) and not self._pool.usable:

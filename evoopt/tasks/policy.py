@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from evoopt.kernels.cpu.rollout import FARTHEST
 from evoopt.networks.network import Network
 from evoopt.tasks.environment import Environment
+from evoopt.tasks.episodes import action_span, spanned
 
 Array = NDArray[Any]
 
@@ -58,10 +59,6 @@ class Policy:
             seen = np.clip((seen - self.mean) / self.std, -FARTHEST, FARTHEST)
         inputs = seen.reshape(1, *self.net.input_shape)
         outputs, self._state = self.net.predict(self.params, inputs, self._state)
-        output = outputs.reshape(-1).astype(np.float64)
         if self._env.discrete:
-            return int(output.argmax())
-        low, high = np.array(self._env.low), np.array(self._env.high)
-        bounded = np.isfinite(low)
-        output[bounded] = ((low + high) / 2 + (high - low) / 2 * np.clip(output, -1, 1))[bounded]
-        return output
+            return int(outputs.argmax())
+        return spanned(outputs.reshape(-1), *action_span(self._env.low, self._env.high))

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,20 +23,19 @@ from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.networks.compile import Program
 from evoopt.networks.network import Network
 from evoopt.tasks.environment import Environment
+from evoopt.tasks.episodes import (
+    EVALUATION,
+    TRAINING,
+    Episodes,
+    NewEpisodes,
+    action_span,
+    read_new_episodes,
+)
 from evoopt.tasks.policy import Policy
 from evoopt.tasks.statistics import Statistics
 
 Array = NDArray[Any]
-NEW_EPISODES = ("generation", "row", "never")
 LANES_FIT = 1 << 19  # bytes of packed weights, which are read in each step: half of a second level cache
-_TRAINING, _EVALUATION = 0, 1  # streams of episodes
-
-
-class Episodes(NamedTuple):
-    """What the episodes of a population came to: returns and lengths, both (popsize, episodes)."""
-
-    returns: NDArray[np.float64]
-    lengths: NDArray[np.int64]
 
 
 class Rollout:
@@ -103,7 +102,7 @@ class Rollout:
         episodes: int = 1,
         max_steps: int | None = None,
         *,
-        new_episodes: str = "generation",
+        new_episodes: NewEpisodes = "generation",
         normalize: bool = False,
         seed: int = 0,
     ) -> None:
@@ -115,14 +114,10 @@ class Rollout:
                 f"A network of {env.observation_size} inputs and {env.n_actions} outputs was expected, but "
                 f"one of {sizes[0]} and {sizes[1]} came."
             )
-        if new_episodes not in NEW_EPISODES:
-            raise ValueError(
-                f'new_episodes must be "generation", "row" or "never", but {new_episodes!r} came.'
-            )
         self.net, self.env = net, env
         self.episodes = arguments.whole("episodes", episodes, 1)
         self.max_steps = env.max_steps if max_steps is None else arguments.whole("max_steps", max_steps, 1)
-        self.new_episodes = new_episodes
+        self.new_episodes = read_new_episodes(new_episodes)
         self.seed = arguments.whole("seed", seed, 0)
         self.noisy = new_episodes != "never"
         self._statistics = Statistics.empty(env.observation_size) if normalize else None
@@ -148,7 +143,7 @@ class Rollout:
         population = self.net.check_population(population)
         number = 0 if self.new_episodes == "never" else arguments.whole("generation", generation, 0)
         rows = len(population) if self.new_episodes == "row" else 1
-        uniforms = self._uniforms((_TRAINING, number), rows, self.episodes)
+        uniforms = self._uniforms((TRAINING, number), rows, self.episodes)
         found, sums = self._run(population, uniforms)
         if self._statistics is not None:
             self._statistics = self._statistics.merge(sums)
@@ -180,14 +175,8 @@ class Rollout:
             "return", "return_std" and "length", the mean, standard deviation and mean number of steps.
         """
         population = self.net.check_population(self.net.as_vector(params)[None])
-        found = self.measure(
-            population, arguments.whole("episodes", episodes, 1), self._evaluation_seed(seed)
-        )
-        return {
-            "return": float(found.returns.mean()),
-            "return_std": float(found.returns.std()),
-            "length": float(found.lengths.mean()),
-        }
+        episodes = arguments.whole("episodes", episodes, 1)
+        return self.measure(population, episodes, self._evaluation_seed(seed)).metrics()
 
     def policy(self, params: Mapping[str, Any] | ArrayLike) -> Policy:
         """Make what is deployed of a solution, nested or flat: a function from observation to action.
@@ -208,13 +197,13 @@ class Rollout:
 
     def measure(self, population: Array, episodes: int, seed: int) -> Episodes:
         """Play a population on episodes that no generation has."""
-        return self._run(population, self._uniforms((_EVALUATION, seed), 1, episodes))[0]
+        return self._run(population, self._uniforms((EVALUATION, seed), 1, episodes))[0]
 
     def _evaluation_seed(self, seed: int | None) -> int:
         return self.seed if seed is None else arguments.whole("seed", seed, 0)
 
     def _uniforms(self, stream: tuple[int, int], rows: int, episodes: int) -> Array:
-        generator = np.random.default_rng((self.seed if stream[0] == _TRAINING else 0, *stream))
+        generator = np.random.default_rng((self.seed if stream[0] == TRAINING else 0, *stream))
         return generator.random((rows, episodes, self.env.uniforms))
 
     @property
@@ -243,11 +232,7 @@ class Rollout:
         env, dtype, double = self.env, population.dtype, np.dtype(np.float64)
         popsize, episodes = len(population), uniforms.shape[1]
         found = Episodes(np.empty((popsize, episodes)), np.empty((popsize, episodes), np.int64))
-        low, high = np.array(env.low), np.array(env.high)
-        bounded = np.isfinite(low)
-        middle, half = np.zeros(len(low)), np.zeros(len(low))
-        low, high = low[bounded], high[bounded]
-        middle[bounded], half[bounded] = (low + high) / 2, (high - low) / 2
+        middle, half = action_span(env.low, env.high)
         samples = self.net.program(dtype, episodes)
         rows = self._program_of_rows(samples)
         columns, _, block = samples.tiling(episodes)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.networks.network import Network
+from evoopt.tasks.episodes import action_span, spanned
 
 Array = NDArray[Any]
 Convert = Callable[[Array], Array]
@@ -66,19 +67,13 @@ def actions_of(space: Any, net: Network) -> Convert:
 
 
 def _box_actions(space: Any) -> Convert:
-    low, high = (bound.reshape(-1).astype(np.float64) for bound in (space.low, space.high))
-    bounded = np.isfinite(low) & np.isfinite(high)
-    with np.errstate(invalid="ignore"):  # of open sides, not taken
-        middle, half_width = (low + high) / 2, (high - low) / 2
+    span = action_span(space.low.reshape(-1), space.high.reshape(-1))
 
-    def spanned(outputs: Array) -> Array:
-        outputs = outputs.astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            inside = middle + half_width * np.clip(outputs, -1, 1)
-        actions = np.where(bounded, inside, outputs).astype(space.dtype)
-        return np.clip(actions.reshape(-1, *space.shape), space.low, space.high)
+    def actions(outputs: Array) -> Array:
+        numbers = spanned(outputs, *span).astype(space.dtype)
+        return np.clip(numbers.reshape(-1, *space.shape), space.low, space.high)
 
-    return spanned
+    return actions
 
 
 def _check_outputs(net: Network, n: int, what: str) -> None:

@@ -83,7 +83,6 @@ def code_of_step(function: Callable[..., Any], discrete: bool) -> Code:
         return kind(getattr(function, "py_func", function))
 
     def apply(state, action):
-        reward, done = np.nan, True
         try:
             reward, done = function(state, action)
         except Exception:  # numba knows no other
@@ -107,13 +106,15 @@ def _refusal(takes: str, function: Callable[..., Any]) -> str:
 
 
 @inline
-def _take(numbers, lane, lanes, vector):
+def take(numbers, lane, lanes, vector):
+    """Read a vector (n,) from a lane of `numbers` (n, lanes)."""
     for i in range(len(vector)):
         vector[i] = numbers[i * lanes + lane]
 
 
 @inline
-def _put(vector, lane, lanes, numbers):
+def put(vector, lane, lanes, numbers):
+    """Write a vector (n,) into a lane of `numbers` (n, lanes)."""
     for i in range(len(vector)):
         numbers[i * lanes + lane] = vector[i]
 
@@ -138,9 +139,9 @@ def code_of_observing(
     def observe_each(states, observations):
         state, observation = np.empty(state_size), np.empty(observation_size)
         for s in range(lanes):
-            _take(states, s, lanes, state)
+            take(states, s, lanes, state)
             alone(state, observation)
-            _put(observation, s, lanes, observations)
+            put(observation, s, lanes, observations)
 
     return _OfState(observe_each, _refusal(_OBSERVE, observe))
 
@@ -170,17 +171,17 @@ def code_of_stepping(step: Callable[..., Any], state_size: int, action_size: int
     def step_each(states, actions, rewards, dones):
         state, action = np.empty(state_size), np.empty(action_size)
         for s in range(lanes):
-            _take(states, s, lanes, state)
-            _take(actions, s, lanes, action)
+            take(states, s, lanes, state)
+            take(actions, s, lanes, action)
             rewards[s], dones[s] = alone(state, action)
-            _put(state, s, lanes, states)
+            put(state, s, lanes, states)
 
     def choose_each(states, choices, rewards, dones):
         state = np.empty(state_size)
         for s in range(lanes):
-            _take(states, s, lanes, state)
+            take(states, s, lanes, state)
             rewards[s], dones[s] = alone(state, choices[s])
-            _put(state, s, lanes, states)
+            put(state, s, lanes, states)
 
     return kind(
         step_each if action_size else choose_each,

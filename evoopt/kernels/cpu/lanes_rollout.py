@@ -7,9 +7,11 @@ when that is done. Where nothing is left for a lane, it plays its last episode a
 
 import numpy as np
 
+from evoopt.kernels.cpu.environment import put
 from evoopt.kernels.cpu.forward import block_at, block_memory, blocks_of, run_block
 from evoopt.kernels.cpu.operation import call
 from evoopt.kernels.cpu.rollout import FARTHEST, begin
+from evoopt.kernels.environments.ranges import clip, spanned
 from evoopt.kernels.jit import aligned_empty, borrowed, inline, keep, kernel, widest_vectors
 from evoopt.kernels.program import INPUTS, OUTPUTS
 
@@ -17,13 +19,6 @@ from evoopt.kernels.program import INPUTS, OUTPUTS
 @inline
 def _cut(numbers, n):
     return numbers[:n], numbers[n:]
-
-
-@inline
-def _pack(numbers, packed, lane, lanes):
-    """Write numbers into a lane of `packed` (n, lanes)."""
-    for i in range(len(numbers)):
-        packed[i * lanes + lane] = numbers[i]
 
 
 @inline
@@ -41,9 +36,7 @@ def _show(observations, mean, scale, sums, x, start, width, lanes):
             value = values[s] - mean[i]
             shift[s] += value
             squares[s] += value * value
-            value *= scale[i]
-            value = FARTHEST if value > FARTHEST else value  # written so that NaN passes
-            shown[s] = -FARTHEST if value < -FARTHEST else value
+            shown[s] = clip(value * scale[i], -FARTHEST, FARTHEST)
 
 
 @inline
@@ -70,11 +63,10 @@ def _steer(y, start, width, n_out, lanes, middle, half, actions, faults):
         outputs, steered = y[start + o * width :][:lanes], actions[o * lanes : (o + 1) * lanes]
         for s in range(lanes):
             output = np.float64(outputs[s])
-            faults[s] = 1.0 if output != output else faults[s]  # noqa: PLR0124  (NaN)
-            if half[o] > 0:
-                output = output if output < 1 else 1.0
-                output = middle[o] + half[o] * (output if output > -1 else -1.0)
-            steered[s] = output
+            fault = output != output  # noqa: PLR0124  (NaN)
+            faults[s] = 1.0 if fault else faults[s]
+            # what the step does then does not count, but it takes numbers alone
+            steered[s] = spanned(0.0 if fault else output, middle[o], half[o])
 
 
 @inline
@@ -138,11 +130,11 @@ def rollout_lanes(  # noqa: PLR0915  (one loop, and what it needs)
     following = lo + live
     own_sums[:] = 0
     for s in range(lanes):
-        _pack(frozen, shared, s, lanes)
+        put(frozen, s, lanes, shared)
         row[s], episode[s], steps[s], counts[s] = lo + min(s, live - 1), 0, 0, s < live
-        _pack(population[row[s]], weights, s, lanes)
+        put(population[row[s]], s, lanes, weights)
         earned[s] = begin(reset, state, uniforms[min(row[s], len(uniforms) - 1), 0], own)
-        _pack(state, states, s, lanes)
+        put(state, s, lanes, states)
     while live > 0:
         call(observe, states, observations)
         _show(observations, mean, scale, own_sums, x, 0, lanes, lanes)
@@ -167,13 +159,13 @@ def rollout_lanes(  # noqa: PLR0915  (one loop, and what it needs)
             if episode[s] == 0 and following < hi:
                 row[s] = following
                 following += 1
-                _pack(population[row[s]], weights, s, lanes)
+                put(population[row[s]], s, lanes, weights)
             elif episode[s] == 0:
                 live -= counts[s]
                 counts[s] = 0
             steps[s] = 0
             earned[s] = begin(reset, state, uniforms[min(row[s], len(uniforms) - 1), episode[s]], own)
-            _pack(state, states, s, lanes)
+            put(state, s, lanes, states)
     keep(memory)
     keep(numbers_memory)
 
@@ -218,7 +210,7 @@ def rollout_tiles(  # noqa: PLR0915  (one loop, and what it needs)
             states = all_states[k // lanes * lanes * state_size :]
             steps[k], counts[k] = 0, k < live
             earned[k] = begin(reset, state, uniforms[min(r, len(uniforms) - 1), first + min(k, last)], own)
-            _pack(state, states, k % lanes, lanes)
+            put(state, k % lanes, lanes, states)
         while live > 0:
             for k in range(0, count * width, lanes):
                 call(observe, all_states[k * state_size :][: lanes * state_size], observations)
@@ -247,6 +239,6 @@ def rollout_tiles(  # noqa: PLR0915  (one loop, and what it needs)
                         live -= 1
                     steps[k + s] = 0
                     earned[k + s] = begin(reset, state, uniforms[min(r, len(uniforms) - 1), e], own)
-                    _pack(state, states, s, lanes)
+                    put(state, s, lanes, states)
     keep(memory)
     keep(numbers_memory)

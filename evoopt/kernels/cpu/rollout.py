@@ -9,6 +9,7 @@ import numpy as np
 from evoopt.kernels.cpu.environment import call_step
 from evoopt.kernels.cpu.forward import block_memory, run_block
 from evoopt.kernels.cpu.operation import call
+from evoopt.kernels.environments.ranges import clip, spanned
 from evoopt.kernels.jit import borrowed, inline, keep, kernel
 from evoopt.kernels.program import INPUTS, OUTPUTS
 
@@ -38,9 +39,7 @@ def _write_observation(observation, mean, scale, sums, x, start):
             sums[0, i] += value
             sums[1, i] += value * value
             sums[2, i] += 1
-            value *= scale[i]
-            value = FARTHEST if value > FARTHEST else value  # written so that NaN passes
-            value = -FARTHEST if value < -FARTHEST else value
+            value = clip(value * scale[i], -FARTHEST, FARTHEST)
         x[start + i] = value
 
 
@@ -54,11 +53,7 @@ def _act(y, start, n_out, discrete, middle, half, action, step, state):
         if discrete:
             best = i if output > y[start + best] else best
         else:
-            value = np.float64(output)
-            if half[i] > 0:
-                value = value if value < 1 else 1.0
-                value = middle[i] + half[i] * (value if value > -1 else -1.0)
-            action[i] = value
+            action[i] = spanned(np.float64(output), middle[i], half[i])
     if not finite:
         return np.nan, True
     if discrete:

@@ -16,3 +16,9 @@ def clip(x, low, high):
 def wrap(angle):
     """The same angle from -pi to pi."""
     return (angle + math.pi) % (2.0 * math.pi) - math.pi
+
+
+@inline
+def spanned(output, middle, half):
+    """The action that an output means: -1 to 1 span the bounds, middle +- half; as it is for a half of 0."""
+    return middle + half * clip(output, -1.0, 1.0) if half > 0 else output

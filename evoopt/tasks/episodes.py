@@ -1,0 +1,47 @@
+"""What the tasks that play episodes share: which episodes, what they came to, what outputs mean."""
+
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+NewEpisodes = Literal["generation", "row", "never"]
+TRAINING, EVALUATION = 0, 1  # what episodes are for
+
+
+def read_new_episodes(value: Any) -> NewEpisodes:
+    """Read which generations and rows play episodes of their own."""
+    if value not in get_args(NewEpisodes):
+        raise ValueError(f'new_episodes must be "generation", "row" or "never", but {value!r} came.')
+    result: NewEpisodes = value
+    return result
+
+
+class Episodes(NamedTuple):
+    """What the episodes of a population came to: returns and lengths, both (popsize, episodes)."""
+
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+
+    def metrics(self) -> dict[str, float]:
+        """Give "return", "return_std" and "length": mean, standard deviation, mean number of steps."""
+        return {
+            "return": float(self.returns.mean()),
+            "return_std": float(self.returns.std()),
+            "length": float(self.lengths.mean()),
+        }
+
+
+def action_span(low: Any, high: Any) -> tuple[Vector, Vector]:
+    """Give middle and half width of the bounds of actions; 0 and 0 where a side is open."""
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    bounded = np.isfinite(low) & np.isfinite(high)
+    low, high = np.where(bounded, low, 0.0), np.where(bounded, high, 0.0)
+    return (low + high) / 2, (high - low) / 2
+
+
+def spanned(outputs: NDArray[Any], middle: Vector, half: Vector) -> Vector:
+    """Give the continuous actions that outputs mean: -1 to 1 span the bounds; without bounds as they are."""
+    outputs = outputs.astype(np.float64)
+    return np.where(half > 0, middle + half * np.clip(outputs, -1, 1), outputs)
