@@ -1,5 +1,6 @@
 """Shared by all tests."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -16,6 +17,38 @@ settings.register_profile("evoopt", deadline=None, derandomize=True)  # compilat
 settings.load_profile("evoopt")
 
 ROOT = Path(__file__).parents[1]
+SIMULATED = bool(config.ENABLE_CUDASIM)
+
+
+def why_no_cuda():
+    """Say why the tests of tests/cuda cannot run here; None if they can: on a GPU, or simulated."""
+    if importlib.util.find_spec("numba_cuda") is None:
+        return "the package numba-cuda is not installed"
+    from numba import cuda
+
+    return None if SIMULATED or cuda.is_available() else "there is no GPU, and the simulator is off"
+
+
+def pytest_ignore_collect(collection_path):
+    """Files that cannot even be imported."""
+    return collection_path.name == "cuda" and importlib.util.find_spec("numba_cuda") is None or None
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "cuda" in item.path.parts and (reason := why_no_cuda()):
+            item.add_marker(pytest.mark.skip(reason=reason))
+        elif "gpu" in item.keywords and SIMULATED:
+            item.add_marker(pytest.mark.skip(reason="real sizes need a GPU"))
+
+
+@pytest.fixture
+def poisoned():
+    """Make arrays of the device full of NaN, in which a number that no kernel wrote is seen."""
+    from evoopt.kernels.cuda.launch import Stream
+
+    stream = Stream()
+    return lambda shape, dtype=np.float32: stream.to_device(np.full(shape, np.nan), dtype)
 
 
 @pytest.fixture

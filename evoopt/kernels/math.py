@@ -229,6 +229,16 @@ def gelu(x):
     return factor * (tail if x < real(0) else real(1) - tail * real(1 / _SCALE))
 
 
+ELEMENTWISE = {  # activations by name
+    "tanh": tanh,
+    "relu": relu,
+    "sigmoid": sigmoid,
+    "gelu": gelu,
+    "silu": silu,
+    "elu": elu,
+    "softplus": softplus,
+}
+
 # pi/2 in three parts; the products of the first two with a number below 2^20 are exact
 _HALF_PI = 1.57079632673412561, 6.07710050630396598e-11, 2.02226624879595063e-21
 _sine, _cosine = polynomial(SINE[8], SINE[8]), polynomial(COSINE[8], COSINE[8])

@@ -30,7 +30,8 @@ class Lanes(NDArrayOperatorsMixin):
     ----------
     builder : llvmlite.ir.IRBuilder
     value : llvmlite.ir.Value
-        A vector, or a scalar that all lanes share: what is made of scalars alone is computed once.
+        A vector, or a scalar that all lanes share: what is made of scalars alone is computed once. (Scalars
+        alone will do, too: the threads of CUDA.)
     dtype : numpy.dtype
         Of the numbers; bool for comparisons.
     """

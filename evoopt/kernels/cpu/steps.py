@@ -9,7 +9,7 @@ from evoopt.kernels.bits import bitcast
 from evoopt.kernels.cpu.operation import Step, parameter
 from evoopt.kernels.cpu.products import BREADTH, DEPTH, dense_samples, dense_tiles, rows_product
 from evoopt.kernels.jit import named, widest_vectors
-from evoopt.kernels.math import elu, exp, gelu, relu, sigmoid, silu, softplus, tanh
+from evoopt.kernels.math import ELEMENTWISE, exp
 from evoopt.kernels.program import OUTPUTS, SIZES
 
 DENSE_SCRATCH = DEPTH * BREADTH
@@ -112,13 +112,4 @@ def _layer_norm(op, row, frozen, x, y, state, scratch, count, width):
 dense, dense_of_few, dense_of_rows = Step(_dense_tiles), Step(_dense_samples), Step(_dense_rows)
 layer_norm = Step(_layer_norm)
 softmax = Step(_softmax)
-_RULES = {
-    "tanh": tanh,
-    "relu": relu,
-    "sigmoid": sigmoid,
-    "gelu": gelu,
-    "silu": silu,
-    "elu": elu,
-    "softplus": softplus,
-}
-ACTIVATIONS = {name: _activation(name, rule) for name, rule in _RULES.items()} | {"softmax": softmax}
+ACTIVATIONS = {name: _activation(name, rule) for name, rule in ELEMENTWISE.items()} | {"softmax": softmax}

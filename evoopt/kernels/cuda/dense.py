@@ -1,0 +1,36 @@
+"""A dense layer as kernels are specialised for it: its sizes and places are constants of the code."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from evoopt.kernels.jit import inline
+from evoopt.kernels.math import ELEMENTWISE
+
+NONE = -1  # in the place of a bias
+
+
+class DenseLayer(NamedTuple):
+    """Numbers come in and units go out; `kernel` (inputs, units) and `bias` (units,) start at these places.
+
+    Either in the individual's row, or in the vector of frozen parameters that all share.
+    """
+
+    inputs: int
+    units: int
+    kernel: int
+    kernel_is_frozen: bool
+    bias: int  # NONE where there is none
+    bias_is_frozen: bool
+    activation: str | Callable[[Any], Any]  # a softmax is over all units, the others are of one number
+
+
+@inline
+def _linear(x):
+    return x
+
+
+def activation_of(layer: DenseLayer) -> Callable[[Any], Any]:
+    """Give the function of one number that follows a layer's sums; that of a softmax is left out."""
+    if not isinstance(layer.activation, str):
+        return layer.activation
+    return ELEMENTWISE.get(layer.activation, _linear)

@@ -1,0 +1,148 @@
+"""All that CUDA code needs and numba-cuda does not have: random numbers, wide loads, one fast division.
+
+Each has a twin in plain Python, for the simulator.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import from_dtype, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from evoopt.kernels.cpu.lanes import Lanes, element_type
+from evoopt.kernels.cuda.launch import SIMULATED
+from evoopt.kernels.philox import block_words, box_muller
+
+Rule = Callable[[Any, Any], Sequence[Any]]  # what becomes of the four words of a block, for a dtype
+
+
+class _Scalar(Lanes):
+    """A number of one thread, for the rules of `philox`, in the LLVM of CUDA's compiler."""
+
+    def _with(self, value: ir.Value, dtype: Any = None) -> "_Scalar":
+        return _Scalar(self.builder, value, self.dtype if dtype is None else dtype)
+
+    def _apply(self, ufunc: Any, operands: list[ir.Value]) -> Lanes:
+        kind = self.value.type
+        if ufunc is np.sqrt:
+            # two units in the last place in float32, a quarter of the instructions of a rounded root
+            name = {4: "llvm.nvvm.sqrt.approx.f", 8: "llvm.nvvm.sqrt.rn.d"}[self.dtype.itemsize]
+            root = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(kind, [kind]), name)
+            return self._with(self.builder.call(root, operands))
+        if ufunc is np.negative:  # (there is no fneg)
+            return self._with(self.builder.fsub(ir.Constant(kind, -0.0), *operands))
+        return super()._apply(ufunc, operands)
+
+    def _vector(self, dtype: Any) -> ir.Type:
+        return element_type(dtype)
+
+
+def make_block(rule: Rule, dtype: Any, result: Any = None) -> Callable[..., tuple[Any, ...]]:
+    """Make ``block(key, row, block, purpose) -> four numbers``: a rule for the words of one block of a row.
+
+    All arguments are uint64. The rule is for numbers of `dtype` and gives `result`, by default the same.
+    """
+    real = np.dtype(dtype)
+    four = types.UniTuple(from_dtype(np.dtype(result or dtype)), 4)
+
+    @intrinsic
+    def block(_typing, key, row, block, purpose):
+        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
+            words = block_words(*(_Scalar(builder, argument, np.uint64) for argument in arguments))
+            return context.make_tuple(builder, four, [number.value for number in rule(words, real)])
+
+        return four(*[types.uint64] * 4), emit
+
+    def block_python(key, row, block, purpose):
+        counter = (np.array([np.uint64(number)]) for number in (row, block, purpose))
+        return tuple(numbers[0] for numbers in rule(block_words(np.uint64(key), *counter), real))
+
+    return block_python if SIMULATED else block
+
+
+def _normals(words: Any, dtype: Any) -> Sequence[Any]:
+    return *box_muller(words[0], words[1], dtype), *box_muller(words[2], words[3], dtype)
+
+
+# four words, uint32, and four normal deviates
+words = make_block(lambda words, dtype: words, np.uint32)
+_NORMALS = {4: make_block(_normals, np.float32), 8: make_block(_normals, np.float64)}
+
+
+def normals_of(dtype: Any) -> Callable[..., tuple[Any, ...]]:
+    """Give ``normals(key, row, block, purpose)``, of a dtype."""
+    return _NORMALS[np.dtype(dtype).itemsize]
+
+
+@intrinsic
+def _load4(_typing, array, index):
+    four = types.UniTuple(array.dtype, 4)
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        pointer, _ = _vector_pointer(context, builder, array, arguments)
+        vector = builder.load(pointer, align=16)
+        numbers = [builder.extract_element(vector, ir.Constant(ir.IntType(32), i)) for i in range(4)]
+        return context.make_tuple(builder, four, numbers)
+
+    return four(array, types.intp), emit
+
+
+@intrinsic
+def _store4(_typing, array, index, a, b, c, d):
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        pointer, number = _vector_pointer(context, builder, array, arguments)
+        vector = ir.Constant(ir.VectorType(number, 4), ir.Undefined)
+        for i, value in enumerate(arguments[2:]):
+            vector = builder.insert_element(vector, value, ir.Constant(ir.IntType(32), i))
+        builder.store(vector, pointer, align=16)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, *[array.dtype] * 4), emit
+
+
+def _vector_pointer(
+    context: Any, builder: ir.IRBuilder, array: types.Array, arguments: Any
+) -> tuple[ir.Value, ir.Type]:
+    data = context.make_array(array)(context, builder, arguments[0]).data
+    number = context.get_data_type(array.dtype)
+    at = builder.gep(data, [arguments[1]])
+    return builder.bitcast(at, ir.VectorType(number, 4).as_pointer(at.type.addrspace)), number
+
+
+def _load4_python(array, index):
+    assert index % 4 == 0, "a vector begins at a multiple of four"
+    return tuple(array[index + i] for i in range(4))
+
+
+def _store4_python(array, index, a, b, c, d):
+    assert index % 4 == 0, "a vector begins at a multiple of four"
+    for i, value in enumerate((a, b, c, d)):
+        array[index + i] = value
+
+
+# load4(array, index) -> four float32 of a 1-d array, and store4(array, index, a, b, c, d): one access of 128
+# bits; the array begins at a multiple of 16 bytes, the index is a multiple of four
+load4 = _load4_python if SIMULATED else _load4
+store4 = _store4_python if SIMULATED else _store4
+
+
+@intrinsic
+def _quotient(_typing, a, b):
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        single = ir.FloatType()
+        signature = ir.FunctionType(single, [single, single])
+        divide = cgutils.get_or_insert_function(builder.module, signature, "llvm.nvvm.div.approx.f")
+        return builder.call(divide, arguments)
+
+    return types.float32(types.float32, types.float32), emit
+
+
+def _quotient_python(a, b):
+    return a / b
+
+
+# quotient(a, b) of float32 to two units in the last place, for |b| from 2^-126 to 2^126
+quotient = _quotient_python if SIMULATED else _quotient

@@ -1,0 +1,131 @@
+"""How kernels for CUDA are compiled and launched: options and streams, decided once.
+
+`kernel` is what `Stream.launch` runs, `part` what kernels are made of where that speaks of threads or shared
+memory; scalar rules (`evoopt.kernels.math`, environments) are those of the CPU, called as they are. Division
+and roots round as IEEE 754 says, products and sums may be fused; there is no other fast arithmetic but what
+`intrinsics` names.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import cuda
+from numba.core import config
+from numpy.typing import ArrayLike, DTypeLike
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+SHARED_BYTES = 48 * 1024  # that every device gives a block without being asked
+
+DeviceArray = Any  # numba.cuda's: it has __cuda_array_interface__, and __array__ copies it to the host
+
+
+def kernel(threads: int, blocks: int = 1) -> Callable[[Callable[..., None]], Any]:
+    """Compile for blocks of up to so many threads, of which so many are to fit a multiprocessor together."""
+    return cuda.jit() if SIMULATED else cuda.jit(launch_bounds=(threads, blocks))
+
+
+def part(function: Callable[..., Any]) -> Any:
+    """Compile a part of kernels that uses `numba.cuda`; always inlined."""
+    return cuda.jit(device=True, forceinline=True)(function)
+
+
+def is_device_array(array: Any) -> bool:
+    """Tell whether an array is in the memory of a device: ours, or of torch, CuPy or JAX."""
+    if isinstance(array, np.ndarray):
+        return False
+    if cuda.is_cuda_array(array) or getattr(array, "__cuda_ndarray__", False):
+        return True
+    return hasattr(array, "__dlpack_device__") and array.__dlpack_device__()[0] == _DLPACK_CUDA
+
+
+_DLPACK_CUDA = 2  # kDLCUDA
+
+
+class Stream:
+    """A queue of work on the device; each object has one of its own.
+
+    An array belongs to the stream that made it. A kernel that takes an array of another stream runs after
+    what was queued there before, and what is queued there later runs after the kernel. The host waits only
+    in `to_host`.
+    """
+
+    def __init__(self) -> None:
+        self.handle = cuda.stream()
+
+    def __reduce__(self) -> tuple[type["Stream"], tuple[()]]:
+        return Stream, ()  # a copy, or another process, has a queue of its own
+
+    def empty(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> DeviceArray:
+        """Give an array without values."""
+        return cuda.device_array(shape, np.dtype(dtype), stream=self.handle)
+
+    def to_device(self, array: ArrayLike, dtype: DTypeLike) -> DeviceArray:
+        """Give an array of the device, C-contiguous, of this dtype: itself if it is one, else a copy."""
+        if is_device_array(array):
+            found = _adopted(array, self.handle)
+            if found.dtype == dtype and found.is_c_contiguous():
+                return found
+            array = self.to_host(found)
+        host = np.ascontiguousarray(array, dtype)
+        copy = self.empty(host.shape, host.dtype)
+        if host.size:
+            copy.copy_to_device(host, stream=self.handle)
+        return copy
+
+    def to_host(self, array: DeviceArray) -> np.ndarray[Any, Any]:
+        """Give a copy in the host's memory, once all is done that was queued."""
+        self._follow(array)
+        host: np.ndarray[Any, Any] = array.copy_to_host(stream=self.handle)
+        self.handle.synchronize()
+        return host
+
+    def launch(
+        self,
+        kernel: Any,
+        grid: int | tuple[int, ...],
+        threads: int | tuple[int, ...],
+        *args: Any,
+        shared: int = 0,
+    ) -> None:
+        """Queue a kernel on blocks of so many threads, with so many bytes of dynamic shared memory."""
+        others = {id(s): s for s in map(_stream_of, args) if s is not None and s is not self.handle}
+        for other in others.values():
+            _order(other, self.handle)
+        kernel[grid, threads, self.handle, shared](*args)
+        for other in others.values():
+            _order(self.handle, other)
+
+    def _follow(self, array: DeviceArray) -> None:
+        other = _stream_of(array)
+        if other is not None and other is not self.handle:
+            _order(other, self.handle)
+
+
+def _stream_of(array: Any) -> Any:
+    stream = getattr(array, "stream", None)
+    return stream if hasattr(stream, "synchronize") else None  # (0 is nobody's)
+
+
+def _order(before: Any, after: Any) -> None:
+    """Let what is queued later on one stream wait for what is queued now on another."""
+    event = cuda.event() if SIMULATED else cuda.event(timing=False)
+    event.record(before)
+    event.wait(after)
+
+
+def _adopted(array: Any, stream: Any) -> DeviceArray:
+    """Give an array of another library as one of numba's, without a copy."""
+    if hasattr(array, "is_c_contiguous"):
+        return array
+    if cuda.is_cuda_array(array):
+        return cuda.as_cuda_array(array)  # waits for the stream that the array names
+    from cuda.core.utils import StridedMemoryView  # noqa: PLC0415  (part of what numba-cuda needs)
+
+    view = StridedMemoryView.from_dlpack(array, stream_ptr=int(stream.handle))
+    strides = view.strides and tuple(s * view.dtype.itemsize for s in view.strides)
+    interface = {
+        "shape": tuple(view.shape), "strides": strides, "typestr": view.dtype.str,
+        "data": (view.ptr, bool(view.readonly)), "version": 3,
+    }  # fmt: skip
+    return cuda.from_cuda_array_interface(interface, owner=view)
