@@ -31,7 +31,8 @@ def why_no_cuda():
 
 def pytest_ignore_collect(collection_path):
     """Files that cannot even be imported."""
-    return collection_path.name == "cuda" and importlib.util.find_spec("numba_cuda") is None or None
+    without = importlib.util.find_spec("numba_cuda") is None
+    return True if without and collection_path.name == "cuda" else None
 
 
 def pytest_collection_modifyitems(items):
