@@ -12,6 +12,7 @@ from test_strategies import each_dtype, needs_jit, run, sphere, state
 import evoopt
 from evoopt import PGPE, CosineDecay, LinearDecay, OpenAIES, arguments
 from evoopt.strategies import optimizers
+from evoopt.strategies.backend import CPU
 
 MEAN, SIGMA = np.array([1.0, -2.0, 0.5]), np.array([0.5, 2.0, 0.1])
 
@@ -168,28 +169,27 @@ def test_clipup_is_the_papers_algorithm():
     for _ in range(20):
         gradient = rng.normal(size=5) * 10.0 ** rng.integers(-100, 100)
         y = expected.step(y, gradient)
-        clipup, step = clipup.after(gradient.copy())
+        clipup, step = clipup.after(gradient, CPU)
         x = x + step
         assert_allclose(x, y)
 
 
 def test_clipup_without_a_gradient_keeps_its_momentum():
-    clipup, step = optimizers.make("clipup", 2, 0.5, 0.0, 9.0).after(np.array([3.0, 4.0]))
+    clipup, step = optimizers.make("clipup", 2, 0.5, 0.0, 9.0).after(np.array([3.0, 4.0]), CPU)
     assert_allclose(step, [0.6, 0.8])
-    clipup, step = clipup.after(np.zeros(2))
+    clipup, step = clipup.after(np.zeros(2), CPU)
     assert_allclose(step, [0.3, 0.4])
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd", "clipup"])
 def test_an_optimizer_is_never_changed(name):
     """An update that fails goes back to the one before."""
-    before = optimizers.make(name, 3, 0.9, 0.99, 2.0).after(np.ones(3))[0]
+    before = optimizers.make(name, 3, 0.9, 0.99, 2.0).after(np.ones(3), CPU)[0]
     kept = pickle.dumps(before)
-    after, step = before.after(np.arange(3.0))
-    later = pickle.dumps(after)
-    step[:] = np.nan
+    gradient = np.arange(3.0)
+    before.after(gradient, CPU)
     assert pickle.dumps(before) == kept
-    assert pickle.dumps(after) == later
+    assert gradient.tolist() == [0, 1, 2]
 
 
 # ---------------------------------------------------------------- schedules

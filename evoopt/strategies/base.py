@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import math
@@ -16,16 +17,14 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
-from evoopt.kernels import threads
-from evoopt.kernels.cpu.noise import sample_rows
-from evoopt.kernels.jit import kernel_array
+from evoopt.kernels.device import Device, read_device
 from evoopt.strategies import checkpoint, stopping
+from evoopt.strategies.backend import CPU
 from evoopt.strategies.bounds import Box
 from evoopt.strategies.ledger import FOREIGN, Found, Ledger, blocks, remake
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Best, Told, best_and_median, new_history
 
-GRAIN = 20_000  # normal deviates worth waking a thread for
 _log = logging.getLogger(__name__)
 
 
@@ -55,11 +54,15 @@ class Strategy(ABC):
         Of the population. By default float32 if `mean` is float32, else float64.
     target, max_evaluations, max_generations : optional
         `stop` says so when `best` reaches this fitness, or so many rows or populations were told.
+    device : "cpu" or "cuda"
+        With "cuda" rows are arrays of the device, float32 or float64. SNES, SepCMAES, OpenAIES, PGPE and GA
+        keep their state there and learn there; the others compute on the CPU and copy.
 
     Attributes
     ----------
     n_params, popsize, generation, evaluations, seed : int
     dtype : numpy.dtype
+    device : str
     best : Best
     history : dict of str to list
         For each generation: ``generation, evaluations, best, median, best_so_far, sigma``, and what a
@@ -93,9 +96,11 @@ class Strategy(ABC):
     True
     """
 
+    device: Device = "cpu"
     _injects: bool = True  # whether foreign rows may be told
     _memory: ClassVar[int] = 8  # older epochs that rows can be told for
     _needs_rows: ClassVar[bool] = True  # whether `_update` looks at the told rows
+    _on_device: bool = False  # whether `_ops` is all it computes with, so that its device can be another
     _reflects: bool = False  # search in the box itself, not in the space that maps onto it
 
     def __init__(
@@ -112,7 +117,9 @@ class Strategy(ABC):
         target: float | None = None,
         max_evaluations: int | None = None,
         max_generations: int | None = None,
+        device: Device = "cpu",
     ) -> None:
+        self.device = read_device(device)
         start = arguments.finite_vector(mean)
         self.n_params = len(start)
         self.dtype = arguments.row_dtype(mean, dtype)
@@ -133,6 +140,25 @@ class Strategy(ABC):
         self.history = new_history()
         self._ledger = Ledger(self._memory)
 
+    @property
+    def _ops(self) -> Any:
+        """What it computes with."""
+        return self._cuda if self._on_device and self.device == "cuda" else CPU
+
+    @property
+    def _copies(self) -> bool:
+        """Whether rows are made here and copied to the device."""
+        return self.device == "cuda" and not self._on_device
+
+    @functools.cached_property
+    def _cuda(self) -> Any:
+        from evoopt.strategies.cuda import Cuda  # noqa: PLC0415  (which needs numba-cuda)
+
+        return Cuda()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_cuda"}
+
     # ---------------------------------------------------------------- what a strategy of one's own defines
 
     @abstractmethod
@@ -141,12 +167,12 @@ class Strategy(ABC):
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
         """Return what `_sample` needs, plain data that nobody changes later; `first_id` is the next row's."""
-        return self._mean.astype(self.dtype), self._sigma.astype(self.dtype)
+        return self._ops.snapshot(self._mean, self.dtype), self._ops.snapshot(self._sigma, self.dtype)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         """Write rows into `out` (k, n_params), each a function of the seed, its id and the snapshot."""
         mean, sigma = snapshot
-        threads.run(sample_rows, len(ids), self._key, ids, mean, sigma, out, grain=GRAIN // self.n_params + 1)
+        self._ops.sample(self._key, ids, mean, sigma, out)
 
     def _reasons(self) -> Sequence[Reason]:
         """Return further reasons to stop."""
@@ -157,7 +183,8 @@ class Strategy(ABC):
 
     def _overall_sigma(self) -> float:
         """Return the step size as one number, for `history`."""
-        return float(self._sigma.mean())
+        mean: float = self._ops.range_of(self._sigma).mean
+        return mean
 
     def _measures(self) -> dict[str, float]:
         """Return further columns of `history`, which cost little: the same names in each generation."""
@@ -170,19 +197,19 @@ class Strategy(ABC):
 
         Parameters
         ----------
-        out : ndarray, shape (popsize, n_params), optional
-            C-contiguous, of the strategy's dtype: the population is written there.
+        out : array, shape (popsize, n_params), optional
+            C-contiguous, of the strategy's dtype and device: the population is written there.
 
         Raises
         ------
         ValueError
             If `out` is another kind of array.
         """
-        rows = arguments.output(out, (self.popsize, self.n_params), self.dtype)
+        out, rows = self._places(out, self.popsize)
         ids = self._hand_out(self.popsize)
         self._make(self._ledger.current.snapshot, ids, rows)
-        self._ledger.note_newest(rows)
-        return rows
+        self._ledger.note_newest(rows, self._ops)
+        return self._handed(out, rows)
 
     def ask_ids(self, n: int | None = None) -> Ids:
         """Return the numbers of `n` new rows (`popsize` by default), for `rows` and `tell`.
@@ -196,6 +223,7 @@ class Strategy(ABC):
 
     def _hand_out(self, n: int) -> Ids:
         if not self._ledger.is_open:
+            self._mean, self._sigma = self._ops.vector(self._mean), self._ops.vector(self._sigma)
             self._ledger.open(self._snapshot(self._ledger.next_id))
         return self._ledger.hand_out(n)
 
@@ -207,8 +235,8 @@ class Strategy(ABC):
         ids : array_like of int, shape (k,)
             From `ask_ids`: of the time since the last update, or of the last few before that still wait for
             fitness.
-        out : ndarray, shape (k, n_params), optional
-            C-contiguous, of the strategy's dtype.
+        out : array, shape (k, n_params), optional
+            C-contiguous, of the strategy's dtype and device.
 
         Raises
         ------
@@ -217,16 +245,28 @@ class Strategy(ABC):
         """
         numbers = arguments.id_vector(ids)
         found = self._ledger.locate(numbers)
-        rows = arguments.output(out, (len(numbers), self.n_params), self.dtype)
-        remake(numbers, found, self._make, rows)
-        self._ledger.note(numbers, found, rows)
-        return rows
+        out, rows = self._places(out, len(numbers))
+        remake(numbers, found, self._make, rows, self._ops)
+        self._ledger.note(numbers, found, rows, self._ops)
+        return self._handed(out, rows)
+
+    def _places(self, out: Any, k: int) -> tuple[Any, Array]:
+        """Return the user's array for k rows, and where to make them."""
+        ops = self._cuda if self._copies else self._ops
+        out = ops.output(out, (k, self.n_params), self.dtype)
+        return out, CPU.empty((k, self.n_params), self.dtype) if self._copies else out
+
+    def _handed(self, out: Any, rows: Array) -> Array:
+        """Return the user's array with the rows that were made."""
+        if self._copies:
+            self._cuda.fill(out, rows)
+        return out
 
     def _make(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         """Write rows in the user's space."""
         self._sample(snapshot, ids, out)
         if self._box is not None:
-            self._box.enclose(out)
+            self._ops.enclose(self._box, out)
 
     # ---------------------------------------------------------------- fitness
 
@@ -261,13 +301,14 @@ class Strategy(ABC):
         order = values.argsort(kind="stable")  # NaN last
         if rows is None and self._needs_rows:
             rows = self._made_again(ids)
-        best = self._made_again(ids[order[:1]])[0] if rows is None else rows[order[0]]
+        best = self._made_again(ids[order[:1]])[0] if rows is None else rows[int(order[0])]
         found, outside = self._ledger.find(ids)
         searched = self._searched(rows, ids, found)
         drawn = [(epoch.snapshot, where) for epoch, where in found]
         before = vars(self).copy()
         try:
-            self._learn(Told(searched, values, order, outside, ids, drawn), best)
+            scores = self._ops.scores(fitness, values)
+            self._learn(Told(searched, values, order, outside, ids, drawn, scores), best)
             self._ledger.tell(ids, found)
         except BaseException:  # of a strategy of the user's own, or Ctrl-C: this generation was not told
             self.__dict__ = before
@@ -288,7 +329,7 @@ class Strategy(ABC):
 
     def _read_rows(self, population: ArrayLike) -> tuple[Array | None, Ids]:
         """Return the told rows, in the user's space, None if ids came, and their ids; changes nothing."""
-        given = population if isinstance(population, np.ndarray) else np.asarray(population)
+        given = (self._cuda if self._copies else self._ops).given(population)
         told_ids = given.ndim == 1 and given.dtype.kind in "iu"
         told_rows = given.ndim == 2 and given.shape[1] == self.n_params and given.dtype.kind in "biuf"
         if not told_ids and not told_rows:
@@ -302,8 +343,10 @@ class Strategy(ABC):
             ids = arguments.id_vector(given)
             self._ledger.check_waiting(ids)
             return None, ids
-        rows = kernel_array(given, self.dtype)
-        ids = self._ledger.recognise(rows, self._make)
+        if self._copies:
+            given = self._cuda.host(given)
+        rows = self._ops.rows(given, self.dtype)
+        ids = self._ledger.recognise(rows, self._make, self._ops)
         if not self._ledger.is_newest(ids):
             self._check_foreign(rows, ids)
         return rows, ids
@@ -316,7 +359,7 @@ class Strategy(ABC):
                 f"were changed or never asked for, the first of them row {foreign[0]}; tell others."
             )
         for places in blocks(foreign, self.n_params):
-            part = rows[places]
+            part = self._ops.take(rows, places)
             infinite = places[~np.isfinite(part).all(axis=1)]
             if len(infinite):
                 raise ValueError(
@@ -326,29 +369,29 @@ class Strategy(ABC):
                 self._box.require_inside(part, "population")
 
     def _made_again(self, ids: Ids) -> Array:
-        rows = np.empty((len(ids), self.n_params), self.dtype)
-        remake(ids, self._ledger.locate(ids), self._make, rows)
+        rows: Array = self._ops.empty((len(ids), self.n_params), self.dtype)
+        remake(ids, self._ledger.locate(ids), self._make, rows, self._ops)
         return rows
 
     def _searched(self, rows: Array | None, ids: Ids, found: list[Found]) -> Array:
         """Return told rows in the space that is searched; none for a strategy that does not look at them."""
         if rows is None or not self._needs_rows:
-            return np.empty((0, self.n_params), self.dtype)
+            return CPU.empty((0, self.n_params), self.dtype)
         box = self._box
         return rows if box is None or self._reflects else self._unbounded(box, rows, ids, found)
 
     def _unbounded(self, box: Box, rows: Array, ids: Ids, found: list[Found]) -> Array:
         """Return told rows in the unbounded space: known ones as drawn, foreign ones mapped back."""
-        result = np.empty_like(rows)
-        remake(ids, found, self._sample, result)
+        result: Array = self._ops.empty(rows.shape, self.dtype)
+        remake(ids, found, self._sample, result, self._ops)
         for places in blocks(np.flatnonzero(ids == FOREIGN), self.n_params):
-            result[places] = box.inverse(rows[places], "population")
+            self._ops.put(result, places, box.inverse(self._ops.take(rows, places), "population"))
         return result
 
     def _keep_best(self, row: Array, fitness: float) -> None:
         best = self.best.fitness
         if self.noisy or math.isnan(best) or (fitness > best if self.maximize else fitness < best):
-            self.best = Best(row.copy(), fitness, self.generation, self.evaluations)
+            self.best = Best(self._ops.copy(row), fitness, self.generation, self.evaluations)
 
     def _trim_history(self) -> None:
         """Forget generations that were not told after all."""
@@ -373,8 +416,11 @@ class Strategy(ABC):
 
     @property
     def mean(self) -> Array:
-        """The mean of the search distribution, in the user's space; a copy of shape (n_params,)."""
-        row = self._mean.astype(self.dtype)[None]
+        """The mean of the search distribution, in the user's space; a copy of shape (n_params,), here.
+
+        (As `sigma`, `solution` and ``best.x``: in the host's memory, whatever the device.)
+        """
+        row = self._ops.host(self._mean).astype(self.dtype)[None]
         if self._box is not None:
             self._box.enclose(row)
         result: Array = row[0]
@@ -383,7 +429,7 @@ class Strategy(ABC):
     @property
     def sigma(self) -> float | Vector:
         """The standard deviation in each coordinate, before bounds; a copy of shape (n_params,)."""
-        return self._sigma.copy()
+        return np.array(self._ops.host(self._sigma))
 
     @property
     def solution(self) -> Array:

@@ -339,7 +339,7 @@ class CMAES(Strategy):
             reasons.append(("noeffectaxis", "steps along an axis no longer change the mean"))
         if self.dtype == np.float32:  # the rules above see the mean in float64
             steps = self._step * self._scale * np.sqrt(self._C.diagonal())
-            if stopping.without_effect(self._mean, steps, self.dtype):
+            if self._ops.without_effect(self._mean, steps, self.dtype):
                 reasons.append(("noeffect", "steps no longer change the mean"))
         return reasons
 

@@ -18,7 +18,8 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu.genetic import choose_uniformly
 from evoopt.kernels.cpu.noise import sample_children, sample_rows
 from evoopt.strategies import genomes, schedules, stopping
-from evoopt.strategies.base import GRAIN, Strategy
+from evoopt.strategies.backend import GRAIN
+from evoopt.strategies.base import Strategy
 from evoopt.strategies.genomes import ENTRY, FOUNDER, Genome, Origin, Weights
 from evoopt.strategies.registry import register
 from evoopt.strategies.schedules import Decay

@@ -34,9 +34,9 @@ def moments(
     return first.astype(np.float64, copy=False), second.astype(np.float64, copy=False)
 
 
-def condition(sigma: Vector) -> float:
-    """Return the condition of the covariance matrix with these standard deviations."""
-    ratio = float(sigma.max()) / float(sigma.min())
+def condition(most: float, least: float) -> float:
+    """Return the condition of the covariance matrix with standard deviations from `least` to `most`."""
+    ratio = most / least
     return ratio * ratio
 
 
@@ -62,10 +62,14 @@ def shortening(length: Vector, n: int) -> Vector:
     return factors
 
 
-def outside_factors(told: Told, mean: Vector, scale: Vector) -> Vector:
-    """Return by what to shorten the step of each row (popsize,): 1 but for foreign and late ones."""
+def outside_factors(told: Told, mean: Vector, scale: Vector, ops: Any) -> Vector | None:
+    """Return by what to shorten the step of each row (popsize,): 1 but for foreign and late ones.
+
+    None if there are no such.
+    """
+    if told.outside is None:
+        return None
     factors = np.ones(len(told.order))
-    if told.outside is not None:
-        outside = np.flatnonzero(told.outside)
-        factors[outside] = shortening(lengths(told.population, outside, mean, scale), len(mean))
+    outside = np.flatnonzero(told.outside)
+    factors[outside] = shortening(ops.lengths(told.population, outside, mean, scale), len(mean))
     return factors

@@ -18,7 +18,8 @@ from evoopt.kernels.cpu.genetic import breed, child_steps, choose_parents
 from evoopt.kernels.cpu.noise import sample_rows
 from evoopt.params import ParamSpec
 from evoopt.strategies import operators, schedules, shape, stopping
-from evoopt.strategies.base import GRAIN, Strategy
+from evoopt.strategies.backend import GRAIN
+from evoopt.strategies.base import Strategy
 from evoopt.strategies.registry import register
 from evoopt.strategies.schedules import Decay
 from evoopt.strategies.stopping import Reason

@@ -12,7 +12,7 @@ from evoopt.arguments import Array
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.noise import sample_child
 from evoopt.kernels.philox import COLUMNS
-from evoopt.strategies.base import GRAIN
+from evoopt.strategies.backend import GRAIN
 from evoopt.strategies.registry import plain_data
 
 # A genome is an array of these, oldest first: the number of the row that a mutation was drawn for, and the

@@ -8,13 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.arguments import Array, Ids
-from evoopt.kernels import threads
-from evoopt.kernels.cpu.fingerprint import fingerprint_rows
 from evoopt.strategies.registry import plain_data
 
 Where = NDArray[np.intp] | slice  # places in a vector of ids
 Drawn = tuple[tuple[Any, ...], Where]
-GRAIN = 100_000  # numbers worth waking a thread for
 BLOCK = 250_000  # numbers copied at once of rows that do not stand side by side
 FOREIGN = np.uint64(2**64 - 1)  # in the place of an id: a row that was never asked for
 _NOT_TOLD, _NOT_MADE = np.zeros(0, np.bool_), np.zeros(0, np.uint64)
@@ -117,18 +114,18 @@ class Ledger:
             epoch = self.current
             epoch.fingerprints[epoch.places(self._newest)] = self._newest_fingerprints
 
-    def note(self, ids: Ids, found: list[Found], rows: Array) -> None:
-        """Remember rows that were made, with what `locate` says of their ids."""
+    def note(self, ids: Ids, found: list[Found], rows: Array, ops: Any) -> None:
+        """Remember rows that were made, with what `locate` says of their ids; `ops` computes (`backend`)."""
         if self._newest is not None and np.array_equal(ids, self._newest):
-            self.note_newest(rows)
+            self.note_newest(rows, ops)
             return
-        fingerprints = _fingerprints(rows)
+        fingerprints = ops.fingerprints(rows)
         for epoch, where in found:
             epoch.fingerprints[epoch.places(ids[where])] = fingerprints[where]
 
-    def note_newest(self, rows: Array) -> None:
+    def note_newest(self, rows: Array, ops: Any) -> None:
         """Remember the rows of the ids handed out last: as a rule they are what is told next."""
-        self._newest_fingerprints = _fingerprints(rows)
+        self._newest_fingerprints = ops.fingerprints(rows)
 
     def locate(self, ids: Ids) -> list[Found]:
         """Return each epoch that has some of `ids`, and where in `ids` they stand.
@@ -183,12 +180,12 @@ class Ledger:
                     f"Rows that wait for their fitness were expected, but id {number} was told before."
                 )
 
-    def recognise(self, rows: Array, make: Callable[..., None]) -> Ids:
+    def recognise(self, rows: Array, make: Callable[..., None], ops: Any) -> Ids:
         """Return the ids of rows that wait for their fitness, FOREIGN for others.
 
         Rows that were handed out but not made here are made by `make(snapshot, ids, out)` if need be.
         """
-        fingerprints = _fingerprints(rows)
+        fingerprints = ops.fingerprints(rows)
         newest, made = self._newest, self._newest_fingerprints
         if newest is not None and made is not None:
             if len(made) == len(fingerprints) and fingerprints.tobytes() == made.tobytes():
@@ -203,9 +200,9 @@ class Ledger:
                 ids = ids[made == 0]
                 for start in range(0, len(ids), len(rows)):
                     block = ids[start : start + len(rows)]
-                    out = np.empty((len(block), rows.shape[1]), rows.dtype)
+                    out = ops.empty((len(block), rows.shape[1]), rows.dtype)
                     make(epoch.snapshot, block, out)
-                    _append(waiting, block, _fingerprints(out))
+                    _append(waiting, block, ops.fingerprints(out))
         foreign = int(FOREIGN)
         candidates = (waiting.get(fingerprint) for fingerprint in fingerprints.tolist())
         return np.array([same.pop(0) if same else foreign for same in candidates], np.uint64)
@@ -251,16 +248,16 @@ class Ledger:
         self.next_id += self.next_id % 2  # antithetic pairs are rows 2k and 2k + 1
 
 
-def remake(ids: Ids, found: list[Found], make: Callable[..., None], out: Array) -> None:
+def remake(ids: Ids, found: list[Found], make: Callable[..., None], out: Array, ops: Any) -> None:
     """Make the rows of several epochs by `make(snapshot, ids, out)`, into `out` (k, n_params)."""
     for epoch, where in found:
         if isinstance(where, slice):
             make(epoch.snapshot, ids, out)
             continue
         for places in blocks(where, out.shape[1]):
-            part = np.empty((len(places), out.shape[1]), out.dtype)
+            part = ops.empty((len(places), out.shape[1]), out.dtype)
             make(epoch.snapshot, ids[places], part)
-            out[places] = part
+            ops.put(out, places, part)
 
 
 def blocks(places: NDArray[np.intp], n: int) -> Iterator[NDArray[np.intp]]:
@@ -272,9 +269,3 @@ def blocks(places: NDArray[np.intp], n: int) -> Iterator[NDArray[np.intp]]:
 def _append(waiting: dict[int, list[int]], ids: Ids, fingerprints: Ids) -> None:
     for number, fingerprint in zip(ids.tolist(), fingerprints.tolist(), strict=True):
         waiting.setdefault(fingerprint, []).append(number)
-
-
-def _fingerprints(rows: Array) -> Ids:
-    result = np.empty(len(rows), np.uint64)
-    threads.run(fingerprint_rows, len(rows), rows, result, grain=GRAIN // rows.shape[1] + 1)
-    return result

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.strategies import schedules
-from evoopt.strategies.pairs import PairStrategy, gradients
+from evoopt.strategies.pairs import PairStrategy
 from evoopt.strategies.registry import register
 from evoopt.strategies.schedules import Decay
 from evoopt.strategies.told import Told
@@ -114,7 +114,13 @@ class OpenAIES(PairStrategy):
         self._first_sigma = self._sigma
 
     def _update(self, told: Told) -> None:
-        self._move(told, gradients(told)[0])
+        self._move(told, self._gradients(told)[0])
         if self.sigma_decay != 1:
             share = schedules.share(self.sigma_decay, self.sigma_limit, self._updates)
-            self._sigma = np.clip(share * self._first_sigma, *arguments.step_range(self.dtype))
+            limits = arguments.step_range(self.dtype)
+            self._sigma = self._ops.map(shrunk, self._first_sigma, share, *limits)
+
+
+def shrunk(sigma: Any, share: Any, smallest: Any, largest: Any) -> Any:
+    """Return a share of the first step sizes; a formula, see `Cpu.map`."""
+    return np.minimum(np.maximum(share * sigma, smallest), largest)

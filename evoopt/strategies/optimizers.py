@@ -7,7 +7,7 @@ evolution, https://arxiv.org/abs/2008.02387.
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,8 +20,8 @@ EPSILON = 1e-8  # Kingma and Ba's, for gradients in units of sigma
 class Optimizer(Protocol):
     """What an optimizer remembers of the gradients so far; nobody changes it."""
 
-    def after(self, gradient: Vector) -> tuple["Optimizer", Vector]:
-        """Return the optimizer after one more `gradient`, which it may overwrite, and where it leads."""
+    def after(self, gradient: Vector, ops: Any) -> tuple["Optimizer", Vector]:
+        """Return the optimizer after one more `gradient`, and where it leads; `ops` computes (`backend`)."""
 
     def default_rate(self) -> float:
         """Return a learning rate in units of sigma."""
@@ -38,17 +38,12 @@ class Adam:
     v: Vector
     t: int = 0
 
-    def after(self, gradient: Vector) -> tuple["Adam", Vector]:
+    def after(self, gradient: Vector, ops: Any) -> tuple["Adam", Vector]:
         t = self.t + 1
-        m = self.beta_1 * self.m
-        m += (1 - self.beta_1) * gradient
-        gradient *= gradient
-        gradient *= 1 - self.beta_2
-        gradient += self.beta_2 * self.v
-        length = np.sqrt(gradient / (1 - self.beta_2**t))
-        length += EPSILON
-        step = np.divide(m / (1 - self.beta_1**t), length, out=length)
-        return replace(self, m=m, v=gradient, t=t), step
+        betas = self.beta_1, self.beta_2
+        settled = 1 - self.beta_1**t, 1 - self.beta_2**t
+        m, v, step = ops.map(_adam, gradient, self.m, self.v, *betas, *settled)
+        return replace(self, m=m, v=v, t=t), step
 
     def default_rate(self) -> float:
         return 0.5  # that of the code of Salimans et al., 0.01 where sigma is 0.02
@@ -62,9 +57,9 @@ class SGD:
     momentum: float
     velocity: Vector
 
-    def after(self, gradient: Vector) -> tuple["SGD", Vector]:
-        gradient += self.momentum * self.velocity
-        return replace(self, velocity=gradient), gradient.copy()
+    def after(self, gradient: Vector, ops: Any) -> tuple["SGD", Vector]:
+        velocity = ops.map(_accelerated, gradient, self.velocity, self.momentum, 1.0)
+        return replace(self, velocity=velocity), velocity
 
     def default_rate(self) -> float:
         return 0.5
@@ -79,15 +74,15 @@ class ClipUp:
     max_speed: float
     velocity: Vector
 
-    def after(self, gradient: Vector) -> tuple["ClipUp", Vector]:
-        length = norm(gradient)
-        if length > 0:
-            gradient /= length
-        gradient += self.momentum * self.velocity
-        speed = norm(gradient)
+    def after(self, gradient: Vector, ops: Any) -> tuple["ClipUp", Vector]:
+        length = ops.norm(gradient)
+        velocity = ops.map(
+            _accelerated, gradient, self.velocity, self.momentum, length if length > 0 else 1.0
+        )
+        speed = ops.norm(velocity)
         if speed > self.max_speed:
-            gradient *= self.max_speed / speed
-        return replace(self, velocity=gradient), gradient.copy()
+            velocity = ops.map(_scaled, velocity, self.max_speed / speed)
+        return replace(self, velocity=velocity), velocity
 
     def default_rate(self) -> float:
         # the paper's rule, a first |sigma| of 15 times the maximum speed, and that twice the learning rate
@@ -105,7 +100,20 @@ def make(name: str, n: int, momentum: float, beta_2: float, max_speed: float) ->
     raise ValueError(f'optimizer must be "adam", "sgd" or "clipup", but {name!r} came.')
 
 
-def norm(x: Vector) -> float:
-    """Return |x|."""
-    # einsum and not a function of BLAS, whose bits change with its threads
-    return math.sqrt(np.einsum("i,i->", x, x))
+# Formulas, see `Cpu.map`.
+
+
+def _adam(
+    gradient: Any, m: Any, v: Any, beta_1: Any, beta_2: Any, settled_1: Any, settled_2: Any
+) -> tuple[Any, Any, Any]:
+    m = beta_1 * m + (1 - beta_1) * gradient
+    v = beta_2 * v + (1 - beta_2) * (gradient * gradient)
+    return m, v, (m / settled_1) / (np.sqrt(v / settled_2) + EPSILON)
+
+
+def _accelerated(gradient: Any, velocity: Any, momentum: Any, length: Any) -> Any:
+    return gradient / length + momentum * velocity
+
+
+def _scaled(x: Any, factor: Any) -> Any:
+    return x * factor

@@ -9,11 +9,8 @@ from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
-from evoopt.kernels import threads
-from evoopt.kernels.cpu.noise import sample_pairs
 from evoopt.strategies import optimizers, schedules, stopping
-from evoopt.strategies.base import GRAIN, Strategy
-from evoopt.strategies.diagonal import moments
+from evoopt.strategies.base import Strategy
 from evoopt.strategies.schedules import Decay
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -26,6 +23,7 @@ class PairStrategy(Strategy):
     """
 
     _injects = False
+    _on_device = True
 
     def __init__(
         self,
@@ -72,61 +70,76 @@ class PairStrategy(Strategy):
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         mean, sigma = snapshot
-        threads.run(
-            sample_pairs, len(ids), self._key, ids, mean, sigma, out, grain=GRAIN // self.n_params + 2
-        )
+        self._ops.sample(self._key, ids, mean, sigma, out, pairs=True)
 
     def _move(self, told: Told, gradient: Vector) -> None:
-        """Move the mean to where `gradient` (n_params,), which is overwritten, leads; count the update."""
-        self._optimizer, step = self._optimizer.after(gradient)
-        rate = self._rate()
-        step *= rate
-        step += self._mean
-        if self.weight_decay:
-            step -= np.minimum(rate * self.weight_decay, 1.0) * self._mean
-        self._mean = step
+        """Move the mean to where `gradient` (n_params,) leads; count the update."""
+        self._optimizer, step = self._optimizer.after(gradient, self._ops)
+        self._mean = self._ops.map(moved, self._mean, step, self._rate(), self.weight_decay)
         self._updates += 1
         self._fitness_range = stopping.fitness_range(told)
 
     def _rate(self) -> float | Vector:
         share = schedules.share(self.learning_rate_decay, self.learning_rate_limit, self._updates)
         if self.learning_rate is None:
-            return share * self._optimizer.default_rate() * self._sigma
+            rate: Vector = self._ops.map(product, self._sigma, share * self._optimizer.default_rate())
+            return rate
         return share * self.learning_rate
 
     def _reasons(self) -> Sequence[Reason]:
-        steps = np.maximum(self._sigma, self._rate())
+        steps = self._ops.map(larger, self._sigma, self._rate())
         return [
-            *stopping.small_steps(self._mean, steps, self.dtype, self.tolx),
+            *stopping.small_steps(self._mean, steps, self.dtype, self.tolx, self._ops),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]
 
+    def _gradients(self, told: Told) -> tuple[Vector, Vector]:
+        """Return where fitness is better, in units of sigma: sum_r u_r z_r / k and sum_r u_r (z_r^2 - 1) / k.
 
-def gradients(told: Told) -> tuple[Vector, Vector]:
-    """Return where fitness is better, in units of sigma: sum_r u_r z_r / k and sum_r u_r (z_r^2 - 1) / k.
+        Of the k told rows, each with the noise z that it was drawn with and its centred rank u; both
+        (n_params,). A pair adds (u - u') / 2 z and (u + u') / 2 (z^2 - 1), twice: the gradients of Sehnke et
+        al., here over the number of pairs. Centred ranks need no baseline, since their sum is 0, and a row
+        without its partner counts alone.
+        """
+        ops, ranks, k = self._ops, self._ops.centred_ranks(told), len(told.order)
+        found: list[tuple[Vector, Vector]] = []
+        for (mean, sigma), where in told.drawn:
+            weights, total = ranks, 0.0
+            if not isinstance(where, slice):  # rows of several epochs
+                weights = np.zeros(k)
+                weights[where] = ops.host(ranks)[where]
+                total = float(weights.sum())
+            first, second = ops.moments(told.population, weights, weights, mean)
+            found.append(ops.map(of_epoch, first, second, sigma, k, total))
+        of_mean, of_sigma = found[0]
+        for more_of_mean, more_of_sigma in found[1:]:
+            of_mean, of_sigma = ops.map(added, of_mean, of_sigma, more_of_mean, more_of_sigma)
+        return of_mean, of_sigma
 
-    Of the k told rows, each with the noise z that it was drawn with and its centred rank u; both (n_params,).
-    A pair adds (u - u') / 2 z and (u + u') / 2 (z^2 - 1), twice: the gradients of Sehnke et al., here over
-    the number of pairs. Centred ranks need no baseline, since their sum is 0, and a row without its partner
-    counts alone.
-    """
-    ranks, n = centred_ranks(told), told.population.shape[1]
-    of_mean, of_sigma = np.zeros(n), np.zeros(n)
-    for (mean, sigma), where in told.drawn:
-        weights = np.zeros(len(ranks))
-        weights[where] = ranks[where] / len(ranks)
-        first, second = moments(told.population, weights, weights, mean)
-        of_mean += first / sigma
-        of_sigma += second / sigma / sigma - weights.sum()
-    return of_mean, of_sigma
+
+# Formulas, see `Cpu.map`.
 
 
-def centred_ranks(told: Told) -> Vector:
-    """Return 1/2 for the best row to -1/2 for the worst, (popsize,); equal fitness has the average."""
-    ranked, k = told.fitness[told.order], len(told.order)
-    differs = (ranked[1:] != ranked[:-1]) & ~np.isnan(ranked[:-1])  # NaN, which is last, is equal to NaN
-    starts = np.concatenate([[0], np.flatnonzero(differs) + 1])
-    sizes = np.diff(starts, append=k)
-    ranks = np.empty(k)
-    ranks[told.order] = np.repeat(0.5 - (starts + (sizes - 1) / 2) / (k - 1), sizes)
-    return ranks
+def of_epoch(first: Any, second: Any, sigma: Any, k: Any, total: Any) -> tuple[Any, Any]:
+    """Return both gradients, from sum u (x - mean), sum u (x - mean)^2 and sum u of k rows."""
+    return first / sigma / k, (second / sigma / sigma - total) / k
+
+
+def added(a: Any, b: Any, more_a: Any, more_b: Any) -> tuple[Any, Any]:
+    """Return two sums."""
+    return a + more_a, b + more_b
+
+
+def moved(mean: Any, step: Any, rate: Any, weight_decay: Any) -> Any:
+    """Return the mean after a step, and decayed."""
+    return mean + rate * step - np.minimum(rate * weight_decay, 1.0) * mean
+
+
+def product(x: Any, y: Any) -> Any:
+    """Return x y."""
+    return x * y
+
+
+def larger(x: Any, y: Any) -> Any:
+    """Return the larger one."""
+    return np.maximum(x, y)

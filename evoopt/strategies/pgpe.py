@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
-from evoopt.strategies.pairs import PairStrategy, gradients
+from evoopt.strategies.pairs import PairStrategy, product
 from evoopt.strategies.registry import register
 from evoopt.strategies.schedules import Decay
 from evoopt.strategies.told import Told
@@ -119,14 +119,16 @@ class PGPE(PairStrategy):
         self.stdev_max_change = arguments.below_1("stdev_max_change", stdev_max_change)
 
     def _update(self, told: Told) -> None:
-        of_mean, of_sigma = gradients(told)
+        of_mean, of_sigma = self._gradients(told)
         if self.learning_rate is not None:
-            of_mean *= self._sigma
+            of_mean = self._ops.map(product, of_mean, self._sigma)
         self._move(told, of_mean)
-        # Sehnke et al.: sigma moves by its gradient, r (z^2 - 1) sigma
-        limit = self.stdev_max_change
-        of_sigma *= self.stdev_learning_rate
-        np.clip(of_sigma, -limit, limit, out=of_sigma)
-        of_sigma += 1
-        of_sigma *= self._sigma
-        self._sigma = np.clip(of_sigma, *arguments.step_range(self.dtype), out=of_sigma)
+        rates = self.stdev_learning_rate, self.stdev_max_change
+        limits = arguments.step_range(self.dtype)
+        self._sigma = self._ops.map(adapted, self._sigma, of_sigma, *rates, *limits)
+
+
+def adapted(sigma: Any, gradient: Any, rate: Any, limit: Any, smallest: Any, largest: Any) -> Any:
+    """Return sigma moved by its gradient, r (z^2 - 1) sigma (Sehnke et al.); a formula, see `Cpu.map`."""
+    change = np.minimum(np.maximum(gradient * rate, -limit), limit)
+    return np.minimum(np.maximum((change + 1) * sigma, smallest), largest)

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
+from evoopt.kernels.device import Device
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.registry import REGISTRY, plain_data, register
 from evoopt.strategies.stopping import Reason
@@ -57,6 +58,7 @@ class Restarts(Strategy):
         target: float | None = None,
         max_evaluations: int | None = None,
         max_generations: int | None = None,
+        device: Device = "cpu",
         **options: Any,
     ) -> None:
         known = isinstance(strategy, type) and REGISTRY.get(strategy.__name__) is strategy
@@ -82,6 +84,7 @@ class Restarts(Strategy):
             target=target,
             max_evaluations=max_evaluations,
             max_generations=max_generations,
+            device=device,
         )
         self.start = start
         self.max_restarts = arguments.whole("max_restarts", max_restarts, 0)
@@ -197,6 +200,7 @@ class Restarts(Strategy):
             None if told.outside is None else told.outside[mine],
             told.ids[mine],
             [(snapshot, place[where]) for snapshot, where in drawn],
+            fitness,
         )
 
     def _reasons(self) -> Sequence[Reason]:

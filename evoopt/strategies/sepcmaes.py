@@ -16,7 +16,7 @@ from evoopt import arguments
 from evoopt.arguments import Vector
 from evoopt.strategies import recombination, stopping
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.diagonal import condition, lengths, moments, outside_factors
+from evoopt.strategies.diagonal import condition, outside_factors
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -51,6 +51,8 @@ class SepCMAES(Strategy):
     True
     """
 
+    _on_device = True
+
     def __init__(
         self, mean: ArrayLike, sigma: ArrayLike, *, tolx: float = 1e-11, tolfun: float = 1e-11, **options: Any
     ) -> None:
@@ -68,39 +70,38 @@ class SepCMAES(Strategy):
         return self._step
 
     def _measures(self) -> dict[str, float]:
-        return {"condition": condition(self._sigma)}
+        found = self._ops.range_of(self._sigma)
+        return {"condition": condition(found.most, found.least)}
 
     def _update(self, told: Told) -> None:
-        n, k = self.n_params, len(told.order)
+        ops, n, k = self._ops, self.n_params, len(told.order)
         p = recombination.separable(k, n)
         self._updates += 1
         weights, rates, ranked_sum = self._row_weights(told, p)
-        y_w, C = moments(told.population, weights, rates, self._mean)
-        self._mean = self._mean + y_w
-        y_w /= self._step  # in place, as C below: for many parameters each array counts
+        y_w, squares = ops.moments(told.population, weights, rates, self._mean)
         gain = math.sqrt(p.c_sigma * (2 - p.c_sigma) * p.mueff)
-        self._p_sigma = (1 - p.c_sigma) * self._p_sigma + gain * y_w / np.sqrt(self._C)
-        length = float(np.sqrt((self._p_sigma**2).sum()))
+        self._mean, self._p_sigma = ops.map(
+            move, self._mean, self._p_sigma, self._C, y_w, self._step, p.c_sigma, gain
+        )
+        length = ops.norm(self._p_sigma)
         settled = 1 - (1 - p.c_sigma) ** (2 * self._updates)
         h_sigma = length**2 / settled / n < 2 + 4 / (n + 1)
-        self._p_c = (1 - p.c_c) * self._p_c + h_sigma * math.sqrt(p.c_c * (2 - p.c_c) * p.mueff) * y_w
+        gain = h_sigma * math.sqrt(p.c_c * (2 - p.c_c) * p.mueff)
         lost = 0.0 if h_sigma else p.c_1 * p.c_c * (2 - p.c_c)
         decay = 1 - p.c_1 - p.c_mu * ranked_sum + lost
-        C /= self._step**2
-        C += p.c_1 * self._p_c**2
-        C += decay * self._C
+        self._p_c, C = ops.map(adapt, self._C, self._p_c, y_w, squares, self._step, p.c_c, gain, p.c_1, decay)
         change = p.c_sigma / p.d_sigma * (length / recombination.expected_length(n) - 1)
         smallest, largest = arguments.step_range(self.dtype)
         self._step = min(max(self._step * math.exp(min(1.0, change)), smallest), largest)  # Eq. (44)
         lowest, highest = (min(max(end / self._step, 1e-150), 1e150) ** 2 for end in (smallest, largest))
-        self._C = np.clip(C, max(1e-16 * C.max(), lowest), highest, out=C)
-        self._sigma = self._step * np.sqrt(self._C)
+        lowest = max(1e-16 * ops.range_of(C).most, lowest)
+        self._C, self._sigma = ops.map(deviations, C, self._step, lowest, highest)
         self._fitness_range = stopping.fitness_range(told)
 
     def _reasons(self) -> Sequence[Reason]:
-        steps = np.maximum(self._sigma, np.abs(self._step * self._p_c))
+        steps = self._ops.map(largest_steps, self._sigma, self._p_c, self._step)
         return [
-            *stopping.small_steps(self._mean, steps, self.dtype, self.tolx),
+            *stopping.small_steps(self._mean, steps, self.dtype, self.tolx, self._ops),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]
 
@@ -109,10 +110,41 @@ class SepCMAES(Strategy):
         n, k = self.n_params, len(told.order)
         ranked = np.empty(k)
         ranked[told.order] = p.weights
-        factors = outside_factors(told, self._mean, self._sigma)
+        factors = outside_factors(told, self._mean, self._sigma, self._ops)
         if told.outside is not None:
             ranked[told.outside & (ranked < 0)] = 0.0
-        rates = p.c_mu * ranked * factors**2
+        weights, rates = np.maximum(ranked, 0.0), p.c_mu * ranked
+        if factors is not None:
+            weights *= factors
+            rates *= factors**2
         negative = np.flatnonzero(ranked < 0)
-        rates[negative] *= n / (lengths(told.population, negative, self._mean, self._sigma) + 1e-9) ** 2
-        return np.maximum(ranked, 0.0) * factors, rates, float(ranked.sum())
+        lengths = self._ops.lengths(told.population, negative, self._mean, self._sigma)
+        rates[negative] *= n / (lengths + 1e-9) ** 2
+        return weights, rates, float(ranked.sum())
+
+
+# Formulas, see `Cpu.map`; step sizes are sigma = step sqrt(C).
+
+
+def move(mean: Any, p_sigma: Any, C: Any, y_w: Any, step: Any, c_sigma: Any, gain: Any) -> tuple[Any, Any]:
+    """Return the mean moved by the weighted mean of the steps, y_w, and the path of the step size."""
+    return mean + y_w, (1 - c_sigma) * p_sigma + gain * (y_w / step) / np.sqrt(C)
+
+
+def adapt(
+    C: Any, p_c: Any, y_w: Any, squares: Any, step: Any, c_c: Any, gain: Any, c_1: Any, decay: Any
+) -> tuple[Any, Any]:
+    """Return the path of the covariance, and that with the weighted squares of the steps."""
+    p_c = (1 - c_c) * p_c + gain * (y_w / step)
+    return p_c, squares / (step * step) + c_1 * (p_c * p_c) + decay * C
+
+
+def deviations(C: Any, step: Any, lowest: Any, highest: Any) -> tuple[Any, Any]:
+    """Return C within its limits, and the step sizes."""
+    C = np.minimum(np.maximum(C, lowest), highest)
+    return C, step * np.sqrt(C)
+
+
+def largest_steps(sigma: Any, p_c: Any, step: Any) -> Any:
+    """Return the larger one of a step size and of the path's step."""
+    return np.maximum(sigma, np.abs(step * p_c))

@@ -17,7 +17,7 @@ from evoopt import arguments
 from evoopt.arguments import Vector
 from evoopt.strategies import stopping
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.diagonal import condition, moments, outside_factors
+from evoopt.strategies.diagonal import condition, outside_factors
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -56,6 +56,8 @@ class SNES(Strategy):
     True
     """
 
+    _on_device = True
+
     def __init__(
         self,
         mean: ArrayLike,
@@ -77,27 +79,43 @@ class SNES(Strategy):
         self._fitness_range = math.inf
 
     def _update(self, told: Told) -> None:
-        k = len(told.order)
-        u = np.empty(k)
-        u[told.order] = utilities(k)
-        factors = outside_factors(told, self._mean, self._sigma)
-        first, second = moments(told.population, u * factors, u * factors**2, self._mean)
-        # Wierstra et al., Eq. (11), with z = (x - mean) / sigma: grad_mean J = sum u z,
-        # grad_sigma J = sum u (z^2 - 1); the utilities sum to 0
-        self._mean = self._mean + self.eta_mean * first
-        change = self.eta_sigma / 2 * (second / (self._sigma * self._sigma) - u.sum())
-        sigma = self._sigma * np.exp(np.clip(change, -1.0, 1.0))
-        self._sigma = np.clip(sigma, *arguments.step_range(self.dtype))
+        ops, table = self._ops, utilities(len(told.order))
+        weights = square_weights = ops.ranked(told, table)
+        factors = outside_factors(told, self._mean, self._sigma, ops)
+        if factors is not None:
+            weights = ops.host(weights) * factors
+            square_weights = weights * factors
+        first, second = ops.moments(told.population, weights, square_weights, self._mean)
+        limits = arguments.step_range(self.dtype)
+        rates = self.eta_mean, self.eta_sigma
+        self._mean, self._sigma = ops.map(
+            step, self._mean, self._sigma, first, second, *rates, table.sum(), *limits
+        )
         self._fitness_range = stopping.fitness_range(told)
 
     def _measures(self) -> dict[str, float]:
-        return {"condition": condition(self._sigma)}
+        found = self._ops.range_of(self._sigma)
+        return {"condition": condition(found.most, found.least)}
 
     def _reasons(self) -> Sequence[Reason]:
         return [
-            *stopping.small_steps(self._mean, self._sigma, self.dtype, self.tolx),
+            *stopping.small_steps(self._mean, self._sigma, self.dtype, self.tolx, self._ops),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]
+
+
+def step(
+    mean: Any, sigma: Any, first: Any, second: Any,
+    eta_mean: Any, eta_sigma: Any, sum_u: Any, smallest: Any, largest: Any,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Return mean and sigma after sum u (x - mean) and sum u (x - mean)^2; a formula, see `Cpu.map`.
+
+    Wierstra et al. 2014, Eq. (11), with z = (x - mean) / sigma: grad_mean J = sum u z and grad_sigma J =
+    sum u (z^2 - 1); the utilities sum to 0.
+    """
+    change = eta_sigma / 2 * (second / (sigma * sigma) - sum_u)
+    moved = sigma * np.exp(np.minimum(np.maximum(change, -1.0), 1.0))
+    return mean + eta_mean * first, np.minimum(np.maximum(moved, smallest), largest)
 
 
 @functools.lru_cache(maxsize=64)

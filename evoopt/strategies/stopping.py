@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evoopt.arguments import Vector
+from evoopt.strategies.backend import CPU
 from evoopt.strategies.told import Told
 
 if TYPE_CHECKING:
@@ -63,19 +64,13 @@ def flat_fitness(
     return reasons
 
 
-def small_steps(mean: Vector, steps: Vector, dtype: np.dtype[Any], tolx: float) -> list[Reason]:
+def small_steps(
+    mean: Vector, steps: Vector, dtype: np.dtype[Any], tolx: float, ops: Any = CPU
+) -> list[Reason]:
     """Whether steps (n,) are all smaller than `tolx`, or too small to move the mean (n,) at all."""
     reasons: list[Reason] = []
-    if steps.max() < tolx:
+    if ops.range_of(steps).most < tolx:
         reasons.append(("tolx", f"steps are smaller than {tolx:g}"))
-    if without_effect(mean, steps, dtype):
+    if ops.without_effect(mean, steps, dtype):
         reasons.append(("noeffect", "steps no longer change the mean"))
     return reasons
-
-
-def without_effect(mean: Vector, steps: Vector, dtype: np.dtype[Any]) -> bool:
-    """Whether 0.2 steps change no coordinate of the mean in the dtype of the rows."""
-    widest = int(steps.argmax())
-    if dtype.type(mean[widest] + 0.2 * steps[widest]) != dtype.type(mean[widest]):
-        return False  # as it is as a rule, and quicker than a look at all
-    return bool(((mean + 0.2 * steps).astype(dtype) == mean.astype(dtype)).all())

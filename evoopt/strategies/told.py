@@ -30,6 +30,8 @@ class Told(NamedTuple):
         2**64 - 1 for foreign rows.
     drawn : list of (snapshot, places)
         Which rows were drawn from which `Strategy._snapshot`; foreign rows are in none.
+    scores : array, shape (popsize,)
+        The fitness where the strategy computes: on its device.
     """
 
     population: Array
@@ -38,6 +40,7 @@ class Told(NamedTuple):
     outside: NDArray[np.bool_] | None
     ids: Ids
     drawn: list[Drawn]
+    scores: Any
 
 
 @plain_data
@@ -62,8 +65,8 @@ class Best:
 
     @property
     def x(self) -> Array | None:
-        """A copy of the row."""
-        return None if self._x is None else self._x.copy()
+        """A copy of the row, in the host's memory."""
+        return None if self._x is None else np.array(self._x)
 
     def __repr__(self) -> str:
         return (

@@ -20,24 +20,38 @@ def _fold(x, low, high, low_margin, high_margin):
     return 2 * below - x if x < below else 2 * above - x
 
 
+@inline
+def transformed(x, low, high, low_margin, high_margin, first, last):
+    """The place of `x` in the box: itself inside the margins, quadratic across them, periodic beyond."""
+    x = _fold(x, low, high, low_margin, high_margin)
+    if x < low + low_margin:
+        distance = x - (low - low_margin)
+        x = low + distance * distance / (4 * low_margin)
+    elif x > high - high_margin:
+        distance = x - (high + high_margin)
+        x = high - distance * distance / (4 * high_margin)
+    x = x if x > first else first
+    return x if x < last else last
+
+
+@inline
+def reflected(x, low, high, first, last):
+    """The place of `x` in the box, mirrored at its ends."""
+    x = _fold(x, low, high, 0.0, 0.0)
+    x = x if x > first else first
+    return x if x < last else last
+
+
 @kernel
 def transform_rows(low, high, low_margin, high_margin, first, last, rows, lo, hi):
     """Map rows [lo, hi) of `rows` (popsize, n) into the box; all others are (n,) float64.
 
-    Identity inside the margins, quadratic across them, periodic beyond. `first` and `last` are the ends of
-    the box in the dtype of the rows, so that rounding cannot leave it.
+    `first` and `last` are the ends of the box in the dtype of the rows, so that rounding cannot leave it.
     """
     for r in range(lo, hi):
         for c in range(rows.shape[1]):
-            x = _fold(float(rows[r, c]), low[c], high[c], low_margin[c], high_margin[c])
-            if x < low[c] + low_margin[c]:
-                distance = x - (low[c] - low_margin[c])
-                x = low[c] + distance * distance / (4 * low_margin[c])
-            elif x > high[c] - high_margin[c]:
-                distance = x - (high[c] + high_margin[c])
-                x = high[c] - distance * distance / (4 * high_margin[c])
-            x = x if x > first[c] else first[c]
-            rows[r, c] = x if x < last[c] else last[c]
+            ends = low[c], high[c], low_margin[c], high_margin[c], first[c], last[c]
+            rows[r, c] = transformed(float(rows[r, c]), *ends)
 
 
 @kernel
@@ -45,6 +59,4 @@ def reflect_rows(low, high, first, last, rows, lo, hi):
     """Mirror rows [lo, hi) of `rows` (popsize, n) at the ends of the box until they are inside."""
     for r in range(lo, hi):
         for c in range(rows.shape[1]):
-            x = _fold(float(rows[r, c]), low[c], high[c], 0.0, 0.0)
-            x = x if x > first[c] else first[c]
-            rows[r, c] = x if x < last[c] else last[c]
+            rows[r, c] = reflected(float(rows[r, c]), low[c], high[c], first[c], last[c])

@@ -12,32 +12,11 @@ from numba import from_dtype, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from evoopt.kernels.cpu.lanes import Lanes, element_type
 from evoopt.kernels.cuda.launch import SIMULATED
+from evoopt.kernels.cuda.scalar import Scalar
 from evoopt.kernels.philox import block_words, box_muller
 
 Rule = Callable[[Any, Any], Sequence[Any]]  # what becomes of the four words of a block, for a dtype
-
-
-class _Scalar(Lanes):
-    """A number of one thread, for the rules of `philox`, in the LLVM of CUDA's compiler."""
-
-    def _with(self, value: ir.Value, dtype: Any = None) -> "_Scalar":
-        return _Scalar(self.builder, value, self.dtype if dtype is None else dtype)
-
-    def _apply(self, ufunc: Any, operands: list[ir.Value]) -> Lanes:
-        kind = self.value.type
-        if ufunc is np.sqrt:
-            # two units in the last place in float32, a quarter of the instructions of a rounded root
-            name = {4: "llvm.nvvm.sqrt.approx.f", 8: "llvm.nvvm.sqrt.rn.d"}[self.dtype.itemsize]
-            root = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(kind, [kind]), name)
-            return self._with(self.builder.call(root, operands))
-        if ufunc is np.negative:  # (there is no fneg)
-            return self._with(self.builder.fsub(ir.Constant(kind, -0.0), *operands))
-        return super()._apply(ufunc, operands)
-
-    def _vector(self, dtype: Any) -> ir.Type:
-        return element_type(dtype)
 
 
 def make_block(rule: Rule, dtype: Any, result: Any = None) -> Callable[..., tuple[Any, ...]]:
@@ -51,7 +30,7 @@ def make_block(rule: Rule, dtype: Any, result: Any = None) -> Callable[..., tupl
     @intrinsic
     def block(_typing, key, row, block, purpose):
         def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
-            words = block_words(*(_Scalar(builder, argument, np.uint64) for argument in arguments))
+            words = block_words(*(Scalar(builder, argument, np.uint64) for argument in arguments))
             return context.make_tuple(builder, four, [number.value for number in rule(words, real)])
 
         return four(*[types.uint64] * 4), emit

@@ -6,7 +6,7 @@ and roots round as IEEE 754 says, products and sums may be fused; there is no ot
 `intrinsics` names.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,11 @@ DeviceArray = Any  # numba.cuda's: it has __cuda_array_interface__, and __array_
 def kernel(threads: int, blocks: int = 1) -> Callable[[Callable[..., None]], Any]:
     """Compile for blocks of up to so many threads, of which so many are to fit a multiprocessor together."""
     return cuda.jit() if SIMULATED else cuda.jit(launch_bounds=(threads, blocks))
+
+
+def block_size(threads: int) -> int:
+    """Give the threads of a block: so many on a device, and few in the simulator, which is slow."""
+    return min(threads, 8) if SIMULATED else threads
 
 
 def part(function: Callable[..., Any]) -> Any:
@@ -60,10 +65,14 @@ class Stream:
         """Give an array without values."""
         return cuda.device_array(shape, np.dtype(dtype), stream=self.handle)
 
+    def adopt(self, array: Any) -> DeviceArray:
+        """Give an array of the device, of another library as a rule, as one of numba's: no copy."""
+        return array if hasattr(array, "is_c_contiguous") else _adopted(array, self.handle)
+
     def to_device(self, array: ArrayLike, dtype: DTypeLike) -> DeviceArray:
         """Give an array of the device, C-contiguous, of this dtype: itself if it is one, else a copy."""
         if is_device_array(array):
-            found = _adopted(array, self.handle)
+            found = self.adopt(array)
             if found.dtype == dtype and found.is_c_contiguous():
                 return found
             array = self.to_host(found)
@@ -89,7 +98,8 @@ class Stream:
         shared: int = 0,
     ) -> None:
         """Queue a kernel on blocks of so many threads, with so many bytes of dynamic shared memory."""
-        others = {id(s): s for s in map(_stream_of, args) if s is not None and s is not self.handle}
+        streams = map(_stream_of, _flat(args))
+        others = {id(s): s for s in streams if s is not None and s is not self.handle}
         for other in others.values():
             _order(other, self.handle)
         kernel[grid, threads, self.handle, shared](*args)
@@ -100,6 +110,15 @@ class Stream:
         other = _stream_of(array)
         if other is not None and other is not self.handle:
             _order(other, self.handle)
+
+
+def _flat(args: Iterable[Any]) -> Iterator[Any]:
+    """Give arguments, and those in tuples."""
+    for arg in args:
+        if isinstance(arg, tuple):
+            yield from arg
+        else:
+            yield arg
 
 
 def _stream_of(array: Any) -> Any:
@@ -116,8 +135,6 @@ def _order(before: Any, after: Any) -> None:
 
 def _adopted(array: Any, stream: Any) -> DeviceArray:
     """Give an array of another library as one of numba's, without a copy."""
-    if hasattr(array, "is_c_contiguous"):
-        return array
     if cuda.is_cuda_array(array):
         return cuda.as_cuda_array(array)  # waits for the stream that the array names
     from cuda.core.utils import StridedMemoryView  # noqa: PLC0415  (part of what numba-cuda needs)

@@ -1,0 +1,74 @@
+"""Rows of a population: their fingerprints, copies of some, and their way into a box."""
+
+import functools
+from typing import Any
+
+import numpy as np
+from numba import cuda, types
+
+from evoopt.kernels.cpu.box import reflected, transformed
+from evoopt.kernels.cpu.fingerprint import mixed, sum_of_words
+from evoopt.kernels.cuda.launch import block_size, kernel
+
+THREADS = block_size(128)
+
+
+@kernel(THREADS)
+def fingerprint_rows(words, out):
+    """Write fingerprints, as `cpu.fingerprint` has them, of rows `words` (popsize, words) uint32 into `out`.
+
+    A block for each row.
+    """
+    r, t = cuda.blockIdx.x, cuda.threadIdx.x
+    shared = cuda.shared.array(THREADS, types.uint64)
+    total = np.uint64(0)
+    for i in range(t, words.shape[1], THREADS):
+        total = sum_of_words(total, mixed(words[r, i], i))
+    shared[t] = total
+    cuda.syncthreads()
+    if t == 0:
+        for other in range(1, THREADS):
+            total = sum_of_words(total, shared[other])
+        out[r] = max(total, np.uint64(1))
+
+
+@kernel(THREADS)
+def gather_rows(places, old, new, limit, out):
+    """Write rows into `out` (k, n): row p of `old`, or row p - len(old) of `new`, for each p of `places`.
+
+    Numbers beyond `limit` become `limit`. A grid of columns and rows.
+    """
+    c, r = cuda.blockIdx.x * THREADS + cuda.threadIdx.x, cuda.blockIdx.y
+    while c < out.shape[1] and r < out.shape[0]:
+        p = places[r]
+        x = old[p, c] if p < len(old) else new[p - len(old), c]
+        x = x if x < limit else limit
+        out[r, c] = x if x > -limit else -limit
+        r += cuda.gridDim.y
+
+
+@functools.cache
+def enclose_rows(reflects: bool) -> Any:
+    """Make ``kernel(low, high, low_margin, high_margin, first, last, rows)``: rows into a box, in place.
+
+    As `cpu.box` does; all but `rows` (popsize, n) are (n,) float64. A grid of columns and rows.
+    """
+
+    @kernel(THREADS)
+    def enclose(low, high, low_margin, high_margin, first, last, rows):
+        c, r = cuda.blockIdx.x * THREADS + cuda.threadIdx.x, cuda.blockIdx.y
+        while c < rows.shape[1] and r < rows.shape[0]:
+            x = types.float64(rows[r, c])
+            if reflects:
+                x = reflected(x, low[c], high[c], first[c], last[c])
+            else:
+                x = transformed(x, low[c], high[c], low_margin[c], high_margin[c], first[c], last[c])
+            rows[r, c] = x
+            r += cuda.gridDim.y
+
+    return enclose
+
+
+def grid_of(rows: int, n: int) -> tuple[int, int]:
+    """Give the blocks of a grid of columns and rows."""
+    return -(-n // THREADS), min(rows, 65535)
