@@ -201,12 +201,13 @@ def run(
     try:
         while not (reasons := _unique(strategy.stop() + limits.reached(strategy, waited()))):
             ids = strategy.ask_ids(limits.rows(strategy))
-            size = len(ids) if chunk_size is None else min(chunk_size, len(ids))
-            if rows is None or len(rows) != size:
-                rows = np.empty((size, strategy.n_params), strategy.dtype)
-            fitness = _in_chunks(strategy, evaluate, ids, rows)
+            if chunk_size is None or chunk_size >= len(ids):
+                told = rows = strategy.rows(ids, out=None if rows is None else rows[: len(ids)])
+                fitness = evaluate(rows, strategy.generation)
+            else:
+                told, fitness = ids, _in_chunks(strategy, evaluate, ids, chunk_size)
             with _interrupts_wait():
-                strategy.tell(rows if size == len(ids) else ids, fitness)
+                strategy.tell(told, fitness)
             if after(strategy) is True:
                 return (("callback", "The callback stopped the run."),)
     except StopIteration:
@@ -216,12 +217,13 @@ def run(
     return reasons
 
 
-def _in_chunks(strategy: Strategy, evaluate: Callable[[Array, int], Any], ids: Ids, rows: Array) -> Vector:
-    """Give the fitness of the rows `ids`, as many at a time as `rows` has room for."""
+def _in_chunks(strategy: Strategy, evaluate: Callable[[Array, int], Any], ids: Ids, size: int) -> Vector:
+    """Give the fitness of the rows `ids`, of which so many are made at a time."""
     fitness = np.empty(len(ids))
-    for start in range(0, len(ids), len(rows)):
-        chunk = ids[start : start + len(rows)]
-        population = strategy.rows(chunk, out=rows[: len(chunk)])
+    population: Array | None = None
+    for start in range(0, len(ids), size):
+        chunk = ids[start : start + size]
+        population = strategy.rows(chunk, out=None if population is None else population[: len(chunk)])
         values = evaluate(population, strategy.generation)
         fitness[start : start + len(chunk)] = arguments.fitness_vector(values, len(chunk))
     return fitness

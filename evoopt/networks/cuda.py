@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from evoopt.kernels.cuda import few, tiles
 from evoopt.kernels.cuda.dense import NONE, DenseLayer
+from evoopt.kernels.cuda.launch import DeviceArray, Stream, is_device_array
 from evoopt.networks.compile import NamedLayer
 from evoopt.networks.layers import Dense
 from evoopt.params import ParamSpec
@@ -45,3 +47,96 @@ def frozen_vector(spec: ParamSpec) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Give the frozen parameters one after the other, at least one number."""
     parts = [value.reshape(math.prod(value.shape)) for value in spec.frozen.values()]
     return np.concatenate([*parts, np.zeros(1)]).astype(np.float32)
+
+
+class CudaNetwork:
+    """What runs a network on CUDA: its layers, the frozen parameters there, and a stream."""
+
+    def __init__(self, layers: Iterable[NamedLayer], spec: ParamSpec) -> None:
+        self.layers = dense_layers(layers, spec)
+        self._size = spec.size
+        self.stream = Stream()
+        self.frozen = self.stream.to_device(frozen_vector(spec), np.float32)
+        # rows that begin at multiples of 16 bytes are read by vectors
+        self.vectors = spec.size % 4 == 0
+
+    def population(self, population: Any) -> DeviceArray:
+        """Give a population (popsize, n_params) on the device; ValueError for another shape or dtype."""
+        given = population if is_device_array(population) else np.asarray(population)
+        if len(given.shape) != 2 or given.shape[1] != self._size:
+            raise ValueError(
+                f"A population (popsize, {self._size}) was expected, but {tuple(given.shape)} came."
+            )
+        rows = self.stream.adopt(given) if is_device_array(given) else given
+        if rows.dtype != np.float32:
+            raise ValueError(
+                f'A float32 population was expected with device="cuda", but {rows.dtype} came; give the '
+                "strategy a float32 mean, or dtype=numpy.float32."
+            )
+        return self.stream.to_device(rows, np.float32)
+
+    def plan(self) -> tiles.Plan:
+        """Give how shared inputs are cut; ValueError for layers that are too wide."""
+        found = tiles.plan(self.layers)
+        if found is None:
+            most = tiles.MOST_BYTES // 8 // tiles.SAMPLES[-1]
+            raise ValueError(
+                f'Layers of up to {most} numbers were expected with device="cuda", but one has '
+                f"{few.widest(self.layers)}; take narrower ones, or leave out device."
+            )
+        return found
+
+    def forward(self, population: Any, inputs: Any, out: Any = None) -> DeviceArray:
+        """Give the outputs (popsize, batch, units) on the device, see `Network.forward`."""
+        rows = self.population(population)
+        n_in, n_out = self.layers[0].inputs, self.layers[-1].units
+        samples = self.stream.adopt(inputs) if is_device_array(inputs) else np.asarray(inputs)
+        own = len(samples.shape) == 3
+        if (
+            len(samples.shape) not in (2, 3)
+            or samples.shape[-1] != n_in
+            or (own and len(samples) != len(rows))
+        ):
+            raise ValueError(
+                f"Inputs (batch, {n_in}), or ({len(rows)}, batch, {n_in}) of each individual its own, were "
+                f"expected, but {tuple(samples.shape)} came."
+            )
+        batch = samples.shape[-2]
+        out = self._output(out, (len(rows), batch, n_out))
+        if not out.size:
+            return out
+        if own or batch <= few.MOST_SAMPLES:
+            self._forward_few(rows, self.stream.to_device(samples, np.float32), own, batch, out)
+        else:
+            self._forward_tiles(rows, samples, batch, out)
+        return out
+
+    def _forward_few(self, rows: Any, inputs: Any, own: bool, batch: int, out: Any) -> None:
+        samples = min(batch, few.MOST_SAMPLES)
+        threads = few.threads_for(self.layers)
+        self.stream.launch(
+            few.forward_few(self.layers, samples, own, self.vectors, threads),
+            (len(rows), -(-batch // samples)), threads,
+            rows.reshape(rows.size), self._size, self.frozen, inputs.reshape(inputs.size), batch,
+            out.reshape(out.size),
+        )  # fmt: skip
+
+    def _forward_tiles(self, rows: Any, inputs: Any, batch: int, out: Any) -> None:
+        plan = self.plan()
+        padded = -(-batch // plan.samples) * plan.samples
+        host = self.stream.to_host(inputs) if is_device_array(inputs) else inputs
+        packed = np.pad(np.asarray(host, np.float32).T, [(0, 0), (0, padded - batch)])
+        self.stream.launch(
+            tiles.forward_tiles(self.layers, plan, self.vectors), len(rows) * (padded // plan.samples),
+            plan.threads, rows.reshape(rows.size), self._size, self.frozen,
+            self.stream.to_device(packed.ravel(), np.float32), padded, batch, out.reshape(out.size),
+            shared=plan.shared,
+        )  # fmt: skip
+
+    def _output(self, out: Any, shape: tuple[int, ...]) -> DeviceArray:
+        if out is None:
+            return self.stream.empty(shape, np.float32)
+        found = self.stream.adopt(out) if is_device_array(out) else None
+        if found is None or tuple(found.shape) != shape or found.dtype != np.float32:
+            raise ValueError(f"An out array of the device, float32 {shape}, was expected, but {out!r} came.")
+        return found

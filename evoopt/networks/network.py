@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from evoopt import arguments
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.forward import blocks_of, forward_blocks, pack_tiles
+from evoopt.kernels.device import Device, read_device
 from evoopt.kernels.jit import aligned_empty, kernel_array
 from evoopt.networks.checks import as_shape, check_inputs, check_out, check_states, listed
 from evoopt.networks.compile import Kind, NamedLayer, Program, compile_program
@@ -31,6 +32,8 @@ class Network:
         In order. They are named by kind and position among their kind: ``dense_0``, ``dense_1``, ...
     input_shape : tuple of int
         Shape of one sample.
+    device : "cpu" or "cuda"
+        Where `forward` runs. "cuda" takes Dense layers and float32, and gives arrays of the device.
 
     Attributes
     ----------
@@ -44,7 +47,10 @@ class Network:
     Raises
     ------
     ValueError
-        For no layers, or a layer that cannot take what comes from the one before it.
+        For no layers, or a layer that cannot take what comes from the one before it, or that "cuda" does not
+        have.
+    ImportError, RuntimeError
+        For "cuda" without the package that it needs, or without a GPU.
 
     Examples
     --------
@@ -58,7 +64,8 @@ class Network:
     (64, 32)
     """
 
-    def __init__(self, layers: Sequence[Layer], input_shape: Sequence[int]) -> None:
+    def __init__(self, layers: Sequence[Layer], input_shape: Sequence[int], device: Device = "cpu") -> None:
+        self.device = read_device(device)
         self.layers = tuple(layers)
         if not self.layers or not all(isinstance(layer, Layer) for layer in self.layers):
             raise ValueError(
@@ -73,13 +80,24 @@ class Network:
             shape = layer.output_shape(shape)
         self.output_shape = shape
         self.spec = ParamSpec.from_shapes({name: parameter.shape for name, parameter in self._parameters()})
+        self._cuda: Any = None
         self._programs: dict[Any, Program] = {}
+        if self.device == "cuda":
+            self.on_cuda()
+
+    def on_cuda(self) -> Any:
+        """Give what runs the network on CUDA, made once; ValueError for layers that it does not have."""
+        if self._cuda is None:
+            from evoopt.networks.cuda import CudaNetwork  # noqa: PLC0415  (which needs numba-cuda)
+
+            self._cuda = CudaNetwork(self._named, self.spec)
+        return self._cuda
 
     def __repr__(self) -> str:
         return f"Network({list(self.layers)}, input_shape={self.input_shape}): {self.spec.size} parameters"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_programs": {}}  # they hold addresses of this process
+        return {**self.__dict__, "_programs": {}, "_cuda": None}  # they hold addresses of this process
 
     def _parameters(self) -> Iterator[tuple[str, Parameter]]:
         for name, layer, shape in self._named:
@@ -125,13 +143,13 @@ class Network:
         >>> net.freeze(params, trainable="dense_1").spec.names
         ('dense_1.bias', 'dense_1.kernel')
         """
-        network = Network(self.layers, self.input_shape)
+        network = Network(self.layers, self.input_shape, self.device)
         shape = network.spec.ravel(params).shape  # refuses parameters of another shape or name
         if len(shape) != 1:
             raise ValueError(
                 f"The parameters of one solution were expected, but a population of {shape[0]} came."
             )
-        network.spec = ParamSpec.from_params(params, trainable)
+        network.spec, network._cuda = ParamSpec.from_params(params, trainable), None
         return network
 
     @property
@@ -201,7 +219,17 @@ class Network:
         ------
         ValueError
             For a shape or dtype other than these, or `reset` without `state`.
+
+        Notes
+        -----
+        With ``device="cuda"`` population and inputs may be arrays of the host, which are copied, or of the
+        device (numba, CuPy, torch, JAX), which are taken as they are; `out` and the outputs are of the
+        device.
         """
+        if self.device == "cuda":
+            if state is not None or reset is not None:
+                raise ValueError('A state was given, but Dense layers, all that "cuda" has, keep none.')
+            return self.on_cuda().forward(population, inputs, out)
         population = self.check_population(population)
         popsize, dtype = len(population), population.dtype
         samples = check_inputs(np.asarray(inputs), self.input_shape, popsize, dtype)
@@ -271,8 +299,10 @@ class Network:
                 f"one sample goes in as inputs[None]."
             )
         population = self.as_vector(params)[None]
+        if self.device == "cuda":
+            population = population.astype(np.float32)
         if state is None:
-            return self.forward(population, inputs)[0]
+            return np.asarray(self.forward(population, inputs))[0]
         if np.ndim(state) != 2:
             raise ValueError(
                 f"A state (batch, {self.state_size}) was expected, but {np.shape(state)} came; "

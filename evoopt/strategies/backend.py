@@ -14,6 +14,7 @@ from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.fingerprint import fingerprint_rows
+from evoopt.kernels.cpu.genetic import breed
 from evoopt.kernels.cpu.noise import sample_pairs, sample_rows
 from evoopt.kernels.jit import kernel_array
 from evoopt.strategies import diagonal
@@ -22,6 +23,7 @@ from evoopt.strategies.told import Told
 
 GRAIN = 20_000  # normal deviates worth waking a thread for
 FINGERPRINT_GRAIN = 100_000  # numbers
+COPY_GRAIN = 500_000
 BLOCK = 16_384  # coordinates of which a formula computes at a time, so that what it makes on its way is small
 
 
@@ -75,7 +77,7 @@ class Cpu:
         rows[places] = some
 
     def scores(self, given: Any, fitness: Vector) -> Any:
-        """Return the fitness of rows, smaller is better, where it is ranked."""
+        """Return the fitness of rows where it is ranked: what was given, if it is there."""
         return fitness
 
     # ---------------------------------------------------------------- rows
@@ -90,6 +92,30 @@ class Cpu:
             threads.run(sample_pairs, len(ids), key, ids, mean, sigma, out, grain=grain + 1)
         else:
             threads.run(sample_rows, len(ids), key, ids, mean, sigma, out, grain=grain)
+
+    def breed(
+        self, key: Any, ids: Ids, parents: Any, pool: Array, steps: Vector, sigma: Array, variation: Any,
+        limit: Any, out: Array,
+    ) -> None:  # fmt: skip
+        """Write children of pairs of `pool` into `out` (k, n_params), see `genetic.breed`."""
+        drawn = (key, ids, parents, pool, steps.astype(out.dtype), sigma, variation, limit, out)
+        threads.run(breed, len(ids), *drawn, grain=GRAIN // out.shape[1] + 1)
+
+    def gather(self, order: Any, old: Array, kept: int, new: Array) -> Array:
+        """Return the rows `order` of [the first `kept` of `old`, `new`], without other copies."""
+        result = np.empty((len(order), new.shape[1]), new.dtype)
+
+        def copy(lo: int, hi: int) -> None:  # mode "raise" would buffer `out`
+            np.take(new, order[lo:hi] - kept, axis=0, out=result[lo:hi], mode="clip")
+
+        threads.run(copy, len(order), grain=COPY_GRAIN // new.shape[1] + 1)
+        for i in np.flatnonzero(order < kept):
+            result[i] = old[order[i]]
+        return result
+
+    def limit(self, rows: Array, most: float) -> None:
+        """Move numbers of rows, in place, to the nearest ones from -`most` to `most`."""
+        np.clip(rows, -most, most, out=rows)
 
     def snapshot(self, vector: Array, dtype: np.dtype[Any]) -> Array:
         """Return a copy of a vector in the dtype of the rows, for `sample`."""

@@ -307,7 +307,7 @@ class Strategy(ABC):
         drawn = [(epoch.snapshot, where) for epoch, where in found]
         before = vars(self).copy()
         try:
-            scores = self._ops.scores(fitness, values)
+            scores = self._ops.scores(None if self.maximize else fitness, values)
             self._learn(Told(searched, values, order, outside, ids, drawn, scores), best)
             self._ledger.tell(ids, found)
         except BaseException:  # of a strategy of the user's own, or Ctrl-C: this generation was not told

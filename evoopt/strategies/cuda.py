@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from evoopt.arguments import Array, Ids, Vector
-from evoopt.kernels.cuda import moments, noise, ranking, rows, vectors
+from evoopt.kernels.cpu.genetic import ALWAYS
+from evoopt.kernels.cuda import genetic, moments, noise, ranking, rows, vectors
 from evoopt.kernels.cuda.launch import DeviceArray, Stream, is_device_array
 from evoopt.strategies.backend import Range
 from evoopt.strategies.bounds import Box
 from evoopt.strategies.told import Told
 
 CONSTANTS = 16  # vectors of the host that are kept on the device
-_NO_TABLE = np.zeros(1)
+_NO_TABLE, _NO_ENDS = np.zeros(1), np.zeros(1, np.int64)
 
 
 class Cuda:
@@ -88,7 +89,7 @@ class Cuda:
             rows[int(place)].copy_to_device(some[i], stream=self._stream.handle)
 
     def scores(self, given: Any, fitness: Vector) -> DeviceArray:
-        return self.vector(fitness)
+        return self.vector(given if is_device_array(given) and given.dtype == np.float64 else fitness)
 
     # ---------------------------------------------------------------- rows
 
@@ -99,6 +100,28 @@ class Cuda:
             noise.sample_rows(out.dtype, pairs), noise.grid_of(*out.shape), noise.THREADS,
             key, self._stream.to_device(ids, np.uint64), self.vector(mean), self.vector(sigma), out,
         )  # fmt: skip
+
+    def breed(
+        self, key: Any, ids: Ids, parents: Any, pool: Any, steps: Vector, sigma: Any, variation: Any,
+        limit: Any, out: DeviceArray,
+    ) -> None:  # fmt: skip
+        crossover, ends, mutation, threshold = variation
+        to_device = self._stream.to_device
+        self._stream.launch(
+            genetic.breed(out.dtype, crossover, mutation, int(threshold) >= ALWAYS),
+            noise.grid_of(*out.shape), noise.THREADS,
+            key, to_device(ids, np.uint64), to_device(parents, np.int64), to_device(pool, out.dtype),
+            self.vector(steps), self.vector(sigma), to_device(ends if len(ends) else _NO_ENDS, np.int64),
+            threshold, limit, out,
+        )  # fmt: skip
+
+    def gather(self, order: Any, old: Any, kept: int, new: DeviceArray) -> DeviceArray:
+        old = self._stream.to_device(old, new.dtype)[:kept] if kept else new[:0]
+        return self._gathered(order, old, new, np.inf)
+
+    def limit(self, rows_: DeviceArray, most: float) -> None:
+        limited = self._gathered(np.arange(len(rows_)), rows_, rows_, most)
+        rows_.copy_to_device(limited, stream=self._stream.handle)
 
     def snapshot(self, vector: Any, dtype: np.dtype[Any]) -> DeviceArray:
         return self.vector(vector)  # nobody changes it, and `sample` rounds

@@ -14,18 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
-from evoopt.kernels.cpu.genetic import breed, child_steps, choose_parents
-from evoopt.kernels.cpu.noise import sample_rows
+from evoopt.kernels.cpu.genetic import child_steps, choose_parents
 from evoopt.params import ParamSpec
 from evoopt.strategies import operators, schedules, shape, stopping
-from evoopt.strategies.backend import GRAIN
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.registry import register
 from evoopt.strategies.schedules import Decay
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
-
-COPY_GRAIN = 500_000  # numbers worth waking a thread for, to copy them
 
 
 @register
@@ -98,6 +94,7 @@ class GA(Strategy):
     """
 
     _memory = 1
+    _on_device = True
     _reflects = True
 
     def __init__(
@@ -156,24 +153,24 @@ class GA(Strategy):
         return 100
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
-        centre, sigma = self._mean.astype(self.dtype), self._sigma.astype(self.dtype)
+        centre, sigma = (self._ops.snapshot(x, self.dtype) for x in (self._mean, self._sigma))
         asked_again = min(self.elites, len(self._steps)) if self.reevaluate else 0
         return first_id, asked_again, centre, sigma, self._pool, self._steps
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         first_id, asked_again, centre, sigma, pool, pool_steps = snapshot
-        grain = GRAIN // self.n_params + 1
         if len(pool_steps):
             parents, steps = self._parents(snapshot, ids)
-            drawn = (self._key, ids, parents, pool, steps.astype(self.dtype), sigma)
+            drawn = (self._key, ids, parents, pool, steps, sigma)
             limit = self.dtype.type(arguments.farthest(self.dtype))
-            threads.run(breed, len(ids), *drawn, self._variation.codes(), limit, out, grain=grain)
+            self._ops.breed(*drawn, self._variation.codes(), limit, out)
         else:
-            threads.run(sample_rows, len(ids), self._key, ids, centre, sigma, out, grain=grain)
+            self._ops.sample(self._key, ids, centre, sigma, out)
             asked_again = len(pool)
         place = ids - np.uint64(first_id)
         again = np.flatnonzero(place < asked_again)
-        out[again] = pool[place[again]]
+        if len(again):
+            self._ops.put(out, again, self._ops.take(pool, place[again].astype(np.intp)))
 
     def _parents(self, snapshot: tuple[Any, ...], ids: Ids) -> tuple[NDArray[np.intp], Vector]:
         """Return the parents of rows drawn from a pool, shape (k, 2), and the rows' step sizes."""
@@ -205,40 +202,33 @@ class GA(Strategy):
         self._fitness = fitness[order]
         steps = np.concatenate([self._steps[:kept], steps])[order]
         smallest, largest = arguments.step_range(self.dtype)
-        spread, self._updates = shape.spread_of_best(self._pool), self._updates + 1
+        ops, self._updates = self._ops, self._updates + 1
+        spread = shape.spread_of_best(self._pool, ops)
         with np.errstate(over="ignore"):  # of parents far apart
-            self._diversity = float(spread.mean())
+            self._diversity = ops.range_of(spread).mean
         if self.self_adaptation:
-            self._sigma = shape.follow(self._sigma, spread, self._log_centre)
-            self._sigma = np.clip(self._sigma, smallest, largest)
-            steps = np.clip(steps, smallest / self._sigma.min(), largest / self._sigma.max())
+            self._sigma = shape.follow(self._sigma, spread, self._log_centre, smallest, largest, ops)
+            found = ops.range_of(self._sigma)
+            steps = np.clip(steps, smallest / found.least, largest / found.most)
         elif self.sigma_decay != 1:
             share = schedules.share(self.sigma_decay, self.sigma_limit, self._updates)
-            self._sigma = np.clip(share * self._first_sigma, smallest, largest)
+            self._sigma = ops.map(schedules.shrunk, self._first_sigma, share, smallest, largest)
         self._steps = steps
         self._fitness_range = stopping.fitness_range(told)
 
     def _merge(self, told: Told, order: NDArray[np.intp], kept: int) -> Array:
         """Return the rows `order` of [the first `kept` parents, the told rows], without other copies."""
-        pool = np.empty((len(order), self.n_params), self.dtype)
-
-        def copy(lo: int, hi: int) -> None:  # mode "raise" would buffer `out`
-            np.take(told.population, order[lo:hi] - kept, axis=0, out=pool[lo:hi], mode="clip")
-
-        threads.run(copy, len(order), grain=COPY_GRAIN // self.n_params + 1)
-        for i in np.flatnonzero(order < kept):
-            pool[i] = self._pool[order[i]]
+        pool: Array = self._ops.gather(order, self._pool, kept, told.population)
         if told.outside is not None:  # foreign rows may be anywhere
-            limit = arguments.farthest(self.dtype)
-            np.clip(pool, -limit, limit, out=pool)
+            self._ops.limit(pool, arguments.farthest(self.dtype))
         return pool
 
     def _reasons(self) -> Sequence[Reason]:
         if not len(self._steps):
             return ()
-        best, steps = self._pool[0].astype(np.float64), self.sigma
+        best, steps = self._ops.host(self._pool[0]).astype(np.float64), self.sigma
         if stopping.small_steps(best, steps, self.dtype, self.tolx):  # only then look at all parents
-            steps = np.maximum(steps, np.ptp(self._pool, axis=0))
+            steps = np.maximum(steps, np.ptp(self._ops.host(self._pool), axis=0))
         return [
             *stopping.small_steps(best, steps, self.dtype, self.tolx),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
@@ -252,7 +242,8 @@ class GA(Strategy):
         return float(ordered[(k - 1) // 2] + ordered[k // 2]) / 2
 
     def _overall_sigma(self) -> float:
-        return self._median_step() * float(self._sigma.mean())
+        mean: float = self._ops.range_of(self._sigma).mean
+        return self._median_step() * mean
 
     def _measures(self) -> dict[str, float]:
         return {"diversity": self._diversity}
@@ -262,7 +253,7 @@ class GA(Strategy):
         """The mean of the parents, at first the centre of the first population; shape (n_params,)."""
         if not len(self._steps):
             return super().mean
-        result: Array = self._pool.mean(axis=0, dtype=float).astype(self.dtype)
+        result: Array = self._ops.host(self._pool).mean(axis=0, dtype=float).astype(self.dtype)
         if self._box is not None:  # which rounding may have left
             self._box.enclose(result[None])
         return result
@@ -270,7 +261,8 @@ class GA(Strategy):
     @property
     def sigma(self) -> Vector:
         """The standard deviation of the mutation of a median parent in each coordinate, shape (n_params,)."""
-        return self._median_step() * self._sigma
+        result: Vector = self._median_step() * self._ops.host(self._sigma)
+        return result
 
     @property
     def solution(self) -> Array:

@@ -7,7 +7,6 @@ regularization, https://arxiv.org/abs/1711.05101.
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
@@ -118,9 +117,4 @@ class OpenAIES(PairStrategy):
         if self.sigma_decay != 1:
             share = schedules.share(self.sigma_decay, self.sigma_limit, self._updates)
             limits = arguments.step_range(self.dtype)
-            self._sigma = self._ops.map(shrunk, self._first_sigma, share, *limits)
-
-
-def shrunk(sigma: Any, share: Any, smallest: Any, largest: Any) -> Any:
-    """Return a share of the first step sizes; a formula, see `Cpu.map`."""
-    return np.minimum(np.maximum(share * sigma, smallest), largest)
+            self._sigma = self._ops.map(schedules.shrunk, self._first_sigma, share, *limits)

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from evoopt import arguments
 from evoopt.strategies.registry import plain_data
 
@@ -82,3 +84,8 @@ def share(decay: Decay, limit: float, updates: int) -> float:
     """Return how much of a first value is left after so many updates."""
     left = decay**updates if isinstance(decay, float) else decay.share(updates)
     return max(left, limit)
+
+
+def shrunk(sigma: Any, share: Any, smallest: Any, largest: Any) -> Any:
+    """Return a share of the first step sizes; a formula, see `Cpu.map`."""
+    return np.minimum(np.maximum(share * sigma, smallest), largest)

@@ -1,36 +1,69 @@
 """The shape of a genetic algorithm's mutations: the ratios of sigma follow the spread of the best parents."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from evoopt.arguments import Array, Vector
-from evoopt.strategies.diagonal import moments
 
 WIDEST = math.log(1e8)  # of a sigma against the geometric mean of all
 RATE = 0.1  # of the logarithm of sigma in each coordinate; 1 forgets the past
 
 
-def spread_of_best(pool: Array) -> Vector:
+def spread_of_best(pool: Array, ops: Any) -> Vector:
     """Return the standard deviations of the best quarter of `pool`, sorted best first; shape (n_params,)."""
     best = pool[: max(len(pool) // 4, 2)]
     weights = np.full(len(best), 1 / len(best))
-    shift, squares = moments(best, weights, weights, best[0])
+    shift, squares = ops.moments(best, weights, weights, ops.snapshot(best[0], np.float64))
     with np.errstate(over="ignore", invalid="ignore"):  # of parents far apart; that is not finite
-        spread: Vector = np.sqrt(np.maximum(squares - shift**2, 0.0))
+        spread: Vector = ops.map(_deviation, shift, squares)
     return spread
 
 
-def follow(sigma: Vector, spread: Vector, log_centre: float) -> Vector:
+def follow(
+    sigma: Vector, spread: Vector, log_centre: float, smallest: float, largest: float, ops: Any
+) -> Vector:
     """Return `sigma` moved towards the ratios of `spread`, where there is any; both (n_params,).
 
     `log_centre` is the mean logarithm that sigma keeps.
     """
-    varied = (spread > 0) & np.isfinite(spread)
-    result = sigma.copy()
-    if varied.any():
-        log_sigma, log_spread = np.log(sigma[varied]), np.log(spread[varied])
-        drift = (log_spread - log_spread.mean()) - (log_sigma - log_centre)
-        moved = np.clip(log_sigma + RATE * drift - log_centre, -WIDEST, WIDEST)
-        result[varied] = np.exp(moved + log_centre)
-    return result
+    varied = ops.total(_varied, spread)
+    if not varied:
+        return sigma
+    mean_log = ops.total(_log_of_varied, spread) / varied
+    moved: Vector = ops.map(_followed, sigma, spread, mean_log, log_centre, smallest, largest)
+    return moved
+
+
+# Formulas, see `Cpu.map`. A spread of 0, or beyond all measure, is none.
+
+FARTHEST_SPREAD = 1e300
+
+
+def _deviation(shift: Any, squares: Any) -> Any:
+    return np.sqrt(np.maximum(squares - shift * shift, 0.0))
+
+
+def _is_varied(spread: Any) -> Any:
+    return (spread > 0.0) & (spread < FARTHEST_SPREAD)
+
+
+def _log(spread: Any) -> Any:
+    return np.log(np.minimum(np.maximum(spread, 1e-300), FARTHEST_SPREAD))
+
+
+def _varied(spread: Any) -> Any:
+    return np.where(_is_varied(spread), 0.0 * _log(spread) + 1.0, 0.0)
+
+
+def _log_of_varied(spread: Any) -> Any:
+    return np.where(_is_varied(spread), _log(spread), 0.0)
+
+
+def _followed(sigma: Any, spread: Any, mean_log: Any, log_centre: Any, smallest: Any, largest: Any) -> Any:
+    log_sigma = np.log(sigma)
+    drift = (_log(spread) - mean_log) - (log_sigma - log_centre)
+    moved = np.minimum(np.maximum(log_sigma + RATE * drift - log_centre, -WIDEST), WIDEST)
+    result = np.where(_is_varied(spread), np.exp(moved + log_centre), sigma)
+    return np.minimum(np.maximum(result, smallest), largest)

@@ -12,6 +12,7 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu.fitness import loss_blocks
 from evoopt.kernels.cpu.forward import blocks_of
 from evoopt.kernels.cpu.loss import Loss
+from evoopt.kernels.device import Device, read_device
 from evoopt.networks.network import Network
 from evoopt.tasks.losses import LossName, as_numbers, check_loss, read_targets
 from evoopt.tasks.samples import Samples, Tiles, read_weights
@@ -41,6 +42,10 @@ class Supervised:
         function of `seed` and the generation.
     seed : int
         Of the order of the minibatches.
+    device : "cpu" or "cuda", optional
+        Where a population is judged, by default where the network runs. With "cuda" the samples stay on the
+        device (a minibatch is copied there in each generation) and so does the fitness; the population may
+        be of the host or of the device. `evaluate` runs on the CPU.
 
     Attributes
     ----------
@@ -93,8 +98,10 @@ class Supervised:
         sample_weight: ArrayLike | None = None,
         batch_size: int | None = None,
         seed: int = 0,
+        device: Device | None = None,
     ) -> None:
         self.net = net
+        self.device = net.device if device is None else read_device(device)
         self.loss = check_loss(loss)
         data = self._read(inputs, targets, sample_weight)
         self._data = data.chosen(np.flatnonzero(data.weights))  # a copy
@@ -105,14 +112,17 @@ class Supervised:
         self.seed = arguments.whole("seed", seed, 0)
         self.noisy = batch_size is not None and batch_size < samples
         self._forget()
+        if self.device == "cuda":
+            self._on_cuda()
 
     def _forget(self) -> None:
         self._packed: dict[np.dtype[Any], Tiles] = {}  # all samples, for each precision
         self._cast: dict[np.dtype[Any], Samples] = {}  # what minibatches are taken from
         self._order: tuple[int, Array] = (-1, np.empty(0, np.intp))  # the last epoch's
+        self._cuda: Any = None  # the kernels on the device, and all samples there
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("net", "loss", "_data", "batch_size", "seed", "noisy")
+        kept = ("net", "loss", "_data", "batch_size", "seed", "noisy", "device")
         return {name: self.__dict__[name] for name in kept}  # tiles are as wide as this machine's registers
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -121,6 +131,11 @@ class Supervised:
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Give the mean loss of each row of a population (popsize, n_params), as (popsize,)."""
+        if self.device == "cuda":
+            task, samples = self._on_cuda()
+            if self.noisy:
+                samples = task.samples(self._data.chosen(self._minibatch(generation)))
+            return task(population, samples)
         population = self.net.check_population(population)
         dtype, loss = population.dtype, self._data.targets.code(self.loss)
         if self.noisy:
@@ -131,6 +146,14 @@ class Supervised:
         if dtype not in self._packed:
             self._packed[dtype] = self._pack(self._data, dtype)
         return self._mean(population, self._packed[dtype], loss)
+
+    def _on_cuda(self) -> Any:
+        if self._cuda is None:
+            from evoopt.tasks.cuda import CudaSupervised  # noqa: PLC0415  (which needs numba-cuda)
+
+            task = CudaSupervised(self.net.on_cuda(), self.loss, self._data.targets.meaning)
+            self._cuda = task, None if self.noisy else task.samples(self._data)
+        return self._cuda
 
     def evaluate(
         self,

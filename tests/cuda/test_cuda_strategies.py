@@ -1,11 +1,13 @@
 """Strategies that compute on CUDA do what they do on the CPU: the same search to rounding."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 import evoopt
 from evoopt.kernels.cuda.launch import Stream, is_device_array
-from evoopt.strategies.backend import CPU
 from evoopt.strategies.registry import REGISTRY
 
 ON_DEVICE = {
@@ -13,6 +15,7 @@ ON_DEVICE = {
     "SepCMAES": {},
     "OpenAIES": {"weight_decay": 0.1, "sigma_decay": 0.9},
     "PGPE": {"learning_rate": 0.3},
+    "GA": {"elites": 2},
 }
 N = 5
 
@@ -45,3 +48,81 @@ def agree(one, other, rtol=1e-4):
 def test_the_search_is_that_of_the_cpu(name, dtype):
     runs = [run(name, device, dtype=dtype, **ON_DEVICE[name]) for device in ("cpu", "cuda")]
     agree(*runs, rtol=1e-3 if dtype == np.float32 else 1e-10)
+
+
+@pytest.mark.parametrize("name", ON_DEVICE)
+def test_bounds_and_maximize(name):
+    options = {"bounds": [(-1.5, 2.1)] * N, "maximize": True, "tell": lambda rows: -sphere(rows)}
+    runs = [run(name, device, dtype=np.float64, **options) for device in ("cpu", "cuda")]
+    agree(*runs, rtol=1e-9)
+    assert runs[1].best.x.max() <= 2.1
+
+
+@pytest.mark.parametrize("name", ON_DEVICE)
+def test_late_partial_and_foreign_rows(name):
+    runs = []
+    for device in ("cpu", "cuda"):
+        es = REGISTRY[name](np.zeros(N), 0.5, popsize=6, seed=3, device=device)
+        late = es.ask_ids(4)
+        es.ask_ids(2)
+        early = es.ask()
+        es.tell(early, sphere(early))
+        rows = np.asarray(es.rows(es.ask_ids(6)))  # told as an array of the host
+        es.tell(rows, [np.nan, *sphere(rows)[1:]])
+        es.tell(late, sphere(es.rows(late)))
+        if es._injects:
+            mixed = np.concatenate([np.asarray(es.ask())[:3], np.full((2, N), 3.0)])
+            es.tell(mixed, sphere(mixed))
+        runs.append(es)
+    agree(*runs, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["CMAES", "LMMAES", "XNES", "DeepGA", "IPOP"])
+def test_others_compute_on_the_cpu_and_copy(name):
+    runs = []
+    for device in ("cpu", "cuda"):
+        first = (REGISTRY["CMAES"],) if name == "IPOP" else ()
+        es = REGISTRY[name](*first, np.zeros(N), 0.5, popsize=8, seed=3, device=device)
+        for _ in range(3):
+            population = es.ask()
+            assert is_device_array(population) == (device == "cuda")
+            es.tell(population, sphere(population))
+        runs.append(es)
+    np.testing.assert_array_equal(runs[0].mean, runs[1].mean)
+
+
+@pytest.mark.parametrize("name", ON_DEVICE)
+def test_checkpoints_and_copies_go_on(name, tmp_path):
+    es = run(name, "cuda", generations=2)
+    es.save(tmp_path / "run.npz")
+    others = [evoopt.load(tmp_path / "run.npz"), pickle.loads(pickle.dumps(es)), copy.deepcopy(es)]
+    population = es.ask()
+    es.tell(population, sphere(population))
+    for other in others:
+        again = other.ask()
+        np.testing.assert_array_equal(again, population)
+        other.tell(again, sphere(again))
+        np.testing.assert_array_equal(other.mean, es.mean)
+
+
+def test_out_is_filled_and_others_are_refused():
+    es = evoopt.SNES(np.zeros(N, np.float32), 0.5, popsize=4, seed=1, device="cuda")
+    out = Stream().to_device(np.full((4, N), np.nan), np.float32)
+    assert es.ask(out=out) is out
+    assert np.isfinite(np.asarray(out)).all()
+    with pytest.raises(ValueError, match="out array of the device"):
+        es.ask(out=np.empty((4, N), np.float32))
+    with pytest.raises(ValueError, match=r"float32 \(4, 5\) was expected, but float64"):
+        es.ask(out=Stream().empty((4, N), np.float64))
+
+
+def test_evolve_on_the_device():
+    es = evoopt.SNES(np.zeros(N), 0.5, seed=1, device="cuda")
+    result = evoopt.evolve(es, sphere, max_generations=5)
+    other = evoopt.evolve(evoopt.SNES(np.zeros(N), 0.5, seed=1), sphere, max_generations=5)
+    np.testing.assert_allclose(result.x, other.x)
+    assert isinstance(result.x, np.ndarray)
+    es = evoopt.SNES(np.zeros(N), 0.5, popsize=8, seed=1, device="cuda")
+    chunked = evoopt.evolve(es, sphere, max_generations=2, chunk_size=3)
+    es = evoopt.SNES(np.zeros(N), 0.5, popsize=8, seed=1, device="cuda")
+    np.testing.assert_array_equal(chunked.x, evoopt.evolve(es, sphere, max_generations=2).x)

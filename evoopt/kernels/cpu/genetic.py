@@ -82,7 +82,7 @@ def _sixteenth_power(exponent):
     return square * square
 
 
-def _spread_factors(words, dtype):
+def spread_factors(words, dtype):
     """Beta of simulated binary crossover with distribution index 15 where the highest bit is set, else 0.
 
     With u in (0, 1) from the other bits it is (2 u)^(1/16) below 1/2, and (2 - 2 u)^(-1/16) above.
@@ -100,7 +100,7 @@ def _spread_factors(words, dtype):
 _SPREAD = math.sqrt(1 - 32 / 17 + 16 / 18)
 
 
-def _polynomial_steps(words, dtype):
+def polynomial_steps(words, dtype):
     """Steps of polynomial mutation with distribution index 15, in units of their standard deviation.
 
     With u in (0, 1) they are (2 u)^(1/16) - 1 below 1/2, and 1 - (2 - 2 u)^(1/16) above.
@@ -113,8 +113,8 @@ def _polynomial_steps(words, dtype):
     return steps
 
 
-_fill_spread_factors = make_fill(_spread_factors)
-_fill_polynomial_steps = make_fill(_polynomial_steps)
+_fill_spread_factors = make_fill(spread_factors)
+_fill_polynomial_steps = make_fill(polynomial_steps)
 
 
 @inline

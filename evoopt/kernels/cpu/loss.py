@@ -88,52 +88,56 @@ def _mean_over_outputs(loss_of_one, outputs, targets, losses, n, width):
 
 
 @inline
-def _squared_error(z, target):
+def squared_error(z, target):
+    """The square of the difference."""
     return (z - target) * (z - target)
 
 
 @inline
-def _absolute_error(z, target):
+def absolute_error(z, target):
+    """The size of the difference."""
     return abs(z - target)
 
 
 @inline
-def _binary_cross_entropy_of_one(z, p):
+def binary_cross_entropy_of_one(z, p):
     """-p log sigmoid(z) - (1 - p) log(1 - sigmoid(z)), without a difference of large numbers."""
     real = type(z)
     return z * ((real(1) if z > real(0) else real(0)) - p) + softplus(-abs(z))
 
 
 @inline
-def _hinge_of_one(z, sign):
+def hinge_of_one(z, sign):
+    """max(0, 1 - z sign)."""
     return relu(type(z)(1) - z * sign)
 
 
 @inline
-def _error_of_one(z, sign):
+def error_of_one(z, sign):
+    """1 where the sign is another, else 0; NaN of NaN."""
     real = type(z)
     wrong = real(1) if (z > real(0)) != (sign > real(0)) else real(0)
     return wrong if z == z else z  # noqa: PLR0124  (NaN, and np.isnan would be a call)
 
 
 def _mse(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    _mean_over_outputs(_squared_error, outputs, targets, losses, n_out, width)
+    _mean_over_outputs(squared_error, outputs, targets, losses, n_out, width)
 
 
 def _mae(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    _mean_over_outputs(_absolute_error, outputs, targets, losses, n_out, width)
+    _mean_over_outputs(absolute_error, outputs, targets, losses, n_out, width)
 
 
 def _binary_cross_entropy(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    _mean_over_outputs(_binary_cross_entropy_of_one, outputs, targets, losses, n_out, width)
+    _mean_over_outputs(binary_cross_entropy_of_one, outputs, targets, losses, n_out, width)
 
 
 def _hinge(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    _mean_over_outputs(_hinge_of_one, outputs, targets, losses, n_out, width)
+    _mean_over_outputs(hinge_of_one, outputs, targets, losses, n_out, width)
 
 
 def _error_rate(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    _mean_over_outputs(_error_of_one, outputs, targets, losses, n_out, width)
+    _mean_over_outputs(error_of_one, outputs, targets, losses, n_out, width)
 
 
 def _hinge_of_labels(outputs, targets, losses, scratch, n_out, n_targets, samples, width):

@@ -6,6 +6,8 @@ and roots round as IEEE 754 says, products and sums may be fused; there is no ot
 `intrinsics` names.
 """
 
+import copyreg
+import importlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -39,12 +41,22 @@ def is_device_array(array: Any) -> bool:
     """Tell whether an array is in the memory of a device: ours, or of torch, CuPy or JAX."""
     if isinstance(array, np.ndarray):
         return False
-    if cuda.is_cuda_array(array) or getattr(array, "__cuda_ndarray__", False):
+    if hasattr(array, "__cuda_array_interface__") or getattr(array, "__cuda_ndarray__", False):
         return True
     return hasattr(array, "__dlpack_device__") and array.__dlpack_device__()[0] == _DLPACK_CUDA
 
 
 _DLPACK_CUDA = 2  # kDLCUDA
+
+
+def _as_numpy(array: DeviceArray) -> tuple[Any, tuple[Any, ...]]:
+    return np.array, (np.asarray(array),)
+
+
+# pickles and deep copies of what holds arrays of a device have arrays of the host instead: numba has none
+copyreg.pickle(
+    cuda.cudadrv.devicearray.FakeCUDAArray if SIMULATED else cuda.cudadrv.devicearray.DeviceNDArray, _as_numpy
+)
 
 
 class Stream:
@@ -102,6 +114,8 @@ class Stream:
         others = {id(s): s for s in streams if s is not None and s is not self.handle}
         for other in others.values():
             _order(other, self.handle)
+        if shared > SHARED_BYTES and not SIMULATED:
+            _allow(kernel, args, shared)
         kernel[grid, threads, self.handle, shared](*args)
         for other in others.values():
             _order(self.handle, other)
@@ -110,6 +124,18 @@ class Stream:
         other = _stream_of(array)
         if other is not None and other is not self.handle:
             _order(other, self.handle)
+
+
+def _allow(kernel: Any, args: tuple[Any, ...], shared: int) -> None:
+    """Ask for more shared memory than a kernel gets by itself, once for each kernel; numba-cuda does not."""
+    allowed: dict[tuple[Any, ...], int] = kernel.__dict__.setdefault("_allowed", {})
+    types = tuple(kernel.typeof_pyval(arg) for arg in args)
+    if allowed.get(types, 0) < shared:
+        function = kernel.compile(types)._codelibrary.get_cufunc()
+        driver = importlib.import_module("numba.cuda.cudadrv.driver")
+        attribute = driver.binding.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        driver.driver.cuFuncSetAttribute(function.handle, attribute, shared)
+        allowed[types] = shared
 
 
 def _flat(args: Iterable[Any]) -> Iterator[Any]:
@@ -135,7 +161,7 @@ def _order(before: Any, after: Any) -> None:
 
 def _adopted(array: Any, stream: Any) -> DeviceArray:
     """Give an array of another library as one of numba's, without a copy."""
-    if cuda.is_cuda_array(array):
+    if hasattr(array, "__cuda_array_interface__"):
         return cuda.as_cuda_array(array)  # waits for the stream that the array names
     from cuda.core.utils import StridedMemoryView  # noqa: PLC0415  (part of what numba-cuda needs)
 

@@ -1,0 +1,148 @@
+"""Networks and supervised tasks on CUDA against the reference in float64 and against the CPU."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import evoopt
+from evoopt.kernels.cpu.loss import LOSSES
+from evoopt.kernels.cuda.launch import Stream, is_device_array
+
+TOLERANCE = 1e-5
+
+
+def network(*units, activation="tanh", last="linear", input_size=3, **options):
+    layers = [evoopt.Dense(n, activation, **options) for n in units[:-1]] + [evoopt.Dense(units[-1], last)]
+    return evoopt.Network(layers, input_shape=(input_size,), device="cuda")
+
+
+def on_cpu(net):
+    return evoopt.Network(net.layers, net.input_shape)
+
+
+def population_of(net, popsize, rng):
+    return rng.normal(size=(popsize, net.spec.size)).astype(np.float32)
+
+
+NETS = {
+    "vectors": ((8, 4), {"input_size": 4}),
+    "odd sizes": ((5, 7, 3), {}),
+    "one layer": ((2,), {}),
+    "one output": ((9, 1), {"use_bias": False}),
+    "softmax": ((6, 5), {"last": "softmax"}),
+    "wide": ((21, 2), {"activation": "gelu"}),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize(("batch", "own"), [(1, True), (3, True), (2, False), (19, False), (10, True)])
+def test_forward(name, batch, own, rng, poisoned):
+    units, options = NETS[name]
+    net = network(*units, **options)
+    population = population_of(net, 3, rng)
+    inputs = rng.normal(size=(*([3] if own else []), batch, *net.input_shape)).astype(np.float32)
+    out = poisoned((3, batch, *net.output_shape))
+    found = net.forward(Stream().to_device(population, np.float32), inputs, out=out)
+    assert found is out
+    expected = on_cpu(net).forward(population.astype(float), inputs.astype(float))
+    np.testing.assert_allclose(np.asarray(out), expected, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_frozen_layers(rng):
+    whole = network(8, 4, 3)
+    params = whole.spec.unravel(whole.init(seed=1))
+    for trainable in ("dense_1", ["dense_0.bias", "dense_2.kernel"]):
+        net = whole.freeze(params, trainable=trainable)
+        assert net.device == "cuda"
+        population = population_of(net, 2, rng)
+        cpu = on_cpu(whole).freeze(params, trainable=trainable)
+        for batch in (2, 20):
+            inputs = rng.normal(size=(batch, 3))
+            expected = cpu.forward(population.astype(float), inputs)
+            found = np.asarray(net.forward(population, inputs))
+            np.testing.assert_allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_what_does_not_fit_is_refused(rng):
+    net = network(2)
+    with pytest.raises(ValueError, match="float32 population was expected"):
+        net.forward(np.zeros((2, net.spec.size)), np.zeros((1, 3)))
+    with pytest.raises(ValueError, match=r"population \(popsize, 8\)"):
+        net.forward(np.zeros((2, 3), np.float32), np.zeros((1, 3)))
+    with pytest.raises(ValueError, match=r"Inputs \(batch, 3\)"):
+        net.forward(population_of(net, 2, rng), np.zeros((1, 4)))
+    with pytest.raises(ValueError, match="Dense layers"):
+        evoopt.Network([evoopt.LSTM(2)], input_shape=(4, 3), device="cuda")
+
+
+def test_predict_copies_and_pickles(rng):
+    net = network(4, 2)
+    vector, inputs = net.init(seed=0), rng.normal(size=(2, 3))
+    expected = on_cpu(net).predict(vector, inputs)
+    for same in (net, copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        np.testing.assert_allclose(same.predict(vector, inputs), expected, rtol=TOLERANCE, atol=TOLERANCE)
+        np.testing.assert_allclose(
+            same.predict(net.spec.unravel(vector), inputs), expected, rtol=1e-5, atol=1e-5
+        )
+
+
+# ---------------------------------------------------------------- supervised
+
+
+def targets_of(meaning, samples, outputs, rng):
+    if meaning == "labels":
+        return rng.integers(0, outputs, samples)
+    if meaning == "signs":
+        return rng.integers(0, 2, (samples, outputs)) * 2 - 1
+    values = rng.random((samples, outputs))
+    return values / values.sum(axis=1, keepdims=True) if meaning == "probabilities" else values
+
+
+@pytest.mark.parametrize(("loss", "meaning"), LOSSES)
+def test_losses_are_those_of_the_cpu(loss, meaning, rng):
+    outputs = 1 if (loss, meaning) == ("error_rate", "signs") else 3
+    net = network(5, outputs, input_size=4)
+    inputs, targets = rng.normal(size=(21, 4)), targets_of(meaning, 21, outputs, rng)
+    weights = rng.random(21)
+    task = evoopt.Supervised(net, inputs, targets, loss, sample_weight=weights)
+    cpu = evoopt.Supervised(on_cpu(net), inputs, targets, loss, sample_weight=weights)
+    population = population_of(net, 4, rng)
+    population[3, 2] = np.nan
+    found = task(Stream().to_device(population, np.float32))
+    assert is_device_array(found)
+    np.testing.assert_allclose(np.asarray(found), cpu(population.astype(float)), rtol=TOLERANCE, atol=1e-6)
+
+
+def test_minibatches_and_explicit_device(rng):
+    cpu_net = on_cpu(network(4, 2))
+    inputs, labels = rng.normal(size=(30, 3)), rng.integers(0, 2, 30)
+    task = evoopt.Supervised(cpu_net, inputs, labels, batch_size=10, device="cuda")
+    cpu = evoopt.Supervised(cpu_net, inputs, labels, batch_size=10)
+    population = population_of(cpu_net, 2, rng)
+    for generation in (0, 1, 5):
+        found = np.asarray(pickle.loads(pickle.dumps(task))(population, generation))
+        np.testing.assert_allclose(found, cpu(population, generation), rtol=TOLERANCE)
+    assert task.evaluate(population[0]) == cpu.evaluate(population[0])
+    with pytest.raises(ValueError, match="A loss by its name"):
+        evoopt.Supervised(cpu_net, inputs, labels, lambda outputs, target: 0.0, device="cuda")
+
+
+def test_xor_is_solved_and_ranked_as_on_the_cpu():
+    inputs, targets = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0.0, 1, 1, 0])
+    runs = {}
+    for device in ("cpu", "cuda"):
+        net = evoopt.Network([evoopt.Dense(4, "tanh"), evoopt.Dense(1)], input_shape=(2,), device=device)
+        task = evoopt.Supervised(net, inputs, targets, loss="binary_cross_entropy")
+        es = evoopt.SNES(net.init(seed=0), sigma=1.0, popsize=24, seed=1, device=device)
+        orders = []
+        for _ in range(10):
+            population = es.ask()
+            fitness = task(population)
+            orders.append(np.asarray(fitness).argsort(kind="stable"))
+            es.tell(population, fitness)
+        result = evoopt.evolve(es, task, max_generations=60)
+        runs[device] = orders, result, task
+    np.testing.assert_array_equal(runs["cpu"][0], runs["cuda"][0])
+    assert runs["cuda"][2].evaluate(runs["cuda"][1].x)["accuracy"] == 1
