@@ -20,6 +20,7 @@ from evoopt.kernels.cpu.forward import blocks_of
 from evoopt.kernels.cpu.lanes_rollout import rollout_lanes, rollout_tiles
 from evoopt.kernels.cpu.rollout import rollout_samples
 from evoopt.kernels.cpu.simd import tile_shape
+from evoopt.kernels.device import Device, read_device
 from evoopt.networks.compile import Program
 from evoopt.networks.network import Network
 from evoopt.tasks.environment import Environment
@@ -63,6 +64,10 @@ class Rollout:
         of the generations before. They are part of `state`, and so of a checkpoint.
     seed : int
         Of the episodes: with the number of the generation, it says which.
+    device : "cpu" or "cuda", optional
+        Where a population is judged, by default where the network runs. With "cuda" the population may be of
+        the host or of the device, and the fitness is of the device; what the functions of your own
+        environment raise there goes unseen. `evaluate` and `policy` run on the CPU.
 
     Attributes
     ----------
@@ -105,6 +110,7 @@ class Rollout:
         new_episodes: NewEpisodes = "generation",
         normalize: bool = False,
         seed: int = 0,
+        device: Device | None = None,
     ) -> None:
         if not isinstance(env, Environment):
             raise ValueError(f"An environment such as evoopt.envs.cartpole was expected, but {env!r} came.")
@@ -121,9 +127,26 @@ class Rollout:
         self.seed = arguments.whole("seed", seed, 0)
         self.noisy = new_episodes != "never"
         self._statistics = Statistics.empty(env.observation_size) if normalize else None
+        self.device = net.device if device is None else read_device(device)
+        self._cuda: Any = None
+        if self.device == "cuda":
+            self._on_cuda()
+
+    def _on_cuda(self) -> Any:
+        """Give what plays on the device, made once."""
+        if self._cuda is None:
+            from evoopt.tasks.rollout_cuda import CudaRollout  # noqa: PLC0415  (which needs numba-cuda)
+
+            self._cuda = CudaRollout(self.net.on_cuda(), self.env, self.episodes, self.max_steps)
+        return self._cuda
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_cuda": None}
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Give the mean return of each row of a population (popsize, n_params), as (popsize,)."""
+        if self.device == "cuda":
+            return self._judge(population, generation)
         return self.play(population, generation).returns.mean(axis=1)
 
     def play(self, population: ArrayLike, generation: int = 0) -> Episodes:
@@ -141,13 +164,18 @@ class Rollout:
             In steps.
         """
         population = self.net.check_population(population)
-        number = 0 if self.new_episodes == "never" else arguments.whole("generation", generation, 0)
-        rows = len(population) if self.new_episodes == "row" else 1
-        uniforms = self._uniforms((TRAINING, number), rows, self.episodes)
-        found, sums = self._run(population, uniforms)
+        found, sums = self._run(population, self._training(population, generation))
         if self._statistics is not None:
             self._statistics = self._statistics.merge(sums)
         return found
+
+    def _judge(self, population: Any, generation: int) -> Any:
+        """Give the fitness on the device."""
+        uniforms = self._training(population, generation)
+        fitness, sums = self._on_cuda()(population, uniforms, self._statistics)
+        if self._statistics is not None:
+            self._statistics = self._statistics.merge(sums)
+        return fitness
 
     def evaluation(self, episodes: int = 100, seed: int | None = None) -> Callable[..., NDArray[np.float64]]:
         """Make a task that judges solutions on `episodes` of its own, always the same; for `validation`.
@@ -201,6 +229,12 @@ class Rollout:
 
     def _evaluation_seed(self, seed: int | None) -> int:
         return self.seed if seed is None else arguments.whole("seed", seed, 0)
+
+    def _training(self, population: Any, generation: int) -> Array:
+        """Give the uniform numbers of a generation's episodes."""
+        number = 0 if self.new_episodes == "never" else arguments.whole("generation", generation, 0)
+        rows = len(population) if self.new_episodes == "row" else 1
+        return self._uniforms((TRAINING, number), rows, self.episodes)
 
     def _uniforms(self, stream: tuple[int, int], rows: int, episodes: int) -> Array:
         generator = np.random.default_rng((self.seed if stream[0] == TRAINING else 0, *stream))

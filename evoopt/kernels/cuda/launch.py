@@ -34,7 +34,7 @@ def block_size(threads: int) -> int:
 
 def part(function: Callable[..., Any]) -> Any:
     """Compile a part of kernels that uses `numba.cuda`; always inlined."""
-    return cuda.jit(device=True, forceinline=True)(function)
+    return cuda.jit(device=True)(function) if SIMULATED else cuda.jit(device=True, forceinline=True)(function)
 
 
 def is_device_array(array: Any) -> bool:

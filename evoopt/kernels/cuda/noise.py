@@ -7,10 +7,10 @@ import numpy as np
 from numba import cuda
 
 from evoopt.kernels.cuda.intrinsics import normals_of
-from evoopt.kernels.cuda.launch import kernel
+from evoopt.kernels.cuda.launch import block_size, kernel
 from evoopt.kernels.philox import COLUMNS, LANES, NOISE
 
-THREADS = 128
+THREADS = block_size(128)
 
 
 @functools.cache

@@ -26,8 +26,9 @@ def reset_easy(state, uniforms):
     for i in range(0, 4, 2):
         radius = 0.2 * math.sqrt(-2.0 * math.log(1.0 - uniforms[i]))
         angle = 2.0 * math.pi * uniforms[i + 1]
-        state[i] = radius * math.cos(angle)
-        state[i + 1] = radius * math.sin(angle)
+        s, c = sin_cos(angle)
+        state[i] = radius * c
+        state[i + 1] = radius * s
     state[2] += math.pi
 
 

@@ -1,0 +1,169 @@
+"""Kernels for CUDA compiled for real, without a driver: what the machine code needs and what it is made of.
+
+``python tests/cuda_compiler.py`` prints the table of docs/cuda.md.
+"""
+
+import re
+import subprocess
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import numpy as np
+from numba import types
+
+CAPABILITIES = [(8, 0), (9, 0), (10, 0)]
+
+
+class Case(NamedTuple):
+    """A kernel, the types of its arguments, and how many wide reads its machine code has at least."""
+
+    kernel: Any
+    signature: tuple[Any, ...]
+    wide: dict[str, int] = {}  # noqa: RUF012  (nobody changes it)
+    dynamic: int = 0  # bytes of shared memory at the launch
+
+
+class Compiled(NamedTuple):
+    """Registers of a thread, bytes of its stack and of a block's shared memory, instructions by name."""
+
+    registers: int
+    stack: int
+    shared: int
+    instructions: Counter[str]
+
+
+def array(dtype, dimensions=1):
+    return types.Array(dtype, dimensions, "C")
+
+
+def layers(*units):
+    from evoopt.kernels.cuda.dense import DenseLayer
+
+    found, at = [], 0
+    for i, (n_in, n_out) in enumerate(zip(units, units[1:], strict=False)):
+        activation = "tanh" if i < len(units) - 2 else "linear"
+        found.append(DenseLayer(n_in, n_out, at + n_out, False, at, False, activation))
+        at += n_out + n_in * n_out
+    return tuple(found), at
+
+
+def cases():
+    """Give all kernels by name, at the sizes of the benchmarks."""
+    from evoopt import envs
+    from evoopt.kernels.cuda import few, genetic, loss, moments, noise, ranking, rollout, rows, tiles, vectors
+    from evoopt.strategies import snes
+
+    f, d, i, u = types.float32, types.float64, types.int64, types.uint64
+    f1, d1, f2, d2 = array(f), array(d), array(f, 2), array(d, 2)
+    found = {
+        "noise, float32": Case(noise.sample_rows(np.dtype("f4")), (u, array(u), d1, d1, f2)),
+        "noise, float64": Case(noise.sample_rows(np.dtype("f8")), (u, array(u), d1, d1, d2)),
+        "noise, pairs": Case(noise.sample_rows(np.dtype("f4"), True), (u, array(u), d1, d1, f2)),
+        "ranks": Case(ranking.rank_rows(False), (d1, d1, d1)),
+        "centred ranks": Case(ranking.rank_rows(True), (d1, d1, d1)),
+        "moments": Case(moments.weighted_moments, (f2, d1, d1, d1, d1, d1)),
+        "lengths": Case(moments.squared_lengths, (f2, d1, d1, d1)),
+        "fingerprints": Case(rows.fingerprint_rows, (array(types.uint32, 2), array(u))),
+        "gather": Case(rows.gather_rows, (array(i), f2, f2, f, f2)),
+        "box": Case(rows.enclose_rows(False), (*[d1] * 6, f2)),
+        "box, reflected": Case(rows.enclose_rows(True), (*[d1] * 6, f2)),
+        "update of SNES": Case(
+            vectors.map_vectors(snes.step), (types.UniTuple(d1, 2), types.Tuple([*[d1] * 4, *[d] * 5]), i)
+        ),
+        "norm": Case(vectors.reduce_vectors(_square), (d2, types.Tuple([d1]), i)),
+    }
+    for crossover, name in ((genetic.SBX, "SBX"), (genetic.TENSOR, "tensor")):
+        breed = genetic.breed(np.dtype("f4"), crossover, genetic.POLYNOMIAL, False)
+        found[f"children, {name}"] = Case(breed, (u, array(u), array(i, 2), f2, d1, d1, array(i), u, f, f2))
+    net, _ = layers(8, 64, 64, 4)
+    for samples in (1, 8):
+        forward = few.forward_few(net, samples, True, True, few.threads_for(net))
+        found[f"forward, {samples} own, 8-64-64-4"] = Case(forward, (f1, i, f1, f1, i, f1), {"LDG.E.128": 7})
+    for units in ((64, 256, 256, 10), (64, 32, 10), (784, 64, 10), (4, 16, 16, 2)):
+        net, _ = layers(*units)
+        plan, name = tiles.plan(net), "-".join(map(str, units))
+        wide = {"LDG.E.128": 2, "LDS.128": 2}
+        found[f"loss, {name}"] = Case(
+            tiles.loss_tiles(net, plan, True, loss.cross_entropy_of_labels),
+            (f1, i, f1, f1, f1, f1, i, d1), wide, plan.shared,
+        )  # fmt: skip
+        forward = tiles.forward_tiles(net, plan, True)
+        found[f"forward, {name}"] = Case(forward, (f1, i, f1, f1, i, i, f1), wide, plan.shared)
+    signature = (f1, i, f1, d1, i, d1, i, i, d1, array(i), d1)
+    for env, units, episodes in (("cartpole", (4, 32, 32, 2), 1), ("cartpole_swingup", (5, 64, 64, 1), 8)):
+        net, n_params = layers(*units)
+        played = getattr(envs, env)
+        game = rollout.Game(
+            played.reset, played.observe, played.step, played.state_size, played.observation_size,
+            played.n_actions, played.discrete, played.uniforms, False,
+        )  # fmt: skip
+        threads = min(256, 32 * -(-episodes * max(units[1:]) // 32))
+        kernel = rollout.rollout_rows(net, game, episodes, threads, n_params)
+        found[f"rollout, {env} {'-'.join(map(str, units))}"] = Case(kernel, signature, {}, 4 * n_params)
+    return found
+
+
+def _square(x):
+    return x * x
+
+
+def tools():
+    """Give the folder of NVIDIA's disassemblers, as the packages install them; None without."""
+    import site
+
+    folders = [Path(p) / "nvidia" / "cu13" / "bin" for p in site.getsitepackages()]
+    return next((p for p in folders if (p / "cuobjdump").exists() and (p / "nvdisasm").exists()), None)
+
+
+def compile_case(case, capability):
+    """Compile a kernel for a compute capability."""
+    from cuda.bindings import nvjitlink
+    from numba import cuda
+    from numba.cuda import dispatcher
+
+    device = mock.Mock(compute_capability=capability)
+    bounds = case.kernel.targetoptions["launch_bounds"]
+    with mock.patch.object(dispatcher, "get_current_device", lambda: device):
+        text, _ = cuda.compile_ptx(case.kernel.py_func, case.signature, cc=capability, launch_bounds=bounds)
+    ptx = text.encode()
+    linker = nvjitlink.create(1, [f"-arch=sm_{capability[0]}{capability[1]}"])
+    nvjitlink.add_data(linker, nvjitlink.InputType.PTX, ptx, len(ptx), "kernel")
+    nvjitlink.complete(linker)
+    cubin = bytearray(nvjitlink.get_linked_cubin_size(linker))
+    nvjitlink.get_linked_cubin(linker, cubin)
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        usage = _output("cuobjdump", "-res-usage", file.name)
+        code = _output("nvdisasm", file.name)
+    # (functions of the library that are not inlined have lines of their own, without registers)
+    lines = re.findall(r"REG:(\d+) STACK:(\d+) SHARED:(\d+)", usage)
+    registers, stack, shared = (max(int(number) for number in column) for column in zip(*lines, strict=True))
+    names = re.findall(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\d\s+)?([A-Z][A-Z0-9_.]+)", code)
+    return Compiled(registers, stack, shared, Counter(names))
+
+
+def _output(tool, *arguments):
+    command = [str(tools() / tool), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def table(capability):
+    """Give the table of docs/cuda.md."""
+    lines = [
+        "| kernel | registers | shared memory, bytes | stack | `LDG.128` | `LDS.128` |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, case in cases().items():
+        found = compile_case(case, capability)
+        wide = found.instructions["LDG.E.128"], found.instructions["LDS.128"]
+        shared = f"{found.shared:,}" + (f" + {case.dynamic:,}" if case.dynamic else "")
+        lines.append(f"| {name} | {found.registers} | {shared} | {found.stack} | {wide[0]} | {wide[1]} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table((9, 0)))
