@@ -3,6 +3,7 @@
 ``python tests/cuda_compiler.py`` prints the table of docs/cuda.md.
 """
 
+import itertools
 import re
 import subprocess
 import tempfile
@@ -43,7 +44,7 @@ def layers(*units):
     from evoopt.kernels.cuda.dense import DenseLayer
 
     found, at = [], 0
-    for i, (n_in, n_out) in enumerate(zip(units, units[1:], strict=False)):
+    for i, (n_in, n_out) in enumerate(itertools.pairwise(units)):
         activation = "tanh" if i < len(units) - 2 else "linear"
         found.append(DenseLayer(n_in, n_out, at + n_out, False, at, False, activation))
         at += n_out + n_in * n_out
@@ -126,7 +127,7 @@ def compile_case(case, capability):
 
     device = mock.Mock(compute_capability=capability)
     bounds = case.kernel.targetoptions["launch_bounds"]
-    with mock.patch.object(dispatcher, "get_current_device", lambda: device):
+    with mock.patch.object(dispatcher, "get_current_device", return_value=device):
         text, _ = cuda.compile_ptx(case.kernel.py_func, case.signature, cc=capability, launch_bounds=bounds)
     ptx = text.encode()
     linker = nvjitlink.create(1, [f"-arch=sm_{capability[0]}{capability[1]}"])

@@ -89,7 +89,9 @@ def _copy(t, threads, source, start, count, target):
 
 
 @functools.cache
-def rollout_rows(layers: tuple[DenseLayer, ...], game: Game, episodes: int, threads: int, cached: int) -> Any:
+def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
+    layers: tuple[DenseLayer, ...], game: Game, episodes: int, threads: int, cached: int
+) -> Any:
     """Make ``kernel(population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, ...)``.
 
     The other arguments are `returns`, `lengths` (popsize, total) and `sums` (popsize, total, 2 n_obs); all
