@@ -128,5 +128,9 @@ def test_the_simulator_needs_no_driver():
 
 
 def test_importing_evoopt_imports_no_cuda(run_python):
-    program = "import sys\nimport evoopt\nprint([name for name in sys.modules if name.startswith(('cuda', 'numba.cuda', 'numba_cuda'))])"
+    program = """
+import sys
+import evoopt
+print([name for name in sys.modules if name.startswith(("cuda", "numba.cuda", "numba_cuda"))])
+"""
     assert run_python(program, NUMBA_ENABLE_CUDASIM="0") == "[]\n"
