@@ -74,17 +74,18 @@ def compiled(kernel: Kernel, capability: tuple[int, int]) -> Compiled:
     from numba.cuda import dispatcher
 
     made = kernel.make()
+    target = (*capability, "a") if capability >= (9, 0) else capability  # as numba-cuda does on a device
     device = mock.Mock(compute_capability=capability)
     with mock.patch.object(dispatcher, "get_current_device", return_value=device):  # parts ask for it
         ptx, _ = cuda.compile_ptx(
             made.py_func,
-            tuple(map(_type, kernel.arguments.split())),
-            cc=capability,
+            types_of(kernel.arguments),
+            cc=target,
             launch_bounds=made.targetoptions.get("launch_bounds"),
         )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "kernel.cubin"
-        file.write_bytes(_linked(ptx, capability))
+        file.write_bytes(_linked(ptx, target))
         usage, code = _run("cuobjdump", "-res-usage", file), _run("nvdisasm", "-c", file)
     found = {
         name: max(map(int, re.findall(rf"\b{name}:(\d+)", usage))) for name in ("REG", "STACK", "SHARED")
@@ -115,16 +116,21 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def types_of(arguments: str) -> tuple[Any, ...]:
+    """Give numba's types of arguments in the words of `Kernel`."""
+    return tuple(map(_type, arguments.split()))
+
+
 def _type(word: str) -> Any:
     number = from_dtype(np.dtype(word.rstrip("*")))
     return types.Array(number, word.count("*"), "C") if word.endswith("*") else number
 
 
-def _linked(ptx: str, capability: tuple[int, int]) -> bytes:
+def _linked(ptx: str, target: tuple[Any, ...]) -> bytes:
     from cuda.bindings import nvjitlink
 
     code = ptx.encode()
-    handle = nvjitlink.create(1, [f"-arch=sm_{capability[0]}{capability[1]}"])
+    handle = nvjitlink.create(1, [f"-arch=sm_{''.join(map(str, target))}"])
     try:
         nvjitlink.add_data(handle, nvjitlink.InputType.PTX, code, len(code), "kernel")
         nvjitlink.complete(handle)
