@@ -21,7 +21,6 @@ failed=0
 unset NUMBA_ENABLE_CUDASIM NUMBA_DISABLE_JIT
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 export PYTHONDONTWRITEBYTECODE=1
-export NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS=0 # tiny grids are what tests are made of
 
 report() { # name, outcome, seconds, remark
     printf '| %s | %s | %s | %s |\n' "$1" "$2" "$3" "${4//|/\\|}" | tee -a "$summary"

@@ -37,3 +37,14 @@ def test_a_spill_would_be_seen():
     assert code.stack >= 256
     assert code.count("LDL") > 0
     assert code.count("STL") > 0
+
+
+def test_a_small_grid_is_no_reason_for_a_warning():
+    from numba import config, cuda
+
+    from evoopt.kernels.cuda.launch import _configured
+
+    kernel = cuda.jit(lambda: None)
+    before = config.CUDA_LOW_OCCUPANCY_WARNINGS
+    assert _configured(kernel, (1, 32)).griddim == (1, 1, 1)  # warnings are errors here
+    assert before == config.CUDA_LOW_OCCUPANCY_WARNINGS

@@ -6,6 +6,7 @@ and roots round as IEEE 754 says, products and sums may be fused; there is no ot
 `intrinsics` names.
 """
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -125,7 +126,7 @@ class Stream:
         others = {id(s): s for s in map(_stream_of, args) if s is not None and s is not self.handle}
         for other in others.values():
             _order(other, self.handle)
-        kernel[grid, threads, self.handle, shared](*args)
+        _configured(kernel, (grid, threads, self.handle, shared))(*args)
         for other in others.values():
             _order(self.handle, other)
 
@@ -133,6 +134,21 @@ class Stream:
         other = _stream_of(array)
         if other is not None and other is not self.handle:
             _order(other, self.handle)
+
+
+def _configured(kernel: Any, configuration: tuple[Any, ...]) -> Any:
+    """Give a kernel with its configuration, without a warning where the grid is small."""
+    if SIMULATED:
+        return kernel[configuration]
+    with _CONFIGURING:
+        hint, config.CUDA_LOW_OCCUPANCY_WARNINGS = config.CUDA_LOW_OCCUPANCY_WARNINGS, 0
+        try:
+            return kernel[configuration]
+        finally:
+            config.CUDA_LOW_OCCUPANCY_WARNINGS = hint
+
+
+_CONFIGURING = threading.Lock()
 
 
 def _stream_of(array: Any) -> Any:
