@@ -12,7 +12,7 @@ from numba import cuda, float32, types
 
 from evoopt.kernels.cuda import few
 from evoopt.kernels.cuda.dense import DenseLayer
-from evoopt.kernels.cuda.launch import kernel, part
+from evoopt.kernels.cuda.launch import kernel, name_of, part
 from evoopt.kernels.environments.ranges import clip, spanned
 
 FARTHEST = 10.0  # of a normalised observation from 0, as in `cpu.rollout`
@@ -109,13 +109,15 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
     room_uniforms, room_sums, room_actions = max(n_uniforms, 1), max(n_sums, 1), n_out
     room_spans, room_scaling = max(n_spans, 1), max(n_scaling, 1)
 
-    @kernel(threads)
+    @kernel(threads, name=name_of(layers, game, episodes, threads, cached))
     def play(
         population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, returns, lengths, sums
     ):
         t, r, e = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockIdx.y * episodes + cuda.threadIdx.x
-        x, y = cuda.shared.array(size, float32), cuda.shared.array(size, float32)
-        partial, playing = cuda.shared.array(sums_size, float32), cuda.shared.array(1, types.int32)
+        x = cuda.shared.array(size, float32)  # (the simulator tells shared arrays apart by their lines)
+        y = cuda.shared.array(size, float32)
+        partial = cuda.shared.array(sums_size, float32)
+        playing = cuda.shared.array(1, types.int32)
         spans = cuda.shared.array(room_spans, types.float64)
         scaling = cuda.shared.array(room_scaling, types.float64)
         weights, base = population, r * n_params

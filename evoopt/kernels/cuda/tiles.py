@@ -16,7 +16,8 @@ from numba import cuda, float32, types
 from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of
 from evoopt.kernels.cuda.few import softmax
 from evoopt.kernels.cuda.intrinsics import load4, make_tile
-from evoopt.kernels.cuda.launch import SIMULATED, kernel, part
+from evoopt.kernels.cuda.launch import SIMULATED, kernel, name_of, part
+from evoopt.kernels.cuda.loss import LOSSES
 from evoopt.kernels.jit import inline
 
 MOST_THREADS = 8 if SIMULATED else 256
@@ -242,7 +243,7 @@ def forward_tiles(layers: tuple[DenseLayer, ...], of: Plan, vectors: bool) -> An
     begin, run = _begin(layers, of), chain(layers, of, vectors)
     samples, threads, n_out, results = of.samples, of.threads, layers[-1].units, results_at(layers, of)
 
-    @kernel(threads)
+    @kernel(threads, name=name_of(layers, of, vectors))
     def forward(population, n_params, frozen, inputs, padded, batch, out):
         t, tiles = cuda.threadIdx.x, padded // samples
         r, tile = cuda.blockIdx.x // tiles, cuda.blockIdx.x % tiles
@@ -258,16 +259,17 @@ def forward_tiles(layers: tuple[DenseLayer, ...], of: Plan, vectors: bool) -> An
 
 
 @functools.cache
-def loss_tiles(layers: tuple[DenseLayer, ...], of: Plan, vectors: bool, loss: Callable[..., Any]) -> Any:
+def loss_tiles(layers: tuple[DenseLayer, ...], of: Plan, vectors: bool, loss: tuple[str, str]) -> Any:
     """Make ``kernel(population, n_params, frozen, inputs, targets, weights, padded, sums)``.
 
-    As `forward_tiles`, but what is written is the weighted sum of a tile's losses, into `sums` (popsize,
+    `loss` is a name of LOSSES. As `forward_tiles`, but what is written is the weighted sum of a tile's losses, into `sums` (popsize,
     tiles) float64; `targets` are (n, padded), `weights` (padded,), 0 for what is no sample.
     """
     begin, run = _begin(layers, of), chain(layers, of, vectors)
     samples, threads, n_out, results = of.samples, of.threads, layers[-1].units, results_at(layers, of)
+    loss_of = LOSSES[loss]
 
-    @kernel(threads)
+    @kernel(threads, name=name_of(layers, of, vectors, loss))
     def losses(population, n_params, frozen, inputs, targets, weights, padded, sums):
         t, tiles = cuda.threadIdx.x, padded // samples
         r, tile = cuda.blockIdx.x // tiles, cuda.blockIdx.x % tiles
@@ -280,7 +282,9 @@ def loss_tiles(layers: tuple[DenseLayer, ...], of: Plan, vectors: bool, loss: Ca
             sample = tile * samples + s
             weight = weights[sample]
             if weight != 0:
-                total += types.float64(weight * loss(x, results + s, samples, n_out, targets, sample, padded))
+                total += types.float64(
+                    weight * loss_of(x, results + s, samples, n_out, targets, sample, padded)
+                )
         parts[t] = total
         step = threads // 2
         while step > 0:
