@@ -173,7 +173,8 @@ def forward_few(layers: tuple[DenseLayer, ...], samples: int, own: bool, vectors
     @kernel(threads)
     def forward(population, n_params, frozen, inputs, batch, out):
         t, r, start = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockIdx.y * samples
-        x, y = cuda.shared.array(size, float32), cuda.shared.array(size, float32)
+        x = cuda.shared.array(size, float32)  # (the simulator takes two on one line for the same)
+        y = cuda.shared.array(size, float32)
         sums = cuda.shared.array(sums_size, float32)
         count = min(samples, batch - start)
         source = start * n_in + (r * batch * n_in if own else 0)
