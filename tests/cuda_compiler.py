@@ -105,7 +105,7 @@ def cases():
             played.n_actions, played.discrete, played.uniforms, False,
         )  # fmt: skip
         threads = min(256, 32 * -(-episodes * max(units[1:]) // 32))
-        kernel = rollout.rollout_rows(net, game, episodes, threads, n_params)
+        kernel = rollout.rollout_rows(net, game, episodes, threads, n_params, False)
         found[f"rollout, {env} {'-'.join(map(str, units))}"] = Case(kernel, signature, {}, 4 * n_params)
     return found
 

@@ -54,7 +54,7 @@ class CudaNetwork:
 
     def __init__(self, layers: Iterable[NamedLayer], spec: ParamSpec) -> None:
         self.layers = dense_layers(layers, spec)
-        self._size = spec.size
+        self.size = spec.size
         self.stream = Stream()
         self.frozen = self.stream.to_device(frozen_vector(spec), np.float32)
         # rows that begin at multiples of 16 bytes are read by vectors
@@ -63,9 +63,9 @@ class CudaNetwork:
     def population(self, population: Any) -> DeviceArray:
         """Give a population (popsize, n_params) on the device; ValueError for another shape or dtype."""
         given = population if is_device_array(population) else np.asarray(population)
-        if len(given.shape) != 2 or given.shape[1] != self._size:
+        if len(given.shape) != 2 or given.shape[1] != self.size:
             raise ValueError(
-                f"A population (popsize, {self._size}) was expected, but {tuple(given.shape)} came."
+                f"A population (popsize, {self.size}) was expected, but {tuple(given.shape)} came."
             )
         rows = self.stream.adopt(given) if is_device_array(given) else given
         if rows.dtype != np.float32:
@@ -117,7 +117,7 @@ class CudaNetwork:
         self.stream.launch(
             few.forward_few(self.layers, samples, own, self.vectors, threads),
             (len(rows), -(-batch // samples)), threads,
-            rows.reshape(rows.size), self._size, self.frozen, inputs.reshape(inputs.size), batch,
+            rows.reshape(rows.size), self.size, self.frozen, inputs.reshape(inputs.size), batch,
             out.reshape(out.size),
         )  # fmt: skip
 
@@ -128,7 +128,7 @@ class CudaNetwork:
         packed = np.pad(np.asarray(host, np.float32).T, [(0, 0), (0, padded - batch)])
         self.stream.launch(
             tiles.forward_tiles(self.layers, plan, self.vectors), len(rows) * (padded // plan.samples),
-            plan.threads, rows.reshape(rows.size), self._size, self.frozen,
+            plan.threads, rows.reshape(rows.size), self.size, self.frozen,
             self.stream.to_device(packed.ravel(), np.float32), padded, batch, out.reshape(out.size),
             shared=plan.shared,
         )  # fmt: skip

@@ -21,6 +21,8 @@ from evoopt.kernels.jit import is_rule
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 SHARED_BYTES = 48 * 1024  # that every device gives a block without being asked
+# of dynamic shared memory that is read by 128 bits: else it begins where other shared arrays end
+DYNAMIC_ALIGNMENT = None if SIMULATED else 16
 
 DeviceArray = Any  # numba.cuda's: it has __cuda_array_interface__, and __array__ copies it to the host
 
@@ -64,6 +66,14 @@ def _name_of(part: Any) -> str | None:
 def block_size(threads: int) -> int:
     """Give the threads of a block: so many on a device, and few in the simulator, which is slow."""
     return min(threads, 8) if SIMULATED else threads
+
+
+def most_shared_bytes() -> int:
+    """Give what a block can have if it asks."""
+    if SIMULATED:
+        return SHARED_BYTES
+    found: int = cuda.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
+    return found
 
 
 def part(function: Callable[..., Any]) -> Any:
