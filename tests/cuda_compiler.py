@@ -3,6 +3,7 @@
 ``python tests/cuda_compiler.py`` prints the table of docs/cuda.md.
 """
 
+import itertools
 import re
 import subprocess
 import tempfile
@@ -43,7 +44,7 @@ def layers(*units):
     from evoopt.kernels.cuda.dense import DenseLayer
 
     found, at = [], 0
-    for i, (n_in, n_out) in enumerate(zip(units, units[1:], strict=False)):
+    for i, (n_in, n_out) in enumerate(itertools.pairwise(units)):
         activation = "tanh" if i < len(units) - 2 else "linear"
         found.append(DenseLayer(n_in, n_out, at + n_out, False, at, False, activation))
         at += n_out + n_in * n_out
@@ -53,7 +54,7 @@ def layers(*units):
 def cases():
     """Give all kernels by name, at the sizes of the benchmarks."""
     from evoopt import envs
-    from evoopt.kernels.cuda import few, genetic, loss, moments, noise, ranking, rollout, rows, tiles, vectors
+    from evoopt.kernels.cuda import few, genetic, moments, noise, ranking, rollout, rows, tiles, vectors
     from evoopt.strategies import snes
 
     f, d, i, u = types.float32, types.float64, types.int64, types.uint64
@@ -87,7 +88,7 @@ def cases():
         plan, name = tiles.plan(net), "-".join(map(str, units))
         wide = {"LDG.E.128": 2, "LDS.128": 2}
         found[f"loss, {name}"] = Case(
-            tiles.loss_tiles(net, plan, True, loss.cross_entropy_of_labels),
+            tiles.loss_tiles(net, plan, True, ("cross_entropy", "labels")),
             (f1, i, f1, f1, f1, f1, i, d1), wide, plan.shared,
         )  # fmt: skip
         forward = tiles.forward_tiles(net, plan, True)
@@ -126,10 +127,17 @@ def compile_case(case, capability):
 
     device = mock.Mock(compute_capability=capability)
     bounds = case.kernel.targetoptions["launch_bounds"]
-    with mock.patch.object(dispatcher, "get_current_device", lambda: device):
-        text, _ = cuda.compile_ptx(case.kernel.py_func, case.signature, cc=capability, launch_bounds=bounds)
+    with mock.patch.object(dispatcher, "get_current_device", return_value=device):
+        text, _ = cuda.compile_ptx(
+            case.kernel.py_func,
+            case.signature,
+            cc=(*capability, "a") if capability >= (9, 0) else capability,
+            launch_bounds=bounds,
+        )
     ptx = text.encode()
-    linker = nvjitlink.create(1, [f"-arch=sm_{capability[0]}{capability[1]}"])
+    linker = nvjitlink.create(
+        1, [f"-arch=sm_{capability[0]}{capability[1]}{'a' if capability >= (9, 0) else ''}"]
+    )
     nvjitlink.add_data(linker, nvjitlink.InputType.PTX, ptx, len(ptx), "kernel")
     nvjitlink.complete(linker)
     cubin = bytearray(nvjitlink.get_linked_cubin_size(linker))

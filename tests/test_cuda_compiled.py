@@ -1,4 +1,4 @@
-"""Kernels for CUDA, compiled for real: no spills, the wide reads that were meant, registers for two blocks."""
+"""Kernels for CUDA, compiled for real: no spills, the wide reads that were meant, room for two blocks."""
 
 import pytest
 from conftest import JIT_DISABLED, SIMULATED
@@ -8,6 +8,7 @@ pytest.importorskip("numba_cuda", reason="the package numba-cuda is not installe
 import cuda_compiler
 from cuda_compiler import CAPABILITIES
 
+CASES = {} if JIT_DISABLED or SIMULATED else cuda_compiler.cases()
 REGISTERS = 65536  # of a multiprocessor
 pytestmark = [
     pytest.mark.skipif(JIT_DISABLED or SIMULATED, reason="nothing is compiled"),
@@ -16,9 +17,9 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("capability", CAPABILITIES, ids=lambda c: f"{c[0]}.{c[1]}")
-@pytest.mark.parametrize("name", cuda_compiler.cases() if not JIT_DISABLED and not SIMULATED else [])
+@pytest.mark.parametrize("name", CASES)
 def test_machine_code(name, capability):
-    case = cuda_compiler.cases()[name]
+    case = CASES[name]
     found = cuda_compiler.compile_case(case, capability)
     assert found.stack == 0
     assert not [instruction for instruction in found.instructions if instruction.startswith(("LDL", "STL"))]

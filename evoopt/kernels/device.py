@@ -33,10 +33,15 @@ def read_device(device: Any) -> Device:
 
 @functools.cache  # of what succeeded
 def _require_cuda() -> None:
-    if importlib.util.find_spec("numba_cuda") is None:
-        raise ImportError(f'device="cuda" needs the package numba-cuda, which is not installed; {_INSTALL}.')
-    if importlib.util.find_spec("cuda") is None or importlib.util.find_spec("cuda.bindings") is None:
-        raise ImportError(f'device="cuda" needs the package cuda-bindings, which is missing; {_INSTALL}.')
+    for module, package in (
+        ("numba_cuda", "numba-cuda"),
+        ("cuda", "cuda-core"),
+        ("cuda.bindings", "cuda-bindings"),
+    ):
+        if importlib.util.find_spec(module) is None:
+            raise ImportError(
+                f'device="cuda" needs the package {package}, which is not installed; {_INSTALL}.'
+            )
     cuda = importlib.import_module("numba.cuda")
     if getattr(cuda, "implementation", None) != "NVIDIA":
         raise ImportError(
@@ -44,16 +49,29 @@ def _require_cuda() -> None:
         )
     if config.ENABLE_CUDASIM:
         return
-    nvvm = importlib.import_module("numba.cuda.cudadrv.nvvm")
-    if not nvvm.is_available():
-        raise ImportError(f'device="cuda" needs the compiler NVVM, which is missing; {_INSTALL}.')
+    for library, package in (("nvvm", "nvidia-nvvm"), ("nvrtc", "nvidia-cuda-nvrtc")):
+        _require_library(library, package)
     if not cuda.is_available():
         raise RuntimeError(
-            'device="cuda" needs a GPU of NVIDIA and its driver, but none was found: '
-            f'{_driver_error()}; install the driver, or take device="cpu".'
+            f'device="cuda" needs a GPU of NVIDIA and its driver, but {_driver_error()}; '
+            'install the driver, or take device="cpu".'
         )
+
+
+def _require_library(library: str, package: str) -> None:
+    """Load a part of the compiler; numba-cuda by itself brings none, and finds out as late as it compiles."""
+    pathfinder = importlib.import_module("cuda.pathfinder")
+    try:
+        pathfinder.load_nvidia_dynamic_lib(library)
+    except pathfinder.DynamicLibNotFoundError as error:
+        raise ImportError(
+            f'device="cuda" needs the compiler\'s library {library}, of the package {package}, '
+            f"which was not found; {_INSTALL}."
+        ) from error
 
 
 def _driver_error() -> str:
     driver = importlib.import_module("numba.cuda.cudadrv.driver").driver
-    return " ".join(str(driver.initialization_error or "no device is visible").split())
+    lines = str(driver.initialization_error or "").split("\n")
+    reason = next((line.strip(" .") for line in lines if line.strip()), "no device is visible")
+    return f"none was found ({reason})"

@@ -48,7 +48,7 @@ def kernel(function: _Function, allocates: bool = True) -> _Function:
     """
     compiled = numba.njit(_nrt=allocates, **_OPTIONS)(function)
     if not JIT_DISABLED:
-        compiled._cache = _KernelCache(function)
+        compiled._cache = KernelCache(function)
     return compiled
 
 
@@ -103,7 +103,7 @@ def _cache_folder() -> str:
     return os.path.abspath(config.CACHE_DIR) if config.CACHE_DIR else AppDirs("evoopt", False).user_cache_dir
 
 
-class _KernelLocator(caching._CacheLocator):
+class KernelLocator(caching._CacheLocator):
     """Keeps the machine code in the user's cache folder (or ``NUMBA_CACHE_DIR``), by source stamp."""
 
     def __init__(self, function: Callable[..., Any], file: str) -> None:
@@ -121,12 +121,12 @@ class _KernelLocator(caching._CacheLocator):
         return f"{Path(self._py_file).parent.name}-{self._line}"
 
     @classmethod
-    def from_function(cls, function: Callable[..., Any], file: str) -> "_KernelLocator":
+    def from_function(cls, function: Callable[..., Any], file: str) -> "KernelLocator":
         return cls(function, file)
 
 
 class _KernelCacheImpl(caching.CompileResultCacheImpl):
-    _locator_classes: ClassVar = [_KernelLocator]
+    _locator_classes: ClassVar = [KernelLocator]
 
 
 class _DiskCache(caching.FunctionCache):
@@ -138,8 +138,10 @@ class _DiskCache(caching.FunctionCache):
         return sig, codegen.magic_tuple()
 
 
-class _KernelCache(caching._Cache):
+class KernelCache(caching._Cache):
     """Opens the disk cache at the first compilation, not at import; does without where it cannot write."""
+
+    disk_cache: ClassVar[Any] = _DiskCache
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
@@ -149,7 +151,7 @@ class _KernelCache(caching._Cache):
         try:
             if not os.path.isabs(_cache_folder()):  # a "~" that no home stands for
                 raise OSError(f"there is no home for the folder {_cache_folder()}")
-            cache = _DiskCache(self._function)
+            cache: caching._Cache = self.disk_cache(self._function)
             os.makedirs(cache.cache_path, exist_ok=True)
             with tempfile.TemporaryFile(dir=cache.cache_path):
                 return cache
@@ -261,7 +263,7 @@ keep = (lambda array: None) if JIT_DISABLED else _keep
 
 def is_kernel(function: Any) -> bool:
     """Tell whether `kernel` made a function, or where the JIT is off, may have."""
-    return JIT_DISABLED or isinstance(getattr(function, "_cache", None), _KernelCache)
+    return JIT_DISABLED or isinstance(getattr(function, "_cache", None), KernelCache)
 
 
 def is_compiled(function: Any) -> bool:

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from evoopt.kernels.cuda.launch import DeviceArray, Stream
-from evoopt.kernels.cuda.loss import LOSSES
 from evoopt.kernels.cuda.tiles import Plan, add_up, loss_tiles
 from evoopt.networks.cuda import CudaNetwork
 from evoopt.tasks.losses import LossName
@@ -36,7 +35,7 @@ class CudaSupervised:
                 'A loss by its name was expected with device="cuda", but a function came; leave out device.'
             )
         self._net, self._plan = net, net.plan()
-        self._kernel = loss_tiles(net.layers, self._plan, net.vectors, LOSSES[loss, meaning])
+        self._kernel = loss_tiles(net.layers, self._plan, net.vectors, (loss, meaning))
 
     def samples(self, samples: Samples) -> CudaSamples:
         """Copy samples to the device."""

@@ -135,14 +135,14 @@ def test_xor_is_solved_and_ranked_as_on_the_cpu():
     for device in ("cpu", "cuda"):
         net = evoopt.Network([evoopt.Dense(4, "tanh"), evoopt.Dense(1)], input_shape=(2,), device=device)
         task = evoopt.Supervised(net, inputs, targets, loss="binary_cross_entropy")
-        es = evoopt.SNES(net.init(seed=0), sigma=1.0, popsize=24, seed=1, device=device)
+        es = evoopt.SNES(net.init(seed=0), sigma=1.0, popsize=16, seed=1, device=device)
         orders = []
         for _ in range(10):
             population = es.ask()
             fitness = task(population)
             orders.append(np.asarray(fitness).argsort(kind="stable"))
             es.tell(population, fitness)
-        result = evoopt.evolve(es, task, max_generations=60)
+        result = evoopt.evolve(es, task, max_generations=40)
         runs[device] = orders, result, task
     np.testing.assert_array_equal(runs["cpu"][0], runs["cuda"][0])
     assert runs["cuda"][2].evaluate(runs["cuda"][1].x)["accuracy"] == 1

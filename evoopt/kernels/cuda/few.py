@@ -14,7 +14,7 @@ from numba import cuda, float32
 
 from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of
 from evoopt.kernels.cuda.intrinsics import load4
-from evoopt.kernels.cuda.launch import block_size, kernel, part
+from evoopt.kernels.cuda.launch import block_size, kernel, name_of, part
 from evoopt.kernels.jit import inline
 from evoopt.kernels.math import exp
 
@@ -170,10 +170,10 @@ def forward_few(layers: tuple[DenseLayer, ...], samples: int, own: bool, vectors
     n_in, n_out, size = layers[0].inputs, layers[-1].units, samples * widest(layers)
     sums_size, run, odd = room(samples, threads), chain(layers, samples, threads, vectors), len(layers) % 2
 
-    @kernel(threads)
+    @kernel(threads, name=name_of(layers, samples, own, vectors, threads))
     def forward(population, n_params, frozen, inputs, batch, out):
         t, r, start = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockIdx.y * samples
-        x = cuda.shared.array(size, float32)  # (the simulator takes two on one line for the same)
+        x = cuda.shared.array(size, float32)  # (the simulator tells shared arrays apart by their lines)
         y = cuda.shared.array(size, float32)
         sums = cuda.shared.array(sums_size, float32)
         count = min(samples, batch - start)

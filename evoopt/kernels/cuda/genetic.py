@@ -16,7 +16,7 @@ from evoopt.kernels.cpu.genetic import (
     spread_factors,
 )
 from evoopt.kernels.cuda.intrinsics import make_block, normals_of, words
-from evoopt.kernels.cuda.launch import kernel
+from evoopt.kernels.cuda.launch import kernel, name_of
 from evoopt.kernels.cuda.noise import THREADS
 from evoopt.kernels.philox import COLUMNS, CROSSOVER, LANES, MUTATION, PLACES
 
@@ -35,7 +35,7 @@ def breed(dtype: Any, crossover: int, mutation: int, always: bool) -> Any:
     factors_of = make_block(spread_factors, dtype)
     half = real(0.5)
 
-    @kernel(THREADS)
+    @kernel(THREADS, name=name_of(real, crossover, mutation, always))
     def children(key, ids, parents, pool, steps, sigma, ends, threshold, limit, out):
         n = out.shape[1]
         key = np.uint64(key)

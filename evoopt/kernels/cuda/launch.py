@@ -8,6 +8,7 @@ and roots round as IEEE 754 says, products and sums may be fused; there is no ot
 
 import copyreg
 import importlib
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ import numpy as np
 from numba import cuda
 from numba.core import config
 from numpy.typing import ArrayLike, DTypeLike
+
+from evoopt.kernels.jit import is_rule
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 SHARED_BYTES = 48 * 1024  # that every device gives a block without being asked
@@ -24,9 +27,40 @@ DYNAMIC_ALIGNMENT = None if SIMULATED else 16
 DeviceArray = Any  # numba.cuda's: it has __cuda_array_interface__, and __array__ copies it to the host
 
 
-def kernel(threads: int, blocks: int = 1) -> Callable[[Callable[..., None]], Any]:
-    """Compile for blocks of up to so many threads, of which so many are to fit a multiprocessor together."""
-    return cuda.jit() if SIMULATED else cuda.jit(launch_bounds=(threads, blocks))
+def kernel(threads: int, blocks: int = 1, name: str | None = None) -> Callable[[Callable[..., None]], Any]:
+    """Compile for blocks of up to so many threads, of which so many are to fit a multiprocessor together.
+
+    A kernel with a name, which says all that its closure depends on (`name_of`), is kept on disk.
+    """
+    if SIMULATED:
+        return cuda.jit()
+    compiler = cuda.jit(launch_bounds=(threads, blocks))
+    if name is None:
+        return compiler
+    from evoopt.kernels.cuda.cache import cached  # noqa: PLC0415  (the simulator has none)
+
+    return lambda function: cached(compiler, function, name)
+
+
+def name_of(*parts: Any) -> str | None:
+    """Name what a kernel is specialised for; None, and so no cache, if a function of the user's is among it.
+
+    `parts` are numbers, strings, dtypes, functions that `jit.rule` made, and tuples of them.
+    """
+    names = [_name_of(part) for part in parts]
+    return None if None in names else f"({', '.join(map(str, names))})"
+
+
+def _name_of(part: Any) -> str | None:
+    if isinstance(part, tuple):
+        return name_of(*part)
+    if is_rule(part):
+        return f"{part.__module__}.{part.__qualname__}"
+    if isinstance(part, np.dtype) or (isinstance(part, type) and issubclass(part, np.generic)):
+        return np.dtype(part).str
+    if part is None or isinstance(part, bool | int | float | str | np.generic):
+        return repr(part)
+    return None
 
 
 def block_size(threads: int) -> int:
@@ -126,7 +160,7 @@ class Stream:
             _order(other, self.handle)
         if shared > SHARED_BYTES and not SIMULATED:
             _allow(kernel, args, shared)
-        kernel[grid, threads, self.handle, shared](*args)
+        _configured(kernel, (grid, threads, self.handle, shared))(*args)
         for other in others.values():
             _order(self.handle, other)
 
@@ -134,6 +168,21 @@ class Stream:
         other = _stream_of(array)
         if other is not None and other is not self.handle:
             _order(other, self.handle)
+
+
+def _configured(kernel: Any, configuration: tuple[Any, ...]) -> Any:
+    """Give a kernel with its configuration, without a warning where the grid is small."""
+    if SIMULATED:
+        return kernel[configuration]
+    with _CONFIGURING:
+        hint, config.CUDA_LOW_OCCUPANCY_WARNINGS = config.CUDA_LOW_OCCUPANCY_WARNINGS, 0
+        try:
+            return kernel[configuration]
+        finally:
+            config.CUDA_LOW_OCCUPANCY_WARNINGS = hint
+
+
+_CONFIGURING = threading.Lock()
 
 
 def _allow(kernel: Any, args: tuple[Any, ...], shared: int) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numba import cuda
 
 from evoopt.kernels.cuda.intrinsics import normals_of
-from evoopt.kernels.cuda.launch import block_size, kernel
+from evoopt.kernels.cuda.launch import block_size, kernel, name_of
 from evoopt.kernels.philox import COLUMNS, LANES, NOISE
 
 THREADS = block_size(128)
@@ -23,7 +23,7 @@ def sample_rows(dtype: Any, pairs: bool = False) -> Any:
     normals = normals_of(dtype)
     real = np.dtype(dtype).type
 
-    @kernel(THREADS)
+    @kernel(THREADS, name=name_of(real, pairs))
     def sample(key, ids, mean, sigma, out):
         n = out.shape[1]
         r = cuda.blockIdx.y

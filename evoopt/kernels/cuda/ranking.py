@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from evoopt.kernels.cuda.launch import block_size, kernel
+from evoopt.kernels.cuda.launch import block_size, kernel, name_of
 
 THREADS = block_size(128)
 
@@ -19,7 +19,7 @@ def rank_rows(centred: bool) -> Any:
     `centred`, 1/2 for the best to -1/2 for the worst, equal fitness the average, and `table` is not read.
     """
 
-    @kernel(THREADS)
+    @kernel(THREADS, name=name_of(centred))
     def rank(fitness, table, out):
         i = cuda.grid(1)
         k = len(fitness)

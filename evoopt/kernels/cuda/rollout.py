@@ -12,7 +12,7 @@ from numba import cuda, float32, types
 
 from evoopt.kernels.cuda import few
 from evoopt.kernels.cuda.dense import DenseLayer
-from evoopt.kernels.cuda.launch import DYNAMIC_ALIGNMENT, kernel, part
+from evoopt.kernels.cuda.launch import DYNAMIC_ALIGNMENT, kernel, name_of, part
 from evoopt.kernels.environments.ranges import clip, spanned
 
 FARTHEST = 10.0  # of a normalised observation from 0, as in `cpu.rollout`
@@ -30,6 +30,26 @@ class Game(NamedTuple):
     discrete: bool
     uniforms: int
     normalizes: bool
+
+
+@functools.cache
+def _begin(game: Game) -> Any:
+    """Make ``begin(uniforms, start, own, state) -> earned``: 0, or NaN where the state has only NaN."""
+    n_state, n_uniforms, reset = game.state_size, game.uniforms, game.reset
+
+    @part
+    def begin(uniforms, start, own, state):
+        for i in range(n_uniforms):
+            own[i] = uniforms[start + i]  # rows share them, and a reset may change its own
+        for i in range(n_state):
+            state[i] = 0.0
+        reset(state, own[:n_uniforms])
+        earned = np.nan
+        for i in range(n_state):  # (all of it: a loop that is left would keep the state on the stack)
+            earned = 0.0 if state[i] == state[i] else earned  # (not NaN)
+        return earned
+
+    return begin
 
 
 @functools.cache
@@ -104,7 +124,7 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
     A thread in which a user's function raises leaves the kernel there and then: the return that it wrote
     before stays, which is NaN.
     """
-    write, act, reset = _write_observation(game), _act(game), game.reset
+    begin, write, act = _begin(game), _write_observation(game), _act(game)
     run, odd = few.chain(layers, episodes, threads, cached > 0 or vectors), len(layers) % 2
     n_in, n_out, n_state, n_uniforms = layers[0].inputs, layers[-1].units, game.state_size, game.uniforms
     size, sums_size = episodes * few.widest(layers), few.room(episodes, threads)
@@ -113,12 +133,12 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
     room_uniforms, room_sums = max(n_uniforms, 1), max(n_sums, 1)
     room_spans, room_scaling = max(n_spans, 1), max(n_scaling, 1)
 
-    @kernel(threads)
+    @kernel(threads, name=name_of(layers, game, episodes, threads, cached, vectors))
     def play(
         population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, returns, lengths, sums
     ):
         t, r, e = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockIdx.y * episodes + cuda.threadIdx.x
-        x = cuda.shared.array(size, float32)  # (the simulator takes two on one line for the same)
+        x = cuda.shared.array(size, float32)  # (the simulator tells shared arrays apart by their lines)
         y = cuda.shared.array(size, float32)
         partial = cuda.shared.array(sums_size, float32)
         playing = cuda.shared.array(1, types.int32)
@@ -145,16 +165,7 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
             returns[r * total + e] = np.nan
             if n_sums > 0:
                 sums[(r * total + e) * n_sums] = np.nan
-            _copy(0, 1, uniforms, r * per_row + e * n_uniforms, n_uniforms, own)
-            for i in range(n_state):
-                state[i] = 0.0
-            if n_uniforms > 0:
-                reset(state, own)
-            else:
-                reset(state, own[:0])
-            for i in range(n_state):
-                if state[i] == state[i]:  # (not NaN, which is what all of them are else)
-                    earned = 0.0
+            earned = begin(uniforms, r * per_row + e * n_uniforms, own, state)
         done = not mine
         for _ in range(max_steps):
             if t == 0:

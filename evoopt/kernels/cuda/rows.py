@@ -8,7 +8,7 @@ from numba import cuda, types
 
 from evoopt.kernels.cpu.box import reflected, transformed
 from evoopt.kernels.cpu.fingerprint import mixed, sum_of_words
-from evoopt.kernels.cuda.launch import block_size, kernel
+from evoopt.kernels.cuda.launch import block_size, kernel, name_of
 
 THREADS = block_size(128)
 
@@ -54,7 +54,7 @@ def enclose_rows(reflects: bool) -> Any:
     As `cpu.box` does; all but `rows` (popsize, n) are (n,) float64. A grid of columns and rows.
     """
 
-    @kernel(THREADS)
+    @kernel(THREADS, name=name_of(reflects))
     def enclose(low, high, low_margin, high_margin, first, last, rows):
         c, r = cuda.blockIdx.x * THREADS + cuda.threadIdx.x, cuda.blockIdx.y
         while c < rows.shape[1] and r < rows.shape[0]:

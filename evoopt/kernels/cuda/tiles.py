@@ -15,8 +15,9 @@ from numba import cuda, float32, types
 
 from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of
 from evoopt.kernels.cuda.few import softmax
-from evoopt.kernels.cuda.intrinsics import load4
-from evoopt.kernels.cuda.launch import SIMULATED, kernel, part
+from evoopt.kernels.cuda.intrinsics import load4, make_tile
+from evoopt.kernels.cuda.launch import SIMULATED, kernel, name_of, part
+from evoopt.kernels.cuda.loss import LOSSES
 from evoopt.kernels.jit import inline
 
 MOST_THREADS = 8 if SIMULATED else 256
@@ -120,27 +121,25 @@ def _samples(n: int, samples: int) -> Callable[..., tuple[Any, ...]]:
     return {8: two_halves, 4: one_vector}.get(n, neighbours)
 
 
-def _sums(layer: DenseLayer, of: Plan, vectors: bool) -> Callable[..., None]:
-    """Make ``sums(weights, start, left, x, at, total)``: a thread's tile of x times the weights."""
+def _sums(layer: DenseLayer, of: Plan, vectors: bool) -> Callable[..., Any]:
+    """Make ``sums(weights, start, left, x, at)``: a thread's tile of x (inputs, samples) times weights."""
     n_in, n_out, samples = layer.inputs, layer.units, of.samples
     n_samples, n_units, _ = _tile(n_out, samples, of.threads)
-    size = n_samples * n_units
+    tile = make_tile(n_samples, n_units, samples)
+    zero, multiply_add = tile.zero, tile.multiply_add
     weights_of = _units(n_units, vectors and n_out % n_units == 0)
     samples_of = _samples(n_samples, samples)
 
     @part
-    def sums(weights, start, left, x, at, total):
-        for i in range(size):
-            total[i] = float32(0)
+    def sums(weights, start, left, x, at):
+        total = zero
         later = weights_of(weights, start, left)
         for k in range(n_in):
-            w = later
+            now = later
             following = k + 1 if k + 1 < n_in else k
             later = weights_of(weights, start + following * n_out, left)
-            a = samples_of(x, at + k * samples)
-            for s in range(n_samples):
-                for u in range(n_units):
-                    total[s * n_units + u] += a[s] * w[u]
+            total = multiply_add(total, samples_of(x, at + k * samples), now)
+        return total
 
     return sums
 
@@ -148,44 +147,55 @@ def _sums(layer: DenseLayer, of: Plan, vectors: bool) -> Callable[..., None]:
 def _apply(layer: DenseLayer, of: Plan, vectors: bool, source: int, target: int) -> Callable[..., None]:
     """Make ``apply(t, row, base, frozen, x)``: a layer from x[source ...] to x[target ...]."""
     samples, threads, in_place, _ = of
-    n_out, kernel_start, bias_start, has_bias = layer.units, layer.kernel, layer.bias, layer.bias != NONE
-    kernel_frozen, bias_frozen = layer.kernel_is_frozen, layer.bias_is_frozen
+    n_out, kernel_start, kernel_frozen = layer.units, layer.kernel, layer.kernel_is_frozen
     n_samples, n_units, tiles = _tile(n_out, samples, threads)
-    across, spread, half = samples // n_samples, min(n_samples, 4), samples // 2
-    size = n_samples * n_units
-    sums = _sums(layer, of, vectors and kernel_start % 4 == 0)
-    activation, is_softmax = activation_of(layer), layer.activation == "softmax"
+    across, spread = samples // n_samples, min(n_samples, 4)
+    sums, finish = _sums(layer, of, vectors and kernel_start % 4 == 0), _finish(layer, of, target)
+    tile = make_tile(n_samples, n_units, samples)
+    zero, store = tile.zero, tile.store
 
     @part
     def apply(t, row, base, frozen, x):
-        total = cuda.local.array(size, float32)
         for first in range(0, tiles, threads):
             i = first + t
             column, unit = i % across * spread, i // across * n_units
+            total = zero
             if i < tiles:
                 if kernel_frozen:
-                    sums(frozen, kernel_start + unit, n_out - unit, x, source + column, total)
+                    total = sums(frozen, kernel_start + unit, n_out - unit, x, source + column)
                 else:
-                    sums(row, base + kernel_start + unit, n_out - unit, x, source + column, total)
+                    total = sums(row, base + kernel_start + unit, n_out - unit, x, source + column)
             if in_place:
-                cuda.syncthreads()
+                cuda.syncthreads()  # all have read
             if i < tiles:
-                for u in range(n_units):
-                    o = unit + u
-                    if o < n_out:
-                        bias = float32(0)
-                        if has_bias:
-                            bias = frozen[bias_start + o] if bias_frozen else row[base + bias_start + o]
-                        for s in range(n_samples):
-                            place = column + (s if s < 4 else s - 4 + half)
-                            x[target + o * samples + place] = activation(total[s * n_units + u] + bias)
+                store(total, x, target + unit * samples + column, n_out - unit)
+        cuda.syncthreads()
+        finish(t, row, base, frozen, x)
+
+    return apply
+
+
+def _finish(layer: DenseLayer, of: Plan, target: int) -> Callable[..., None]:
+    """Make ``finish(t, row, base, frozen, x)``: bias and activation, where the sums lie."""
+    samples, threads, n_out = of.samples, of.threads, layer.units
+    bias_start, has_bias, bias_frozen = layer.bias, layer.bias != NONE, layer.bias_is_frozen
+    activation, is_softmax = activation_of(layer), layer.activation == "softmax"
+
+    @part
+    def finish(t, row, base, frozen, x):
+        for i in range(t, n_out * samples, threads):
+            z = x[target + i]
+            if has_bias:
+                o = i // samples
+                z += frozen[bias_start + o] if bias_frozen else row[base + bias_start + o]
+            x[target + i] = activation(z)
         cuda.syncthreads()
         if is_softmax:
             for s in range(t, samples, threads):
                 softmax(x, target + s, samples, n_out)
             cuda.syncthreads()
 
-    return apply
+    return finish
 
 
 def chain(layers: Sequence[DenseLayer], of: Plan, vectors: bool, source: int = 0) -> Callable[..., None]:
@@ -233,7 +243,7 @@ def forward_tiles(layers: tuple[DenseLayer, ...], of: Plan, vectors: bool) -> An
     begin, run = _begin(layers, of), chain(layers, of, vectors)
     samples, threads, n_out, results = of.samples, of.threads, layers[-1].units, results_at(layers, of)
 
-    @kernel(threads)
+    @kernel(threads, name=name_of(layers, of, vectors))
     def forward(population, n_params, frozen, inputs, padded, batch, out):
         t, tiles = cuda.threadIdx.x, padded // samples
         r, tile = cuda.blockIdx.x // tiles, cuda.blockIdx.x % tiles
@@ -249,16 +259,17 @@ def forward_tiles(layers: tuple[DenseLayer, ...], of: Plan, vectors: bool) -> An
 
 
 @functools.cache
-def loss_tiles(layers: tuple[DenseLayer, ...], of: Plan, vectors: bool, loss: Callable[..., Any]) -> Any:
+def loss_tiles(layers: tuple[DenseLayer, ...], of: Plan, vectors: bool, loss: tuple[str, str]) -> Any:
     """Make ``kernel(population, n_params, frozen, inputs, targets, weights, padded, sums)``.
 
-    As `forward_tiles`, but what is written is the weighted sum of a tile's losses, into `sums` (popsize,
+    `loss` is a name of LOSSES. As `forward_tiles`, but what is written is the weighted sum of a tile's losses, into `sums` (popsize,
     tiles) float64; `targets` are (n, padded), `weights` (padded,), 0 for what is no sample.
     """
     begin, run = _begin(layers, of), chain(layers, of, vectors)
     samples, threads, n_out, results = of.samples, of.threads, layers[-1].units, results_at(layers, of)
+    loss_of = LOSSES[loss]
 
-    @kernel(threads)
+    @kernel(threads, name=name_of(layers, of, vectors, loss))
     def losses(population, n_params, frozen, inputs, targets, weights, padded, sums):
         t, tiles = cuda.threadIdx.x, padded // samples
         r, tile = cuda.blockIdx.x // tiles, cuda.blockIdx.x % tiles
@@ -271,7 +282,9 @@ def loss_tiles(layers: tuple[DenseLayer, ...], of: Plan, vectors: bool, loss: Ca
             sample = tile * samples + s
             weight = weights[sample]
             if weight != 0:
-                total += types.float64(weight * loss(x, results + s, samples, n_out, targets, sample, padded))
+                total += types.float64(
+                    weight * loss_of(x, results + s, samples, n_out, targets, sample, padded)
+                )
         parts[t] = total
         step = threads // 2
         while step > 0:

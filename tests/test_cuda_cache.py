@@ -1,0 +1,80 @@
+"""Machine code for CUDA on disk, made in one process and found in the next; the device is pretended."""
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from cuda_compiler import why_not
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+# compiles the kernel of a name for a compute capability, and says how often that took the compiler
+PROGRAM = """
+import sys
+from unittest import mock
+
+import numpy as np
+from numba.cuda import codegen, dispatcher
+
+from evoopt.kernels.cuda.noise import sample_rows
+from cuda_compiler import types_of
+
+dtype, capability = np.dtype(sys.argv[1]), tuple(map(int, sys.argv[2].split(".")))
+device = mock.Mock(compute_capability=capability)
+context = mock.Mock(device=device)
+kernel = sample_rows(dtype)
+with (
+    mock.patch.object(dispatcher, "get_current_device", return_value=device),
+    mock.patch.object(codegen.devices, "get_context", return_value=context),
+    mock.patch.object(dispatcher._Kernel, "bind", lambda self: self._codelibrary.get_cubin()),
+    mock.patch.object(dispatcher, "compile_cuda", side_effect=dispatcher.compile_cuda) as compiler,
+):
+    compiled = kernel.compile(types_of(f"u8 u8* f8* f8* {dtype.str[1:]}**"))
+    assert len(compiled._codelibrary.get_cubin().code) > 1000
+print(compiler.call_count)
+"""
+
+
+@pytest.fixture
+def compilations(run_python, tmp_path):
+    def run(dtype="f4", capability="9.0", folder=tmp_path / "cache"):
+        path = f"{ROOT}:{ROOT / 'tests'}"
+        return int(run_python(PROGRAM, dtype, capability, NUMBA_CACHE_DIR=str(folder), PYTHONPATH=path))
+
+    return run
+
+
+def test_the_next_process_finds_it(compilations, tmp_path):
+    assert compilations() == 1
+    assert compilations() == 0
+    assert compilations(capability="8.0") == 1
+    assert compilations(dtype="f8") == 1
+    (folder,) = (tmp_path / "cache").iterdir()
+    assert folder.name.startswith("evoopt-kernels-")
+
+
+def test_without_a_folder_there_is_no_cache(compilations, tmp_path):
+    (tmp_path / "file").touch()
+    assert compilations(folder=tmp_path / "file" / "folder") == 1
+
+
+def test_names():
+    from evoopt import envs
+    from evoopt.kernels.cuda.dense import DenseLayer
+    from evoopt.kernels.cuda.launch import name_of
+
+    layer = DenseLayer(3, 4, 0, False, 12, False, "tanh")
+    names = [
+        name_of(np.float32, 3),
+        name_of(np.dtype(np.float64), 3),
+        name_of(np.float32, 3.0),
+        name_of(np.float32, (3,)),
+        name_of((layer,)),
+        name_of((layer._replace(units=5),)),
+        name_of(envs.cartpole.step),
+        name_of(envs.pendulum.step),
+    ]
+    assert None not in names
+    assert len(set(names)) == len(names)
+    assert name_of(np.float32) == name_of(np.dtype("f4"))
+    assert name_of(3, lambda x: x) is None
+    assert name_of((layer._replace(activation=np.sin),)) is None
