@@ -138,7 +138,7 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
         population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, returns, lengths, sums
     ):
         t, r, e = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockIdx.y * episodes + cuda.threadIdx.x
-        x = cuda.shared.array(size, float32)  # (the simulator tells shared arrays apart by their lines)
+        x = cuda.shared.array(size, float32)  # (the simulator takes two on one line for the same)
         y = cuda.shared.array(size, float32)
         partial = cuda.shared.array(sums_size, float32)
         playing = cuda.shared.array(1, types.int32)

@@ -9,6 +9,7 @@ from numba import cuda, types
 from evoopt.kernels.cpu.box import reflected, transformed
 from evoopt.kernels.cpu.fingerprint import mixed, sum_of_words
 from evoopt.kernels.cuda.launch import block_size, kernel, name_of
+from evoopt.kernels.cuda.noise import MOST_ROWS
 
 THREADS = block_size(128)
 
@@ -71,4 +72,4 @@ def enclose_rows(reflects: bool) -> Any:
 
 def grid_of(rows: int, n: int) -> tuple[int, int]:
     """Give the blocks of a grid of columns and rows."""
-    return -(-n // THREADS), min(rows, 65535)
+    return -(-n // THREADS), min(rows, MOST_ROWS)

@@ -262,8 +262,9 @@ def forward_tiles(layers: tuple[DenseLayer, ...], of: Plan, vectors: bool) -> An
 def loss_tiles(layers: tuple[DenseLayer, ...], of: Plan, vectors: bool, loss: tuple[str, str]) -> Any:
     """Make ``kernel(population, n_params, frozen, inputs, targets, weights, padded, sums)``.
 
-    `loss` is a name of LOSSES. As `forward_tiles`, but what is written is the weighted sum of a tile's losses, into `sums` (popsize,
-    tiles) float64; `targets` are (n, padded), `weights` (padded,), 0 for what is no sample.
+    `loss` is a name of LOSSES. As `forward_tiles`, but what is written is the weighted sum of a tile's
+    losses, into `sums` (popsize, tiles) float64; `targets` are (n, padded), `weights` (padded,), 0 for what
+    is no sample.
     """
     begin, run = _begin(layers, of), chain(layers, of, vectors)
     samples, threads, n_out, results = of.samples, of.threads, layers[-1].units, results_at(layers, of)
