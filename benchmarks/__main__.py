@@ -11,6 +11,7 @@ from typing import Any
 
 import benchmarks
 from benchmarks.harness import machine
+from evoopt.kernels.device import read_device
 
 
 def names() -> list[str]:
@@ -49,6 +50,10 @@ def _run_on_device(
     """Run the cases of a benchmark for a GPU, where it has such; it then has no options of its own."""
     if not hasattr(benchmark, "run_on_device"):
         parser.error("this benchmark has no cases for --device cuda")
+    try:
+        read_device("cuda")
+    except (ImportError, RuntimeError) as error:
+        parser.error(str(error))
     return _run(benchmark.run_on_device, parser.parse_args(argv), notes)
 
 

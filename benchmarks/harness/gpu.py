@@ -1,7 +1,7 @@
 """The cases of a GPU: evoopt's kernels beside torch, JAX, evosax and EvoTorch on the same device.
 
-Every work waits for the device at its end. What the device can do, bytes copied and multiply-adds in float32, is
-measured in the same run, by events of the device.
+Every work waits for the device at its end. What the device can do, bytes copied and multiply-adds in float32,
+is measured in the same run, by events of the device.
 """
 
 from collections.abc import Callable
@@ -177,7 +177,7 @@ def shared_inputs(units: Units, popsize: int, samples: int | None, measured: Lim
     multiply_adds = problem.samples * sum(n_in * n_out for n_in, n_out in pairwise(units))
     torch, jax = ("torch",), ("jax",)
     return Case(
-        f"fitness: {popsize:,} x {'-'.join(map(str, units))} x {len(images):,} digits, cross-entropy, float32",
+        f"fitness: {popsize:,} x {'-'.join(map(str, units))} x {len(images):,} digits, float32",
         [
             Contestant("evoopt Supervised", partial(evoopt_fitness, problem, labels), read=_to_host),
             Contestant("torch.baddbmm", partial(torch_fitness, problem, labels), torch, _to_host),
@@ -264,8 +264,9 @@ def torch_randn(shape: tuple[int, int]) -> Work:
 
 def rollout(game: Game, expected: Any, tolerance: float) -> Case:
     popsize, episodes = game.shape
+    units = "-".join(map(str, cartpole.UNITS))
     return Case(
-        f"rollout: CartPole, {popsize:,} x {'-'.join(map(str, cartpole.UNITS))} x {game.steps} steps, float32",
+        f"rollout: CartPole, {popsize:,} x {units} x {game.steps} steps, float32",
         [
             Contestant("evoopt Rollout", partial(evoopt_rollout, game), read=partial(_checked, expected)),
             Contestant(

@@ -16,7 +16,7 @@ from numba import cuda, float32, types
 from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of
 from evoopt.kernels.cuda.few import softmax
 from evoopt.kernels.cuda.intrinsics import load4, make_tile
-from evoopt.kernels.cuda.launch import SIMULATED, kernel, name_of, part
+from evoopt.kernels.cuda.launch import SIMULATED, block_size, kernel, name_of, part
 from evoopt.kernels.cuda.loss import LOSSES
 from evoopt.kernels.jit import inline
 
@@ -297,6 +297,18 @@ def loss_tiles(layers: tuple[DenseLayer, ...], of: Plan, vectors: bool, loss: tu
             sums[cuda.blockIdx.x] = parts[0]
 
     return losses
+
+
+PACK_THREADS = block_size(128)
+
+
+@kernel(PACK_THREADS)
+def pack(inputs, n, batch, padded, out):
+    """Write inputs (batch, n) feature-major, padded by zeros, to `out` (n, padded): a number a thread."""
+    i = cuda.grid(1)
+    if i < n * padded:
+        s = i % padded
+        out[i] = inputs[s * n + i // padded] if s < batch else float32(0)
 
 
 @kernel(128)
