@@ -33,6 +33,26 @@ class Game(NamedTuple):
 
 
 @functools.cache
+def _begin(game: Game) -> Any:
+    """Make ``begin(uniforms, start, own, state) -> earned``: 0, or NaN where the state has only NaN."""
+    n_state, n_uniforms, reset = game.state_size, game.uniforms, game.reset
+
+    @part
+    def begin(uniforms, start, own, state):
+        for i in range(n_uniforms):
+            own[i] = uniforms[start + i]  # rows share them, and a reset may change its own
+        for i in range(n_state):
+            state[i] = 0.0
+        reset(state, own[:n_uniforms])
+        earned = np.nan
+        for i in range(n_state):  # (all of it: a loop that is left would keep the state on the stack)
+            earned = 0.0 if state[i] == state[i] else earned  # (not NaN)
+        return earned
+
+    return begin
+
+
+@functools.cache
 def _write_observation(game: Game) -> Any:
     """Make ``write(state, observation, scaling, sums, x, start)``, into the inputs from x[start] on."""
     n_in, normalizes, observe = game.observation_size, game.normalizes, game.observe
@@ -104,7 +124,7 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
     A thread in which a user's function raises leaves the kernel there and then: the return that it wrote
     before stays, which is NaN.
     """
-    write, act, reset = _write_observation(game), _act(game), game.reset
+    begin, write, act = _begin(game), _write_observation(game), _act(game)
     run, odd = few.chain(layers, episodes, threads, cached > 0 or vectors), len(layers) % 2
     n_in, n_out, n_state, n_uniforms = layers[0].inputs, layers[-1].units, game.state_size, game.uniforms
     size, sums_size = episodes * few.widest(layers), few.room(episodes, threads)
@@ -145,16 +165,7 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
             returns[r * total + e] = np.nan
             if n_sums > 0:
                 sums[(r * total + e) * n_sums] = np.nan
-            _copy(0, 1, uniforms, r * per_row + e * n_uniforms, n_uniforms, own)
-            for i in range(n_state):
-                state[i] = 0.0
-            if n_uniforms > 0:
-                reset(state, own)
-            else:
-                reset(state, own[:0])
-            for i in range(n_state):
-                if state[i] == state[i]:  # (not NaN, which is what all of them are else)
-                    earned = 0.0
+            earned = begin(uniforms, r * per_row + e * n_uniforms, own, state)
         done = not mine
         for _ in range(max_steps):
             if t == 0:
