@@ -74,7 +74,7 @@ def cases():
         "moments": Case(moments.weighted_moments, (f2, d1, d1, d1, d1, d1)),
         "lengths": Case(moments.squared_lengths, (f2, d1, d1, d1)),
         "fingerprints": Case(rows.fingerprint_rows, (array(types.uint32, 2), array(u))),
-        "gather": Case(rows.gather_rows, (array(i), f2, f2, f, f2)),
+        "gather": Case(rows.gather_rows, (array(i), f2, i, f2, f, f2)),
         "box": Case(rows.enclose_rows(False), (*[d1] * 6, f2)),
         "box, reflected": Case(rows.enclose_rows(True), (*[d1] * 6, f2)),
         "update of SNES": Case(
