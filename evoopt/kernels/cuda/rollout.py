@@ -134,7 +134,7 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
     room_spans, room_scaling = max(n_spans, 1), max(n_scaling, 1)
 
     @kernel(threads, name=name_of(layers, game, episodes, threads, cached, vectors))
-    def play(  # noqa: PLR0915
+    def play(
         population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, returns, lengths, sums
     ):
         t, r, e = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockIdx.y * episodes + cuda.threadIdx.x
