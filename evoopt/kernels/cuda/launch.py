@@ -193,7 +193,7 @@ def _allow(kernel: Any, args: tuple[Any, ...], shared: int) -> None:
         function = kernel.compile(types)._codelibrary.get_cufunc()
         driver = importlib.import_module("numba.cuda.cudadrv.driver")
         attribute = driver.binding.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-        driver.driver.cuFuncSetAttribute(function.handle, attribute, shared)
+        driver.driver.cuKernelSetAttribute(attribute, shared, function.handle, function.device.id)
         allowed[types] = shared
 
 

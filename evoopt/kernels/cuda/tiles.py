@@ -16,7 +16,7 @@ from numba import cuda, float32, types
 from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of
 from evoopt.kernels.cuda.few import softmax
 from evoopt.kernels.cuda.intrinsics import load4, make_tile
-from evoopt.kernels.cuda.launch import SIMULATED, block_size, kernel, name_of, part
+from evoopt.kernels.cuda.launch import DYNAMIC_ALIGNMENT, SIMULATED, block_size, kernel, name_of, part
 from evoopt.kernels.cuda.loss import LOSSES
 from evoopt.kernels.jit import inline
 
@@ -247,7 +247,7 @@ def forward_tiles(layers: tuple[DenseLayer, ...], of: Plan, vectors: bool) -> An
     def forward(population, n_params, frozen, inputs, padded, batch, out):
         t, tiles = cuda.threadIdx.x, padded // samples
         r, tile = cuda.blockIdx.x // tiles, cuda.blockIdx.x % tiles
-        x = cuda.shared.array(0, float32)
+        x = cuda.shared.array(0, float32, DYNAMIC_ALIGNMENT)
         begin(t, tile, inputs, padded, x)
         run(t, population, r * n_params, frozen, x)
         count = min(samples, batch - tile * samples)
@@ -274,7 +274,7 @@ def loss_tiles(layers: tuple[DenseLayer, ...], of: Plan, vectors: bool, loss: tu
     def losses(population, n_params, frozen, inputs, targets, weights, padded, sums):
         t, tiles = cuda.threadIdx.x, padded // samples
         r, tile = cuda.blockIdx.x // tiles, cuda.blockIdx.x % tiles
-        x = cuda.shared.array(0, float32)
+        x = cuda.shared.array(0, float32, DYNAMIC_ALIGNMENT)
         parts = cuda.shared.array(threads, types.float64)
         begin(t, tile, inputs, padded, x)
         run(t, population, r * n_params, frozen, x)
