@@ -158,7 +158,7 @@ class Stream:
         others = {id(s): s for s in streams if s is not None and s is not self.handle}
         for other in others.values():
             _order(other, self.handle)
-        if shared > SHARED_BYTES and not SIMULATED:
+        if shared and not SIMULATED:
             _allow(kernel, args, shared)
         _configured(kernel, (grid, threads, self.handle, shared))(*args)
         for other in others.values():
@@ -186,7 +186,10 @@ _CONFIGURING = threading.Lock()
 
 
 def _allow(kernel: Any, args: tuple[Any, ...], shared: int) -> None:
-    """Ask for more shared memory than a kernel gets by itself, once for each kernel; numba-cuda does not."""
+    """Ask for dynamic shared memory, once for each kernel; numba-cuda does not.
+
+    What a kernel gets by itself is `SHARED_BYTES` less what its other shared arrays take.
+    """
     allowed: dict[tuple[Any, ...], int] = kernel.__dict__.setdefault("_allowed", {})
     types = tuple(kernel.typeof_pyval(arg) for arg in args)
     if allowed.get(types, 0) < shared:
