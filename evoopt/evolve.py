@@ -202,8 +202,11 @@ def run(
         while not (reasons := _unique(strategy.stop() + limits.reached(strategy, waited()))):
             ids = strategy.ask_ids(limits.rows(strategy))
             if chunk_size is None or chunk_size >= len(ids):
-                told = rows = strategy.rows(ids, out=None if rows is None else rows[: len(ids)])
-                fitness = evaluate(rows, strategy.generation)
+                if rows is not None and len(rows) < len(ids):  # the first run of a restart with more rows
+                    rows = None
+                told = strategy.rows(ids, out=None if rows is None else rows[: len(ids)])
+                rows = told if rows is None else rows
+                fitness = evaluate(told, strategy.generation)
             else:
                 told, fitness = ids, _in_chunks(strategy, evaluate, ids, chunk_size)
             with _interrupts_wait():
