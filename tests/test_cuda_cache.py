@@ -16,7 +16,8 @@ import numpy as np
 from numba.cuda import codegen, dispatcher
 
 from evoopt.kernels.cuda.noise import sample_rows
-from cuda_compiler import types_of
+from cuda_compiler import array
+from numba import from_dtype, types
 
 dtype, capability = np.dtype(sys.argv[1]), tuple(map(int, sys.argv[2].split(".")))
 device = mock.Mock(compute_capability=capability)
@@ -28,7 +29,10 @@ with (
     mock.patch.object(dispatcher._Kernel, "bind", lambda self: self._codelibrary.get_cubin()),
     mock.patch.object(dispatcher, "compile_cuda", side_effect=dispatcher.compile_cuda) as compiler,
 ):
-    compiled = kernel.compile(types_of(f"u8 u8* f8* f8* {dtype.str[1:]}**"))
+    reals = array(types.float64)
+    compiled = kernel.compile(
+        (types.uint64, array(types.uint64), reals, reals, array(from_dtype(dtype), 2))
+    )
     assert len(compiled._codelibrary.get_cubin().code) > 1000
 print(compiler.call_count)
 """
