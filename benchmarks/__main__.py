@@ -5,12 +5,13 @@ import importlib
 import json
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import benchmarks
 from benchmarks.harness import machine
+from evoopt.kernels.device import read_device
 
 
 def names() -> list[str]:
@@ -34,11 +35,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.parse_args(argv)
         print(listing())
         return 0
-    notes = machine.limit_cores(known.threads)
+    notes = machine.limit_cores(known.threads, known.device)
     benchmark = importlib.import_module(f"benchmarks.{known.name}")
+    if known.device == "cuda":
+        return _run_on_device(benchmark, parser, argv, notes)
     if hasattr(benchmark, "add_arguments"):
         benchmark.add_arguments(parser)
-    return _run(benchmark, parser.parse_args(argv), notes)
+    return _run(benchmark.run, parser.parse_args(argv), notes)
+
+
+def _run_on_device(
+    benchmark: Any, parser: argparse.ArgumentParser, argv: Sequence[str] | None, notes: list[str]
+) -> int:
+    """Run the cases of a benchmark for a GPU, where it has such; it then has no options of its own."""
+    if not hasattr(benchmark, "run_on_device"):
+        parser.error("this benchmark has no cases for --device cuda")
+    try:
+        read_device("cuda")
+    except (ImportError, RuntimeError) as error:
+        parser.error(str(error))
+    return _run(benchmark.run_on_device, parser.parse_args(argv), notes)
 
 
 def _shared_options() -> argparse.ArgumentParser:
@@ -46,6 +62,7 @@ def _shared_options() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("name", nargs="?", choices=names(), help="which benchmark; none lists them")
     shared.add_argument("--list", action="store_true", help="say what each benchmark measures")
+    shared.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default cpu")
     shared.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     shared.add_argument(
         "--threads",
@@ -61,11 +78,11 @@ def _shared_options() -> argparse.ArgumentParser:
     return shared
 
 
-def _run(benchmark: Any, args: argparse.Namespace, notes: list[str]) -> int:
+def _run(run: Callable[..., Iterable[Any]], args: argparse.Namespace, notes: list[str]) -> int:
     description = machine.describe(args.threads)
     print(", ".join(f"{key} {value}" for key, value in description.items()), *notes, sep="\n")
     outcomes = []
-    for outcome in benchmark.run(args):
+    for outcome in run(args):
         print(f"\n{outcome.table()}", flush=True)
         outcomes.append(outcome)
     if args.json:

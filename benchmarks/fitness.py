@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import evoopt
-from benchmarks.harness import convolutional, dense, digits, limits, losses
+from benchmarks.harness import convolutional, dense, digits, gpu, limits, losses
 from benchmarks.harness.convolutional import Shape
 from benchmarks.harness.limits import Demand, Limits
 from benchmarks.harness.outcome import Outcome
@@ -192,3 +192,10 @@ def torch_convolutional(problem: convolutional.Problem, mapped: bool) -> Work:
 
 def jax_convolutional(problem: convolutional.Problem, batch_size: int | None = None) -> Work:
     return _jax_loss(convolutional.jax_logits(problem), problem.population, problem.labels, batch_size)
+
+
+def run_on_device(args: argparse.Namespace) -> Iterator[Outcome | gpu.Limits]:
+    measured = gpu.measure()
+    yield measured
+    for units, popsize, samples in ((UNITS, POPSIZE, None), ((64, 256, 256, 10), 4096, 4096)):
+        yield race(gpu.shared_inputs(units, popsize, samples, measured), args.seconds, args.threads)

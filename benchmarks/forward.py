@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.harness import dense, limits
+from benchmarks.harness import dense, gpu, limits
 from benchmarks.harness.dense import Problem
 from benchmarks.harness.limits import Limits
 from benchmarks.harness.options import numbers
@@ -93,3 +93,9 @@ def _problem(row: Row, fresh: bool) -> Problem:
     shape = (row.popsize, row.batch) if row.own else (row.batch,)
     inputs = np.random.default_rng(1).standard_normal((*shape, row.units[0]), np.float32)
     return Problem.of(row.units, row.popsize, inputs, fresh)
+
+
+def run_on_device(args: argparse.Namespace) -> Iterator[Outcome | gpu.Limits]:
+    measured = gpu.measure()
+    yield measured
+    yield race(gpu.own_inputs(measured), args.seconds, args.threads)

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.harness import digits, machine, text, torch_trainers, trainers
+import evoopt
+from benchmarks.harness import digits, gpu, machine, text, torch_trainers, trainers
 from benchmarks.harness.dense import network
 from benchmarks.harness.digits import Samples
 from benchmarks.harness.options import numbers
@@ -177,3 +178,14 @@ def _reach(entries: list[Entry], args: argparse.Namespace) -> Reached:
         for entry in here
     }
     return Reached(args.accuracy, runs, skipped)
+
+
+def run_on_device(args: argparse.Namespace) -> Iterator[Outcome | gpu.Limits]:
+    entries = {name: ENTRIES[name] for name in ("evosax SNES", "evosax Open_ES")}
+    on_device = [
+        Entry("evoopt SNES", partial(gpu.trainer, evoopt.SNES), ENTRIES["evoopt SNES"].options),
+        Entry("evoopt OpenAIES", partial(gpu.trainer, evoopt.OpenAIES), _OPENAI),
+        *entries.values(),
+        Entry("EvoTorch SNES, baddbmm", gpu.evotorch_snes, _SNES, _EVOTORCH),
+    ]
+    yield race(case(on_device), args.seconds, args.threads)

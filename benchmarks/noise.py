@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.harness import gpu
 from benchmarks.harness.outcome import Outcome
 from benchmarks.harness.race import Case, Contestant, Rate, Work, race
 from evoopt.kernels import threads
@@ -112,3 +113,11 @@ def jax_normal(shape: tuple[int, int]) -> Work:
     draw = jax.jit(lambda seed: jax.random.normal(jax.random.key(seed), shape))
     seeds = count()
     return lambda: draw(next(seeds)).block_until_ready()
+
+
+def run_on_device(args: argparse.Namespace) -> Iterator[Outcome | gpu.Limits]:
+    measured = gpu.measure()
+    yield measured
+    shape = 4096, N_PARAMS
+    case = gpu.noise(shape, measured, partial(jax_normal, shape), standard_errors, STANDARD_ERRORS)
+    yield race(case, args.seconds, args.threads)

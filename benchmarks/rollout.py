@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import cartpole, limits
+from benchmarks.harness import cartpole, gpu, limits
 from benchmarks.harness.cartpole import Game, Player
 from benchmarks.harness.limits import Limits
 from benchmarks.harness.options import count
@@ -103,3 +103,13 @@ def case(game: Game, measured: Limits, threads: int) -> Case:
 
 def _checked(player: Player) -> Any:
     return np.asarray(player.play(CHECKED))
+
+
+def run_on_device(args: argparse.Namespace) -> Iterator[Outcome | gpu.Limits]:
+    measured = gpu.measure()
+    yield measured
+    for popsize in (256, 16_384):
+        game = Game.of(popsize, 1, 500)
+        yield race(
+            gpu.rollout(game, cartpole.reference(game, CHECKED), DIFFERENT), args.seconds, args.threads
+        )

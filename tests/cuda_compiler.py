@@ -31,12 +31,16 @@ class Case(NamedTuple):
 
 
 class Compiled(NamedTuple):
-    """Registers of a thread, bytes of its stack and of a block's shared memory, instructions by name."""
+    """Registers of a thread, bytes of its stack and of a block's shared memory, instructions by name.
+
+    Dynamic shared memory begins at a multiple of `alignment` bytes.
+    """
 
     registers: int
     stack: int
     shared: int
     instructions: Counter[str]
+    alignment: int
 
 
 def array(dtype, dimensions=1):
@@ -71,7 +75,7 @@ def cases():
         "moments": Case(moments.weighted_moments, (f2, d1, d1, d1, d1, d1)),
         "lengths": Case(moments.squared_lengths, (f2, d1, d1, d1)),
         "fingerprints": Case(rows.fingerprint_rows, (array(types.uint32, 2), array(u))),
-        "gather": Case(rows.gather_rows, (array(i), f2, f2, f, f2)),
+        "gather": Case(rows.gather_rows, (array(i), f2, i, f2, f, f2)),
         "box": Case(rows.enclose_rows(False), (*[d1] * 6, f2)),
         "box, reflected": Case(rows.enclose_rows(True), (*[d1] * 6, f2)),
         "update of SNES": Case(
@@ -100,16 +104,24 @@ def cases():
             forward = tiles.forward_tiles(net, plan, math.gcd(n_params, 4))
             found[f"forward, {name}"] = Case(forward, (f1, i, f1, f1, i, i, f1), wide, plan.shared)
     signature = (f1, i, f1, d1, i, d1, i, i, d1, array(i), d1)
-    for env, units, episodes in (("cartpole", (4, 32, 32, 2), 1), ("cartpole_swingup", (5, 64, 64, 1), 8)):
+    for env, units, episodes, normalizes in (
+        ("cartpole", (4, 32, 32, 2), 1, False),
+        ("cartpole_swingup", (5, 64, 64, 1), 8, False),
+        ("acrobot", (6, 32, 3), 1, True),
+    ):
         net, n_params = layers(*units)
         played = getattr(envs, env)
         game = rollout.Game(
             played.reset, played.observe, played.step, played.state_size, played.observation_size,
-            played.n_actions, played.discrete, played.uniforms, False,
+            played.n_actions, played.discrete, played.uniforms, normalizes,
         )  # fmt: skip
         threads = min(256, 32 * -(-episodes * max(units[1:]) // 32))
-        kernel = rollout.rollout_rows(net, game, episodes, threads, n_params)
-        found[f"rollout, {env} {'-'.join(map(str, units))}"] = Case(kernel, signature, {}, 4 * n_params)
+        name = f"rollout, {env} {'-'.join(map(str, units))}{', normalized' if normalizes else ''}"
+        kernel = rollout.rollout_rows(net, game, episodes, threads, n_params, False)
+        found[name] = Case(kernel, signature, {"LDS.128": 5}, 4 * n_params)
+        if episodes > 1:  # with rows that are left in global memory
+            kernel = rollout.rollout_rows(net, game, 1, 64, 0, True)
+            found[f"{name}, large"] = Case(kernel, signature, {"LDG.E.128": 5})
     return found
 
 
@@ -167,7 +179,8 @@ def compile_case(case, capability):
     lines = re.findall(r"REG:(\d+) STACK:(\d+) SHARED:(\d+)", usage)
     registers, stack, shared = (max(int(number) for number in column) for column in zip(*lines, strict=True))
     names = re.findall(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\d\s+)?([A-Z][A-Z0-9_.]+)", code)
-    return Compiled(registers, stack, shared, Counter(names))
+    alignments = re.findall(r"\.extern \.shared \.align (\d+)", text)
+    return Compiled(registers, stack, shared, Counter(names), max(map(int, alignments), default=0))
 
 
 def _output(tool, *arguments):

@@ -46,13 +46,14 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def limit_cores(n: int) -> list[str]:
+def limit_cores(n: int, device: str = "cpu") -> list[str]:
     """Bind the process to `n` cores, before numpy and the peers load; give notes of what is not limited.
 
     Libraries take the size of their thread pools from the cores that they find when they load. It is the
     only limit that XLA has.
     """
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    os.environ.setdefault("JAX_PLATFORMS", device)
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # others need memory of the device, too
     if n == usable_cores():
         return []
     if not hasattr(os, "sched_setaffinity"):

@@ -54,7 +54,7 @@ class CudaNetwork:
 
     def __init__(self, layers: Iterable[NamedLayer], spec: ParamSpec) -> None:
         self.layers = dense_layers(layers, spec)
-        self._size = spec.size
+        self.size = spec.size
         self.stream = Stream()
         self.frozen = self.stream.to_device(frozen_vector(spec), np.float32)
         # rows that begin at multiples of two or four numbers are read by vectors
@@ -63,9 +63,9 @@ class CudaNetwork:
     def population(self, population: Any) -> DeviceArray:
         """Give a population (popsize, n_params) on the device; ValueError for another shape or dtype."""
         given = population if is_device_array(population) else np.asarray(population)
-        if len(given.shape) != 2 or given.shape[1] != self._size:
+        if len(given.shape) != 2 or given.shape[1] != self.size:
             raise ValueError(
-                f"A population (popsize, {self._size}) was expected, but {tuple(given.shape)} came."
+                f"A population (popsize, {self.size}) was expected, but {tuple(given.shape)} came."
             )
         rows = self.stream.adopt(given) if is_device_array(given) else given
         if rows.dtype != np.float32:
@@ -91,22 +91,20 @@ class CudaNetwork:
         rows = self.population(population)
         n_in, n_out = self.layers[0].inputs, self.layers[-1].units
         samples = self.stream.adopt(inputs) if is_device_array(inputs) else np.asarray(inputs)
-        own = len(samples.shape) == 3
-        if (
-            len(samples.shape) not in (2, 3)
-            or samples.shape[-1] != n_in
-            or (own and len(samples) != len(rows))
-        ):
+        shape = tuple(samples.shape)
+        own = len(shape) == 3
+        if len(shape) not in (2, 3) or shape[-1] != n_in or (own and len(samples) != len(rows)):
             raise ValueError(
                 f"Inputs (batch, {n_in}), or ({len(rows)}, batch, {n_in}) of each individual its own, were "
-                f"expected, but {tuple(samples.shape)} came."
+                f"expected, but {shape} came."
             )
-        batch = samples.shape[-2]
+        batch = shape[-2]
         out = self._output(out, (len(rows), batch, n_out))
         if not out.size:
             return out
+        samples = self.stream.to_device(samples, np.float32)
         if own or batch <= few.MOST_SAMPLES:
-            self._forward_few(rows, self.stream.to_device(samples, np.float32), own, batch, out)
+            self._forward_few(rows, samples, own, batch, out)
         else:
             self._forward_tiles(rows, samples, batch, out)
         return out
@@ -117,19 +115,22 @@ class CudaNetwork:
         self.stream.launch(
             few.forward_few(self.layers, samples, own, self.alignment == 4, threads),
             (len(rows), -(-batch // samples)), threads,
-            rows.reshape(rows.size), self._size, self.frozen, inputs.reshape(inputs.size), batch,
+            rows.reshape(rows.size), self.size, self.frozen, inputs.reshape(inputs.size), batch,
             out.reshape(out.size),
         )  # fmt: skip
 
     def _forward_tiles(self, rows: Any, inputs: Any, batch: int, out: Any) -> None:
         plan = self.plan()
         padded = -(-batch // plan.samples) * plan.samples
-        host = self.stream.to_host(inputs) if is_device_array(inputs) else inputs
-        packed = np.pad(np.asarray(host, np.float32).T, [(0, 0), (0, padded - batch)])
+        packed = self.stream.empty(inputs.shape[1] * padded, np.float32)
+        self.stream.launch(
+            tiles.pack, -(-packed.size // tiles.PACK_THREADS), tiles.PACK_THREADS,
+            inputs.reshape(inputs.size), inputs.shape[1], batch, padded, packed,
+        )  # fmt: skip
         self.stream.launch(
             tiles.forward_tiles(self.layers, plan, self.alignment), len(rows) * (padded // plan.samples),
-            plan.threads, rows.reshape(rows.size), self._size, self.frozen,
-            self.stream.to_device(packed.ravel(), np.float32), padded, batch, out.reshape(out.size),
+            plan.threads, rows.reshape(rows.size), self.size, self.frozen,
+            packed, padded, batch, out.reshape(out.size),
             shared=plan.shared,
         )  # fmt: skip
 

@@ -81,7 +81,7 @@ class Cuda:
         return result
 
     def take(self, rows: DeviceArray, places: Any) -> Array:
-        return self.host(self._gathered(np.arange(len(rows))[places], rows, rows, np.inf))
+        return self.host(self._gathered(np.arange(len(rows))[places], rows, 0, rows, np.inf))
 
     def put(self, rows: DeviceArray, places: Any, some: Any) -> None:
         some = self._stream.to_device(some, rows.dtype)
@@ -116,11 +116,11 @@ class Cuda:
         )  # fmt: skip
 
     def gather(self, order: Any, old: Any, kept: int, new: DeviceArray) -> DeviceArray:
-        old = self._stream.to_device(old, new.dtype)[:kept] if kept else new[:0]
-        return self._gathered(order, old, new, np.inf)
+        old = self._stream.to_device(old, new.dtype) if kept else new
+        return self._gathered(order, old, kept, new, np.inf)
 
     def limit(self, rows_: DeviceArray, most: float) -> None:
-        limited = self._gathered(np.arange(len(rows_)), rows_, rows_, most)
+        limited = self._gathered(np.arange(len(rows_)), rows_, 0, rows_, most)
         rows_.copy_to_device(limited, stream=self._stream.handle)
 
     def snapshot(self, vector: Any, dtype: np.dtype[Any]) -> DeviceArray:
@@ -139,13 +139,13 @@ class Cuda:
         self._stream.launch(rows.fingerprint_rows, len(rows_), rows.THREADS, words, result)
         return self._stream.to_host(result)
 
-    def _gathered(self, places: Any, old: DeviceArray, new: DeviceArray, limit: float) -> DeviceArray:
-        """Return rows: `places` counts those of `old` and then those of `new`."""
+    def _gathered(self, places: Any, old: Any, kept: int, new: DeviceArray, limit: float) -> DeviceArray:
+        """Return rows: `places` counts the first `kept` of `old` and then those of `new`."""
         result = self.empty((len(places), new.shape[1]), new.dtype)
         if len(places):
             self._stream.launch(
                 rows.gather_rows, rows.grid_of(*result.shape), rows.THREADS,
-                self._stream.to_device(places, np.int64), old, new, new.dtype.type(limit), result,
+                self._stream.to_device(places, np.int64), old, kept, new, new.dtype.type(limit), result,
             )  # fmt: skip
         return result
 

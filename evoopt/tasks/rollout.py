@@ -66,8 +66,8 @@ class Rollout:
         Of the episodes: with the number of the generation, it says which.
     device : "cpu" or "cuda", optional
         Where a population is judged, by default where the network runs. With "cuda" the population may be of
-        the host or of the device, and the fitness is of the device; what the functions of your own
-        environment raise there goes unseen. `evaluate` and `policy` run on the CPU.
+        the host or of the device, and the fitness is of the device. The functions of your own environment
+        must not make arrays there. `play`, `evaluate` and `policy` run on the CPU.
 
     Attributes
     ----------
@@ -137,7 +137,9 @@ class Rollout:
         if self._cuda is None:
             from evoopt.tasks.rollout_cuda import CudaRollout  # noqa: PLC0415  (which needs numba-cuda)
 
-            self._cuda = CudaRollout(self.net.on_cuda(), self.env, self.episodes, self.max_steps)
+            self._cuda = CudaRollout(
+                self.net.on_cuda(), self.env, self.episodes, self.max_steps, self._statistics is not None
+            )
         return self._cuda
 
     def __getstate__(self) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from typing import Any
 
 import numpy as np
+from numba.core.errors import NumbaError
 
 from evoopt.arguments import Array
-from evoopt.kernels.cuda.launch import DeviceArray, block_size
-from evoopt.kernels.cuda.rollout import Game, mean_returns, rollout_rows
+from evoopt.kernels.cuda.few import widest
+from evoopt.kernels.cuda.launch import SHARED_BYTES, DeviceArray, Stream, block_size, most_shared_bytes
+from evoopt.kernels.cuda.rollout import Game, mean_returns, rollout_rows, shared_bytes
 from evoopt.networks.cuda import CudaNetwork
 from evoopt.tasks.environment import Environment
 from evoopt.tasks.episodes import action_span
@@ -14,17 +16,52 @@ from evoopt.tasks.statistics import Statistics
 
 THREADS = 128
 MOST_EPISODES = 8  # of a block
-CACHED_BYTES = 160 * 1024  # of weights that are kept in shared memory; they leave room for the rest
+CACHED_BYTES = 160 * 1024  # at most, of weights that are kept in shared memory
+
+
+class _Copied:
+    """Numbers on the device, copied anew where they are others than the last time."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream, self._host, self._device = stream, np.empty(0), None
+
+    def __call__(self, numbers: Array) -> DeviceArray:
+        if self._device is None or not np.array_equal(self._host, numbers):
+            self._host, self._device = numbers.copy(), self._stream.to_device(numbers, np.float64)
+        return self._device
 
 
 class CudaRollout:
     """The kernel of a task, and what it takes besides population and episodes."""
 
-    def __init__(self, net: CudaNetwork, env: Environment, episodes: int, max_steps: int) -> None:
+    def __init__(
+        self, net: CudaNetwork, env: Environment, episodes: int, max_steps: int, normalizes: bool
+    ) -> None:
         self._net, self._env, self._total, self._max_steps = net, env, episodes, max_steps
-        self._episodes = min(episodes, MOST_EPISODES)
-        self._threads = block_size(_threads(net, self._episodes))
-        self._spans = [] if env.discrete else action_span(env.low, env.high)
+        self._game = Game(
+            env.reset, env.observe, env.step, env.state_size, env.observation_size, env.n_actions,
+            env.discrete, env.uniforms, normalizes,
+        )  # fmt: skip
+        self._episodes, self._threads, shared = self._block()
+        bytes_of_row = 4 * net.size
+        fits = bytes_of_row <= min(CACHED_BYTES, most_shared_bytes() - shared)
+        self._cached = net.size if fits else 0
+        self._uniforms, self._numbers = _Copied(net.stream), _Copied(net.stream)
+
+    def _block(self) -> tuple[int, int, int]:
+        """Give the episodes and threads of a block, and its shared memory; ValueError for wide layers."""
+        layers = self._net.layers
+        for episodes in range(min(self._total, MOST_EPISODES), 0, -1):
+            # a thread for each output of the widest layer, in whole warps
+            outputs = episodes * max(layer.units for layer in layers)
+            threads = block_size(max(32, min(256, 32 * -(-outputs // 32))))
+            shared = shared_bytes(layers, self._game, episodes, threads)
+            if shared <= SHARED_BYTES:
+                return episodes, threads, shared
+        raise ValueError(
+            f'Layers of up to about 5000 numbers were expected with device="cuda", but one has '
+            f"{widest(layers)}; take narrower ones, or leave out device."
+        )
 
     def __call__(
         self, population: Any, uniforms: Array, statistics: Statistics | None
@@ -32,35 +69,33 @@ class CudaRollout:
         """Give the mean returns (popsize,) on the device, and the sums of observations for `statistics`."""
         net, stream, env = self._net, self._net.stream, self._env
         rows = net.population(population)
-        popsize, n_params = rows.shape
-        cached = n_params if 4 * n_params <= CACHED_BYTES else 0
-        n = env.observation_size
-        returns, lengths = (stream.empty(popsize * self._total, kind) for kind in (np.float64, np.int64))
-        sums = stream.empty(max(popsize * self._total * 2 * n if statistics else 1, 1), np.float64)
-        scaling = [statistics.mean, 1 / statistics.std] if statistics else []
-        numbers = np.concatenate([*self._spans, *scaling, np.zeros(1)])
-        game = Game(
-            env.reset, env.observe, env.step, env.state_size, n, env.n_actions, env.discrete, env.uniforms,
-            statistics is not None,
-        )  # fmt: skip
-        stream.launch(
-            rollout_rows(net.layers, game, self._episodes, self._threads, cached),
-            (popsize, -(-self._total // self._episodes)), self._threads,
-            rows.reshape(rows.size), n_params, net.frozen,
-            stream.to_device(uniforms.ravel() if uniforms.size else np.zeros(1), np.float64),
-            self._total * env.uniforms if len(uniforms) > 1 else 0, stream.to_device(numbers, np.float64),
-            self._total, self._max_steps, returns, lengths, sums, shared=4 * cached,
-        )  # fmt: skip
+        popsize, n = len(rows), env.observation_size
         fitness = stream.empty(popsize, np.float64)
+        if popsize == 0:
+            return fitness, np.zeros((0, 3, n))
+        returns, lengths = (stream.empty(popsize * self._total, kind) for kind in (np.float64, np.int64))
+        sums = stream.empty(popsize * self._total * 2 * n if statistics else 1, np.float64)
+        spans = [] if env.discrete else action_span(env.low, env.high)
+        scaling = [statistics.mean, 1 / statistics.std] if statistics else []
+        try:
+            stream.launch(
+                rollout_rows(
+                    net.layers, self._game, self._episodes, self._threads, self._cached, net.alignment == 4
+                ),
+                (popsize, -(-self._total // self._episodes)), self._threads,
+                rows.reshape(rows.size), net.size, net.frozen,
+                self._uniforms(np.append(uniforms, 0.0)), uniforms[0].size if len(uniforms) > 1 else 0,
+                self._numbers(np.concatenate([*spans, *scaling, [0.0]])),
+                self._total, self._max_steps, returns, lengths, sums, shared=4 * self._cached,
+            )  # fmt: skip
+        except NumbaError as error:
+            raise ValueError(
+                "Functions of an environment, or an activation, that CUDA can run were expected: scalars and "
+                f"elements of the given arrays, and no new arrays. They did not compile: {error}."
+            ) from error
         stream.launch(mean_returns, -(-popsize // THREADS), THREADS, returns, self._total, fitness)
         if statistics is None:
             return fitness, np.empty(0)
-        seen = stream.to_host(sums).reshape(popsize, self._total, 2, n)
-        steps = stream.to_host(lengths).reshape(popsize, self._total, 1, 1)
-        return fitness, np.concatenate([seen, np.broadcast_to(steps, seen[:, :, :1].shape)], axis=2)
-
-
-def _threads(net: CudaNetwork, episodes: int) -> int:
-    """Give a thread for each output of the widest layer, in whole warps."""
-    outputs = episodes * max(layer.units for layer in net.layers)
-    return max(32, min(256, 32 * -(-outputs // 32)))
+        seen = stream.to_host(sums).reshape(popsize, self._total, 2, n).sum(axis=1)
+        steps = stream.to_host(lengths).reshape(popsize, self._total).sum(axis=1)
+        return fitness, np.concatenate([seen, np.broadcast_to(steps[:, None, None], (popsize, 1, n))], axis=1)

@@ -1,12 +1,14 @@
 """Rollouts on CUDA play the episodes of the CPU."""
 
 import pickle
+from dataclasses import replace
 
+import numba
 import numpy as np
 import pytest
 
 import evoopt
-from evoopt.kernels.cuda.launch import Stream, is_device_array
+from evoopt.kernels.cuda.launch import SIMULATED, Stream, is_device_array
 from evoopt.tasks import rollout_cuda
 
 ENVIRONMENTS = [
@@ -20,8 +22,73 @@ ENVIRONMENTS = [
 ]
 
 
-def tasks(env, units=(6,), **options):
-    layers = [*(evoopt.Dense(n, "tanh") for n in units), evoopt.Dense(env.n_actions)]
+@numba.njit
+def reset(state, uniforms):
+    """Two numbers that move; what is drawn is used up."""
+    for i in range(len(uniforms)):
+        state[i] = 4 * uniforms[i] - 2
+        uniforms[i] = 0
+
+
+@numba.njit
+def observe(state, observation):
+    observation[0] = state[0]
+    observation[1] = 3 + 2 * state[1]
+
+
+@numba.njit
+def step(state, action):
+    """Ends after 1 to 12 steps; the reward tells all that came."""
+    state[0] += 0.2 * action[0]
+    state[1] += 0.1 * action[1] - 0.3
+    return action[0] + 10 * action[1], abs(state[0]) > 2.2 or state[1] < -1.5
+
+
+@numba.njit
+def step_without_reward(state, action):
+    state[0] += 0.2 * action[0]
+    return (np.nan if state[0] > 0 else 1), False
+
+
+@numba.njit
+def reset_to_nothing(state, uniforms):
+    for i in range(len(state)):
+        state[i] = np.nan
+
+
+@numba.njit
+def observe_nothing(state, observation):
+    observation[0] = 0
+    observation[1] = 1
+
+
+@numba.njit
+def raise_beyond(state, action):
+    if state[0] > 0:
+        raise ValueError("too far")
+    return 1.0, False
+
+
+@numba.njit
+def allocate(state, action):
+    return np.zeros(2).sum() + action[0], False
+
+
+# One action with bounds that are not around 0, and one without bounds
+drift = evoopt.Environment(
+    reset,
+    observe,
+    step,
+    state_size=2,
+    observation_size=2,
+    actions=([-0.5, -np.inf], [2, np.inf]),
+    uniforms=2,
+    max_steps=40,
+)
+
+
+def tasks(env, units=(6,), last="linear", **options):
+    layers = [*(evoopt.Dense(n, "tanh") for n in units), evoopt.Dense(env.n_actions, last)]
     net = evoopt.Network(layers, input_shape=(env.observation_size,))
     return net, *(evoopt.Rollout(net, env, device=device, **options) for device in ("cpu", "cuda"))
 
@@ -87,3 +154,115 @@ def test_other_precisions_are_refused():
     net, _, cuda = tasks(evoopt.envs.cartpole)
     with pytest.raises(ValueError, match="float32 population was expected"):
         cuda(np.zeros((2, net.spec.size)))
+
+
+@pytest.mark.parametrize("env", [drift, replace(drift, uniforms=0)])
+def test_functions_of_the_user(env, rng):
+    net, cpu, cuda = tasks(env, units=(4, 8, 3), episodes=5)
+    population = rng.normal(size=(3, net.spec.size)).astype(np.float32)
+    lengths = cpu.play(population, 2).lengths
+    assert 1 < lengths.max() < env.max_steps
+    assert env.uniforms == 0 or lengths.min() < lengths.max()
+    np.testing.assert_allclose(np.asarray(cuda(population, 2)), cpu(population, 2), rtol=1e-5)
+
+
+def test_probabilities_as_outputs(rng):
+    net, cpu, cuda = tasks(evoopt.envs.acrobot, last="softmax", max_steps=6, episodes=2)
+    population = rng.normal(size=(3, net.spec.size)).astype(np.float32)
+    np.testing.assert_array_equal(np.asarray(cuda(population)), cpu(population))
+
+
+def test_rewards_of_nan_end_no_episode(rng):
+    """What is observed after them counts as on the CPU."""
+    env = replace(drift, step=step_without_reward, max_steps=6)
+    net, cpu, cuda = tasks(env, units=(), episodes=3, normalize=True)
+    population = rng.normal(size=(4, net.spec.size)).astype(np.float32)
+    expected = cpu(population)
+    assert np.isnan(expected).any()
+    np.testing.assert_allclose(np.asarray(cuda(population)), expected, rtol=1e-5)
+    assert cuda.state()["count"] == cpu.state()["count"] == 4 * 3 * 6
+    np.testing.assert_allclose(cuda.observation_mean, cpu.observation_mean, rtol=1e-5)
+
+
+def test_a_first_state_of_nan_alone_is_worth_nan(rng):
+    env = replace(drift, reset=reset_to_nothing, observe=observe_nothing, max_steps=2)
+    net, cpu, cuda = tasks(env, units=())
+    population = rng.normal(size=(2, net.spec.size)).astype(np.float32)
+    assert np.isnan(cpu(population)).all()
+    assert np.isnan(np.asarray(cuda(population))).all()
+
+
+@pytest.mark.parametrize(("units", "vectors"), [((4, 6), True), ((4, 8), False)])
+def test_rows_in_global_memory_by_vectors(units, vectors, rng, monkeypatch):
+    monkeypatch.setattr(rollout_cuda, "CACHED_BYTES", 0)
+    net, cpu, cuda = tasks(drift, units=units, episodes=2)
+    assert (net.spec.size % 4 == 0) is vectors
+    population = rng.normal(size=(3, net.spec.size)).astype(np.float32)
+    np.testing.assert_allclose(np.asarray(cuda(population)), cpu(population), rtol=1e-5)
+
+
+def test_wide_layers(rng, monkeypatch):
+    """Fewer episodes a block, and a sentence where not even one fits."""
+    with pytest.raises(ValueError, match="Layers of up to about 5000 numbers were expected"):
+        tasks(drift, units=(8000,))
+    monkeypatch.setattr(rollout_cuda, "SHARED_BYTES", 2000)
+    net, cpu, cuda = tasks(replace(drift, max_steps=3), units=(40,), episodes=5)
+    assert cuda._on_cuda()._episodes < 5
+    population = rng.normal(size=(1, net.spec.size)).astype(np.float32)
+    np.testing.assert_allclose(np.asarray(cuda(population)), cpu(population), rtol=1e-5)
+
+
+def test_no_rows():
+    net, _, cuda = tasks(drift, normalize=True)
+    assert np.asarray(cuda(np.empty((0, net.spec.size), np.float32))).shape == (0,)
+    assert cuda.state()["count"] == 0
+
+
+def test_uniforms_are_copied_when_they_are_others(rng):
+    net, _, cuda = tasks(drift, units=(), new_episodes="never", max_steps=2)
+    population = rng.normal(size=(1, net.spec.size)).astype(np.float32)
+    cuda(population, 0)
+    first = cuda._on_cuda()._uniforms._device
+    cuda(population, 1)
+    assert cuda._on_cuda()._uniforms._device is first
+    _, _, other = tasks(drift, units=(), max_steps=2)
+    other(population, 0)
+    first = other._on_cuda()._uniforms._device
+    other(population, 1)
+    assert other._on_cuda()._uniforms._device is not first
+
+
+@pytest.mark.skipif(SIMULATED, reason="in the simulator, what functions raise comes through")
+def test_what_functions_raise_counts_as_nan(rng):
+    env = replace(drift, step=raise_beyond, max_steps=5)
+    net, cpu, cuda = tasks(env, units=(40,), episodes=4, normalize=True)
+    population = rng.normal(size=(50, net.spec.size)).astype(np.float32)
+    found, expected = np.asarray(cuda(population)), cpu(population)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    assert np.isfinite(cuda.observation_mean).all()
+
+
+@pytest.mark.skipif(SIMULATED, reason="the simulator compiles nothing")
+def test_functions_that_do_not_compile(rng):
+    net, _, cuda = tasks(replace(drift, step=allocate))
+    with pytest.raises(ValueError, match="and no new arrays"):
+        cuda(np.zeros((2, net.spec.size), np.float32))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("name", "units", "episodes"),
+    [
+        ("cartpole", (32, 32), 1),
+        ("cartpole_swingup", (64, 64), 16),
+        ("pendulum", (200, 200), 3),
+        ("acrobot", (1024,), 8),
+    ],
+)
+def test_real_sizes(name, units, episodes, rng):
+    """256 rows; a choice that flips by rounding changes an episode, so nearly all are the same."""
+    net, cpu, cuda = tasks(getattr(evoopt.envs, name), units=units, episodes=episodes)
+    population = np.stack([net.init(seed) for seed in range(256)])
+    found, expected = np.asarray(cuda(population)), cpu(population)
+    assert np.isclose(found, expected, rtol=1e-3).mean() > 0.95
+    np.testing.assert_array_equal(np.asarray(cuda(population)), found)

@@ -173,7 +173,7 @@ def forward_few(layers: tuple[DenseLayer, ...], samples: int, own: bool, vectors
     @kernel(threads, name=name_of(layers, samples, own, vectors, threads))
     def forward(population, n_params, frozen, inputs, batch, out):
         t, r, start = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockIdx.y * samples
-        x = cuda.shared.array(size, float32)  # (the simulator tells shared arrays apart by their lines)
+        x = cuda.shared.array(size, float32)  # (the simulator takes two on one line for the same)
         y = cuda.shared.array(size, float32)
         sums = cuda.shared.array(sums_size, float32)
         count = min(samples, batch - start)

@@ -21,6 +21,8 @@ from evoopt.kernels.jit import is_rule
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 SHARED_BYTES = 48 * 1024  # that every device gives a block without being asked
+# of dynamic shared memory that is read by 128 bits: else it begins where other shared arrays end
+DYNAMIC_ALIGNMENT = None if SIMULATED else 16
 
 DeviceArray = Any  # numba.cuda's: it has __cuda_array_interface__, and __array__ copies it to the host
 
@@ -64,6 +66,14 @@ def _name_of(part: Any) -> str | None:
 def block_size(threads: int) -> int:
     """Give the threads of a block: so many on a device, and few in the simulator, which is slow."""
     return min(threads, 8) if SIMULATED else threads
+
+
+def most_shared_bytes() -> int:
+    """Give what a block can have if it asks."""
+    if SIMULATED:
+        return SHARED_BYTES
+    found: int = cuda.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
+    return found
 
 
 def part(function: Callable[..., Any]) -> Any:
@@ -148,7 +158,7 @@ class Stream:
         others = {id(s): s for s in streams if s is not None and s is not self.handle}
         for other in others.values():
             _order(other, self.handle)
-        if shared > SHARED_BYTES and not SIMULATED:
+        if shared and not SIMULATED:
             _allow(kernel, args, shared)
         _configured(kernel, (grid, threads, self.handle, shared))(*args)
         for other in others.values():
@@ -176,14 +186,17 @@ _CONFIGURING = threading.Lock()
 
 
 def _allow(kernel: Any, args: tuple[Any, ...], shared: int) -> None:
-    """Ask for more shared memory than a kernel gets by itself, once for each kernel; numba-cuda does not."""
+    """Ask for dynamic shared memory, once for each kernel; numba-cuda does not.
+
+    What a kernel gets by itself is `SHARED_BYTES` less what its other shared arrays take.
+    """
     allowed: dict[tuple[Any, ...], int] = kernel.__dict__.setdefault("_allowed", {})
     types = tuple(kernel.typeof_pyval(arg) for arg in args)
     if allowed.get(types, 0) < shared:
         function = kernel.compile(types)._codelibrary.get_cufunc()
         driver = importlib.import_module("numba.cuda.cudadrv.driver")
         attribute = driver.binding.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-        driver.driver.cuFuncSetAttribute(function.handle, attribute, shared)
+        driver.driver.cuKernelSetAttribute(attribute, shared, function.handle, function.device.id)
         allowed[types] = shared
 
 

@@ -12,7 +12,7 @@ from numba import cuda, float32, types
 
 from evoopt.kernels.cuda import few
 from evoopt.kernels.cuda.dense import DenseLayer
-from evoopt.kernels.cuda.launch import kernel, name_of, part
+from evoopt.kernels.cuda.launch import DYNAMIC_ALIGNMENT, kernel, name_of, part
 from evoopt.kernels.environments.ranges import clip, spanned
 
 FARTHEST = 10.0  # of a normalised observation from 0, as in `cpu.rollout`
@@ -30,6 +30,26 @@ class Game(NamedTuple):
     discrete: bool
     uniforms: int
     normalizes: bool
+
+
+@functools.cache
+def _begin(game: Game) -> Any:
+    """Make ``begin(uniforms, start, own, state) -> earned``: 0, or NaN where the state has only NaN."""
+    n_state, n_uniforms, reset = game.state_size, game.uniforms, game.reset
+
+    @part
+    def begin(uniforms, start, own, state):
+        for i in range(n_uniforms):
+            own[i] = uniforms[start + i]  # rows share them, and a reset may change its own
+        for i in range(n_state):
+            state[i] = 0.0
+        reset(state, own[:n_uniforms])
+        earned = np.nan
+        for i in range(n_state):  # (all of it: a loop that is left would keep the state on the stack)
+            earned = 0.0 if state[i] == state[i] else earned  # (not NaN)
+        return earned
+
+    return begin
 
 
 @functools.cache
@@ -90,7 +110,7 @@ def _copy(t, threads, source, start, count, target):
 
 @functools.cache
 def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
-    layers: tuple[DenseLayer, ...], game: Game, episodes: int, threads: int, cached: int
+    layers: tuple[DenseLayer, ...], game: Game, episodes: int, threads: int, cached: int, vectors: bool
 ) -> Any:
     """Make ``kernel(population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, ...)``.
 
@@ -98,23 +118,27 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
     arrays are 1-d. A block is a row (x) and a chunk of `episodes` of its `total` ones (y), one for each of
     the first threads. `uniforms` are (popsize or 1, total, n), `per_row` apart from row to row (0: the same
     for all). `numbers` are middle and half width of the actions, then mean and 1 / standard deviation of the
-    observations. With `cached`, the number of parameters, a row's weights are copied to shared memory.
+    observations. With `cached`, the number of parameters, a row's weights are copied to shared memory; else,
+    for `vectors`, n_params is a multiple of 4.
+
+    A thread in which a user's function raises leaves the kernel there and then: the return that it wrote
+    before stays, which is NaN.
     """
-    write, act, reset = _write_observation(game), _act(game), game.reset
-    run, odd = few.chain(layers, episodes, threads, cached % 4 == 0 and cached > 0), len(layers) % 2
+    begin, write, act = _begin(game), _write_observation(game), _act(game)
+    run, odd = few.chain(layers, episodes, threads, cached > 0 or vectors), len(layers) % 2
     n_in, n_out, n_state, n_uniforms = layers[0].inputs, layers[-1].units, game.state_size, game.uniforms
     size, sums_size = episodes * few.widest(layers), few.room(episodes, threads)
     n_spans = 0 if game.discrete else 2 * n_out
     n_sums, n_scaling = (2 * n_in, 2 * n_in) if game.normalizes else (0, 0)
-    room_uniforms, room_sums, room_actions = max(n_uniforms, 1), max(n_sums, 1), n_out
+    room_uniforms, room_sums = max(n_uniforms, 1), max(n_sums, 1)
     room_spans, room_scaling = max(n_spans, 1), max(n_scaling, 1)
 
-    @kernel(threads, name=name_of(layers, game, episodes, threads, cached))
+    @kernel(threads, name=name_of(layers, game, episodes, threads, cached, vectors))
     def play(
         population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, returns, lengths, sums
     ):
         t, r, e = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockIdx.y * episodes + cuda.threadIdx.x
-        x = cuda.shared.array(size, float32)  # (the simulator tells shared arrays apart by their lines)
+        x = cuda.shared.array(size, float32)  # (the simulator takes two on one line for the same)
         y = cuda.shared.array(size, float32)
         partial = cuda.shared.array(sums_size, float32)
         playing = cuda.shared.array(1, types.int32)
@@ -122,7 +146,7 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
         scaling = cuda.shared.array(room_scaling, types.float64)
         weights, base = population, r * n_params
         if cached > 0:
-            weights, base = cuda.shared.array(0, float32), 0
+            weights, base = cuda.shared.array(0, float32, DYNAMIC_ALIGNMENT), 0
             _copy(t, threads, population, r * n_params, cached, weights)
         _copy(t, threads, numbers, 0, n_spans, spans)
         _copy(t, threads, numbers, n_spans, n_scaling, scaling)
@@ -131,17 +155,17 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
         cuda.syncthreads()
         state, own = cuda.local.array(n_state, types.float64), cuda.local.array(room_uniforms, types.float64)
         observation = cuda.local.array(n_in, types.float64)
-        action = cuda.local.array(room_actions, types.float64)
+        action = cuda.local.array(n_out, types.float64)
         seen = cuda.local.array(room_sums, types.float64)
         for i in range(room_sums):
             seen[i] = 0.0
         mine = t < episodes and e < total
-        earned, length = 0.0, 0
+        earned, length = np.nan, 0
         if mine:
-            _copy(0, 1, uniforms, r * per_row + e * n_uniforms, n_uniforms, own)
-            for i in range(n_state):
-                state[i] = 0.0
-            reset(state, own)
+            returns[r * total + e] = np.nan
+            if n_sums > 0:
+                sums[(r * total + e) * n_sums] = np.nan
+            earned = begin(uniforms, r * per_row + e * n_uniforms, own, state)
         done = not mine
         for _ in range(max_steps):
             if t == 0:
@@ -161,7 +185,6 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
                     reward, done = act(x, t * n_out, spans, action, state)
                 earned += reward
                 length += 1
-                done = done or earned != earned  # noqa: PLR0124  (NaN)
             cuda.syncthreads()
         if mine:
             returns[r * total + e], lengths[r * total + e] = earned, length
@@ -169,6 +192,12 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
                 sums[(r * total + e) * n_sums + i] = seen[i]
 
     return play
+
+
+def shared_bytes(layers: tuple[DenseLayer, ...], game: Game, episodes: int, threads: int) -> int:
+    """Give the shared memory of a block, without that of the weights, which is dynamic."""
+    numbers = 2 * episodes * few.widest(layers) + few.room(episodes, threads) + 1
+    return 4 * numbers + 16 * (game.n_actions + game.observation_size + 1)
 
 
 @kernel(128)

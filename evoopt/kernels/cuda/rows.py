@@ -34,15 +34,15 @@ def fingerprint_rows(words, out):
 
 
 @kernel(THREADS)
-def gather_rows(places, old, new, limit, out):
-    """Write rows into `out` (k, n): row p of `old`, or row p - len(old) of `new`, for each p of `places`.
+def gather_rows(places, old, kept, new, limit, out):
+    """Write rows `places` of [the first `kept` of `old`, all of `new`] into `out` (k, n).
 
     Numbers beyond `limit` become `limit`. A grid of columns and rows.
     """
     c, r = cuda.blockIdx.x * THREADS + cuda.threadIdx.x, cuda.blockIdx.y
     while c < out.shape[1] and r < out.shape[0]:
         p = places[r]
-        x = old[p, c] if p < len(old) else new[p - len(old), c]
+        x = old[p, c] if p < kept else new[p - kept, c]
         x = x if x < limit else limit
         out[r, c] = x if x > -limit else -limit
         r += cuda.gridDim.y

@@ -18,7 +18,7 @@ from numba import cuda, float32, types
 from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of
 from evoopt.kernels.cuda.few import softmax
 from evoopt.kernels.cuda.intrinsics import load4, store4
-from evoopt.kernels.cuda.launch import SIMULATED, kernel, name_of, part
+from evoopt.kernels.cuda.launch import DYNAMIC_ALIGNMENT, SIMULATED, block_size, kernel, name_of, part
 from evoopt.kernels.cuda.loss import LOSSES
 from evoopt.kernels.cuda.register_tile import make_tile
 
@@ -210,7 +210,7 @@ def forward_tiles(layers: tuple[DenseLayer, ...], of: Plan, alignment: int) -> A
     def forward(population, n_params, frozen, inputs, padded, batch, out):
         t, tiles = cuda.threadIdx.x, padded // samples
         r, tile = cuda.blockIdx.x // tiles, cuda.blockIdx.x % tiles
-        x = cuda.shared.array(0, float32)
+        x = cuda.shared.array(0, float32, DYNAMIC_ALIGNMENT)
         run(t, population, r * n_params, frozen, inputs, tile * samples, padded, x)
         count = min(samples, batch - tile * samples)
         start = (r * batch + tile * samples) * n_out
@@ -235,7 +235,7 @@ def loss_tiles(layers: tuple[DenseLayer, ...], of: Plan, alignment: int, loss: t
     def losses(population, n_params, frozen, inputs, targets, weights, padded, sums):
         t, tiles = cuda.threadIdx.x, padded // samples
         r, tile = cuda.blockIdx.x // tiles, cuda.blockIdx.x % tiles
-        x = cuda.shared.array(0, float32)
+        x = cuda.shared.array(0, float32, DYNAMIC_ALIGNMENT)
         parts = cuda.shared.array(threads, types.float64)
         run(t, population, r * n_params, frozen, inputs, tile * samples, padded, x)
         total = 0.0
@@ -257,6 +257,18 @@ def loss_tiles(layers: tuple[DenseLayer, ...], of: Plan, alignment: int, loss: t
             sums[cuda.blockIdx.x] = parts[0]
 
     return losses
+
+
+PACK_THREADS = block_size(128)
+
+
+@kernel(PACK_THREADS)
+def pack(inputs, n, batch, padded, out):
+    """Write inputs (batch, n) feature-major, padded by zeros, to `out` (n, padded): a number a thread."""
+    i = cuda.grid(1)
+    if i < n * padded:
+        s = i % padded
+        out[i] = inputs[s * n + i // padded] if s < batch else float32(0)
 
 
 @kernel(128)
