@@ -5,6 +5,7 @@
 
 import importlib.util
 import itertools
+import math
 import re
 import subprocess
 import tempfile
@@ -90,15 +91,17 @@ def cases():
         forward = few.forward_few(net, samples, True, True, few.threads_for(net))
         found[f"forward, {samples} own, 8-64-64-4"] = Case(forward, (f1, i, f1, f1, i, f1), {"LDG.E.128": 7})
     for units in ((64, 256, 256, 10), (64, 32, 10), (784, 64, 10), (4, 16, 16, 2)):
-        net, _ = layers(*units)
+        net, n_params = layers(*units)
         plan, name = tiles.plan(net), "-".join(map(str, units))
-        wide = {"LDG.E.128": 2, "LDS.128": 2}
-        found[f"loss, {name}"] = Case(
-            tiles.loss_tiles(net, plan, True, ("cross_entropy", "labels")),
-            (f1, i, f1, f1, f1, f1, i, d1), wide, plan.shared,
-        )  # fmt: skip
+        wide, losses = {"LDG.E.128": 2, "LDS.128": 2}, (f1, i, f1, f1, f1, f1, i, d1)
+        loss = ("cross_entropy", "labels")
+        tile = tiles.loss_tiles(net, plan, math.gcd(n_params, 4), loss)
+        found[f"loss, {name}"] = Case(tile, losses, {**wide, "LDG.E.64": 8}, plan.shared)
         if units[-2] == 256:
-            forward = tiles.forward_tiles(net, plan, True)
+            for alignment in (1, 4):
+                tile = tiles.loss_tiles(net, plan, alignment, loss)
+                found[f"loss, {name}, rows aligned to {alignment}"] = Case(tile, losses, wide, plan.shared)
+            forward = tiles.forward_tiles(net, plan, math.gcd(n_params, 4))
             found[f"forward, {name}"] = Case(forward, (f1, i, f1, f1, i, i, f1), wide, plan.shared)
     signature = (f1, i, f1, d1, i, d1, i, i, d1, array(i), d1)
     for env, units, episodes, normalizes in (

@@ -34,8 +34,10 @@ _EXP64 = (
     0.166666666666533233,
     0.499999999999969819,
 )
+# named here: a call of math.log in a rule is made at run time on CUDA, in float64
+_LOG2, _SQRT2 = math.log(2), math.sqrt(2)
 # log(2) = high + low, the high part with so few bits that its product with an exponent is exact
-_LOG2_HIGH, _LOG2_LOW = 0.693359375, math.log(2) - 0.693359375
+_LOG2_HIGH, _LOG2_LOW = 0.693359375, _LOG2 - 0.693359375
 
 _exp_series = polynomial(_EXP32, _EXP64)
 
@@ -45,9 +47,9 @@ def _exp_parts(high, low, shift):
     """Give E and the power p of two with exp(high + low) 2^shift = (1 + E) p; p is 0 below normal numbers."""
     real = type(high)
     bias, offset = _bias(high) + real(shift), _to_integer(high)
-    lowest = bias * real(-math.log(2))
+    lowest = bias * real(-_LOG2)
     high = lowest if high < lowest else high  # written so that NaN passes
-    t = high * real(1 / math.log(2)) + (offset + bias)
+    t = high * real(1 / _LOG2) + (offset + bias)
     largest = offset + real(2) * _bias(high)  # the last 0.35 before overflow are left to the series
     t = largest if t > largest else t
     n = t - (offset + bias)
@@ -95,9 +97,9 @@ def log(x):
     bits = _mantissa_bits(x)
     integer = type(bits)
     # x = 2^exponent * m with m in [sqrt(1/2), sqrt(2)), so that nothing cancels where x is close to 1
-    exponent = integer(integer(bitcast(x) - bitcast(real(math.sqrt(0.5)))) >> bits)
+    exponent = integer(integer(bitcast(x) - bitcast(real(_SQRT2 / 2))) >> bits)
     f = bitcast(integer(bitcast(x) - integer(exponent << bits))) - real(1)
-    result = real(exponent) * real(math.log(2)) + (f + f * f * _log_series(f))
+    result = real(exponent) * real(_LOG2) + (f + f * f * _log_series(f))
     return x if np.isnan(x) else result
 
 
@@ -148,9 +150,9 @@ def softplus(x):
     real = type(x)
     e = exp(-abs(x))
     # log(1 + e) by the series of log, for which 1 + e is halved where it is above sqrt(2)
-    halved = e > real(math.sqrt(2) - 1)
+    halved = e > real(_SQRT2 - 1)
     f = real(0.5) * e - real(0.5) if halved else e
-    return relu(x) + (real(math.log(2)) if halved else real(0)) + (f + f * f * _log_series(f))
+    return relu(x) + (real(_LOG2) if halved else real(0)) + (f + f * f * _log_series(f))
 
 
 @inline

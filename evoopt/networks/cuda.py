@@ -57,8 +57,8 @@ class CudaNetwork:
         self.size = spec.size
         self.stream = Stream()
         self.frozen = self.stream.to_device(frozen_vector(spec), np.float32)
-        # rows that begin at multiples of 16 bytes are read by vectors
-        self.vectors = spec.size % 4 == 0
+        # rows that begin at multiples of two or four numbers are read by vectors
+        self.alignment = math.gcd(spec.size, 4)
 
     def population(self, population: Any) -> DeviceArray:
         """Give a population (popsize, n_params) on the device; ValueError for another shape or dtype."""
@@ -82,7 +82,7 @@ class CudaNetwork:
             most = tiles.MOST_BYTES // 8 // tiles.SAMPLES[-1]
             raise ValueError(
                 f'Layers of up to {most} numbers were expected with device="cuda", but one has '
-                f"{few.widest(self.layers)}; take narrower ones, or leave out device."
+                f"{tiles.widest(self.layers)}; take narrower ones, or leave out device."
             )
         return found
 
@@ -113,7 +113,7 @@ class CudaNetwork:
         samples = min(batch, few.MOST_SAMPLES)
         threads = few.threads_for(self.layers)
         self.stream.launch(
-            few.forward_few(self.layers, samples, own, self.vectors, threads),
+            few.forward_few(self.layers, samples, own, self.alignment == 4, threads),
             (len(rows), -(-batch // samples)), threads,
             rows.reshape(rows.size), self.size, self.frozen, inputs.reshape(inputs.size), batch,
             out.reshape(out.size),
@@ -128,7 +128,7 @@ class CudaNetwork:
             inputs.reshape(inputs.size), inputs.shape[1], batch, padded, packed,
         )  # fmt: skip
         self.stream.launch(
-            tiles.forward_tiles(self.layers, plan, self.vectors), len(rows) * (padded // plan.samples),
+            tiles.forward_tiles(self.layers, plan, self.alignment), len(rows) * (padded // plan.samples),
             plan.threads, rows.reshape(rows.size), self.size, self.frozen,
             packed, padded, batch, out.reshape(out.size),
             shared=plan.shared,

@@ -35,7 +35,7 @@ class CudaSupervised:
                 'A loss by its name was expected with device="cuda", but a function came; leave out device.'
             )
         self._net, self._plan = net, net.plan()
-        self._kernel = loss_tiles(net.layers, self._plan, net.vectors, (loss, meaning))
+        self._kernel = loss_tiles(net.layers, self._plan, net.alignment, (loss, meaning))
 
     def samples(self, samples: Samples) -> CudaSamples:
         """Copy samples to the device."""

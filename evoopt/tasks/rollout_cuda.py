@@ -80,7 +80,7 @@ class CudaRollout:
         try:
             stream.launch(
                 rollout_rows(
-                    net.layers, self._game, self._episodes, self._threads, self._cached, net.vectors
+                    net.layers, self._game, self._episodes, self._threads, self._cached, net.alignment == 4
                 ),
                 (popsize, -(-self._total // self._episodes)), self._threads,
                 rows.reshape(rows.size), net.size, net.frozen,

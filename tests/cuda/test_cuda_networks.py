@@ -33,6 +33,7 @@ NETS = {
     "one output": ((9, 1), {"use_bias": False}),
     "softmax": ((6, 5), {"last": "softmax"}),
     "wide": ((21, 2), {"activation": "gelu"}),
+    "two buffers": ((66, 70, 2), {"input_size": 2}),
 }
 
 

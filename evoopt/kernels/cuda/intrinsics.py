@@ -4,7 +4,7 @@ Each has a twin in plain Python, for the simulator.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -125,61 +125,3 @@ def _quotient_python(a, b):
 
 # quotient(a, b) of float32 to two units in the last place, for |b| from 2^-126 to 2^126
 quotient = _quotient_python if SIMULATED else _quotient
-
-
-class Tile(NamedTuple):
-    """Sums of some samples and units that stay in the registers of a thread: a tuple, sample by sample."""
-
-    zero: tuple[Any, ...]
-    multiply_add: Callable[..., Any]  # (sums, samples, weights) -> sums plus all products
-    store: Callable[
-        ..., None
-    ]  # (sums, x, at, left): to x[at + unit * stride + sample], the first `left` units
-
-
-def make_tile(n_samples: int, n_units: int, stride: int) -> Tile:
-    """Make the operations of a tile, written out, since the compiler may not unroll loops over them.
-
-    Of 8 samples, four are half a stride away from the others.
-    """
-    places = [s if s < 4 else s - 4 + stride // 2 for s in range(n_samples)]
-    sums_type = types.UniTuple(types.float32, n_samples * n_units)
-
-    @intrinsic
-    def multiply_add(_typing, sums, samples, weights):
-        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
-            single = ir.FloatType()
-            signature = ir.FunctionType(single, [single] * 3)
-            fma = cgutils.get_or_insert_function(builder.module, signature, "llvm.fma.f32")
-            before, a, w = (cgutils.unpack_tuple(builder, argument) for argument in arguments)
-            after = [
-                builder.call(fma, [a[i // n_units], w[i % n_units], value]) for i, value in enumerate(before)
-            ]
-            return context.make_tuple(builder, sums_type, after)
-
-        return sums_type(sums, samples, weights), emit
-
-    @intrinsic
-    def store(_typing, sums, x, at, left):
-        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
-            values = cgutils.unpack_tuple(builder, arguments[0])
-            data, intp = context.make_array(x)(context, builder, arguments[1]).data, arguments[2].type
-            for u in range(n_units):
-                with builder.if_then(builder.icmp_signed("<", intp(u), arguments[3])):
-                    for s, place in enumerate(places):
-                        index = builder.add(arguments[2], intp(u * stride + place))
-                        builder.store(values[s * n_units + u], builder.gep(data, [index]))
-            return context.get_dummy_value()
-
-        return types.void(sums, x, types.intp, types.intp), emit
-
-    def multiply_add_python(sums, samples, weights):
-        return tuple(value + samples[i // n_units] * weights[i % n_units] for i, value in enumerate(sums))
-
-    def store_python(sums, x, at, left):
-        for i, value in enumerate(sums):
-            if i % n_units < left:
-                x[at + i % n_units * stride + places[i // n_units]] = value
-
-    zero = (np.float32(0),) * (n_samples * n_units)
-    return Tile(zero, multiply_add_python, store_python) if SIMULATED else Tile(zero, multiply_add, store)
