@@ -5,12 +5,11 @@ from typing import Any
 import numpy as np
 
 from evoopt.kernels.cuda.launch import DeviceArray, Stream
-from evoopt.kernels.cuda.tiles import Plan, add_up, loss_tiles
+from evoopt.kernels.cuda.rows import THREADS, mean_rows
+from evoopt.kernels.cuda.tiles import Plan, loss_tiles
 from evoopt.networks.cuda import CudaNetwork
 from evoopt.tasks.losses import LossName
 from evoopt.tasks.samples import Samples
-
-THREADS = 128
 
 
 class CudaSamples:
@@ -53,5 +52,7 @@ class CudaSupervised:
             rows.reshape(rows.size), rows.shape[1], net.frozen, samples.inputs, samples.targets,
             samples.weights, samples.padded, sums, shared=self._plan.shared,
         )  # fmt: skip
-        stream.launch(add_up, -(-len(rows) // THREADS), THREADS, sums, tiles, samples.total_weight, fitness)
+        stream.launch(
+            mean_rows, -(-len(rows) // THREADS), THREADS, sums, tiles, samples.total_weight, fitness
+        )
         return fitness

@@ -8,13 +8,13 @@ from numba.core.errors import NumbaError
 from evoopt.arguments import Array
 from evoopt.kernels.cuda.few import widest
 from evoopt.kernels.cuda.launch import SHARED_BYTES, DeviceArray, Stream, block_size, most_shared_bytes
-from evoopt.kernels.cuda.rollout import Game, mean_returns, rollout_rows, shared_bytes
+from evoopt.kernels.cuda.rollout import Game, rollout_rows, shared_bytes
+from evoopt.kernels.cuda.rows import THREADS, mean_rows
 from evoopt.networks.cuda import CudaNetwork
 from evoopt.tasks.environment import Environment
 from evoopt.tasks.episodes import action_span
 from evoopt.tasks.statistics import Statistics
 
-THREADS = 128
 MOST_EPISODES = 8  # of a block
 CACHED_BYTES = 160 * 1024  # at most, of weights that are kept in shared memory
 
@@ -93,7 +93,8 @@ class CudaRollout:
                 "Functions of an environment, or an activation, that CUDA can run were expected: scalars and "
                 f"elements of the given arrays, and no new arrays. They did not compile: {error}."
             ) from error
-        stream.launch(mean_returns, -(-popsize // THREADS), THREADS, returns, self._total, fitness)
+        grid = -(-popsize // THREADS)
+        stream.launch(mean_rows, grid, THREADS, returns, self._total, self._total, fitness)
         if statistics is None:
             return fitness, np.empty(0)
         seen = stream.to_host(sums).reshape(popsize, self._total, 2, n).sum(axis=1)

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from numba import float32
+
 from evoopt.kernels.jit import inline
-from evoopt.kernels.math import ELEMENTWISE
+from evoopt.kernels.math import ELEMENTWISE, exp
 
 NONE = -1  # in the place of a bias
 
@@ -34,3 +36,26 @@ def activation_of(layer: DenseLayer) -> Callable[[Any], Any]:
     if not isinstance(layer.activation, str):
         return layer.activation
     return ELEMENTWISE.get(layer.activation, _linear)
+
+
+@inline
+def largest(values, start, stride, n):
+    """The largest of n numbers, `stride` apart from `start`; NaN only if the first is."""
+    most = values[start]
+    for i in range(1, n):
+        z = values[start + i * stride]
+        most = z if z > most else most
+    return most
+
+
+@inline
+def softmax(values, start, stride, n):
+    """Turn n numbers, `stride` apart from `start`, into exp(z) / sum exp(z), in place."""
+    most = largest(values, start, stride, n)
+    total = float32(0)
+    for i in range(n):
+        z = exp(values[start + i * stride] - most)
+        values[start + i * stride] = z
+        total += z
+    for i in range(n):
+        values[start + i * stride] /= total

@@ -12,30 +12,13 @@ from typing import Any
 
 from numba import cuda, float32
 
-from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of
+from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of, softmax
 from evoopt.kernels.cuda.intrinsics import load4
 from evoopt.kernels.cuda.launch import block_size, kernel, name_of, part
 from evoopt.kernels.jit import inline
-from evoopt.kernels.math import exp
 
 MOST_SAMPLES = 8
 UNROLL = 4  # reads under way
-
-
-@inline
-def softmax(values, start, stride, n):
-    """Turn n numbers, `stride` apart from `start`, into exp(z) / sum exp(z), in place."""
-    largest = values[start]
-    for i in range(1, n):
-        z = values[start + i * stride]
-        largest = z if z > largest else largest
-    total = float32(0)
-    for i in range(n):
-        z = exp(values[start + i * stride] - largest)
-        values[start + i * stride] = z
-        total += z
-    for i in range(n):
-        values[start + i * stride] /= total
 
 
 @inline
@@ -187,8 +170,3 @@ def forward_few(layers: tuple[DenseLayer, ...], samples: int, own: bool, vectors
             out[target + i] = y[i] if odd else x[i]
 
     return forward
-
-
-def aligned(layers: Sequence[DenseLayer], n_params: int) -> bool:
-    """Tell whether rows begin at multiples of four numbers, so that vectors of them can be read."""
-    return n_params % 4 == 0 or all(layer.kernel_is_frozen for layer in layers)

@@ -9,44 +9,36 @@ from typing import Any
 from numba import float32
 
 from evoopt.kernels.cpu import loss as cpu
+from evoopt.kernels.cuda.dense import largest
 from evoopt.kernels.jit import inline
 from evoopt.kernels.math import exp, log, relu
 
 
 @inline
-def _largest(outputs, start, stride, n):
-    largest = outputs[start]
-    for o in range(1, n):
-        z = outputs[start + o * stride]
-        largest = z if z > largest else largest
-    return largest
-
-
-@inline
-def _log_normalizer(outputs, start, stride, n, largest):
-    """The logarithm of sum_o exp(z_o - largest)."""
+def _log_normalizer(outputs, start, stride, n, most):
+    """The logarithm of sum_o exp(z_o - most)."""
     total = float32(0)
     for o in range(n):
-        total += exp(outputs[start + o * stride] - largest)  # a NaN among them stays
+        total += exp(outputs[start + o * stride] - most)  # a NaN among them stays
     return log(total)
 
 
 @inline
 def cross_entropy_of_labels(outputs, start, stride, n, targets, sample, padded):
     """-log softmax(z)_y."""
-    largest = _largest(outputs, start, stride, n)
+    most = largest(outputs, start, stride, n)
     label = int(targets[sample])
-    return _log_normalizer(outputs, start, stride, n, largest) + (largest - outputs[start + label * stride])
+    return _log_normalizer(outputs, start, stride, n, most) + (most - outputs[start + label * stride])
 
 
 @inline
 def cross_entropy(outputs, start, stride, n, targets, sample, padded):
     """-sum_o p_o log softmax(z)_o."""
-    largest = _largest(outputs, start, stride, n)
-    normalizer = _log_normalizer(outputs, start, stride, n, largest)
+    most = largest(outputs, start, stride, n)
+    normalizer = _log_normalizer(outputs, start, stride, n, most)
     total = float32(0)
     for o in range(n):
-        total += targets[o * padded + sample] * (normalizer + (largest - outputs[start + o * stride]))
+        total += targets[o * padded + sample] * (normalizer + (most - outputs[start + o * stride]))
     return total
 
 

@@ -198,14 +198,3 @@ def shared_bytes(layers: tuple[DenseLayer, ...], game: Game, episodes: int, thre
     """Give the shared memory of a block, without that of the weights, which is dynamic."""
     numbers = 2 * episodes * few.widest(layers) + few.room(episodes, threads) + 1
     return 4 * numbers + 16 * (game.n_actions + game.observation_size + 1)
-
-
-@kernel(128)
-def mean_returns(returns, episodes, fitness):
-    """Write the mean return of each row's episodes into `fitness` (popsize,); a thread for each row."""
-    r = cuda.grid(1)
-    if r < len(fitness):
-        total = 0.0
-        for e in range(episodes):
-            total += returns[r * episodes + e]
-        fitness[r] = total / episodes

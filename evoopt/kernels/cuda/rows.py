@@ -1,4 +1,4 @@
-"""Rows of a population: their fingerprints, copies of some, and their way into a box."""
+"""Rows of a population: their fingerprints, copies of some, their way into a box; and of numbers, means."""
 
 import functools
 from typing import Any
@@ -68,6 +68,17 @@ def enclose_rows(reflects: bool) -> Any:
             r += cuda.gridDim.y
 
     return enclose
+
+
+@kernel(THREADS)
+def mean_rows(numbers, per_row, divisor, out):
+    """Write the sum of each row's `per_row` numbers over `divisor` into `out` (popsize,); a thread each."""
+    r = cuda.grid(1)
+    if r < len(out):
+        total = 0.0
+        for i in range(per_row):
+            total += numbers[r * per_row + i]
+        out[r] = total / divisor
 
 
 def grid_of(rows: int, n: int) -> tuple[int, int]:

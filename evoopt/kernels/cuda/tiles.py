@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 
 from numba import cuda, float32, types
 
-from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of
-from evoopt.kernels.cuda.few import softmax
+from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of, softmax
 from evoopt.kernels.cuda.intrinsics import load4, store4
 from evoopt.kernels.cuda.launch import DYNAMIC_ALIGNMENT, SIMULATED, block_size, kernel, name_of, part
 from evoopt.kernels.cuda.loss import LOSSES
@@ -269,14 +268,3 @@ def pack(inputs, n, batch, padded, out):
     if i < n * padded:
         s = i % padded
         out[i] = inputs[s * n + i // padded] if s < batch else float32(0)
-
-
-@kernel(128)
-def add_up(sums, tiles, total_weight, fitness):
-    """Write the mean losses (popsize,), from the sums of their tiles; a thread for each row."""
-    r = cuda.grid(1)
-    if r < len(fitness):
-        total = 0.0
-        for tile in range(tiles):
-            total += sums[r * tiles + tile]
-        fitness[r] = total / total_weight

@@ -73,6 +73,7 @@ def reduce_vectors(formula: Formula) -> Any:
     return reduce
 
 
+@functools.cache
 def results_of(formula: Formula, numbers: int) -> int:
     """Count the results of a formula of so many arguments."""
     found = formula(*[np.ones(1)] * numbers)
