@@ -19,6 +19,7 @@ from numba import types
 from numba.core import config
 
 CAPABILITIES = [(8, 0), (9, 0), (10, 0)]
+SHARED_BYTES = 163 * 1024  # that a block of compute capability 8.0 can have; others can have more
 
 
 class Case(NamedTuple):
@@ -88,11 +89,11 @@ def cases():
         found[f"children, {name}"] = Case(breed, (u, array(u), array(i, 2), f2, d1, d1, array(i), u, f, f2))
     net, _ = layers(8, 64, 64, 4)
     for samples in (1, 8):
-        forward = few.forward_few(net, samples, True, True, few.threads_for(net))
+        forward = few.forward_few(net, samples, True, 4, few.threads_for(net))
         found[f"forward, {samples} own, 8-64-64-4"] = Case(forward, (f1, i, f1, f1, i, f1), {"LDG.E.128": 7})
     for units in ((64, 256, 256, 10), (64, 32, 10), (784, 64, 10), (4, 16, 16, 2)):
         net, n_params = layers(*units)
-        plan, name = tiles.plan(net), "-".join(map(str, units))
+        plan, name = tiles.plan(net, SHARED_BYTES), "-".join(map(str, units))
         wide, losses = {"LDG.E.128": 2, "LDS.128": 2}, (f1, i, f1, f1, f1, f1, i, d1)
         loss = ("cross_entropy", "labels")
         tile = tiles.loss_tiles(net, plan, math.gcd(n_params, 4), loss)
@@ -117,11 +118,11 @@ def cases():
         )  # fmt: skip
         threads = min(256, 32 * -(-episodes * max(units[1:]) // 32))
         name = f"rollout, {env} {'-'.join(map(str, units))}{', normalized' if normalizes else ''}"
-        kernel = rollout.rollout_rows(net, game, episodes, threads, n_params, False)
+        kernel = rollout.rollout_rows(net, game, episodes, threads, n_params, 1)
         found[name] = Case(kernel, signature, {"LDS.128": 5}, 4 * n_params)
         if episodes > 1:  # with rows that are left in global memory
-            kernel = rollout.rollout_rows(net, game, 1, 64, 0, True)
-            found[f"{name}, large"] = Case(kernel, signature, {"LDG.E.128": 5})
+            kernel = rollout.rollout_rows(net, game, 1, 64, 0, 2)
+            found[f"{name}, large"] = Case(kernel, signature, {"LDG.E.64": 5})
     return found
 
 

@@ -272,6 +272,7 @@ if __name__ == "__main__":
     net = evoopt.Network([evoopt.Dense(1)], input_shape=(3,))
     task = evoopt.GymnasiumTask("Pendulum-v1", net, num_workers=2)
     es = evoopt.SNES(net.init(0), sigma=0.1, popsize=4, maximize=True, noisy=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     generations = []
 
     def interrupt(strategy):

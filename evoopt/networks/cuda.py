@@ -8,7 +8,7 @@ import numpy as np
 
 from evoopt.kernels.cuda import few, tiles
 from evoopt.kernels.cuda.dense import NONE, DenseLayer
-from evoopt.kernels.cuda.launch import DeviceArray, Stream, is_device_array
+from evoopt.kernels.cuda.launch import DeviceArray, Stream, alignment_of, is_device_array, most_shared_bytes
 from evoopt.networks.compile import NamedLayer
 from evoopt.networks.layers import Dense
 from evoopt.params import ParamSpec
@@ -57,8 +57,6 @@ class CudaNetwork:
         self.size = spec.size
         self.stream = Stream()
         self.frozen = self.stream.to_device(frozen_vector(spec), np.float32)
-        # rows that begin at multiples of two or four numbers are read by vectors
-        self.alignment = math.gcd(spec.size, 4)
 
     def population(self, population: Any) -> DeviceArray:
         """Give a population (popsize, n_params) on the device; ValueError for another shape or dtype."""
@@ -77,11 +75,11 @@ class CudaNetwork:
 
     def plan(self) -> tiles.Plan:
         """Give how shared inputs are cut; ValueError for layers that are too wide."""
-        found = tiles.plan(self.layers)
+        most = most_shared_bytes()
+        found = tiles.plan(self.layers, most)
         if found is None:
-            most = tiles.MOST_BYTES // 8 // tiles.SAMPLES[-1]
             raise ValueError(
-                f'Layers of up to {most} numbers were expected with device="cuda", but one has '
+                f'Layers of up to {tiles.widest_for(most)} numbers were expected with device="cuda", but one has '
                 f"{tiles.widest(self.layers)}; take narrower ones, or leave out device."
             )
         return found
@@ -113,7 +111,7 @@ class CudaNetwork:
         samples = min(batch, few.MOST_SAMPLES)
         threads = few.threads_for(self.layers)
         self.stream.launch(
-            few.forward_few(self.layers, samples, own, self.alignment == 4, threads),
+            few.forward_few(self.layers, samples, own, alignment_of(rows), threads),
             (len(rows), -(-batch // samples)), threads,
             rows.reshape(rows.size), self.size, self.frozen, inputs.reshape(inputs.size), batch,
             out.reshape(out.size),
@@ -128,7 +126,7 @@ class CudaNetwork:
             inputs.reshape(inputs.size), inputs.shape[1], batch, padded, packed,
         )  # fmt: skip
         self.stream.launch(
-            tiles.forward_tiles(self.layers, plan, self.alignment), len(rows) * (padded // plan.samples),
+            tiles.forward_tiles(self.layers, plan, alignment_of(rows)), len(rows) * (padded // plan.samples),
             plan.threads, rows.reshape(rows.size), self.size, self.frozen,
             packed, padded, batch, out.reshape(out.size),
             shared=plan.shared,

@@ -57,7 +57,7 @@ class Cpu:
         return arguments.output(out, shape, dtype)
 
     def given(self, rows: Any) -> Any:
-        """Return what was given as rows, or as their fitness, as an array."""
+        """Return what was given as rows as an array."""
         return rows if isinstance(rows, np.ndarray) else np.asarray(rows)
 
     def rows(self, given: Array, dtype: np.dtype[Any]) -> Array:
@@ -126,7 +126,7 @@ class Cpu:
         box.enclose(rows)
 
     def fingerprints(self, rows: Array) -> Ids:
-        """Return 64 bits of each row, in the host's memory; never 0."""
+        """Return 64 bits of each row; never 0."""
         result = np.empty(len(rows), np.uint64)
         threads.run(fingerprint_rows, len(rows), rows, result, grain=FINGERPRINT_GRAIN // rows.shape[1] + 1)
         return result

@@ -146,6 +146,11 @@ class Strategy(ABC):
         return self._cuda if self._on_device and self.device == "cuda" else CPU
 
     @property
+    def _io(self) -> Any:
+        """What has the user's arrays."""
+        return self._cuda if self.device == "cuda" else CPU
+
+    @property
     def _copies(self) -> bool:
         """Whether rows are made here and copied to the device."""
         return self.device == "cuda" and not self._on_device
@@ -252,14 +257,13 @@ class Strategy(ABC):
 
     def _places(self, out: Any, k: int) -> tuple[Any, Array]:
         """Return the user's array for k rows, and where to make them."""
-        ops = self._cuda if self._copies else self._ops
-        out = ops.output(out, (k, self.n_params), self.dtype)
+        out = self._io.output(out, (k, self.n_params), self.dtype)
         return out, CPU.empty((k, self.n_params), self.dtype) if self._copies else out
 
     def _handed(self, out: Any, rows: Array) -> Array:
         """Return the user's array with the rows that were made."""
         if self._copies:
-            self._cuda.fill(out, rows)
+            self._io.fill(out, rows)
         return out
 
     def _make(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
@@ -295,7 +299,7 @@ class Strategy(ABC):
         neither.
         """
         rows, ids = self._read_rows(population)
-        values = arguments.fitness_vector(fitness, len(ids))
+        values = arguments.fitness_vector(self._io.host(fitness), len(ids))
         if self.maximize:
             values = -values
         order = values.argsort(kind="stable")  # NaN last
@@ -329,7 +333,7 @@ class Strategy(ABC):
 
     def _read_rows(self, population: ArrayLike) -> tuple[Array | None, Ids]:
         """Return the told rows, in the user's space, None if ids came, and their ids; changes nothing."""
-        given = (self._cuda if self._copies else self._ops).given(population)
+        given = self._io.given(population)
         told_ids = given.ndim == 1 and given.dtype.kind in "iu"
         told_rows = given.ndim == 2 and given.shape[1] == self.n_params and given.dtype.kind in "biuf"
         if not told_ids and not told_rows:
@@ -344,7 +348,7 @@ class Strategy(ABC):
             self._ledger.check_waiting(ids)
             return None, ids
         if self._copies:
-            given = self._cuda.host(given)
+            given = self._io.host(given)
         rows = self._ops.rows(given, self.dtype)
         ids = self._ledger.recognise(rows, self._make, self._ops)
         if not self._ledger.is_newest(ids):

@@ -133,11 +133,11 @@ class Cuda:
             *(self.constant(end) for end in ends), rows_,
         )  # fmt: skip
 
-    def fingerprints(self, rows_: DeviceArray) -> Ids:
+    def fingerprints(self, rows_: DeviceArray) -> DeviceArray:
         result = self._stream.empty(len(rows_), np.uint64)
         words = rows_.view(np.uint32)
         self._stream.launch(rows.fingerprint_rows, len(rows_), rows.THREADS, words, result)
-        return self._stream.to_host(result)
+        return result
 
     def _gathered(self, places: Any, old: Any, kept: int, new: DeviceArray, limit: float) -> DeviceArray:
         """Return rows: `places` counts the first `kept` of `old` and then those of `new`."""
@@ -234,12 +234,13 @@ def _square(x: Any) -> Any:
     return x * x
 
 
-def _moves(dtype: Any) -> Callable[..., Any]:
-    def moves(mean: Any, steps: Any) -> Any:
-        same = (mean + 0.2 * steps).astype(dtype) == mean.astype(dtype)
-        return np.where(same, mean - mean, 1.0)
-
-    return moves
+def _moves(mean: Any, steps: Any) -> Any:
+    return np.where(mean + 0.2 * steps == mean, mean - mean, 1.0)
 
 
-_MOVES = {size: _moves(dtype) for size, dtype in ((4, np.float32), (8, np.float64))}
+def _moves_single(mean: Any, steps: Any) -> Any:
+    same = (mean + 0.2 * steps).astype(np.float32) == mean.astype(np.float32)
+    return np.where(same, mean - mean, 1.0)
+
+
+_MOVES = {4: _moves_single, 8: _moves}  # by the bytes of a row's numbers

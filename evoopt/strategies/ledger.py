@@ -74,7 +74,7 @@ class Ledger:
         self._older: list[Epoch] = []
         # the ids handed out last, and the fingerprints of their rows once made: None after the first `tell`
         self._newest: Ids | None = None
-        self._newest_fingerprints: Ids | None = None
+        self._newest_fingerprints: Any = None  # where `ops` has them, so that nobody waits for them
 
     def open(self, snapshot: tuple[Any, ...]) -> None:
         """Begin an epoch."""
@@ -112,14 +112,14 @@ class Ledger:
     def _note_down(self) -> None:
         if self._newest is not None and self._newest_fingerprints is not None:
             epoch = self.current
-            epoch.fingerprints[epoch.places(self._newest)] = self._newest_fingerprints
+            epoch.fingerprints[epoch.places(self._newest)] = np.asarray(self._newest_fingerprints)
 
     def note(self, ids: Ids, found: list[Found], rows: Array, ops: Any) -> None:
         """Remember rows that were made, with what `locate` says of their ids; `ops` computes (`backend`)."""
         if self._newest is not None and np.array_equal(ids, self._newest):
             self.note_newest(rows, ops)
             return
-        fingerprints = ops.fingerprints(rows)
+        fingerprints = ops.host(ops.fingerprints(rows))
         for epoch, where in found:
             epoch.fingerprints[epoch.places(ids[where])] = fingerprints[where]
 
@@ -185,10 +185,10 @@ class Ledger:
 
         Rows that were handed out but not made here are made by `make(snapshot, ids, out)` if need be.
         """
-        fingerprints = ops.fingerprints(rows)
+        fingerprints = ops.host(ops.fingerprints(rows))
         newest, made = self._newest, self._newest_fingerprints
         if newest is not None and made is not None:
-            if len(made) == len(fingerprints) and fingerprints.tobytes() == made.tobytes():
+            if len(made) == len(fingerprints) and fingerprints.tobytes() == ops.host(made).tobytes():
                 return newest
             self.settle()
         waiting: dict[int, list[int]] = {}
@@ -202,7 +202,7 @@ class Ledger:
                     block = ids[start : start + len(rows)]
                     out = ops.empty((len(block), rows.shape[1]), rows.dtype)
                     make(epoch.snapshot, block, out)
-                    _append(waiting, block, ops.fingerprints(out))
+                    _append(waiting, block, ops.host(ops.fingerprints(out)))
         foreign = int(FOREIGN)
         candidates = (waiting.get(fingerprint) for fingerprint in fingerprints.tolist())
         return np.array([same.pop(0) if same else foreign for same in candidates], np.uint64)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from evoopt.kernels.cuda.launch import DeviceArray, Stream
+from evoopt.kernels.cuda.launch import DeviceArray, Stream, alignment_of
 from evoopt.kernels.cuda.rows import THREADS, mean_rows
 from evoopt.kernels.cuda.tiles import Plan, loss_tiles
 from evoopt.networks.cuda import CudaNetwork
@@ -33,8 +33,7 @@ class CudaSupervised:
             raise ValueError(
                 'A loss by its name was expected with device="cuda", but a function came; leave out device.'
             )
-        self._net, self._plan = net, net.plan()
-        self._kernel = loss_tiles(net.layers, self._plan, net.alignment, (loss, meaning))
+        self._net, self._plan, self._loss = net, net.plan(), (loss, meaning)
 
     def samples(self, samples: Samples) -> CudaSamples:
         """Copy samples to the device."""
@@ -48,7 +47,7 @@ class CudaSupervised:
         sums = stream.empty(len(rows) * tiles, np.float64)
         fitness = stream.empty(len(rows), np.float64)
         stream.launch(
-            self._kernel, len(rows) * tiles, self._plan.threads,
+            loss_tiles(net.layers, self._plan, alignment_of(rows), self._loss), len(rows) * tiles, self._plan.threads,
             rows.reshape(rows.size), rows.shape[1], net.frozen, samples.inputs, samples.targets,
             samples.weights, samples.padded, sums, shared=self._plan.shared,
         )  # fmt: skip

@@ -7,7 +7,14 @@ from numba.core.errors import NumbaError
 
 from evoopt.arguments import Array
 from evoopt.kernels.cuda.few import widest
-from evoopt.kernels.cuda.launch import SHARED_BYTES, DeviceArray, Stream, block_size, most_shared_bytes
+from evoopt.kernels.cuda.launch import (
+    SHARED_BYTES,
+    DeviceArray,
+    Stream,
+    alignment_of,
+    block_size,
+    most_shared_bytes,
+)
 from evoopt.kernels.cuda.rollout import Game, rollout_rows, shared_bytes
 from evoopt.kernels.cuda.rows import THREADS, mean_rows
 from evoopt.networks.cuda import CudaNetwork
@@ -80,7 +87,7 @@ class CudaRollout:
         try:
             stream.launch(
                 rollout_rows(
-                    net.layers, self._game, self._episodes, self._threads, self._cached, net.alignment == 4
+                    net.layers, self._game, self._episodes, self._threads, self._cached, alignment_of(rows)
                 ),
                 (popsize, -(-self._total // self._episodes)), self._threads,
                 rows.reshape(rows.size), net.size, net.frozen,

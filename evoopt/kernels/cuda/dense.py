@@ -1,5 +1,6 @@
 """A dense layer as kernels are specialised for it: its sizes and places are constants of the code."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -24,6 +25,14 @@ class DenseLayer(NamedTuple):
     bias: int  # NONE where there is none
     bias_is_frozen: bool
     activation: str | Callable[[Any], Any]  # a softmax is over all units, the others are of one number
+
+
+def width_of(layer: DenseLayer, alignment: int, *steps: int) -> int:
+    """Give how many neighbouring weights can be read in one access: 1, 2 or 4.
+
+    Rows begin at multiples of `alignment` numbers, and reads at multiples of `steps` from the first unit on.
+    """
+    return math.gcd(4, layer.kernel, layer.units, 4 if layer.kernel_is_frozen else alignment, *steps)
 
 
 @inline

@@ -1,9 +1,9 @@
 """Dense layers on few samples of an individual: a block of threads reads each weight once.
 
 Reading the weights is the limit, or in a rollout, where they lie in shared memory, waiting for sums. Thread t
-takes vectors of four neighbouring outputs t % Q of the inputs t // Q, t // Q + P, ..., so that neighbouring
-threads read what lies side by side, and four reads are under way before the first is used. The P parts of an
-output are added in their order.
+takes vectors of up to four neighbouring outputs t % Q of the inputs t // Q, t // Q + P, ..., so that
+neighbouring threads read what lies side by side, and four reads are under way before the first is used. The P
+parts of an output are added in their order.
 """
 
 import functools
@@ -12,24 +12,17 @@ from typing import Any
 
 from numba import cuda, float32
 
-from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of, softmax
-from evoopt.kernels.cuda.intrinsics import load4
+from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of, softmax, width_of
+from evoopt.kernels.cuda.intrinsics import load_of
 from evoopt.kernels.cuda.launch import block_size, kernel, name_of, part
-from evoopt.kernels.jit import inline
 
 MOST_SAMPLES = 8
 UNROLL = 4  # reads under way
 
 
-@inline
-def _load1(array, index):
-    return (array[index],)
-
-
 def _accumulate(n_in: int, n_out: int, samples: int, width: int, parts: int, numbers: int) -> Any:
     """Make the sums of one vector of outputs over the inputs first, first + parts, ..., into sums[at ...]."""
-    load = load4 if width == 4 else _load1
-    size = samples * width
+    load, size = load_of(width), samples * width
 
     @part
     def accumulate(weights, start, x, first, sums, at):
@@ -62,14 +55,14 @@ def _accumulate(n_in: int, n_out: int, samples: int, width: int, parts: int, num
     return accumulate
 
 
-def _apply(layer: DenseLayer, samples: int, threads: int, vectors: bool) -> Callable[..., None]:
+def _apply(layer: DenseLayer, samples: int, threads: int, alignment: int) -> Callable[..., None]:
     """Make ``apply(t, row, base, frozen, x, y, sums)``: y (samples, units) from x (samples, inputs).
 
     All arrays are 1-d; the individual's parameters begin at row[base].
     """
     n_in, n_out, kernel_start, bias_start = layer.inputs, layer.units, layer.kernel, layer.bias
     kernel_frozen, bias_frozen, has_bias = layer.kernel_is_frozen, layer.bias_is_frozen, layer.bias != NONE
-    width = 4 if vectors and n_out % 4 == 0 and kernel_start % 4 == 0 else 1
+    width = width_of(layer, alignment)
     columns = min(n_out // width, threads)  # vectors of outputs of a pass
     parts = min(threads // columns, n_in)
     numbers = columns * width  # outputs of a pass
@@ -107,16 +100,17 @@ def _apply(layer: DenseLayer, samples: int, threads: int, vectors: bool) -> Call
     return apply
 
 
-def chain(layers: Sequence[DenseLayer], samples: int, threads: int, vectors: bool) -> Callable[..., None]:
+def chain(layers: Sequence[DenseLayer], samples: int, threads: int, alignment: int) -> Callable[..., None]:
     """Make ``run(t, row, base, frozen, x, y, sums)`` of all layers; x and y take turns.
 
     The results are in y if the number of layers is odd, else in x; both have room for `samples` times the
-    widest layer, and `sums` has `room` numbers. All threads of the block take part.
+    widest layer, and `sums` has `room` numbers. Rows begin at multiples of `alignment` numbers, 1, 2 or 4.
+    All threads of the block take part.
     """
-    first = _apply(layers[0], samples, threads, vectors)
+    first = _apply(layers[0], samples, threads, alignment)
     if len(layers) == 1:
         return first
-    others = chain(layers[1:], samples, threads, vectors)
+    others = chain(layers[1:], samples, threads, alignment)
 
     @part
     def both(t, row, base, frozen, x, y, sums):
@@ -143,17 +137,17 @@ def threads_for(layers: Sequence[DenseLayer]) -> int:
 
 
 @functools.cache
-def forward_few(layers: tuple[DenseLayer, ...], samples: int, own: bool, vectors: bool, threads: int) -> Any:
+def forward_few(layers: tuple[DenseLayer, ...], samples: int, own: bool, alignment: int, threads: int) -> Any:
     """Make ``kernel(population, n_params, frozen, inputs, batch, out)``; a block for each row and chunk.
 
     A chunk (blockIdx.y) is `samples` of the batch, the last one may have fewer. `inputs` are (popsize, batch,
-    in) if `own`, else (batch, in), `out` (popsize, batch, out); all arrays are 1-d float32. For `vectors`
-    n_params is a multiple of 4.
+    in) if `own`, else (batch, in), `out` (popsize, batch, out); all arrays are 1-d float32. Rows begin at
+    multiples of `alignment` numbers.
     """
     n_in, n_out, size = layers[0].inputs, layers[-1].units, samples * widest(layers)
-    sums_size, run, odd = room(samples, threads), chain(layers, samples, threads, vectors), len(layers) % 2
+    sums_size, run, odd = room(samples, threads), chain(layers, samples, threads, alignment), len(layers) % 2
 
-    @kernel(threads, name=name_of(layers, samples, own, vectors, threads))
+    @kernel(threads, name=name_of(layers, samples, own, alignment, threads))
     def forward(population, n_params, frozen, inputs, batch, out):
         t, r, start = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockIdx.y * samples
         x = cuda.shared.array(size, float32)  # (the simulator takes two on one line for the same)

@@ -3,6 +3,7 @@
 Each has a twin in plain Python, for the simulator.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,23 +57,39 @@ def normals_of(dtype: Any) -> Callable[..., tuple[Any, ...]]:
     return _NORMALS[np.dtype(dtype).itemsize]
 
 
-@intrinsic
-def _load4(_typing, array, index):
-    four = types.UniTuple(array.dtype, 4)
+@functools.cache
+def load_of(width: int) -> Callable[..., tuple[Any, ...]]:
+    """Give ``load(array, index)``: so many float32 of a 1-d array, 1, 2 or 4, in one access.
 
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
-        pointer, _ = _vector_pointer(context, builder, array, arguments)
-        vector = builder.load(pointer, align=16)
-        numbers = [builder.extract_element(vector, ir.Constant(ir.IntType(32), i)) for i in range(4)]
-        return context.make_tuple(builder, four, numbers)
+    The array begins at a multiple of their bytes, and the index is a multiple of `width`.
+    """
 
-    return four(array, types.intp), emit
+    @intrinsic
+    def load(_typing, array, index):
+        numbers = types.UniTuple(array.dtype, width)
+
+        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
+            pointer, _ = _vector_pointer(context, builder, array, arguments, width)
+            vector = builder.load(pointer, align=4 * width)
+            found = [builder.extract_element(vector, ir.Constant(ir.IntType(32), i)) for i in range(width)]
+            return context.make_tuple(builder, numbers, found)
+
+        return numbers(array, types.intp), emit
+
+    def load_python(array, index):
+        assert index % width == 0, "a vector begins at a multiple of its width"
+        return tuple(array[index + i] for i in range(width))
+
+    return load_python if SIMULATED else load
+
+
+load4 = load_of(4)
 
 
 @intrinsic
 def _store4(_typing, array, index, a, b, c, d):
     def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
-        pointer, number = _vector_pointer(context, builder, array, arguments)
+        pointer, number = _vector_pointer(context, builder, array, arguments, 4)
         vector = ir.Constant(ir.VectorType(number, 4), ir.Undefined)
         for i, value in enumerate(arguments[2:]):
             vector = builder.insert_element(vector, value, ir.Constant(ir.IntType(32), i))
@@ -83,17 +100,12 @@ def _store4(_typing, array, index, a, b, c, d):
 
 
 def _vector_pointer(
-    context: Any, builder: ir.IRBuilder, array: types.Array, arguments: Any
+    context: Any, builder: ir.IRBuilder, array: types.Array, arguments: Any, width: int
 ) -> tuple[ir.Value, ir.Type]:
     data = context.make_array(array)(context, builder, arguments[0]).data
     number = context.get_data_type(array.dtype)
     at = builder.gep(data, [arguments[1]])
-    return builder.bitcast(at, ir.VectorType(number, 4).as_pointer(at.type.addrspace)), number
-
-
-def _load4_python(array, index):
-    assert index % 4 == 0, "a vector begins at a multiple of four"
-    return tuple(array[index + i] for i in range(4))
+    return builder.bitcast(at, ir.VectorType(number, width).as_pointer(at.type.addrspace)), number
 
 
 def _store4_python(array, index, a, b, c, d):
@@ -102,9 +114,7 @@ def _store4_python(array, index, a, b, c, d):
         array[index + i] = value
 
 
-# load4(array, index) -> four float32 of a 1-d array, and store4(array, index, a, b, c, d): one access of 128
-# bits; the array begins at a multiple of 16 bytes, the index is a multiple of four
-load4 = _load4_python if SIMULATED else _load4
+# store4(array, index, a, b, c, d): as `load4`
 store4 = _store4_python if SIMULATED else _store4
 
 

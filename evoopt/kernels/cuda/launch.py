@@ -8,6 +8,7 @@ and roots round as IEEE 754 says, products and sums may be fused; there is no ot
 
 import copyreg
 import importlib
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -76,6 +77,12 @@ def most_shared_bytes() -> int:
     return found
 
 
+def alignment_of(rows: DeviceArray) -> int:
+    """Give at multiples of how many numbers the rows of an array (k, n) begin: 1, 2 or 4."""
+    address = rows.ctypes.data if SIMULATED else rows.device_ctypes_pointer.value or 0
+    return math.gcd(4, rows.shape[1], address // rows.dtype.itemsize)
+
+
 def part(function: Callable[..., Any]) -> Any:
     """Compile a part of kernels that uses `numba.cuda`; always inlined."""
     return cuda.jit(device=True)(function) if SIMULATED else cuda.jit(device=True, forceinline=True)(function)
@@ -140,8 +147,9 @@ class Stream:
 
     def to_host(self, array: DeviceArray) -> np.ndarray[Any, Any]:
         """Give a copy in the host's memory, once all is done that was queued."""
-        self._follow(array)
-        host: np.ndarray[Any, Any] = array.copy_to_host(stream=self.handle)
+        found = self.adopt(array)
+        self._follow(found)
+        host: np.ndarray[Any, Any] = found.copy_to_host(stream=self.handle)
         self.handle.synchronize()
         return host
 

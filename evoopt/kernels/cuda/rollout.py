@@ -110,7 +110,7 @@ def _copy(t, threads, source, start, count, target):
 
 @functools.cache
 def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
-    layers: tuple[DenseLayer, ...], game: Game, episodes: int, threads: int, cached: int, vectors: bool
+    layers: tuple[DenseLayer, ...], game: Game, episodes: int, threads: int, cached: int, alignment: int
 ) -> Any:
     """Make ``kernel(population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, ...)``.
 
@@ -118,14 +118,14 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
     arrays are 1-d. A block is a row (x) and a chunk of `episodes` of its `total` ones (y), one for each of
     the first threads. `uniforms` are (popsize or 1, total, n), `per_row` apart from row to row (0: the same
     for all). `numbers` are middle and half width of the actions, then mean and 1 / standard deviation of the
-    observations. With `cached`, the number of parameters, a row's weights are copied to shared memory; else,
-    for `vectors`, n_params is a multiple of 4.
+    observations. With `cached`, the number of parameters, a row's weights are copied to shared memory; else
+    rows begin at multiples of `alignment` numbers, 1, 2 or 4.
 
     A thread in which a user's function raises leaves the kernel there and then: the return that it wrote
     before stays, which is NaN.
     """
     begin, write, act = _begin(game), _write_observation(game), _act(game)
-    run, odd = few.chain(layers, episodes, threads, cached > 0 or vectors), len(layers) % 2
+    run, odd = few.chain(layers, episodes, threads, 4 if cached else alignment), len(layers) % 2
     n_in, n_out, n_state, n_uniforms = layers[0].inputs, layers[-1].units, game.state_size, game.uniforms
     size, sums_size = episodes * few.widest(layers), few.room(episodes, threads)
     n_spans = 0 if game.discrete else 2 * n_out
@@ -133,7 +133,7 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
     room_uniforms, room_sums = max(n_uniforms, 1), max(n_sums, 1)
     room_spans, room_scaling = max(n_spans, 1), max(n_scaling, 1)
 
-    @kernel(threads, name=name_of(layers, game, episodes, threads, cached, vectors))
+    @kernel(threads, name=name_of(layers, game, episodes, threads, cached, alignment))
     def play(
         population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, returns, lengths, sums
     ):

@@ -9,13 +9,12 @@ be gained by a copy in shared memory; a multiprocessor has 512 threads to go on 
 """
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from numba import cuda, float32, types
 
-from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of, softmax
+from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of, softmax, width_of
 from evoopt.kernels.cuda.intrinsics import load4, store4
 from evoopt.kernels.cuda.launch import DYNAMIC_ALIGNMENT, SIMULATED, block_size, kernel, name_of, part
 from evoopt.kernels.cuda.loss import LOSSES
@@ -23,8 +22,7 @@ from evoopt.kernels.cuda.register_tile import make_tile
 
 MOST_THREADS = 8 if SIMULATED else 256
 RESIDENT = 512  # threads of a multiprocessor with 128 registers each
-MOST_BYTES = 200 * 1024  # of shared memory, of the 227 KB that a block of compute capability 9.0 can have
-ROOMY_BYTES = 100 * 1024  # that leave room for two blocks
+OWN_BYTES = 4 * 1024  # of shared memory, for a block's other arrays and what the system keeps
 SAMPLES = (16, 8) if SIMULATED else (256, 128, 64, 32, 16, 8)
 TILES = ((8, 8), (8, 4), (4, 4), (4, 2), (2, 2), (2, 1), (1, 1))  # samples and units of a thread
 
@@ -43,12 +41,20 @@ class Plan(NamedTuple):
         return 4 * self.numbers
 
 
+def widest_for(most: int) -> int:
+    """Give how wide layers can be for which there is a plan."""
+    return (most - OWN_BYTES) // 8 // SAMPLES[-1]
+
+
 @functools.cache
-def plan(layers: tuple[DenseLayer, ...]) -> Plan | None:
-    """Choose the largest tiles of samples that fit, with room for two blocks if there are such."""
+def plan(layers: tuple[DenseLayer, ...], most: int) -> Plan | None:
+    """Choose the largest tiles of samples that fit, with room for two blocks if there are such.
+
+    `most` are the bytes of shared memory of a multiprocessor that a block can have.
+    """
     plans = [_plan(layers, samples) for samples in SAMPLES]
-    fitting = [found for found in plans if found.shared <= MOST_BYTES]
-    roomy = [found for found in fitting if found.shared <= ROOMY_BYTES and found.in_place]
+    fitting = [found for found in plans if found.shared <= most - OWN_BYTES]
+    roomy = [found for found in fitting if found.shared <= most // 2 - OWN_BYTES and found.in_place]
     return next(iter([*roomy, *fitting]), None)
 
 
@@ -71,12 +77,6 @@ def _tile(units: int, samples: int, threads: int) -> tuple[int, int, int]:
     counts = [(s, u, samples // s * -(-units // u)) for s, u in TILES if s <= samples and u <= units]
     fitting = [found for found in counts if found[2] <= threads]
     return max(fitting, key=lambda found: found[2]) if fitting else counts[0]
-
-
-def _width(layer: DenseLayer, n_units: int, alignment: int) -> int:
-    """Give how many weights can be read at once, from any place where a tile of so many units begins."""
-    numbers = layer.kernel, layer.units, n_units, 4 if layer.kernel_is_frozen else alignment
-    return math.gcd(4, *numbers)
 
 
 def _activate(layer: DenseLayer, n_samples: int, samples: int) -> Callable[..., None]:
@@ -113,7 +113,7 @@ def _apply(layer: DenseLayer, of: Plan, alignment: int, in_place: bool, target: 
     kernel_frozen, bias_frozen, has_bias, bias = (
         layer.kernel_is_frozen, layer.bias_is_frozen, layer.bias != NONE, layer.bias,
     )  # fmt: skip
-    width, activate = _width(layer, n_units, alignment), _activate(layer, n_samples, samples)
+    width, activate = width_of(layer, alignment, n_units), _activate(layer, n_samples, samples)
     begin, zero, multiply_add, store = make_tile(layer.inputs, n_samples, n_units, samples // 2, width)
     is_softmax, is_linear = layer.activation == "softmax", layer.activation in ("softmax", "linear")
 

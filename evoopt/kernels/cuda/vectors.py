@@ -5,6 +5,8 @@ arrays as it is. Here the same function makes the code of a thread. All numbers 
 """
 
 import functools
+import hashlib
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +15,7 @@ from llvmlite import ir
 from numba import cuda, types
 from numba.extending import intrinsic
 
-from evoopt.kernels.cuda.launch import SIMULATED, block_size, kernel
+from evoopt.kernels.cuda.launch import SIMULATED, block_size, kernel, name_of
 from evoopt.kernels.cuda.scalar import Scalar
 
 Formula = Callable[..., Any]
@@ -29,7 +31,7 @@ def map_vectors(formula: Formula) -> Any:
     """
     evaluate = _evaluate(formula)
 
-    @kernel(THREADS)
+    @kernel(THREADS, name=_name_of(formula))
     def apply(outs, args, n):
         i = cuda.grid(1)
         if i < n:
@@ -46,7 +48,7 @@ def reduce_vectors(formula: Formula) -> Any:
     """
     evaluate = _evaluate(formula)
 
-    @kernel(THREADS)
+    @kernel(THREADS, name=_name_of(formula))
     def reduce(sums, args, n):
         t = cuda.threadIdx.x
         shared = cuda.shared.array((3, THREADS), types.float64)
@@ -71,6 +73,21 @@ def reduce_vectors(formula: Formula) -> Any:
             sums[cuda.blockIdx.x, 1], sums[cuda.blockIdx.x, 2] = least + nan, most + nan
 
     return reduce
+
+
+def _name_of(formula: Formula) -> str | None:
+    """Name a formula for the disk cache, with the source of its module; None for one of the user's.
+
+    (Formulas are not among the kernels, whose sources the cache knows.)
+    """
+    module = inspect.getmodule(formula)
+    if module is None or not module.__name__.startswith("evoopt.") or "<locals>" in formula.__qualname__:
+        return None
+    try:
+        source = inspect.getsource(module)
+    except OSError:  # installed without sources
+        return None
+    return name_of(module.__name__, formula.__qualname__, hashlib.sha256(source.encode()).hexdigest())
 
 
 @functools.cache
