@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
-from numba import types
 from numba.core import config
 
 CAPABILITIES = [(8, 0), (9, 0), (10, 0)]
@@ -23,10 +22,10 @@ SHARED_BYTES = 163 * 1024  # that a block of compute capability 8.0 can have; ot
 
 
 class Case(NamedTuple):
-    """A kernel, the types of its arguments, and how many wide reads its machine code has at least."""
+    """A kernel, the kinds of its arguments (see `driver`), and how many wide reads its code has at least."""
 
     kernel: Any
-    signature: tuple[Any, ...]
+    kinds: tuple[Any, ...]
     wide: dict[str, int] = {}  # noqa: RUF012  (nobody changes it)
     dynamic: int = 0  # bytes of shared memory at the launch
 
@@ -34,7 +33,7 @@ class Case(NamedTuple):
 class Compiled(NamedTuple):
     """Registers of a thread, bytes of its stack and of a block's shared memory, instructions by name.
 
-    Dynamic shared memory begins at a multiple of `alignment` bytes.
+    Dynamic shared memory begins at a multiple of `alignment` bytes; `parameters` are the bytes of each.
     """
 
     registers: int
@@ -42,10 +41,11 @@ class Compiled(NamedTuple):
     shared: int
     instructions: Counter[str]
     alignment: int
+    parameters: list[int]
 
 
 def array(dtype, dimensions=1):
-    return types.Array(dtype, dimensions, "C")
+    return np.dtype(dtype), dimensions
 
 
 def layers(*units):
@@ -65,28 +65,28 @@ def cases():
     from evoopt.kernels.cuda import few, genetic, moments, noise, ranking, rollout, rows, tiles, vectors
     from evoopt.strategies import snes
 
-    f, d, i, u = types.float32, types.float64, types.int64, types.uint64
-    f1, d1, f2, d2 = array(f), array(d), array(f, 2), array(d, 2)
+    f, d, i, u = np.float32, float, int, np.uint64
+    f1, d1, f2, d2, i1, u1 = array("f4"), array("f8"), array("f4", 2), array("f8", 2), array("i8"), array("u8")
     found = {
-        "noise, float32": Case(noise.sample_rows(np.dtype("f4")), (u, array(u), d1, d1, f2)),
-        "noise, float64": Case(noise.sample_rows(np.dtype("f8")), (u, array(u), d1, d1, d2)),
-        "noise, pairs": Case(noise.sample_rows(np.dtype("f4"), True), (u, array(u), d1, d1, f2)),
+        "noise, float32": Case(noise.sample_rows(np.dtype("f4")), (u, u1, d1, d1, f2)),
+        "noise, float64": Case(noise.sample_rows(np.dtype("f8")), (u, u1, d1, d1, d2)),
+        "noise, pairs": Case(noise.sample_rows(np.dtype("f4"), True), (u, u1, d1, d1, f2)),
         "ranks": Case(ranking.rank_rows(False), (d1, d1, d1)),
         "centred ranks": Case(ranking.rank_rows(True), (d1, d1, d1)),
         "moments": Case(moments.weighted_moments, (f2, d1, d1, d1, d1, d1)),
         "lengths": Case(moments.squared_lengths, (f2, d1, d1, d1)),
-        "fingerprints": Case(rows.fingerprint_rows, (array(types.uint32, 2), array(u))),
-        "gather": Case(rows.gather_rows, (array(i), f2, i, f2, f, f2)),
+        "fingerprints": Case(rows.fingerprint_rows, (array("u4", 2), u1)),
+        "gather": Case(rows.gather_rows, (i1, f2, i, f2, f, f2)),
         "box": Case(rows.enclose_rows(False), (*[d1] * 6, f2)),
         "box, reflected": Case(rows.enclose_rows(True), (*[d1] * 6, f2)),
         "update of SNES": Case(
-            vectors.map_vectors(snes.step), (types.UniTuple(d1, 2), types.Tuple([*[d1] * 4, *[d] * 5]), i)
+            vectors.map_vectors(snes.step), ((d1, d1), (*[d1] * 4, *[d] * 5), i)
         ),
-        "norm": Case(vectors.reduce_vectors(_square), (d2, types.Tuple([d1]), i)),
+        "norm": Case(vectors.reduce_vectors(_square), (d2, (d1,), i)),
     }
     for crossover, name in ((genetic.SBX, "SBX"), (genetic.TENSOR, "tensor")):
         breed = genetic.breed(np.dtype("f4"), crossover, genetic.POLYNOMIAL, False)
-        found[f"children, {name}"] = Case(breed, (u, array(u), array(i, 2), f2, d1, d1, array(i), u, f, f2))
+        found[f"children, {name}"] = Case(breed, (u, u1, array("i8", 2), f2, d1, d1, i1, u, f, f2))
     net, _ = layers(8, 64, 64, 4)
     for samples in (1, 8):
         forward = few.forward_few(net, samples, True, 4, few.threads_for(net))
@@ -104,7 +104,7 @@ def cases():
                 found[f"loss, {name}, rows aligned to {alignment}"] = Case(tile, losses, wide, plan.shared)
             forward = tiles.forward_tiles(net, plan, math.gcd(n_params, 4))
             found[f"forward, {name}"] = Case(forward, (f1, i, f1, f1, i, i, f1), wide, plan.shared)
-    signature = (f1, i, f1, d1, i, d1, i, i, d1, array(i), d1)
+    signature = (f1, i, f1, d1, i, d1, i, i, d1, i1, d1)
     for env, units, episodes, normalizes in (
         ("cartpole", (4, 32, 32, 2), 1, False),
         ("cartpole_swingup", (5, 64, 64, 1), 8, False),
@@ -154,12 +154,15 @@ def compile_case(case, capability):
     from numba import cuda
     from numba.cuda import dispatcher
 
+    from evoopt.kernels.cuda import driver
+
     device = mock.Mock(compute_capability=capability)
-    bounds = case.kernel.targetoptions["launch_bounds"]
+    bounds = case.kernel.compiled.targetoptions["launch_bounds"]
+    signature = tuple(map(driver.type_of, case.kinds))
     with mock.patch.object(dispatcher, "get_current_device", return_value=device):
         text, _ = cuda.compile_ptx(
-            case.kernel.py_func,
-            case.signature,
+            case.kernel.compiled.py_func,
+            signature,
             cc=(*capability, "a") if capability >= (9, 0) else capability,
             launch_bounds=bounds,
         )
@@ -181,7 +184,11 @@ def compile_case(case, capability):
     registers, stack, shared = (max(int(number) for number in column) for column in zip(*lines, strict=True))
     names = re.findall(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\d\s+)?([A-Z][A-Z0-9_.]+)", code)
     alignments = re.findall(r"\.extern \.shared \.align (\d+)", text)
-    return Compiled(registers, stack, shared, Counter(names), max(map(int, alignments), default=0))
+    entry = text[text.index(".entry") :]
+    parameters = [int(bits) // 8 for bits in re.findall(r"\.param \.[a-z](\d+)", entry[: entry.index(")")])]
+    return Compiled(
+        registers, stack, shared, Counter(names), max(map(int, alignments), default=0), parameters
+    )
 
 
 def _output(tool, *arguments):

@@ -16,8 +16,8 @@ import numpy as np
 from numba.cuda import codegen, dispatcher
 
 from evoopt.kernels.cuda.noise import sample_rows
+from evoopt.kernels.cuda import driver
 from cuda_compiler import array
-from numba import from_dtype, types
 
 dtype, capability = np.dtype(sys.argv[1]), tuple(map(int, sys.argv[2].split(".")))
 device = mock.Mock(compute_capability=capability)
@@ -29,10 +29,8 @@ with (
     mock.patch.object(dispatcher._Kernel, "bind", lambda self: self._codelibrary.get_cubin()),
     mock.patch.object(dispatcher, "compile_cuda", side_effect=dispatcher.compile_cuda) as compiler,
 ):
-    reals = array(types.float64)
-    compiled = kernel.compile(
-        (types.uint64, array(types.uint64), reals, reals, array(from_dtype(dtype), 2))
-    )
+    kinds = np.uint64, array("u8"), array("f8"), array("f8"), array(dtype, 2)
+    compiled = kernel.compiled.compile(tuple(map(driver.type_of, kinds)))
     assert len(compiled._codelibrary.get_cubin().code) > 1000
 print(compiler.call_count)
 """
@@ -64,7 +62,7 @@ def test_without_a_folder_there_is_no_cache(compilations, tmp_path):
 def test_names():
     from evoopt import envs
     from evoopt.kernels.cuda.dense import DenseLayer
-    from evoopt.kernels.cuda.launch import name_of
+    from evoopt.kernels.cuda.jit import name_of
 
     layer = DenseLayer(3, 4, 0, False, 12, False, "tanh")
     names = [

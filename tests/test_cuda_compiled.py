@@ -1,5 +1,7 @@
 """Kernels for CUDA, compiled for real: no spills, the wide reads that were meant, room for two blocks."""
 
+import re
+
 import cuda_compiler
 import pytest
 from cuda_compiler import CAPABILITIES
@@ -8,6 +10,15 @@ REASON = cuda_compiler.why_not()
 CASES = {} if REASON else cuda_compiler.cases()
 REGISTERS = 65536  # of a multiprocessor
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+
+
+def parameters_of(case):
+    """The bytes of each parameter as the launch packs them, in places of eight."""
+    from evoopt.kernels.cuda import driver
+
+    packed = "".join(map(driver.format_of, case.kinds))
+    numbers = [code for count, code in re.findall(r"(\d*)([qQdf])", packed) for _ in range(int(count or 1))]
+    return [4 if code == "f" else 8 for code in numbers]
 
 
 @pytest.mark.parametrize("capability", CAPABILITIES, ids=lambda c: f"{c[0]}.{c[1]}")
@@ -21,5 +32,6 @@ def test_machine_code(name, capability):
         assert found.instructions[instruction] >= least
     if name.startswith("rollout") and case.dynamic:  # after other shared arrays, and read by 128 bits
         assert found.alignment == 16
-    threads = case.kernel.targetoptions["launch_bounds"][0]
+    assert found.parameters == parameters_of(case)
+    threads = case.kernel.compiled.targetoptions["launch_bounds"][0]
     assert 2 * threads * found.registers <= REGISTERS, "two blocks do not fit a multiprocessor"

@@ -105,7 +105,7 @@ def _to_host(found: Any) -> Any:
 
 
 def _copy(array: Any) -> Any:
-    from evoopt.kernels.cuda.launch import Stream
+    from evoopt.kernels.cuda.stream import Stream
 
     return Stream().to_device(array, array.dtype)
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from evoopt.kernels.cuda import few, tiles
 from evoopt.kernels.cuda.dense import NONE, DenseLayer
-from evoopt.kernels.cuda.launch import DeviceArray, Stream, alignment_of, is_device_array, most_shared_bytes
+from evoopt.kernels.cuda.memory import DeviceArray
+from evoopt.kernels.cuda.stream import Stream, alignment_of, is_device_array, most_shared_bytes
 from evoopt.networks.compile import NamedLayer
 from evoopt.networks.layers import Dense
 from evoopt.params import ParamSpec
@@ -60,18 +61,18 @@ class CudaNetwork:
 
     def population(self, population: Any) -> DeviceArray:
         """Give a population (popsize, n_params) on the device; ValueError for another shape or dtype."""
-        given = population if is_device_array(population) else np.asarray(population)
-        if len(given.shape) != 2 or given.shape[1] != self.size:
-            raise ValueError(
-                f"A population (popsize, {self.size}) was expected, but {tuple(given.shape)} came."
-            )
-        rows = self.stream.adopt(given) if is_device_array(given) else given
+        rows = self._given(population)
+        if rows.ndim != 2 or rows.shape[1] != self.size:
+            raise ValueError(f"A population (popsize, {self.size}) was expected, but {rows.shape} came.")
         if rows.dtype != np.float32:
             raise ValueError(
                 f'A float32 population was expected with device="cuda", but {rows.dtype} came; give the '
                 "strategy a float32 mean, or dtype=numpy.float32."
             )
         return self.stream.to_device(rows, np.float32)
+
+    def _given(self, array: Any) -> Any:
+        return self.stream.adopt(array) if is_device_array(array) else np.asarray(array)
 
     def plan(self) -> tiles.Plan:
         """Give how shared inputs are cut; ValueError for layers that are too wide."""
@@ -88,16 +89,15 @@ class CudaNetwork:
         """Give the outputs (popsize, batch, units) on the device, see `Network.forward`."""
         rows = self.population(population)
         n_in, n_out = self.layers[0].inputs, self.layers[-1].units
-        samples = self.stream.adopt(inputs) if is_device_array(inputs) else np.asarray(inputs)
-        shape = tuple(samples.shape)
-        own = len(shape) == 3
+        samples = self._given(inputs)
+        shape, own = samples.shape, samples.ndim == 3
         if len(shape) not in (2, 3) or shape[-1] != n_in or (own and len(samples) != len(rows)):
             raise ValueError(
                 f"Inputs (batch, {n_in}), or ({len(rows)}, batch, {n_in}) of each individual its own, were "
                 f"expected, but {shape} came."
             )
         batch = shape[-2]
-        out = self._output(out, (len(rows), batch, n_out))
+        out = self.stream.output(out, (len(rows), batch, n_out), np.float32)
         if not out.size:
             return out
         samples = self.stream.to_device(samples, np.float32)
@@ -131,11 +131,3 @@ class CudaNetwork:
             packed, padded, batch, out.reshape(out.size),
             shared=plan.shared,
         )  # fmt: skip
-
-    def _output(self, out: Any, shape: tuple[int, ...]) -> DeviceArray:
-        if out is None:
-            return self.stream.empty(shape, np.float32)
-        found = self.stream.adopt(out) if is_device_array(out) else None
-        if found is None or tuple(found.shape) != shape or found.dtype != np.float32:
-            raise ValueError(f"An out array of the device, float32 {shape}, was expected, but {out!r} came.")
-        return found

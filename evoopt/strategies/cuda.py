@@ -12,7 +12,8 @@ import numpy as np
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels.cpu.genetic import ALWAYS
 from evoopt.kernels.cuda import genetic, moments, noise, ranking, rows, vectors
-from evoopt.kernels.cuda.launch import DeviceArray, Stream, is_device_array
+from evoopt.kernels.cuda.memory import DeviceArray
+from evoopt.kernels.cuda.stream import Stream, is_device_array
 from evoopt.strategies.backend import Range
 from evoopt.strategies.bounds import Box
 from evoopt.strategies.told import Told
@@ -33,7 +34,7 @@ class Cuda:
     # ---------------------------------------------------------------- arrays
 
     def host(self, array: DeviceArray) -> Array:
-        return self._stream.to_host(array) if is_device_array(array) else array
+        return np.asarray(self._stream.adopt(array)) if is_device_array(array) else array
 
     def vector(self, values: Any) -> DeviceArray:
         return self._stream.to_device(values, np.float64)
@@ -51,17 +52,7 @@ class Cuda:
         return self._stream.empty(shape, dtype)
 
     def output(self, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> DeviceArray:
-        if out is None:
-            return self.empty(shape, dtype)
-        if not is_device_array(out):
-            raise ValueError(f"An out array of the device was expected, but a {type(out).__name__} came.")
-        found = self._stream.adopt(out)
-        if tuple(found.shape) != shape or found.dtype != dtype or not found.is_c_contiguous():
-            raise ValueError(
-                f"A C-contiguous out array of {dtype} {shape} was expected, but {found.dtype} "
-                f"{tuple(found.shape)} came."
-            )
-        return found
+        return self._stream.output(out, shape, dtype)
 
     def given(self, rows: Any) -> Any:
         if is_device_array(rows):
@@ -73,11 +64,11 @@ class Cuda:
 
     def fill(self, out: DeviceArray, rows_: Array) -> None:
         """Copy rows of the host into an array of the device."""
-        out.copy_to_device(rows_, stream=self._stream.handle)
+        self._stream.copy(rows_, out)
 
     def copy(self, row: DeviceArray) -> DeviceArray:
         result = self.empty(row.shape, row.dtype)
-        result.copy_to_device(row, stream=self._stream.handle)
+        self._stream.copy(row, result)
         return result
 
     def take(self, rows: DeviceArray, places: Any) -> Array:
@@ -86,7 +77,7 @@ class Cuda:
     def put(self, rows: DeviceArray, places: Any, some: Any) -> None:
         some = self._stream.to_device(some, rows.dtype)
         for i, place in enumerate(np.arange(len(rows))[places]):
-            rows[int(place)].copy_to_device(some[i], stream=self._stream.handle)
+            self._stream.copy(some[i], rows[place])
 
     def scores(self, given: Any, fitness: Vector) -> DeviceArray:
         return self.vector(given if is_device_array(given) and given.dtype == np.float64 else fitness)
@@ -121,7 +112,7 @@ class Cuda:
 
     def limit(self, rows_: DeviceArray, most: float) -> None:
         limited = self._gathered(np.arange(len(rows_)), rows_, 0, rows_, most)
-        rows_.copy_to_device(limited, stream=self._stream.handle)
+        self._stream.copy(limited, rows_)
 
     def snapshot(self, vector: Any, dtype: np.dtype[Any]) -> DeviceArray:
         return self.vector(vector)  # nobody changes it, and `sample` rounds

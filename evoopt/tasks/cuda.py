@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from evoopt.kernels.cuda.launch import DeviceArray, Stream, alignment_of
+from evoopt.kernels.cuda.memory import DeviceArray
+from evoopt.kernels.cuda.stream import Stream, alignment_of
 from evoopt.kernels.cuda.rows import THREADS, mean_rows
 from evoopt.kernels.cuda.tiles import Plan, loss_tiles
 from evoopt.networks.cuda import CudaNetwork

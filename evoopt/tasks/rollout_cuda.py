@@ -7,16 +7,11 @@ from numba.core.errors import NumbaError
 
 from evoopt.arguments import Array
 from evoopt.kernels.cuda.few import widest
-from evoopt.kernels.cuda.launch import (
-    SHARED_BYTES,
-    DeviceArray,
-    Stream,
-    alignment_of,
-    block_size,
-    most_shared_bytes,
-)
+from evoopt.kernels.cuda.jit import SHARED_BYTES, block_size
+from evoopt.kernels.cuda.memory import DeviceArray
 from evoopt.kernels.cuda.rollout import Game, rollout_rows, shared_bytes
 from evoopt.kernels.cuda.rows import THREADS, mean_rows
+from evoopt.kernels.cuda.stream import Stream, alignment_of, most_shared_bytes
 from evoopt.networks.cuda import CudaNetwork
 from evoopt.tasks.environment import Environment
 from evoopt.tasks.episodes import action_span

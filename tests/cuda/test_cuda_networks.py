@@ -8,7 +8,7 @@ import pytest
 
 import evoopt
 from evoopt.kernels.cpu.loss import LOSSES
-from evoopt.kernels.cuda.launch import Stream, is_device_array
+from evoopt.kernels.cuda.stream import Stream, is_device_array
 
 TOLERANCE = 1e-5
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import evoopt
-from evoopt.kernels.cuda.launch import SIMULATED, Stream, is_device_array
+from evoopt.kernels.cuda.jit import SIMULATED
+from evoopt.kernels.cuda.stream import Stream, is_device_array
 from evoopt.tasks import rollout_cuda
 
 ENVIRONMENTS = [

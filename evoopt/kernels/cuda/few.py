@@ -14,7 +14,7 @@ from numba import cuda, float32
 
 from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of, softmax, width_of
 from evoopt.kernels.cuda.intrinsics import load_of
-from evoopt.kernels.cuda.launch import block_size, kernel, name_of, part
+from evoopt.kernels.cuda.jit import block_size, kernel, name_of, part
 
 MOST_SAMPLES = 8
 UNROLL = 4  # reads under way

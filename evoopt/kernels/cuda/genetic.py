@@ -16,7 +16,7 @@ from evoopt.kernels.cpu.genetic import (
     spread_factors,
 )
 from evoopt.kernels.cuda.intrinsics import make_block, normals_of, words
-from evoopt.kernels.cuda.launch import kernel, name_of
+from evoopt.kernels.cuda.jit import kernel, name_of
 from evoopt.kernels.cuda.noise import THREADS
 from evoopt.kernels.philox import COLUMNS, CROSSOVER, LANES, MUTATION, PLACES
 

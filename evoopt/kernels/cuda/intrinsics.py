@@ -13,7 +13,7 @@ from numba import from_dtype, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from evoopt.kernels.cuda.launch import SIMULATED
+from evoopt.kernels.cuda.jit import SIMULATED
 from evoopt.kernels.cuda.scalar import Scalar
 from evoopt.kernels.philox import block_words, box_muller
 

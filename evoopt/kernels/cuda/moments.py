@@ -2,7 +2,7 @@
 
 from numba import cuda, types
 
-from evoopt.kernels.cuda.launch import SIMULATED, block_size, kernel
+from evoopt.kernels.cuda.jit import SIMULATED, block_size, kernel
 
 COLUMNS = 4 if SIMULATED else 32  # of a block, whose rows are cut into PARTS
 PARTS = 2 if SIMULATED else 8

@@ -7,7 +7,7 @@ import numpy as np
 from numba import cuda
 
 from evoopt.kernels.cuda.intrinsics import normals_of
-from evoopt.kernels.cuda.launch import SIMULATED, block_size, kernel, name_of
+from evoopt.kernels.cuda.jit import SIMULATED, block_size, kernel, name_of
 from evoopt.kernels.philox import COLUMNS, LANES, NOISE
 
 THREADS = block_size(128)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from evoopt.kernels.cuda.launch import block_size, kernel, name_of
+from evoopt.kernels.cuda.jit import block_size, kernel, name_of
 
 THREADS = block_size(128)
 

@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from evoopt.kernels.cuda.launch import SIMULATED
+from evoopt.kernels.cuda.jit import SIMULATED
 
 STEPS = 2  # inputs whose numbers are asked for together; with more, registers would spill on some devices
 _INDEX = ir.IntType(32)

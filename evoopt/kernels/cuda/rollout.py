@@ -12,7 +12,7 @@ from numba import cuda, float32, types
 
 from evoopt.kernels.cuda import few
 from evoopt.kernels.cuda.dense import DenseLayer
-from evoopt.kernels.cuda.launch import DYNAMIC_ALIGNMENT, kernel, name_of, part
+from evoopt.kernels.cuda.jit import DYNAMIC_ALIGNMENT, kernel, name_of, part
 from evoopt.kernels.environments.ranges import clip, spanned
 
 FARTHEST = 10.0  # of a normalised observation from 0, as in `cpu.rollout`

@@ -8,7 +8,7 @@ from numba import cuda, types
 
 from evoopt.kernels.cpu.box import reflected, transformed
 from evoopt.kernels.cpu.fingerprint import mixed, sum_of_words
-from evoopt.kernels.cuda.launch import block_size, kernel, name_of
+from evoopt.kernels.cuda.jit import block_size, kernel, name_of
 from evoopt.kernels.cuda.noise import MOST_ROWS
 
 THREADS = block_size(128)

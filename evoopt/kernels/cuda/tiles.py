@@ -16,7 +16,7 @@ from numba import cuda, float32, types
 
 from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of, softmax, width_of
 from evoopt.kernels.cuda.intrinsics import load4, store4
-from evoopt.kernels.cuda.launch import DYNAMIC_ALIGNMENT, SIMULATED, block_size, kernel, name_of, part
+from evoopt.kernels.cuda.jit import DYNAMIC_ALIGNMENT, SIMULATED, block_size, kernel, name_of, part
 from evoopt.kernels.cuda.loss import LOSSES
 from evoopt.kernels.cuda.register_tile import make_tile
 

@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba import cuda, types
 from numba.extending import intrinsic
 
-from evoopt.kernels.cuda.launch import SIMULATED, block_size, kernel, name_of
+from evoopt.kernels.cuda.jit import SIMULATED, block_size, kernel, name_of
 from evoopt.kernels.cuda.scalar import Scalar
 
 Formula = Callable[..., Any]
