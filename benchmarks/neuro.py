@@ -42,8 +42,8 @@ class Entry(NamedTuple):
     options: dict[str, Any]
     packages: tuple[str, ...] = ()
 
-    def start(self, samples: Samples, seed: int) -> Trainer:
-        return self.make(UNITS, samples, POPSIZE, seed, **self.options)
+    def start(self, samples: Samples, seed: int, popsize: int = POPSIZE) -> Trainer:
+        return self.make(UNITS, samples, popsize, seed, **self.options)
 
 
 _EVOSAX, _EVOTORCH = ("evosax", "optax"), ("evotorch",)
@@ -98,14 +98,16 @@ def run(args: argparse.Namespace) -> Iterator["Outcome | Reached"]:
 # ---------------------------------------------------------------- seconds a generation
 
 
-def case(entries: list[Entry]) -> Case:
+def case(entries: list[Entry], popsize: int = POPSIZE) -> Case:
     samples = digits.load()
     task = Supervised(network(UNITS), *samples)
     contestants = [
-        Contestant(entry.name, partial(entry.start, samples, 1), entry.packages, partial(_unlearned, task))
+        Contestant(
+            entry.name, partial(entry.start, samples, 1, popsize), entry.packages, partial(_unlearned, task)
+        )
         for entry in entries
     ]
-    title = f"neuro: a generation, {POPSIZE} x {'-'.join(map(str, UNITS))} x {len(samples[0])} digits"
+    title = f"neuro: a generation, {popsize:,} x {'-'.join(map(str, UNITS))} x {len(samples[0])} digits"
     return Case(title, contestants, float, UNLEARNED, clock=Trainer.run)
 
 
@@ -182,10 +184,12 @@ def _reach(entries: list[Entry], args: argparse.Namespace) -> Reached:
 
 def run_on_device(args: argparse.Namespace) -> Iterator[Outcome | gpu.Limits]:
     entries = {name: ENTRIES[name] for name in ("evosax SNES", "evosax Open_ES")}
+    jax = [entry._replace(make=partial(gpu.jax_on_gpu, entry.make)) for entry in entries.values()]
     on_device = [
         Entry("evoopt SNES", partial(gpu.trainer, evoopt.SNES), ENTRIES["evoopt SNES"].options),
         Entry("evoopt OpenAIES", partial(gpu.trainer, evoopt.OpenAIES), _OPENAI),
-        *entries.values(),
+        *jax,
         Entry("EvoTorch SNES, baddbmm", gpu.evotorch_snes, _SNES, _EVOTORCH),
     ]
-    yield race(case(on_device), args.seconds, args.threads)
+    for popsize in (POPSIZE, 4096):
+        yield race(case(on_device, popsize), args.seconds, args.threads)

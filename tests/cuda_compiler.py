@@ -66,7 +66,14 @@ def cases():
     from evoopt.strategies import snes
 
     f, d, i, u = np.float32, float, int, np.uint64
-    f1, d1, f2, d2, i1, u1 = array("f4"), array("f8"), array("f4", 2), array("f8", 2), array("i8"), array("u8")
+    f1, d1, f2, d2, i1, u1 = (
+        array("f4"),
+        array("f8"),
+        array("f4", 2),
+        array("f8", 2),
+        array("i8"),
+        array("u8"),
+    )
     found = {
         "noise, float32": Case(noise.sample_rows(np.dtype("f4")), (u, u1, d1, d1, f2)),
         "noise, float64": Case(noise.sample_rows(np.dtype("f8")), (u, u1, d1, d1, d2)),
@@ -79,9 +86,7 @@ def cases():
         "gather": Case(rows.gather_rows, (i1, f2, i, f2, f, f2)),
         "box": Case(rows.enclose_rows(False), (*[d1] * 6, f2)),
         "box, reflected": Case(rows.enclose_rows(True), (*[d1] * 6, f2)),
-        "update of SNES": Case(
-            vectors.map_vectors(snes.step), ((d1, d1), (*[d1] * 4, *[d] * 5), i)
-        ),
+        "update of SNES": Case(vectors.map_vectors(snes.step), ((d1, d1), (*[d1] * 4, *[d] * 5), i)),
         "norm": Case(vectors.reduce_vectors(_square), (d2, (d1,), i)),
     }
     for crossover, name in ((genetic.SBX, "SBX"), (genetic.TENSOR, "tensor")):

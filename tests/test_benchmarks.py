@@ -184,6 +184,19 @@ def test_contestants_take_turns():
     assert outcome.agrees
 
 
+def test_a_peer_that_fails_is_reported_and_the_others_go_on():
+    def fail():
+        raise RuntimeError("no GPU\nhere")
+
+    early, late = Contestant("early", fail), Contestant("late", lambda: fail)
+    good = Contestant("good", lambda: lambda: np.ones(3))
+    outcome = race.race(case(early, good, late), 0.0, 1)
+    assert [t.name for t in outcome.timings] == ["evoopt", "good"]
+    assert outcome.skipped == ["early failed: RuntimeError: no GPU", "late failed: RuntimeError: no GPU"]
+    with pytest.raises(RuntimeError, match="no GPU"):
+        race.race(Case("evoopt fails", [early, good], lambda _: 0.0, 0.0), 0.0, 1)
+
+
 def test_only_the_clock_of_a_case_counts_and_slow_ones_sit_out(monkeypatch):
     now = 0.0
     monkeypatch.setattr(race, "MIN_REPEATS", 5)

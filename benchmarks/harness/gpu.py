@@ -31,13 +31,13 @@ class Limits:
     """An outcome: what the device does at most, measured in this run."""
 
     device: str
-    bandwidth: float | None  # bytes read and written a second, of a copy; None without torch
+    bandwidth: float | None  # bytes read and written a second, of a copy; None without torch for CUDA
     flops: float | None  # in float32
     agrees: bool = True
 
     def table(self) -> str:
         if self.bandwidth is None or self.flops is None:
-            return f"{self.device}; its limits were not measured, as torch is missing."
+            return f"{self.device}; its limits were not measured, as torch, for CUDA, is missing."
         return (
             f"{self.device}: copies {self.bandwidth / 1e12:.3g} TB/s, sgemm {self.flops / 1e12:.3g} TFLOP/s"
         )
@@ -63,6 +63,8 @@ def measure() -> Limits:
     try:
         import torch
     except ImportError:
+        return Limits(device, None, None)
+    if not torch.cuda.is_available():  # a torch for the CPU
         return Limits(device, None, None)
     torch.backends.cuda.matmul.allow_tf32 = False
     source = torch.zeros(COPIED, dtype=torch.uint8, device="cuda")
@@ -100,6 +102,15 @@ def _waiting(work: Work) -> Work:
     return done
 
 
+def jax_on_gpu(prepare: Callable[..., Work], *args: Any, **options: Any) -> Work:
+    """Prepare work of JAX, which takes the CPU without a word where it finds no GPU."""
+    import jax
+
+    if jax.default_backend() != "gpu":
+        raise RuntimeError(f"JAX found no GPU, but {jax.default_backend()}")
+    return prepare(*args, **options)
+
+
 def _to_host(found: Any) -> Any:
     return found.cpu().numpy() if hasattr(found, "cpu") else np.asarray(found)
 
@@ -126,7 +137,7 @@ def own_inputs(measured: Limits) -> Case:
             Contestant("evoopt Network.forward", partial(evoopt_forward, problem), read=_to_host),
             Contestant("torch.baddbmm", partial(torch_forward, problem), ("torch",), _to_host),
             Contestant("torch.compile", partial(torch_forward, problem, compiled=True), ("torch",), _to_host),
-            Contestant("jax jit(vmap)", partial(dense.jax_vmap, problem), ("jax",)),
+            Contestant("jax jit(vmap)", partial(jax_on_gpu, dense.jax_vmap, problem), ("jax",)),
         ],
         lambda found: relative_error(found[checked], expected),
         TOLERANCE,
@@ -182,7 +193,7 @@ def shared_inputs(units: Units, popsize: int, samples: int | None, measured: Lim
             Contestant("evoopt Supervised", partial(evoopt_fitness, problem, labels), read=_to_host),
             Contestant("torch.baddbmm", partial(torch_fitness, problem, labels), torch, _to_host),
             Contestant("torch.compile", partial(torch_fitness, problem, labels, True), torch, _to_host),
-            Contestant("jax jit(vmap)", partial(jax_fitness, problem, labels), jax),
+            Contestant("jax jit(vmap)", partial(jax_on_gpu, jax_fitness, problem, labels), jax),
         ],
         lambda found: relative_error(found[list(checked)], expected),
         TOLERANCE,
@@ -228,7 +239,7 @@ def noise(
         [
             Contestant("evoopt, Philox", partial(evoopt_rows, shape), read=_to_host),
             Contestant("torch.randn(out=)", partial(torch_randn, shape), ("torch",), _to_host),
-            Contestant("jax.random.normal, jit", jax_normal, ("jax",)),
+            Contestant("jax.random.normal, jit", partial(jax_on_gpu, jax_normal), ("jax",)),
         ],
         error,
         tolerance,
@@ -270,7 +281,7 @@ def rollout(game: Game, expected: Any, tolerance: float) -> Case:
         [
             Contestant("evoopt Rollout", partial(evoopt_rollout, game), read=partial(_checked, expected)),
             Contestant(
-                "gymnax, jit(vmap(scan))", partial(cartpole.gymnax_scan, game), ("jax", "gymnax"),
+                "gymnax, jit(vmap(scan))", partial(jax_on_gpu, cartpole.gymnax_scan, game), ("jax", "gymnax"),
                 partial(_checked, expected),
             ),
         ],

@@ -109,12 +109,15 @@ def race(case: Case, seconds: float, threads: int) -> Outcome:
 
     The first call, which compiles, gives the result that is checked. After it the contestants take turns,
     A B C A B C, so that what else the machine does hits all alike, for `seconds` times their number.
-    Very slow ones get fewer turns.
+    Very slow ones get fewer turns. A peer that fails is reported, and the others go on.
     """
     contestants, skipped = machine.present(case.contestants)
-    works = [contestant.prepare() for contestant in contestants]
+    prepared = _attempts([(c, c.prepare) for c in contestants], skipped)
     machine.set_threads(threads)
-    errors = [case.error(c.read(work())) for c, work in zip(contestants, works, strict=True)]
+    checks = [(c, partial(lambda c, work: case.error(c.read(work())), c, work)) for c, work in prepared]
+    checked = dict(_attempts(checks, skipped))
+    contestants, errors = list(checked), list(checked.values())
+    works = [work for c, work in prepared if c in checked]
     times = _take_turns([partial(_turn, case.clock, work) for work in works], seconds * len(works))
     timings = [
         Timing(
@@ -130,6 +133,21 @@ def race(case: Case, seconds: float, threads: int) -> Outcome:
     ]
     unit = case.rate.unit if case.rate else None
     return Outcome(case.name, case.tolerance, unit, timings, skipped, case.limits)
+
+
+def _attempts(
+    calls: Sequence[tuple[Contestant, Callable[[], Any]]], failed: list[str]
+) -> list[tuple[Contestant, Any]]:
+    """Give what calls give, and sentences about peers, who are all but the first, that raised."""
+    results = []
+    for contestant, call in calls:
+        try:
+            results.append((contestant, call()))
+        except Exception as error:
+            if contestant is calls[0][0]:
+                raise
+            failed.append(f"{contestant.name} failed: {type(error).__name__}: {error}".splitlines()[0])
+    return results
 
 
 def _take_turns(turns: Sequence[Callable[[int], float]], seconds: float) -> list[list[float]]:

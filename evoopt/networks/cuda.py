@@ -80,8 +80,8 @@ class CudaNetwork:
         found = tiles.plan(self.layers, most)
         if found is None:
             raise ValueError(
-                f'Layers of up to {tiles.widest_for(most)} numbers were expected with device="cuda", but one has '
-                f"{tiles.widest(self.layers)}; take narrower ones, or leave out device."
+                f'Layers of up to {tiles.widest_for(most)} numbers were expected with device="cuda", but one '
+                f"has {tiles.widest(self.layers)}; take narrower ones, or leave out device."
             )
         return found
 

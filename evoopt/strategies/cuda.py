@@ -33,7 +33,7 @@ class Cuda:
 
     # ---------------------------------------------------------------- arrays
 
-    def host(self, array: DeviceArray) -> Array:
+    def host(self, array: Any) -> Any:
         return np.asarray(self._stream.adopt(array)) if is_device_array(array) else array
 
     def vector(self, values: Any) -> DeviceArray:
@@ -80,7 +80,8 @@ class Cuda:
             self._stream.copy(some[i], rows[place])
 
     def scores(self, given: Any, fitness: Vector) -> DeviceArray:
-        return self.vector(given if is_device_array(given) and given.dtype == np.float64 else fitness)
+        found = self._stream.adopt(given) if is_device_array(given) else None
+        return self.vector(fitness if found is None or found.dtype != np.float64 else found)
 
     # ---------------------------------------------------------------- rows
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from evoopt.kernels.cuda.memory import DeviceArray
-from evoopt.kernels.cuda.stream import Stream, alignment_of
 from evoopt.kernels.cuda.rows import THREADS, mean_rows
+from evoopt.kernels.cuda.stream import Stream, alignment_of
 from evoopt.kernels.cuda.tiles import Plan, loss_tiles
 from evoopt.networks.cuda import CudaNetwork
 from evoopt.tasks.losses import LossName
@@ -47,8 +47,9 @@ class CudaSupervised:
         tiles = samples.padded // self._plan.samples
         sums = stream.empty(len(rows) * tiles, np.float64)
         fitness = stream.empty(len(rows), np.float64)
+        losses = loss_tiles(net.layers, self._plan, alignment_of(rows), self._loss)
         stream.launch(
-            loss_tiles(net.layers, self._plan, alignment_of(rows), self._loss), len(rows) * tiles, self._plan.threads,
+            losses, len(rows) * tiles, self._plan.threads,
             rows.reshape(rows.size), rows.shape[1], net.frozen, samples.inputs, samples.targets,
             samples.weights, samples.padded, sums, shared=self._plan.shared,
         )  # fmt: skip

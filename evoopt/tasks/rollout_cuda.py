@@ -25,7 +25,8 @@ class _Copied:
     """Numbers on the device, copied anew where they are others than the last time."""
 
     def __init__(self, stream: Stream) -> None:
-        self._stream, self._host, self._device = stream, np.empty(0), None
+        self._stream, self._host = stream, np.empty(0)
+        self._device: DeviceArray | None = None
 
     def __call__(self, numbers: Array) -> DeviceArray:
         if self._device is None or not np.array_equal(self._host, numbers):

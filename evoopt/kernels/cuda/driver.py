@@ -1,7 +1,7 @@
 """What is asked of CUDA's driver: memory, copies, streams and events, and the launch of a kernel.
 
-Kernels are compiled by numba-cuda and launched from here: its own launch takes some 40 us of the host for four
-arrays, its allocation 30, and these 3 and 1. `simulated` has the same functions for the simulator.
+Kernels are compiled by numba-cuda and launched from here: its own launch takes the host some 40 us for four
+arrays, its allocation 30, and these 6 and 2. `simulated` has the same functions for the simulator.
 """
 
 import contextlib

@@ -1,9 +1,9 @@
 """How kernels for CUDA are compiled: options, decided once.
 
 `kernel` makes what `Stream.launch` runs, `part` what kernels are made of where that speaks of threads or
-shared memory; scalar rules (`evoopt.kernels.math`, environments) are those of the CPU, called as they are. Division
-and roots round as IEEE 754 says, products and sums may be fused; there is no other fast arithmetic but what
-`intrinsics` names.
+shared memory; scalar rules (`evoopt.kernels.math`, environments) are those of the CPU, called as they are.
+Division and roots round as IEEE 754 says, products and sums may be fused; there is no other fast arithmetic
+but what `intrinsics` names.
 """
 
 from collections.abc import Callable
@@ -74,5 +74,3 @@ def block_size(threads: int) -> int:
 def part(function: Callable[..., Any]) -> Any:
     """Compile a part of kernels that uses `numba.cuda`; always inlined."""
     return cuda.jit(device=True)(function) if SIMULATED else cuda.jit(device=True, forceinline=True)(function)
-
-

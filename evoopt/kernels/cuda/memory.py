@@ -67,7 +67,7 @@ class DeviceArray:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> Any:
-        """Return a row, or a slice of rows side by side; both share the memory. A number comes to the host."""
+        """Return a row, or a slice of rows side by side, which share the memory; or a number, of the host."""
         if isinstance(key, slice):
             start, stop, step = key.indices(len(self))
             if step == 1:

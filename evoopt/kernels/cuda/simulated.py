@@ -87,6 +87,7 @@ def _view(argument: Any) -> Any:
         return tuple(map(_view, argument))
     if not isinstance(argument, DeviceArray):
         return argument
-    size = argument.size * argument.dtype.itemsize
-    memory = (ctypes.c_char * size).from_address(argument.address) if size else None
+    if not argument.size:
+        return FakeCUDAArray(np.empty(argument.shape, argument.dtype))
+    memory = memoryview((ctypes.c_char * argument.nbytes).from_address(argument.address))
     return FakeCUDAArray(np.ndarray(argument.shape, argument.dtype, memory))
