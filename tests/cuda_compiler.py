@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
+import numba
 import numpy as np
 from numba.core import config
 
@@ -62,7 +63,7 @@ def layers(*units):
 def cases():
     """Give all kernels by name, at the sizes of the benchmarks."""
     from evoopt import envs
-    from evoopt.kernels.cuda import few, genetic, moments, noise, ranking, rollout, rows, tiles, vectors
+    from evoopt.kernels.cuda import few, genetic, loss, moments, noise, ranking, rollout, rows, tiles, vectors
     from evoopt.strategies import snes
 
     f, d, i, u = np.float32, float, int, np.uint64
@@ -100,15 +101,20 @@ def cases():
         net, n_params = layers(*units)
         plan, name = tiles.plan(net, SHARED_BYTES), "-".join(map(str, units))
         wide, losses = {"LDG.E.128": 2, "LDS.128": 2}, (f1, i, f1, f1, f1, f1, i, d1)
-        loss = ("cross_entropy", "labels")
-        tile = tiles.loss_tiles(net, plan, math.gcd(n_params, 4), loss)
+        named = ("cross_entropy", "labels")
+        tile = tiles.loss_tiles(net, plan, math.gcd(n_params, 4), named)
         found[f"loss, {name}"] = Case(tile, losses, {**wide, "LDG.E.64": 8}, plan.shared)
         if units[-2] == 256:
             for alignment in (1, 4):
-                tile = tiles.loss_tiles(net, plan, alignment, loss)
+                tile = tiles.loss_tiles(net, plan, alignment, named)
                 found[f"loss, {name}, rows aligned to {alignment}"] = Case(tile, losses, wide, plan.shared)
             forward = tiles.forward_tiles(net, plan, math.gcd(n_params, 4))
             found[f"forward, {name}"] = Case(forward, (f1, i, f1, f1, i, i, f1), wide, plan.shared)
+    net, n_params = layers(64, 32, 10)
+    plan, own = tiles.plan(net, SHARED_BYTES), loss.own_loss(_largest_error, "vectors", 10, 10)
+    tile = tiles.loss_tiles(net, plan, math.gcd(n_params, 4), own)
+    found["loss of one's own, 64-32-10"] = Case(tile, losses, wide, plan.shared)
+    found["pack"] = Case(tiles.pack, (f1, i1, i, i, i, f1))
     signature = (f1, i, f1, d1, i, d1, i, i, d1, i1, d1)
     for env, units, episodes, normalizes in (
         ("cartpole", (4, 32, 32, 2), 1, False),
@@ -133,6 +139,14 @@ def cases():
 
 def _square(x):
     return x * x
+
+
+@numba.njit
+def _largest_error(outputs, target):
+    largest = abs(outputs[0] - target[0])
+    for i in range(1, len(outputs)):
+        largest = max(largest, abs(outputs[i] - target[i]))
+    return largest
 
 
 def why_not():

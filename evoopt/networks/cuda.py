@@ -71,6 +71,18 @@ class CudaNetwork:
             )
         return self.stream.to_device(rows, np.float32)
 
+    def pack(self, numbers: DeviceArray, plan: tiles.Plan, chosen: Any = ()) -> tuple[DeviceArray, int]:
+        """Give samples (n, features), or the `chosen` ones, as tiles have them, and how many with padding."""
+        batch, features = len(chosen) or len(numbers), numbers.shape[1]
+        padded = -(-batch // plan.samples) * plan.samples
+        packed = self.stream.empty(features * padded, np.float32)
+        self.stream.launch(
+            tiles.pack, -(-packed.size // tiles.PACK_THREADS), tiles.PACK_THREADS,
+            numbers.reshape(numbers.size), self.stream.to_device(chosen, np.int64), features, batch, padded,
+            packed,
+        )  # fmt: skip
+        return packed, padded
+
     def _given(self, array: Any) -> Any:
         return self.stream.adopt(array) if is_device_array(array) else np.asarray(array)
 
@@ -119,12 +131,7 @@ class CudaNetwork:
 
     def _forward_tiles(self, rows: Any, inputs: Any, batch: int, out: Any) -> None:
         plan = self.plan()
-        padded = -(-batch // plan.samples) * plan.samples
-        packed = self.stream.empty(inputs.shape[1] * padded, np.float32)
-        self.stream.launch(
-            tiles.pack, -(-packed.size // tiles.PACK_THREADS), tiles.PACK_THREADS,
-            inputs.reshape(inputs.size), inputs.shape[1], batch, padded, packed,
-        )  # fmt: skip
+        packed, padded = self.pack(inputs, plan)
         self.stream.launch(
             tiles.forward_tiles(self.layers, plan, alignment_of(rows)), len(rows) * (padded // plan.samples),
             plan.threads, rows.reshape(rows.size), self.size, self.frozen,

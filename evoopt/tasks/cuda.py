@@ -1,59 +1,77 @@
 """Supervised learning on CUDA: samples that stay on the device, and the fitness of a population there."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba.core.errors import NumbaError
 
+from evoopt.arguments import Array
+from evoopt.kernels.cuda.loss import own_loss
 from evoopt.kernels.cuda.memory import DeviceArray
 from evoopt.kernels.cuda.rows import THREADS, mean_rows
-from evoopt.kernels.cuda.stream import Stream, alignment_of
-from evoopt.kernels.cuda.tiles import Plan, loss_tiles
+from evoopt.kernels.cuda.stream import alignment_of
+from evoopt.kernels.cuda.tiles import loss_tiles
 from evoopt.networks.cuda import CudaNetwork
 from evoopt.tasks.losses import LossName
 from evoopt.tasks.samples import Samples
 
 
-class CudaSamples:
+class Tiles(NamedTuple):
     """Inputs, targets (features, padded) and weights (padded,) on the device, padded to whole tiles."""
 
-    def __init__(self, samples: Samples, plan: Plan, stream: Stream) -> None:
-        count = len(samples.weights)
-        self.padded = -(-count // plan.samples) * plan.samples
-        self.inputs, self.targets, self.weights = (
-            stream.to_device(np.pad(x.T, [(0, 0), (0, self.padded - count)]).ravel(), np.float32)
-            for x in (samples.inputs, samples.targets.numbers, samples.weights[:, None])
-        )
-        self.total_weight = float(samples.weights.sum())
+    inputs: DeviceArray
+    targets: DeviceArray
+    weights: DeviceArray
+    padded: int
+    total_weight: float
 
 
 class CudaSupervised:
-    """The kernels of a task."""
+    """The kernels of a task, and its samples."""
 
-    def __init__(self, net: CudaNetwork, loss: LossName, meaning: str) -> None:
+    def __init__(self, net: CudaNetwork, loss: LossName, samples: Samples) -> None:
+        self._net, self._plan = net, net.plan()
+        targets, self._weights = samples.targets, samples.weights
+        self._loss: Any = loss, targets.meaning
         if not isinstance(loss, str):
-            raise ValueError(
-                'A loss by its name was expected with device="cuda", but a function came; leave out device.'
-            )
-        self._net, self._plan, self._loss = net, net.plan(), (loss, meaning)
+            self._loss = own_loss(loss, targets.meaning, net.layers[-1].units, targets.numbers.shape[1])
+        self._samples = [
+            net.stream.to_device(numbers, np.float32)
+            for numbers in (samples.inputs, targets.numbers, samples.weights[:, None])
+        ]
+        self._all: Tiles | None = None
 
-    def samples(self, samples: Samples) -> CudaSamples:
-        """Copy samples to the device."""
-        return CudaSamples(samples, self._plan, self._net.stream)
-
-    def __call__(self, population: Any, samples: CudaSamples) -> DeviceArray:
-        """Give the mean loss of each row (popsize, n_params), as (popsize,) on the device."""
+    def __call__(self, population: Any, chosen: Array | None = None) -> DeviceArray:
+        """Give the mean loss of each row (popsize, n_params) on all samples, or the `chosen`: (popsize,)."""
         net, stream = self._net, self._net.stream
         rows = net.population(population)
-        tiles = samples.padded // self._plan.samples
-        sums = stream.empty(len(rows) * tiles, np.float64)
-        fitness = stream.empty(len(rows), np.float64)
+        if chosen is None:
+            tiles = self._all = self._all or self._pack()
+        else:
+            tiles = self._pack(chosen)
+        per_row = tiles.padded // self._plan.samples
+        sums, fitness = stream.empty(len(rows) * per_row, np.float64), stream.empty(len(rows), np.float64)
+        if not len(rows):
+            return fitness
         losses = loss_tiles(net.layers, self._plan, alignment_of(rows), self._loss)
-        stream.launch(
-            losses, len(rows) * tiles, self._plan.threads,
-            rows.reshape(rows.size), rows.shape[1], net.frozen, samples.inputs, samples.targets,
-            samples.weights, samples.padded, sums, shared=self._plan.shared,
-        )  # fmt: skip
-        stream.launch(
-            mean_rows, -(-len(rows) // THREADS), THREADS, sums, tiles, samples.total_weight, fitness
-        )
+        try:
+            stream.launch(
+                losses, len(rows) * per_row, self._plan.threads,
+                rows.reshape(rows.size), rows.shape[1], net.frozen, *tiles[:4], sums,
+                shared=self._plan.shared,
+            )  # fmt: skip
+        except NumbaError as error:
+            raise ValueError(
+                "A loss, and activations, that CUDA can run were expected: functions of scalars and elements "
+                f"of the given arrays, and no new arrays. They did not compile: {error}."
+            ) from error
+        grid = -(-len(rows) // THREADS)
+        stream.launch(mean_rows, grid, THREADS, sums, per_row, tiles.total_weight, fitness)
         return fitness
+
+    def _pack(self, chosen: Any = ()) -> Tiles:
+        (inputs, padded), (targets, _), (weights, _) = (
+            self._net.pack(numbers, self._plan, chosen) for numbers in self._samples
+        )
+        total = self._weights[chosen].sum() if len(chosen) else self._weights.sum()
+        return Tiles(inputs, targets, weights, padded, float(total))

@@ -44,8 +44,8 @@ class Supervised:
         Of the order of the minibatches.
     device : "cpu" or "cuda", optional
         Where a population is judged, by default where the network runs. With "cuda" the samples stay on the
-        device (a minibatch is copied there in each generation) and so does the fitness; the population may
-        be of the host or of the device. `evaluate` runs on the CPU.
+        device and so does the fitness; the population may be of the host or of the device, and a loss of
+        yours may make no arrays. `evaluate` runs on the CPU.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ class Supervised:
         self._packed: dict[np.dtype[Any], Tiles] = {}  # all samples, for each precision
         self._cast: dict[np.dtype[Any], Samples] = {}  # what minibatches are taken from
         self._order: tuple[int, Array] = (-1, np.empty(0, np.intp))  # the last epoch's
-        self._cuda: Any = None  # the kernels on the device, and all samples there
+        self._cuda: Any = None  # the kernels, and all samples, on the device
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("net", "loss", "_data", "batch_size", "seed", "noisy", "device")
@@ -132,10 +132,10 @@ class Supervised:
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Give the mean loss of each row of a population (popsize, n_params), as (popsize,)."""
         if self.device == "cuda":
-            task, samples = self._on_cuda()
-            if self.noisy:
-                samples = task.samples(self._data.chosen(self._minibatch(generation)))
-            return task(population, samples)
+            fitness: NDArray[np.float64] = self._on_cuda()(
+                population, self._minibatch(generation) if self.noisy else None
+            )
+            return fitness
         population = self.net.check_population(population)
         dtype, loss = population.dtype, self._data.targets.code(self.loss)
         if self.noisy:
@@ -151,8 +151,7 @@ class Supervised:
         if self._cuda is None:
             from evoopt.tasks.cuda import CudaSupervised  # noqa: PLC0415  (which needs numba-cuda)
 
-            task = CudaSupervised(self.net.on_cuda(), self.loss, self._data.targets.meaning)
-            self._cuda = task, None if self.noisy else task.samples(self._data)
+            self._cuda = CudaSupervised(self.net.on_cuda(), self.loss, self._data)
         return self._cuda
 
     def evaluate(

@@ -3,8 +3,10 @@
 import copy
 import pickle
 
+import numba
 import numpy as np
 import pytest
+from conftest import SIMULATED
 
 import evoopt
 from evoopt.kernels.cpu.loss import LOSSES
@@ -126,8 +128,66 @@ def test_minibatches_and_explicit_device(rng):
         found = np.asarray(pickle.loads(pickle.dumps(task))(population, generation))
         np.testing.assert_allclose(found, cpu(population, generation), rtol=TOLERANCE)
     assert task.evaluate(population[0]) == cpu.evaluate(population[0])
-    with pytest.raises(ValueError, match="A loss by its name"):
-        evoopt.Supervised(cpu_net, inputs, labels, lambda outputs, target: 0.0, device="cuda")
+
+
+@numba.njit
+def pinball(outputs, target):
+    error = target - outputs[0]
+    return max(0.3 * error, -0.7 * error)
+
+
+@numba.njit
+def logit_of_class(outputs, target):
+    return -outputs[target]
+
+
+@numba.njit
+def product(outputs, target):
+    total = -target[3]
+    for i in range(3):
+        total += outputs[i] * target[i]
+    return total
+
+
+@numba.njit
+def picky(outputs, target):
+    if outputs[0] > target:
+        raise ValueError("too large")
+    return outputs[0]
+
+
+@numba.njit
+def allocating(outputs, target):
+    return (outputs * target).sum()
+
+
+@pytest.mark.parametrize("function", [pinball, logit_of_class, product])
+def test_a_loss_of_ones_own(function, rng):
+    net = network(5, 3)
+    inputs = rng.normal(size=(21, 3))
+    targets = {
+        pinball: rng.normal(size=21),
+        logit_of_class: rng.integers(0, 3, 21),
+        product: rng.normal(size=(21, 4)),
+    }[function]
+    cuda, cpu = (evoopt.Supervised(each, inputs, targets, function) for each in (net, on_cpu(net)))
+    population = population_of(net, 3, rng)
+    expected = cpu(population.astype(float))
+    np.testing.assert_allclose(np.asarray(cuda(population)), expected, rtol=TOLERANCE, atol=1e-6)
+
+
+@pytest.mark.skipif(SIMULATED, reason="in the simulator, what functions raise comes through")
+def test_what_a_loss_raises_counts_as_nan():
+    net = network(1, input_size=1)
+    population = np.array([[0.5, 0.0], [2.0, 0.0]], np.float32)
+    for samples in (2, 1000):
+        targets = np.ones(samples)
+        targets[-1] = 1.5
+        found = evoopt.Supervised(net, np.zeros((samples, 1)), targets, picky)(population)
+        np.testing.assert_array_equal(np.asarray(found), [0.5, np.nan])
+    task = evoopt.Supervised(net, np.zeros((3, 1)), np.ones((3, 1)), allocating)
+    with pytest.raises(ValueError, match="and no new arrays"):
+        task(population)
 
 
 def test_xor_is_solved_and_ranked_as_on_the_cpu():

@@ -3,13 +3,16 @@
 The n outputs are `stride` apart from `start`, the sample's targets `padded` apart.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
-from numba import float32
+from numba import cuda, float32
 
 from evoopt.kernels.cpu import loss as cpu
+from evoopt.kernels.cpu.own_loss import TARGET_READERS
 from evoopt.kernels.cuda.dense import largest
+from evoopt.kernels.cuda.jit import part
 from evoopt.kernels.jit import inline
 from evoopt.kernels.math import exp, log, relu
 
@@ -95,3 +98,26 @@ LOSSES = {  # by name and what the targets mean
     ("error_rate", "labels"): error_rate_of_labels,
     ("error_rate", "signs"): _mean_over_outputs(cpu.error_of_one),
 }
+
+
+@functools.lru_cache(maxsize=64)
+def own_loss(
+    function: Callable[..., Any], meaning: str, n_outputs: int, n_targets: int
+) -> Callable[..., Any]:
+    """Make the loss of a user's njit function of one sample, see `cpu.own_loss`.
+
+    A thread in which it raises leaves its kernel there and then.
+    """
+    read = TARGET_READERS[meaning]
+
+    @part
+    def loss(outputs, start, stride, n, targets, sample, padded):
+        output = cuda.local.array(n_outputs, float32)
+        target = cuda.local.array(n_targets, float32)
+        for o in range(n_outputs):
+            output[o] = outputs[start + o * stride]
+        for o in range(n_targets):
+            target[o] = targets[o * padded + sample]
+        return float32(function(output, read(target)))
+
+    return loss

@@ -12,6 +12,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from numba import cuda, float32, types
 
 from evoopt.kernels.cuda.dense import NONE, DenseLayer, activation_of, softmax, width_of
@@ -219,16 +220,19 @@ def forward_tiles(layers: tuple[DenseLayer, ...], of: Plan, alignment: int) -> A
     return forward
 
 
-@functools.cache
-def loss_tiles(layers: tuple[DenseLayer, ...], of: Plan, alignment: int, loss: tuple[str, str]) -> Any:
+@functools.lru_cache(maxsize=64)  # a loss may be a function of the user's; the oldest are let go
+def loss_tiles(
+    layers: tuple[DenseLayer, ...], of: Plan, alignment: int, loss: tuple[str, str] | Callable[..., Any]
+) -> Any:
     """Make ``kernel(population, n_params, frozen, inputs, targets, weights, padded, sums)``.
 
-    `loss` is a name of LOSSES. As `forward_tiles`, but what is written is the weighted sum of a tile's
-    losses, into `sums` (popsize, tiles) float64; `targets` are (n, padded), `weights` (padded,), 0 for what
-    is no sample.
+    `loss` is a name of LOSSES, or made by `own_loss`. As `forward_tiles`, but what is written is the weighted
+    sum of a tile's losses, into `sums` (popsize, tiles) float64; `targets` are (n, padded), `weights`
+    (padded,), 0 for what is no sample.
     """
     run, samples, threads = chain(layers, of, alignment), of.samples, of.threads
-    n_out, results, loss_of = layers[-1].units, results_at(layers, of), LOSSES[loss]
+    n_out, results = layers[-1].units, results_at(layers, of)
+    is_own, loss_of = callable(loss), loss if callable(loss) else LOSSES[loss]
 
     @kernel(threads, RESIDENT // threads, name_of(layers, of, alignment, loss))
     def losses(population, n_params, frozen, inputs, targets, weights, padded, sums):
@@ -238,6 +242,10 @@ def loss_tiles(layers: tuple[DenseLayer, ...], of: Plan, alignment: int, loss: t
         parts = cuda.shared.array(threads, types.float64)
         run(t, population, r * n_params, frozen, inputs, tile * samples, padded, x)
         total = 0.0
+        if is_own:  # what a thread leaves behind where the function raises
+            parts[t] = np.nan
+            if t == 0:
+                sums[cuda.blockIdx.x] = np.nan
         for s in range(t, samples, threads):
             sample = tile * samples + s
             weight = weights[sample]
@@ -262,9 +270,16 @@ PACK_THREADS = block_size(128)
 
 
 @kernel(PACK_THREADS)
-def pack(inputs, n, batch, padded, out):
-    """Write inputs (batch, n) feature-major, padded by zeros, to `out` (n, padded): a number a thread."""
+def pack(inputs, chosen, n, batch, padded, out):
+    """Write inputs feature-major, padded by zeros, to `out` (n, padded): a number a thread.
+
+    `inputs` are (samples, n), of which `batch` ones are taken: the `chosen` (batch,), or if that is empty the
+    first. All arrays are 1-d.
+    """
     i = cuda.grid(1)
     if i < n * padded:
-        s = i % padded
-        out[i] = inputs[s * n + i // padded] if s < batch else float32(0)
+        s, feature = i % padded, i // padded
+        x = float32(0)
+        if s < batch:
+            x = inputs[(chosen[s] if len(chosen) > 0 else s) * n + feature]
+        out[i] = x
