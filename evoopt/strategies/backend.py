@@ -6,7 +6,7 @@ are asked for is a vector of a strategy's state (n_params,), in float64, or one 
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -27,12 +27,25 @@ COPY_GRAIN = 500_000
 BLOCK = 16_384  # coordinates of which a formula computes at a time, so that what it makes on its way is small
 
 
-class Range(NamedTuple):
-    """What there is to say of a vector."""
+class Range:
+    """Mean, minimum and maximum of a vector, when they are asked for."""
 
-    mean: float
-    least: float
-    most: float
+    __slots__ = ("_x",)
+
+    def __init__(self, x: Vector) -> None:
+        self._x = x
+
+    @property
+    def mean(self) -> float:
+        return float(np.add.reduce(self._x)) / len(self._x)  # (`x.mean()` takes five times as long)
+
+    @property
+    def least(self) -> float:
+        return float(np.minimum.reduce(self._x))
+
+    @property
+    def most(self) -> float:
+        return float(np.maximum.reduce(self._x))
 
 
 class Cpu:
@@ -143,8 +156,8 @@ class Cpu:
         """Return 1/2 for the best row to -1/2 for the worst; equal fitness has the average."""
         ranked, k = told.fitness[told.order], len(told.order)
         differs = (ranked[1:] != ranked[:-1]) & ~np.isnan(ranked[:-1])  # NaN, which is last, is equal to NaN
-        starts = np.concatenate([[0], np.flatnonzero(differs) + 1])
-        sizes = np.diff(starts, append=k)
+        places = np.concatenate([[0], differs.nonzero()[0] + 1, [k]])
+        starts, sizes = places[:-1], places[1:] - places[:-1]
         ranks = np.empty(k)
         ranks[told.order] = np.repeat(0.5 - (starts + (sizes - 1) / 2) / (k - 1), sizes)
         return ranks
@@ -167,7 +180,7 @@ class Cpu:
         A formula is a function made of + - * /, comparisons, and `np.sqrt`, `exp`, `log`, `abs`, `minimum`,
         `maximum` and `where` (whose second argument is no constant), as CUDA knows no others.
         """
-        n = next(len(arg) for arg in args if isinstance(arg, np.ndarray))
+        n = max([len(arg) for arg in args if isinstance(arg, np.ndarray)])
         if n <= BLOCK:
             return formula(*args)
         results: list[Vector] = []
@@ -191,7 +204,7 @@ class Cpu:
 
     def range_of(self, x: Vector) -> Range:
         """Return mean, minimum and maximum."""
-        return Range(float(x.mean()), float(x.min()), float(x.max()))
+        return Range(x)
 
     def without_effect(self, mean: Vector, steps: Vector, dtype: np.dtype[Any]) -> bool:
         """Whether 0.2 steps change no coordinate of the mean in the dtype of the rows."""

@@ -26,6 +26,7 @@ from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Best, Told, best_and_median, new_history
 
 _log = logging.getLogger(__name__)
+_DEVICES = ("_cuda", "_ops", "_io")  # found again by each process, and each copy
 
 
 class Strategy(ABC):
@@ -140,12 +141,12 @@ class Strategy(ABC):
         self.history = new_history()
         self._ledger = Ledger(self._memory)
 
-    @property
+    @functools.cached_property
     def _ops(self) -> Any:
         """What it computes with."""
         return self._cuda if self._on_device and self.device == "cuda" else CPU
 
-    @property
+    @functools.cached_property
     def _io(self) -> Any:
         """What has the user's arrays."""
         return self._cuda if self.device == "cuda" else CPU
@@ -162,7 +163,7 @@ class Strategy(ABC):
         return Cuda()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_cuda"}
+        return {name: value for name, value in vars(self).items() if name not in _DEVICES}
 
     # ---------------------------------------------------------------- what a strategy of one's own defines
 

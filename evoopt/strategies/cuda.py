@@ -5,7 +5,7 @@ Only the fitness, fingerprints and some single numbers come to the host.
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,9 +14,17 @@ from evoopt.kernels.cpu.genetic import ALWAYS
 from evoopt.kernels.cuda import genetic, moments, noise, ranking, rows, vectors
 from evoopt.kernels.cuda.memory import DeviceArray
 from evoopt.kernels.cuda.stream import Stream, is_device_array
-from evoopt.strategies.backend import Range
 from evoopt.strategies.bounds import Box
 from evoopt.strategies.told import Told
+
+
+class Range(NamedTuple):
+    """See `backend.Range`."""
+
+    mean: float
+    least: float
+    most: float
+
 
 CONSTANTS = 16  # vectors of the host that are kept on the device
 _NO_TABLE, _NO_ENDS = np.zeros(1), np.zeros(1, np.int64)
