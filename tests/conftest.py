@@ -18,6 +18,10 @@ settings.load_profile("evoopt")
 
 ROOT = Path(__file__).parents[1]
 SIMULATED = bool(config.ENABLE_CUDASIM)
+if SIMULATED:
+    from cuda_simulator import take_turns
+
+    take_turns()
 
 
 def why_no_cuda():

@@ -196,7 +196,7 @@ def test_xor_is_solved_and_ranked_as_on_the_cpu():
     for device in ("cpu", "cuda"):
         net = evoopt.Network([evoopt.Dense(4, "tanh"), evoopt.Dense(1)], input_shape=(2,), device=device)
         task = evoopt.Supervised(net, inputs, targets, loss="binary_cross_entropy")
-        es = evoopt.SNES(net.init(seed=0), sigma=1.0, popsize=8, seed=0, device=device)
+        es = evoopt.SNES(net.init(seed=0), sigma=1.0, popsize=16, seed=1, device=device)
         orders = []
         for _ in range(10):
             population = es.ask()

@@ -19,6 +19,7 @@ from numba import cuda, from_dtype, typeof, types
 from evoopt.kernels.cuda.memory import DeviceArray
 
 MOST_WORDS = 256  # of eight bytes, of all arguments of a kernel
+_LOADING = threading.Lock()  # numba-cuda cannot load a kernel for two Python threads at once
 _FORMATS = {int: "q", float: "d", np.int64: "q", np.uint64: "Q", np.float32: "f4x", np.float64: "d"}
 
 
@@ -171,7 +172,8 @@ def launch(
     kinds = tuple([_append(words, argument) for argument in arguments])
     call = kernel.calls.get((kinds, shared))
     if call is None:
-        call = kernel.calls[kinds, shared] = load(kernel, kinds, shared)
+        with _LOADING:
+            call = kernel.calls[kinds, shared] = load(kernel, kinds, shared)
     thread = _thread()
     call.packer.pack_into(thread.words, 0, *words)
     _done(cu.cuLaunchKernel(call.kernel, *grid, *threads, shared, stream, thread.arguments, 0))

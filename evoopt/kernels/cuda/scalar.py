@@ -23,7 +23,7 @@ _LIBRARY = {
     (np.log, 8): "__nv_log",
     (np.sqrt, 4): "llvm.nvvm.sqrt.approx.f",
     (np.sqrt, 8): "llvm.nvvm.sqrt.rn.d",
-    (np.absolute, 8): "llvm.fabs.f64",
+    (np.absolute, 8): "__nv_fabs",
 }
 
 

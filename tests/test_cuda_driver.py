@@ -1,0 +1,238 @@
+"""The host's side of CUDA, whole, on a driver that only pretends: launches, memory, streams, errors.
+
+It is compiled from tests/pretended_driver.c. What kernels compute is tested in the simulator; here none runs.
+"""
+
+import shutil
+import subprocess
+
+import pytest
+from conftest import ROOT
+from cuda_compiler import why_not
+
+COMPILER = shutil.which("cc") or shutil.which("gcc")
+pytestmark = [
+    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
+    pytest.mark.skipif(COMPILER is None, reason="there is no C compiler"),
+]
+
+
+@pytest.fixture(scope="module")
+def pretended(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("driver")
+    source, library = ROOT / "tests" / "pretended_driver.c", folder / "libcuda.so.1"
+    subprocess.run([COMPILER, "-shared", "-fPIC", "-o", library, source], check=True)
+    return folder
+
+
+@pytest.fixture
+def run_pretended(pretended, run_python, tmp_path):
+    """Run a program; gives what it printed, and the lines of the driver's log."""
+
+    def run(program, **environment):
+        log = tmp_path / "log"
+        output = run_python(program, LD_LIBRARY_PATH=str(pretended), PRETENDED_LOG=str(log), **environment)
+        return output, log.read_text().splitlines() if log.exists() else []
+
+    return run
+
+
+def test_kernels_get_what_numba_would_give_them(run_pretended):
+    """The words of each argument are those that numba-cuda's own launch packs."""
+    _, log = run_pretended(
+        """
+import os, warnings
+import numpy as np
+from numba import cuda
+from evoopt.kernels.cuda import noise, rows, vectors
+from evoopt.kernels.cuda.memory import DeviceArray
+from evoopt.kernels.cuda.stream import Stream
+from evoopt.strategies import snes
+
+warnings.simplefilter("ignore")  # of numba, about small grids
+stream = Stream()
+f, u, i = stream.empty((5, 12), np.float32), stream.empty(5, np.uint64), stream.empty(5, np.int64)
+d = [stream.empty(12, np.float64) for _ in range(6)]
+
+def theirs(x):
+    if isinstance(x, tuple):
+        return tuple(map(theirs, x))
+    return cuda.as_cuda_array(x, sync=False) if isinstance(x, DeviceArray) else x
+
+for kernel, words, arguments in (
+    (noise.sample_rows(np.dtype("f4")), 31, (np.uint64(2**63 + 9), u, d[0], d[1], f)),
+    (rows.gather_rows, 36, (i, f, 3, f, np.float32(2.5), f)),
+    (vectors.map_vectors(snes.step), 48, (tuple(d[:2]), (*d[2:], 1.5, -2.5, 3.5, 4.5, np.float64(5)), 12)),
+):
+    os.environ["PRETENDED_WORDS"] = str(words)
+    stream.launch(kernel, (2, 3), 64, *arguments)
+    kernel.compiled[(2, 3), 64](*map(theirs, arguments))
+"""
+    )
+    launches = [line for line in log if line.startswith("launch")]
+    assert len(launches) == 6
+    for ours, numbas in zip(launches[::2], launches[1::2], strict=True):
+        assert ours == numbas
+
+
+def test_everything_runs_and_all_memory_goes_back(run_pretended):
+    output, log = run_pretended(
+        """
+import ctypes, gc
+import numpy as np
+import evoopt
+from evoopt.kernels.cuda.stream import Stream
+
+net = evoopt.Network([evoopt.Dense(256, "tanh"), evoopt.Dense(10)], input_shape=(64,), device="cuda")
+inputs, labels = np.ones((300, 64)), np.arange(300) % 10
+tasks = [evoopt.Supervised(net, inputs, labels, batch_size=size) for size in (None, 100)]
+player = evoopt.Network([evoopt.Dense(32), evoopt.Dense(2)], input_shape=(4,), device="cuda")
+tasks.append(evoopt.Rollout(player, evoopt.envs.cartpole))
+for cls in (evoopt.SNES, evoopt.SepCMAES, evoopt.OpenAIES, evoopt.PGPE, evoopt.GA, evoopt.CMAES):
+    for task in tasks:
+        if cls is evoopt.CMAES and task.net is net:
+            continue
+        options = {"noisy": task.noisy, "maximize": task.maximize, "device": "cuda"}
+        es = cls(task.net.init(seed=0), 0.1, popsize=8, seed=1, **options)
+        assert evoopt.evolve(es, task, max_generations=3).nit == 3
+own = Stream().to_device(np.ones((8, 3, 64)), np.float32)
+assert net.forward(Stream().empty((8, net.spec.size), np.float32), own).shape == (8, 3, 10)
+
+# (each formula of a strategy becomes a kernel: all that there are)
+for name, options in (
+    ("OpenAIES", {"optimizer": "sgd", "sigma_decay": 0.9, "weight_decay": 0.1}),
+    ("OpenAIES", {"optimizer": "clipup"}),
+    ("PGPE", {"optimizer": "adam"}),
+    ("GA", {"crossover": "sbx", "mutation": "polynomial", "mutation_rate": 0.5}),
+    ("GA", {"crossover": "uniform", "self_adaptation": False, "sigma_decay": 0.9, "elites": 2}),
+    ("SNES", {"maximize": True}),
+    ("SepCMAES", {}),
+):
+    for dtype in (np.float32, np.float64):
+        for bounds in (None, (-3.0, 3.0)):
+            es = getattr(evoopt, name)(
+                np.zeros(6, dtype), 0.5, popsize=8, seed=1, bounds=bounds, device="cuda", **options
+            )
+            late = es.ask_ids(4)
+            for _ in range(2):
+                rows = es.ask()
+                es.tell(rows, np.arange(8.0))
+                es.stop()
+            es.tell(late, np.arange(4.0))
+            if es._injects:
+                es.tell(np.full((3, 6), 0.25, dtype), np.arange(3.0))
+
+del es, task, tasks, net, player, own, rows
+gc.collect()
+print(ctypes.CDLL("libcuda.so.1").pretended_allocations())
+"""
+    )
+    assert output == "0\n"
+    launches = [line.split() for line in log if line.startswith("launch")]
+    assert max(int(words[-1]) for words in launches) > 48 * 1024  # asked for, else it would be refused
+
+
+def test_every_choice_compiles(run_pretended):
+    """Losses, environments, activations: what the compiler refuses, the simulator does not see."""
+    run_pretended(
+        """
+import numpy as np
+import evoopt
+from evoopt.kernels.cpu.loss import LOSSES
+from evoopt.kernels.math import ELEMENTWISE
+
+def network(n_in, *units):
+    return evoopt.Network([evoopt.Dense(*n) for n in units], input_shape=(n_in,), device="cuda")
+
+def rows(net):
+    return np.ones((2, net.spec.size), np.float32)
+
+inputs, ones = np.ones((12, 4)), np.ones((12, 3))
+targets = dict.fromkeys(("signs", "chances", "values"), ones)
+targets |= {"labels": np.arange(12) % 3, "probabilities": ones / 3}
+for loss, meaning in LOSSES:
+    net, numbers = network(4, (3,)), targets[meaning]
+    if (loss, meaning) == ("error_rate", "signs"):
+        net, numbers = network(4, (1,)), ones[:, :1]
+    evoopt.Supervised(net, inputs, numbers, loss)(rows(net))
+for env in vars(evoopt.envs).values():
+    if isinstance(env, evoopt.Environment):
+        net = network(env.observation_size, (env.n_actions,))
+        evoopt.Rollout(net, env, max_steps=3, normalize=env is evoopt.envs.pendulum)(rows(net))
+net = network(4, *((3, activation) for activation in [*ELEMENTWISE, "softmax", "linear"]))
+for batch in (1, 12):
+    net.forward(rows(net), np.ones((batch, 4)))
+"""
+    )
+
+
+def test_streams_wait_for_each_other(run_pretended):
+    """A kernel on one stream runs after what is queued on that of its arrays, and before what comes then."""
+    _, log = run_pretended(
+        """
+import numpy as np
+from evoopt.kernels.cuda.rows import mean_rows
+from evoopt.kernels.cuda.stream import Stream
+
+ours, theirs = Stream(), Stream()
+numbers, out = theirs.empty(6, np.float64), ours.empty(3, np.float64)
+ours.launch(mean_rows, 1, 32, numbers, 2, 2.0, out)
+with open("/dev/stdout", "w") as file:
+    print(hex(ours.number), hex(theirs.number), file=file)
+"""
+    )
+    kinds = [line.split()[0] for line in log]
+    assert kinds == ["record", "wait", "launch", "record", "wait"]
+    (before, event), (ours, waited), (same, done), (theirs, awaited) = (
+        line.split()[1:] for line in log if not line.startswith("launch")
+    )
+    assert (before, same, event, done) == (theirs, ours, waited, awaited)
+    assert ours != theirs
+
+
+def test_too_much_memory_and_other_errors(run_pretended):
+    output, _ = run_pretended(
+        """
+import numpy as np
+import evoopt
+from evoopt.kernels.cuda.rows import mean_rows
+from evoopt.kernels.cuda.stream import Stream
+
+es = evoopt.SNES(np.zeros(1000, np.float32), 0.1, popsize=1000, seed=1, device="cuda")
+try:
+    es.ask()
+except MemoryError as error:
+    print(error)
+stream = Stream()
+numbers, out = stream.empty(6, np.float64), stream.empty(3, np.float64)
+try:
+    stream.launch(mean_rows, 0, 32, numbers, 2, 2.0, out)
+except RuntimeError as error:
+    print(error)
+""",
+        PRETENDED_MEMORY="1000000",
+    )
+    assert output.splitlines() == [
+        "4,000,000 bytes of the device's memory were asked for, but 1,073,741,824 are free; take fewer rows.",
+        "CUDA failed: pretended, pretended.",
+    ]
+
+
+def test_python_threads_do_not_disturb_each_other(run_pretended):
+    run_pretended(
+        """
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+import evoopt
+
+def search(seed):
+    es = evoopt.SNES(np.zeros(50, np.float32), 0.1, popsize=8, seed=seed, device="cuda")
+    for _ in range(20):
+        rows = es.ask()
+        es.tell(rows, np.arange(8.0))
+    return es.generation
+
+with ThreadPoolExecutor(4) as pool:
+    assert list(pool.map(search, range(8))) == [20] * 8
+"""
+    )
