@@ -5,6 +5,7 @@ turns it is several times as fast, and the same in each run. Every other time th
 that what hangs on the order, for want of a barrier, is seen.
 """
 
+import os
 import threading
 from typing import Any
 
@@ -54,5 +55,9 @@ def run(self: Any, grid_point: tuple[int, ...], *args: Any) -> None:
 
 
 def take_turns() -> None:
-    """Let the simulator run so."""
+    """Let the simulator run so, on one core: a turn that goes to another core waits for that to wake up."""
     kernel.BlockManager.run = run
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+        os.sched_setaffinity(0, {cores[worker % len(cores)]})

@@ -3,7 +3,7 @@
  * refuse is refused. Functions that are not here succeed and do nothing.
  *
  * PRETENDED_LOG names a file for a line of each launch, with PRETENDED_WORDS of its arguments, and each order of
- * two streams. PRETENDED_MEMORY limits the bytes of an allocation.
+ * two streams. PRETENDED_MEMORY limits the bytes of an allocation; PRETENDED_NO_POOLS says that there are none.
  */
 
 #include <stdint.h>
@@ -21,7 +21,7 @@ typedef struct {
     void *stream;
 } config;
 
-enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2 };
+enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NOT_SUPPORTED = 801 };
 
 static long live = 0; /* allocations */
 
@@ -69,6 +69,7 @@ static int allocate(address *p, size_t size) {
     return *p = (address)found, OK;
 }
 static int allocate_of_pool(address *p, size_t size, void *pool, void *stream) { return allocate(p, size); }
+static int pool(void **p) { return getenv("PRETENDED_NO_POOLS") ? NOT_SUPPORTED : handle(p); }
 static int release(address p) { return live--, free((void *)p), OK; }
 static int copy(void *target, void *source, size_t size) { return memmove(target, source, size), OK; }
 
@@ -121,7 +122,7 @@ static const struct {
     {"cuDeviceGetName", device_name}, {"cuDeviceGetAttribute", attribute}, {"cuCtxGetDevice", zero},
     {"cuCtxGetCurrent", context}, {"cuCtxPopCurrent", context}, {"cuDevicePrimaryCtxRetain", retained},
     {"cuStreamGetCtx", function_of}, {"cuMemGetInfo", memory}, {"cuMemAlloc", allocate},
-    {"cuMemAllocFromPoolAsync", allocate_of_pool}, {"cuMemPoolCreate", handle}, {"cuMemFree", release},
+    {"cuMemAllocFromPoolAsync", allocate_of_pool}, {"cuMemPoolCreate", pool}, {"cuMemFree", release},
     {"cuMemFreeAsync", release}, {"cuMemcpyHtoDAsync", copy}, {"cuMemcpyDtoHAsync", copy},
     {"cuMemcpyDtoDAsync", copy}, {"cuStreamCreate", handle}, {"cuEventCreate", handle},
     {"cuEventRecord", record}, {"cuStreamWaitEvent", order}, {"cuLibraryLoadData", handle},

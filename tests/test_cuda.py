@@ -1,4 +1,4 @@
-"""CUDA without a GPU: the tests of tests/cuda in the simulator, in processes of their own."""
+"""CUDA without a GPU: the tests of tests/cuda in the simulator, in a process of its own."""
 
 import os
 import subprocess
@@ -9,14 +9,11 @@ from conftest import JIT_DISABLED, ROOT
 
 pytest.importorskip("numba_cuda", reason="the package numba-cuda is not installed")
 
-FILES = sorted(path.name for path in (ROOT / "tests" / "cuda").glob("test_*.py"))
-
 
 @pytest.mark.skipif(JIT_DISABLED, reason="the simulator has run beside the JIT")
-@pytest.mark.parametrize("file", FILES)
-def test_in_the_simulator(file):
+def test_in_the_simulator():
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", f"tests/cuda/{file}", "-n", "0"],
+        [sys.executable, "-m", "pytest", "tests/cuda", "-n", "0"],
         cwd=ROOT,
         env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"},
         capture_output=True,

@@ -99,21 +99,31 @@ def forget_stream(stream: Any, event: Any) -> None:
 
 @functools.cache
 def _pool() -> Any:
-    """Return where memory comes from, and goes back to: a pool that keeps it for the next time."""
+    """Return where memory comes from, and goes back to: a pool that keeps it for the next time.
+
+    None where the driver has no pools, as those of some virtual machines.
+    """
     kind = cu.CUmemPoolProps()
     kind.allocType = cu.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
     kind.location.type = cu.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
     kind.location.id = cuda.get_current_device().id
-    pool = _done(cu.cuMemPoolCreate(kind))
+    error, pool = cu.cuMemPoolCreate(kind)
+    if error:
+        return None
     keeps = cu.CUmemPool_attribute.CU_MEMPOOL_ATTR_RELEASE_THRESHOLD
     _done(cu.cuMemPoolSetAttribute(pool, keeps, cu.cuuint64_t(2**64 - 1)))
+    error, address = cu.cuMemAllocFromPoolAsync(1, pool, 0)
+    if error:
+        return None
+    _done(cu.cuMemFreeAsync(address, 0))
     return pool
 
 
 def allocate(size: int, stream: Any) -> int:
     """Return the address of so many bytes; MemoryError if there are none."""
     _enter()
-    error, address = cu.cuMemAllocFromPoolAsync(size, _pool(), stream)
+    pool = _pool()
+    error, address = cu.cuMemAlloc(size) if pool is None else cu.cuMemAllocFromPoolAsync(size, pool, stream)
     if error == cu.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
         free, _ = cu.cuMemGetInfo()[1:]
         raise MemoryError(
@@ -126,7 +136,11 @@ def free(address: int, stream: Any) -> None:
     """Give memory back, once all that is queued on the stream is done."""
     with contextlib.suppress(Exception):  # (when Python ends, the driver may be gone)
         _enter()
-        cu.cuMemFreeAsync(address, stream)
+        if _pool() is None:
+            synchronize(stream)
+            cu.cuMemFree(address)
+        else:
+            cu.cuMemFreeAsync(address, stream)
 
 
 def copy_in(target: int, source: np.ndarray[Any, Any], stream: Any) -> None:
