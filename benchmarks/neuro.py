@@ -42,7 +42,7 @@ class Entry(NamedTuple):
     options: dict[str, Any]
     packages: tuple[str, ...] = ()
 
-    def start(self, samples: Samples, seed: int, popsize: int = POPSIZE) -> Trainer:
+    def start(self, samples: Samples, seed: int, popsize: int) -> Trainer:
         return self.make(UNITS, samples, popsize, seed, **self.options)
 
 
@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Iterator["Outcome | Reached"]:
     entries = [ENTRIES[name] for name in args.contestants]
     if args.only != "accuracy":
-        yield race(case(entries), args.seconds, args.threads)
+        yield race(case(entries, POPSIZE), args.seconds, args.threads)
     if args.only != "speed":
         reached = _reach(entries, args)
         if args.markdown:
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> Iterator["Outcome | Reached"]:
 # ---------------------------------------------------------------- seconds a generation
 
 
-def case(entries: list[Entry], popsize: int = POPSIZE) -> Case:
+def case(entries: list[Entry], popsize: int) -> Case:
     samples = digits.load()
     task = Supervised(network(UNITS), *samples)
     contestants = [
@@ -132,7 +132,7 @@ class Run(NamedTuple):
 def train(entry: Entry, seed: int, accuracy: float, every: int, limit: float) -> Run:
     training, _, test = digits.split()
     judge = Supervised(network(UNITS), *training)
-    trainer = entry.start(training, seed)
+    trainer = entry.start(training, seed, POPSIZE)
     seconds, found = [], 0.0  # a generation
     end = time.perf_counter() + limit
     while found < accuracy and time.perf_counter() < end:

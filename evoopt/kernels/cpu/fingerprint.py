@@ -17,10 +17,10 @@ def sum_of_words(x, y):
 
 
 def _sum_python(x, y):
-    return np.uint64((int(x) + int(y)) % 2**64)
+    return x + y if isinstance(x, np.ndarray) else np.uint64((int(x) + int(y)) % 2**64)
 
 
-if JIT_DISABLED:  # NumPy warns of what wraps around
+if JIT_DISABLED:  # NumPy warns of numbers that wrap around, not of arrays
     sum_of_words = _sum_python
 
 
@@ -36,6 +36,22 @@ def mixed(word, i):
     return sum_of_words(first, ((first >> _SHIFT) ^ (first & _MASK)) * _M1)
 
 
+@inline
+def _sum_of_mixed(words):
+    total = np.uint64(0)
+    for i in range(len(words)):
+        total = sum_of_words(total, mixed(words[i], i))
+    return total
+
+
+def _sum_of_arrays(words):
+    return mixed(words, np.arange(len(words))).sum()
+
+
+if JIT_DISABLED:  # a loop over the words of large rows would take minutes
+    _sum_of_mixed = _sum_of_arrays
+
+
 @kernel
 def fingerprint_rows(rows, out, lo, hi):
     """Write the fingerprints of rows [lo, hi) of `rows` (popsize, n) into `out` (popsize,) uint64.
@@ -45,8 +61,4 @@ def fingerprint_rows(rows, out, lo, hi):
     """
     bits = rows.view(np.uint32)
     for r in range(lo, hi):
-        words = bits[r]
-        total = np.uint64(0)
-        for i in range(len(words)):
-            total = sum_of_words(total, mixed(words[i], i))
-        out[r] = max(total, np.uint64(1))
+        out[r] = max(_sum_of_mixed(bits[r]), np.uint64(1))
