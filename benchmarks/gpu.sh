@@ -69,6 +69,8 @@ for name in ("numpy", "numba", "numba-cuda", "cuda-core", "cuda-bindings", "cuda
 '
 device='from evoopt.kernels.device import read_device; print(read_device("cuda"))'
 tests=("$python" -m pytest -o addopts= -p no:cacheprovider -q --strict-markers)
+# compiling takes most of the tests' time: several processes, where pytest-xdist is installed
+workers=$("$python" -c 'import os, xdist; print(min(8, os.cpu_count()))' 2>/dev/null | grep -x '[0-9]*')
 
 printf '# On a GPU\n\n| step | outcome | seconds | last line |\n|---|---|---|---|\n' | tee "$summary"
 
@@ -79,7 +81,7 @@ fi
 step gpu 10 nvidia-smi
 step versions 10 "$python" -c "$versions"
 step device 30 "$python" -c "$device"
-step tests 120 "${tests[@]}" tests/cuda
+step tests 120 "${tests[@]}" ${workers:+-n "$workers"} tests/cuda
 step tests-device 20 "${tests[@]}" tests/test_device.py
 if memcheck=$(sanitizer | head -n 1) && [[ -n $memcheck ]]; then
     step memcheck 70 "$memcheck" --tool memcheck --error-exitcode 1 "${tests[@]}" -m "not gpu" tests/cuda
