@@ -114,7 +114,7 @@ def race(case: Case, seconds: float, threads: int) -> Outcome:
     contestants, skipped = machine.present(case.contestants)
     prepared = _attempts([(c, c.prepare) for c in contestants], skipped)
     machine.set_threads(threads)
-    checks = [(c, partial(lambda c, work: case.error(c.read(work())), c, work)) for c, work in prepared]
+    checks = [(c, partial(_error, case, c, work)) for c, work in prepared]
     checked = dict(_attempts(checks, skipped))
     contestants, errors = list(checked), list(checked.values())
     works = [work for c, work in prepared if c in checked]
@@ -133,6 +133,10 @@ def race(case: Case, seconds: float, threads: int) -> Outcome:
     ]
     unit = case.rate.unit if case.rate else None
     return Outcome(case.name, case.tolerance, unit, timings, skipped, case.limits)
+
+
+def _error(case: Case, contestant: Contestant, work: Work) -> float:
+    return case.error(contestant.read(work()))
 
 
 def _attempts(

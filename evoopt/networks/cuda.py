@@ -9,7 +9,7 @@ import numpy as np
 from evoopt.kernels.cuda import few, tiles
 from evoopt.kernels.cuda.dense import NONE, DenseLayer
 from evoopt.kernels.cuda.memory import DeviceArray
-from evoopt.kernels.cuda.stream import Stream, alignment_of, is_device_array, most_shared_bytes
+from evoopt.kernels.cuda.stream import Stream, alignment_of, most_shared_bytes
 from evoopt.networks.compile import NamedLayer
 from evoopt.networks.layers import Dense
 from evoopt.params import ParamSpec
@@ -61,7 +61,7 @@ class CudaNetwork:
 
     def population(self, population: Any) -> DeviceArray:
         """Give a population (popsize, n_params) on the device; ValueError for another shape or dtype."""
-        rows = self._given(population)
+        rows = self.stream.given(population)
         if rows.ndim != 2 or rows.shape[1] != self.size:
             raise ValueError(f"A population (popsize, {self.size}) was expected, but {rows.shape} came.")
         if rows.dtype != np.float32:
@@ -83,9 +83,6 @@ class CudaNetwork:
         )  # fmt: skip
         return packed, padded
 
-    def _given(self, array: Any) -> Any:
-        return self.stream.adopt(array) if is_device_array(array) else np.asarray(array)
-
     def plan(self) -> tiles.Plan:
         """Give how shared inputs are cut; ValueError for layers that are too wide."""
         most = most_shared_bytes()
@@ -101,7 +98,7 @@ class CudaNetwork:
         """Give the outputs (popsize, batch, units) on the device, see `Network.forward`."""
         rows = self.population(population)
         n_in, n_out = self.layers[0].inputs, self.layers[-1].units
-        samples = self._given(inputs)
+        samples = self.stream.given(inputs)
         shape, own = samples.shape, samples.ndim == 3
         if len(shape) not in (2, 3) or shape[-1] != n_in or (own and len(samples) != len(rows)):
             raise ValueError(

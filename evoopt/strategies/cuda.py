@@ -63,9 +63,7 @@ class Cuda:
         return self._stream.output(out, shape, dtype)
 
     def given(self, rows: Any) -> Any:
-        if is_device_array(rows):
-            return self._stream.adopt(rows)
-        return rows if isinstance(rows, np.ndarray) else np.asarray(rows)
+        return self._stream.given(rows)
 
     def rows(self, given: Any, dtype: np.dtype[Any]) -> DeviceArray:
         return self._stream.to_device(given, dtype)

@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core.errors import NumbaError
 
 from evoopt.arguments import Array
+from evoopt.kernels.cuda.jit import compiling
 from evoopt.kernels.cuda.loss import own_loss
 from evoopt.kernels.cuda.memory import DeviceArray
 from evoopt.kernels.cuda.rows import THREADS, mean_rows
@@ -54,17 +54,12 @@ class CudaSupervised:
         if not len(rows):
             return fitness
         losses = loss_tiles(net.layers, self._plan, alignment_of(rows), self._loss)
-        try:
+        with compiling("A loss, or an activation"):
             stream.launch(
                 losses, len(rows) * per_row, self._plan.threads,
                 rows.reshape(rows.size), rows.shape[1], net.frozen, *tiles[:4], sums,
                 shared=self._plan.shared,
             )  # fmt: skip
-        except NumbaError as error:
-            raise ValueError(
-                "A loss, and activations, that CUDA can run were expected: functions of scalars and elements "
-                f"of the given arrays, and no new arrays. They did not compile: {error}."
-            ) from error
         grid = -(-len(rows) // THREADS)
         stream.launch(mean_rows, grid, THREADS, sums, per_row, tiles.total_weight, fitness)
         return fitness

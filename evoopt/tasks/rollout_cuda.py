@@ -3,11 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numba.core.errors import NumbaError
 
 from evoopt.arguments import Array
 from evoopt.kernels.cuda.few import widest
-from evoopt.kernels.cuda.jit import SHARED_BYTES, block_size
+from evoopt.kernels.cuda.jit import SHARED_BYTES, block_size, compiling
 from evoopt.kernels.cuda.memory import DeviceArray
 from evoopt.kernels.cuda.rollout import Game, rollout_rows, shared_bytes
 from evoopt.kernels.cuda.rows import THREADS, mean_rows
@@ -80,7 +79,7 @@ class CudaRollout:
         sums = stream.empty(popsize * self._total * 2 * n if statistics else 1, np.float64)
         spans = [] if env.discrete else action_span(env.low, env.high)
         scaling = [statistics.mean, 1 / statistics.std] if statistics else []
-        try:
+        with compiling("Functions of an environment, or an activation"):
             stream.launch(
                 rollout_rows(
                     net.layers, self._game, self._episodes, self._threads, self._cached, alignment_of(rows)
@@ -91,11 +90,6 @@ class CudaRollout:
                 self._numbers(np.concatenate([*spans, *scaling, [0.0]])),
                 self._total, self._max_steps, returns, lengths, sums, shared=4 * self._cached,
             )  # fmt: skip
-        except NumbaError as error:
-            raise ValueError(
-                "Functions of an environment, or an activation, that CUDA can run were expected: scalars and "
-                f"elements of the given arrays, and no new arrays. They did not compile: {error}."
-            ) from error
         grid = -(-popsize // THREADS)
         stream.launch(mean_rows, grid, THREADS, returns, self._total, self._total, fitness)
         if statistics is None:

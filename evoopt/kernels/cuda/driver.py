@@ -125,9 +125,9 @@ def allocate(size: int, stream: Any) -> int:
     pool = _pool()
     error, address = cu.cuMemAlloc(size) if pool is None else cu.cuMemAllocFromPoolAsync(size, pool, stream)
     if error == cu.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
-        free, _ = cu.cuMemGetInfo()[1:]
+        _, left, _ = cu.cuMemGetInfo()
         raise MemoryError(
-            f"{size:,} bytes of the device's memory were asked for, but {free:,} are free; take fewer rows."
+            f"{size:,} bytes of the device's memory were asked for, but {left:,} are free; take fewer rows."
         )
     return int(_done((error, address)))
 
@@ -181,7 +181,7 @@ class Call(NamedTuple):
 def launch(
     kernel: Any, grid: Sequence[int], threads: Sequence[int], shared: int, stream: Any, arguments: Any
 ) -> None:
-    """Queue a kernel (`launch.Kernel`) with so many bytes of dynamic shared memory."""
+    """Queue a kernel (`jit.Kernel`) with so many bytes of dynamic shared memory."""
     words: list[Any] = []
     kinds = tuple([_append(words, argument) for argument in arguments])
     call = kernel.calls.get((kinds, shared))

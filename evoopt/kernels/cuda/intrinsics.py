@@ -69,9 +69,7 @@ def load_of(width: int) -> Callable[..., tuple[Any, ...]]:
         numbers = types.UniTuple(array.dtype, width)
 
         def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
-            pointer, _ = _vector_pointer(context, builder, array, arguments, width)
-            vector = builder.load(pointer, align=4 * width)
-            found = [builder.extract_element(vector, ir.Constant(ir.IntType(32), i)) for i in range(width)]
+            found = load_vector(builder, address_of(context, builder, array, arguments), width)
             return context.make_tuple(builder, numbers, found)
 
         return numbers(array, types.intp), emit
@@ -89,23 +87,34 @@ load4 = load_of(4)
 @intrinsic
 def _store4(_typing, array, index, a, b, c, d):
     def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
-        pointer, number = _vector_pointer(context, builder, array, arguments, 4)
-        vector = ir.Constant(ir.VectorType(number, 4), ir.Undefined)
-        for i, value in enumerate(arguments[2:]):
-            vector = builder.insert_element(vector, value, ir.Constant(ir.IntType(32), i))
-        builder.store(vector, pointer, align=16)
+        store_vector(builder, address_of(context, builder, array, arguments), arguments[2:])
         return context.get_dummy_value()
 
     return types.void(array, types.intp, *[array.dtype] * 4), emit
 
 
-def _vector_pointer(
-    context: Any, builder: ir.IRBuilder, array: types.Array, arguments: Any, width: int
-) -> tuple[ir.Value, ir.Type]:
-    data = context.make_array(array)(context, builder, arguments[0]).data
-    number = context.get_data_type(array.dtype)
-    at = builder.gep(data, [arguments[1]])
-    return builder.bitcast(at, ir.VectorType(number, width).as_pointer(at.type.addrspace)), number
+def address_of(context: Any, builder: ir.IRBuilder, array: types.Array, arguments: Any) -> ir.Value:
+    """Give the address of a number, of an array and an index."""
+    return builder.gep(context.make_array(array)(context, builder, arguments[0]).data, [arguments[1]])
+
+
+def load_vector(builder: ir.IRBuilder, address: ir.Value, n: int) -> list[ir.Value]:
+    """Give n float32 from an address, a multiple of their bytes, in one access."""
+    vector = builder.load(_as_vector(builder, address, n), align=4 * n)
+    return [builder.extract_element(vector, ir.Constant(ir.IntType(32), i)) for i in range(n)]
+
+
+def store_vector(builder: ir.IRBuilder, address: ir.Value, values: Sequence[ir.Value]) -> None:
+    """Write float32 from an address on, as `load_vector`."""
+    n = len(values)
+    vector = ir.Constant(ir.VectorType(ir.FloatType(), n), ir.Undefined)
+    for i, value in enumerate(values):
+        vector = builder.insert_element(vector, value, ir.Constant(ir.IntType(32), i))
+    builder.store(vector, _as_vector(builder, address, n), align=4 * n)
+
+
+def _as_vector(builder: ir.IRBuilder, address: ir.Value, n: int) -> ir.Value:
+    return builder.bitcast(address, ir.VectorType(ir.FloatType(), n).as_pointer(address.type.addrspace))
 
 
 def _store4_python(array, index, a, b, c, d):

@@ -6,13 +6,15 @@ Division and roots round as IEEE 754 says, products and sums may be fused; there
 but what `intrinsics` names.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numba import cuda
 from numba.core import config
+from numba.core.errors import NumbaError
 
 from evoopt.kernels.jit import is_rule
 
@@ -64,6 +66,18 @@ def _name_of(part: Any) -> str | None:
     if part is None or isinstance(part, bool | int | float | str | np.generic):
         return repr(part)
     return None
+
+
+@contextmanager
+def compiling(functions: str) -> Iterator[None]:
+    """Raise ValueError where functions of the user's, so called, do not compile for CUDA."""
+    try:
+        yield
+    except NumbaError as error:
+        raise ValueError(
+            f"{functions}, that CUDA can run were expected: scalars and elements of the given arrays, and no "
+            f"new arrays. They did not compile: {error}."
+        ) from error
 
 
 def block_size(threads: int) -> int:

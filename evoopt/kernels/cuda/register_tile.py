@@ -15,6 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from evoopt.kernels.cuda.intrinsics import address_of, load_vector, store_vector
 from evoopt.kernels.cuda.jit import SIMULATED
 
 STEPS = 2  # inputs whose numbers are asked for together; with more, registers would spill on some devices
@@ -47,7 +48,7 @@ def make_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> 
     @intrinsic
     def start(_typing, bias, index):
         def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
-            at = _pointer(context, builder, bias, arguments)
+            at = address_of(context, builder, bias, arguments)
             one = [number for u in range(n_units) for number in _load(builder, at, u, 1)]
             return context.make_tuple(builder, sums_type, one * n_samples)
 
@@ -65,8 +66,8 @@ def make_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> 
                 return [*following, *sums]
 
             begin = [
-                _pointer(context, builder, weights, arguments[1:3]),
-                _pointer(context, builder, x, arguments[4:6]),
+                address_of(context, builder, weights, arguments[1:3]),
+                address_of(context, builder, x, arguments[4:6]),
                 *cgutils.unpack_tuple(builder, arguments[0]),
             ]
             return context.make_tuple(builder, sums_type, _repeated(builder, n_in, step, begin)[2:])
@@ -78,12 +79,12 @@ def make_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> 
     def store(_typing, sums, x, at, stride, skip):
         def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
             values = cgutils.unpack_tuple(builder, arguments[0])
-            unit_at = _pointer(context, builder, x, arguments[1:3])
+            unit_at = address_of(context, builder, x, arguments[1:3])
             for u in range(n_units):
                 with builder.if_then(builder.icmp_signed("<=", arguments[4], arguments[4].type(u))):
                     for first, place in starts:
                         numbers = [values[(first + s) * n_units + u] for s in range(group)]
-                        _store(builder, unit_at, place, numbers)
+                        store_vector(builder, builder.gep(unit_at, [_INDEX(place)]), numbers)
                 unit_at = builder.gep(unit_at, [arguments[3]])
             return context.get_dummy_value()
 
@@ -117,26 +118,8 @@ def _repeated(
     return state
 
 
-def _pointer(context: Any, builder: ir.IRBuilder, array: types.Array, arguments: Any) -> ir.Value:
-    """Give the address of a number, of an array and an index."""
-    return builder.gep(context.make_array(array)(context, builder, arguments[0]).data, [arguments[1]])
-
-
-def _vector(builder: ir.IRBuilder, pointer: ir.Value, place: int, n: int) -> ir.Value:
-    at = builder.gep(pointer, [_INDEX(place)])
-    return builder.bitcast(at, ir.VectorType(ir.FloatType(), n).as_pointer(at.type.addrspace))
-
-
-def _load(builder: ir.IRBuilder, pointer: ir.Value, place: int, n: int) -> list[ir.Value]:
-    vector = builder.load(_vector(builder, pointer, place, n), align=4 * n)
-    return [builder.extract_element(vector, _INDEX(i)) for i in range(n)]
-
-
-def _store(builder: ir.IRBuilder, pointer: ir.Value, place: int, values: list[ir.Value]) -> None:
-    vector = ir.Constant(ir.VectorType(ir.FloatType(), len(values)), ir.Undefined)
-    for i, value in enumerate(values):
-        vector = builder.insert_element(vector, value, _INDEX(i))
-    builder.store(vector, _vector(builder, pointer, place, len(values)), align=4 * len(values))
+def _load(builder: ir.IRBuilder, start: ir.Value, place: int, n: int) -> list[ir.Value]:
+    return load_vector(builder, builder.gep(start, [_INDEX(place)]), n)
 
 
 def _fma(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
 
+from evoopt.kernels.cuda.jit import SHARED_BYTES
 from evoopt.kernels.cuda.memory import DeviceArray
 
 _memory: dict[int, np.ndarray[Any, Any]] = {}  # by address
@@ -32,10 +33,6 @@ def new_event() -> Any:
 
 def order(before: Any, event: Any, after: Any) -> None:
     """All is done in order."""
-
-
-def synchronize(stream: Any) -> None:
-    """All is done."""
 
 
 def forget_stream(stream: Any, event: Any) -> None:
@@ -72,7 +69,7 @@ def copy_within(target: int, source: int, size: int, stream: Any) -> None:
 
 def most_shared_bytes() -> int:
     """Return what every device gives a block."""
-    return 48 * 1024
+    return SHARED_BYTES
 
 
 def launch(

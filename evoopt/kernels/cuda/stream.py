@@ -98,6 +98,10 @@ class Stream(Queue):
         span = DeviceArray(address + first, (last - first + kind.itemsize,), np.dtype(np.uint8), queue, array)
         return self.to_device(np.ndarray(shape, kind, queue.to_host(span), -first, strides), kind)
 
+    def given(self, array: Any) -> Any:
+        """Give what was given as an array, where it is: of the device, or of the host."""
+        return self.adopt(array) if is_device_array(array) else np.asarray(array)
+
     def to_device(self, array: ArrayLike, dtype: DTypeLike) -> DeviceArray:
         """Give an array of the device, C-contiguous, of this dtype: itself if it is one, else a copy."""
         if is_device_array(array):
