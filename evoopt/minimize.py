@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
-from evoopt.evolve import Limits, Reasons, make_result, run
 from evoopt.kernels import threads
+from evoopt.loop import Limits, run, stopped_by
+from evoopt.outcome import STATUS, Reasons, make_result, message_of, status_of
 from evoopt.portfolio.auto import Portfolio
 from evoopt.portfolio.budget import Budget
 from evoopt.strategies import CMAES, SepCMAES
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 _LARGE = 1000  # coordinates; from here on a full covariance matrix costs more than it gains
 _MAXFUN = 10_000  # evaluations for each coordinate, unless the options say otherwise
-# The status of scipy: 0 for what converged, or found what was asked for; other reasons of a strategy have 3.
-_CONVERGED = ("target", "agreed", "tolx", "tolfun", "tolfunhist", "noeffect", "noeffectcoord", "noeffectaxis")
-_STATUS = dict.fromkeys(_CONVERGED, 0)
-_STATUS |= {"max_evaluations": 1, "max_generations": 2, "callback": 99, "interrupted": 130}
-_OTHER_STATUS = 3
 _MAX_RESTARTS = 50  # of a portfolio: more than any budget allows
 
 
@@ -156,7 +152,7 @@ def _run_strategy(
     strategy: Strategy, evaluate: Callable[..., Any], limits: Limits, callback: Callable[..., Any] | None
 ) -> "OptimizeResult":
     report = _reporter(callback)
-    reasons = run(strategy, evaluate, limits, lambda strategy: report(_result(strategy, ())))
+    reasons = run(strategy, evaluate, limits, lambda strategy: stopped_by(report, _result(strategy, ())))
     result = _result(strategy, reasons)
     unknown = strategy.noisy or strategy.best.x is None  # what the fitness of x is
     if unknown and limits.rows(strategy) > 0 and reasons[0][0] != "interrupted":
@@ -238,14 +234,14 @@ def _sigma_of_box(box: Box, x0: Array) -> Array:
 
 def _result(strategy: Strategy, reasons: Reasons) -> "OptimizeResult":
     best = strategy.best
-    status = min((_STATUS.get(name, _OTHER_STATUS) for name, _ in reasons), default=0)
+    status = status_of(reasons)
     x = strategy.solution if strategy.noisy or best.x is None else best.x.copy()
     return make_result(
         x=x,
         fun=best.fitness,
         success=status == 0 and not np.isnan(best.fitness),
         status=status,
-        message="; ".join(message for _, message in reasons),
+        message=message_of(reasons),
         nit=strategy.generation,
         nfev=strategy.evaluations,
         stop=reasons,
@@ -256,8 +252,8 @@ def _result(strategy: Strategy, reasons: Reasons) -> "OptimizeResult":
 
 def _result_of(portfolio: Portfolio) -> "OptimizeResult":
     budget, strategy = portfolio.budget, portfolio.strategy
-    status = min((_STATUS.get(name, _OTHER_STATUS) for name, _ in portfolio.reasons), default=0)
-    if status == _STATUS["max_evaluations"] and portfolio.converged:
+    status = status_of(portfolio.reasons)
+    if status == STATUS["max_evaluations"] and portfolio.converged:
         status = 0  # more evaluations would be for another optimum
     messages = [*portfolio.story, *(message for _, message in portfolio.reasons)]
     return make_result(

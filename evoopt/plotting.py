@@ -1,12 +1,11 @@
 """Pictures of a run."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evoopt.strategies.base import Strategy
+from evoopt.history import history_of, length_of
 
 Vector = NDArray[np.float64]
 WIDE = 30.0  # from which ratio on positive numbers are shown on a logarithmic axis
@@ -96,15 +95,7 @@ def _scale(axes: Any, columns: list[Vector]) -> bool:
 
 
 def _read_history(run: Any) -> dict[str, Vector]:
-    if isinstance(run, Strategy):
-        run = run.history
-    elif isinstance(run, Mapping) and "history" in run:
-        run = run["history"]
-    if not isinstance(run, Mapping) or "best_so_far" not in run:
-        raise ValueError(
-            f"A strategy, a result of evolve or minimize, or a history was expected, but a "
-            f"{type(run).__name__} came."
-        )
-    if not len(run["generation"]):
-        raise ValueError("A run of at least one generation was expected, but its history is empty.")
-    return {name: np.asarray(column, np.float64) for name, column in run.items()}
+    history = history_of(run)
+    if not length_of(history):
+        raise ValueError("run must have at least one generation, but its history is empty.")
+    return {name: np.asarray(column, np.float64) for name, column in history.items()}

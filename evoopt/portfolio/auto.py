@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evoopt.arguments import Vector
-from evoopt.evolve import Limits, run
+from evoopt.loop import Limits, run
 from evoopt.portfolio.budget import Budget, OverError
 from evoopt.portfolio.descent import Descent
 from evoopt.portfolio.separable import WIDTH, is_separable, search_lines

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from evoopt.arguments import Array, Vector
+from evoopt.loop import stopped_by
 from evoopt.strategies.stopping import Reason
 
 
@@ -77,11 +78,7 @@ class Budget:
     def next_iteration(self) -> None:
         """Count an iteration."""
         self.iterations += 1
-        try:
-            stopped = self.after() is True
-        except StopIteration:  # which scipy's methods would take for their own
-            stopped = True
-        if stopped:
+        if stopped_by(self.after):
             raise OverError(("callback", "the callback stopped the run"))
         self.check_iterations()
 
