@@ -138,8 +138,8 @@ def _way_of_the_generation(name: str, task: Task) -> Callable[[Task, int], Task]
     except (TypeError, ValueError):  # some builtins tell nothing of their parameters
         return _without
     chosen = task.keywords if isinstance(task, partial) else {}
-    by_name = [p for p in parameters if p.name == "generation" and p.kind != p.POSITIONAL_ONLY]
     kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    by_name = [p for p in parameters if p.name == "generation" and p.kind in (kinds[1], p.KEYWORD_ONLY)]
     needed = [p for p in parameters if p.default is p.empty and p not in by_name]
     places = [p for p in needed if p.kind in kinds]
     surplus = [p for p in needed if p.kind == p.KEYWORD_ONLY] + places[1 if by_name else 2 :]

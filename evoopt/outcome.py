@@ -47,5 +47,5 @@ def keeping(result: Callable[[Reasons], Any]) -> Iterator[None]:
         yield
     except BaseException as error:
         reason = ("exception", f"{type(error).__name__}: {error}")
-        vars(error)["result"] = result((reason,))  # also where the class forbids to set attributes
+        error.result = result((reason,))  # type: ignore[attr-defined]
         raise
