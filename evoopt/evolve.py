@@ -42,15 +42,20 @@ def evolve(
     """Run a strategy on a task until it stops or a limit is reached.
 
     The limits are totals of the strategy: running it again goes on where it stopped, and ends at the same
-    totals. Ctrl-C ends the run after the `tell` it may be in, and gives what there is.
+    totals. Ctrl-C ends the run after the `tell` it may be in, and gives what there is. Exceptions of the
+    task, the validation and the callback come out as they are, with the result so far as ``error.result``.
 
     Parameters
     ----------
     strategy : Strategy
         Goes on from where it is, and is left where it stops.
     task : callable
-        ``task(population, generation) -> fitness (popsize,)``; the second argument may be missing. The
-        population is overwritten in the next generation: copy what is to be kept.
+        ``task(population, generation) -> fitness (popsize,)``. The generation goes to a parameter of that
+        name, or else to a second parameter of any name if it has no default; there may be none. The
+        population is overwritten in the next generation: copy what is to be kept. A function f of one
+        vector is a task as ``evoopt.Objective(f)``. Where the first population has as many rows as
+        parameters, which could hide such a function, a task other than those of evoopt is called once
+        more, with one row, and must return one number; no limit counts this call.
     max_generations, max_evaluations : int, optional
         Totals of the strategy. The last generation is cut short rather than exceed `max_evaluations`.
     target : float, optional
@@ -59,14 +64,14 @@ def evolve(
         Seconds of this call.
     validation : callable, optional
         A task that judges the strategy's solution after each generation, in the same direction as `task`. The
-        result is then the solution that it judged best.
+        result is then the solution that it judged best. It is called with one row.
     patience : int, optional
         Stop after so many generations without a better validation (or best fitness, where there is none).
     progress : bool
         Show a progress bar (package tqdm).
     callback : callable or list of them, optional
-        ``callback(strategy)`` after each generation; giving True or raising StopIteration stops. A
-        `CSVLogger`, for example.
+        ``callback(strategy)`` after each generation, a `CSVLogger`, for example. Returning True, of Python or
+        NumPy, or 1, or raising StopIteration stops.
     executor : concurrent.futures.Executor, optional
         Evaluates the rows, one a call; for slow tasks. Task and rows are pickled for other processes. The
         task sees each row alone, so it cannot give rows of a generation episodes of their own, or learn.
@@ -81,17 +86,22 @@ def evolve(
     scipy.optimize.OptimizeResult
         ``x`` (n_params,): the best row or the strategy's solution, whichever has the better fitness (for
         noisy fitness the solution; with `validation` what that judged best). ``fun``: its fitness, which may
-        take one evaluation more; after Ctrl-C, a time limit or the last of `max_evaluations` there is none,
-        so that `x` is the best row, or `fun` NaN where `x` is another. ``history``; ``stop``, a tuple of
-        (name, message); ``nit`` generations and ``nfev`` evaluations in total; ``time`` in seconds;
-        ``validation``, the best judgement or None.
+        take one evaluation more, and for noisy fitness always does; after Ctrl-C, a time limit or the last
+        of `max_evaluations` there is none, so that `x` is the best row, or `fun` NaN where `x` is another.
+        ``success``: whether the run came to its normal end, a limit or the callback included, and saw two
+        different values or reached the target; not after Ctrl-C. ``status``: 0 where the search converged
+        or reached the target, 1 at `max_evaluations`, 2 at `max_generations`, 3 for other reasons of the
+        strategy, 4 at `time_limit`, 5 after `patience`, 6 after an exception, 99 for a callback, 130 after
+        Ctrl-C. ``message``, in words; ``stop``, a tuple of (name, message); ``history``; ``nit`` generations
+        and ``nfev`` evaluations in total; ``seed`` of the strategy; ``time`` in seconds; ``validation``, the
+        best judgement or None.
 
     Raises
     ------
     ValueError
         If the task is to be maximized and the strategy minimizes, or the other way round; if the task is
-        noisy and the strategy was not made for it; for limits that are no numbers; for an `executor` and a
-        task with a state.
+        noisy and the strategy was not made for it; if the task returns something other than one number for
+        each row; for limits that are no numbers; for an `executor` and a task with a state.
     ImportError
         For `progress` without tqdm.
 

@@ -13,6 +13,7 @@ import evoopt
 
 # A package imports only itself and what stands before it; strategies and networks stand side by side.
 MAY_IMPORT = {
+    "failures": set(),
     "kernels": set(),
     "tree": set(),
     "files": {"tree"},
@@ -24,7 +25,7 @@ MAY_IMPORT = {
     "result": set(),
     "outcome": {"result"},
     "loop": {"strategies", "arguments", "outcome"},
-    "executors": set(),
+    "executors": {"failures"},
     "evaluation": {"tasks", "strategies", "arguments", "kernels", "executors"},
     "evolve": {"evaluation", "loop", "strategies", "arguments", "outcome"},
     "history": {"strategies"},
