@@ -285,6 +285,7 @@ def _progress_bar(
         ) from error
     total = max_generations if max_generations is not None else strategy.max_generations
     with tqdm(total=total, initial=strategy.generation, unit="generation") as bar:
+        bar.set_postfix_str("the first one may compile for some seconds")
 
         def show(watch: _Watch) -> None:
             bar.set_postfix(
