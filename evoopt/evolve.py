@@ -1,20 +1,18 @@
 """A strategy on a task: the loop with validation, callbacks, a progress bar, and the better of two ends."""
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from evoopt import arguments
-from evoopt.arguments import Array, Vector
+from evoopt.arguments import Array
 from evoopt.evaluation import Evaluation, Task, check, learning_nothing
-from evoopt.loop import INTERRUPTED, Limits, better, run, stopped_by
+from evoopt.loop import INTERRUPTED, Limits, run, stopped_by
 from evoopt.outcome import OTHER_STATUS, Reasons, keeping, make_result, message_of, status_of
 from evoopt.strategies.base import Strategy
+from evoopt.watch import Watch, choose
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -121,7 +119,7 @@ def evolve(
     chunk_size = arguments.optional_whole("chunk_size", chunk_size, 1)
     callbacks, progress = _read_callbacks(callback), arguments.flag("progress", progress)
     evaluation = Evaluation("task", task, executor)
-    watch = _Watch(strategy, validation)
+    watch = Watch(strategy, validation)
 
     def evaluate(population: Array, generation: int) -> Any:
         fitness = evaluation(population, generation)
@@ -131,10 +129,10 @@ def evolve(
     def finish(reasons: Reasons) -> "OptimizeResult":
         evaluates = not _NO_MORE & dict(reasons).keys()
         with learning_nothing(task):
-            chosen = _choose(strategy, evaluation if evaluates else None, watch)
+            chosen = choose(strategy, evaluation if evaluates else None, watch)
         return _result(strategy, watch, reasons, chosen, time.perf_counter() - start)
 
-    def go_on(show: Callable[[_Watch], None]) -> Reasons:
+    def go_on(show: Callable[[Watch], None]) -> Reasons:
         def after(strategy: Strategy) -> bool:
             watch.look()
             show(watch)
@@ -179,7 +177,7 @@ def _read_callbacks(callback: Any) -> list[Callback]:
 
 
 def _result(
-    strategy: Strategy, watch: "_Watch", reasons: Reasons, chosen: tuple[Array, float, int], seconds: float
+    strategy: Strategy, watch: Watch, reasons: Reasons, chosen: tuple[Array, float, int], seconds: float
 ) -> "OptimizeResult":
     x, fun, extra = chosen
     names = dict(reasons).keys()
@@ -203,77 +201,10 @@ def _result(
     )
 
 
-class _Watch:
-    """What the run has seen so far: whether values differ, the best judgement, and how long it has stood.
-
-    Parameters
-    ----------
-    strategy : Strategy
-    validation : callable or None
-    """
-
-    def __init__(self, strategy: Strategy, validation: Task | None) -> None:
-        self._strategy, self._task = strategy, validation
-        self._judge = None if validation is None else Evaluation("validation", validation)
-        self.best, self.waited = math.nan, 0
-        self.x: Array | None = None  # which the validation judged best
-        self._values: set[float] = set()  # finite fitness that was seen; two of it will do
-        for name in ("best", "median"):
-            self._add(np.array(strategy.history[name]))
-
-    @property
-    def differed(self) -> bool:
-        """Whether there were two different values, without which nothing can be learned."""
-        return len(self._values) > 1
-
-    @property
-    def validation(self) -> float | None:
-        """The best judgement of the validation, None where there is none."""
-        return None if self._judge is None else self.best
-
-    def compare(self, fitness: Any) -> None:
-        """Look for different values in the fitness of a generation."""
-        if not self.differed:  # as a rule after the first generation
-            self._add(arguments.fitness_vector(self._strategy._io.host(fitness), len(fitness)))
-
-    def _add(self, values: Vector) -> None:
-        self._values.update(np.unique(values[np.isfinite(values)])[:2].tolist())
-
-    def look(self) -> None:
-        """Judge the generation that was told last."""
-        strategy = self._strategy
-        if self._judge is None:
-            judged = strategy.history["best"][-1]
-        else:
-            solution = strategy.solution
-            with learning_nothing(self._task):
-                judged = self._judge.of_one(solution, strategy.generation)
-        if better(strategy, judged, self.best):
-            self.best, self.waited = judged, 0
-            if self._judge is not None:
-                self.x = solution.copy()
-        else:
-            self.waited += 1
-
-
-def _choose(strategy: Strategy, evaluation: Evaluation | None, watch: _Watch) -> tuple[Array, float, int]:
-    """Return the vector to use, its fitness, and the number of evaluations that finding out took."""
-    x = strategy.solution if watch.x is None else watch.x
-    best_x, best_fitness = strategy.best.x, strategy.best.fitness
-    if best_x is not None and np.array_equal(x, best_x) and not strategy.noisy:  # noise: a lucky number
-        return best_x, best_fitness, 0
-    fun = math.nan if evaluation is None else evaluation.of_one(x, strategy.generation)
-    extra = int(evaluation is not None)
-    best_counts = watch.x is None and not strategy.noisy
-    if best_x is not None and best_counts and better(strategy, best_fitness, fun):
-        return best_x, best_fitness, extra
-    return x, fun, extra
-
-
 @contextmanager
 def _progress_bar(
     shown: bool, strategy: Strategy, max_generations: int | None
-) -> Iterator[Callable[[_Watch], None]]:
+) -> Iterator[Callable[[Watch], None]]:
     if not shown:
         yield lambda watch: None
         return
@@ -287,7 +218,7 @@ def _progress_bar(
     with tqdm(total=total, initial=strategy.generation, unit="generation") as bar:
         bar.set_postfix_str("the first one may compile for some seconds")
 
-        def show(watch: _Watch) -> None:
+        def show(watch: Watch) -> None:
             bar.set_postfix(
                 best=f"{strategy.history['best'][-1]:.6g}", so_far=f"{watch.best:.6g}", refresh=False
             )
