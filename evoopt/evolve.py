@@ -10,7 +10,7 @@ from evoopt import arguments
 from evoopt.arguments import Array
 from evoopt.evaluation import Evaluation, Task, check, learning_nothing
 from evoopt.loop import INTERRUPTED, Limits, run, stopped_by
-from evoopt.outcome import OTHER_STATUS, Reasons, keeping, make_result, message_of, status_of
+from evoopt.outcome import FAILURES, OTHER_STATUS, Reasons, keeping, make_result, message_of, status_of
 from evoopt.strategies.base import Strategy
 from evoopt.watch import Watch, choose
 
@@ -182,7 +182,7 @@ def _result(
     x, fun, extra = chosen
     names = dict(reasons).keys()
     informed = watch.differed or "target" in names
-    success = informed and not {"interrupted", "exception"} & names
+    success = informed and not FAILURES & names
     status = status_of(reasons)
     flat = () if informed else (("flat", "No two values of the fitness differ, so nothing was learned."),)
     return make_result(

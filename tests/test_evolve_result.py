@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from test_evolve_task import MAKERS, each_maker, made, sphere
+from test_strategies import needs_jit
 
 import evoopt
 from evoopt.outcome import keeping
@@ -49,6 +50,7 @@ def test_a_time_limit_is_a_normal_end():
     assert outcome(evoopt.evolve(es, sphere, time_limit=0.0)) == (True, 4)
 
 
+@needs_jit
 @pytest.mark.parametrize("name", ["CMAES", "SNES", "GA"])
 def test_a_search_that_converges_is_a_success(name):
     es = made(MAKERS[name], popsize=12)
