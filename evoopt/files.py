@@ -104,7 +104,8 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> 
         temporary.replace(target)
     except OSError as error:
         if error.filename == str(temporary):  # which nobody asked for
-            error.filename, error.filename2 = str(path), None
+            error.filename = str(path)
+            del error.filename2
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -17,8 +17,8 @@ def read(covariance: ArrayLike, n: int) -> tuple[Vector, Array]:
         Unless it is a symmetric matrix (n, n) of finite numbers with positive variances.
     """
     try:
-        matrix = np.asarray(covariance)
-    except ValueError:
+        matrix = np.empty(0) if np.ma.isMaskedArray(covariance) else np.asarray(covariance)
+    except ValueError:  # rows of several lengths
         matrix = np.empty(0)
     if matrix.shape != (n, n) or matrix.dtype.kind not in "biuf":
         raise ValueError(
