@@ -423,9 +423,11 @@ class Strategy(Called, ABC):
             self.best = Best(self._ops.copy(row), fitness, self.generation, self.evaluations)
 
     def _trim_history(self) -> None:
-        """Forget generations that were not told after all."""
-        for column in self.history.values():
+        """Forget generations that were not told after all, and columns that only these have."""
+        for name, column in [*self.history.items()]:
             del column[self.generation :]
+            if not column and name not in new_history():
+                del self.history[name]
 
     def _signed(self, value: float) -> float:
         return float(-value if self.maximize else value)
