@@ -20,6 +20,7 @@ from evoopt.portfolio.budget import Budget
 from evoopt.strategies import CMAES, SepCMAES
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.bounds import Box
+from evoopt.strategies.calls import option_names
 from evoopt.strategies.registry import REGISTRY
 from evoopt.strategies.restarts import BIPOP, IPOP, Restarts
 from evoopt.tasks.objective import Objective
@@ -193,7 +194,7 @@ def _make_strategy(
         names = ", ".join([*wrappers, *sorted(direct)])
         raise ValueError(f"A method of {names} was expected, but {method!r} came.")
     cls = direct.get(key, CMAES if len(x0) < _LARGE else SepCMAES)
-    known = _parameters(cls) - {"self", "mean", "options", "bounds", "maximize"}
+    known = option_names(cls) - {"mean", "bounds", "maximize"}
     if key in wrappers:
         known |= {"start", "max_restarts"}
     if key == "auto":  # whose evaluations are not the strategy's alone
@@ -216,11 +217,6 @@ def _make_strategy(
     make = partial(wrappers[key], cls) if key in wrappers else cls
     strategy = make(x0, sigma, bounds=bounds, **options)
     return strategy, _Start(x0, np.broadcast_to(np.asarray(sigma, np.float64), len(x0)), low, high)
-
-
-def _parameters(cls: type) -> set[str]:
-    """Names of the constructor's parameters, those of base classes behind ``**options`` included."""
-    return {name for base in cls.__mro__ if base is not object for name in inspect.signature(base).parameters}
 
 
 def _sigma_of(x0: Array) -> float:
