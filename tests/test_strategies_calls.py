@@ -83,6 +83,13 @@ def test_constructors_of_ones_own_stay_as_they_are():
         Mine(rate=1)
     assert {"n", "rate", "popsize"} <= option_names(Mine)
 
+    class Closed(evoopt.SNES):
+        def __init__(self, n, **options):
+            evoopt.Strategy.__init__(self, np.zeros(n), 1.0, **options)
+
+    with pytest.raises(TypeError, match=r"Options of Closed must be among .*, got eta_mean"):
+        Closed(3, eta_mean=1.0)
+
 
 @each_registered
 def test_each_option_is_documented(cls):

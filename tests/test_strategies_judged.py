@@ -70,6 +70,19 @@ def test_the_mean_of_the_parents_is_asked_for_behind_the_elites():
         assert not np.isclose(es.ask(), es.mean).all(axis=1).any()
 
 
+@each_kind
+@pytest.mark.parametrize("bounds", [None, (-3, 3)])
+def test_restarts_say_what_their_run_says(cls, bounds):
+    es, fitness = (
+        evoopt.IPOP(cls, [2.0] * 10, 1.0, popsize=30, bounds=bounds, noisy=True, seed=1),
+        noisy(sphere, 0),
+    )
+    for _ in range(4):
+        es.tell(population := es.ask(), fitness(population))
+        assert (es.solution == [*population, es.best.x]).all(axis=1).any()
+        assert (es.solution != es.mean).any()
+
+
 @needs_jit
 @each_kind
 def test_the_result_has_a_fresh_fitness(cls):

@@ -124,7 +124,8 @@ class Strategy(Called, ABC):
         device: Device = "cpu",
         **options: Any,
     ) -> None:
-        refuse_unknown(type(self), options, option_names(type(self)) if options else set())
+        if options:
+            refuse_unknown(type(self), options, option_names(type(self)) - options.keys())
         self.device = read_device(device)
         start = arguments.finite_vector(mean)
         self.n_params = len(start)

@@ -16,8 +16,9 @@ class Called:
             try:
                 inspect.signature(cls.__init__).bind(None, *arguments, **options)
             except TypeError as error:
-                call, hint = f"{cls.__name__}({cls._usage}, ...)", _hint(options, option_names(cls))
-                raise TypeError(f"{cls.__name__} must be called as {call}, got: {error}{hint}") from None
+                call, what = f"{cls.__name__}({cls._usage}, ...)", str(error).removeprefix("got ")
+                hint = _hint(options, option_names(cls))
+                raise TypeError(f"{cls.__name__} must be called as {call}, got: {what}{hint}") from None
         return super().__new__(cls)
 
 

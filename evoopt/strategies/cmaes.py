@@ -53,7 +53,8 @@ class CMAES(Strategy):
     covariance : array_like, shape (n_params, n_params), optional
         Of the first search distribution N(mean, sigma^2 covariance), the identity by default. So
         ``CMAES(other.mean, other.sigma, covariance=other.covariance)`` begins where another search was; with
-        a `sigma` for each coordinate it is N(mean, diag(sigma) covariance diag(sigma)).
+        a `sigma` for each coordinate it is N(mean, diag(sigma) covariance diag(sigma)). `IPOP` and `BIPOP`
+        begin each of their runs with it.
     tolx, tolfun, tolfunhist, tolupsigma, tolconditioncov, tolflatfitness, tolstagnation
         When `stop` advises to: steps, or the range of the fitness now or over the last generations, are
         smaller than this; the step size grew by so much more than the axes; the condition of the covariance

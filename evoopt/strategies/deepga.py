@@ -47,7 +47,8 @@ class DeepGA(Strategy):
         See `Strategy`; `popsize` is 1000 by default. The first population is the mean plus noise. Bounds are
         those of the other strategies: mutations add up in a space without bounds, which is mapped into the
         box at the end. With ``noisy=True`` elites are asked for again, as the first rows of the next
-        population, and `solution` is the best of those asked for again last, by their new fitness.
+        population, and `solution` is the best of those asked for again last, by their new fitness; without
+        elites it is the best row of the last generation.
     parents : int, optional
         How many of the best rows have children; by default 20, or a fifth of a popsize below 100.
     elites : int

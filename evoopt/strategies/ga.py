@@ -74,7 +74,8 @@ class GA(Strategy):
         Whether elites are asked for again, as the first rows of the next population, and survive by their new
         fitness, or stay with the one they have. By default as `noisy`. With ``noisy=True`` the row after them
         is then the mean of the parents, and `solution` is, instead of the luckiest row, either that or the
-        best of the elites by their new fitness: what ranked better over the last generations.
+        best of the elites by their new fitness: what ranked better over the last generations. Where no
+        elites are asked for again it is the best row of the last generation.
     tolx, tolfun : float
         When `stop` advises to: the mutations and the differences of the parents are all smaller than `tolx`
         (or too small to change the parents); the fitness of a generation, and the best ones of the last

@@ -217,10 +217,12 @@ class Restarts(Strategy):
     @property
     def mean(self) -> Array:
         """The mean of this run, in the user's space; a copy of shape (n_params,)."""
-        row: Array = self._run.mean[None]
+        return self._enclosed(self._run.mean)
+
+    def _enclosed(self, row: Array) -> Array:
         if self._box is not None:
-            self._box.enclose(row)
-        return row[0]
+            self._box.enclose(row[None])
+        return row
 
     @property
     def sigma(self) -> float | Vector:
@@ -235,9 +237,9 @@ class Restarts(Strategy):
 
     @property
     def solution(self) -> Array:
-        """What to use: the best row of all runs, with ``noisy=True`` the mean of this run."""
+        """What to use: the best row of all runs, with ``noisy=True`` what this run says."""
         x = self.best.x
-        return self.mean if self.noisy or x is None else x
+        return self._enclosed(self._run.solution) if self.noisy or x is None else x
 
     def save(self, path: str | os.PathLike[str], task: Any = None) -> None:
         start, self.start = self.start, None
