@@ -43,6 +43,17 @@ def why_no_cuda():
     return None if SIMULATED or cuda.is_available() else "there is no GPU, and the simulator is off"
 
 
+def python_of(page):
+    """Return the Python blocks of a page of documentation; other lines are empty, so that numbers stay."""
+    lines, language = [], None
+    for line in page.read_text().splitlines():
+        fence = line.startswith("```")
+        lines.append(line if language == "python" and not fence else "")
+        if fence:
+            language = None if language else line[3:] or "text"
+    return "\n".join(lines)
+
+
 def pytest_ignore_collect(collection_path):
     """Files that cannot even be imported."""
     without = importlib.util.find_spec("numba_cuda") is None
