@@ -9,7 +9,7 @@ import re
 import subprocess
 from pathlib import Path
 
-OLDEST = (3, 11)  # requires-python
+OLDEST = (3, 11)  # as requires-python in pyproject.toml
 QUESTION = "import ensurepip, sys; print(*sys.version_info[:2])"
 
 
