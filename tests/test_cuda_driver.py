@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, python_of
 from cuda_compiler import why_not
 
 COMPILER = shutil.which("cc") or shutil.which("gcc")
@@ -164,6 +164,14 @@ for batch in (1, 12):
     net.forward(rows(net), np.ones((batch, 4)))
 """
     )
+
+
+def test_the_page_about_cuda_runs(run_pretended):
+    """All but the block that needs torch on a GPU; that one runs with the other pages where there is one."""
+    code, found, _ = python_of(ROOT / "docs" / "cuda.md").partition("import torch")
+    _, log = run_pretended(code)
+    assert found
+    assert any(line.startswith("launch") for line in log)
 
 
 def test_streams_wait_for_each_other(run_pretended):

@@ -1,13 +1,12 @@
 """Every layer against its naive definition, and against torch where that is installed."""
 
 import pickle
-import re
 
 import numba
 import numpy as np
 import pytest
 import reference
-from conftest import JIT_DISABLED, ROOT
+from conftest import JIT_DISABLED
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -336,9 +335,3 @@ def test_a_layer_without_a_function_is_refused():
 
     with pytest.raises(ValueError, match=r"function\(input_shape\)"):
         evoopt.Network([Dense(1), Nothing()], (3,)).predict(np.ones(4), np.ones((1, 3)))
-
-
-def test_the_page_about_layers_runs(run_python):
-    page = (ROOT / "docs" / "layers.md").read_text()
-    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert "dense_0.kernel" in run_python(program)
