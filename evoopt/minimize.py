@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments
+from evoopt import arguments, arrays
 from evoopt.evolve import Limits, Reasons, make_result, run
 from evoopt.kernels import threads
 from evoopt.portfolio.auto import Portfolio
 from evoopt.portfolio.budget import Budget
 from evoopt.strategies import CMAES, SepCMAES
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.bounds import Box
+from evoopt.strategies.bounds import Box, repeatable
 from evoopt.strategies.registry import REGISTRY
 from evoopt.strategies.restarts import BIPOP, IPOP, Restarts
 from evoopt.tasks.objective import Objective
@@ -74,7 +74,7 @@ def minimize(
     method : str
         "auto", a portfolio (see Notes); "ipop" or "bipop", restarts of CMAES (from 1000 coordinates on, of
         SepCMAES); or the name of a registered strategy in any case ("cmaes", "sepcmaes", "snes", "ga").
-    bounds : scipy.optimize.Bounds, sequence of n pairs, or one pair, optional
+    bounds : n pairs (low, high), one pair of numbers for all, or scipy.optimize.Bounds, optional
         As for `Strategy`.
     callback : callable, optional
         ``callback(xk)``, or ``callback(intermediate_result)`` if its parameter has that name, with the best
@@ -134,8 +134,8 @@ def minimize(
     maxfun = arguments.optional_whole("maxfun", given.pop("maxfun", None), 0)
     maxiter = arguments.optional_whole("maxiter", given.pop("maxiter", None), 0)
     disp = given.pop("disp", False)
-    x0 = arguments.finite_vector(np.atleast_1d(np.asarray(x0)))
-    strategy, start = _make_strategy(method, x0, bounds, tol, given)
+    x0 = arguments.finite_vector(np.atleast_1d(arrays.read("x0", x0)), "x0")
+    strategy, start = _make_strategy(method, x0, repeatable(bounds), tol, given)
     limits = Limits(maxiter, _MAXFUN * len(x0) if maxfun is None else maxfun)
     objective = Objective(fun, args, vectorized)
     with _mapper(workers) as map_rows:

@@ -13,20 +13,21 @@ import evoopt
 
 # A package imports only itself and what stands before it; strategies and networks stand side by side.
 MAY_IMPORT = {
-    "kernels": set(),
-    "tree": set(),
+    "arrays": set(),
+    "kernels": {"arrays"},
+    "tree": {"arrays"},
     "files": {"tree"},
-    "params": {"tree"},
-    "arguments": {"kernels"},
-    "strategies": {"kernels", "files", "params", "arguments"},
-    "networks": {"kernels", "params", "tree", "arguments"},
-    "tasks": {"kernels", "networks", "arguments"},
+    "params": {"tree", "arrays"},
+    "arguments": {"kernels", "arrays"},
+    "strategies": {"kernels", "files", "params", "arguments", "arrays"},
+    "networks": {"kernels", "params", "tree", "arguments", "arrays"},
+    "tasks": {"kernels", "networks", "arguments", "arrays"},
     "result": set(),
     "evolve": {"strategies", "arguments", "kernels", "result"},
     "callbacks": {"strategies"},
     "plotting": {"strategies"},
     "portfolio": {"evolve", "strategies", "arguments"},
-    "minimize": {"portfolio", "evolve", "strategies", "tasks", "arguments", "kernels"},
+    "minimize": {"portfolio", "evolve", "strategies", "tasks", "arguments", "arrays", "kernels"},
     "scipy_method": {"minimize"},
 }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))

@@ -8,6 +8,7 @@ import numpy as np
 from numba.core.errors import NumbaError
 from numpy.typing import ArrayLike, NDArray
 
+from evoopt import arrays
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.objective import loop_over_rows
 from evoopt.kernels.jit import JIT_DISABLED, is_compiled, kernel_array
@@ -59,7 +60,7 @@ class Objective:
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Evaluate the rows of a population (popsize, n_params); gives (popsize,)."""
-        population = np.asarray(population)
+        population = arrays.read("population", population)
         if population.ndim != 2:
             raise ValueError(
                 f"A population of shape (popsize, n_params) was expected, but {population.shape} came."
@@ -67,7 +68,7 @@ class Objective:
         if not self.vectorized:
             compiled = is_compiled(self.fun) and not JIT_DISABLED
             return self._run_compiled(population) if compiled else self.map(map, population)
-        fitness = np.asarray(self.fun(population, *self.args), np.float64)
+        fitness = arrays.read("fitness", self.fun(population, *self.args)).astype(np.float64, copy=False)
         if fitness.shape != (len(population),):
             raise ValueError(
                 f"The vectorized function must give a fitness of shape ({len(population)},), one number for "
@@ -112,9 +113,9 @@ class Objective:
 
 def _as_number(value: Any) -> float:
     """Take what scipy's objectives may give: a number, or an array of one number."""
-    array = np.asarray(value)
-    if array.size != 1 or array.dtype.kind not in "biuf":
-        came = repr(value) if array.size == 1 else f"an array of shape {array.shape}"
+    array = arrays.read("The value of the function", value)
+    if array.size != 1:
+        came = f"an array of shape {array.shape}"
         raise ValueError(
             f"The function must give one number, but it gave {came}; "
             f"for a function of the whole population pass vectorized=True."
