@@ -10,12 +10,13 @@ Array = NDArray[Any]
 _REAL = "biuf"  # kinds of dtypes
 # of these types no item of a list hides a mask, so that numpy may read the list at once
 _PLAIN = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.ndarray})
-_ADVICE = {
-    "c": "take the real part or the absolute value",
-    "U": "convert it by astype(float)",
-    "S": "convert it by astype(float)",
-    "M": "subtract a date and divide by a duration such as numpy.timedelta64(1, 's')",
-    "m": "divide by a duration such as numpy.timedelta64(1, 's')",
+# other kinds: what they are, and how they become numbers
+_OTHERS = {
+    "c": ("complex numbers", "take the real part or the absolute value"),
+    "U": ("text", "convert it by astype(float)"),
+    "S": ("bytes", "convert them by astype(float)"),
+    "M": ("dates", "subtract a date and divide by a duration such as numpy.timedelta64(1, 's')"),
+    "m": ("durations", "divide them by one such as numpy.timedelta64(1, 's')"),
 }
 
 
@@ -42,8 +43,8 @@ def read(name: str, values: Any) -> Array:
 def require_real(name: str, dtype: np.dtype[Any]) -> None:
     """Raise ValueError unless a dtype is of real numbers."""
     if dtype.kind not in _REAL:
-        advice = _ADVICE.get(dtype.kind, "convert it by astype(float)")
-        raise ValueError(f"{name} must be real numbers, got an array of {dtype}; {advice}.")
+        got, advice = _OTHERS.get(dtype.kind, ("other data", "convert it by astype(float)"))
+        raise ValueError(f"{name} must be real numbers, got {got} ({dtype}); {advice}.")
 
 
 def unmasked(name: str, values: Any) -> Array:

@@ -290,7 +290,7 @@ STATE = np.zeros((2, 5, 2))
         (lambda: NET.forward(POPULATION, INPUTS, reset=np.ones(5, bool)), ["no state came"]),
         (lambda: NET.forward(POPULATION, INPUTS, STATE, np.ones(5)), ["bool", "float64 (5,) came"]),
         (lambda: NET.forward(POPULATION, INPUTS, STATE, np.ones(2, bool)), ["(2, 5)", "(2,) came"]),
-        (lambda: NET.predict(POPULATION[0], INPUTS, STATE), ["(batch, 2)", "(2, 5, 2) came"]),
+        (lambda: NET.predict(POPULATION[0], INPUTS, STATE), ["(batch, 2)", "got (2, 5, 2)"]),
         (lambda: NET.initial_state(-1, 2), ["popsize", "-1 came"]),
     ],
 )

@@ -166,7 +166,7 @@ def test_numbers_beyond_the_dtype_are_refused(cls):
         ([0.0, 0.0], [1.0, 1e19], np.float32),
         ([0.0, 0.0], 1e-141, np.float64),
     ]:
-        with pytest.raises(ValueError, match=r"A (mean|sigma) from .* was expected for rows of float"):
+        with pytest.raises(ValueError, match=r"^(mean|sigma) must be from .* for rows of float"):
             cls(mean, sigma, dtype=dtype)
 
 
@@ -181,7 +181,7 @@ def test_any_scale_is_searched_in_float64(cls, sigma):
 
 
 def test_a_first_population_beyond_the_dtype_is_refused():
-    with pytest.raises(ValueError, match=r"A first population from .* scale the parameters, or take float64"):
+    with pytest.raises(ValueError, match=r"^first population must be from .* scale the parameters, or take float64"):
         GA([[0.0, 1e31], [0.0, -1e31]], 1.0, dtype=np.float32)
 
 
@@ -290,12 +290,12 @@ DAMAGE = {
     "a list": lambda header: b"[]",
     "a number": lambda header: b"1",
     "no format": lambda header: json.dumps({"strategy": header["strategy"]}).encode(),
-    "no strategy": lambda header: b'{"format": 3}',
+    "no strategy": lambda header: b'{"format": 4}',
     "an array missing": lambda header: json.dumps(header).replace("array_0", "array_99").encode(),
-    "an empty object": lambda header: b'{"format": 3, "strategy": {}}',
-    "no state": lambda header: b'{"format": 3, "strategy": {"object": "SNES"}}',
-    "another object": lambda header: b'{"format": 3, "strategy": {"tuple": [1]}}',
-    "another state": lambda header: b'{"format": 3, "strategy": {"object": "SNES", "state": [1]}}',
+    "an empty object": lambda header: b'{"format": 4, "strategy": {}}',
+    "no state": lambda header: b'{"format": 4, "strategy": {"object": "SNES"}}',
+    "another object": lambda header: b'{"format": 4, "strategy": {"tuple": [1]}}',
+    "another state": lambda header: b'{"format": 4, "strategy": {"object": "SNES", "state": [1]}}',
 }
 
 

@@ -251,14 +251,14 @@ class Strategy(ABC):
         """
         numbers = arguments.id_vector(ids)
         found = self._ledger.locate(numbers)
-        out, rows = self._places(out, len(numbers))
+        out, rows = self._places(out, len(numbers), ids=ids)
         remake(numbers, found, self._make, rows, self._ops)
         self._ledger.note(numbers, found, rows, self._ops)
         return self._handed(out, rows)
 
-    def _places(self, out: Any, k: int) -> tuple[Any, Array]:
-        """Return the user's array for k rows, and where to make them."""
-        out = self._io.output(out, (k, self.n_params), self.dtype)
+    def _places(self, out: Any, k: int, **sources: Any) -> tuple[Any, Array]:
+        """Return the user's array for k rows, apart from the `sources`, and where to make them."""
+        out = self._io.output(out, (k, self.n_params), self.dtype, **sources)
         return out, CPU.empty((k, self.n_params), self.dtype) if self._copies else out
 
     def _handed(self, out: Any, rows: Array) -> Array:
@@ -289,9 +289,9 @@ class Strategy(ABC):
         Raises
         ------
         ValueError
-            For shapes that do not fit, ids that are unknown or told before, foreign rows that are not finite
-            or out of bounds, or where the strategy cannot learn from such. After this, or any other
-            exception, the strategy is as it was.
+            For shapes that do not fit, ids that are unknown or told before, rows from `ask` that were told in
+            one of the last 8 updates, foreign rows that are not finite or out of bounds, or where the
+            strategy cannot learn from such. After this, or any other exception, the strategy is as it was.
 
         Notes
         -----
@@ -314,7 +314,7 @@ class Strategy(ABC):
         try:
             scores = self._ops.scores(None if self.maximize else fitness, values)
             self._learn(Told(searched, values, order, outside, ids, drawn, scores), best)
-            self._ledger.tell(ids, found)
+            self._ledger.tell(ids, found, rows, self._ops)
         except BaseException:  # of a strategy of the user's own, or Ctrl-C: this generation was not told
             self.__dict__ = before
             self._trim_history()

@@ -19,7 +19,7 @@ from evoopt.strategies.registry import PLAIN_DATA, REGISTRY
 if TYPE_CHECKING:
     from evoopt.strategies.base import Strategy
 
-FORMAT = 3
+FORMAT = 4
 _SKELETON = "strategy.json"
 # what reading a file that was changed may raise: no JSON, an array that is missing, a list for a dict
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError)
