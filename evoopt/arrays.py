@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 _REAL = "biuf"  # kinds of dtypes
+_AS_THEY_ARE = frozenset({np.dtype(np.float64), np.dtype(np.float32)})
 # of these types no item of a list hides a mask, so that numpy may read the list at once
 _PLAIN = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.ndarray})
 # other kinds: what they are, and how they become numbers
@@ -31,13 +32,15 @@ def read(name: str, values: Any) -> Array:
     ValueError
         For masked entries, complex numbers, text, dates, other objects, and numbers beyond float64.
     """
-    if type(values) is np.ndarray and values.dtype.kind in _REAL and values.itemsize <= 8:
+    if type(values) is np.ndarray and values.dtype in _AS_THEY_ARE:
         return values
     array = unmasked(name, values)
     if array.dtype.hasobject:
         return _floats(name, array)
     require_real(name, array.dtype)
-    return _narrowed(name, array) if array.itemsize > 8 else array
+    if array.itemsize > 8 and (np.isfinite(array) & (abs(array) > np.finfo(float).max)).any():
+        raise _too_large(name)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def require_real(name: str, dtype: np.dtype[Any]) -> None:
@@ -83,15 +86,6 @@ def _floats(name: str, objects: Array) -> Array:
             result.flat[place] = float(item)
         except OverflowError as error:
             raise _too_large(name) from error
-    return result
-
-
-def _narrowed(name: str, wide: Array) -> Array:
-    """Return numbers of extended precision as float64."""
-    with np.errstate(over="ignore"):
-        result = wide.astype(np.float64)
-    if (np.isinf(result) & np.isfinite(wide)).any():
-        raise _too_large(name)
     return result
 
 

@@ -286,7 +286,7 @@ STATE = np.zeros((2, 5, 2))
         (lambda: evoopt.Network([evoopt.LSTM(2)], (2, 3, 4)), ["LSTM", "(time, features)", "(2, 3, 4) came"]),
         (lambda: NET.forward(POPULATION, INPUTS, STATE[0]), ["(2, 5, 2)", "(5, 2) came"]),
         (lambda: NET.forward(POPULATION, INPUTS, STATE[:, :, 1:]), ["(2, 5, 2)", "(2, 5, 1) came"]),
-        (lambda: NET.forward(POPULATION, INPUTS, STATE.astype(complex)), ["numbers", "complex128"]),
+        (lambda: NET.forward(POPULATION, INPUTS, STATE.astype(complex)), ["real numbers", "complex128"]),
         (lambda: NET.forward(POPULATION, INPUTS, reset=np.ones(5, bool)), ["no state came"]),
         (lambda: NET.forward(POPULATION, INPUTS, STATE, np.ones(5)), ["bool", "float64 (5,) came"]),
         (lambda: NET.forward(POPULATION, INPUTS, STATE, np.ones(2, bool)), ["(2, 5)", "(2,) came"]),

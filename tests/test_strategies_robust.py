@@ -181,7 +181,7 @@ def test_any_scale_is_searched_in_float64(cls, sigma):
 
 
 def test_a_first_population_beyond_the_dtype_is_refused():
-    with pytest.raises(ValueError, match=r"^first population must be from .* scale the parameters, or take float64"):
+    with pytest.raises(ValueError, match=r"^first population must be from .*, or take float64"):
         GA([[0.0, 1e31], [0.0, -1e31]], 1.0, dtype=np.float32)
 
 
