@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evoopt import arguments
+from evoopt import arguments, arrays
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.strategies.base import Strategy
@@ -283,7 +283,7 @@ class _Watch:
         else:
             solution = strategy.solution
             with _learning_nothing(self._validation):
-                judged = float(self._validate(solution[None], strategy.generation)[0])
+                judged = _judged(self._validate, solution, strategy.generation)
         if better(strategy, judged, self.best):
             self.best, self.waited = judged, 0
             if self._validate is not None:
@@ -300,12 +300,17 @@ def _choose(
     best_x, best_fitness = strategy.best.x, strategy.best.fitness
     if best_x is not None and np.array_equal(x, best_x):
         return best_x, best_fitness, 0
-    fun = math.nan if evaluate is None else float(evaluate(x[None], strategy.generation)[0])
+    fun = math.nan if evaluate is None else _judged(evaluate, x, strategy.generation)
     extra = int(evaluate is not None)
     best_counts = watch.x is None and not strategy.noisy
     if best_x is not None and best_counts and better(strategy, best_fitness, fun):
         return best_x, best_fitness, extra
     return x, fun, extra
+
+
+def _judged(evaluate: Callable[[Array, int], Any], x: Array, generation: int) -> float:
+    """Return the fitness of one vector (n_params,)."""
+    return float(arguments.fitness_vector(evaluate(x[None], generation), 1)[0])
 
 
 def _check_direction(strategy: Strategy, task: Task | None) -> None:
@@ -357,7 +362,7 @@ def _evaluator(task: Task, executor: Executor | None) -> Callable[[Array, int], 
         # each worker gets the task a few times a generation, not once for each row
         rows_at_once = max(1, len(population) // (4 * threads.get_num_threads()))
         parts = executor.map(call, population[:, None], chunksize=rows_at_once)
-        return np.concatenate([np.atleast_1d(part) for part in parts])
+        return np.concatenate([np.atleast_1d(arrays.read("fitness", part)) for part in parts])
 
     return evaluate
 

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "networks": {"kernels", "params", "tree", "arguments", "arrays"},
     "tasks": {"kernels", "networks", "arguments", "arrays"},
     "result": set(),
-    "evolve": {"strategies", "arguments", "kernels", "result"},
+    "evolve": {"strategies", "arguments", "arrays", "kernels", "result"},
     "callbacks": {"strategies"},
     "plotting": {"strategies"},
     "portfolio": {"evolve", "strategies", "arguments"},

@@ -2,11 +2,12 @@
 
 import fractions
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from test_strategies import needs
+from test_strategies import needs, sphere
 
 import evoopt
 from evoopt import envs
@@ -239,6 +240,25 @@ def test_an_objective_gives_real_numbers(bad, method):
             lambda x: bad(x.sum(axis=1)), MEAN, method=method, vectorized=True, options={"seed": 1}
         )
     )
+
+
+@each_value
+def test_a_task_gives_real_numbers_wherever_it_is_evaluated(bad):
+    def bad_task(population):
+        return bad(sphere(population))
+
+    def evolve(task, **options):
+        evoopt.evolve(make("SNES", MEAN), task, max_generations=2, **options)
+
+    def bad_for_the_solution(population):
+        return bad_task(population) if len(population) == 1 else sphere(population)
+
+    with ThreadPoolExecutor(1) as executor:
+        refuses(lambda: evolve(bad_task, executor=executor))
+    refuses(lambda: evolve(bad_task))
+    refuses(lambda: evolve(bad_task, chunk_size=3))
+    refuses(lambda: evolve(sphere, validation=bad_task))
+    refuses(lambda: evolve(bad_for_the_solution))
 
 
 @each_refused
