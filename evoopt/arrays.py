@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 _REAL = "biuf"  # kinds of dtypes
-_AS_THEY_ARE = frozenset({np.dtype(np.float64), np.dtype(np.float32)})
+_PLAIN_DTYPES = frozenset(map(np.dtype, "?bhilqBHILQefd"))  # in this machine's byte order, up to 8 bytes
 # of these types no item of a list hides a mask, so that numpy may read the list at once
-_PLAIN = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.ndarray})
+_PLAIN_TYPES = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.ndarray})
 # other kinds: what they are, and how they become numbers
 _OTHERS = {
     "c": ("complex numbers", "take the real part or the absolute value"),
@@ -32,9 +32,9 @@ def read(name: str, values: Any) -> Array:
     ValueError
         For masked entries, complex numbers, text, dates, other objects, and numbers beyond float64.
     """
-    if type(values) is np.ndarray and values.dtype in _AS_THEY_ARE:
-        return values
-    array = unmasked(name, values)
+    array = values if type(values) is np.ndarray else unmasked(name, values)
+    if array.dtype in _PLAIN_DTYPES:
+        return array
     if array.dtype.hasobject:
         return _floats(name, array)
     require_real(name, array.dtype)
@@ -70,7 +70,7 @@ def _is_masked(values: Any) -> bool:
     if isinstance(values, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(values)
         return bool(np.frombuffer(mask.tobytes(), np.bool_).any())  # of structured arrays, too
-    if isinstance(values, list | tuple) and not _PLAIN.issuperset(map(type, values)):
+    if isinstance(values, list | tuple) and not _PLAIN_TYPES.issuperset(map(type, values)):
         return any(map(_is_masked, values))
     return False
 
