@@ -86,7 +86,7 @@ def whole(name: str, value: Any, least: int, most: float = math.inf) -> int:
     is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not is_whole or not least <= value <= most:
         limits = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
-        raise ValueError(f"{name} must be a whole number {limits}, but {value!r} came.")
+        raise ValueError(f"{name} must be a whole number {limits}, got {value!r}.")
     return int(value)
 
 
@@ -101,7 +101,7 @@ def number(name: str, value: Any, positive: bool = False) -> float:
     result = float(arrays.read(name, value)) if is_number else math.nan
     if math.isnan(result) or (positive and not 0 < result < math.inf):
         kind = "positive and finite number" if positive else "number"
-        raise ValueError(f"{name} must be a {kind}, but {value!r} came.")
+        raise ValueError(f"{name} must be a {kind}, got {value!r}.")
     return result
 
 
@@ -109,7 +109,7 @@ def within(name: str, value: Any, least: float, most: float) -> float:
     """Read a number of a range."""
     result = number(name, value)
     if not least <= result <= most:
-        raise ValueError(f"{name} must be from {least:g} to {most:g}, but {value!r} came.")
+        raise ValueError(f"{name} must be from {least:g} to {most:g}, got {value!r}.")
     return result
 
 
