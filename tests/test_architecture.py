@@ -13,6 +13,7 @@ import evoopt
 
 # A package imports only itself and what stands before it; strategies and networks stand side by side.
 MAY_IMPORT = {
+    "failures": set(),
     "kernels": set(),
     "tree": set(),
     "files": {"tree"},
@@ -20,14 +21,14 @@ MAY_IMPORT = {
     "arguments": {"kernels"},
     "strategies": {"kernels", "files", "params", "arguments"},
     "networks": {"kernels", "params", "tree", "arguments"},
-    "tasks": {"kernels", "networks", "arguments"},
+    "tasks": {"kernels", "networks", "arguments", "failures"},
     "result": set(),
     "evolve": {"strategies", "arguments", "kernels", "result"},
     "callbacks": {"strategies"},
     "plotting": {"strategies"},
-    "portfolio": {"evolve", "strategies", "arguments"},
-    "minimize": {"portfolio", "evolve", "strategies", "tasks", "arguments", "kernels"},
-    "scipy_method": {"minimize"},
+    "portfolio": {"evolve", "strategies", "arguments", "kernels"},
+    "minimize": {"portfolio", "tasks", "failures"},
+    "scipy_method": {"minimize", "portfolio"},
 }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
 

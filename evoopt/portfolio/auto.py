@@ -1,4 +1,4 @@
-"""The portfolio: descents and line searches while they pay, the rest of the budget to restarted CMA-ES."""
+"""The searches of all methods: descents and line searches while they pay, the rest to a strategy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from evoopt.evolve import Limits, run
 from evoopt.portfolio.budget import Budget, OverError
 from evoopt.portfolio.descent import Descent
 from evoopt.portfolio.separable import WIDTH, is_separable, search_lines
+from evoopt.portfolio.start import Start
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.restarts import Restarts
 from evoopt.strategies.stopping import Reason
@@ -24,11 +25,15 @@ class Portfolio:
 
     Parameters
     ----------
+    method : str
+        Its name.
     budget : Budget
-    strategy : Restarts
+    strategy : Strategy
         Not asked yet.
-    x0, sigma, low, high : ndarray, shape (n,)
+    start : Start
         Where and how far to look, and the box.
+    descends : bool
+        Whether descents and line searches come before the strategy.
     until_agreed : bool
         Whether to end once two searches from different starts have ended at the best value.
 
@@ -40,30 +45,41 @@ class Portfolio:
         What it did.
     """
 
+    method: str
     budget: Budget
-    strategy: Restarts
-    x0: Vector
-    sigma: Vector
-    low: Vector
-    high: Vector
+    strategy: Strategy
+    start: Start
+    descends: bool
     until_agreed: bool
     reasons: tuple[Reason, ...] = ()
     story: list[str] = field(default_factory=list)
     _first: float = np.nan  # value at x0
     _ends: list[float] = field(default_factory=list)  # best values of the searches that ended by themselves
+    _seen: int = 0  # ends of runs of the strategy
 
     def run(self) -> None:
         """Search until there is a reason to end."""
         try:
-            fun = self._first = self.budget.at(self.x0)
-            self.budget.check_iterations()
-            if self.budget.max_evaluations >= LEAST_BUDGET * (len(self.x0) + 1) and np.isfinite(fun):
-                self._descend(self.x0, fun)
-            self.reasons = self._evolve()
-        except OverError as over:
-            self.reasons = (over.reason,)
+            self.reasons = self._search()
+            unfinished = {"interrupted", "time_limit"} & dict(self.reasons).keys()
+            if self.strategy.noisy and self.strategy.generation and not unfinished:
+                self.budget.judge(self.strategy.solution)
         except KeyboardInterrupt:
             self.reasons = (("interrupted", "the run was interrupted from the keyboard"),)
+
+    def _search(self) -> tuple[Reason, ...]:
+        budget = self.budget
+        try:
+            fun = self._first = budget.begin(self.start.x0)
+            if not self.start.is_free:
+                return (("fixed", "the bounds leave no coordinate free to vary"),)
+            budget.check_iterations()
+            enough = budget.max_evaluations >= LEAST_BUDGET * (len(self.start.x0) + 1)
+            if self.descends and enough and np.isfinite(fun):
+                self._descend(self.start.x0, fun)
+            return self._evolve()
+        except OverError as over:
+            return (over.reason,)
 
     @property
     def converged(self) -> bool:
@@ -78,13 +94,13 @@ class Portfolio:
     # ---------------------------------------------------------------- the searches
 
     def _descend(self, x: Vector, fun: float) -> None:
-        descent = Descent(self.budget, self.sigma, self.low, self.high)
+        _, sigma, lower, upper = self.start
+        descent = Descent(self.budget, sigma, lower, upper)
         generator = np.random.default_rng([self.strategy.seed, 0])
         x, fun = self._tell_of(f"{descent.method} by finite differences", lambda: descent.run(x, fun))
-        y = np.clip(x + self.sigma * generator.standard_normal(len(x)), self.low, self.high)
+        y = np.clip(x + sigma * generator.standard_normal(len(x)), lower, upper)
         if is_separable(self.budget, x, fun, y, generator):
-            low = np.maximum(self.low, x - WIDTH * self.sigma)
-            high = np.minimum(self.high, x + WIDTH * self.sigma)
+            low, high = np.maximum(lower, x - WIDTH * sigma), np.minimum(upper, x + WIDTH * sigma)
             x, fun = self._tell_of(
                 "line searches, as the function is separable",
                 lambda: search_lines(self.budget, x, fun, low, high, descent.run),
@@ -104,27 +120,34 @@ class Portfolio:
         self.story.append(f"{what}: best {self.budget.fun:g}, evaluations {used}")
 
     def _evolve(self) -> tuple[Reason, ...]:
-        strategy, budget = self.strategy, self.budget
-        before, ends = budget.evaluations, len(strategy.ends)
-
-        def after(_: Strategy) -> None:
-            nonlocal ends
-            budget.next_iteration()
-            if len(strategy.ends) > ends:
-                ends = len(strategy.ends)
-                end, why = strategy.ends[-1]
-                if why != "tolupsigma":  # that is no end
-                    self._ends.append(end)
-                if self.until_agreed and sum(map(self._is_best, self._ends)) > 1:
-                    raise OverError(("agreed", "two searches have ended at the best value"))
-
-        left = budget.max_evaluations - budget.evaluations
-        limits = Limits(max_evaluations=None if np.isinf(left) else int(left))
+        strategy, budget, before = self.strategy, self.budget, self.budget.evaluations
+        left = budget.max_evaluations - before - strategy.noisy  # one for the solution
+        limits = Limits(max_evaluations=None if np.isinf(left) else max(int(left), 0))
         try:
-            reasons = run(strategy, lambda rows, generation: budget.rows(rows), limits, after)
+            reasons = run(strategy, lambda rows, generation: budget.rows(rows), limits, self._after)
         finally:
-            name = type(strategy).__name__
-            self._add(f"{name} of {strategy.name}, restarts: {strategy.restarts}", before)
+            self._add(_name(strategy), before)
         if dict(reasons).keys() == {"max_evaluations"}:
-            return (("max_evaluations", f"the limit of {budget.evaluations} evaluations is reached"),)
+            budget.refuse_evaluations()
         return reasons
+
+    def _after(self, strategy: Strategy) -> None:
+        """Count a generation."""
+        if strategy.noisy:
+            self.budget.settle(strategy.solution, strategy.best.fitness)
+        line = {name: column[-1] for name, column in strategy.history.items()}
+        self.budget.next_iteration(**{name: line[name] for name in ("sigma", *strategy._measures())})
+        if isinstance(strategy, Restarts) and len(strategy.ends) > self._seen:
+            self._seen = len(strategy.ends)
+            end, why = strategy.ends[-1]
+            if why != "tolupsigma":  # that is no end
+                self._ends.append(end)
+            if self.until_agreed and sum(map(self._is_best, self._ends)) > 1:
+                raise OverError(("agreed", "two searches have ended at the best value"))
+
+
+def _name(strategy: Strategy) -> str:
+    name = type(strategy).__name__
+    if isinstance(strategy, Restarts):
+        return f"{name} of {strategy.name}, restarts: {strategy.restarts}"
+    return name

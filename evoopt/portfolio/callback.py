@@ -1,0 +1,57 @@
+"""The forms of scipy's callbacks."""
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
+
+ENERGY_TOLERANCE = 0.01  # scipy's `tol` of differential_evolution, in whose unit its `convergence` is
+
+
+def read_callback(callback: Callable[..., Any]) -> Callable[["OptimizeResult"], Any]:
+    """Return the callback as one of the result so far; its forms are told apart by their parameters."""
+    if not callable(callback):
+        raise ValueError(
+            f"callback must be a function, got {callback!r}; for a file with all evaluations take the option "
+            "log."
+        )
+    parameters = _parameters(callback)
+    if set(parameters) == {"intermediate_result"}:
+        return lambda result: callback(intermediate_result=result)
+    if "convergence" in parameters:
+        return lambda result: callback(result.x, convergence=_convergence(result.history))
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if sum(p.kind in positional and p.default is p.empty for p in parameters.values()) == 2:
+        return lambda result: callback(result.x, _convergence(result.history))
+    return lambda result: callback(result.x)
+
+
+def says_stop(answer: Any) -> bool:
+    """Whether the answer of a callback ends the run: True, numpy's too, or a number that is not 0."""
+    return isinstance(answer, bool | np.bool_ | int | np.integer) and bool(answer)
+
+
+def _parameters(callback: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    try:
+        return dict(inspect.signature(callback).parameters)
+    except (TypeError, ValueError):  # some builtins tell nothing of their parameters
+        return {}
+
+
+def _convergence(history: dict[str, list[float]]) -> float:
+    """Return how near the last population is to agreement, as `differential_evolution` puts it.
+
+    That is tol |m| / s with m the median, s its distance to the best value, and tol = 0.01; at most 1, when
+    scipy's function would end. 0 after an iteration without a population.
+    """
+    best, median, sigma = (history[name][-1] for name in ("best", "median", "sigma"))
+    spread = median - best
+    if math.isnan(sigma) or not math.isfinite(spread):
+        return 0.0
+    near = ENERGY_TOLERANCE * abs(median)
+    return 1.0 if near >= spread else near / spread

@@ -1,0 +1,46 @@
+"""What looks on at the evaluations of `minimize`: the log and the progress bar."""
+
+import csv
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from evoopt.arguments import Vector
+from evoopt.portfolio.budget import Observer
+
+
+@contextmanager
+def evaluation_log(path: str | os.PathLike[str], n: int) -> Iterator[Observer]:
+    """Write each evaluation into a new CSV file, a line as soon as it is known."""
+    if os.path.exists(path):
+        raise ValueError(
+            f'log must be the path of a new file, got "{os.fspath(path)}", which exists; take another path, '
+            "or remove the file."
+        )
+    with open(path, "x", encoding="utf-8", newline="", buffering=1) as file:  # line by line
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["evaluation", "fun", *(f"x{i}" for i in range(n))])
+        yield lambda evaluation, x, value: writer.writerow([evaluation, value, *x.tolist()])
+
+
+@contextmanager
+def progress_bar(total: float) -> Iterator[Observer]:
+    """Show a progress bar of evaluations, with the best value so far."""
+    try:
+        from tqdm.auto import tqdm  # noqa: PLC0415  (an optional extra)
+    except ImportError as error:
+        raise ImportError(
+            "progress=True needs the package tqdm, which is not installed: pip install evoopt[progress]"
+        ) from error
+    with tqdm(total=None if math.isinf(total) else int(total), unit="evaluation") as bar:
+        best = math.nan
+
+        def show(evaluation: int, x: Vector, value: float) -> None:
+            nonlocal best
+            if value < best or math.isnan(best):
+                best = value
+                bar.set_postfix(best=f"{best:.6g}", refresh=False)
+            bar.update()
+
+        yield show

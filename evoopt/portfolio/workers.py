@@ -1,0 +1,59 @@
+"""Processes that evaluate the rows."""
+
+import pickle
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from evoopt.kernels import threads
+
+
+@contextmanager
+def mapper(workers: Any, task: Any) -> Iterator[Callable[..., Any]]:
+    """Give a function like `map` that evaluates the rows of a task."""
+    if callable(workers):
+        yield workers
+        return
+    processes = _processes(workers)
+    if processes == 1:
+        yield map
+        return
+    _check_pickles(task, processes)
+    with ProcessPoolExecutor(processes) as pool:
+
+        def map_rows(fun: Callable[..., Any], rows: Any) -> Iterator[Any]:
+            try:
+                yield from pool.map(fun, rows, chunksize=max(1, len(rows) // (4 * processes)))
+            except BrokenProcessPool as error:
+                raise RuntimeError(
+                    f"A process of workers={processes} ended before its time. Where processes are spawned, "
+                    'the call of minimize must stand under `if __name__ == "__main__":`, and fun in a module '
+                    "that can be imported; fun may also have crashed, or have taken too much memory."
+                ) from error
+
+        yield map_rows
+
+
+def _processes(workers: Any) -> int:
+    is_whole = isinstance(workers, int | np.integer) and not isinstance(workers, bool)
+    if not is_whole or workers == 0 or workers < -1:
+        raise ValueError(
+            f"workers must be a number of processes, -1 for all cores, or a function like map, got "
+            f"{workers!r}; take 1 for none."
+        )
+    return threads.get_num_threads() if workers == -1 else int(workers)
+
+
+def _check_pickles(task: Any, processes: int) -> None:
+    try:
+        pickle.dumps(task)
+    except Exception as error:  # whatever the methods of the user's objects raise
+        raise ValueError(
+            f"fun and args must be of a kind that can be pickled for {processes} processes, got {task.fun!r} "
+            f"({error}); define fun by def at the top of a module, not as a lambda or inside a function, or "
+            "use threads: workers=concurrent.futures.ThreadPoolExecutor().map."
+        ) from error
