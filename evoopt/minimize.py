@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt.failures import RaisedError
 from evoopt.portfolio.auto import Portfolio
 from evoopt.portfolio.budget import Budget
 from evoopt.portfolio.callback import read_callback
@@ -151,9 +150,7 @@ def _run(portfolio: Portfolio) -> "OptimizeResult":
     error: BaseException | None = None
     try:
         portfolio.run()
-    except RaisedError as raised:
-        error = raised.error
-    except BaseException as raised:  # of a callback, a pool or a strategy
+    except BaseException as raised:
         error = raised
     if error is not None:
         portfolio.reasons = (("failed", f"an exception ended the search: {error!r}"),)

@@ -13,21 +13,22 @@ import evoopt
 
 # A package imports only itself and what stands before it; strategies and networks stand side by side.
 MAY_IMPORT = {
+    "arrays": set(),
     "failures": set(),
-    "kernels": set(),
-    "tree": set(),
+    "kernels": {"arrays"},
+    "tree": {"arrays"},
     "files": {"tree"},
-    "params": {"tree"},
-    "arguments": {"kernels"},
-    "strategies": {"kernels", "files", "params", "arguments"},
-    "networks": {"kernels", "params", "tree", "arguments"},
-    "tasks": {"kernels", "networks", "arguments", "failures"},
+    "params": {"tree", "arrays"},
+    "arguments": {"kernels", "arrays"},
+    "strategies": {"kernels", "files", "params", "arguments", "arrays"},
+    "networks": {"kernels", "params", "tree", "arguments", "arrays"},
+    "tasks": {"kernels", "networks", "arguments", "arrays", "failures"},
     "result": set(),
     "evolve": {"strategies", "arguments", "kernels", "result"},
     "callbacks": {"strategies"},
     "plotting": {"strategies"},
-    "portfolio": {"evolve", "strategies", "arguments", "kernels"},
-    "minimize": {"portfolio", "tasks", "failures"},
+    "portfolio": {"evolve", "strategies", "arguments", "arrays", "failures", "kernels"},
+    "minimize": {"portfolio", "tasks"},
     "scipy_method": {"minimize", "portfolio"},
 }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))

@@ -1,14 +1,13 @@
 """Where a search begins and how far it looks at first: x0, the box, and sigma unless it is given."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt import arguments
+from evoopt import arguments, arrays
 from evoopt.arguments import Vector
-from evoopt.strategies.bounds import Box
+from evoopt.strategies.bounds import Box, repeatable
 
 
 class Start(NamedTuple):
@@ -33,10 +32,12 @@ class Start(NamedTuple):
 
 def read_start(x0: ArrayLike | None, bounds: Any, sigma: ArrayLike | None) -> Start:
     """Read x0, which is clipped to the bounds, and find the first step sizes unless they are given."""
-    if isinstance(bounds, Iterator):
-        bounds = list(bounds)
-    point = arguments.finite_vector(np.atleast_1d(np.asarray(x0)))
-    n, double = len(point), np.dtype(np.float64)
+    bounds, double = repeatable(bounds), np.dtype(np.float64)
+    if x0 is None:
+        x0 = _middle(bounds)
+    point = arguments.finite_vector(np.atleast_1d(arrays.read("x0", x0)), "x0")
+    arguments.require_coordinates("x0", point, double)
+    n = len(point)
     low, high = np.full(n, -np.inf), np.full(n, np.inf)
     if bounds is not None:
         box = Box(bounds, n, double, reflects=True)
@@ -46,8 +47,24 @@ def read_start(x0: ArrayLike | None, bounds: Any, sigma: ArrayLike | None) -> St
     return Start(point, steps, low, high)
 
 
+def _middle(bounds: Any) -> Vector:
+    """Return the middle of a box all of whose sides are closed."""
+    box = None
+    if bounds is not None:
+        ends = (bounds.lb, bounds.ub) if hasattr(bounds, "lb") and hasattr(bounds, "ub") else bounds
+        n = len(bounds) if ends is bounds else max(np.size(end) for end in ends)
+        box = Box(bounds, n, np.dtype(np.float64), reflects=True)
+    if box is None or not (np.isfinite(box.low) & np.isfinite(box.high)).all():
+        raise ValueError(
+            f"x0 must be a vector where a side of the bounds is open, got None with bounds={bounds!r}; give "
+            "x0, or a finite pair (low, high) for each coordinate."
+        )
+    return box.low / 2 + box.high / 2
+
+
 def default_sigma(x0: Vector, low: Vector, high: Vector) -> Vector:
     """Return a quarter of the width of the box; 0.3 times the largest coordinate where a side is open."""
     scale = 0.3 * (float(np.abs(x0).max()) or 1.0)
-    width = high - low
+    with np.errstate(over="ignore"):
+        width = high - low
     return np.where(np.isfinite(width) & (width > 0), width / 4, scale)

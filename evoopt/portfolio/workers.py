@@ -23,19 +23,22 @@ def mapper(workers: Any, task: Any) -> Iterator[Callable[..., Any]]:
         yield map
         return
     _check_pickles(task, processes)
-    with ProcessPoolExecutor(processes) as pool:
+    pool = ProcessPoolExecutor(processes)
 
-        def map_rows(fun: Callable[..., Any], rows: Any) -> Iterator[Any]:
-            try:
-                yield from pool.map(fun, rows, chunksize=max(1, len(rows) // (4 * processes)))
-            except BrokenProcessPool as error:
-                raise RuntimeError(
-                    f"A process of workers={processes} ended before its time. Where processes are spawned, "
-                    'the call of minimize must stand under `if __name__ == "__main__":`, and fun in a module '
-                    "that can be imported; fun may also have crashed, or have taken too much memory."
-                ) from error
+    def map_rows(fun: Callable[..., Any], rows: Any) -> Iterator[Any]:
+        try:
+            yield from pool.map(fun, rows, chunksize=max(1, len(rows) // (4 * processes)))
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                f"A process of workers={processes} ended before its time. Where processes are spawned, "
+                'the call of minimize must stand under `if __name__ == "__main__":`, and fun in a module '
+                "that can be imported; fun may also have crashed, or have taken too much memory."
+            ) from error
 
+    try:
         yield map_rows
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _processes(workers: Any) -> int:

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt import arguments
+from evoopt import arguments, arrays
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels.device import Device
 from evoopt.strategies.base import Strategy
+from evoopt.strategies.bounds import repeatable
 from evoopt.strategies.registry import REGISTRY, plain_data, register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -70,8 +71,10 @@ class Restarts(Strategy):
         if start is not None and not callable(start):
             raise ValueError(f"start must be a function of a numpy Generator, but {start!r} came.")
         self._reflects, self._injects = strategy._reflects, strategy._injects
+        bounds = repeatable(bounds)
         run = strategy(mean, sigma, popsize=popsize, bounds=bounds, **options)  # reads all but the limits
-        first = np.asarray(mean)[0] if np.ndim(mean) == 2 else mean  # of a GA's first population
+        first = arrays.read("mean", mean)
+        first = first[0] if first.ndim == 2 else first  # of a GA's first population
         super().__init__(
             first,
             sigma,
@@ -97,7 +100,7 @@ class Restarts(Strategy):
         self._limit = math.inf  # evaluations of this run
         self._plan: Plan | None = None  # of the next run, once this one is over
         if self._box is not None:
-            inside = np.asarray(mean, np.float64)
+            inside = arrays.read("mean", mean).astype(np.float64)
             run = strategy(self._unbounded_start(inside), sigma, popsize=popsize, **self._options)
         self._run = self._join(run)
 
