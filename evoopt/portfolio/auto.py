@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evoopt.arguments import Vector
-from evoopt.evolve import Limits, run
+from evoopt.loop import INTERRUPTED, Limits, run
+from evoopt.outcome import Reasons
 from evoopt.portfolio.budget import Budget, OverError
 from evoopt.portfolio.descent import Descent
 from evoopt.portfolio.separable import WIDTH, is_separable, search_lines
 from evoopt.portfolio.start import Start
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.restarts import Restarts
-from evoopt.strategies.stopping import Reason
 
 LEAST_BUDGET = 5  # gradients; with fewer evaluations there is no descent
 AGREE = 1e-8  # of the best value, or of what was gained since x0: ends of searches that count as the same
@@ -39,8 +39,6 @@ class Portfolio:
 
     Attributes
     ----------
-    reasons : tuple of (name, message)
-        Why it ended.
     story : list of str
         What it did.
     """
@@ -51,23 +49,23 @@ class Portfolio:
     start: Start
     descends: bool
     until_agreed: bool
-    reasons: tuple[Reason, ...] = ()
     story: list[str] = field(default_factory=list)
     _first: float = np.nan  # value at x0
     _ends: list[float] = field(default_factory=list)  # best values of the searches that ended by themselves
     _seen: int = 0  # ends of runs of the strategy
 
-    def run(self) -> None:
-        """Search until there is a reason to end."""
+    def run(self) -> Reasons:
+        """Search until there is a reason to end; return the reasons."""
         try:
-            self.reasons = self._search()
-            unfinished = {"interrupted", "time_limit"} & dict(self.reasons).keys()
+            reasons = self._search()
+            unfinished = {"interrupted", "time_limit"} & dict(reasons).keys()
             if self.strategy.noisy and self.strategy.generation and not unfinished:
                 self.budget.judge(self.strategy.solution)
         except KeyboardInterrupt:
-            self.reasons = (("interrupted", "the run was interrupted from the keyboard"),)
+            return (INTERRUPTED,)
+        return reasons
 
-    def _search(self) -> tuple[Reason, ...]:
+    def _search(self) -> Reasons:
         budget = self.budget
         try:
             fun = self._first = budget.begin(self.start.x0)
@@ -119,7 +117,7 @@ class Portfolio:
         used = self.budget.evaluations - before
         self.story.append(f"{what}: best {self.budget.fun:g}, evaluations {used}")
 
-    def _evolve(self) -> tuple[Reason, ...]:
+    def _evolve(self) -> Reasons:
         strategy, budget, before = self.strategy, self.budget, self.budget.evaluations
         left = budget.max_evaluations - before - strategy.noisy  # one for the solution
         limits = Limits(max_evaluations=None if np.isinf(left) else max(int(left), 0))

@@ -9,7 +9,7 @@ import numpy as np
 
 from evoopt.arguments import Array, Vector
 from evoopt.failures import Failure
-from evoopt.portfolio.callback import says_stop
+from evoopt.loop import stopped_by
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import best_and_median, new_history
 
@@ -51,7 +51,7 @@ class Budget:
     observers : list of callable
         ``observer(evaluations, x, value)`` is called after each evaluation.
     after : callable
-        Called after each iteration; what `says_stop` stops.
+        Called after each iteration; it stops the search as `stopped_by` says.
     evaluations, iterations : int
     x, fun : ndarray (n,) or None, float
         The best so far; NaN is worse than any number.
@@ -148,11 +148,8 @@ class Budget:
         """Count an iteration, and add it to the history."""
         self.iterations += 1
         self._record(sigma, **measures)
-        try:
-            with np.errstate(**self._errors):
-                stopped = says_stop(self.after())
-        except StopIteration:  # which scipy's methods would take for their own
-            stopped = True
+        with np.errstate(**self._errors):
+            stopped = stopped_by(self.after)
         if stopped:
             raise OverError(("callback", "the callback stopped the run"))
         self.check_iterations()

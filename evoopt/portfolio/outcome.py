@@ -3,18 +3,11 @@
 import math
 from typing import TYPE_CHECKING
 
-from evoopt.evolve import make_result
+from evoopt.outcome import STATUS, Reasons, make_result, message_of, status_of
 from evoopt.portfolio.auto import Portfolio
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
-
-# The status of scipy: 0 for what converged, or found what was asked for; other reasons of a strategy have 3.
-_CONVERGED = ("target", "agreed", "tolx", "tolfun", "tolfunhist", "noeffect", "noeffectcoord", "noeffectaxis")
-STATUS = dict.fromkeys((*_CONVERGED, "fixed"), 0)
-STATUS |= {"max_evaluations": 1, "max_generations": 2, "time_limit": 4, "failed": 5}
-STATUS |= {"callback": 99, "interrupted": 130}
-OTHER_STATUS = 3
 
 
 def so_far(portfolio: Portfolio) -> "OptimizeResult":
@@ -32,14 +25,14 @@ def so_far(portfolio: Portfolio) -> "OptimizeResult":
     )
 
 
-def result_of(portfolio: Portfolio) -> "OptimizeResult":
+def result_of(portfolio: Portfolio, reasons: Reasons) -> "OptimizeResult":
     """Return the result of a search that is over."""
-    result = so_far(portfolio)
-    status = min(STATUS.get(name, OTHER_STATUS) for name, _ in portfolio.reasons)
+    portfolio.budget.close()
+    result, status = so_far(portfolio), status_of(reasons)
     if status == STATUS["max_evaluations"] and portfolio.converged:
         status = 0  # more evaluations would be for another optimum
     result.success = status == 0 and not math.isnan(result.fun)
     result.status = status
-    result.message = "; ".join([*portfolio.story, *(message for _, message in portfolio.reasons)])
-    result.stop = portfolio.reasons
+    result.message = "; ".join([*portfolio.story, message_of(reasons)])
+    result.stop = reasons
     return result
