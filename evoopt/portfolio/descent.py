@@ -40,10 +40,12 @@ class Descent:
     budget : Budget
     sigma, low, high : ndarray, shape (n,)
         The scale of the coordinates; the box, infinite on open sides, which no evaluation leaves.
+    tol : float
+        A gain that counts as none, or that share of the first slope in `sigma` if this is below 1.
     """
 
-    def __init__(self, budget: Budget, sigma: Vector, low: Vector, high: Vector) -> None:
-        self._budget, self._sigma, self._low, self._high = budget, sigma, low, high
+    def __init__(self, budget: Budget, sigma: Vector, low: Vector, high: Vector, tol: float = 0.0) -> None:
+        self._budget, self._sigma, self._low, self._high, self._tol = budget, sigma, low, high, tol
         self.method = "SLSQP" if len(low) < LARGE else "L-BFGS-B"
         self._curvature = np.zeros(len(low))
 
@@ -66,7 +68,7 @@ class Descent:
         if not 0 < slope < np.inf:
             return
         unit = slope / REACH
-        options = {"ftol": FTOL, "maxiter": 10**9}
+        options = {"ftol": max(FTOL, self._tol * min(1.0, slope) / unit), "maxiter": 10**9}
         if self.method == "L-BFGS-B":
             options |= {"maxfun": 10**9, "gtol": 0.0}
         ends = [(end - origin) / sigma for end in (self._low, self._high)]

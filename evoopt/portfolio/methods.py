@@ -42,7 +42,7 @@ class Method:
         """Return the names of the options that its strategy takes, with any number of coordinates."""
         classes = [CMAES, SepCMAES] if self.single is None else [self.single]
         known = set().union(*map(_parameters, classes)) - _OWN - {"options"}
-        return known | ({"start", "max_restarts"} if self.restarts else set())
+        return known | ({"start", "max_restarts", "exhaust"} if self.restarts else set())
 
     def make(self, start: Start, seed: int | None, tol: float | None, options: Mapping[str, Any]) -> Strategy:
         """Make its strategy."""

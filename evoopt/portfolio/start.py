@@ -10,6 +10,9 @@ from evoopt import arguments
 from evoopt.arguments import Vector
 from evoopt.strategies.bounds import Box
 
+OPEN = 1e20  # sides from here on count as open
+WIDEST = 10.0  # of a coordinate of x0: the first step size in a box that is far wider
+
 
 class Start(NamedTuple):
     """Where a search begins; all of shape (n,)."""
@@ -47,7 +50,13 @@ def read_start(x0: ArrayLike | None, bounds: Any, sigma: ArrayLike | None) -> St
 
 
 def default_sigma(x0: Vector, low: Vector, high: Vector) -> Vector:
-    """Return a quarter of the width of the box; 0.3 times the largest coordinate where a side is open."""
-    scale = 0.3 * (float(np.abs(x0).max()) or 1.0)
-    width = high - low
-    return np.where(np.isfinite(width) & (width > 0), width / 4, scale)
+    """Return the first step sizes: from the width of the box, or where it is open or far wider, from x0.
+
+    They are a quarter of the width of the box, at most ten times the coordinate of x0 (the largest one where
+    it is 0), or 10 if that is more; and 0.3 times the largest coordinate of x0, or 0.3, where a side is open.
+    """
+    largest = float(np.abs(x0).max())
+    own = np.where(x0 == 0, largest, np.abs(x0))
+    quarter = np.minimum(high / 4 - low / 4, WIDEST * np.maximum(own, 1.0))
+    closed = (low > -OPEN) & (high < OPEN) & (low < high)
+    return np.clip(np.where(closed, quarter, 0.3 * (largest or 1.0)), *arguments.step_range(x0.dtype))
