@@ -39,17 +39,30 @@ class End(NamedTuple):
     tolerance: float = 0.0
 
 
-def end_of(strategy: Strategy) -> End:
-    """Return the end of a strategy, or of its present run."""
-    run = strategy._run if isinstance(strategy, Restarts) else strategy
-    history = run.history
+def end_of(strategy: Strategy, tol: float = 0.0) -> End:
+    """Return the end of a strategy, or of its present run; its values may differ by `tol` at least."""
+    run = _run_of(strategy)
     return End(
         strategy.mean,
         run.best.fitness,
         stopping.first_range(run),
-        abs(history["median"][-1] - history["best"][-1]),
-        stopping.least_range(run, getattr(run, "tolfun", 0.0)),
+        _last_range(run),
+        stopping.least_range(run, max(tol, getattr(run, "tolfun", 0.0))),
     )
+
+
+def has_contracted(strategy: Strategy, tol: float) -> bool:
+    """Whether the values of its present run range over less than `tol` lately."""
+    run = _run_of(strategy)
+    return bool(stopping.flat_fitness(run, _last_range(run), tol, at_once=True))
+
+
+def _run_of(strategy: Strategy) -> Strategy:
+    return strategy._run if isinstance(strategy, Restarts) else strategy
+
+
+def _last_range(run: Strategy) -> float:
+    return abs(run.history["median"][-1] - run.history["best"][-1])
 
 
 class Ends:
@@ -76,12 +89,16 @@ class Ends:
     @property
     def agreed(self) -> bool:
         """Whether two searches have ended at the best value."""
-        return not self.noise and sum(map(self.is_best, self._ends)) > 1
+        return not self.noise and sum(map(self._is_best, self._ends)) > 1
 
     @property
     def hold_best(self) -> bool:
         """Whether the last search has ended at the best value."""
-        return not self.noise and bool(self._ends) and self.is_best(self._ends[-1])
+        return not self.noise and bool(self._ends) and self._is_best(self._ends[-1])
+
+    def agree_with(self, end: End) -> bool:
+        """Whether a search would agree with another one, if it ended now."""
+        return not self.noise and self._is_best(end) and any(map(self._is_best, self._ends))
 
     def add(self, end: End) -> None:
         """Add an end; look for noise where values differ from each other, but points do not."""
@@ -102,7 +119,7 @@ class Ends:
                 f"fun is noisy: at one point it was {value:g} and then {again:g}; take the option noisy=True"
             )
 
-    def is_best(self, end: End) -> bool:
+    def _is_best(self, end: End) -> bool:
         """Whether an end has the best value of all evaluations."""
         return end.fun - self._budget.fun <= self._tolerance(end)
 

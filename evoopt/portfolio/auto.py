@@ -7,7 +7,7 @@ import numpy as np
 
 from evoopt.arguments import Vector
 from evoopt.evolve import Limits, run
-from evoopt.portfolio.agreement import End, Ends, end_of
+from evoopt.portfolio.agreement import End, Ends, end_of, has_contracted
 from evoopt.portfolio.budget import Budget, OverError
 from evoopt.portfolio.descent import Descent
 from evoopt.portfolio.separable import WIDTH, is_separable, search_lines
@@ -123,7 +123,7 @@ class Portfolio:
                 lambda: search_lines(self.budget, x, fun, low, high, descent.run),
             )
         x, fun = descend("again", x, fun)
-        self.ends.add(End(x, fun, first - fun))
+        self.ends.add(End(x, fun, first - fun, tolerance=descent.least))
 
     def _tell_of(self, what: str, search: Callable[[], tuple[Vector, float]]) -> tuple[Vector, float]:
         before = self.budget.evaluations
@@ -146,7 +146,7 @@ class Portfolio:
             self._add(_name(strategy), before)
         if dict(reasons).keys() == {"max_evaluations"}:
             budget.refuse_evaluations()
-        if dict(reasons).keys() & CONTRACTED and not isinstance(strategy, Restarts) and not strategy.noisy:
+        if not isinstance(strategy, Restarts) and not strategy.noisy:
             self.ends.add(end_of(strategy))
         return reasons
 
@@ -156,12 +156,21 @@ class Portfolio:
             self.budget.settle(strategy.solution, strategy.best.fitness)
         line = {name: column[-1] for name, column in strategy.history.items()}
         self.budget.next_iteration(**{name: line[name] for name in ("sigma", *strategy._measures())})
-        if isinstance(strategy, Restarts) and len(strategy.ends) > self._seen:
+        if isinstance(strategy, Restarts) and not strategy.noisy:
+            self._look_for_agreement(strategy)
+
+    def _look_for_agreement(self, strategy: Restarts) -> None:
+        """End the search when two searches have ended at the best value, up to `tol`."""
+        if len(strategy.ends) > self._seen:
             self._seen = len(strategy.ends)
             if strategy.ends[-1][1] != "tolupsigma":  # that is no end
-                self.ends.add(end_of(strategy))
-            if self.ends.agreed and not self.exhaust:
-                raise OverError(("agreed", "two searches have ended at the best value"))
+                self.ends.add(end_of(strategy, self.tol))
+            agreed = self.ends.agreed
+        else:  # a run goes on until it ends by itself, but need not where it agrees with another
+            contracted = self.tol > 0 and has_contracted(strategy, self.tol)
+            agreed = contracted and self.ends.agree_with(end_of(strategy, self.tol))
+        if agreed and not self.exhaust:
+            raise OverError(("agreed", "two searches have ended at the best value"))
 
 
 def _name(strategy: Strategy) -> str:

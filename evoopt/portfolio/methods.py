@@ -48,7 +48,7 @@ class Method:
         """Make its strategy."""
         cls = self.single or (CMAES if len(start.x0) < LARGE else SepCMAES)
         options = dict(options)
-        if tol is not None:
+        if tol is not None and (self.restarts is None or options.get("noisy")):  # else they end by agreement
             options = {name: tol for name in ("tolx", "tolfun") if name in _parameters(cls)} | options
         if self.name == "auto":
             options.setdefault("max_restarts", MAX_RESTARTS)
