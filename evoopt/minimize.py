@@ -127,8 +127,8 @@ def minimize(
             budget.observers.append(stack.enter_context(evaluation_log(given.log, len(start.x0))))
         if given.progress:
             budget.observers.append(stack.enter_context(progress_bar(maxfun)))
-        descends, until_agreed = named.name == "auto" and not strategy.noisy, given.maxfun is None
-        portfolio = Portfolio(named.name, budget, strategy, start, descends, until_agreed)
+        descends = named.name == "auto" and not strategy.noisy
+        portfolio = Portfolio(named.name, budget, strategy, start, descends, tol or 0.0, given.exhaust)
         if report is not None:
             budget.after = lambda: report(so_far(portfolio))
         with keeping(lambda reasons: result_of(portfolio, reasons)):

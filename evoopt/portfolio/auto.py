@@ -8,6 +8,7 @@ import numpy as np
 from evoopt.arguments import Vector
 from evoopt.loop import INTERRUPTED, Limits, run
 from evoopt.outcome import Reasons
+from evoopt.portfolio.agreement import End, Ends, end_of, has_contracted
 from evoopt.portfolio.budget import Budget, OverError
 from evoopt.portfolio.descent import Descent
 from evoopt.portfolio.separable import WIDTH, is_separable, search_lines
@@ -16,7 +17,8 @@ from evoopt.strategies.base import Strategy
 from evoopt.strategies.restarts import Restarts
 
 LEAST_BUDGET = 5  # gradients; with fewer evaluations there is no descent
-AGREE = 1e-8  # of the best value, or of what was gained since x0: ends of searches that count as the same
+# reasons to stop of a strategy whose steps, or the range of whose values, have become small
+CONTRACTED = {"tolx", "tolfun", "tolfunhist", "noeffect", "noeffectcoord", "noeffectaxis"}
 
 
 @dataclass
@@ -34,8 +36,10 @@ class Portfolio:
         Where and how far to look, and the box.
     descends : bool
         Whether descents and line searches come before the strategy.
-    until_agreed : bool
-        Whether to end once two searches from different starts have ended at the best value.
+    tol : float
+        Of the descents: a gain that counts as none.
+    exhaust : bool
+        Whether to go on when two searches from different starts have ended at the best value.
 
     Attributes
     ----------
@@ -48,11 +52,13 @@ class Portfolio:
     strategy: Strategy
     start: Start
     descends: bool
-    until_agreed: bool
+    tol: float = 0.0
+    exhaust: bool = False
     story: list[str] = field(default_factory=list)
-    _first: float = np.nan  # value at x0
-    _ends: list[float] = field(default_factory=list)  # best values of the searches that ended by themselves
     _seen: int = 0  # ends of runs of the strategy
+
+    def __post_init__(self) -> None:
+        self.ends = Ends(self.budget, self.start.sigma)
 
     def run(self) -> Reasons:
         """Search until there is a reason to end; return the reasons."""
@@ -68,7 +74,7 @@ class Portfolio:
     def _search(self) -> Reasons:
         budget = self.budget
         try:
-            fun = self._first = budget.begin(self.start.x0)
+            fun = budget.begin(self.start.x0)
             if not self.start.is_free:
                 return (("fixed", "the bounds leave no coordinate free to vary"),)
             budget.check_iterations()
@@ -79,23 +85,33 @@ class Portfolio:
         except OverError as over:
             return (over.reason,)
 
-    @property
-    def converged(self) -> bool:
-        """Whether a search that ended by itself has found the best value."""
-        return any(self._is_best(end) for end in self._ends)
-
-    def _is_best(self, value: float) -> bool:
-        best = self.budget.fun
-        gain = self._first - best
-        return value - best <= AGREE * max(abs(best), gain if np.isfinite(gain) else 0.0)
+    def succeeds(self, reasons: Reasons) -> bool:
+        """Whether it found what was asked for, or contracted on the best of values that differ."""
+        names = dict(reasons).keys()
+        if names & {"target", "fixed"}:
+            return True
+        if self.strategy.noisy:
+            return self.budget.differs and bool(names & CONTRACTED)
+        contracted = "agreed" in names or (names & CONTRACTED and self.ends.hold_best)
+        return self.budget.differs and bool(contracted) and not self.ends.noise
 
     # ---------------------------------------------------------------- the searches
 
     def _descend(self, x: Vector, fun: float) -> None:
+        """Descend, search lines if that pays, descend again; no further once there is noise."""
         _, sigma, lower, upper = self.start
-        descent = Descent(self.budget, sigma, lower, upper)
-        generator = np.random.default_rng([self.strategy.seed, 0])
-        x, fun = self._tell_of(f"{descent.method} by finite differences", lambda: descent.run(x, fun))
+        descent = Descent(self.budget, sigma, lower, upper, self.tol)
+        generator, first = np.random.default_rng([self.strategy.seed, 0]), fun
+
+        def descend(what: str, x: Vector, fun: float) -> tuple[Vector, float]:
+            end, value = self._tell_of(f"{descent.method} {what}", lambda: descent.run(x, fun))
+            if np.array_equal(end, x):
+                self.ends.look_for_noise()
+            return end, value
+
+        x, fun = descend("by finite differences", x, fun)
+        if self.ends.noise:
+            return
         y = np.clip(x + sigma * generator.standard_normal(len(x)), lower, upper)
         if is_separable(self.budget, x, fun, y, generator):
             low, high = np.maximum(lower, x - WIDTH * sigma), np.minimum(upper, x + WIDTH * sigma)
@@ -103,8 +119,8 @@ class Portfolio:
                 "line searches, as the function is separable",
                 lambda: search_lines(self.budget, x, fun, low, high, descent.run),
             )
-        x, fun = self._tell_of(f"{descent.method} again", lambda: descent.run(x, fun))
-        self._ends.append(fun)
+        x, fun = descend("again", x, fun)
+        self.ends.add(End(x, fun, first - fun, tolerance=descent.least))
 
     def _tell_of(self, what: str, search: Callable[[], tuple[Vector, float]]) -> tuple[Vector, float]:
         before = self.budget.evaluations
@@ -127,6 +143,8 @@ class Portfolio:
             self._add(_name(strategy), before)
         if dict(reasons).keys() == {"max_evaluations"}:
             budget.refuse_evaluations()
+        if not isinstance(strategy, Restarts) and not strategy.noisy:
+            self.ends.add(end_of(strategy))
         return reasons
 
     def _after(self, strategy: Strategy) -> None:
@@ -135,13 +153,21 @@ class Portfolio:
             self.budget.settle(strategy.solution, strategy.best.fitness)
         line = {name: column[-1] for name, column in strategy.history.items()}
         self.budget.next_iteration(**{name: line[name] for name in ("sigma", *strategy._measures())})
-        if isinstance(strategy, Restarts) and len(strategy.ends) > self._seen:
+        if isinstance(strategy, Restarts) and not strategy.noisy:
+            self._look_for_agreement(strategy)
+
+    def _look_for_agreement(self, strategy: Restarts) -> None:
+        """End the search when two searches have ended at the best value, up to `tol`."""
+        if len(strategy.ends) > self._seen:
             self._seen = len(strategy.ends)
-            end, why = strategy.ends[-1]
-            if why != "tolupsigma":  # that is no end
-                self._ends.append(end)
-            if self.until_agreed and sum(map(self._is_best, self._ends)) > 1:
-                raise OverError(("agreed", "two searches have ended at the best value"))
+            if strategy.ends[-1][1] != "tolupsigma":  # that is no end
+                self.ends.add(end_of(strategy, self.tol))
+            agreed = self.ends.agreed
+        else:  # a run goes on until it ends by itself, but need not where it agrees with another
+            contracted = self.tol > 0 and has_contracted(strategy, self.tol)
+            agreed = contracted and self.ends.agree_with(end_of(strategy, self.tol))
+        if agreed and not self.exhaust:
+            raise OverError(("agreed", "two searches have ended at the best value"))
 
 
 def _name(strategy: Strategy) -> str:

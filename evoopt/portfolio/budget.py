@@ -55,6 +55,8 @@ class Budget:
     evaluations, iterations : int
     x, fun : ndarray (n,) or None, float
         The best so far; NaN is worse than any number.
+    differs : bool
+        Whether finite values that differ were seen.
     history : dict of str to list
         The columns of a strategy's history. The first line, generation 0, is the first point; the last one
         repeats the number of the generation where evaluations followed the last one.
@@ -80,6 +82,7 @@ class Budget:
         self.evaluations = self.iterations = 0
         self.x: Vector | None = None
         self.fun = math.nan
+        self.differs = False
         self.history: dict[str, list[float]] = {name: [] for name in (*new_history(), *measures)}
         self._values: list[float] = []  # since the last line of the history
 
@@ -134,6 +137,7 @@ class Budget:
     def _note(self, x: Vector, value: float) -> None:
         self.evaluations += 1
         self._values.append(value)
+        self.differs |= value != self.fun and math.isfinite(value) and math.isfinite(self.fun)
         is_better = value < self.fun or (math.isnan(self.fun) and not math.isnan(value))
         if self.x is None or (is_better and not self._noisy):
             self.settle(x, value)

@@ -42,13 +42,13 @@ class Method:
         """Return the names of the options that its strategy takes, with any number of coordinates."""
         classes = [CMAES, SepCMAES] if self.single is None else [self.single]
         known = set().union(*map(_parameters, classes)) - _OWN - {"options"}
-        return known | ({"start", "max_restarts"} if self.restarts else set())
+        return known | ({"start", "max_restarts", "exhaust"} if self.restarts else set())
 
     def make(self, start: Start, seed: int | None, tol: float | None, options: Mapping[str, Any]) -> Strategy:
         """Make its strategy."""
         cls = self.single or (CMAES if len(start.x0) < LARGE else SepCMAES)
         options = dict(options)
-        if tol is not None:
+        if tol is not None and (self.restarts is None or options.get("noisy")):  # else they end by agreement
             options = {name: tol for name in ("tolx", "tolfun") if name in _parameters(cls)} | options
         if self.name == "auto":
             options.setdefault("max_restarts", MAX_RESTARTS)

@@ -28,6 +28,8 @@ class Options:
     sigma : array_like or None
     log : path or None
     progress, disp : bool
+    exhaust : bool
+        Whether to go on when two searches have agreed; of methods with restarts.
     strategy : dict
         The options of the strategy.
     """
@@ -41,10 +43,11 @@ class Options:
     log: str | os.PathLike[str] | None
     progress: bool
     disp: bool
+    exhaust: bool
     strategy: dict[str, Any]
 
 
-OWN = tuple(field.name for field in fields(Options) if field.name != "strategy")
+OWN = tuple(field.name for field in fields(Options) if field.name not in ("exhaust", "strategy"))
 
 
 def read_options(method: Method, options: Any) -> Options:
@@ -61,7 +64,8 @@ def read_options(method: Method, options: Any) -> Options:
         log=given.get("log"),
         progress=bool(given.get("progress", False)),
         disp=bool(given.get("disp", False)),
-        strategy={name: value for name, value in given.items() if name not in OWN},
+        exhaust=bool(given.get("exhaust", False)),
+        strategy={name: value for name, value in given.items() if name not in (*OWN, "exhaust")},
     )
 
 

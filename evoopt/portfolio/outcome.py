@@ -1,10 +1,11 @@
 """The result of a search: its status, whether it is a success, and the message."""
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from evoopt.outcome import STATUS, Reasons, make_result, message_of, status_of
-from evoopt.portfolio.auto import Portfolio
+from evoopt.outcome import OTHER_STATUS, Reasons, make_result, message_of, status_of
+from evoopt.portfolio.auto import CONTRACTED, Portfolio
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -28,11 +29,17 @@ def so_far(portfolio: Portfolio) -> "OptimizeResult":
 def result_of(portfolio: Portfolio, reasons: Reasons) -> "OptimizeResult":
     """Return the result of a search that is over."""
     portfolio.budget.close()
-    result, status = so_far(portfolio), status_of(reasons)
-    if status == STATUS["max_evaluations"] and portfolio.converged:
-        status = 0  # more evaluations would be for another optimum
-    result.success = status == 0 and not math.isnan(result.fun)
-    result.status = status
-    result.message = "; ".join([*portfolio.story, message_of(reasons)])
+    result = so_far(portfolio)
+    result.success = portfolio.succeeds(reasons) and not math.isnan(result.fun)
+    result.status = 0 if result.success else status_of(reasons) or OTHER_STATUS
+    result.message = "; ".join([*portfolio.story, message_of(reasons), *_remarks(portfolio, reasons)])
     result.stop = reasons
     return result
+
+
+def _remarks(portfolio: Portfolio, reasons: Reasons) -> Iterator[str]:
+    """Say why a search that ended by itself is no success."""
+    if portfolio.ends.noise:
+        yield portfolio.ends.noise
+    elif dict(reasons).keys() & {"agreed", *CONTRACTED} and not portfolio.succeeds(reasons):
+        yield "all values were equal" if not portfolio.budget.differs else "a better point was found before"
