@@ -80,8 +80,9 @@ def _dimensions(bounds: Any) -> int:
 def default_sigma(x0: Vector, low: Vector, high: Vector, widest: float = WIDEST) -> Vector:
     """Return the first step sizes: from the width of the box, or where it is open or far wider, from x0.
 
-    They are a quarter of the width of the box, at most `widest` times the coordinate of x0 (the largest one where
-    it is 0), or of 1 if that is more; and 0.3 times the largest coordinate of x0, or 0.3, where a side is open.
+    They are a quarter of the width of the box, at most `widest` times the coordinate of x0 (the largest one
+    where it is 0), or of 1 if that is more; and 0.3 times the largest coordinate of x0, or 0.3, where a side
+    is open.
     """
     largest = float(np.abs(x0).max())
     own = np.where(x0 == 0, largest, np.abs(x0))
