@@ -19,11 +19,13 @@ class Failure:
     def __reduce__(self) -> tuple[Callable[..., "Failure"], tuple[Any, ...]]:
         error, text = self.error, "".join(traceback.format_exception(self.error))
         error.add_note(f"Raised in another process:\n{text}")
-        rebuilt = _rebuilt, (type(error), error.args, error.__notes__)
-        for way in ((Failure, (error,)), rebuilt):
+        ways: list[tuple[Callable[..., Failure], tuple[Any, ...]]] = [(Failure, (error,))]
+        for state in (vars(error), {"__notes__": error.__notes__}):  # other attributes may not be picklable
+            ways.append((_rebuilt, (type(error), error.args, state)))
+        for way in ways:
             try:
                 pickle.loads(pickle.dumps(way))
-            except Exception:  # (whatever the methods of the user's class raise)
+            except Exception:  # whatever the methods of the user's class raise
                 continue
             return way
         return Failure, (RuntimeError(f"The function raised an exception that cannot be pickled.\n{text}"),)
@@ -39,9 +41,8 @@ def attempt(function: Callable[..., Any], *args: Any) -> Any:
         return Failure(error)
 
 
-def _rebuilt(cls: type[BaseException], args: tuple[Any, ...], notes: list[str]) -> Failure:
+def _rebuilt(cls: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Failure:
     """Make an exception whose constructor takes other arguments than its ``args``."""
     error = cls.__new__(cls, *args)
-    for note in notes:
-        error.add_note(note)
+    vars(error).update(state)
     return Failure(error)

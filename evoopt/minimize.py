@@ -102,8 +102,8 @@ def minimize(
         For an unknown method or option, constraints, or arguments that do not fit.
     Exception
         Whatever `fun` or `callback` raises, as it is, with the result so far as its attribute ``result``.
-    RuntimeError
-        If a process of the `workers` ends before its time.
+    concurrent.futures.BrokenExecutor
+        If a process of the `workers` ends before its time; a note says what to do.
 
     Notes
     -----

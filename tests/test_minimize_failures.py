@@ -1,9 +1,11 @@
 """`minimize` and functions that raise: the exception comes out as it is, and nothing found before is lost."""
 
 import csv
+import itertools
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 
@@ -20,12 +22,20 @@ import evoopt
 X0 = [-1.2, 1.0, 1.0]
 
 
-class TwoError(Exception):
+class Two(Exception):  # noqa: N818
     """Its constructor takes other arguments than its ``args``, so that it cannot be unpickled."""
 
     def __init__(self, number, text):
         super().__init__(f"{number} {text}")
         self.number = number
+
+
+class Locked(Exception):  # noqa: N818
+    """With an attribute that cannot be pickled, and such a constructor, too."""
+
+    def __init__(self, number, text):
+        super().__init__(f"{number} {text}")
+        self.lock = threading.Lock()
 
 
 class Exit(BaseException):
@@ -42,7 +52,8 @@ ERRORS = {
     "OSError": FileNotFoundError(2, "No such file or directory", "model.bin"),
     "UnicodeDecodeError": UnicodeDecodeError("utf-8", b"x", 0, 1, "why"),
     "KeyError": KeyError("k"),
-    "TwoError": TwoError(7, "seven"),
+    "Two": Two(7, "seven"),
+    "Locked": Locked(7, "seven"),
     "Exit": Exit("out"),
 }
 
@@ -82,8 +93,10 @@ def fail(method="auto", fun=raises_beyond, error="ValueError", options=None, **a
 # ---------------------------------------------------------------- exceptions
 
 
-@every_method
-@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize(
+    ("method", "error"),
+    [*itertools.product(["auto", "cmaes"], ERRORS), *itertools.product(METHODS, ["StopIteration", "Exit"])],
+)
 @pytest.mark.parametrize("way", ["serial", "map", "threads", "vectorized"])
 def test_exceptions_come_out_as_themselves(method, error, way, threads):
     how = {"map": {"workers": map}, "threads": {"workers": threads.map}, "vectorized": {"vectorized": True}}
@@ -292,6 +305,6 @@ def test_a_script_without_a_guard_gets_a_sentence(tmp_path):
         check=False,
     )
     assert done.returncode == 1
-    last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("RuntimeError: A process of workers=2 ended")
-    assert 'under `if __name__ == "__main__":`' in last
+    error, note = done.stderr.strip().splitlines()[-2:]
+    assert error.startswith("concurrent.futures.process.BrokenProcessPool")
+    assert 'under if __name__ == "__main__"' in note

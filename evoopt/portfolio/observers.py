@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from evoopt.arguments import Vector
 from evoopt.portfolio.budget import Observer
+from evoopt.progress import open_bar
 
 
 @contextmanager
@@ -27,13 +28,7 @@ def evaluation_log(path: str | os.PathLike[str], n: int) -> Iterator[Observer]:
 @contextmanager
 def progress_bar(total: float) -> Iterator[Observer]:
     """Show a progress bar of evaluations, with the best value so far."""
-    try:
-        from tqdm.auto import tqdm  # noqa: PLC0415  (an optional extra)
-    except ImportError as error:
-        raise ImportError(
-            "progress=True needs the package tqdm, which is not installed: pip install evoopt[progress]"
-        ) from error
-    with tqdm(total=None if math.isinf(total) else int(total), unit="evaluation") as bar:
+    with open_bar(None if math.isinf(total) else int(total), "evaluation") as bar:
         best = math.nan
 
         def show(evaluation: int, x: Vector, value: float) -> None:
