@@ -1,7 +1,7 @@
 """Exceptions of a user's function as values, so that neither `map` nor a process changes them on the way.
 
 `map` takes a StopIteration for the end of the rows, `pool.map` makes a RuntimeError of it, and a process pool
-breaks where an exception cannot be pickled.
+breaks where an exception cannot be made again from its pickle.
 """
 
 import pickle
@@ -11,25 +11,26 @@ from typing import Any
 
 
 class Failure:
-    """A value that a function does not have, since it raised `error`."""
+    """The outcome of a call that raised `error`; its way through a pickle adds the traceback as a note."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
-    def __reduce__(self) -> tuple[type, tuple[BaseException]]:
-        return Failure, (_portable(self.error),)
-
-
-class RaisedError(Exception):
-    """A user's function raised `error`: this class carries it through code that would take it for its own."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(error)
-        self.error = error
+    def __reduce__(self) -> tuple[Callable[..., "Failure"], tuple[Any, ...]]:
+        error, text = self.error, "".join(traceback.format_exception(self.error))
+        error.add_note(f"Raised in another process:\n{text}")
+        rebuilt = _rebuilt, (type(error), error.args, error.__notes__)
+        for way in ((Failure, (error,)), rebuilt):
+            try:
+                pickle.loads(pickle.dumps(way))
+            except Exception:  # (whatever the methods of the user's class raise)
+                continue
+            return way
+        return Failure, (RuntimeError(f"The function raised an exception that cannot be pickled.\n{text}"),)
 
 
 def attempt(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function; gives a `Failure` for whatever it raises, but for Ctrl-C."""
+    """Call a function; return its value, or a `Failure` for whatever it raises, but for Ctrl-C."""
     try:
         return function(*args)
     except KeyboardInterrupt:
@@ -38,12 +39,9 @@ def attempt(function: Callable[..., Any], *args: Any) -> Any:
         return Failure(error)
 
 
-def _portable(error: BaseException) -> BaseException:
-    """Return an exception as another process can have it, with a note of where it was raised."""
-    where = "".join(traceback.format_exception(error))
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # whatever its own methods raise
-        return RuntimeError(f"The function raised an exception that cannot be pickled.\n{where}")
-    error.add_note(f"It was raised in another process:\n{where}")
-    return error
+def _rebuilt(cls: type[BaseException], args: tuple[Any, ...], notes: list[str]) -> Failure:
+    """Make an exception whose constructor takes other arguments than its ``args``."""
+    error = cls.__new__(cls, *args)
+    for note in notes:
+        error.add_note(note)
+    return Failure(error)

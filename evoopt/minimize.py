@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt.failures import RaisedError
+from evoopt.outcome import keeping
 from evoopt.portfolio.auto import Portfolio
 from evoopt.portfolio.budget import Budget
 from evoopt.portfolio.callback import read_callback
@@ -112,7 +113,7 @@ def minimize(
     objective = Objective(fun, args, vectorized)
     maxfun = MAXFUN * len(start.x0) if given.maxfun is None else given.maxfun
     with ExitStack() as stack:
-        map_rows = stack.enter_context(mapper(workers, objective))
+        map_rows = stack.enter_context(mapper(workers, partial(fun, *objective.args)))
         budget = Budget(
             lambda rows: objective.each(rows, map_rows),
             maxfun,
@@ -130,7 +131,8 @@ def minimize(
         portfolio = Portfolio(named.name, budget, strategy, start, descends, tol or 0.0, given.exhaust)
         if report is not None:
             budget.after = lambda: report(so_far(portfolio))
-        result = _run(portfolio)
+        with keeping(lambda reasons: result_of(portfolio, reasons)):
+            result = result_of(portfolio, portfolio.run())
     if given.disp:
         print(f"{result.message}\n  fun: {result.fun:g}  nit: {result.nit}  nfev: {result.nfev}")
     return result
@@ -144,23 +146,3 @@ def _check_forms(constraints: Any, vectorized: bool, workers: Any) -> None:
         )
     if vectorized and (callable(workers) or workers != 1):
         raise ValueError("A vectorized function gets the population at once, so workers must be 1.")
-
-
-def _run(portfolio: Portfolio) -> "OptimizeResult":
-    """Run a search to its end; an exception comes out as it is, with the result so far."""
-    error: BaseException | None = None
-    try:
-        portfolio.run()
-    except RaisedError as raised:
-        error = raised.error
-    except BaseException as raised:  # of a callback, a pool or a strategy
-        error = raised
-    if error is not None:
-        portfolio.reasons = (("failed", f"an exception ended the search: {error!r}"),)
-    portfolio.budget.close()
-    result = result_of(portfolio)
-    if error is None:
-        return result
-    with suppress(AttributeError):  # of exceptions that take no attributes
-        error.result = result  # type: ignore[attr-defined]
-    raise error

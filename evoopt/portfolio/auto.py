@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evoopt.arguments import Vector
-from evoopt.evolve import Limits, run
+from evoopt.loop import INTERRUPTED, Limits, run
+from evoopt.outcome import CONTRACTED, Reasons
 from evoopt.portfolio.agreement import End, Ends, end_of, has_contracted
 from evoopt.portfolio.budget import Budget, OverError
 from evoopt.portfolio.descent import Descent
@@ -14,11 +15,8 @@ from evoopt.portfolio.separable import WIDTH, is_separable, search_lines
 from evoopt.portfolio.start import Start
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.restarts import Restarts
-from evoopt.strategies.stopping import Reason
 
 LEAST_BUDGET = 5  # gradients; with fewer evaluations there is no descent
-# reasons to stop of a strategy whose steps, or the range of whose values, have become small
-CONTRACTED = {"tolx", "tolfun", "tolfunhist", "noeffect", "noeffectcoord", "noeffectaxis"}
 
 
 @dataclass
@@ -43,8 +41,6 @@ class Portfolio:
 
     Attributes
     ----------
-    reasons : tuple of (name, message)
-        Why it ended.
     story : list of str
         What it did.
     """
@@ -56,24 +52,24 @@ class Portfolio:
     descends: bool
     tol: float = 0.0
     exhaust: bool = False
-    reasons: tuple[Reason, ...] = ()
     story: list[str] = field(default_factory=list)
     _seen: int = 0  # ends of runs of the strategy
 
     def __post_init__(self) -> None:
         self.ends = Ends(self.budget, self.start.sigma)
 
-    def run(self) -> None:
-        """Search until there is a reason to end."""
+    def run(self) -> Reasons:
+        """Search until there is a reason to end; return the reasons."""
         try:
-            self.reasons = self._search()
-            unfinished = {"interrupted", "time_limit"} & dict(self.reasons).keys()
+            reasons = self._search()
+            unfinished = {"interrupted", "time_limit"} & dict(reasons).keys()
             if self.strategy.noisy and self.strategy.generation and not unfinished:
                 self.budget.judge(self.strategy.solution)
         except KeyboardInterrupt:
-            self.reasons = (("interrupted", "the run was interrupted from the keyboard"),)
+            return (INTERRUPTED,)
+        return reasons
 
-    def _search(self) -> tuple[Reason, ...]:
+    def _search(self) -> Reasons:
         budget = self.budget
         try:
             fun = budget.begin(self.start.x0)
@@ -87,10 +83,9 @@ class Portfolio:
         except OverError as over:
             return (over.reason,)
 
-    @property
-    def succeeded(self) -> bool:
-        """Whether it found what was asked for, or contracted on the best of values that differ."""
-        names = dict(self.reasons).keys()
+    def has_found(self, reasons: Reasons) -> bool:
+        """Whether to end so is a success: the target was found, or the search contracted on the best."""
+        names = dict(reasons).keys()
         if names & {"target", "fixed"}:
             return True
         if self.strategy.noisy:
@@ -102,7 +97,7 @@ class Portfolio:
 
     def _descend(self, x: Vector, fun: float) -> None:
         """Descend, search lines if that pays, descend again; no further once there is noise."""
-        _, sigma, lower, upper = self.start
+        sigma, lower, upper = self.start.sigma, self.start.low, self.start.high
         descent = Descent(self.budget, sigma, lower, upper, self.tol)
         generator, first = np.random.default_rng([self.strategy.seed, 0]), fun
 
@@ -136,7 +131,7 @@ class Portfolio:
         used = self.budget.evaluations - before
         self.story.append(f"{what}: best {self.budget.fun:g}, evaluations {used}")
 
-    def _evolve(self) -> tuple[Reason, ...]:
+    def _evolve(self) -> Reasons:
         strategy, budget, before = self.strategy, self.budget, self.budget.evaluations
         left = budget.max_evaluations - before - strategy.noisy  # one for the solution
         limits = Limits(max_evaluations=None if np.isinf(left) else max(int(left), 0))

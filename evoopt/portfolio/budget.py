@@ -2,16 +2,18 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 
 import numpy as np
 
 from evoopt.arguments import Array, Vector
-from evoopt.portfolio.callback import says_stop
+from evoopt.failures import Failure
+from evoopt.loop import stopped_by
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import best_and_median, new_history
 
-Evaluate = Callable[[Array], Iterable[tuple[int, float]]]
+Evaluate = Callable[[Array], Generator[tuple[int, float | Failure], None, None]]
 Observer = Callable[[int, Vector, float], object]
 
 
@@ -31,7 +33,8 @@ class Budget:
     Parameters
     ----------
     evaluate : callable
-        ``evaluate(rows) -> iterable of (place, value)`` for rows (k, n), as the values become known.
+        ``evaluate(rows) -> generator of (place, value)`` for rows (k, n), as the values become known; for an
+        exception a `Failure`.
     max_evaluations, max_iterations : float
         Neither is exceeded; iterations are those of local searches and generations of strategies.
     target : float
@@ -48,7 +51,7 @@ class Budget:
     observers : list of callable
         ``observer(evaluations, x, value)`` is called after each evaluation.
     after : callable
-        Called after each iteration; what `says_stop` stops.
+        Called after each iteration; it stops the search as `stopped_by` says.
     evaluations, iterations : int
     x, fun : ndarray (n,) or None, float
         The best so far; NaN is worse than any number.
@@ -75,7 +78,7 @@ class Budget:
         self.after: Callable[[], object] = lambda: None
         self.max_evaluations, self.max_iterations, self.target = max_evaluations, max_iterations, target
         self._time_limit, self._deadline = time_limit, time.perf_counter() + time_limit
-        self._noisy = noisy
+        self._noisy, self._errors = noisy, np.geterr()
         self.evaluations = self.iterations = 0
         self.x: Vector | None = None
         self.fun = math.nan
@@ -98,12 +101,8 @@ class Budget:
     def rows(self, rows: Array) -> Vector:
         """Evaluate rows (k, n): as many as may be."""
         allowed = rows[: int(min(len(rows), self.max_evaluations - self.evaluations))]
-        fitness = np.full(len(allowed), np.nan)
-        if len(allowed):  # a function of a population need not take an empty one
-            for place, value in self._evaluate(allowed):
-                fitness[place] = value
-                self._note(allowed[place], value)
-        lowest = min(fitness[~np.isnan(fitness)], default=math.nan)
+        fitness = self._values_of(allowed) if len(allowed) else np.empty(0)
+        lowest = float(np.fmin.reduce(fitness, initial=math.nan))  # NaN only if all are
         if lowest == -math.inf:
             raise OverError(("target", "the value is -inf, which none can be below"))
         if lowest <= self.target:
@@ -122,9 +121,18 @@ class Budget:
 
     def judge(self, x: Vector) -> None:
         """Evaluate the point to return, whatever the limits, and settle on it."""
-        for _, value in self._evaluate(x[None]):
-            self._note(x, value)
-            self.settle(x, value)
+        self.settle(x, float(self._values_of(x[None])[0]))
+
+    def _values_of(self, rows: Array) -> Vector:
+        fitness = np.full(len(rows), np.nan)
+        # what numpy does about errors in the function is the user's choice; closing cancels rows in a pool
+        with np.errstate(**self._errors), closing(self._evaluate(rows)) as outcomes:
+            for place, value in outcomes:
+                if isinstance(value, Failure):
+                    raise value.error
+                fitness[place] = value
+                self._note(rows[place], value)
+        return fitness
 
     def _note(self, x: Vector, value: float) -> None:
         self.evaluations += 1
@@ -144,10 +152,8 @@ class Budget:
         """Count an iteration, and add it to the history."""
         self.iterations += 1
         self._record(sigma, **measures)
-        try:
-            stopped = says_stop(self.after())
-        except StopIteration:  # which scipy's methods would take for their own
-            stopped = True
+        with np.errstate(**self._errors):
+            stopped = stopped_by(self.after)
         if stopped:
             raise OverError(("callback", "the callback stopped the run"))
         self.check_iterations()

@@ -5,8 +5,6 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
 
@@ -29,11 +27,6 @@ def read_callback(callback: Callable[..., Any]) -> Callable[["OptimizeResult"], 
     if sum(p.kind in positional and p.default is p.empty for p in parameters.values()) == 2:
         return lambda result: callback(result.x, _convergence(result.history))
     return lambda result: callback(result.x)
-
-
-def says_stop(answer: Any) -> bool:
-    """Whether the answer of a callback ends the run: True, numpy's too, or a number that is not 0."""
-    return isinstance(answer, bool | np.bool_ | int | np.integer) and bool(answer)
 
 
 def _parameters(callback: Callable[..., Any]) -> dict[str, inspect.Parameter]:

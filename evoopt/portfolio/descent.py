@@ -77,10 +77,10 @@ class Descent:
         options = {"ftol": FTOL, "maxiter": 10**9}
         if self.method == "L-BFGS-B":
             options |= {"maxfun": 10**9, "gtol": 0.0}
-        ends = [(end - origin) / sigma for end in (self._low, self._high)]
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            # that steps ended at a bound, or that numbers overflow: the best point counts all the same
-            warnings.simplefilter("ignore", RuntimeWarning)
+            # of steps that leave the box by rounding, and of overflow: the best point counts all the same
+            warnings.filterwarnings("ignore", "Values in x were outside bounds", RuntimeWarning)
+            ends = [(end - origin) / sigma for end in (self._low, self._high)]
             minimize(
                 lambda z: (self._value(origin + sigma * z) - fun) / unit,
                 np.zeros(len(origin)),

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -50,16 +50,15 @@ class Options:
 OWN = tuple(field.name for field in fields(Options) if field.name not in ("exhaust", "strategy"))
 
 
-def read_options(method: Method, options: Mapping[str, Any] | None) -> Options:
+def read_options(method: Method, options: Any) -> Options:
     """Read the options of a method."""
-    given = {} if options is None else dict(options)
+    given = _mapping(options)
     check_names(method, given)
-    target, time_limit = given.get("target"), given.get("time_limit")
     return Options(
         maxfun=_limit("maxfun", given.get("maxfun")),
         maxiter=_limit("maxiter", given.get("maxiter")),
-        target=-math.inf if target is None else arguments.number("target", target),
-        time_limit=math.inf if time_limit is None else arguments.number("time_limit", time_limit),
+        target=_number("target", given.get("target"), -math.inf),
+        time_limit=_number("time_limit", given.get("time_limit"), math.inf),
         seed=_seed(given.get("seed")),
         sigma=given.get("sigma"),
         log=given.get("log"),
@@ -70,7 +69,7 @@ def read_options(method: Method, options: Mapping[str, Any] | None) -> Options:
     )
 
 
-def check_names(method: Method, options: Mapping[str, Any]) -> None:
+def check_names(method: Method, options: Iterable[Any]) -> None:
     """Raise ValueError for options that a method does not have."""
     known = sorted({*OWN, *method.options()})
     for name in options:
@@ -81,11 +80,21 @@ def check_names(method: Method, options: Mapping[str, Any]) -> None:
             )
 
 
+def _mapping(options: Any) -> dict[str, Any]:
+    if options is not None and not isinstance(options, Mapping):
+        raise ValueError(f'options must be a dict such as {{"maxfun": 1000}}, got {options!r}.')
+    return dict(options or {})
+
+
 def _limit(name: str, value: Any) -> float | None:
     """Read a whole number, also one in floating point, or infinity."""
     if isinstance(value, float | np.floating) and (value == math.inf or float(value).is_integer()):
         value = math.inf if value == math.inf else int(value)
     return value if value == math.inf else arguments.optional_whole(name, value, 0)
+
+
+def _number(name: str, value: Any, default: float) -> float:
+    return default if value is None else arguments.number(name, value)
 
 
 def _seed(value: Any) -> int | None:

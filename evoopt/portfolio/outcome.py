@@ -4,16 +4,11 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from evoopt.evolve import make_result
-from evoopt.portfolio.auto import CONTRACTED, Portfolio
+from evoopt.outcome import CONTRACTED, OTHER_STATUS, Reasons, make_result, message_of, status_of
+from evoopt.portfolio.auto import Portfolio
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
-
-# The status where there is no success; other reasons have 3.
-STATUS = {"max_evaluations": 1, "max_generations": 2, "time_limit": 4, "failed": 5}
-STATUS |= {"callback": 99, "interrupted": 130}
-OTHER_STATUS = 3
 
 
 def so_far(portfolio: Portfolio) -> "OptimizeResult":
@@ -31,21 +26,20 @@ def so_far(portfolio: Portfolio) -> "OptimizeResult":
     )
 
 
-def result_of(portfolio: Portfolio) -> "OptimizeResult":
+def result_of(portfolio: Portfolio, reasons: Reasons) -> "OptimizeResult":
     """Return the result of a search that is over."""
+    portfolio.budget.close()
     result = so_far(portfolio)
-    result.success = portfolio.succeeded and not math.isnan(result.fun)
-    failures = (STATUS.get(name, OTHER_STATUS) for name, _ in portfolio.reasons)
-    result.status = 0 if result.success else min(failures)
-    messages = [*portfolio.story, *(message for _, message in portfolio.reasons), *_remarks(portfolio)]
-    result.message = "; ".join(messages)
-    result.stop = portfolio.reasons
+    result.success = portfolio.has_found(reasons) and not math.isnan(result.fun)
+    result.status = 0 if result.success else status_of(reasons) or OTHER_STATUS
+    result.message = "; ".join([*portfolio.story, message_of(reasons), *_remarks(portfolio, reasons)])
+    result.stop = reasons
     return result
 
 
-def _remarks(portfolio: Portfolio) -> Iterator[str]:
+def _remarks(portfolio: Portfolio, reasons: Reasons) -> Iterator[str]:
     """Say why a search that ended by itself is no success."""
     if portfolio.ends.noise:
         yield portfolio.ends.noise
-    elif dict(portfolio.reasons).keys() & {"agreed", *CONTRACTED} and not portfolio.succeeded:
+    elif dict(reasons).keys() & {"agreed", *CONTRACTED} and not portfolio.has_found(reasons):
         yield "all values were equal" if not portfolio.budget.differs else "a better point was found before"

@@ -1,24 +1,32 @@
 """Where a search begins and how far it looks at first: x0, the box, and sigma unless it is given."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt import arguments
+from evoopt import arguments, arrays
 from evoopt.arguments import Vector
-from evoopt.strategies.bounds import Box
+from evoopt.strategies.bounds import Box, repeatable, tell_scale
 
-OPEN = 1e20  # sides from here on count as open
 WIDEST = 10.0  # of a coordinate of x0: the first step size in a box that is far wider
 
 
 class Start(NamedTuple):
-    """Where a search begins; all of shape (n,)."""
+    """Where a search begins; all of shape (n,).
+
+    Attributes
+    ----------
+    x0 : ndarray
+    sigma, restart_sigma : ndarray
+        First step sizes from `x0`, and from anywhere in the box.
+    low, high : ndarray
+        The box.
+    """
 
     x0: Vector
     sigma: Vector
+    restart_sigma: Vector
     low: Vector
     high: Vector
 
@@ -36,27 +44,48 @@ class Start(NamedTuple):
 
 def read_start(x0: ArrayLike | None, bounds: Any, sigma: ArrayLike | None) -> Start:
     """Read x0, which is clipped to the bounds, and find the first step sizes unless they are given."""
-    if isinstance(bounds, Iterator):
-        bounds = list(bounds)
-    point = arguments.finite_vector(np.atleast_1d(np.asarray(x0)))
-    n, double = len(point), np.dtype(np.float64)
+    bounds, double = repeatable(bounds), np.dtype(np.float64)
+    given = _middle(bounds) if x0 is None else x0
+    point = arguments.finite_vector(np.atleast_1d(arrays.read("x0", given)), "x0")
+    arguments.require_coordinates("x0", point, double)
+    n = len(point)
     low, high = np.full(n, -np.inf), np.full(n, np.inf)
     if bounds is not None:
         box = Box(bounds, n, double, reflects=True)
         low, high = box.low, box.high
     point = np.clip(point, low, high)
-    steps = default_sigma(point, low, high) if sigma is None else arguments.step_vector(sigma, n, double)
-    return Start(point, steps, low, high)
+    if sigma is None:
+        steps, anywhere = default_sigmas(point, low, high)
+        return Start(point, anywhere if x0 is None else steps, anywhere, low, high)
+    steps = arguments.step_vector(sigma, n, double)
+    return Start(point, steps, steps, low, high)
 
 
-def default_sigma(x0: Vector, low: Vector, high: Vector) -> Vector:
-    """Return the first step sizes: from the width of the box, or where it is open or far wider, from x0.
+def _middle(bounds: Any) -> Vector:
+    """Return the middle of a box all of whose sides are closed."""
+    box = None
+    if bounds is not None:
+        ends = (bounds.lb, bounds.ub) if hasattr(bounds, "lb") and hasattr(bounds, "ub") else bounds
+        n = len(bounds) if ends is bounds else max(np.size(end) for end in ends)
+        box = Box(bounds, n, np.dtype(np.float64), reflects=True)
+    if box is None or not (np.isfinite(box.low) & np.isfinite(box.high)).all():
+        raise ValueError(
+            f"x0 must be a vector where a side of the bounds is open, got None with bounds={bounds!r}; give "
+            "x0, or a finite pair (low, high) for each coordinate."
+        )
+    return box.low / 2 + box.high / 2
 
-    They are a quarter of the width of the box, at most ten times the coordinate of x0 (the largest one where
-    it is 0), or 10 if that is more; and 0.3 times the largest coordinate of x0, or 0.3, where a side is open.
+
+def default_sigmas(x0: Vector, low: Vector, high: Vector) -> tuple[Vector, Vector]:
+    """Return first step sizes from `x0`, and from anywhere in the box.
+
+    From anywhere they are a quarter of the width of the box, or 0.3 times the largest coordinate of x0 (0.3
+    if that is 0) where a side is open. From x0 they are at most ten times its coordinate (the largest one
+    where it is 0), or 10 if that is more: in a box that is far wider x0 says more than the box.
     """
-    largest = float(np.abs(x0).max())
-    own = np.where(x0 == 0, largest, np.abs(x0))
-    quarter = np.minimum(high / 4 - low / 4, WIDEST * np.maximum(own, 1.0))
-    closed = (low > -OPEN) & (high < OPEN) & (low < high)
-    return np.clip(np.where(closed, quarter, 0.3 * (largest or 1.0)), *arguments.step_range(x0.dtype))
+    largest, scaled = float(np.abs(x0).max()), tell_scale(low, high)
+    anywhere = np.where(scaled, high / 4 - low / 4, 0.3 * (largest or 1.0))
+    own = np.maximum(np.where(x0 == 0, largest, np.abs(x0)), 1.0)
+    near = np.where(scaled, np.minimum(anywhere, WIDEST * own), anywhere)
+    allowed = arguments.step_range(x0.dtype)
+    return np.clip(near, *allowed), np.clip(anywhere, *allowed)

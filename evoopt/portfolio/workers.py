@@ -1,6 +1,5 @@
 """Processes that evaluate the rows."""
 
-import pickle
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -9,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from evoopt.executors import require_picklable
 from evoopt.kernels import threads
 
 
 @contextmanager
-def mapper(workers: Any, task: Any) -> Iterator[Callable[..., Any]]:
-    """Give a function like `map` that evaluates the rows of a task."""
+def mapper(workers: Any, function: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Give a function like `map` that evaluates the rows by a function."""
     if callable(workers):
         yield workers
         return
@@ -22,20 +22,23 @@ def mapper(workers: Any, task: Any) -> Iterator[Callable[..., Any]]:
     if processes == 1:
         yield map
         return
-    _check_pickles(task, processes)
-    with ProcessPoolExecutor(processes) as pool:
+    pool = ProcessPoolExecutor(processes)
+    require_picklable("fun", function, pool)
 
-        def map_rows(fun: Callable[..., Any], rows: Any) -> Iterator[Any]:
-            try:
-                yield from pool.map(fun, rows, chunksize=max(1, len(rows) // (4 * processes)))
-            except BrokenProcessPool as error:
-                raise RuntimeError(
-                    f"A process of workers={processes} ended before its time. Where processes are spawned, "
-                    'the call of minimize must stand under `if __name__ == "__main__":`, and fun in a module '
-                    "that can be imported; fun may also have crashed, or have taken too much memory."
-                ) from error
+    def map_rows(fun: Callable[..., Any], rows: Any) -> Iterator[Any]:
+        try:
+            yield from pool.map(fun, rows, chunksize=max(1, len(rows) // (4 * processes)))
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                f"A process of workers={processes} ended before its time. Where processes are spawned, "
+                'the call of minimize must stand under `if __name__ == "__main__":`, and fun in a module '
+                "that can be imported; fun may also have crashed, or have taken too much memory."
+            ) from error
 
+    try:
         yield map_rows
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _processes(workers: Any) -> int:
@@ -46,14 +49,3 @@ def _processes(workers: Any) -> int:
             f"{workers!r}; take 1 for none."
         )
     return threads.get_num_threads() if workers == -1 else int(workers)
-
-
-def _check_pickles(task: Any, processes: int) -> None:
-    try:
-        pickle.dumps(task)
-    except Exception as error:  # whatever the methods of the user's objects raise
-        raise ValueError(
-            f"fun and args must be of a kind that can be pickled for {processes} processes, got {task.fun!r} "
-            f"({error}); define fun by def at the top of a module, not as a lambda or inside a function, or "
-            "use threads: workers=concurrent.futures.ThreadPoolExecutor().map."
-        ) from error

@@ -41,9 +41,9 @@ class Strategy(ABC):
         1e140, for float32 rows from 1e-18 to 1e18; step sizes stay in this range.
     popsize : int, optional
         Rows of a population, at least 2.
-    bounds : scipy.optimize.Bounds, sequence of n_params pairs, or one pair (low, high), optional
-        A pair is of numbers, or of arrays (n_params,); None or inf is an open side, low == high fixes a
-        coordinate. With two coordinates a sequence of two pairs is one pair for each.
+    bounds : n_params pairs (low, high), one pair of numbers for all, or scipy.optimize.Bounds, optional
+        Pairs come as a sequence, a zip or an array (n_params, 2); None or inf is an open side, low == high
+        fixes a coordinate. Arrays of all low and all high ends go into ``scipy.optimize.Bounds(low, high)``.
     maximize : bool
         Whether larger fitness is better.
     noisy : bool

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments
+from evoopt import arguments, arrays
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.genetic import choose_uniformly
@@ -254,13 +254,13 @@ class DeepGA(Strategy):
         ValueError
             For something else than a genome, or an `out` of another kind.
         """
-        given = np.asarray(genome)
+        given = arrays.unmasked("genome", genome)
         if given.ndim != 1 or given.dtype != ENTRY:
             raise ValueError(
                 f"A genome of shape (length,) and dtype {ENTRY} was expected, but {given.dtype} "
                 f"{given.shape} came; take one from es.genome()."
             )
-        weights = arguments.output(out, (self.n_params,), self.dtype)
+        weights = arrays.output(out, (self.n_params,), self.dtype)
         self._origin.decode(given, weights)
         if self._box is not None:
             self._box.enclose(weights[None])

@@ -1,15 +1,16 @@
 """A function of one vector as a task."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import numpy as np
 from numba.core.errors import NumbaError
 from numpy.typing import ArrayLike, NDArray
 
+from evoopt import arrays
 from evoopt.arguments import Vector
-from evoopt.failures import Failure, RaisedError, attempt
+from evoopt.failures import Failure, attempt
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.objective import loop_over_rows
 from evoopt.kernels.jit import JIT_DISABLED, is_compiled, kernel_array
@@ -54,7 +55,7 @@ class Objective:
 
     def __init__(self, fun: Callable[..., Any], args: Any = (), vectorized: bool = False) -> None:
         if not callable(fun):
-            raise ValueError(f"A function of a vector was expected, but {fun!r} came.")
+            raise ValueError(f"fun must be a function of a vector, got {fun!r}.")
         self.fun = fun
         self.args = args if isinstance(args, tuple) else (args,)
         self.vectorized = vectorized
@@ -71,8 +72,8 @@ class Objective:
 
     def each(
         self, population: ArrayLike, map_rows: Callable[..., Iterable[Any]] = map
-    ) -> Iterator[tuple[int, float]]:
-        """Evaluate the rows of a population (popsize, n_params), and give each as soon as it is known.
+    ) -> Generator[tuple[int, float | Failure], None, None]:
+        """Evaluate the rows of a population (popsize, n_params), and give each value as soon as it is known.
 
         Parameters
         ----------
@@ -83,21 +84,19 @@ class Objective:
 
         Yields
         ------
-        place, value : int, float
-
-        Raises
-        ------
-        RaisedError
-            With the exception that the function raised, after the rows that were evaluated before it.
+        place, value : int, float or Failure
+            The number of the row, and its value. What the function raises comes as a `Failure`, the last one,
+            after the values that were known before.
         """
         population = _matrix(population)
         if map_rows is map and self._at_once:
             yield from self._each_at_once(population, self._at_once)
             return
         for place, value in enumerate(map_rows(self._attempt_row, population)):
-            if isinstance(value, Failure):
-                raise RaisedError(value.error)
-            yield place, _as_number(value)
+            failed = isinstance(value, Failure)
+            yield place, value if failed else _as_number(value)
+            if failed:
+                return
 
     @property
     def _at_once(self) -> Callable[..., None] | None:
@@ -108,20 +107,22 @@ class Objective:
 
     def _each_at_once(
         self, population: NDArray[Any], evaluate: Callable[..., None]
-    ) -> Iterator[tuple[int, float]]:
+    ) -> Generator[tuple[int, float | Failure], None, None]:
         fitness = np.full(len(population), _MISSING)
         outcome = attempt(evaluate, population, fitness)
         done = fitness.view(np.uint64) != _MISSING.view(np.uint64)  # of threads, not always the first ones
         yield from zip(np.flatnonzero(done).tolist(), fitness[done].tolist(), strict=True)
         if isinstance(outcome, Failure):
-            raise RaisedError(outcome.error)
+            yield len(population), outcome
 
     def _run_vectorized(self, population: NDArray[Any], fitness: Vector) -> None:
-        given = np.asarray(self.fun(population, *self.args), np.float64)
+        values = self.fun(population, *self.args)
+        _require_return(values)
+        given = arrays.read("fitness", values)
         if given.shape != fitness.shape:
             raise ValueError(
-                f"The vectorized function must give a fitness of shape ({len(population)},), one number for "
-                f"each row, but it gave {given.shape}."
+                f"The vectorized function must return one number for each row, shape {fitness.shape}, got "
+                f"shape {given.shape}."
             )
         fitness[:] = given
 
@@ -159,19 +160,24 @@ class Objective:
 
 
 def _matrix(population: ArrayLike) -> NDArray[Any]:
-    matrix = np.asarray(population)
+    matrix = arrays.read("population", population)
     if matrix.ndim != 2:
-        raise ValueError(f"A population of shape (popsize, n_params) was expected, but {matrix.shape} came.")
+        raise ValueError(f"population must have the shape (popsize, n_params), got {matrix.shape}.")
     return matrix
+
+
+def _require_return(value: Any) -> None:
+    if value is None:
+        raise ValueError("The function must return a number, got None; add the missing return statement.")
 
 
 def _as_number(value: Any) -> float:
     """Take what scipy's objectives may give: a number, or an array of one number."""
-    array = np.asarray(value)
-    if array.size != 1 or array.dtype.kind not in "biuf":
-        came = repr(value) if array.size == 1 else f"an array of shape {array.shape}"
+    _require_return(value)
+    array = arrays.read("The value of the function", value)
+    if array.size != 1:
         raise ValueError(
-            f"The function must give one number, but it gave {came}; "
-            f"for a function of the whole population pass vectorized=True."
+            f"The function must return one number, got shape {array.shape}; for a function of the whole "
+            "population pass vectorized=True."
         )
     return float(array.reshape(-1)[0])
