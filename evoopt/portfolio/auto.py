@@ -7,7 +7,7 @@ import numpy as np
 
 from evoopt.arguments import Vector
 from evoopt.loop import INTERRUPTED, Limits, run
-from evoopt.outcome import Reasons
+from evoopt.outcome import CONTRACTED, Reasons
 from evoopt.portfolio.agreement import End, Ends, end_of, has_contracted
 from evoopt.portfolio.budget import Budget, OverError
 from evoopt.portfolio.descent import Descent
@@ -17,8 +17,6 @@ from evoopt.strategies.base import Strategy
 from evoopt.strategies.restarts import Restarts
 
 LEAST_BUDGET = 5  # gradients; with fewer evaluations there is no descent
-# reasons to stop of a strategy whose steps, or the range of whose values, have become small
-CONTRACTED = {"tolx", "tolfun", "tolfunhist", "noeffect", "noeffectcoord", "noeffectaxis"}
 
 
 @dataclass
@@ -85,8 +83,8 @@ class Portfolio:
         except OverError as over:
             return (over.reason,)
 
-    def succeeds(self, reasons: Reasons) -> bool:
-        """Whether it found what was asked for, or contracted on the best of values that differ."""
+    def has_found(self, reasons: Reasons) -> bool:
+        """Whether to end so is a success: the target was found, or the search contracted on the best."""
         names = dict(reasons).keys()
         if names & {"target", "fixed"}:
             return True
@@ -99,7 +97,7 @@ class Portfolio:
 
     def _descend(self, x: Vector, fun: float) -> None:
         """Descend, search lines if that pays, descend again; no further once there is noise."""
-        _, sigma, lower, upper = self.start
+        sigma, lower, upper = self.start.sigma, self.start.low, self.start.high
         descent = Descent(self.budget, sigma, lower, upper, self.tol)
         generator, first = np.random.default_rng([self.strategy.seed, 0]), fun
 

@@ -1,7 +1,7 @@
 """The methods of `minimize` by name, and the strategies that they make."""
 
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -52,7 +52,9 @@ class Method:
             options = {name: tol for name in ("tolx", "tolfun") if name in _parameters(cls)} | options
         if self.name == "auto":
             options.setdefault("max_restarts", MAX_RESTARTS)
-        make = cls if self.restarts is None else partial(self.restarts, cls)
+        make: Callable[..., Strategy] = cls
+        if self.restarts is not None:
+            make = partial(self.restarts, cls, restart_sigma=start.restart_sigma)
         return make(start.x0, start.sigma, bounds=start.bounds, seed=seed, **options)
 
 

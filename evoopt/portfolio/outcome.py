@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from evoopt.outcome import OTHER_STATUS, Reasons, make_result, message_of, status_of
-from evoopt.portfolio.auto import CONTRACTED, Portfolio
+from evoopt.outcome import CONTRACTED, OTHER_STATUS, Reasons, make_result, message_of, status_of
+from evoopt.portfolio.auto import Portfolio
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -30,7 +30,7 @@ def result_of(portfolio: Portfolio, reasons: Reasons) -> "OptimizeResult":
     """Return the result of a search that is over."""
     portfolio.budget.close()
     result = so_far(portfolio)
-    result.success = portfolio.succeeds(reasons) and not math.isnan(result.fun)
+    result.success = portfolio.has_found(reasons) and not math.isnan(result.fun)
     result.status = 0 if result.success else status_of(reasons) or OTHER_STATUS
     result.message = "; ".join([*portfolio.story, message_of(reasons), *_remarks(portfolio, reasons)])
     result.stop = reasons
@@ -41,5 +41,5 @@ def _remarks(portfolio: Portfolio, reasons: Reasons) -> Iterator[str]:
     """Say why a search that ended by itself is no success."""
     if portfolio.ends.noise:
         yield portfolio.ends.noise
-    elif dict(reasons).keys() & {"agreed", *CONTRACTED} and not portfolio.succeeds(reasons):
+    elif dict(reasons).keys() & {"agreed", *CONTRACTED} and not portfolio.has_found(reasons):
         yield "all values were equal" if not portfolio.budget.differs else "a better point was found before"

@@ -7,17 +7,26 @@ from numpy.typing import ArrayLike
 
 from evoopt import arguments, arrays
 from evoopt.arguments import Vector
-from evoopt.strategies.bounds import Box, repeatable
+from evoopt.strategies.bounds import Box, repeatable, tell_scale
 
-OPEN = 1e20  # sides from here on count as open
 WIDEST = 10.0  # of a coordinate of x0: the first step size in a box that is far wider
 
 
 class Start(NamedTuple):
-    """Where a search begins; all of shape (n,)."""
+    """Where a search begins; all of shape (n,).
+
+    Attributes
+    ----------
+    x0 : ndarray
+    sigma, restart_sigma : ndarray
+        First step sizes from `x0`, and from anywhere in the box.
+    low, high : ndarray
+        The box.
+    """
 
     x0: Vector
     sigma: Vector
+    restart_sigma: Vector
     low: Vector
     high: Vector
 
@@ -39,8 +48,8 @@ def read_start(x0: ArrayLike | None, bounds: Any, sigma: ArrayLike | None) -> St
     Without x0 it is the middle of the box, which says nothing of the scale of the coordinates.
     """
     bounds, double = repeatable(bounds), np.dtype(np.float64)
-    point = _middle(bounds) if x0 is None else np.atleast_1d(arrays.read("x0", x0))
-    point = arguments.finite_vector(point, "x0")
+    given = _middle(bounds) if x0 is None else x0
+    point = arguments.finite_vector(np.atleast_1d(arrays.read("x0", given)), "x0")
     arguments.require_coordinates("x0", point, double)
     n = len(point)
     low, high = np.full(n, -np.inf), np.full(n, np.inf)
@@ -49,10 +58,10 @@ def read_start(x0: ArrayLike | None, bounds: Any, sigma: ArrayLike | None) -> St
         low, high = box.low, box.high
     point = np.clip(point, low, high)
     if sigma is None:
-        steps = default_sigma(point, low, high, np.inf if x0 is None else WIDEST)
-    else:
-        steps = arguments.step_vector(sigma, n, double)
-    return Start(point, steps, low, high)
+        steps, anywhere = default_sigmas(point, low, high)
+        return Start(point, anywhere if x0 is None else steps, anywhere, low, high)
+    steps = arguments.step_vector(sigma, n, double)
+    return Start(point, steps, steps, low, high)
 
 
 def _middle(bounds: Any) -> Vector:
@@ -77,15 +86,16 @@ def _dimensions(bounds: Any) -> int:
     return len(pairs) if all(np.size(pair) == 2 for pair in pairs) else 0
 
 
-def default_sigma(x0: Vector, low: Vector, high: Vector, widest: float = WIDEST) -> Vector:
-    """Return the first step sizes: from the width of the box, or where it is open or far wider, from x0.
+def default_sigmas(x0: Vector, low: Vector, high: Vector) -> tuple[Vector, Vector]:
+    """Return first step sizes from `x0`, and from anywhere in the box.
 
-    They are a quarter of the width of the box, at most `widest` times the coordinate of x0 (the largest one
-    where it is 0), or of 1 if that is more; and 0.3 times the largest coordinate of x0, or 0.3, where a side
-    is open.
+    From anywhere they are a quarter of the width of the box, or 0.3 times the largest coordinate of x0 (0.3
+    if that is 0) where a side is open. From x0 they are at most ten times its coordinate (the largest one
+    where it is 0), or 10 if that is more: in a box that is far wider x0 says more than the box.
     """
-    largest = float(np.abs(x0).max())
-    own = np.where(x0 == 0, largest, np.abs(x0))
-    quarter = np.minimum(high / 4 - low / 4, widest * np.maximum(own, 1.0))
-    closed = (low > -OPEN) & (high < OPEN) & (low < high)
-    return np.clip(np.where(closed, quarter, 0.3 * (largest or 1.0)), *arguments.step_range(x0.dtype))
+    largest, scaled = float(np.abs(x0).max()), tell_scale(low, high)
+    anywhere = np.where(scaled, high / 4 - low / 4, 0.3 * (largest or 1.0))
+    own = np.maximum(np.where(x0 == 0, largest, np.abs(x0)), 1.0)
+    near = np.where(scaled, np.minimum(anywhere, WIDEST * own), anywhere)
+    allowed = arguments.step_range(x0.dtype)
+    return np.clip(near, *allowed), np.clip(anywhere, *allowed)
