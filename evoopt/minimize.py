@@ -2,19 +2,19 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from evoopt import arguments
 from evoopt.outcome import keeping
 from evoopt.portfolio.auto import Portfolio
 from evoopt.portfolio.budget import Budget
 from evoopt.portfolio.callback import read_callback
 from evoopt.portfolio.methods import read_method
-from evoopt.portfolio.observers import evaluation_log, progress_bar
+from evoopt.portfolio.observers import observing
 from evoopt.portfolio.options import read_options
 from evoopt.portfolio.outcome import result_of, so_far
 from evoopt.portfolio.start import read_start
@@ -138,26 +138,23 @@ def minimize(
     _check_forms(constraints, vectorized, workers)
     named = read_method(method)
     given = read_options(named, options)
+    tol = None if tol is None else arguments.within("tol", tol, 0, math.inf)
+    report = None if callback is None else read_callback(callback)
     start = read_start(x0, bounds, given.sigma)
     strategy = named.make(start, given.seed, tol, given.strategy)
-    report = None if callback is None else read_callback(callback)
-    objective = Objective(fun, args, vectorized)
-    maxfun = MAXFUN * len(start.x0) if given.maxfun is None else given.maxfun
-    with ExitStack() as stack:
-        map_rows = stack.enter_context(mapper(workers, partial(fun, *objective.args)))
+    objective, n = Objective(fun, args, vectorized), len(start.x0)
+    maxfun = MAXFUN * n if given.maxfun is None else given.maxfun
+    with (
+        mapper(workers, partial(fun, *objective.args)) as map_rows,
+        observing(given.log, given.progress, n, maxfun) as observers,
+    ):
         budget = Budget(
             lambda rows: objective.each(rows, map_rows),
-            maxfun,
-            math.inf if given.maxiter is None else given.maxiter,
-            given.target,
-            given.time_limit,
+            *(maxfun, given.maxiter, given.target, given.time_limit),
             noisy=strategy.noisy,
             measures=strategy._measures(),
+            observers=observers,
         )
-        if given.log is not None:
-            budget.observers.append(stack.enter_context(evaluation_log(given.log, len(start.x0))))
-        if given.progress:
-            budget.observers.append(stack.enter_context(progress_bar(maxfun)))
         descends = named.name == "auto" and not strategy.noisy
         portfolio = Portfolio(named.name, budget, strategy, start, descends, tol or 0.0, given.exhaust)
         if report is not None:
@@ -172,8 +169,10 @@ def minimize(
 def _check_forms(constraints: Any, vectorized: bool, workers: Any) -> None:
     if constraints is not None and np.size(constraints):
         raise ValueError(
-            "minimize() takes bounds but no constraints; add a penalty to the function, or use a method of "
-            "scipy.optimize.minimize that takes them."
+            "minimize() takes bounds but no constraints; add a penalty to the function, or use a "
+            "method of scipy.optimize.minimize that takes them."
         )
     if vectorized and (callable(workers) or workers != 1):
-        raise ValueError("A vectorized function gets the population at once, so workers must be 1.")
+        raise ValueError(
+            f"workers must be 1 for a vectorized function, which gets the population at once, got {workers!r}."
+        )

@@ -38,7 +38,7 @@ MAY_IMPORT = {
         *("strategies", "arguments", "arrays", "kernels", "loop"),
         *("outcome", "executors", "failures", "progress"),
     },
-    "minimize": {"portfolio", "tasks", "outcome"},
+    "minimize": {"portfolio", "tasks", "outcome", "arguments"},
     "scipy_method": {"minimize", "portfolio"},
 }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))

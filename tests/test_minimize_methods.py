@@ -268,15 +268,19 @@ def by_name(x, *, convergence=0.0):
     SEEN.append((x, convergence))
 
 
-def of_other_names(xk, agreement, /):
+def of_other_names(xk, agreement):
     SEEN.append((xk, agreement))
+
+
+def by_place_alone(x, convergence, /):
+    SEEN.append((x, convergence))
 
 
 SEEN = []
 
 
 @every_method
-@pytest.mark.parametrize("callback", [by_place, by_name, of_other_names])
+@pytest.mark.parametrize("callback", [by_place, by_name, of_other_names, by_place_alone])
 def test_the_callback_of_differential_evolution(method, callback):
     SEEN.clear()
     # the values of a population about the minimum agree more and more
@@ -296,6 +300,8 @@ def test_builtins_and_bad_callbacks(method):
     assert minimize(method, callback=seen.append, options={"maxiter": 2}).nit == len(seen) == 2
     with pytest.raises(ValueError, match=r"callback must be a function, got 'log\.csv'; .* log\.$"):
         minimize(method, callback="log.csv")
+    with pytest.raises(ValueError, match="callback must be a function"):
+        minimize(method, callback=evoopt.CSVLogger)
 
 
 # ---------------------------------------------------------------- seeds, time, progress

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 
 import numpy as np
@@ -45,11 +45,11 @@ class Budget:
         Whether a low value may be luck: the best is then the point of `settle`, at first the first one.
     measures : iterable of str
         Names of further columns of the history.
+    observers : sequence of callable
+        ``observer(evaluations, x, value)`` is called after each evaluation.
 
     Attributes
     ----------
-    observers : list of callable
-        ``observer(evaluations, x, value)`` is called after each evaluation.
     after : callable
         Called after each iteration; it stops the search as `stopped_by` says.
     evaluations, iterations : int
@@ -72,9 +72,9 @@ class Budget:
         *,
         noisy: bool = False,
         measures: Iterable[str] = (),
+        observers: Sequence[Observer] = (),
     ) -> None:
-        self._evaluate = evaluate
-        self.observers: list[Observer] = []
+        self._evaluate, self._observers = evaluate, observers
         self.after: Callable[[], object] = lambda: None
         self.max_evaluations, self.max_iterations, self.target = max_evaluations, max_iterations, target
         self._time_limit, self._deadline = time_limit, time.perf_counter() + time_limit
@@ -141,7 +141,7 @@ class Budget:
         is_better = value < self.fun or (math.isnan(self.fun) and not math.isnan(value))
         if self.x is None or (is_better and not self._noisy):
             self.settle(x, value)
-        for observe in self.observers:
+        for observe in self._observers:
             observe(self.evaluations, x, value)
         if time.perf_counter() >= self._deadline:
             raise OverError(("time_limit", f"{self._time_limit:g} seconds have passed"))

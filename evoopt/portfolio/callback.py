@@ -13,18 +13,19 @@ ENERGY_TOLERANCE = 0.01  # scipy's `tol` of differential_evolution, in whose uni
 
 def read_callback(callback: Callable[..., Any]) -> Callable[["OptimizeResult"], Any]:
     """Return the callback as one of the result so far; its forms are told apart by their parameters."""
-    if not callable(callback):
+    if not callable(callback) or isinstance(callback, type):
         raise ValueError(
-            f"callback must be a function, got {callback!r}; for a file with all evaluations take the option "
-            "log."
+            f"callback must be a function, got {callback!r}; for a file of the history take "
+            'evoopt.CSVLogger("log.csv"), for one of all evaluations the option log.'
         )
     parameters = _parameters(callback)
     if set(parameters) == {"intermediate_result"}:
         return lambda result: callback(intermediate_result=result)
-    if "convergence" in parameters:
+    place = inspect.Parameter.POSITIONAL_ONLY
+    if "convergence" in parameters and parameters["convergence"].kind != place:
         return lambda result: callback(result.x, convergence=_convergence(result.history))
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    if sum(p.kind in positional and p.default is p.empty for p in parameters.values()) == 2:
+    places = (place, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if sum(p.kind in places and p.default is p.empty for p in parameters.values()) == 2:
         return lambda result: callback(result.x, _convergence(result.history))
     return lambda result: callback(result.x)
 

@@ -80,4 +80,5 @@ def suggestion(name: str, known: Collection[str]) -> str:
 
 def _parameters(cls: type) -> set[str]:
     """Return the names of the constructor's parameters, those of base classes behind ``**options`` too."""
-    return {name for base in cls.__mro__ if base is not object for name in inspect.signature(base).parameters}
+    constructors = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
+    return {name for constructor in constructors for name in inspect.signature(constructor).parameters}
