@@ -118,6 +118,13 @@ def below_1(name: str, value: Any) -> float:
     return within(name, value, 0, math.nextafter(1, 0))
 
 
+def flag(name: str, value: Any) -> bool:
+    """Read True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, got {value!r}.")
+    return bool(value)
+
+
 def id_vector(ids: ArrayLike) -> Ids:
     """Read numbers of rows."""
     given = arrays.read("ids", ids)

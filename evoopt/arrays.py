@@ -52,11 +52,7 @@ def require_real(name: str, dtype: np.dtype[Any]) -> None:
 
 def unmasked(name: str, values: Any) -> Array:
     """Return values of any kind as an ndarray; ValueError for masked ones, or if numpy cannot read them."""
-    if _is_masked(values):
-        raise ValueError(
-            f"{name} must be without masked entries, got some; fill them, by .filled(numpy.nan) for example, "
-            "or leave them out."
-        )
+    require_unmasked(name, values)
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
@@ -64,6 +60,15 @@ def unmasked(name: str, values: Any) -> Array:
             f"{name} must be an array of real numbers, got a {type(values).__name__} that numpy cannot read: "
             f"{str(error).rstrip('.')}."
         ) from error
+
+
+def require_unmasked(name: str, values: Any) -> None:
+    """Raise ValueError if an array, or one in nested lists, has masked entries."""
+    if _is_masked(values):
+        raise ValueError(
+            f"{name} must be without masked entries, got some; fill them, by .filled(numpy.nan) for example, "
+            "or leave them out."
+        )
 
 
 def _is_masked(values: Any) -> bool:

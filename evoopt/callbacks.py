@@ -1,4 +1,4 @@
-"""Callbacks for `evolve`."""
+"""Callbacks for `evolve` and `minimize`."""
 
 import csv
 import io
@@ -6,11 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from evoopt.strategies.base import Strategy
+from evoopt.history import history_of, length_of
+
+History = dict[str, list[Any]]
 
 
 class CSVLogger:
-    """Write the history into a CSV file, one line for each generation, as soon as it is told.
+    """A CSV file of the history, one line for each generation, written as soon as it is told.
+
+    A callback of `evolve` and of `minimize`; it can also be called with a result, at the end.
 
     Parameters
     ----------
@@ -21,7 +25,7 @@ class CSVLogger:
     Raises
     ------
     ValueError
-        When called, if the file holds something else.
+        When called, if the file holds something else, or for a result without a history.
 
     Examples
     --------
@@ -38,33 +42,52 @@ class CSVLogger:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = path
-        self._written: int | None = None  # generations in the file; None as long as it was not looked at
+        self.path = os.fspath(path)
+        self._columns: list[str] = []
+        self._written, self._last = 0, ""  # generations in the file, and the line of the last one
 
-    def __call__(self, strategy: Strategy) -> None:
-        """Write the generations that are not in the file yet."""
-        if self._written is None:
-            self._open(strategy)
-        else:
-            self._append(_lines(strategy.history, self._written))
-        self._written = strategy.generation
+    def __call__(self, intermediate_result: Any) -> None:
+        """Write the generations that are not in the file yet; what is no part of this run is refused.
+
+        Parameters
+        ----------
+        intermediate_result : Strategy or result
+            `evolve` calls with the strategy, `minimize` with the result so far; a result at the end will do.
+        """
+        history = history_of(intermediate_result)
+        n = length_of(history)
+        if not n:
+            return
+        if not self._knows(history):
+            self._open(history)
+        elif list(history) == self._columns:
+            self._append(_lines(history, self._written))
+        else:  # a search that knows more than those before it
+            Path(self.path).write_text(_header(history) + _lines(history, 0), encoding="utf-8", newline="")
+        self._columns, self._written, self._last = list(history), n, _lines(history, n - 1)
+
+    def _knows(self, history: History) -> bool:
+        """Whether the history goes on from what was written last."""
+        if not self._written or self._written > length_of(history) or not set(self._columns) <= set(history):
+            return False
+        known = {name: history[name] for name in self._columns}
+        return _lines(known, self._written - 1, self._written) == self._last
 
     def _append(self, text: str) -> None:
         with open(self.path, "a", encoding="utf-8", newline="") as file:  # closed, so that it can be read
             file.write(text)
 
-    def _open(self, strategy: Strategy) -> None:
+    def _open(self, history: History) -> None:
         """Make the file, or cut off what was not told, and write what it lacks of the history."""
-        header = ",".join(strategy.history) + "\n"
-        expected = (header + _lines(strategy.history, 0)).encode()
+        expected = (_header(history) + _lines(history, 0)).encode()
         # What was told before this generation must be there, or a beginning of it. This one may have had
         # another fitness where it was not deterministic; but of a first generation nothing else is known.
-        before = b"".join(expected.splitlines(keepends=True)[: max(strategy.generation, 2)])
+        before = b"".join(expected.splitlines(keepends=True)[: max(length_of(history), 2)])
         found = Path(self.path).read_bytes() if os.path.exists(self.path) else b""
         if not (found.startswith(before) or before.startswith(found)):
             raise ValueError(
-                f'A CSV file of this run was expected at "{self.path}", but what it holds is not the history '
-                "of the strategy; take another path, or remove the file."
+                f'"{self.path}" must be a CSV file of this run, but holds something else than its history; '
+                "take another path, or remove the file."
             )
         kept = min(len(found), len(before))
         if found:
@@ -72,9 +95,13 @@ class CSVLogger:
         self._append(expected[kept:].decode())
 
 
-def _lines(history: dict[str, list[Any]], start: int) -> str:
-    """Give the lines of the generations from `start` on."""
+def _header(history: History) -> str:
+    return ",".join(history) + "\n"
+
+
+def _lines(history: History, start: int, stop: int | None = None) -> str:
+    """Return the lines of the generations from `start` on, up to `stop` or the last."""
     text = io.StringIO()
-    columns = [column[start:] for column in history.values()]
+    columns = [column[start:stop] for column in history.values()]
     csv.writer(text, lineterminator="\n").writerows(zip(*columns, strict=True))
     return text.getvalue()

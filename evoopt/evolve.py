@@ -1,33 +1,26 @@
-"""The ask/tell loop, written once."""
+"""A strategy on a task: the loop with validation, callbacks, a progress bar, and the better of two ends."""
 
-import inspect
-import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from evoopt import arguments, arrays
-from evoopt.arguments import Array, Ids, Vector
-from evoopt.kernels import threads
+from evoopt import arguments
+from evoopt.arguments import Array
+from evoopt.evaluation import Evaluation, Task, check, learning_nothing
+from evoopt.loop import INTERRUPTED, Limits, run, stopped_by
+from evoopt.outcome import FAILURES, OTHER_STATUS, Reasons, keeping, make_result, message_of, status_of
+from evoopt.progress import open_bar
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.checkpoint import state_of
-from evoopt.strategies.stopping import reaches
+from evoopt.watch import Watch, choose
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
 
-Task = Callable[..., Any]
-Reasons = tuple[tuple[str, str], ...]
-
-LEAST_ROWS = 2  # that a strategy learns from
+Callback = Callable[[Strategy], Any]
+# without evaluations left, or time, x is taken as it is
+_NO_MORE = {"interrupted", "exception", "time_limit", "max_evaluations"}
 
 
 def evolve(
@@ -48,15 +41,20 @@ def evolve(
     """Run a strategy on a task until it stops or a limit is reached.
 
     The limits are totals of the strategy: running it again goes on where it stopped, and ends at the same
-    totals. Ctrl-C ends the run after the `tell` it may be in, and gives what there is.
+    totals. Ctrl-C ends the run after the `tell` it may be in, and gives what there is. Exceptions of the
+    task, the validation and the callback come out as they are, with the result so far as ``error.result``.
 
     Parameters
     ----------
     strategy : Strategy
         Goes on from where it is, and is left where it stops.
     task : callable
-        ``task(population, generation) -> fitness (popsize,)``; the second argument may be missing. The
-        population is overwritten in the next generation: copy what is to be kept.
+        ``task(population, generation) -> fitness (popsize,)``. The generation goes to a parameter of that
+        name, or else to a second parameter of any name if it has no default; there may be none. The
+        population is overwritten in the next generation: copy what is to be kept. A function f of one
+        vector is a task as ``evoopt.Objective(f)``. Where the first population has as many rows as
+        parameters, which could hide such a function, a task other than those of evoopt is called once
+        more, with one row, and must return one number; no limit counts this call.
     max_generations, max_evaluations : int, optional
         Totals of the strategy. The last generation is cut short rather than exceed `max_evaluations`.
     target : float, optional
@@ -65,14 +63,14 @@ def evolve(
         Seconds of this call.
     validation : callable, optional
         A task that judges the strategy's solution after each generation, in the same direction as `task`. The
-        result is then the solution that it judged best.
+        result is then the solution that it judged best. It is called with one row.
     patience : int, optional
         Stop after so many generations without a better validation (or best fitness, where there is none).
     progress : bool
         Show a progress bar (package tqdm).
     callback : callable or list of them, optional
-        ``callback(strategy)`` after each generation; giving True or raising StopIteration stops. A
-        `CSVLogger`, for example.
+        ``callback(strategy)`` after each generation, a `CSVLogger`, for example. Returning True, of Python or
+        NumPy, or 1, or raising StopIteration stops.
     executor : concurrent.futures.Executor, optional
         Evaluates the rows, one a call; for slow tasks. Task and rows are pickled for other processes. The
         task sees each row alone, so it cannot give rows of a generation episodes of their own, or learn.
@@ -87,17 +85,22 @@ def evolve(
     scipy.optimize.OptimizeResult
         ``x`` (n_params,): the best row or the strategy's solution, whichever has the better fitness (for
         noisy fitness the solution; with `validation` what that judged best). ``fun``: its fitness, which may
-        take one evaluation more; after Ctrl-C, a time limit or the last of `max_evaluations` there is none,
-        so that `x` is the best row, or `fun` NaN where `x` is another. ``history``; ``stop``, a tuple of
-        (name, message); ``nit`` generations and ``nfev`` evaluations in total; ``time`` in seconds;
-        ``validation``, the best judgement or None.
+        take one evaluation more, and for noisy fitness always does; after Ctrl-C, a time limit or the last
+        of `max_evaluations` there is none, so that `x` is the best row, or `fun` NaN where `x` is another.
+        ``success``: whether the run came to its normal end, a limit or the callback included, and saw two
+        different values or reached the target; not after Ctrl-C. ``status``: 0 where the search converged
+        or reached the target, 1 at `max_evaluations`, 2 at `max_generations`, 3 for other reasons of the
+        strategy, 4 at `time_limit`, 5 after `patience`, 6 after an exception, 99 for a callback, 130 after
+        Ctrl-C. ``message``, in words; ``stop``, a tuple of (name, message); ``history``; ``nit`` generations
+        and ``nfev`` evaluations in total; ``seed`` of the strategy; ``time`` in seconds; ``validation``, the
+        best judgement or None.
 
     Raises
     ------
     ValueError
         If the task is to be maximized and the strategy minimizes, or the other way round; if the task is
-        noisy and the strategy was not made for it; for limits that are no numbers; for an `executor` and a
-        task with a state.
+        noisy and the strategy was not made for it; if the task returns something other than one number for
+        each row; for limits that are no numbers; for an `executor` and a task with a state.
     ImportError
         For `progress` without tqdm.
 
@@ -110,288 +113,106 @@ def evolve(
     >>> bool(result.fun <= 1e-6), result.stop[0][0]
     (True, 'target')
     """
-    for judge in (task, validation):
-        _check_direction(strategy, judge)
-    _check_noise(strategy, task)
-    _check_executor(executor, task)
+    strategy = _read_strategy(strategy, task)
+    check(strategy, task, validation, executor)
     start = time.perf_counter()
     limits = Limits(max_generations, max_evaluations, target, time_limit, patience)
-    watch = _Watch(strategy, validation)
-    evaluate = _evaluator(task, executor)
     chunk_size = arguments.optional_whole("chunk_size", chunk_size, 1)
-    callbacks = [callback] if callable(callback) else list(callback or ())
-    if strategy.generation:
-        watch.look()
-    with _progress_bar(progress, strategy, max_generations) as show:
+    callbacks, progress = _read_callbacks(callback), arguments.flag("progress", progress)
+    evaluation = Evaluation("task", task, executor)
+    watch = Watch(strategy, validation)
 
-        def after(strategy: Strategy) -> Any:
+    def evaluate(population: Array, generation: int) -> Any:
+        fitness = evaluation(population, generation)
+        watch.compare(fitness)
+        return fitness
+
+    def finish(reasons: Reasons) -> "OptimizeResult":
+        evaluates = not _NO_MORE & dict(reasons).keys()
+        with learning_nothing(task):
+            chosen = choose(strategy, evaluation if evaluates else None, watch)
+        return _result(strategy, watch, reasons, chosen, time.perf_counter() - start)
+
+    def go_on(show: Callable[[Watch], None]) -> Reasons:
+        def after(strategy: Strategy) -> bool:
             watch.look()
             show(watch)
-            return True in [call(strategy) is True for call in callbacks]  # all are called
+            stopped = [stopped_by(call, strategy) for call in callbacks]  # all are called
+            return any(stopped)
 
-        reasons = run(strategy, evaluate, limits, after, lambda: watch.waited, chunk_size)
-    may_evaluate = not {"interrupted", "time_limit", "max_evaluations"} & dict(reasons).keys()
-    with _learning_nothing(task):
-        x, fun, extra = _choose(strategy, evaluate if may_evaluate else None, watch)
+        if strategy.generation:
+            watch.look()
+        return run(strategy, evaluate, limits, after, lambda: watch.waited, chunk_size)
+
+    with keeping(finish):
+        try:
+            with _progress_bar(progress, strategy, max_generations) as show:
+                reasons = go_on(show)
+            return finish(reasons)
+        except KeyboardInterrupt:
+            return finish((INTERRUPTED,))
+
+
+def _read_strategy(strategy: Any, task: Any) -> Strategy:
+    if isinstance(strategy, Strategy):
+        return strategy
+    if isinstance(task, Strategy):
+        advice = "the strategy comes first, then the task: evoopt.evolve(strategy, task)"
+    elif isinstance(strategy, type) and issubclass(strategy, Strategy):
+        advice = f"make one of the class, for example {strategy.__name__}(mean, sigma)"
+    else:
+        advice = "make one, for example evoopt.CMAES(mean, sigma)"
+    raise ValueError(f"strategy must be a Strategy, got {strategy!r}; {advice}.")
+
+
+def _read_callbacks(callback: Any) -> list[Callback]:
+    callbacks = [] if callback is None else [callback] if callable(callback) else callback
+    several = isinstance(callbacks, Sequence) and not isinstance(callbacks, str | bytes)
+    for call in callbacks if several else [callback]:
+        if not callable(call) or isinstance(call, type):
+            raise ValueError(
+                f"callback must be a function of the strategy, or a list of such, got {call!r}; for a file "
+                'of the history take evoopt.CSVLogger("log.csv").'
+            )
+    return list(callbacks)
+
+
+def _result(
+    strategy: Strategy, watch: Watch, reasons: Reasons, chosen: tuple[Array, float, int], seconds: float
+) -> "OptimizeResult":
+    x, fun, extra = chosen
+    names = dict(reasons).keys()
+    informed = watch.differed or "target" in names
+    success = informed and not FAILURES & names
+    status = status_of(reasons)
+    flat = () if informed else (("flat", "No two values of the fitness differ, so nothing was learned."),)
     return make_result(
         x=x,
         fun=fun,
+        success=success,
+        status=status if success or status else OTHER_STATUS,
+        message=message_of((*reasons, *flat)),
         history=strategy.history,
         stop=reasons,
         nit=strategy.generation,
         nfev=strategy.evaluations + extra,
-        time=time.perf_counter() - start,
-        validation=watch.best if validation is not None else None,
+        seed=strategy.seed,
+        time=seconds,
+        validation=watch.validation,
     )
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When a run ends, besides the strategy's own advice; None is no limit."""
-
-    max_generations: int | None = None
-    max_evaluations: int | None = None
-    target: float | None = None
-    time_limit: float | None = None
-    patience: int | None = None
-    _start: float = field(default_factory=time.perf_counter)
-
-    def __post_init__(self) -> None:
-        for name in ("max_generations", "max_evaluations", "patience"):
-            arguments.optional_whole(name, getattr(self, name), 0)
-        for name in ("target", "time_limit"):
-            if getattr(self, name) is not None:
-                arguments.number(name, getattr(self, name))
-
-    def rows(self, strategy: Strategy) -> int:
-        """Give how many rows the next generation may have."""
-        limits = [n for n in (self.max_evaluations, strategy.max_evaluations) if n is not None]
-        return min([strategy.popsize, *(n - strategy.evaluations for n in limits)])
-
-    def reached(self, strategy: Strategy, waited: int) -> Reasons:
-        """Give the reasons to end now, as (name, message)."""
-        reasons = []
-        if self.max_generations is not None and strategy.generation >= self.max_generations:
-            reasons.append(("max_generations", f"{strategy.generation} generations were run."))
-        left = self.rows(strategy)
-        if left < LEAST_ROWS:
-            limit = strategy.evaluations + left
-            message = f"The limit of evaluations, {limit}, leaves no further generation."
-            reasons.append(("max_evaluations", message))
-        if self.target is not None and reaches(strategy, self.target):
-            reasons.append(("target", f"The fitness {strategy.best.fitness:g} reaches {self.target:g}."))
-        elapsed = time.perf_counter() - self._start
-        if self.time_limit is not None and elapsed >= self.time_limit:
-            reasons.append(("time_limit", f"{elapsed:.1f} seconds have passed."))
-        if self.patience is not None and waited >= self.patience:
-            reasons.append(("patience", f"Nothing better in {waited} generations."))
-        return tuple(reasons)
-
-
-def run(
-    strategy: Strategy,
-    evaluate: Callable[[Array, int], Any],
-    limits: Limits,
-    after: Callable[[Strategy], Any],
-    waited: Callable[[], int] = lambda: 0,
-    chunk_size: int | None = None,
-) -> Reasons:
-    """Ask, evaluate and tell until there is a reason to stop; gives the reasons."""
-    rows: Array | None = None
-    try:
-        while not (reasons := _unique(strategy.stop() + limits.reached(strategy, waited()))):
-            ids = strategy.ask_ids(limits.rows(strategy))
-            if chunk_size is None or chunk_size >= len(ids):
-                if rows is not None and len(rows) < len(ids):  # the first run of a restart with more rows
-                    rows = None
-                told = strategy.rows(ids, out=None if rows is None else rows[: len(ids)])
-                rows = told if rows is None else rows
-                fitness = evaluate(told, strategy.generation)
-            else:
-                told, fitness = ids, _in_chunks(strategy, evaluate, ids, chunk_size)
-            with _interrupts_wait():
-                strategy.tell(told, fitness)
-            if after(strategy) is True:
-                return (("callback", "The callback stopped the run."),)
-    except StopIteration:
-        return (("callback", "The callback stopped the run."),)
-    except KeyboardInterrupt:
-        return (("interrupted", "The run was interrupted from the keyboard."),)
-    return reasons
-
-
-def _in_chunks(strategy: Strategy, evaluate: Callable[[Array, int], Any], ids: Ids, size: int) -> Vector:
-    """Give the fitness of the rows `ids`, of which so many are made at a time."""
-    fitness = np.empty(len(ids))
-    population: Array | None = None
-    for start in range(0, len(ids), size):
-        chunk = ids[start : start + size]
-        population = strategy.rows(chunk, out=None if population is None else population[: len(chunk)])
-        values = evaluate(population, strategy.generation)
-        fitness[start : start + len(chunk)] = arguments.fitness_vector(values, len(chunk))
-    return fitness
-
-
-@contextmanager
-def _interrupts_wait() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of the block, so that it leaves no half-made update."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
-        return
-    came: list[Any] = []
-    before = signal.signal(signal.SIGINT, lambda *arguments: came.append(arguments))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if came and callable(before):
-        before(*came[0])
-
-
-def make_result(**fields: Any) -> "OptimizeResult":
-    """Make the result; scipy.optimize would be a third of the time that importing evoopt takes."""
-    from evoopt.result import Result  # noqa: PLC0415
-
-    return Result(**fields)
-
-
-def better(strategy: Strategy, fitness: float, than: float) -> bool:
-    """Whether a fitness beats another in the strategy's direction; everything beats NaN."""
-    if math.isnan(than) or math.isnan(fitness):
-        return not math.isnan(fitness)
-    return fitness > than if strategy.maximize else fitness < than
-
-
-def _unique(reasons: Reasons) -> Reasons:
-    """Keep one reason of each name: a limit can be the strategy's and the run's."""
-    return tuple(dict(reasons).items())
-
-
-class _Watch:
-    """What the run has seen so far: the best validation, and for how long nothing was better."""
-
-    def __init__(self, strategy: Strategy, validation: Task | None) -> None:
-        self._strategy, self._validation = strategy, validation
-        self._validate = None if validation is None else _evaluator(validation, None)
-        self.best, self.waited = math.nan, 0
-        self.x: Array | None = None  # what the validation judged best
-
-    def look(self) -> None:
-        strategy = self._strategy
-        if self._validate is None:
-            judged = strategy.history["best"][-1]
-        else:
-            solution = strategy.solution
-            with _learning_nothing(self._validation):
-                judged = _judged(self._validate, solution, strategy.generation)
-        if better(strategy, judged, self.best):
-            self.best, self.waited = judged, 0
-            if self._validate is not None:
-                self.x = solution.copy()
-        else:
-            self.waited += 1
-
-
-def _choose(
-    strategy: Strategy, evaluate: Callable[[Array, int], Any] | None, watch: _Watch
-) -> tuple[Array, float, int]:
-    """Give the vector to use, its fitness, and the number of evaluations that finding out took."""
-    x = strategy.solution if watch.x is None else watch.x
-    best_x, best_fitness = strategy.best.x, strategy.best.fitness
-    if best_x is not None and np.array_equal(x, best_x):
-        return best_x, best_fitness, 0
-    fun = math.nan if evaluate is None else _judged(evaluate, x, strategy.generation)
-    extra = int(evaluate is not None)
-    best_counts = watch.x is None and not strategy.noisy
-    if best_x is not None and best_counts and better(strategy, best_fitness, fun):
-        return best_x, best_fitness, extra
-    return x, fun, extra
-
-
-def _judged(evaluate: Callable[[Array, int], Any], x: Array, generation: int) -> float:
-    """Return the fitness of one vector (n_params,)."""
-    return float(arguments.fitness_vector(evaluate(x[None], generation), 1)[0])
-
-
-def _check_direction(strategy: Strategy, task: Task | None) -> None:
-    if getattr(task, "maximize", strategy.maximize) != strategy.maximize:
-        words = {True: "maximized", False: "minimized"}
-        raise ValueError(
-            f"The task is to be {words[not strategy.maximize]}, but the strategy was made with "
-            f"maximize={strategy.maximize}; make it with maximize={not strategy.maximize}."
-        )
-
-
-def _check_noise(strategy: Strategy, task: Task) -> None:
-    if getattr(task, "noisy", False) and not strategy.noisy:
-        raise ValueError(
-            "The fitness of the task changes from generation to generation, but the strategy was made with "
-            "noisy=False and would keep the luckiest row; make it with noisy=True."
-        )
-
-
-def _check_executor(executor: Executor | None, task: Task) -> None:
-    if executor is not None and state_of(task):
-        raise ValueError(
-            "An executor evaluates rows by copies of the task, but this one has a state: what copies learn "
-            "of their rows would be lost. Leave executor out, or make the task so that it learns nothing."
-        )
-
-
-@contextmanager
-def _learning_nothing(task: Any) -> Iterator[None]:
-    """Leave a task's state as it was: what it judges in the block is no part of a generation."""
-    state = state_of(task)
-    try:
-        yield
-    finally:
-        if state:
-            task.load_state(state)
-
-
-def _evaluator(task: Task, executor: Executor | None) -> Callable[[Array, int], Any]:
-    """Give ``evaluate(population, generation) -> fitness`` of a task that may take the generation or not."""
-    if not callable(task):
-        raise ValueError(f"A task is a function of a population, but {task!r} came.")
-    takes_generation = _takes_generation(task)
-
-    def evaluate(population: Array, generation: int) -> Any:
-        call = partial(task, generation=generation) if takes_generation else task
-        if executor is None:
-            return call(population)
-        # each worker gets the task a few times a generation, not once for each row
-        rows_at_once = max(1, len(population) // (4 * threads.get_num_threads()))
-        parts = executor.map(call, population[:, None], chunksize=rows_at_once)
-        return np.concatenate([np.atleast_1d(arrays.read("fitness", part)) for part in parts])
-
-    return evaluate
-
-
-def _takes_generation(task: Task) -> bool:
-    try:
-        parameters = inspect.signature(task).parameters
-    except (TypeError, ValueError):  # some builtins tell nothing of their parameters
-        return False
-    return "generation" in parameters
 
 
 @contextmanager
 def _progress_bar(
     shown: bool, strategy: Strategy, max_generations: int | None
-) -> Iterator[Callable[[_Watch], None]]:
+) -> Iterator[Callable[[Watch], None]]:
     if not shown:
         yield lambda watch: None
         return
-    try:
-        from tqdm.auto import tqdm  # noqa: PLC0415  (an optional extra)
-    except ImportError as error:
-        raise ImportError(
-            "progress=True needs the package tqdm, which is not installed: pip install evoopt[progress]"
-        ) from error
     total = max_generations if max_generations is not None else strategy.max_generations
-    with tqdm(total=total, initial=strategy.generation, unit="generation") as bar:
+    with open_bar(total, "generation", strategy.generation) as bar:
 
-        def show(watch: _Watch) -> None:
+        def show(watch: Watch) -> None:
             bar.set_postfix(
                 best=f"{strategy.history['best'][-1]:.6g}", so_far=f"{watch.best:.6g}", refresh=False
             )

@@ -1,15 +1,15 @@
 """Pictures of a run."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evoopt.strategies.base import Strategy
+from evoopt.history import history_of, length_of
 
 Vector = NDArray[np.float64]
 WIDE = 30.0  # from which ratio on positive numbers are shown on a logarithmic axis
+LARGEST = 1e150  # number drawn; margins of axes go further
 MEASURES = {
     "sigma": "sigma, the step size",
     "condition": "condition of the covariance",
@@ -60,10 +60,9 @@ def plot_history(run: Any, figure: Any = None) -> Any:
             ) from error
         figure = pyplot.figure(figsize=(4.2 * (1 + len(shown)), 3.6), layout="constrained")
     panels = figure.subplots(1, 1 + len(shown), squeeze=False)[0]
-    evaluations = history["evaluations"]
     _plot_fitness(panels[0], history)
     for axes, name in zip(panels[1:], shown, strict=True):
-        axes.plot(evaluations, history[name], color="C0")
+        _plot(axes, history, name, color="C0")
         axes.set_title(MEASURES[name])
         if not _scale(axes, [history[name]]):
             axes.set_ylim(bottom=0)
@@ -74,19 +73,26 @@ def plot_history(run: Any, figure: Any = None) -> Any:
 
 
 def _plot_fitness(axes: Any, history: dict[str, Vector]) -> None:
-    evaluations, best = history["evaluations"], history["best"]
-    axes.plot(evaluations, history["median"], color="C1", label="median of the generation", linewidth=1)
-    axes.plot(evaluations, best, color="C0", label="best of the generation", linewidth=1)
-    so_far = history["best_so_far"]
+    best, so_far = history["best"], history["best_so_far"]
+    columns = [best]
+    if np.isfinite(history.get("median", np.empty(0))).any():  # a descent knows none
+        columns.insert(0, history["median"])
+        _plot(axes, history, "median", color="C1", label="median of the generation", linewidth=1)
+    _plot(axes, history, "best", color="C0", label="best of the generation", linewidth=1)
     if not np.array_equal(so_far, best, equal_nan=True):  # of noisy fitness there is none
-        axes.plot(evaluations, so_far, color="black", label="best so far", linestyle="--", linewidth=1)
+        _plot(axes, history, "best_so_far", color="black", label="best so far", linestyle="--", linewidth=1)
     axes.set_title("fitness")
     axes.legend(fontsize="small")
-    _scale(axes, [history["median"], best])
+    _scale(axes, columns)
+
+
+def _plot(axes: Any, history: dict[str, Vector], name: str, **style: Any) -> None:
+    column = history[name]
+    axes.plot(history["evaluations"], column, marker="." if len(column) == 1 else None, **style)
 
 
 def _scale(axes: Any, columns: list[Vector]) -> bool:
-    """Take a logarithmic axis for positive numbers of different magnitudes; gives whether it is one."""
+    """Take a logarithmic axis for positive numbers of different magnitudes; return whether it is one."""
     values = np.concatenate(columns)
     values = values[np.isfinite(values)]
     logarithmic = bool(len(values)) and values.min() > 0 and values.max() > WIDE * values.min()
@@ -96,15 +102,13 @@ def _scale(axes: Any, columns: list[Vector]) -> bool:
 
 
 def _read_history(run: Any) -> dict[str, Vector]:
-    if isinstance(run, Strategy):
-        run = run.history
-    elif isinstance(run, Mapping) and "history" in run:
-        run = run["history"]
-    if not isinstance(run, Mapping) or "best_so_far" not in run:
-        raise ValueError(
-            f"A strategy, a result of evolve or minimize, or a history was expected, but a "
-            f"{type(run).__name__} came."
-        )
-    if not len(run["generation"]):
-        raise ValueError("A run of at least one generation was expected, but its history is empty.")
-    return {name: np.asarray(column, np.float64) for name, column in run.items()}
+    history = history_of(run)
+    if not length_of(history):
+        raise ValueError("run must have at least one generation, but its history is empty.")
+    return {name: _drawable(np.asarray(column, np.float64)) for name, column in history.items()}
+
+
+def _drawable(column: Vector) -> Vector:
+    """Return numbers that axes have room for: NaN, a gap, for infinity, and none beyond all measure."""
+    column = np.where(np.isfinite(column), np.clip(column, -LARGEST, LARGEST), np.nan)
+    return np.where((column > 0) & (column < 1 / LARGEST), 1 / LARGEST, column)

@@ -1,6 +1,7 @@
-"""What `evolve` and `minimize` give: scipy's result, kept apart because scipy.optimize imports slowly."""
+"""What `evolve` and `minimize` return: scipy's result, kept apart because scipy.optimize imports slowly."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Self
 
 from scipy.optimize import OptimizeResult
 
@@ -9,6 +10,14 @@ class Result(OptimizeResult):
     """scipy's OptimizeResult, a dict whose items are attributes too; prints the history in one line."""
 
     def __repr__(self) -> str:
-        history: dict[str, list[Any]] = self["history"]
-        short = f"of {len(history['generation'])} generations: {', '.join(history)}"
-        return OptimizeResult.__repr__(OptimizeResult(**{**self, "history": short}))
+        empty = {name: "{}" for name, value in self.items() if isinstance(value, Mapping) and not value}
+        shown = {**self, **empty}  # scipy prints no empty dict
+        history = shown.get("history")
+        if isinstance(history, Mapping):
+            n = len(next(iter(history.values())))
+            shown["history"] = f"of {n} generations: {', '.join(history)}"
+        return OptimizeResult.__repr__(OptimizeResult(shown))
+
+    def copy(self) -> Self:
+        """Return a result with the same fields; those that are arrays are shared."""
+        return type(self)(self)

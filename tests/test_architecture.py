@@ -14,6 +14,7 @@ import evoopt
 # A package imports only itself and what stands before it; strategies and networks stand side by side.
 MAY_IMPORT = {
     "arrays": set(),
+    "failures": set(),
     "kernels": {"arrays"},
     "tree": {"arrays"},
     "files": {"tree"},
@@ -21,14 +22,24 @@ MAY_IMPORT = {
     "arguments": {"kernels", "arrays"},
     "strategies": {"kernels", "files", "params", "arguments", "arrays"},
     "networks": {"kernels", "params", "tree", "arguments", "arrays"},
-    "tasks": {"kernels", "networks", "arguments", "arrays"},
+    "tasks": {"kernels", "networks", "arguments", "arrays", "failures"},
+    "progress": set(),
     "result": set(),
-    "evolve": {"strategies", "arguments", "arrays", "kernels", "result"},
-    "callbacks": {"strategies"},
-    "plotting": {"strategies"},
-    "portfolio": {"evolve", "strategies", "arguments"},
-    "minimize": {"portfolio", "evolve", "strategies", "tasks", "arguments", "arrays", "kernels"},
-    "scipy_method": {"minimize"},
+    "outcome": {"result"},
+    "loop": {"strategies", "arguments", "outcome"},
+    "executors": {"failures"},
+    "evaluation": {"tasks", "strategies", "arguments", "arrays", "kernels", "executors"},
+    "watch": {"evaluation", "loop", "strategies", "arguments"},
+    "evolve": {"watch", "evaluation", "loop", "strategies", "arguments", "outcome", "progress"},
+    "history": {"strategies"},
+    "callbacks": {"history"},
+    "plotting": {"history"},
+    "portfolio": {
+        *("strategies", "arguments", "arrays", "kernels", "loop"),
+        *("outcome", "executors", "failures", "progress"),
+    },
+    "minimize": {"portfolio", "tasks", "outcome", "arguments"},
+    "scipy_method": {"minimize", "portfolio"},
 }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
 

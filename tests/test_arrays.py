@@ -44,6 +44,9 @@ class OlderTensor(Tensor):
 class Grad:
     """A torch tensor that requires a gradient."""
 
+    def __init__(self, values):
+        self.shape = np.shape(values)
+
     def __array__(self, dtype=None, copy=None):
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy().")
 
@@ -84,7 +87,7 @@ REFUSED = {
     "records": lambda values: np.asarray(values).astype([("x", float)]),
     "beyond float64": one_item(10**400),
     "beyond float64 in extended precision": lambda values: values * np.longdouble("1e400"),
-    "a tensor that requires a gradient": lambda values: Grad(),
+    "a tensor that requires a gradient": Grad,
     "nothing": lambda values: None,
     "a set": lambda values: {1.0, 2.0},
 }

@@ -13,6 +13,7 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu.box import reflect_rows, transform_rows
 from evoopt.strategies.registry import plain_data
 
+OPEN = 1e20  # ends from here on count as open where a scale is looked for
 GRAIN = 50_000  # numbers worth waking a thread for
 
 Vector = NDArray[np.float64]
@@ -104,6 +105,12 @@ class Box:
             above = self.high + self.high_margin - 2 * np.sqrt(self.high_margin * (self.high - x))
             x = np.where(x > self.high - self.high_margin, above, x)
             return np.where(x < self.low + self.low_margin, below, x)
+
+
+def tell_scale(low: Vector, high: Vector) -> NDArray[np.bool_]:
+    """Return which coordinates vary between two ends that are near enough to tell their scale."""
+    told: NDArray[np.bool_] = (low > -OPEN) & (low < high) & (high < OPEN)
+    return told
 
 
 def _inward(ends: Vector, dtype: np.dtype[Any], direction: float) -> Vector:

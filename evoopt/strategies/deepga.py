@@ -201,7 +201,7 @@ class DeepGA(Strategy):
 
     def _reasons(self) -> Sequence[Reason]:
         return [
-            *stopping.small_steps(self.solution, self.sigma, self.dtype, self.tolx),
+            *stopping.small_steps(self.solution, self.sigma, self.dtype, stopping.least_step(self)),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]
 

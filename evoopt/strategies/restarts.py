@@ -20,7 +20,7 @@ from evoopt import arguments, arrays
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels.device import Device
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.bounds import repeatable
+from evoopt.strategies.bounds import repeatable, tell_scale
 from evoopt.strategies.registry import REGISTRY, plain_data, register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -52,6 +52,7 @@ class Restarts(Strategy):
         sigma: ArrayLike,
         *,
         start: Start | None = None,
+        restart_sigma: ArrayLike | None = None,
         max_restarts: int = 9,
         popsize: int | None = None,
         bounds: Any = None,
@@ -90,6 +91,9 @@ class Restarts(Strategy):
             device=device,
         )
         self.start = start
+        self._restart_sigma = self._sigma
+        if restart_sigma is not None:
+            self._restart_sigma = arguments.step_vector(restart_sigma, self.n_params, self.dtype)
         self.max_restarts = arguments.whole("max_restarts", max_restarts, 0)
         self.restarts = 0
         self._own_start = start is not None
@@ -131,7 +135,7 @@ class Restarts(Strategy):
                 "ask: es.start = function."
             )
         mean = self._draw_start()
-        sigma = np.maximum(plan.sigma_share * self._sigma, arguments.step_range(self.dtype)[0])
+        sigma = np.maximum(plan.sigma_share * self._restart_sigma, arguments.step_range(self.dtype)[0])
         cls = REGISTRY[self.name]
         self._run = self._join(cls(mean, sigma, popsize=plan.popsize, **self._options))
         self._limit, self._plan = plan.max_evaluations, None
@@ -151,8 +155,9 @@ class Restarts(Strategy):
         if box is not None:
             with np.errstate(invalid="ignore", over="ignore"):  # of open sides, not taken
                 inside = box.low * (1 - u) + box.high * u
-            closed = np.isfinite(box.low) & np.isfinite(box.high)
-            mean = np.clip(np.where(closed, inside, mean), box.low, box.high)  # rounding, too, may leave it
+            mean = np.clip(
+                np.where(tell_scale(box.low, box.high), inside, mean), box.low, box.high
+            )  # rounding, too, may leave it
         return self._unbounded_start(mean)
 
     def _unbounded_start(self, mean: Array) -> Array:
@@ -258,6 +263,8 @@ class IPOP(Restarts):
         ``start(generator) -> mean`` draws where a restart begins, from a numpy Generator. By default it is
         uniform in the bounds, or within two `sigma` of `mean` where a side is open. A checkpoint does not
         hold it: after `load` set it again, ``es.start = function``.
+    restart_sigma : float or array_like, shape (n_params,), optional
+        `sigma` of the restarts; by default that of the first run.
     max_restarts : int
         After so many `stop` gives the reasons of the last run.
     **options
@@ -305,8 +312,8 @@ class BIPOP(Restarts):
 
     Parameters
     ----------
-    strategy, mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, start, target, max_evaluations,
-    max_generations, **options
+    strategy, mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, start, restart_sigma, target,
+    max_evaluations, max_generations, **options
         See `IPOP`.
     max_restarts : int
         How often the population is doubled.

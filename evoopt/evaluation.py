@@ -1,0 +1,199 @@
+"""A task as `evolve` calls it: with the generation or without, and one number for each row."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from evoopt import arguments, arrays
+from evoopt.arguments import Array
+from evoopt.executors import map_rows, require_picklable
+from evoopt.kernels import threads
+from evoopt.strategies.base import Strategy
+from evoopt.strategies.checkpoint import state_of
+from evoopt.tasks.gymnasium import GymnasiumTask
+from evoopt.tasks.objective import Objective
+from evoopt.tasks.rollout import Rollout
+from evoopt.tasks.supervised import Supervised
+
+Task = Callable[..., Any]
+_ADVICE = "Make a function f of one vector a task by evoopt.Objective(f)."
+
+
+class Evaluation:
+    """A function ``evaluation(population, generation) -> fitness`` that refuses any other shape.
+
+    A function of one vector may well take a matrix, and where ``popsize == n_params`` even its shape looks
+    right. So a task whose first population is square is called once more, with one row.
+
+    Parameters
+    ----------
+    name : str
+        The argument of `evolve`, for errors.
+    task : callable
+    executor : concurrent.futures.Executor, optional
+        Evaluates the rows, one a call.
+    """
+
+    def __init__(self, name: str, task: Task, executor: Executor | None = None) -> None:
+        if not callable(task):
+            raise ValueError(f"{name} must be a function of a population, got {task!r}.")
+        self._name, self._task, self._executor = name, task, executor
+        self._with_generation = _way_of_the_generation(name, task)
+        self._takes_rows = executor is not None or _takes_rows(task)  # as far as known
+        if executor is not None:
+            require_picklable(name, task, executor)
+
+    def __call__(self, population: Array, generation: int) -> Any:
+        """Return the fitness, shape (popsize,): what the task gave, or with an executor an array."""
+        call = self._with_generation(self._task, generation)
+        if self._executor is not None:
+            # each worker gets the task a few times a generation, not once for each row
+            size = max(1, len(population) // (4 * threads.get_num_threads()))
+            values = map_rows(self._executor, call, population[:, None], size)
+            return np.concatenate(
+                [arrays.read("fitness", self._of_rows(value, population[:1])) for value in values]
+            )
+        fitness = self._of_rows(call(population), population)
+        if not self._takes_rows and len(population) > 1:
+            self._require_rows(call, population)
+        return fitness
+
+    def of_one(self, x: Array, generation: int) -> float:
+        """Return the fitness of one vector (n_params,)."""
+        return float(arguments.fitness_vector(self(x[None], generation), 1)[0])
+
+    def _require_rows(self, call: Task, population: Array) -> None:
+        """Raise ValueError if the task is a function of one vector, which a square matrix hides."""
+        if len(population) == population.shape[1]:
+            row = population[:1]
+            try:
+                with learning_nothing(self._task):
+                    value = call(row.copy() if isinstance(row, np.ndarray) else row)
+            except (IndexError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{self._name} must take a population of any number of rows, but of shape {row.shape} it "
+                    f"raised {type(error).__name__}: {error}. {_ADVICE}"
+                ) from error
+            self._of_rows(value, row)
+        self._takes_rows = True
+
+    def _of_rows(self, values: Any, rows: Array) -> Any:
+        """Return values of shape (k,) as they are, and of a single row one number as (1,)."""
+        arrays.require_unmasked("fitness", values)
+        try:
+            shape = tuple(np.shape(values))
+        except ValueError:  # lists of different lengths
+            shape = None
+        if shape == (len(rows),):
+            return values
+        if shape == () and len(rows) == 1 and np.asarray(values).dtype.kind in "biuf":
+            return np.reshape(values, 1)
+        got = f"shape {shape}" if shape else "lists of different lengths" if shape is None else repr(values)
+        hint = " Is its return missing?" if values is None else " Return a vector." if shape else ""
+        raise ValueError(
+            f"{self._name} must return one number for each row, shape ({len(rows)},) for a population of "
+            f"shape {rows.shape}, got {got}.{hint} {_ADVICE}"
+        )
+
+
+def _takes_rows(task: Task) -> bool:
+    """Whether the task is known to be one of populations."""
+    if isinstance(task, Objective):
+        return not task.vectorized
+    return isinstance(task, Supervised | Rollout | GymnasiumTask)
+
+
+@dataclass(frozen=True)
+class _Second:
+    """A task that gets the generation as its second argument; goes to other processes."""
+
+    task: Task
+    generation: int
+
+    def __call__(self, population: Array) -> Any:
+        return self.task(population, self.generation)
+
+
+def _second(task: Task, generation: int) -> Task:
+    return _Second(task, generation)
+
+
+def _by_name(task: Task, generation: int) -> Task:
+    return partial(task, generation=generation)
+
+
+def _without(task: Task, generation: int) -> Task:
+    return task
+
+
+def _way_of_the_generation(name: str, task: Task) -> Callable[[Task, int], Task]:
+    """Return how the task takes the generation: by its name, as a second argument, or not at all.
+
+    A parameter "generation" gets it, also one with a default; else a second parameter without a default.
+    """
+    try:
+        parameters = list(inspect.signature(task).parameters.values())
+    except (TypeError, ValueError):  # some builtins tell nothing of their parameters
+        return _without
+    chosen = task.keywords if isinstance(task, partial) else {}
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    by_name = [p for p in parameters if p.name == "generation" and p.kind in (kinds[1], p.KEYWORD_ONLY)]
+    needed = [p for p in parameters if p.default is p.empty and p not in by_name]
+    places = [p for p in needed if p.kind in kinds]
+    surplus = [p for p in needed if p.kind == p.KEYWORD_ONLY] + places[1 if by_name else 2 :]
+    if surplus or not any(p.kind in (*kinds, p.VAR_POSITIONAL) for p in parameters):
+        raise ValueError(
+            f"{name} must be a function of a population, or of population and generation, got {task!r} with "
+            f"the parameters {inspect.signature(task)}; give others by functools.partial, or make a function "
+            "f of one vector and further arguments a task by evoopt.Objective(f, args)."
+        )
+    if by_name and "generation" not in chosen:
+        return _by_name
+    return _second if len(places) == 2 else _without
+
+
+def check(strategy: Strategy, task: Task, validation: Task | None, executor: Executor | None) -> None:
+    """Raise ValueError where strategy, task and executor do not go together."""
+    for judge in (task, validation):
+        _check_direction(strategy, judge)
+    if getattr(task, "noisy", False) and not strategy.noisy:
+        raise ValueError(
+            "The fitness of the task changes from generation to generation, but the strategy was made with "
+            "noisy=False and would keep the luckiest row; make it with noisy=True."
+        )
+    if executor is not None and not isinstance(executor, Executor):
+        raise ValueError(
+            f"executor must be a concurrent.futures.Executor, got {executor!r}; take "
+            "ProcessPoolExecutor(4) for four processes, for example."
+        )
+    if executor is not None and state_of(task):
+        raise ValueError(
+            "An executor evaluates rows by copies of the task, but this one has a state: what copies learn "
+            "of their rows would be lost. Leave executor out, or make the task so that it learns nothing."
+        )
+
+
+def _check_direction(strategy: Strategy, task: Task | None) -> None:
+    if getattr(task, "maximize", strategy.maximize) != strategy.maximize:
+        words = {True: "maximized", False: "minimized"}
+        raise ValueError(
+            f"The task is to be {words[not strategy.maximize]}, but the strategy was made with "
+            f"maximize={strategy.maximize}; make it with maximize={not strategy.maximize}."
+        )
+
+
+@contextmanager
+def learning_nothing(task: Any) -> Iterator[None]:
+    """Leave a task's state as it was: what it judges in the block is no part of a generation."""
+    state = state_of(task)
+    try:
+        yield
+    finally:
+        if state:
+            task.load_state(state)

@@ -1,0 +1,68 @@
+"""Rows over an executor, with what the function raises coming out as it is."""
+
+import pickle
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from evoopt.failures import Failure, attempt
+
+
+def _evaluate(function: Callable[[Any], Any], rows: Any) -> list[Any]:
+    """Return the values of the rows, up to the first `Failure`."""
+    values: list[Any] = []
+    for row in rows:
+        values.append(attempt(function, row))
+        if isinstance(values[-1], Failure):
+            break
+    return values
+
+
+def map_rows(executor: Executor, function: Callable[[Any], Any], rows: Any, size: int) -> list[Any]:
+    """Call a function with each of `rows`, `size` of them in one job; return the values in order.
+
+    Raises
+    ------
+    BaseException
+        What the function raises, StopIteration too, with the traceback of a worker process as a note. The
+        jobs that have not begun are cancelled.
+    """
+    jobs = [executor.submit(_evaluate, function, rows[i : i + size]) for i in range(0, len(rows), size)]
+    values: list[Any] = []
+    try:
+        with explaining_broken_pools():
+            for job in jobs:
+                values += job.result()
+                if isinstance(values[-1], Failure):
+                    raise values[-1].error
+    finally:
+        for job in jobs:
+            job.cancel()
+    return values
+
+
+@contextmanager
+def explaining_broken_pools() -> Iterator[None]:
+    """Let the error of a pool that lost a process leave the block with a note of what to do."""
+    try:
+        yield
+    except BrokenExecutor as error:
+        error.add_note(
+            'A script that starts processes must do so under if __name__ == "__main__", and what a process '
+            "wrote to stderr before it ended tells more."
+        )
+        raise
+
+
+def require_picklable(name: str, function: Callable[..., Any], executor: Executor) -> None:
+    """Raise ValueError if an executor of processes cannot be given the function."""
+    if not isinstance(executor, ProcessPoolExecutor):
+        return
+    try:
+        pickle.dumps(function)
+    except Exception as error:
+        raise ValueError(
+            f"{name} must be picklable for an executor of processes, got {function!r}: {error}; define it by "
+            "def at the top of a module, not as a lambda or inside another function, or take threads."
+        ) from error

@@ -1,0 +1,48 @@
+"""Exceptions of a user's function as values, so that neither `map` nor a process changes them on the way.
+
+`map` takes a StopIteration for the end of the rows, `pool.map` makes a RuntimeError of it, and a process pool
+breaks where an exception cannot be made again from its pickle.
+"""
+
+import pickle
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+
+class Failure:
+    """The outcome of a call that raised `error`; its way through a pickle adds the traceback as a note."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __reduce__(self) -> tuple[Callable[..., "Failure"], tuple[Any, ...]]:
+        error, text = self.error, "".join(traceback.format_exception(self.error))
+        error.add_note(f"Raised in another process:\n{text}")
+        ways: list[tuple[Callable[..., Failure], tuple[Any, ...]]] = [(Failure, (error,))]
+        for state in (vars(error), {"__notes__": error.__notes__}):  # other attributes may not be picklable
+            ways.append((_rebuilt, (type(error), error.args, state)))
+        for way in ways:
+            try:
+                pickle.loads(pickle.dumps(way))
+            except Exception:  # whatever the methods of the user's class raise
+                continue
+            return way
+        return Failure, (RuntimeError(f"The function raised an exception that cannot be pickled.\n{text}"),)
+
+
+def attempt(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function; return its value, or a `Failure` for whatever it raises, but for Ctrl-C."""
+    try:
+        return function(*args)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return Failure(error)
+
+
+def _rebuilt(cls: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Failure:
+    """Make an exception whose constructor takes other arguments than its ``args``."""
+    error = cls.__new__(cls, *args)
+    vars(error).update(state)
+    return Failure(error)
