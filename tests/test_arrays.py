@@ -47,6 +47,9 @@ class Grad:
     def __init__(self, values):
         self.shape = np.shape(values)
 
+    def __len__(self):
+        return self.shape[0]
+
     def __array__(self, dtype=None, copy=None):
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy().")
 

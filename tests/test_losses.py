@@ -343,7 +343,7 @@ X, LABELS = np.zeros((4, 2)), np.array([0, 1, 1, 0])
         (2, (LABELS,), {"sample_weight": [0] * 4}, ["not all 0", "0 to 0 came"]),
         (2, (LABELS,), {"sample_weight": [1, 1, 1, np.nan]}, ["finite", "nan"]),
         (2, (LABELS,), {"sample_weight": "abcd"}, ["sample_weight", "got text"]),
-        (2, (LABELS,), {"sample_weight": [1, 1, 0, 0], "batch_size": 3}, ["from 1 to 2", "3 came"]),
+        (2, (LABELS,), {"sample_weight": [1, 1, 0, 0], "batch_size": 3}, ["from 1 to 2", "got 3"]),
         (2, (X + 2, "binary_cross_entropy"), {}, ["from 0 to 1", "2 to 2 came"]),
         (2, (X - 1, "cross_entropy"), {}, ["from 0 to 1", "-1 to -1 came"]),
         (2, (X + np.nan, "mse"), {}, ["Finite targets", "NaN"]),
