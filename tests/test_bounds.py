@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from test_arrays import REFUSED, STRATEGIES, Tensor, each_registered, make, one_masked, refuses
+from test_strategies import needs_jit
 
 import evoopt
 from evoopt.strategies.bounds import Box
@@ -219,6 +220,7 @@ def test_empty_ranges_are_refused(pair, form):
 # ---------------------------------------------------------------- the ends of the numbers
 
 
+@needs_jit  # plain Python warns in the kernels
 @each_registered
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("bounds", [(-1.7e308, 1.7e308), (-1.7e308, None), (0, 1.7e308), (-1e300, 1e-300)])

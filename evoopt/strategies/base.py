@@ -52,7 +52,8 @@ class Strategy(ABC):
         At least 0. The same seed gives the same bits, for any number of threads; None takes one from the
         system.
     dtype : float32 or float64, optional
-        Of the population. By default float32 if `mean` is float32, else float64.
+        Of the population. By default float32 if numpy reads `mean` as floats of at most 32 bits (a float32
+        tensor of another library, float16), else float64.
     target, max_evaluations, max_generations : optional
         `stop` says so when `best` reaches this fitness, or so many rows or populations were told.
     device : "cpu" or "cuda"

@@ -224,7 +224,7 @@ class Ledger:
         if not (foreign.any() and self._told_fingerprints):
             return
         told = np.concatenate([ops.host(some) for some in self._told_fingerprints])
-        again = np.flatnonzero(foreign & np.isin(fingerprints, told[told > 0]))
+        again = np.flatnonzero(foreign & np.isin(fingerprints, told))
         again = again[[fingerprint not in waited for fingerprint in fingerprints[again].tolist()]]
         if len(again):
             raise ValueError(
