@@ -221,6 +221,7 @@ class Search:
             popsize = 2 + popsize % 50  # each restart doubles it
         if JIT_DISABLED:
             n, popsize = 1 + n % 3, 2 + (popsize or 0) % 4
+        popsize = popsize and popsize + popsize % cls._popsize_factor
         mean = np.zeros(n) if case.log_mean is None else rng.uniform(-1, 1, n) * 10.0**case.log_mean
         mean = np.clip(mean, -1e30, 1e30) if case.dtype == np.float32 else mean
         self.low, self.high = np.full(n, -np.inf), np.full(n, np.inf)

@@ -92,6 +92,26 @@ def test_a_row_is_told_once(name, tmp_path):
         one.tell(rows, sphere(rows))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_noisy_ga_judges_the_mean_of_its_parents(dtype):
+    rtol = 1e-3 if dtype == np.float32 else 1e-10
+    runs = [run("GA", device, dtype=dtype, elites=2, noisy=True) for device in ("cpu", "cuda")]
+    agree(*runs, rtol=rtol)
+    np.testing.assert_allclose(runs[0].solution, runs[1].solution, rtol=rtol, atol=rtol)
+    for es in runs:
+        np.testing.assert_allclose(np.asarray(es.ask())[2], es.mean, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("name", ["SNES", "SepCMAES", "GA"])
+def test_foreign_rows_alone_draw_the_mean_to_them(name):
+    rows = 1 + 0.05 * np.random.default_rng(1).standard_normal((12, N))
+    for device in ("cpu", "cuda"):
+        es = REGISTRY[name](np.zeros(N), 0.5, seed=3, device=device)
+        for _ in range(4):
+            es.tell(rows, sphere(rows))
+        np.testing.assert_allclose(es.mean, 1, atol=0.1)
+
+
 @pytest.mark.parametrize("name", ["CMAES", "LMMAES", "XNES", "DeepGA", "IPOP"])
 def test_others_compute_on_the_cpu_and_copy(name):
     runs = []
