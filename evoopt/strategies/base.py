@@ -22,7 +22,8 @@ from evoopt.strategies import checkpoint, stopping
 from evoopt.strategies.backend import CPU
 from evoopt.strategies.bounds import Box
 from evoopt.strategies.calls import Called, option_names, refuse_unknown
-from evoopt.strategies.ledger import FOREIGN, Found, Ledger, blocks, remake
+from evoopt.strategies.epochs import Found, blocks, remake
+from evoopt.strategies.ledger import FOREIGN, Ledger
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Best, Told, best_and_median, new_history
 

@@ -20,7 +20,7 @@ from evoopt.kernels.philox import COLUMNS
 from evoopt.strategies import recombination, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import moments, shortening
-from evoopt.strategies.ledger import blocks
+from evoopt.strategies.epochs import blocks
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
