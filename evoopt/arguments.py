@@ -6,55 +6,52 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from evoopt import arrays
+from evoopt.arrays import Array
 from evoopt.kernels.jit import kernel_array
 
-Array = NDArray[Any]
 Vector = NDArray[np.float64]
 Ids = NDArray[np.uint64]
 
 
-def finite_vector(mean: ArrayLike) -> Vector:
+def finite_vector(mean: ArrayLike, name: str = "mean") -> Vector:
     """Read a mean: a copy in float64."""
-    try:
-        vector = np.array(mean, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"A mean of numbers was expected, but {mean!r} came.") from error
+    vector = arrays.read(name, mean)
     if vector.ndim != 1 or not len(vector):
-        raise ValueError(f"A mean of shape (n_params,) was expected, but an array of {vector.shape} came.")
+        raise ValueError(f"{name} must have the shape (n_params,), got {vector.shape}.")
     if not np.isfinite(vector).all():
-        raise ValueError("A finite mean was expected, but it has NaN or infinite coordinates.")
-    return vector
+        raise ValueError(f"{name} must be finite, got NaN or infinite coordinates.")
+    return vector.astype(np.float64)
 
 
 def row_dtype(mean: ArrayLike, dtype: DTypeLike | None) -> np.dtype[Any]:
-    """Read the dtype of the rows; None follows the mean."""
+    """Read the dtype of the rows; None takes float32 for a mean of floats up to 32 bits, else float64."""
     if dtype is None:
-        dtype = np.float32 if getattr(mean, "dtype", None) == np.float32 else np.float64
+        given = arrays.read("mean", mean).dtype
+        return np.dtype(np.float32 if given.kind == "f" and given.itemsize <= 4 else np.float64)
     try:
         result = np.dtype(dtype)
     except TypeError as error:
-        raise ValueError(f"A dtype of float32 or float64 was expected, but {dtype!r} came.") from error
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}.") from error
     if result not in (np.float32, np.float64):
-        raise ValueError(f"A dtype of float32 or float64 was expected, but {result} came.")
+        raise ValueError(f"dtype must be float32 or float64, got {result}.")
     return result
 
 
 def step_vector(sigma: ArrayLike, n: int, dtype: np.dtype[Any]) -> Vector:
     """Read a sigma, one number or (n,), for rows of a dtype, as (n,)."""
-    try:
-        vector = np.broadcast_to(np.asarray(sigma, np.float64), (n,)).copy()
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"A sigma of one number or of shape ({n},) was expected, but {sigma!r} came."
-        ) from error
+    given = arrays.read("sigma", sigma)
+    if given.shape not in ((), (1,), (n,)):
+        raise ValueError(f"sigma must be one number or have the shape ({n},), got {given.shape}.")
+    vector = np.broadcast_to(given, (n,)).astype(np.float64)
     if not ((vector > 0) & np.isfinite(vector)).all():
-        raise ValueError(f"A positive and finite sigma was expected, but {sigma!r} came.")
+        raise ValueError(f"sigma must be positive and finite, got {sigma!r}.")
     smallest, largest = step_range(dtype)
     outside = vector[(vector < smallest) | (vector > largest)]
     if len(outside):
         raise ValueError(
-            f"A sigma from {smallest:g} to {largest:g} was expected for rows of {dtype}, but {outside[0]:g} "
-            f"came; {_advice(dtype)}."
+            f"sigma must be from {smallest:g} to {largest:g} for rows of {dtype}, got {outside[0]:g}; "
+            f"{_advice(dtype)}."
         )
     return vector
 
@@ -65,8 +62,8 @@ def require_coordinates(name: str, values: Array, dtype: np.dtype[Any]) -> None:
     outside = values[~((values >= -limit) & (values <= limit))]
     if len(outside):
         raise ValueError(
-            f"A {name} from {-limit:g} to {limit:g} was expected for rows of {dtype}, but {outside[0]:g} "
-            f"came; {_advice(dtype)}."
+            f"{name} must be from {-limit:g} to {limit:g} for rows of {dtype}, got {outside[0]:g}; "
+            f"{_advice(dtype)}."
         )
 
 
@@ -89,7 +86,7 @@ def whole(name: str, value: Any, least: int, most: float = math.inf) -> int:
     is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not is_whole or not least <= value <= most:
         limits = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
-        raise ValueError(f"{name} must be a whole number {limits}, but {value!r} came.")
+        raise ValueError(f"{name} must be a whole number {limits}, got {value!r}.")
     return int(value)
 
 
@@ -101,17 +98,18 @@ def optional_whole(name: str, value: Any, least: int) -> int | None:
 def number(name: str, value: Any, positive: bool = False) -> float:
     """Read a number that is not NaN."""
     is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not is_number or math.isnan(value) or (positive and not 0 < value < math.inf):
+    result = float(arrays.read(name, value)) if is_number else math.nan
+    if math.isnan(result) or (positive and not 0 < result < math.inf):
         kind = "positive and finite number" if positive else "number"
-        raise ValueError(f"{name} must be a {kind}, but {value!r} came.")
-    return float(value)
+        raise ValueError(f"{name} must be a {kind}, got {value!r}.")
+    return result
 
 
 def within(name: str, value: Any, least: float, most: float) -> float:
     """Read a number of a range."""
     result = number(name, value)
     if not least <= result <= most:
-        raise ValueError(f"{name} must be from {least:g} to {most:g}, but {value!r} came.")
+        raise ValueError(f"{name} must be from {least:g} to {most:g}, got {value!r}.")
     return result
 
 
@@ -129,41 +127,17 @@ def flag(name: str, value: Any) -> bool:
 
 def id_vector(ids: ArrayLike) -> Ids:
     """Read numbers of rows."""
-    given = np.asarray(ids)
+    given = arrays.read("ids", ids)
     if given.ndim != 1 or given.dtype.kind not in "iu":
-        raise ValueError(
-            f"Ids of shape (k,), whole numbers, were expected, but {given.dtype} {given.shape} came."
-        )
+        raise ValueError(f"ids must be whole numbers of shape (k,), got {given.dtype} {given.shape}.")
     if given.dtype.kind == "i" and len(given) and given.min() < 0:
-        raise ValueError(f"Ids from ask_ids were expected, but {given.min()} came.")
+        raise ValueError(f"ids must be from ask_ids, got {given.min()}.")
     return kernel_array(given, np.uint64)
 
 
 def fitness_vector(fitness: ArrayLike, k: int) -> Vector:
     """Read the fitness of `k` rows."""
-    try:
-        given = np.asarray(fitness)
-    except ValueError as error:
-        raise ValueError(
-            f"A fitness of shape ({k},), one number for each row, was expected: {error}."
-        ) from error
-    if given.shape != (k,) or given.dtype.kind not in "biuf":
-        raise ValueError(
-            f"A fitness of shape ({k},), one number for each row, was expected, but {given.dtype} "
-            f"{given.shape} came."
-        )
+    given = arrays.read("fitness", fitness)
+    if given.shape != (k,):
+        raise ValueError(f"fitness must have the shape ({k},), one number for each row, got {given.shape}.")
     return given if given.dtype == np.float64 else given.astype(np.float64)
-
-
-def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Read an array to write rows into; None makes one."""
-    if out is None:
-        return np.empty(shape, dtype)
-    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
-        came = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise ValueError(f"An out array of {dtype} {shape} was expected, but {came} came.")
-    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
-        raise ValueError(
-            "A C-contiguous and writable out array was expected; take numpy.empty(shape, dtype)."
-        )
-    return out

@@ -11,6 +11,7 @@ from evoopt.arguments import Array
 from evoopt.evaluation import Evaluation, Task, check, learning_nothing
 from evoopt.loop import INTERRUPTED, Limits, run, stopped_by
 from evoopt.outcome import FAILURES, OTHER_STATUS, Reasons, keeping, make_result, message_of, status_of
+from evoopt.progress import open_bar
 from evoopt.strategies.base import Strategy
 from evoopt.watch import Watch, choose
 
@@ -208,15 +209,8 @@ def _progress_bar(
     if not shown:
         yield lambda watch: None
         return
-    try:
-        from tqdm.auto import tqdm  # noqa: PLC0415  (an optional extra)
-    except ImportError as error:
-        raise ImportError(
-            "progress=True needs the package tqdm, which is not installed: pip install evoopt[progress]"
-        ) from error
     total = max_generations if max_generations is not None else strategy.max_generations
-    with tqdm(total=total, initial=strategy.generation, unit="generation") as bar:
-        bar.set_postfix_str("the first one may compile for some seconds")
+    with open_bar(total, "generation", strategy.generation) as bar:
 
         def show(watch: Watch) -> None:
             bar.set_postfix(

@@ -1,8 +1,9 @@
 """Rows over an executor, with what the function raises coming out as it is."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from evoopt.failures import Failure, attempt
@@ -30,20 +31,28 @@ def map_rows(executor: Executor, function: Callable[[Any], Any], rows: Any, size
     jobs = [executor.submit(_evaluate, function, rows[i : i + size]) for i in range(0, len(rows), size)]
     values: list[Any] = []
     try:
+        with explaining_broken_pools():
+            for job in jobs:
+                values += job.result()
+                if isinstance(values[-1], Failure):
+                    raise values[-1].error
+    finally:
         for job in jobs:
-            values += job.result()
-            if isinstance(values[-1], Failure):
-                raise values[-1].error
+            job.cancel()
+    return values
+
+
+@contextmanager
+def explaining_broken_pools() -> Iterator[None]:
+    """Let the error of a pool that lost a process leave the block with a note of what to do."""
+    try:
+        yield
     except BrokenExecutor as error:
         error.add_note(
             'A script that starts processes must do so under if __name__ == "__main__", and what a process '
             "wrote to stderr before it ended tells more."
         )
         raise
-    finally:
-        for job in jobs:
-            job.cancel()
-    return values
 
 
 def require_picklable(name: str, function: Callable[..., Any], executor: Executor) -> None:

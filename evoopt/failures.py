@@ -19,11 +19,13 @@ class Failure:
     def __reduce__(self) -> tuple[Callable[..., "Failure"], tuple[Any, ...]]:
         error, text = self.error, "".join(traceback.format_exception(self.error))
         error.add_note(f"Raised in another process:\n{text}")
-        rebuilt = _rebuilt, (type(error), error.args, vars(error))
-        for way in ((Failure, (error,)), rebuilt):
+        ways: list[tuple[Callable[..., Failure], tuple[Any, ...]]] = [(Failure, (error,))]
+        for state in (vars(error), {"__notes__": error.__notes__}):  # other attributes may not be picklable
+            ways.append((_rebuilt, (type(error), error.args, state)))
+        for way in ways:
             try:
                 pickle.loads(pickle.dumps(way))
-            except Exception:  # (whatever the methods of the user's class raise)
+            except Exception:  # whatever the methods of the user's class raise
                 continue
             return way
         return Failure, (RuntimeError(f"The function raised an exception that cannot be pickled.\n{text}"),)

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 Reasons = tuple[tuple[str, str], ...]  # names and messages
 
 # The status of scipy: 0 for a search that converged, or found what was asked for.
-CONVERGED = ("target", "agreed", "tolx", "tolfun", "tolfunhist", "noeffect", "noeffectcoord", "noeffectaxis")
-STATUS = dict.fromkeys(CONVERGED, 0)
+CONTRACTED = frozenset({"tolx", "tolfun", "tolfunhist", "noeffect", "noeffectcoord", "noeffectaxis"})
+STATUS = dict.fromkeys(("target", "agreed", *CONTRACTED, "fixed"), 0)
 STATUS |= {"max_evaluations": 1, "max_generations": 2, "time_limit": 4, "patience": 5, "exception": 6}
 STATUS |= {"callback": 99, "interrupted": 130}
 OTHER_STATUS = 3  # of the other reasons of a strategy

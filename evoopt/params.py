@@ -12,6 +12,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from evoopt import arrays
+from evoopt.arrays import Array
 from evoopt.tree import (
     Container,
     Trainable,
@@ -26,8 +28,6 @@ from evoopt.tree import (
     select,
     to_jsonable,
 )
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -248,10 +248,11 @@ class ParamSpec:
         """
         vector, missing = np.zeros(self.size), list(self.names)
         for pattern, value in values.items():
-            if not isinstance(value, int | float | np.integer | np.floating):
+            given = arrays.read(f'The value of "{pattern}"', value)
+            if given.ndim:
                 raise mismatch(pattern, "a number", repr(value), "give one for all of the leaf")
             for name in select(list(self.names), [pattern]):
-                vector[self._slices[name]] = value
+                vector[self._slices[name]] = given
                 missing = [other for other in missing if other != name]
         if missing:
             raise mismatch(missing[0], "a number", "none", 'name it too, or begin with {"*": number}')
@@ -328,8 +329,7 @@ class ParamSpec:
         >>> spec.unravel(np.zeros((256, 8)))["kernel"].shape
         (256, 3, 2)
         """
-        if type(array) is not np.ndarray:
-            array = np.asarray(array)
+        array = arrays.read("array", array)
         if array.ndim not in (1, 2) or array.shape[-1] != self.size or array.dtype.kind != "f":
             expected = f"A float array of shape ({self.size},) or (popsize, {self.size})"
             raise ValueError(f"{expected} was expected, but {_describe(array)} came: make it for this spec.")

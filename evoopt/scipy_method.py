@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from evoopt.minimize import minimize
+from evoopt.portfolio.methods import read_method
+from evoopt.portfolio.options import check_names
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -29,6 +31,11 @@ def scipy_method(name: str = "auto", **options: Any) -> Callable[..., "OptimizeR
         To pass as ``method``. Its results are those of `evoopt.minimize`. Derivatives are not used: they give
         a RuntimeWarning, as with scipy's methods without derivatives. Constraints are refused.
 
+    Raises
+    ------
+    ValueError
+        For an unknown method or option, at once.
+
     Examples
     --------
     >>> import evoopt
@@ -37,6 +44,7 @@ def scipy_method(name: str = "auto", **options: Any) -> Callable[..., "OptimizeR
     >>> result.success, result.x.round(4)
     (True, array([1., 1.]))
     """
+    check_names(read_method(name), options.keys() - {"workers"})
     return functools.partial(_minimize, name, options)
 
 

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from evoopt import arrays
+from evoopt.arrays import Array
 
-Array = NDArray[Any]
 Trainable = Callable[[str], bool] | Iterable[str] | None
 
 
@@ -99,16 +98,8 @@ def loads(text: str | bytes) -> Any:
 
 
 def as_array(name: str, value: Any) -> Array:
-    """Give a leaf as an array; ValueError for what has no place in one of numbers."""
-    expected = "a leaf of bool, integer or float dtype"
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a torch tensor that requires grad
-        raise mismatch(name, expected, f"a {type(value).__name__}", str(error)) from error
-    if array.dtype.kind not in "biuf":
-        found = f"a {type(value).__name__} of dtype {array.dtype}"
-        raise mismatch(name, expected, found, "convert it, or take it out of the tree")
-    return array
+    """Read a leaf as an array of real numbers."""
+    return arrays.read(f'The leaf "{name}"', value)
 
 
 def check_containers(expected: Container | None, found: Container | None, path: str) -> None:

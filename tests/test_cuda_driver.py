@@ -113,14 +113,14 @@ for name, options in (
             es = getattr(evoopt, name)(
                 np.zeros(6, dtype), 0.5, popsize=8, seed=1, bounds=bounds, device="cuda", **options
             )
+            if es._injects:  # at first, as all rows have the same fingerprint here
+                es.tell(np.full((3, 6), 0.25, dtype), np.arange(3.0))
             late = es.ask_ids(4)
             for _ in range(2):
                 rows = es.ask()
                 es.tell(rows, np.arange(8.0))
                 es.stop()
             es.tell(late, np.arange(4.0))
-            if es._injects:
-                es.tell(np.full((3, 6), 0.25, dtype), np.arange(3.0))
 
 del es, task, tasks, net, player, own, rows
 gc.collect()

@@ -218,15 +218,15 @@ def ChannelsLast(norm):  # noqa: N802
 @pytest.mark.parametrize(
     ("call", "parts"),
     [
-        (lambda: Conv2D(0, 3), ["filters", "at least 1", "0 came"]),
+        (lambda: Conv2D(0, 3), ["filters", "at least 1", "got 0"]),
         (lambda: Conv2D(2, (3, 3, 3)), ["kernel_size", "(3, 3, 3) came"]),
-        (lambda: Conv2D(2, 3, 0), ["strides", "0 came"]),
+        (lambda: Conv2D(2, 3, 0), ["strides", "got 0"]),
         (lambda: Conv2D(2, 3, padding="full"), ["valid, same", "'full' came"]),
         (lambda: Conv2D(2, 3, kernel_init="one"), ["zeros, ones", "'one' came"]),
         (lambda: Conv2D(2, 3, activation="tan"), ["tanh", "'tan' came"]),
-        (lambda: MaxPool2D(2.5), ["pool_size", "2.5 came"]),
+        (lambda: MaxPool2D(2.5), ["pool_size", "got 2.5"]),
         (lambda: AvgPool2D(2, padding=1), ["valid, same", "1 came"]),
-        (lambda: LayerNorm(0), ["epsilon", "0 came"]),
+        (lambda: LayerNorm(0), ["epsilon", "got 0"]),
         (
             lambda: evoopt.Network([Conv2D(2, 3)], (64,)),
             ["Conv2D", "(height, width, channels)", "(64,) came"],

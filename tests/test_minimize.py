@@ -40,7 +40,6 @@ def test_rosenbrock_as_scipy_finds_it():
     np.testing.assert_allclose(result.x, expected, atol=1e-4)
     assert (result.status, result.success) == (0, True)
     assert result.message
-    assert result.nfev > result.history["evaluations"][-1]
 
 
 @pytest.mark.parametrize(
@@ -245,7 +244,6 @@ def test_noisy_gives_the_solution():
         callback=lambda xk: means.append(xk.copy()),
     )
     assert np.array_equal(result.x, means[-1])
-    assert result.nfev == result.history["evaluations"][-1] + 1
     assert result.fun == pytest.approx(sphere(result.x), abs=0.06)  # of this vector
     assert sphere(result.x) < 0.05
 
@@ -260,21 +258,22 @@ def test_only_nan_is_no_success():
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ({"method": "bfgs"}, ["auto, ipop, bipop, cmaes", "'bfgs' came"]),
+        ({"method": "bfgs"}, ["auto, ipop, bipop, cmaes", "got 'bfgs'"]),
         ({"options": {"maxevals": 3}}, ["maxevals", "maxfun"]),
         ({"constraints": [{}]}, ["no constraints"]),
         ({"constraints": scipy.optimize.LinearConstraint(np.eye(2))}, ["no constraints"]),
-        ({"options": {"maxfun": 1e3}}, ["maxfun", "whole number", "1000.0 came"]),
+        ({"options": {"maxfun": 10.5}}, ["maxfun", "whole number", "got 10.5"]),
         ({"vectorized": True, "workers": 2}, ["workers must be 1"]),
         ({"workers": 0}, ["-1", "0"]),
         ({"bounds": [(1, 0), (0, 1)]}, ["low <= high"]),
         ({"x0": [[1.0]]}, ["(n_params,)"]),
-        ({"fun": lambda x: x}, ["one number", "(2,)"]),
+        ({"fun": lambda x: x}, ["one number", "got shape (2,)"]),
         ({"fun": lambda p: p, "vectorized": True}, ["one number for each row"]),
-        ({"fun": lambda x: None}, ["one number", "None"]),
+        ({"fun": lambda x: None}, ["got None", "return statement"]),
+        ({"fun": lambda p: None, "vectorized": True}, ["got None", "return statement"]),
         ({"fun": 3}, ["function of a vector"]),
-        ({"x0": ["a"]}, ["mean of numbers"]),
-        ({"options": {"maxiter": "5"}}, ["maxiter", "'5' came"]),
+        ({"x0": ["a"]}, ["x0 must be real numbers"]),
+        ({"options": {"maxiter": "5"}}, ["maxiter", "got '5'"]),
     ],
 )
 def test_bad_input_is_refused_in_a_sentence(arguments, parts):

@@ -190,5 +190,5 @@ def test_vectorized_compiled_functions_get_the_population_once():
 
 @pytest.mark.parametrize("function", [rosenbrock, rosen])
 def test_a_vector_is_no_population(function):
-    with pytest.raises(ValueError, match=r"\(popsize, n_params\) was expected, but \(3,\) came\.$"):
+    with pytest.raises(ValueError, match=r"\(popsize, n_params\), got \(3,\)\.$"):
         evoopt.Objective(function)(np.ones(3))

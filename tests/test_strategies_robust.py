@@ -213,7 +213,7 @@ def test_numbers_beyond_the_dtype_are_refused(cls):
         ([0.0, 0.0], [1.0, 1e19], np.float32),
         ([0.0, 0.0], 1e-141, np.float64),
     ]:
-        with pytest.raises(ValueError, match=r"A (mean|sigma) from .* was expected for rows of float"):
+        with pytest.raises(ValueError, match=r"^(mean|sigma) must be from .* for rows of float"):
             cls(mean, sigma, dtype=dtype)
 
 
@@ -228,7 +228,7 @@ def test_any_scale_is_searched_in_float64(cls, sigma):
 
 
 def test_a_first_population_beyond_the_dtype_is_refused():
-    with pytest.raises(ValueError, match=r"A first population from .* scale the parameters, or take float64"):
+    with pytest.raises(ValueError, match=r"^first population must be from .*, or take float64"):
         GA([[0.0, 1e31], [0.0, -1e31]], 1.0, dtype=np.float32)
 
 

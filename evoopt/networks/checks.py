@@ -1,25 +1,38 @@
 """What users pass to networks, as the kernels take it; ValueError in a sentence for what does not fit."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments
+from evoopt import arguments, arrays
 from evoopt.kernels.jit import kernel_array
+from evoopt.networks.layers import Layer
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 
+def as_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Read the layers of a network, at least one."""
+    found = tuple(layers) if isinstance(layers, Iterable) and not isinstance(layers, str | Mapping) else ()
+    if found and all(isinstance(layer, Layer) for layer in found):
+        return found
+    advice = f"; put it into a list, [{layers!r}]" if isinstance(layers, Layer) else ""
+    wrong = [layer for layer in found if not isinstance(layer, Layer)]
+    if wrong and isinstance(wrong[0], type):
+        advice = f"; call {wrong[0].__name__} with its sizes"
+    raise ValueError(f"layers must be a list of layers such as [evoopt.Dense(10)], got {layers!r}{advice}.")
+
+
 def as_shape(shape: Sequence[int]) -> Shape:
-    """Give the shape of one sample, of at least one axis."""
-    found = tuple(np.atleast_1d(np.asarray(shape, object)).tolist())
-    if not found:
-        raise ValueError(f"An input_shape such as (64,) was expected, but {shape!r} came.")
-    return tuple(arguments.whole("each size of the input_shape", n, 1) for n in found)
+    """Read the shape of one sample, of at least one axis."""
+    if arrays.read("input_shape", shape).size == 0:
+        raise ValueError(f"input_shape must be the sizes of one sample such as (64,), got {shape!r}.")
+    sizes = np.atleast_1d(np.asarray(shape, object)).tolist()
+    return tuple(arguments.whole("each size of the input_shape", n, 1) for n in sizes)
 
 
 def listed(shape: Shape) -> str:
@@ -56,15 +69,15 @@ def check_states(
                 "reset says which of the states start from zeros, but no state came; without one all do."
             )
         return np.zeros(shape, dtype)
-    states = np.asarray(state)
-    if states.shape != shape or states.dtype.kind not in "iuf":
+    states = arrays.read("state", state)
+    if states.shape != shape or states.dtype.kind == "b":
         raise ValueError(
             f"A state of numbers of shape (popsize, batch, state_size) = {shape} was expected, "
             f"but {states.dtype} {states.shape} came."
         )
     states = np.array(states, dtype, order="C")
     if reset is not None:
-        mask = np.asarray(reset)
+        mask = arrays.read("reset", reset)
         if mask.dtype != np.bool_ or mask.shape not in (shape[:2], shape[1:2]):
             raise ValueError(
                 f"A reset of bool and shape (popsize, batch) = {shape[:2]}, or (batch,) for all individuals, "
@@ -72,17 +85,3 @@ def check_states(
             )
         states[np.broadcast_to(mask, shape[:2])] = 0
     return states
-
-
-def check_out(out: Array | None, shape: Shape, dtype: "np.dtype[Any]") -> Array:
-    """Give `out`, or a new array in its place."""
-    if out is None:
-        return np.empty(shape, dtype)
-    if not isinstance(out, np.ndarray):
-        raise ValueError(f"An out array of shape {shape} was expected, but {out!r} came.")
-    if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous or not out.flags.writeable:
-        raise ValueError(
-            f"A writable C-contiguous out of shape {shape} and dtype {dtype} was expected, "
-            f"but {out.shape} and {out.dtype} came."
-        )
-    return out

@@ -61,7 +61,7 @@ class CudaNetwork:
 
     def population(self, population: Any) -> DeviceArray:
         """Give a population (popsize, n_params) on the device; ValueError for another shape or dtype."""
-        rows = self.stream.given(population)
+        rows = self.stream.given("population", population)
         if rows.ndim != 2 or rows.shape[1] != self.size:
             raise ValueError(f"A population (popsize, {self.size}) was expected, but {rows.shape} came.")
         if rows.dtype != np.float32:
@@ -98,7 +98,7 @@ class CudaNetwork:
         """Give the outputs (popsize, batch, units) on the device, see `Network.forward`."""
         rows = self.population(population)
         n_in, n_out = self.layers[0].inputs, self.layers[-1].units
-        samples = self.stream.given(inputs)
+        samples = self.stream.given("inputs", inputs)
         shape, own = samples.shape, samples.ndim == 3
         if len(shape) not in (2, 3) or shape[-1] != n_in or (own and len(samples) != len(rows)):
             raise ValueError(
@@ -106,7 +106,7 @@ class CudaNetwork:
                 f"expected, but {shape} came."
             )
         batch = shape[-2]
-        out = self.stream.output(out, (len(rows), batch, n_out), np.float32)
+        out = self.stream.output(out, (len(rows), batch, n_out), np.float32, population=rows, inputs=samples)
         if not out.size:
             return out
         samples = self.stream.to_device(samples, np.float32)

@@ -8,12 +8,12 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from evoopt import arguments
+from evoopt import arguments, arrays
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.forward import blocks_of, forward_blocks, pack_tiles
 from evoopt.kernels.device import Device, read_device
 from evoopt.kernels.jit import aligned_empty, kernel_array
-from evoopt.networks.checks import as_shape, check_inputs, check_out, check_states, listed
+from evoopt.networks.checks import as_layers, as_shape, check_inputs, check_states, listed
 from evoopt.networks.compile import Kind, NamedLayer, Program, compile_program
 from evoopt.networks.initializers import initialize
 from evoopt.networks.layers import Layer, Location, Parameter
@@ -66,11 +66,7 @@ class Network:
 
     def __init__(self, layers: Sequence[Layer], input_shape: Sequence[int], device: Device = "cpu") -> None:
         self.device = read_device(device)
-        self.layers = tuple(layers)
-        if not self.layers or not all(isinstance(layer, Layer) for layer in self.layers):
-            raise ValueError(
-                f"A list of layers such as [evoopt.Dense(10)] was expected, but {layers!r} came."
-            )
+        self.layers = as_layers(layers)
         shape = self.input_shape = as_shape(input_shape)
         self._named: list[NamedLayer] = []
         counts: Counter[str] = Counter()
@@ -206,7 +202,7 @@ class Network:
         reset : bool (popsize, batch) or (batch,), optional
             Which states start from zeros instead: those of the episodes that begin.
         out : (popsize, batch, *output_shape), optional
-            Where to write.
+            Where to write, in memory of its own.
 
         Returns
         -------
@@ -218,7 +214,8 @@ class Network:
         Raises
         ------
         ValueError
-            For a shape or dtype other than these, or `reset` without `state`.
+            For a shape or dtype other than these, `reset` without `state`, masked entries, or an `out` that
+            overlaps another argument; before anything is written.
 
         Notes
         -----
@@ -230,13 +227,14 @@ class Network:
             if state is not None or reset is not None:
                 raise ValueError('A state was given, but Dense layers, all that "cuda" has, keep none.')
             return self.on_cuda().forward(population, inputs, out)
-        population = self.check_population(population)
-        popsize, dtype = len(population), population.dtype
-        samples = check_inputs(np.asarray(inputs), self.input_shape, popsize, dtype)
+        rows = self.check_population(population)
+        popsize, dtype = len(rows), rows.dtype
+        samples = check_inputs(arrays.read("inputs", inputs), self.input_shape, popsize, dtype)
         batch = samples.shape[1]
         program = self.program(dtype, batch)
         states = check_states(state, reset, (popsize, batch, program.state_size), dtype)
-        out = check_out(out, (popsize, batch, *self.output_shape), dtype)
+        shape = popsize, batch, *self.output_shape
+        out = arrays.output(out, shape, dtype, population=population, inputs=inputs, state=state, reset=reset)
         results = out.reshape(popsize, batch, math.prod(self.output_shape))
         columns, lanes, block = program.tiling(batch)
         if len(samples) == 1:
@@ -245,7 +243,7 @@ class Network:
             packed, own = np.empty((0, 0), dtype), samples
         threads.run(
             forward_blocks, popsize * blocks_of(batch, columns, block),
-            population, *program.arguments, packed, own, states, columns, lanes, block, results,
+            rows, *program.arguments, packed, own, states, columns, lanes, block, results,
             grain=program.grain(columns * block),
         )  # fmt: skip
         return out if state is None else (out, states)
@@ -292,7 +290,7 @@ class Network:
         >>> net.predict(net.init(seed=0), np.zeros((1, 2)))
         array([[0.33333334, 0.33333334, 0.33333334]], dtype=float32)
         """
-        inputs = np.asarray(inputs)
+        inputs = arrays.read("inputs", inputs)
         if inputs.ndim != len(self.input_shape) + 1:
             raise ValueError(
                 f"Inputs (batch, {listed(self.input_shape)}) were expected, but {inputs.shape} came; "
@@ -303,17 +301,18 @@ class Network:
             population = population.astype(np.float32)
         if state is None:
             return np.asarray(self.forward(population, inputs))[0]
-        if np.ndim(state) != 2:
+        given = arrays.read("state", state)
+        if given.ndim != 2:
             raise ValueError(
-                f"A state (batch, {self.state_size}) was expected, but {np.shape(state)} came; "
+                f"state must have the shape (batch, {self.state_size}), got {given.shape}; "
                 f"that of a population goes to forward()."
             )
-        outputs, new_state = self.forward(population, inputs, np.asarray(state)[None])
+        outputs, new_state = self.forward(population, inputs, given[None])
         return outputs[0], new_state[0]
 
     def as_vector(self, params: Mapping[str, Any] | ArrayLike) -> Array:
         """Give a solution, nested or flat, as a vector (n_params,)."""
-        vector = self._ravel(params) if isinstance(params, Mapping) else np.asarray(params)
+        vector = self._ravel(params) if isinstance(params, Mapping) else arrays.read("params", params)
         if vector.shape != (self.spec.size,):
             raise ValueError(
                 f"One solution of {self.spec.size} parameters was expected, but {vector.shape} came; "
@@ -330,7 +329,7 @@ class Network:
 
     def check_population(self, population: ArrayLike) -> Array:
         """Give a population as the kernels take it; ValueError for another shape or dtype."""
-        population = np.asarray(population)
+        population = arrays.read("population", population)
         if population.ndim != 2 or population.shape[1] != self.spec.size:
             raise ValueError(
                 f"A population (popsize, {self.spec.size}) was expected, but {population.shape} came."

@@ -1,4 +1,4 @@
-"""The portfolio: descents and line searches while they pay, the rest of the budget to restarted CMA-ES."""
+"""The searches of all methods: descents and line searches while they pay, the rest to a strategy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evoopt.arguments import Vector
-from evoopt.loop import Limits, run
+from evoopt.loop import INTERRUPTED, Limits, run
+from evoopt.outcome import CONTRACTED, Reasons
+from evoopt.portfolio.agreement import End, Ends, end_of, has_contracted
 from evoopt.portfolio.budget import Budget, OverError
 from evoopt.portfolio.descent import Descent
 from evoopt.portfolio.separable import WIDTH, is_separable, search_lines
+from evoopt.portfolio.start import Start
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.restarts import Restarts
-from evoopt.strategies.stopping import Reason
 
 LEAST_BUDGET = 5  # gradients; with fewer evaluations there is no descent
-AGREE = 1e-8  # of the best value, or of what was gained since x0: ends of searches that count as the same
 
 
 @dataclass
@@ -24,73 +25,100 @@ class Portfolio:
 
     Parameters
     ----------
+    method : str
+        Its name.
     budget : Budget
-    strategy : Restarts
+    strategy : Strategy
         Not asked yet.
-    x0, sigma, low, high : ndarray, shape (n,)
+    start : Start
         Where and how far to look, and the box.
-    until_agreed : bool
-        Whether to end once two searches from different starts have ended at the best value.
+    descends : bool
+        Whether descents and line searches come before the strategy.
+    tol : float
+        Of the descents: a gain that counts as none.
+    exhaust : bool
+        Whether to go on when two searches from different starts have ended at the best value.
 
     Attributes
     ----------
-    reasons : tuple of (name, message)
-        Why it ended.
     story : list of str
         What it did.
     """
 
+    method: str
     budget: Budget
-    strategy: Restarts
-    x0: Vector
-    sigma: Vector
-    low: Vector
-    high: Vector
-    until_agreed: bool
-    reasons: tuple[Reason, ...] = ()
+    strategy: Strategy
+    start: Start
+    descends: bool
+    tol: float = 0.0
+    exhaust: bool = False
     story: list[str] = field(default_factory=list)
-    _first: float = np.nan  # value at x0
-    _ends: list[float] = field(default_factory=list)  # best values of the searches that ended by themselves
+    _seen: int = 0  # ends of runs of the strategy
 
-    def run(self) -> None:
-        """Search until there is a reason to end."""
+    def __post_init__(self) -> None:
+        self.ends = Ends(self.budget, self.start.sigma)
+
+    def run(self) -> Reasons:
+        """Search until there is a reason to end; return the reasons."""
         try:
-            fun = self._first = self.budget.at(self.x0)
-            self.budget.check_iterations()
-            if self.budget.max_evaluations >= LEAST_BUDGET * (len(self.x0) + 1) and np.isfinite(fun):
-                self._descend(self.x0, fun)
-            self.reasons = self._evolve()
-        except OverError as over:
-            self.reasons = (over.reason,)
+            reasons = self._search()
+            unfinished = {"interrupted", "time_limit"} & dict(reasons).keys()
+            if self.strategy.noisy and self.strategy.generation and not unfinished:
+                self.budget.judge(self.strategy.solution)
         except KeyboardInterrupt:
-            self.reasons = (("interrupted", "the run was interrupted from the keyboard"),)
+            return (INTERRUPTED,)
+        return reasons
 
-    @property
-    def converged(self) -> bool:
-        """Whether a search that ended by itself has found the best value."""
-        return any(self._is_best(end) for end in self._ends)
+    def _search(self) -> Reasons:
+        budget = self.budget
+        try:
+            fun = budget.begin(self.start.x0)
+            if not self.start.is_free:
+                return (("fixed", "the bounds leave no coordinate free to vary"),)
+            budget.check_iterations()
+            enough = budget.max_evaluations >= LEAST_BUDGET * (len(self.start.x0) + 1)
+            if self.descends and enough and np.isfinite(fun):
+                self._descend(self.start.x0, fun)
+            return self._evolve()
+        except OverError as over:
+            return (over.reason,)
 
-    def _is_best(self, value: float) -> bool:
-        best = self.budget.fun
-        gain = self._first - best
-        return value - best <= AGREE * max(abs(best), gain if np.isfinite(gain) else 0.0)
+    def has_found(self, reasons: Reasons) -> bool:
+        """Whether to end so is a success: the target was found, or the search contracted on the best."""
+        names = dict(reasons).keys()
+        if names & {"target", "fixed"}:
+            return True
+        if self.strategy.noisy:
+            return self.budget.differs and bool(names & CONTRACTED)
+        contracted = "agreed" in names or (names & CONTRACTED and self.ends.hold_best)
+        return self.budget.differs and bool(contracted) and not self.ends.noise
 
     # ---------------------------------------------------------------- the searches
 
     def _descend(self, x: Vector, fun: float) -> None:
-        descent = Descent(self.budget, self.sigma, self.low, self.high)
-        generator = np.random.default_rng([self.strategy.seed, 0])
-        x, fun = self._tell_of(f"{descent.method} by finite differences", lambda: descent.run(x, fun))
-        y = np.clip(x + self.sigma * generator.standard_normal(len(x)), self.low, self.high)
+        """Descend, search lines if that pays, descend again; no further once there is noise."""
+        sigma, lower, upper = self.start.sigma, self.start.low, self.start.high
+        descent = Descent(self.budget, sigma, lower, upper, self.tol)
+        generator, first = np.random.default_rng([self.strategy.seed, 0]), fun
+
+        def descend(what: str, x: Vector, fun: float) -> tuple[Vector, float]:
+            end, value = self._tell_of(f"{descent.method} {what}", lambda: descent.run(x, fun))
+            if np.array_equal(end, x):
+                self.ends.look_for_noise()
+            return end, value
+
+        x, fun = descend("by finite differences", x, fun)
+        if self.ends.noise:
+            return
+        y = np.clip(x + sigma * generator.standard_normal(len(x)), lower, upper)
         if is_separable(self.budget, x, fun, y, generator):
-            low = np.maximum(self.low, x - WIDTH * self.sigma)
-            high = np.minimum(self.high, x + WIDTH * self.sigma)
+            low, high = np.maximum(lower, x - WIDTH * sigma), np.minimum(upper, x + WIDTH * sigma)
             x, fun = self._tell_of(
                 "line searches, as the function is separable",
                 lambda: search_lines(self.budget, x, fun, low, high, descent.run),
             )
-        x, fun = self._tell_of(f"{descent.method} again", lambda: descent.run(x, fun))
-        self._ends.append(fun)
+        x, fun = descend("again", x, fun)
+        self.ends.add(End(x, fun, first - fun, tolerance=descent.least))
 
     def _tell_of(self, what: str, search: Callable[[], tuple[Vector, float]]) -> tuple[Vector, float]:
         before = self.budget.evaluations
@@ -103,28 +131,46 @@ class Portfolio:
         used = self.budget.evaluations - before
         self.story.append(f"{what}: best {self.budget.fun:g}, evaluations {used}")
 
-    def _evolve(self) -> tuple[Reason, ...]:
-        strategy, budget = self.strategy, self.budget
-        before, ends = budget.evaluations, len(strategy.ends)
-
-        def after(_: Strategy) -> None:
-            nonlocal ends
-            budget.next_iteration()
-            if len(strategy.ends) > ends:
-                ends = len(strategy.ends)
-                end, why = strategy.ends[-1]
-                if why != "tolupsigma":  # that is no end
-                    self._ends.append(end)
-                if self.until_agreed and sum(map(self._is_best, self._ends)) > 1:
-                    raise OverError(("agreed", "two searches have ended at the best value"))
-
-        left = budget.max_evaluations - budget.evaluations
-        limits = Limits(max_evaluations=None if np.isinf(left) else int(left))
+    def _evolve(self) -> Reasons:
+        strategy, budget, before = self.strategy, self.budget, self.budget.evaluations
+        left = budget.max_evaluations - before - strategy.noisy  # one for the solution
+        limits = Limits(max_evaluations=None if np.isinf(left) else max(int(left), 0))
         try:
-            reasons = run(strategy, lambda rows, generation: budget.rows(rows), limits, after)
+            reasons = run(strategy, lambda rows, generation: budget.rows(rows), limits, self._after)
         finally:
-            name = type(strategy).__name__
-            self._add(f"{name} of {strategy.name}, restarts: {strategy.restarts}", before)
+            self._add(_name(strategy), before)
         if dict(reasons).keys() == {"max_evaluations"}:
-            return (("max_evaluations", f"the limit of {budget.evaluations} evaluations is reached"),)
+            budget.refuse_evaluations()
+        is_end = CONTRACTED & dict(reasons).keys() and not isinstance(strategy, Restarts)
+        if is_end and not strategy.noisy:
+            self.ends.add(end_of(strategy))
         return reasons
+
+    def _after(self, strategy: Strategy) -> None:
+        """Count a generation."""
+        if strategy.noisy:
+            self.budget.settle(strategy.solution, strategy.best.fitness)
+        line = {name: column[-1] for name, column in strategy.history.items()}
+        self.budget.next_iteration(**{name: line[name] for name in ("sigma", *strategy._measures())})
+        if isinstance(strategy, Restarts) and not strategy.noisy:
+            self._look_for_agreement(strategy)
+
+    def _look_for_agreement(self, strategy: Restarts) -> None:
+        """End the search when two searches have ended at the best value, up to `tol`."""
+        if len(strategy.ends) > self._seen:
+            self._seen = len(strategy.ends)
+            if strategy.ends[-1][1] != "tolupsigma":  # that is no end
+                self.ends.add(end_of(strategy, self.tol))
+            agreed = self.ends.agreed
+        else:  # a run goes on until it ends by itself, but need not where it agrees with another
+            contracted = self.tol > 0 and has_contracted(strategy, self.tol)
+            agreed = contracted and self.ends.agree_with(end_of(strategy, self.tol))
+        if agreed and not self.exhaust:
+            raise OverError(("agreed", "two searches have ended at the best value"))
+
+
+def _name(strategy: Strategy) -> str:
+    name = type(strategy).__name__
+    if isinstance(strategy, Restarts):
+        return f"{name} of {strategy.name}, restarts: {strategy.restarts}"
+    return name

@@ -1,13 +1,20 @@
-"""What all searches of a portfolio share: evaluations and iterations, their limits, and the best so far."""
+"""What all searches share: evaluations and iterations, their limits, the best so far and the history."""
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 
 import numpy as np
 
 from evoopt.arguments import Array, Vector
+from evoopt.failures import Failure
 from evoopt.loop import stopped_by
 from evoopt.strategies.stopping import Reason
+from evoopt.strategies.told import best_and_median, new_history
+
+Evaluate = Callable[[Array], Generator[tuple[int, float | Failure], None, None]]
+Observer = Callable[[int, Vector, float], object]
 
 
 class OverError(Exception):
@@ -26,59 +33,128 @@ class Budget:
     Parameters
     ----------
     evaluate : callable
-        ``evaluate(rows) -> fitness`` for rows (k, n).
+        ``evaluate(rows) -> generator of (place, value)`` for rows (k, n), as the values become known; for an
+        exception a `Failure`.
     max_evaluations, max_iterations : float
         Neither is exceeded; iterations are those of local searches and generations of strategies.
     target : float
-        Where to stop.
+        The value at which to stop.
+    time_limit : float
+        Seconds from now on; the evaluation that it finds is finished.
+    noisy : bool
+        Whether a low value may be luck: the best is then the point of `settle`, at first the first one.
+    measures : iterable of str
+        Names of further columns of the history.
+    observers : sequence of callable
+        ``observer(evaluations, x, value)`` is called after each evaluation.
 
     Attributes
     ----------
     after : callable
-        Called after each iteration; True stops.
+        Called after each iteration; it stops the search as `stopped_by` says.
     evaluations, iterations : int
     x, fun : ndarray (n,) or None, float
-        The best so far; a value that is not NaN.
+        The best so far; NaN is worse than any number.
+    differs : bool
+        Whether finite values that differ were seen.
+    history : dict of str to list
+        The columns of a strategy's history. The first line, generation 0, is the first point; the last one
+        repeats the number of the generation where evaluations followed the last one.
     """
 
     def __init__(
         self,
-        evaluate: Callable[[Array], Array],
-        max_evaluations: float,
-        max_iterations: float,
-        target: float,
+        evaluate: Evaluate,
+        max_evaluations: float = math.inf,
+        max_iterations: float = math.inf,
+        target: float = -math.inf,
+        time_limit: float = math.inf,
+        *,
+        noisy: bool = False,
+        measures: Iterable[str] = (),
+        observers: Sequence[Observer] = (),
     ) -> None:
-        self._evaluate = evaluate
+        self._evaluate, self._observers = evaluate, observers
         self.after: Callable[[], object] = lambda: None
         self.max_evaluations, self.max_iterations, self.target = max_evaluations, max_iterations, target
+        self._time_limit, self._deadline = time_limit, time.perf_counter() + time_limit
+        self._noisy, self._errors = noisy, np.geterr()
         self.evaluations = self.iterations = 0
         self.x: Vector | None = None
         self.fun = math.nan
+        self.differs = False
+        self.history: dict[str, list[float]] = {name: [] for name in (*new_history(), *measures)}
+        self._values: list[float] = []  # since the last line of the history
 
-    def rows(self, rows: Array) -> Vector:
-        """Evaluate rows (k, n): as many as may be."""
-        allowed = rows[: int(min(len(rows), self.max_evaluations - self.evaluations))]
-        fitness = np.asarray(self._evaluate(allowed), np.float64) if len(allowed) else np.empty(0)
-        self.evaluations += len(allowed)
-        for x, value in zip(allowed, fitness.tolist(), strict=True):
-            if value < self.fun or (math.isnan(self.fun) and not math.isnan(value)):
-                self.x, self.fun = x.copy(), value
-        if self.fun == -math.inf:
-            raise OverError(("target", "the value is -inf, which none can be below"))
-        if self.fun <= self.target:
-            raise OverError(("target", f"fitness {self.fun:g} has reached the target {self.target:g}"))
-        if len(allowed) < len(rows):
-            raise OverError(("max_evaluations", f"the limit of {self.evaluations} evaluations is reached"))
-        return fitness
+    # ---------------------------------------------------------------- evaluations
+
+    def begin(self, x: Vector) -> float:
+        """Evaluate the point where the searches start."""
+        value = self.at(x)
+        self._record()
+        return value
 
     def at(self, x: Vector) -> float:
         """Evaluate one vector (n,)."""
         return float(self.rows(x[None])[0])
 
-    def next_iteration(self) -> None:
-        """Count an iteration."""
+    def rows(self, rows: Array) -> Vector:
+        """Evaluate rows (k, n): as many as may be."""
+        allowed = rows[: int(min(len(rows), self.max_evaluations - self.evaluations))]
+        fitness = self._values_of(allowed) if len(allowed) else np.empty(0)
+        lowest = float(np.fmin.reduce(fitness, initial=math.nan))  # NaN only if all are
+        if lowest == -math.inf:
+            raise OverError(("target", "the value is -inf, which none can be below"))
+        if lowest <= self.target:
+            raise OverError(("target", f"fitness {lowest:g} has reached the target {self.target:g}"))
+        if len(allowed) < len(rows):
+            self.refuse_evaluations()
+        return fitness
+
+    def refuse_evaluations(self) -> None:
+        """Raise `OverError`, as there are no evaluations left."""
+        raise OverError(("max_evaluations", f"the limit of {self.max_evaluations} evaluations is reached"))
+
+    def settle(self, x: Vector, fun: float) -> None:
+        """Take a point as the best so far, where no value alone can tell."""
+        self.x, self.fun = x.copy(), fun
+
+    def judge(self, x: Vector) -> None:
+        """Evaluate the point to return, whatever the limits, and settle on it."""
+        self.settle(x, float(self._values_of(x[None])[0]))
+
+    def _values_of(self, rows: Array) -> Vector:
+        fitness = np.full(len(rows), np.nan)
+        # what numpy does about errors in the function is the user's choice; closing cancels rows in a pool
+        with np.errstate(**self._errors), closing(self._evaluate(rows)) as outcomes:
+            for place, value in outcomes:
+                if isinstance(value, Failure):
+                    raise value.error
+                fitness[place] = value
+                self._note(rows[place], value)
+        return fitness
+
+    def _note(self, x: Vector, value: float) -> None:
+        self.evaluations += 1
+        self._values.append(value)
+        self.differs |= value != self.fun and math.isfinite(value) and math.isfinite(self.fun)
+        is_better = value < self.fun or (math.isnan(self.fun) and not math.isnan(value))
+        if self.x is None or (is_better and not self._noisy):
+            self.settle(x, value)
+        for observe in self._observers:
+            observe(self.evaluations, x, value)
+        if time.perf_counter() >= self._deadline:
+            raise OverError(("time_limit", f"{self._time_limit:g} seconds have passed"))
+
+    # ---------------------------------------------------------------- iterations
+
+    def next_iteration(self, sigma: float = math.nan, **measures: float) -> None:
+        """Count an iteration, and add it to the history."""
         self.iterations += 1
-        if stopped_by(self.after):
+        self._record(sigma, **measures)
+        with np.errstate(**self._errors):
+            stopped = stopped_by(self.after)
+        if stopped:
             raise OverError(("callback", "the callback stopped the run"))
         self.check_iterations()
 
@@ -86,3 +162,16 @@ class Budget:
         """Raise `OverError` if there may be no further iteration."""
         if self.iterations >= self.max_iterations:
             raise OverError(("max_generations", f"the limit of {self.iterations} iterations is reached"))
+
+    def close(self) -> None:
+        """Add evaluations after the last iteration to the history."""
+        if self._values:
+            self._record()
+
+    def _record(self, sigma: float = math.nan, **measures: float) -> None:
+        best, median = best_and_median(np.sort(self._values).tolist())
+        self._values.clear()
+        line = [self.iterations, self.evaluations, best, median, self.fun, sigma]
+        line += [measures.get(name, math.nan) for name in list(self.history)[len(line) :]]
+        for column, value in zip(self.history.values(), line, strict=True):
+            column.append(value)

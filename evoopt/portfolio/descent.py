@@ -40,10 +40,17 @@ class Descent:
     budget : Budget
     sigma, low, high : ndarray, shape (n,)
         The scale of the coordinates; the box, infinite on open sides, which no evaluation leaves.
+    tol : float
+        A gain that counts as none, or that share of the first slope in `sigma` if this is below 1.
+
+    Attributes
+    ----------
+    least : float
+        The gain that counted as none in the last descent.
     """
 
-    def __init__(self, budget: Budget, sigma: Vector, low: Vector, high: Vector) -> None:
-        self._budget, self._sigma, self._low, self._high = budget, sigma, low, high
+    def __init__(self, budget: Budget, sigma: Vector, low: Vector, high: Vector, tol: float = 0.0) -> None:
+        self._budget, self._sigma, self._low, self._high, self._tol = budget, sigma, low, high, tol
         self.method = "SLSQP" if len(low) < LARGE else "L-BFGS-B"
         self._curvature = np.zeros(len(low))
 
@@ -51,7 +58,7 @@ class Descent:
         """Descend from `x`, whose value is `fun`; gives the best point and its value."""
         self._x, self._fun = x, fun  # the best of this descent
         self._first = self._mark = fun
-        self._since = self._budget.evaluations
+        self._since, self.least = self._budget.evaluations, 0.0
         self._last: tuple[Vector, float] = x, fun
         self._before: tuple[Vector, Vector] | None = None  # point and gradient
         with suppress(_StalledError):
@@ -66,13 +73,14 @@ class Descent:
         if not 0 < slope < np.inf:
             return
         unit = slope / REACH
+        self.least = self._tol * min(1.0, slope)
         options = {"ftol": FTOL, "maxiter": 10**9}
         if self.method == "L-BFGS-B":
             options |= {"maxfun": 10**9, "gtol": 0.0}
-        ends = [(end - origin) / sigma for end in (self._low, self._high)]
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            # that steps ended at a bound, or that numbers overflow: the best point counts all the same
-            warnings.simplefilter("ignore", RuntimeWarning)
+            # of steps that leave the box by rounding, and of overflow: the best point counts all the same
+            warnings.filterwarnings("ignore", "Values in x were outside bounds", RuntimeWarning)
+            ends = [(end - origin) / sigma for end in (self._low, self._high)]
             minimize(
                 lambda z: (self._value(origin + sigma * z) - fun) / unit,
                 np.zeros(len(origin)),
@@ -93,7 +101,7 @@ class Descent:
         self._last = x, fun
         if fun < self._fun:
             self._x, self._fun = x, fun
-            if self._mark - fun > LEAST_GAIN * (self._first - fun):
+            if self._mark - fun > max(LEAST_GAIN * (self._first - fun), self.least):
                 self._mark, self._since = fun, self._budget.evaluations
         if self._budget.evaluations - self._since > PATIENCE * len(x):
             raise _StalledError

@@ -68,10 +68,10 @@ class LineSearch:
 def _next_point(points: list[float], values: list[float], narrowest: float) -> float:
     x, y = np.array(points), np.array(values)
     best = y.min()
-    goal = best - max(BELOW_BEST * (float(np.median(y)) - best), 1e-12 * abs(best), 1e-300)
-    widths, roots = np.diff(x), np.sqrt(y - goal)
     # a parabola through both ends of an interval that touches the goal has the curvature 2 difficulty^2
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        goal = best - max(BELOW_BEST * (float(np.median(y)) - best), 1e-12 * abs(best), 1e-300)
+        widths, roots = np.diff(x), np.sqrt(y - goal)
         difficulty = np.where(widths > narrowest, (roots[1:] + roots[:-1]) / widths, np.inf)
     easiest = int(np.argmin(difficulty))
     return float(x[easiest] / 2 + x[easiest + 1] / 2)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from evoopt import arguments
+from evoopt import arrays
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.fingerprint import fingerprint_rows
@@ -65,13 +65,13 @@ class Cpu:
         """Return rows without values."""
         return np.empty(shape, dtype)
 
-    def output(self, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Read an array to write rows into; None makes one."""
-        return arguments.output(out, shape, dtype)
+    def output(self, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], **sources: Any) -> Array:
+        """Read an array to write rows into, apart from the memory of the `sources`; None makes one."""
+        return arrays.output(out, shape, dtype, **sources)
 
     def given(self, rows: Any) -> Any:
         """Return what was given as rows as an array."""
-        return rows if isinstance(rows, np.ndarray) else np.asarray(rows)
+        return arrays.read("population", rows)
 
     def rows(self, given: Array, dtype: np.dtype[Any]) -> Array:
         """Return rows as kernels take them."""

@@ -22,7 +22,8 @@ from evoopt.strategies import checkpoint, stopping
 from evoopt.strategies.backend import CPU
 from evoopt.strategies.bounds import Box
 from evoopt.strategies.calls import Called, option_names, refuse_unknown
-from evoopt.strategies.ledger import FOREIGN, Found, Ledger, blocks, remake
+from evoopt.strategies.epochs import Found, blocks, remake
+from evoopt.strategies.ledger import FOREIGN, Ledger
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Best, Told, best_and_median, new_history
 
@@ -42,9 +43,9 @@ class Strategy(Called, ABC):
         1e140, for float32 rows from 1e-18 to 1e18; step sizes stay in this range.
     popsize : int, optional
         Rows of a population, at least 2; OpenAIES and PGPE, whose rows are pairs, take even ones.
-    bounds : scipy.optimize.Bounds, sequence of n_params pairs, or one pair (low, high), optional
-        A pair is of numbers, or of arrays (n_params,); None or inf is an open side, low == high fixes a
-        coordinate. With two coordinates a sequence of two pairs is one pair for each.
+    bounds : n_params pairs (low, high), one pair of numbers for all, or scipy.optimize.Bounds, optional
+        Pairs come as a sequence, a zip or an array (n_params, 2); None or inf is an open side, low == high
+        fixes a coordinate. Arrays of all low and all high ends go into ``scipy.optimize.Bounds(low, high)``.
     maximize : bool
         Whether larger fitness is better.
     noisy : bool
@@ -54,7 +55,8 @@ class Strategy(Called, ABC):
         At least 0. The same seed gives the same bits, for any number of threads; None takes one from the
         system.
     dtype : float32 or float64, optional
-        Of the population. By default float32 if `mean` is float32, else float64.
+        Of the population. By default float32 if numpy reads `mean` as floats of at most 32 bits (a float32
+        tensor of another library, float16), else float64.
     target, max_evaluations, max_generations : optional
         `stop` says so when `best` reaches this fitness, or so many rows or populations were told.
     device : "cpu" or "cuda"
@@ -268,14 +270,14 @@ class Strategy(Called, ABC):
         """
         numbers = arguments.id_vector(ids)
         found = self._ledger.locate(numbers)
-        out, rows = self._places(out, len(numbers))
+        out, rows = self._places(out, len(numbers), ids=ids)
         remake(numbers, found, self._make, rows, self._ops)
         self._ledger.note(numbers, found, rows, self._ops)
         return self._handed(out, rows)
 
-    def _places(self, out: Any, k: int) -> tuple[Any, Array]:
-        """Return the user's array for k rows, and where to make them."""
-        out = self._io.output(out, (k, self.n_params), self.dtype)
+    def _places(self, out: Any, k: int, **sources: Any) -> tuple[Any, Array]:
+        """Return the user's array for k rows, apart from the `sources`, and where to make them."""
+        out = self._io.output(out, (k, self.n_params), self.dtype, **sources)
         return out, CPU.empty((k, self.n_params), self.dtype) if self._copies else out
 
     def _handed(self, out: Any, rows: Array) -> Array:
@@ -308,9 +310,9 @@ class Strategy(Called, ABC):
         Raises
         ------
         ValueError
-            For shapes that do not fit, ids that are unknown or told before, foreign rows that are not finite
-            or out of bounds, or where the strategy cannot learn from such. After this, or any other
-            exception, the strategy is as it was.
+            For shapes that do not fit, ids that are unknown or told before, rows from `ask` that were told in
+            one of the last 8 updates, foreign rows that are not finite or out of bounds, or where the
+            strategy cannot learn from such. After this, or any other exception, the strategy is as it was.
 
         Notes
         -----
@@ -333,7 +335,7 @@ class Strategy(Called, ABC):
         try:
             scores = self._ops.scores(None if self.maximize else fitness, values)
             self._learn(Told(searched, values, order, outside, ids, drawn, scores), best)
-            self._ledger.tell(ids, found)
+            self._ledger.tell(ids, found, rows, self._ops)
         except BaseException:  # of a strategy of the user's own, or Ctrl-C: this generation was not told
             self.__dict__ = before
             self._trim_history()

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from evoopt import arrays
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.box import reflect_rows, transform_rows
 from evoopt.strategies.registry import plain_data
 
+OPEN = 1e20  # ends from here on count as open where a scale is looked for
 GRAIN = 50_000  # numbers worth waking a thread for
-_FORMS = (
-    "take n pairs (low, high), one pair (low, high) of numbers or arrays for all, or a scipy.optimize.Bounds "
-    "with None or inf where a side is open"
-)
 
 Vector = NDArray[np.float64]
 
@@ -30,8 +28,8 @@ class Box:
 
     Parameters
     ----------
-    bounds : scipy.optimize.Bounds, sequence of n pairs, or one pair
-        A sequence of n pairs wins where the form is ambiguous (n = 2).
+    bounds : n pairs, an array (n, 2), one pair of numbers for all, or scipy.optimize.Bounds
+        A pair is (low, high). Two arrays are refused: where n is 2 they would be read as two pairs.
     n : int
         Number of coordinates.
     reflects : bool
@@ -44,6 +42,12 @@ class Box:
     ------
     ValueError
         For bounds of another form, NaN, or an empty range.
+
+    Examples
+    --------
+    >>> box = Box(zip([0, None], [1, 5]), 2, np.dtype(float), reflects=False)
+    >>> box.low.tolist(), box.high.tolist()
+    ([0.0, -inf], [1.0, 5.0])
     """
 
     def __init__(self, bounds: Any, n: int, dtype: np.dtype[Any], reflects: bool) -> None:
@@ -53,7 +57,7 @@ class Box:
         if len(wrong):
             i = wrong[0]
             raise ValueError(
-                f"Bounds low <= high were expected, but coordinate {i} has {self.low[i]} and {self.high[i]}."
+                f"bounds must have low <= high, got {self.low[i]} and {self.high[i]} for coordinate {i}."
             )
         half = self.high / 2 - self.low / 2
         # a = min((high - low) / 2, max(1, |b|) / 20); an open side needs none
@@ -62,7 +66,7 @@ class Box:
             for end in (self.low, self.high)
         )
         first, last = _inward(self.low, dtype, np.inf), _inward(self.high, dtype, -np.inf)
-        with np.errstate(invalid="ignore", over="ignore"):  # of open sides, not taken
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):  # of open sides, not taken
             nearest = (self.low / 2 + self.high / 2).astype(dtype).astype(np.float64)
         self.first, self.last = (
             np.where(first <= last, first, nearest),
@@ -103,35 +107,64 @@ class Box:
             return np.where(x < self.low + self.low_margin, below, x)
 
 
+def tell_scale(low: Vector, high: Vector) -> NDArray[np.bool_]:
+    """Return which coordinates vary between two ends that are near enough to tell their scale."""
+    told: NDArray[np.bool_] = (low > -OPEN) & (low < high) & (high < OPEN)
+    return told
+
+
 def _inward(ends: Vector, dtype: np.dtype[Any], direction: float) -> Vector:
     """Round ends to `dtype`, never out of the box."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         rounded = ends.astype(dtype)
+        inside = np.nextafter(rounded, dtype.type(direction))
     outside = rounded < ends if direction > 0 else rounded > ends
-    return np.where(outside, np.nextafter(rounded, dtype.type(direction)), rounded).astype(np.float64)
+    return np.where(outside, inside, rounded).astype(np.float64)
+
+
+def repeatable(bounds: Any) -> Any:
+    """Return bounds that can be read more than once: a list in the place of what zip and generators give."""
+    return list(bounds) if isinstance(bounds, Iterator) else bounds
 
 
 def _read(bounds: Any, n: int) -> tuple[Vector, Vector]:
     """Return low (n,) and high (n,)."""
     if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
         return _side(bounds.lb, -np.inf, n), _side(bounds.ub, np.inf, n)
-    if not isinstance(bounds, Sequence | np.ndarray) or isinstance(bounds, str):
-        raise ValueError(f"Bounds for {n} coordinates were expected, but {bounds!r} came; {_FORMS}.")
-    if len(bounds) == n and all(np.ndim(pair) == 1 and len(pair) == 2 for pair in bounds):
-        lows, highs = zip(*bounds, strict=True)
-        return _side(lows, -np.inf, n), _side(highs, np.inf, n)
-    if len(bounds) == 2:
-        return _side(bounds[0], -np.inf, n), _side(bounds[1], np.inf, n)
-    raise ValueError(f"Bounds for {n} coordinates were expected, but {len(bounds)} items came; {_FORMS}.")
+    pairs = _pairs(bounds, n)
+    lows, highs = zip(*pairs, strict=True)
+    return _side(lows, -np.inf, n), _side(highs, np.inf, n)
 
 
-def _side(ends: ArrayLike | None, opened: float, n: int) -> Vector:
+def _pairs(bounds: Any, n: int) -> list[Any]:
+    """Return n pairs, or one pair for all coordinates."""
+    if hasattr(bounds, "__array__"):  # one array: its rows are pairs
+        bounds = arrays.unmasked("bounds", bounds).tolist()
+    if not isinstance(bounds, Iterable) or isinstance(bounds, str | bytes | Mapping | Set):
+        raise _refused(n, repr(bounds))
+    items = list(bounds)
+    shapes = [(len(item),) if isinstance(item, list | tuple) else np.shape(item) for item in items]
+    if shapes == [(), ()]:
+        return [items]
+    if shapes != [(2,)] * n:
+        raise _refused(n, f"{len(items)} items of the shapes {shapes[:2]} ...")
+    if n == 2 and any(hasattr(item, "__array__") for item in items):
+        raise _refused(n, "two arrays, which may be meant as either")
+    return items
+
+
+def _refused(n: int, got: str) -> ValueError:
+    return ValueError(
+        f"bounds must be a pair (low, high) for each of the {n} coordinates, one pair of numbers for all, or "
+        f"scipy.optimize.Bounds(low, high), got {got}; arrays of all low and all high ends go into "
+        "scipy.optimize.Bounds, and None or inf is an open side."
+    )
+
+
+def _side(ends: Any, opened: float, n: int) -> Vector:
     """Return one side of the box as (n,), `opened` for None."""
-    try:
-        items = np.asarray(ends, object)
-        numbers = np.where(items == None, opened, items).astype(np.float64)  # noqa: E711
-        return np.broadcast_to(numbers, (n,)).copy()
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"Bounds for {n} coordinates were expected, but a side of them is {ends!r}; {_FORMS}."
-        ) from error
+    items = np.atleast_1d(np.asarray(arrays.unmasked("bounds", ends), object)).tolist()
+    numbers = arrays.read("bounds", [opened if end is None else end for end in items])
+    if numbers.shape not in ((1,), (n,)):
+        raise ValueError(f"bounds must have ends of shape ({n},), or numbers, got {numbers.shape}.")
+    return np.broadcast_to(numbers, (n,)).astype(np.float64)

@@ -383,8 +383,8 @@ class CMAES(Strategy):
         widest, longest, coordinate, along_axis = kernels.no_effect(
             self._mean, self._step, self._C, self._scale, self._p_c, axis
         )
-        if widest < self.tolx and longest < self.tolx:
-            reasons.append(("tolx", f"steps are smaller than {self.tolx:g}"))
+        if max(widest, longest) < (least := stopping.least_step(self)):
+            reasons.append(("tolx", f"steps are smaller than {least:g}"))
         if self._step > self._first_step * self.tolupsigma * math.sqrt(largest):
             reasons.append(("tolupsigma", f"the step size has grown to {self._step:g}"))
         if largest > self.tolconditioncov * smallest:

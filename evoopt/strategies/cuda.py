@@ -59,11 +59,11 @@ class Cuda:
     def empty(self, shape: tuple[int, ...], dtype: Any) -> DeviceArray:
         return self._stream.empty(shape, dtype)
 
-    def output(self, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> DeviceArray:
-        return self._stream.output(out, shape, dtype)
+    def output(self, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], **sources: Any) -> DeviceArray:
+        return self._stream.output(out, shape, dtype, **sources)
 
     def given(self, rows: Any) -> Any:
-        return self._stream.given(rows)
+        return self._stream.given("population", rows)
 
     def rows(self, given: Any, dtype: np.dtype[Any]) -> DeviceArray:
         return self._stream.to_device(given, dtype)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments
+from evoopt import arguments, arrays
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.genetic import choose_uniformly
@@ -206,7 +206,7 @@ class DeepGA(Strategy):
 
     def _reasons(self) -> Sequence[Reason]:
         return [
-            *stopping.small_steps(self._best_or_mean(), self.sigma, self.dtype, self.tolx),
+            *stopping.small_steps(self._best_or_mean(), self.sigma, self.dtype, stopping.least_step(self)),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]
 
@@ -259,13 +259,13 @@ class DeepGA(Strategy):
         ValueError
             For something else than a genome, or an `out` of another kind.
         """
-        given = np.asarray(genome)
+        given = arrays.unmasked("genome", genome)
         if given.ndim != 1 or given.dtype != ENTRY:
             raise ValueError(
                 f"A genome of shape (length,) and dtype {ENTRY} was expected, but {given.dtype} "
                 f"{given.shape} came; take one from es.genome()."
             )
-        weights = arguments.output(out, (self.n_params,), self.dtype)
+        weights = arrays.output(out, (self.n_params,), self.dtype)
         self._origin.decode(given, weights)
         if self._box is not None:
             self._box.enclose(weights[None])

@@ -264,10 +264,12 @@ class GA(Strategy):
         if not len(self._steps):
             return ()
         best, steps = self._ops.host(self._pool[0]).astype(np.float64), self.sigma
-        if stopping.small_steps(best, steps, self.dtype, self.tolx):  # only then look at all parents
+        if stopping.small_steps(
+            best, steps, self.dtype, stopping.least_step(self)
+        ):  # only then look at all parents
             steps = np.maximum(steps, np.ptp(self._ops.host(self._pool), axis=0))
         return [
-            *stopping.small_steps(best, steps, self.dtype, self.tolx),
+            *stopping.small_steps(best, steps, self.dtype, stopping.least_step(self)),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]
 

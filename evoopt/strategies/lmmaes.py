@@ -20,7 +20,7 @@ from evoopt.kernels.philox import COLUMNS
 from evoopt.strategies import recombination, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import moments, shortening
-from evoopt.strategies.ledger import blocks
+from evoopt.strategies.epochs import blocks
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -199,6 +199,6 @@ class LMMAES(Strategy):
         # the direction vectors may lengthen steps to many sigma: what the rows had counts
         steps = np.maximum(self._sigma, self._spread)
         return [
-            *stopping.small_steps(self._mean, steps, self.dtype, self.tolx),
+            *stopping.small_steps(self._mean, steps, self.dtype, stopping.least_step(self)),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments
+from evoopt import arguments, arrays
 from evoopt.arguments import Array
 from evoopt.kernels.cpu import genetic
 from evoopt.params import ParamSpec
@@ -96,11 +96,11 @@ def _tensor_ends(crossover: str | None, spec: ParamSpec | None, n: int) -> NDArr
 
 def first_population(mean: ArrayLike, options: dict[str, Any]) -> Array | None:
     """Return `mean` if it is a first population, and write its popsize into the options."""
-    population = np.asarray(mean)
+    population = arrays.read("mean", mean)
     if population.ndim != 2:
         return None
-    if population.dtype.kind not in "biuf" or not np.isfinite(population).all():
-        raise ValueError("A first population of finite numbers was expected, but it has others.")
+    if not np.isfinite(population).all():
+        raise ValueError("A first population must be of finite numbers, got NaN or infinite ones.")
     if options.setdefault("popsize", None) not in (None, len(population)):
         raise ValueError(
             f"A popsize of {len(population)}, the rows of the first population, was expected, but "
@@ -108,5 +108,5 @@ def first_population(mean: ArrayLike, options: dict[str, Any]) -> Array | None:
         )
     options["popsize"] = len(population)
     if options.get("dtype") is None:
-        options["dtype"] = np.float32 if population.dtype == np.float32 else np.float64
+        options["dtype"] = arguments.row_dtype(population, None)
     return population

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt import arguments
+from evoopt import arguments, arrays
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels.device import Device
 from evoopt.strategies.base import Strategy
+from evoopt.strategies.bounds import repeatable, tell_scale
 from evoopt.strategies.calls import option_names, refuse_unknown
 from evoopt.strategies.registry import REGISTRY, plain_data, register
 from evoopt.strategies.stopping import Reason
@@ -54,6 +55,7 @@ class Restarts(Strategy):
         sigma: ArrayLike,
         *,
         start: Start | None = None,
+        restart_sigma: ArrayLike | None = None,
         max_restarts: int = 9,
         popsize: int | None = None,
         bounds: Any = None,
@@ -75,9 +77,11 @@ class Restarts(Strategy):
         if start is not None and not callable(start):
             raise ValueError(f"start must be a function of a numpy Generator, but {start!r} came.")
         self._reflects, self._injects = strategy._reflects, strategy._injects
+        bounds = repeatable(bounds)
         self._popsize_factor = strategy._popsize_factor
         run = strategy(mean, sigma, popsize=popsize, bounds=bounds, **options)  # reads all but the limits
-        first = np.asarray(mean)[0] if np.ndim(mean) == 2 else mean  # of a GA's first population
+        first = arrays.read("mean", mean)
+        first = first[0] if first.ndim == 2 else first  # of a GA's first population
         super().__init__(
             first,
             sigma,
@@ -93,6 +97,9 @@ class Restarts(Strategy):
             device=device,
         )
         self.start = start
+        self._restart_sigma = self._sigma
+        if restart_sigma is not None:
+            self._restart_sigma = arguments.step_vector(restart_sigma, self.n_params, self.dtype)
         self.max_restarts = arguments.whole("max_restarts", max_restarts, 0)
         self.restarts = 0
         self._own_start = start is not None
@@ -103,7 +110,7 @@ class Restarts(Strategy):
         self._limit = math.inf  # evaluations of this run
         self._plan: Plan | None = None  # of the next run, once this one is over
         if self._box is not None:
-            inside = np.asarray(mean, np.float64)
+            inside = arrays.read("mean", mean).astype(np.float64)
             run = strategy(self._unbounded_start(inside), sigma, popsize=popsize, **self._options)
         self._run = self._join(run)
 
@@ -134,7 +141,7 @@ class Restarts(Strategy):
                 "ask: es.start = function."
             )
         mean = self._draw_start()
-        sigma = np.maximum(plan.sigma_share * self._sigma, arguments.step_range(self.dtype)[0])
+        sigma = np.maximum(plan.sigma_share * self._restart_sigma, arguments.step_range(self.dtype)[0])
         cls = REGISTRY[self.name]
         self._run = self._join(cls(mean, sigma, popsize=plan.popsize, **self._options))
         self._limit, self._plan = plan.max_evaluations, None
@@ -154,8 +161,9 @@ class Restarts(Strategy):
         if box is not None:
             with np.errstate(invalid="ignore", over="ignore"):  # of open sides, not taken
                 inside = box.low * (1 - u) + box.high * u
-            closed = np.isfinite(box.low) & np.isfinite(box.high)
-            mean = np.clip(np.where(closed, inside, mean), box.low, box.high)  # rounding, too, may leave it
+            mean = np.clip(
+                np.where(tell_scale(box.low, box.high), inside, mean), box.low, box.high
+            )  # rounding, too, may leave it
         return self._unbounded_start(mean)
 
     def _unbounded_start(self, mean: Array) -> Array:
@@ -263,6 +271,8 @@ class IPOP(Restarts):
         ``start(generator) -> mean`` draws where a restart begins, from a numpy Generator. By default it is
         uniform in the bounds, or within two `sigma` of `mean` where a side is open. A checkpoint does not
         hold it: after `load` set it again, ``es.start = function``.
+    restart_sigma : float or array_like, shape (n_params,), optional
+        `sigma` of the restarts; by default that of the first run.
     max_restarts : int
         After so many `stop` gives the reasons of the last run.
     **options
@@ -310,8 +320,8 @@ class BIPOP(Restarts):
 
     Parameters
     ----------
-    strategy, mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, start, target, max_evaluations,
-    max_generations, **options
+    strategy, mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, start, restart_sigma, target,
+    max_evaluations, max_generations, **options
         See `IPOP`.
     max_restarts : int
         How often the population is doubled.

@@ -13,6 +13,8 @@ from evoopt.strategies.told import Told
 if TYPE_CHECKING:
     from evoopt.strategies.base import Strategy
 
+FIRST = 10  # generations that show in which unit the fitness is
+
 Reason = tuple[str, str]
 BARREN = 10  # generations in a row without a finite fitness as their best
 
@@ -45,13 +47,39 @@ def fitness_range(told: Told) -> float:
     return value(order[-1]) - value(order[0])
 
 
+def first_range(strategy: Strategy) -> float:
+    """Return how far the fitness ranged at first: best to median, most of ten generations; 0 if it did not.
+
+    The worst rows do not count, as they may have had a penalty.
+    """
+    history = strategy.history
+    pairs = zip(history["best"][:FIRST], history["median"][:FIRST], strict=True)
+    ranges = (abs(median - best) for best, median in pairs)
+    return max((value for value in ranges if value < np.inf), default=0.0)
+
+
+def least_range(strategy: Strategy, tolerance: float) -> float:
+    """Return the range of the fitness that counts as none: `tolerance`, or that share of a small first one.
+
+    So a search goes on where the unit of the fitness is small, and the fitness with it.
+    """
+    return tolerance * min(1.0, first_range(strategy) or 1.0)
+
+
+def least_step(strategy: Any) -> float:
+    """Return the step that counts as none: `tolx`, or that share of a first step size below 1."""
+    tolx: float = strategy.tolx
+    return tolx * min(1.0, *strategy.history["sigma"][:1])
+
+
 def flat_fitness(
     strategy: Strategy, last_range: float, tolfun: float, tolfunhist: float = 0.0, *, at_once: bool = False
 ) -> list[Reason]:
     """Whether the fitness of the last generation and the best ones of the last generations are all alike.
 
-    These are 10 + 30 n_params / popsize generations, or with `at_once` fewer if there are fewer. Never with
-    ``noisy=True``: where numbers are alike by luck, they say nothing of the search.
+    These are 10 + 30 n_params / popsize generations, or with `at_once` fewer if there are fewer. Both
+    tolerances are for a first range of 1 or more, see `least_range`. Never with ``noisy=True``: where numbers
+    are alike by luck, they say nothing of the search.
     """
     if strategy.noisy:
         return []
@@ -61,9 +89,10 @@ def flat_fitness(
         return []
     reasons: list[Reason] = []
     span = max(recent) - min(recent)
-    if last_range < tolfun and span < tolfun and (at_once or len(recent) == window):
-        reasons.append(("tolfun", f"the fitness ranges over less than {tolfun:g}"))
-    if len(recent) > 9 and span < tolfunhist:
+    least, least_of_best = least_range(strategy, tolfun), least_range(strategy, tolfunhist)
+    if last_range < least and span < least and (at_once or len(recent) == window):
+        reasons.append(("tolfun", f"the fitness ranges over less than {least:g}"))
+    if len(recent) > 9 and span < least_of_best:
         reasons.append(("tolfunhist", f"the best of {len(recent)} generations range over {span:g}"))
     return reasons
 

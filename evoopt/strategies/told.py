@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.arguments import Array, Ids, Vector
-from evoopt.strategies.ledger import Drawn
+from evoopt.strategies.epochs import Drawn
 from evoopt.strategies.registry import plain_data
 
 

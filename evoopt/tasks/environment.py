@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from evoopt import arguments
+from evoopt import arguments, arrays
 from evoopt.kernels.jit import is_compiled
 
 Bounds = tuple[tuple[float, ...], tuple[float, ...]]
@@ -134,12 +134,13 @@ def _read_actions(actions: Any) -> int | Bounds:
     if isinstance(actions, int | np.integer):
         return arguments.whole("The number of discrete actions", actions, 2)
     try:
-        low, high = (np.atleast_1d(np.asarray(bound, np.float64)) for bound in actions)
-        low, high = np.broadcast_arrays(low, high)
+        first, second = actions
+        ends = (np.atleast_1d(arrays.read("actions", end)).astype(np.float64) for end in (first, second))
+        low, high = np.broadcast_arrays(*ends)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"A number of discrete actions, or a pair (low, high) of the bounds of continuous ones, was "
-            f"expected, but {actions!r} came."
+            "actions must be a number of discrete actions, or a pair (low, high) of the bounds of "
+            f"continuous ones, got {actions!r}."
         ) from error
     if low.ndim != 1 or not len(low) or not (low < high).all():
         raise ValueError(

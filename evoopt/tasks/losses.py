@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evoopt import arrays
 from evoopt.kernels.cpu import loss as kernels
 from evoopt.kernels.cpu.own_loss import own_loss
 from evoopt.kernels.jit import is_compiled
@@ -57,7 +58,7 @@ def check_loss(loss: Any) -> LossName:
 
 def read_targets(loss: LossName, targets: ArrayLike, samples: int, net: Network) -> Targets:
     """Read the targets of so many samples; ValueError if they do not fit the loss or the network."""
-    numbers, outputs = as_numbers("Targets", targets), net.output_shape
+    numbers, outputs = as_numbers("targets", targets), net.output_shape
     if len(numbers) != samples:
         raise ValueError(f"Targets for {samples} samples were expected, but {len(numbers)} came.")
     if not isinstance(loss, str):
@@ -171,9 +172,7 @@ def _check_last_layer(loss: str, targets: Targets, net: Network) -> None:
 
 def as_numbers(name: str, values: ArrayLike) -> Array:
     """Read an array of numbers with an axis of samples."""
-    array = np.asarray(values)
-    if array.ndim == 0 or array.dtype.kind not in "biuf":
-        raise ValueError(
-            f"{name} were expected as an array of numbers, but {array.dtype} {array.shape} came."
-        )
+    array = arrays.read(name, values)
+    if not array.ndim:
+        raise ValueError(f"{name} must be an array with an axis of samples, got one number.")
     return array

@@ -1,18 +1,22 @@
 """A function of one vector as a task."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import numpy as np
 from numba.core.errors import NumbaError
 from numpy.typing import ArrayLike, NDArray
 
+from evoopt import arrays
+from evoopt.arguments import Vector
+from evoopt.failures import Failure, attempt
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.objective import loop_over_rows
 from evoopt.kernels.jit import JIT_DISABLED, is_compiled, kernel_array
 
 WORTH_A_THREAD = 100e-6  # seconds of work
+_MISSING = np.uint64(0x7FF8_0000_EC0D_E0FF).view(np.float64)  # a NaN that no function gives
 
 
 class Objective:
@@ -51,7 +55,7 @@ class Objective:
 
     def __init__(self, fun: Callable[..., Any], args: Any = (), vectorized: bool = False) -> None:
         if not callable(fun):
-            raise ValueError(f"A function of a vector was expected, but {fun!r} came.")
+            raise ValueError(f"fun must be a function of a vector, got {fun!r}.")
         self.fun = fun
         self.args = args if isinstance(args, tuple) else (args,)
         self.vectorized = vectorized
@@ -59,30 +63,73 @@ class Objective:
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Evaluate the rows of a population (popsize, n_params); gives (popsize,)."""
-        population = np.asarray(population)
-        if population.ndim != 2:
-            raise ValueError(
-                f"A population of shape (popsize, n_params) was expected, but {population.shape} came."
-            )
-        if not self.vectorized:
-            compiled = is_compiled(self.fun) and not JIT_DISABLED
-            return self._run_compiled(population) if compiled else self.map(map, population)
-        fitness = np.asarray(self.fun(population, *self.args), np.float64)
-        if fitness.shape != (len(population),):
-            raise ValueError(
-                f"The vectorized function must give a fitness of shape ({len(population)},), one number for "
-                f"each row, but it gave {fitness.shape}."
-            )
+        population = _matrix(population)
+        if not self._at_once:
+            return np.array([_as_number(self._evaluate_row(x)) for x in population], np.float64)
+        fitness = np.empty(len(population))
+        self._at_once(population, fitness)
         return fitness
 
-    def map(self, map_rows: Callable[..., Any], population: NDArray[Any]) -> NDArray[np.float64]:
-        """Evaluate the rows by a function like the builtin `map`, that of an executor or a pool."""
-        return np.array([_as_number(value) for value in map_rows(self._evaluate_row, population)])
+    def each(
+        self, population: ArrayLike, map_rows: Callable[..., Iterable[Any]] = map
+    ) -> Generator[tuple[int, float | Failure], None, None]:
+        """Evaluate the rows of a population (popsize, n_params), and give each value as soon as it is known.
 
-    def _run_compiled(self, population: NDArray[Any]) -> NDArray[np.float64]:
+        Parameters
+        ----------
+        population : array_like, shape (popsize, n_params)
+        map_rows : callable
+            A function like `map`, that of an executor or a pool. With `map` itself, functions that are
+            vectorized or compiled get all rows at once.
+
+        Yields
+        ------
+        place, value : int, float or Failure
+            The number of the row, and its value. What the function raises comes as a `Failure`, the last one,
+            after the values that were known before.
+        """
+        population = _matrix(population)
+        if map_rows is map and self._at_once:
+            yield from self._each_at_once(population, self._at_once)
+            return
+        for place, value in enumerate(map_rows(self._attempt_row, population)):
+            failed = isinstance(value, Failure)
+            yield place, value if failed else _as_number(value)
+            if failed:
+                return
+
+    @property
+    def _at_once(self) -> Callable[..., None] | None:
+        """What evaluates all rows at once, if anything does: ``evaluate(population, fitness)``."""
+        if self.vectorized:
+            return self._run_vectorized
+        return self._run_compiled if is_compiled(self.fun) and not JIT_DISABLED else None
+
+    def _each_at_once(
+        self, population: NDArray[Any], evaluate: Callable[..., None]
+    ) -> Generator[tuple[int, float | Failure], None, None]:
+        fitness = np.full(len(population), _MISSING)
+        outcome = attempt(evaluate, population, fitness)
+        done = fitness.view(np.uint64) != _MISSING.view(np.uint64)  # of threads, not always the first ones
+        yield from zip(np.flatnonzero(done).tolist(), fitness[done].tolist(), strict=True)
+        if isinstance(outcome, Failure):
+            yield len(population), outcome
+
+    def _run_vectorized(self, population: NDArray[Any], fitness: Vector) -> None:
+        values = self.fun(population, *self.args)
+        _require_return(values)
+        given = arrays.read("fitness", values)
+        if given.shape != fitness.shape:
+            raise ValueError(
+                f"The vectorized function must return one number for each row, shape {fitness.shape}, got "
+                f"shape {given.shape}."
+            )
+        fitness[:] = given
+
+    def _run_compiled(self, population: NDArray[Any], fitness: Vector) -> None:
         dtype = np.float32 if population.dtype == np.float32 else np.float64
         rows = kernel_array(population, dtype)
-        loop, fitness, seconds = loop_over_rows(self.fun), np.empty(len(rows)), []
+        loop, seconds = loop_over_rows(self.fun), []
         try:
             loop(rows, self.args, fitness, 0, 0)  # compiles, if this was not done before
         except NumbaError as error:
@@ -104,19 +151,33 @@ class Objective:
         threads.run(evaluate, len(rows), grain=max(len(rows), 1) if parallel else self._grain)
         # What the rows took tells how many are worth a thread in the next call; only the speed depends on it.
         self._grain = int(WORTH_A_THREAD * len(rows) / max(sum(seconds), 1e-9)) + 1
-        return fitness
+
+    def _attempt_row(self, x: NDArray[Any]) -> Any:
+        return attempt(self._evaluate_row, x)
 
     def _evaluate_row(self, x: NDArray[Any]) -> Any:
         return self.fun(x.copy(), *self.args)  # a function may write into it, or keep it
 
 
+def _matrix(population: ArrayLike) -> NDArray[Any]:
+    matrix = arrays.read("population", population)
+    if matrix.ndim != 2:
+        raise ValueError(f"population must have the shape (popsize, n_params), got {matrix.shape}.")
+    return matrix
+
+
+def _require_return(value: Any) -> None:
+    if value is None:
+        raise ValueError("The function must return a number, got None; add the missing return statement.")
+
+
 def _as_number(value: Any) -> float:
     """Take what scipy's objectives may give: a number, or an array of one number."""
-    array = np.asarray(value)
-    if array.size != 1 or array.dtype.kind not in "biuf":
-        came = repr(value) if array.size == 1 else f"an array of shape {array.shape}"
+    _require_return(value)
+    array = arrays.read("The value of the function", value)
+    if array.size != 1:
         raise ValueError(
-            f"The function must give one number, but it gave {came}; "
-            f"for a function of the whole population pass vectorized=True."
+            f"The function must return one number, got shape {array.shape}; for a function of the whole "
+            "population pass vectorized=True."
         )
     return float(array.reshape(-1)[0])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evoopt import arrays
 from evoopt.kernels.cpu.rollout import FARTHEST
 from evoopt.networks.network import Network
 from evoopt.tasks.environment import Environment
@@ -50,7 +51,7 @@ class Policy:
         ValueError
             For an observation of another size.
         """
-        seen = np.asarray(observation, np.float64).reshape(-1)
+        seen = arrays.read("observation", observation).astype(np.float64).reshape(-1)
         if len(seen) != self._env.observation_size:
             raise ValueError(
                 f"An observation of {self._env.observation_size} numbers was expected, but {len(seen)} came."

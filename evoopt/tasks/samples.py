@@ -58,7 +58,7 @@ def read_weights(weights: ArrayLike | None, samples: int) -> NDArray[np.float64]
     """Read the weights of so many samples; None is one for each."""
     if weights is None:
         return np.ones(samples)
-    found = as_numbers("Weights", weights).astype(np.float64)
+    found = as_numbers("sample_weight", weights).astype(np.float64)
     if found.shape != (samples,):
         raise ValueError(f"A sample_weight of shape ({samples},) was expected, but {found.shape} came.")
     if not (np.isfinite(found).all() and found.min() >= 0 and found.any()):

@@ -11,6 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from evoopt import arrays
+
 Vector = NDArray[np.float64]
 LEAST_VARIANCE = 1e-8  # of an observation that hardly changes
 LARGEST_SUM = 1e250  # with more, their total could overflow
@@ -31,7 +33,8 @@ class Statistics:
     @classmethod
     def read(cls, state: Mapping[str, Any]) -> Self:
         """Make them of a dict of their attributes; copies."""
-        return cls(int(state["count"]), *(np.array(state[name], np.float64) for name in ("mean", "squares")))
+        vectors = (arrays.read(name, state[name]).astype(np.float64) for name in ("mean", "squares"))
+        return cls(int(state["count"]), *vectors)
 
     @property
     def std(self) -> Vector:

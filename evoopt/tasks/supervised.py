@@ -194,7 +194,7 @@ class Supervised:
         return metrics
 
     def _read(self, inputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> Samples:
-        inputs, shape = as_numbers("Inputs", inputs), self.net.input_shape
+        inputs, shape = as_numbers("inputs", inputs), self.net.input_shape
         samples = len(inputs)
         if inputs.shape[1:] != shape or not samples:
             raise ValueError(

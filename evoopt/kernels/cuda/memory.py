@@ -99,6 +99,10 @@ class DeviceArray:
         last = self.shape[-1] * self.dtype.itemsize // other.itemsize
         return DeviceArray(self.address, (*self.shape[:-1], last), other, self.stream, self.owner)
 
+    def overlaps(self, other: "DeviceArray") -> bool:
+        """Tell whether both have a byte of the memory."""
+        return self.address < other.address + other.nbytes and other.address < self.address + self.nbytes
+
     def __reduce__(self) -> tuple[Any, ...]:
         return np.array, (np.asarray(self),)  # pickles and deep copies have arrays of the host
 

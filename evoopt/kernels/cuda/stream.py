@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from evoopt import arrays
 from evoopt.kernels.cuda.jit import SIMULATED, Kernel
 from evoopt.kernels.cuda.memory import DeviceArray, Shape, strides_of
 
@@ -98,9 +99,13 @@ class Stream(Queue):
         span = DeviceArray(address + first, (last - first + kind.itemsize,), np.dtype(np.uint8), queue, array)
         return self.to_device(np.ndarray(shape, kind, queue.to_host(span), -first, strides), kind)
 
-    def given(self, array: Any) -> Any:
-        """Give what was given as an array, where it is: of the device, or of the host."""
-        return self.adopt(array) if is_device_array(array) else np.asarray(array)
+    def given(self, name: str, array: Any) -> Any:
+        """Read real numbers as an array where they are: of the device, or of the host."""
+        if not is_device_array(array):
+            return arrays.read(name, array)
+        found = self.adopt(array)
+        arrays.require_real(name, found.dtype)
+        return found
 
     def to_device(self, array: ArrayLike, dtype: DTypeLike) -> DeviceArray:
         """Give an array of the device, C-contiguous, of this dtype: itself if it is one, else a copy."""
@@ -114,8 +119,11 @@ class Stream(Queue):
         self.copy(host, result)
         return result
 
-    def output(self, out: Any, shape: Shape, dtype: DTypeLike) -> DeviceArray:
-        """Read an array of the device to write to; None makes one; ValueError for another kind."""
+    def output(self, out: Any, shape: Shape, dtype: DTypeLike, **sources: Any) -> DeviceArray:
+        """Read an array of the device to write to, apart from the memory of the `sources`; None makes one.
+
+        ValueError for another kind.
+        """
         if out is None:
             return self.empty(shape, dtype)
         if not is_device_array(out):
@@ -126,6 +134,9 @@ class Stream(Queue):
                 f"A C-contiguous out array of {np.dtype(dtype)} {shape} was expected, but {found.dtype} "
                 f"{found.shape} came."
             )
+        for name, source in sources.items():
+            if isinstance(source, DeviceArray) and found.overlaps(source):
+                raise arrays.overlap(name)
         return found
 
     def copy(self, source: Any, target: DeviceArray) -> None:

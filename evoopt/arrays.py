@@ -1,0 +1,130 @@
+"""Reading arrays that users pass: real numbers of any library, of which nothing is lost on the way."""
+
+import numbers
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+_REAL = "biuf"  # kinds of dtypes
+_PLAIN_DTYPES = frozenset(map(np.dtype, "?bhilqBHILQefd"))  # in this machine's byte order, up to 8 bytes
+# of these types no item of a list hides a mask, so that numpy may read the list at once
+_PLAIN_TYPES = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.ndarray})
+# other kinds: what they are, and how they become numbers
+_OTHERS = {
+    "c": ("complex numbers", "take the real part or the absolute value"),
+    "U": ("text", "convert it by astype(float)"),
+    "S": ("bytes", "convert them by astype(float)"),
+    "M": ("dates", "subtract a date and divide by a duration such as numpy.timedelta64(1, 's')"),
+    "m": ("durations", "divide them by one such as numpy.timedelta64(1, 's')"),
+}
+
+
+def read(name: str, values: Any) -> Array:
+    """Read real numbers as an ndarray of a bool, integer or float dtype; a copy only where it must be one.
+
+    Takes what numpy.asarray takes: arrays of other libraries, nested lists, one number. Python integers of
+    any size become float64.
+
+    Raises
+    ------
+    ValueError
+        For masked entries, complex numbers, text, dates, other objects, and numbers beyond float64.
+    """
+    array = values if type(values) is np.ndarray else unmasked(name, values)
+    if array.dtype in _PLAIN_DTYPES:
+        return array
+    if array.dtype.hasobject:
+        return _floats(name, array)
+    require_real(name, array.dtype)
+    if array.itemsize > 8 and (np.isfinite(array) & (abs(array) > np.finfo(float).max)).any():
+        raise _too_large(name)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def require_real(name: str, dtype: np.dtype[Any]) -> None:
+    """Raise ValueError unless a dtype is of real numbers."""
+    if dtype.kind not in _REAL:
+        got, advice = _OTHERS.get(dtype.kind, ("other data", "convert it by astype(float)"))
+        raise ValueError(f"{name} must be real numbers, got {got} ({dtype}); {advice}.")
+
+
+def unmasked(name: str, values: Any) -> Array:
+    """Return values of any kind as an ndarray; ValueError for masked ones, or if numpy cannot read them."""
+    require_unmasked(name, values)
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise ValueError(
+            f"{name} must be an array of real numbers, got a {type(values).__name__} that numpy cannot read: "
+            f"{str(error).rstrip('.')}."
+        ) from error
+
+
+def require_unmasked(name: str, values: Any) -> None:
+    """Raise ValueError if an array, or one in nested lists, has masked entries."""
+    if _is_masked(values):
+        raise ValueError(
+            f"{name} must be without masked entries, got some; fill them, by .filled(numpy.nan) for example, "
+            "or leave them out."
+        )
+
+
+def _is_masked(values: Any) -> bool:
+    if isinstance(values, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(values)
+        return bool(np.frombuffer(mask.tobytes(), np.bool_).any())  # of structured arrays, too
+    if isinstance(values, list | tuple) and not _PLAIN_TYPES.issuperset(map(type, values)):
+        return any(map(_is_masked, values))
+    return False
+
+
+def _floats(name: str, objects: Array) -> Array:
+    """Return real numbers of Python as float64."""
+    result = np.empty(objects.shape)
+    for place, item in enumerate(objects.flat):
+        if not isinstance(item, numbers.Real | np.bool_):
+            kind = "None" if item is None else f"a {type(item).__name__}"
+            raise ValueError(f"{name} must be real numbers, got {kind}; convert it by float().")
+        try:
+            result.flat[place] = float(item)
+        except OverflowError as error:
+            raise _too_large(name) from error
+    return result
+
+
+def _too_large(name: str) -> ValueError:
+    return ValueError(
+        f"{name} must be numbers that float64 holds, got one beyond {np.finfo(float).max:.2g}; scale it, or "
+        "take its logarithm."
+    )
+
+
+def output(out: Any, shape: tuple[int, ...], dtype: Any, **sources: Any) -> Array:
+    """Read an array to write into, which shares no memory with the `sources`; None makes one.
+
+    Raises
+    ------
+    ValueError
+        For another shape, dtype or layout, or where writing would overwrite a source.
+    """
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray | np.matrix):
+        raise ValueError(f"out must be an ndarray of {np.dtype(dtype)} {shape}, got a {type(out).__name__}.")
+    if out.shape != shape or out.dtype != dtype:
+        raise ValueError(f"out must be an array of {np.dtype(dtype)} {shape}, got {out.dtype} {out.shape}.")
+    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
+        raise ValueError("out must be C-contiguous and writable, got another layout; take numpy.empty.")
+    for name, source in sources.items():
+        if source is not None and np.shares_memory(out, np.asarray(source)):
+            raise overlap(name)
+    return out
+
+
+def overlap(name: str) -> ValueError:
+    """Make the error for an `out` that lies in the memory of another argument."""
+    return ValueError(
+        f"out must share no memory with {name}, got an array that overlaps it; take numpy.empty."
+    )

@@ -1,0 +1,132 @@
+"""The ends of searches: whether they agree, whether the best is among them, and whether there is noise."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from evoopt.arguments import Vector
+from evoopt.portfolio.budget import Budget
+from evoopt.strategies import stopping
+from evoopt.strategies.base import Strategy
+from evoopt.strategies.restarts import Restarts
+
+AGREE = 1e-8  # of the best value, or of the range of the fitness at first: values that count as the same
+NEAR = 0.1  # of sigma, in each coordinate: points whose values should be alike if both are ends
+ROUNDING = 1e-12  # relative: what sums in another order may differ by, which is no noise
+
+
+class End(NamedTuple):
+    """Where a search ended by itself.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+    fun : float
+        Its best value.
+    range : float
+        How far its values ranged at first.
+    last_range : float
+        How far they range at the end.
+    tolerance : float
+        The range that it takes for none.
+    """
+
+    x: Vector
+    fun: float
+    range: float
+    last_range: float = 0.0
+    tolerance: float = 0.0
+
+
+def end_of(strategy: Strategy, tol: float = 0.0) -> End:
+    """Return the end of a strategy, or of its present run; its values may differ by `tol` at least."""
+    run = _run_of(strategy)
+    return End(
+        strategy.mean,
+        run.best.fitness,
+        stopping.first_range(run),
+        _last_range(run),
+        stopping.least_range(run, max(tol, getattr(run, "tolfun", 0.0))),
+    )
+
+
+def has_contracted(strategy: Strategy, tol: float) -> bool:
+    """Whether the values of its present run range over less than `tol` lately."""
+    run = _run_of(strategy)
+    return bool(stopping.flat_fitness(run, _last_range(run), tol, at_once=True))
+
+
+def _run_of(strategy: Strategy) -> Strategy:
+    return strategy._run if isinstance(strategy, Restarts) else strategy
+
+
+def _last_range(run: Strategy) -> float:
+    return abs(run.history["median"][-1] - run.history["best"][-1])
+
+
+class Ends:
+    """The ends of searches on one budget.
+
+    Parameters
+    ----------
+    budget : Budget
+    sigma : ndarray, shape (n,)
+        The scale of the coordinates.
+
+    Attributes
+    ----------
+    noise : str
+        What showed that values change when they are evaluated again; empty as long as nothing did.
+    """
+
+    def __init__(self, budget: Budget, sigma: Vector) -> None:
+        self._budget, self._sigma = budget, sigma
+        self._ends: list[End] = []
+        self._looked: Vector | None = None  # the best point when it was evaluated again
+        self.noise = ""
+
+    @property
+    def agreed(self) -> bool:
+        """Whether two searches have ended at the best value."""
+        return not self.noise and sum(map(self._is_best, self._ends)) > 1
+
+    @property
+    def hold_best(self) -> bool:
+        """Whether the last search has ended at the best value."""
+        return not self.noise and bool(self._ends) and self._is_best(self._ends[-1])
+
+    def agree_with(self, end: End) -> bool:
+        """Whether a search would agree with another one, if it ended now."""
+        return not self.noise and self._is_best(end) and any(map(self._is_best, self._ends))
+
+    def add(self, end: End) -> None:
+        """Add an end; look for noise where values differ from each other, but points do not."""
+        others = [other.fun for other in self._ends if self._near(end.x, other.x)]
+        self._ends.append(end)
+        if max([end.last_range, *(abs(end.fun - other) for other in others)]) > self._tolerance(end):
+            self.look_for_noise()
+
+    def look_for_noise(self) -> None:
+        """Evaluate the best point once more, unless that was done or noise was found before."""
+        budget = self._budget
+        if self.noise or budget.x is None or budget.x is self._looked:
+            return
+        self._looked, value = budget.x, budget.fun
+        again = budget.at(budget.x)
+        if not math.isclose(value, again, rel_tol=ROUNDING):
+            self.noise = (
+                f"fun is noisy: at one point it was {value:g} and then {again:g}; take the option noisy=True"
+            )
+
+    def _is_best(self, end: End) -> bool:
+        """Whether an end has the best value of all evaluations."""
+        return end.fun - self._budget.fun <= self._tolerance(end)
+
+    def _tolerance(self, end: End) -> float:
+        """Return what values may differ by: the least first range counts, as some are of penalties."""
+        ranges = [other.range for other in self._ends if 0 < other.range < np.inf]
+        return max(AGREE * max(abs(self._budget.fun), min(ranges, default=0.0)), end.tolerance)
+
+    def _near(self, x: Vector, y: Vector) -> bool:
+        return bool((np.abs(x - y) <= NEAR * self._sigma).all())

@@ -1,0 +1,84 @@
+"""The methods of `minimize` by name, and the strategies that they make."""
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from typing import Any
+
+from evoopt.portfolio.start import Start
+from evoopt.strategies import CMAES, SepCMAES
+from evoopt.strategies.base import Strategy
+from evoopt.strategies.registry import REGISTRY
+from evoopt.strategies.restarts import BIPOP, IPOP, Restarts
+
+LARGE = 1000  # coordinates; from here on a full covariance matrix costs more than it gains
+MAX_RESTARTS = 50  # of a portfolio: more than any budget allows
+RESTARTS: dict[str, type[Restarts]] = {"auto": IPOP, "ipop": IPOP, "bipop": BIPOP}
+# which minimize gives, or which count evaluations and iterations of the strategy alone
+_OWN = {"self", "mean", "sigma", "bounds", "maximize", "seed", "target", "max_evaluations", "max_generations"}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of `minimize`.
+
+    Attributes
+    ----------
+    name : str
+        As in the result.
+    restarts : type or None
+        The class of the restarts around its strategy.
+    single : type or None
+        Its strategy, where it is not chosen by the number of coordinates.
+    """
+
+    name: str
+    restarts: type[Restarts] | None
+    single: type[Strategy] | None
+
+    def options(self) -> set[str]:
+        """Return the names of the options that its strategy takes, with any number of coordinates."""
+        classes = [CMAES, SepCMAES] if self.single is None else [self.single]
+        known = set().union(*map(_parameters, classes)) - _OWN - {"options"}
+        return known | ({"start", "max_restarts", "exhaust"} if self.restarts else set())
+
+    def make(self, start: Start, seed: int | None, tol: float | None, options: Mapping[str, Any]) -> Strategy:
+        """Make its strategy."""
+        cls = self.single or (CMAES if len(start.x0) < LARGE else SepCMAES)
+        options = dict(options)
+        if tol is not None and (self.restarts is None or options.get("noisy")):  # else they end by agreement
+            options = {name: tol for name in ("tolx", "tolfun") if name in _parameters(cls)} | options
+        if self.name == "auto":
+            options.setdefault("max_restarts", MAX_RESTARTS)
+        make: Callable[..., Strategy] = cls
+        if self.restarts is not None:
+            make = partial(self.restarts, cls, restart_sigma=start.restart_sigma)
+        return make(start.x0, start.sigma, bounds=start.bounds, seed=seed, **options)
+
+
+def read_method(name: Any) -> Method:
+    """Read the name of a method, in any case; None is "auto"."""
+    direct = {cls.lower(): cls for cls in REGISTRY if not issubclass(REGISTRY[cls], Restarts)}
+    key = "auto" if name is None else str(name).lower()
+    if key in RESTARTS:
+        return Method(key if key == "auto" else key.upper(), RESTARTS[key], None)
+    if key in direct:
+        return Method(direct[key], None, REGISTRY[direct[key]])
+    names = [*RESTARTS, *sorted(direct)]
+    raise ValueError(
+        f"method must be one of {', '.join(names)}, got {name!r}{suggestion(key, names)}; take one of these."
+    )
+
+
+def suggestion(name: str, known: Collection[str]) -> str:
+    """Return words about the known name that is nearest to an unknown one, if any is near."""
+    nearest = get_close_matches(name, known, 1)
+    return f" (did you mean {nearest[0]}?)" if nearest else ""
+
+
+def _parameters(cls: type) -> set[str]:
+    """Return the names of the constructor's parameters, those of base classes behind ``**options`` too."""
+    constructors = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
+    return {name for constructor in constructors for name in inspect.signature(constructor).parameters}

@@ -1,0 +1,55 @@
+"""What looks on at the evaluations of `minimize`: the log and the progress bar."""
+
+import csv
+import math
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from evoopt.arguments import Vector
+from evoopt.portfolio.budget import Observer
+from evoopt.progress import open_bar
+
+
+@contextmanager
+def observing(
+    log: str | os.PathLike[str] | None, progress: bool, n: int, total: float
+) -> Iterator[list[Observer]]:
+    """Have the observers that are asked for, of evaluations of `n` coordinates, `total` at most."""
+    with ExitStack() as stack:
+        observers: list[Observer] = []
+        if log is not None:
+            observers.append(stack.enter_context(_log(log, n)))
+        if progress:
+            observers.append(stack.enter_context(_bar(total)))
+        yield observers
+
+
+@contextmanager
+def _log(path: str | os.PathLike[str], n: int) -> Iterator[Observer]:
+    """Write each evaluation into a new CSV file, a line as soon as it is known."""
+    if os.path.exists(path):
+        raise ValueError(
+            f'log must be the path of a new file, got "{os.fspath(path)}", which exists; take another path, '
+            "or remove the file."
+        )
+    with open(path, "x", encoding="utf-8", newline="", buffering=1) as file:  # line by line
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["evaluation", "fun", *(f"x{i}" for i in range(n))])
+        yield lambda evaluation, x, value: writer.writerow([evaluation, value, *x.tolist()])
+
+
+@contextmanager
+def _bar(total: float) -> Iterator[Observer]:
+    """Show a progress bar of evaluations, with the best value so far."""
+    with open_bar(None if math.isinf(total) else int(total), "evaluation") as bar:
+        best = math.nan
+
+        def show(evaluation: int, x: Vector, value: float) -> None:
+            nonlocal best
+            if value < best or math.isnan(best):
+                best = value
+                bar.set_postfix(best=f"{best:.6g}", refresh=False)
+            bar.update()
+
+        yield show

@@ -1,0 +1,101 @@
+"""Where a search begins and how far it looks at first: x0, the box, and sigma unless it is given."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from evoopt import arguments, arrays
+from evoopt.arguments import Vector
+from evoopt.strategies.bounds import Box, repeatable, tell_scale
+
+WIDEST = 10.0  # of a coordinate of x0: the first step size in a box that is far wider
+
+
+class Start(NamedTuple):
+    """Where a search begins; all of shape (n,).
+
+    Attributes
+    ----------
+    x0 : ndarray
+    sigma, restart_sigma : ndarray
+        First step sizes from `x0`, and from anywhere in the box.
+    low, high : ndarray
+        The box.
+    """
+
+    x0: Vector
+    sigma: Vector
+    restart_sigma: Vector
+    low: Vector
+    high: Vector
+
+    @property
+    def is_free(self) -> bool:
+        """Whether any coordinate can vary."""
+        return bool((self.low < self.high).any())
+
+    @property
+    def bounds(self) -> Any:
+        """The box as pairs (n, 2), None if all sides are open."""
+        is_open = np.isinf(self.low).all() and np.isinf(self.high).all()
+        return None if is_open else np.column_stack([self.low, self.high])
+
+
+def read_start(x0: ArrayLike | None, bounds: Any, sigma: ArrayLike | None) -> Start:
+    """Read x0, which is clipped to the bounds, and find the first step sizes unless they are given.
+
+    Without x0 it is the middle of the box, which says nothing of the scale of the coordinates.
+    """
+    bounds, double = repeatable(bounds), np.dtype(np.float64)
+    given = _middle(bounds) if x0 is None else x0
+    point = arguments.finite_vector(np.atleast_1d(arrays.read("x0", given)), "x0")
+    arguments.require_coordinates("x0", point, double)
+    n = len(point)
+    low, high = np.full(n, -np.inf), np.full(n, np.inf)
+    if bounds is not None:
+        box = Box(bounds, n, double, reflects=True)
+        low, high = box.low, box.high
+    point = np.clip(point, low, high)
+    if sigma is None:
+        steps, anywhere = default_sigmas(point, low, high)
+        return Start(point, anywhere if x0 is None else steps, anywhere, low, high)
+    steps = arguments.step_vector(sigma, n, double)
+    return Start(point, steps, steps, low, high)
+
+
+def _middle(bounds: Any) -> Vector:
+    """Return the middle of a box all of whose sides are closed."""
+    n = _dimensions(bounds)
+    if n:
+        box = Box(bounds, n, np.dtype(np.float64), reflects=True)
+        middle = box.low / 2 + box.high / 2
+    if not n or not np.isfinite(middle).all():
+        raise ValueError(
+            f"x0 must be a vector where a side of the bounds is open, got None with bounds={bounds!r}; give "
+            "x0, or a finite pair (low, high) for each coordinate."
+        )
+    return middle
+
+
+def _dimensions(bounds: Any) -> int:
+    """Return the number of coordinates that bounds are for, 0 where they do not say."""
+    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+        return max(np.size(bounds.lb), np.size(bounds.ub))
+    pairs = bounds if isinstance(bounds, list | tuple | np.ndarray) else ()
+    return len(pairs) if all(np.size(pair) == 2 for pair in pairs) else 0
+
+
+def default_sigmas(x0: Vector, low: Vector, high: Vector) -> tuple[Vector, Vector]:
+    """Return first step sizes from `x0`, and from anywhere in the box.
+
+    From anywhere they are a quarter of the width of the box, or 0.3 times the largest coordinate of x0 (0.3
+    if that is 0) where a side is open. From x0 they are at most ten times its coordinate (the largest one
+    where it is 0), or 10 if that is more: in a box that is far wider x0 says more than the box.
+    """
+    largest, scaled = float(np.abs(x0).max()), tell_scale(low, high)
+    anywhere = np.where(scaled, high / 4 - low / 4, 0.3 * (largest or 1.0))
+    own = np.maximum(np.where(x0 == 0, largest, np.abs(x0)), 1.0)
+    near = np.where(scaled, np.minimum(anywhere, WIDEST * own), anywhere)
+    allowed = arguments.step_range(x0.dtype)
+    return np.clip(near, *allowed), np.clip(anywhere, *allowed)
