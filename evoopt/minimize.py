@@ -174,5 +174,5 @@ def _check_forms(constraints: Any, vectorized: bool, workers: Any) -> None:
         )
     if vectorized and (callable(workers) or workers != 1):
         raise ValueError(
-            f"workers must be 1 for a vectorized function, which gets the population at once, got {workers!r}."
+            f"workers must be 1 where fun is vectorized and gets the population at once, got {workers!r}."
         )
