@@ -217,6 +217,19 @@ def test_a_function_may_write_into_its_argument_and_keep_it():
     assert len({x.tobytes() for x in kept[:30]}) == 30
 
 
+def test_a_vectorized_function_may_write_into_its_argument_and_keep_it():
+    kept = []
+
+    def shift(population):
+        kept.append(population)
+        population -= 3
+        return np.sum(population**2, axis=1)
+
+    result = minimize(shift, vectorized=True)
+    np.testing.assert_allclose(result.x, [3, 3], atol=1e-4)
+    assert np.array_equal(kept[0], [[-2.0, -5.0]])
+
+
 def test_args_may_be_one_argument():
     assert minimize(lambda x, a: sphere(x - a), args=3.0).x == pytest.approx([3, 3], abs=1e-4)
     centre = np.array([3.0, 4.0])
