@@ -1,20 +1,19 @@
 """A strategy on a task: the loop with validation, callbacks, a progress bar, and the better of two ends."""
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from evoopt import arguments
-from evoopt.arguments import Array, Vector
+from evoopt.arguments import Array
 from evoopt.evaluation import Evaluation, Task, check, learning_nothing
-from evoopt.loop import INTERRUPTED, Limits, better, run, stopped_by
-from evoopt.outcome import OTHER_STATUS, Reasons, keeping, make_result, message_of, status_of
+from evoopt.loop import INTERRUPTED, Limits, run, stopped_by
+from evoopt.outcome import FAILURES, OTHER_STATUS, Reasons, keeping, make_result, message_of, status_of
+from evoopt.progress import open_bar
 from evoopt.strategies.base import Strategy
+from evoopt.watch import Watch, choose
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -42,15 +41,20 @@ def evolve(
     """Run a strategy on a task until it stops or a limit is reached.
 
     The limits are totals of the strategy: running it again goes on where it stopped, and ends at the same
-    totals. Ctrl-C ends the run after the `tell` it may be in, and gives what there is.
+    totals. Ctrl-C ends the run after the `tell` it may be in, and gives what there is. Exceptions of the
+    task, the validation and the callback come out as they are, with the result so far as ``error.result``.
 
     Parameters
     ----------
     strategy : Strategy
         Goes on from where it is, and is left where it stops.
     task : callable
-        ``task(population, generation) -> fitness (popsize,)``; the second argument may be missing. The
-        population is overwritten in the next generation: copy what is to be kept.
+        ``task(population, generation) -> fitness (popsize,)``. The generation goes to a parameter of that
+        name, or else to a second parameter of any name if it has no default; there may be none. The
+        population is overwritten in the next generation: copy what is to be kept. A function f of one
+        vector is a task as ``evoopt.Objective(f)``. Where the first population has as many rows as
+        parameters, which could hide such a function, a task other than those of evoopt is called once
+        more, with one row, and must return one number; no limit counts this call.
     max_generations, max_evaluations : int, optional
         Totals of the strategy. The last generation is cut short rather than exceed `max_evaluations`.
     target : float, optional
@@ -59,14 +63,14 @@ def evolve(
         Seconds of this call.
     validation : callable, optional
         A task that judges the strategy's solution after each generation, in the same direction as `task`. The
-        result is then the solution that it judged best.
+        result is then the solution that it judged best. It is called with one row.
     patience : int, optional
         Stop after so many generations without a better validation (or best fitness, where there is none).
     progress : bool
         Show a progress bar (package tqdm).
     callback : callable or list of them, optional
-        ``callback(strategy)`` after each generation; giving True or raising StopIteration stops. A
-        `CSVLogger`, for example.
+        ``callback(strategy)`` after each generation, a `CSVLogger`, for example. Returning True, of Python or
+        NumPy, or 1, or raising StopIteration stops.
     executor : concurrent.futures.Executor, optional
         Evaluates the rows, one a call; for slow tasks. Task and rows are pickled for other processes. The
         task sees each row alone, so it cannot give rows of a generation episodes of their own, or learn.
@@ -81,17 +85,22 @@ def evolve(
     scipy.optimize.OptimizeResult
         ``x`` (n_params,): the best row or the strategy's solution, whichever has the better fitness (for
         noisy fitness the solution; with `validation` what that judged best). ``fun``: its fitness, which may
-        take one evaluation more; after Ctrl-C, a time limit or the last of `max_evaluations` there is none,
-        so that `x` is the best row, or `fun` NaN where `x` is another. ``history``; ``stop``, a tuple of
-        (name, message); ``nit`` generations and ``nfev`` evaluations in total; ``time`` in seconds;
-        ``validation``, the best judgement or None.
+        take one evaluation more, and for noisy fitness always does; after Ctrl-C, a time limit or the last
+        of `max_evaluations` there is none, so that `x` is the best row, or `fun` NaN where `x` is another.
+        ``success``: whether the run came to its normal end, a limit or the callback included, and saw two
+        different values or reached the target; not after Ctrl-C. ``status``: 0 where the search converged
+        or reached the target, 1 at `max_evaluations`, 2 at `max_generations`, 3 for other reasons of the
+        strategy, 4 at `time_limit`, 5 after `patience`, 6 after an exception, 99 for a callback, 130 after
+        Ctrl-C. ``message``, in words; ``stop``, a tuple of (name, message); ``history``; ``nit`` generations
+        and ``nfev`` evaluations in total; ``seed`` of the strategy; ``time`` in seconds; ``validation``, the
+        best judgement or None.
 
     Raises
     ------
     ValueError
         If the task is to be maximized and the strategy minimizes, or the other way round; if the task is
-        noisy and the strategy was not made for it; for limits that are no numbers; for an `executor` and a
-        task with a state.
+        noisy and the strategy was not made for it; if the task returns something other than one number for
+        each row; for limits that are no numbers; for an `executor` and a task with a state.
     ImportError
         For `progress` without tqdm.
 
@@ -111,7 +120,7 @@ def evolve(
     chunk_size = arguments.optional_whole("chunk_size", chunk_size, 1)
     callbacks, progress = _read_callbacks(callback), arguments.flag("progress", progress)
     evaluation = Evaluation("task", task, executor)
-    watch = _Watch(strategy, validation)
+    watch = Watch(strategy, validation)
 
     def evaluate(population: Array, generation: int) -> Any:
         fitness = evaluation(population, generation)
@@ -121,10 +130,10 @@ def evolve(
     def finish(reasons: Reasons) -> "OptimizeResult":
         evaluates = not _NO_MORE & dict(reasons).keys()
         with learning_nothing(task):
-            chosen = _choose(strategy, evaluation if evaluates else None, watch)
+            chosen = choose(strategy, evaluation if evaluates else None, watch)
         return _result(strategy, watch, reasons, chosen, time.perf_counter() - start)
 
-    def go_on(show: Callable[[_Watch], None]) -> Reasons:
+    def go_on(show: Callable[[Watch], None]) -> Reasons:
         def after(strategy: Strategy) -> bool:
             watch.look()
             show(watch)
@@ -169,12 +178,12 @@ def _read_callbacks(callback: Any) -> list[Callback]:
 
 
 def _result(
-    strategy: Strategy, watch: "_Watch", reasons: Reasons, chosen: tuple[Array, float, int], seconds: float
+    strategy: Strategy, watch: Watch, reasons: Reasons, chosen: tuple[Array, float, int], seconds: float
 ) -> "OptimizeResult":
     x, fun, extra = chosen
     names = dict(reasons).keys()
     informed = watch.differed or "target" in names
-    success = informed and not {"interrupted", "exception"} & names
+    success = informed and not FAILURES & names
     status = status_of(reasons)
     flat = () if informed else (("flat", "No two values of the fitness differ, so nothing was learned."),)
     return make_result(
@@ -193,90 +202,17 @@ def _result(
     )
 
 
-class _Watch:
-    """What the run has seen so far: whether values differ, the best judgement, and how long it has stood.
-
-    Parameters
-    ----------
-    strategy : Strategy
-    validation : callable or None
-    """
-
-    def __init__(self, strategy: Strategy, validation: Task | None) -> None:
-        self._strategy, self._task = strategy, validation
-        self._judge = None if validation is None else Evaluation("validation", validation)
-        self.best, self.waited = math.nan, 0
-        self.x: Array | None = None  # which the validation judged best
-        self._values: set[float] = set()  # finite fitness that was seen; two of it will do
-        for name in ("best", "median"):
-            self._add(np.array(strategy.history[name]))
-
-    @property
-    def differed(self) -> bool:
-        """Whether there were two different values, without which nothing can be learned."""
-        return len(self._values) > 1
-
-    @property
-    def validation(self) -> float | None:
-        """The best judgement of the validation, None where there is none."""
-        return None if self._judge is None else self.best
-
-    def compare(self, fitness: Any) -> None:
-        """Look for different values in the fitness of a generation."""
-        if not self.differed:  # as a rule after the first generation
-            self._add(arguments.fitness_vector(self._strategy._io.host(fitness), len(fitness)))
-
-    def _add(self, values: Vector) -> None:
-        self._values.update(np.unique(values[np.isfinite(values)])[:2].tolist())
-
-    def look(self) -> None:
-        """Judge the generation that was told last."""
-        strategy = self._strategy
-        if self._judge is None:
-            judged = strategy.history["best"][-1]
-        else:
-            solution = strategy.solution
-            with learning_nothing(self._task):
-                judged = self._judge.of_one(solution, strategy.generation)
-        if better(strategy, judged, self.best):
-            self.best, self.waited = judged, 0
-            if self._judge is not None:
-                self.x = solution.copy()
-        else:
-            self.waited += 1
-
-
-def _choose(strategy: Strategy, evaluation: Evaluation | None, watch: _Watch) -> tuple[Array, float, int]:
-    """Return the vector to use, its fitness, and the number of evaluations that finding out took."""
-    x = strategy.solution if watch.x is None else watch.x
-    best_x, best_fitness = strategy.best.x, strategy.best.fitness
-    if best_x is not None and np.array_equal(x, best_x) and not strategy.noisy:  # noise: a lucky number
-        return best_x, best_fitness, 0
-    fun = math.nan if evaluation is None else evaluation.of_one(x, strategy.generation)
-    extra = int(evaluation is not None)
-    best_counts = watch.x is None and not strategy.noisy
-    if best_x is not None and best_counts and better(strategy, best_fitness, fun):
-        return best_x, best_fitness, extra
-    return x, fun, extra
-
-
 @contextmanager
 def _progress_bar(
     shown: bool, strategy: Strategy, max_generations: int | None
-) -> Iterator[Callable[[_Watch], None]]:
+) -> Iterator[Callable[[Watch], None]]:
     if not shown:
         yield lambda watch: None
         return
-    try:
-        from tqdm.auto import tqdm  # noqa: PLC0415  (an optional extra)
-    except ImportError as error:
-        raise ImportError(
-            "progress=True needs the package tqdm, which is not installed: pip install evoopt[progress]"
-        ) from error
     total = max_generations if max_generations is not None else strategy.max_generations
-    with tqdm(total=total, initial=strategy.generation, unit="generation") as bar:
+    with open_bar(total, "generation", strategy.generation) as bar:
 
-        def show(watch: _Watch) -> None:
+        def show(watch: Watch) -> None:
             bar.set_postfix(
                 best=f"{strategy.history['best'][-1]:.6g}", so_far=f"{watch.best:.6g}", refresh=False
             )

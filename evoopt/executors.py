@@ -1,42 +1,22 @@
 """Rows over an executor, with what the function raises coming out as it is."""
 
 import pickle
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import Any
 
-
-@dataclass
-class _Raised:
-    """An exception on its way from a worker; its constructor may want other arguments than ``args``."""
-
-    error: BaseException
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        error = self.error
-        text = "".join(traceback.format_exception(error))
-        return _raised_again, (type(error), error.args, vars(error), text)
+from evoopt.failures import Failure, attempt
 
 
-def _raised_again(
-    cls: type[BaseException], args: tuple[Any, ...], state: dict[str, Any], text: str
-) -> _Raised:
-    try:
-        error = cls(*args)
-    except TypeError:
-        error = cls.__new__(cls, *args)
-    vars(error).update(state)
-    error.add_note(f"In a worker process:\n{text}")
-    return _Raised(error)
-
-
-def _evaluate(function: Callable[[Any], Any], rows: Any) -> list[Any] | _Raised:
-    try:
-        return [function(row) for row in rows]
-    except BaseException as error:  # Ctrl-C too is the caller's
-        return _Raised(error)
+def _evaluate(function: Callable[[Any], Any], rows: Any) -> list[Any]:
+    """Return the values of the rows, up to the first `Failure`."""
+    values: list[Any] = []
+    for row in rows:
+        values.append(attempt(function, row))
+        if isinstance(values[-1], Failure):
+            break
+    return values
 
 
 def map_rows(executor: Executor, function: Callable[[Any], Any], rows: Any, size: int) -> list[Any]:
@@ -51,21 +31,28 @@ def map_rows(executor: Executor, function: Callable[[Any], Any], rows: Any, size
     jobs = [executor.submit(_evaluate, function, rows[i : i + size]) for i in range(0, len(rows), size)]
     values: list[Any] = []
     try:
+        with explaining_broken_pools():
+            for job in jobs:
+                values += job.result()
+                if isinstance(values[-1], Failure):
+                    raise values[-1].error
+    finally:
         for job in jobs:
-            answer = job.result()
-            if isinstance(answer, _Raised):
-                raise answer.error
-            values += answer
+            job.cancel()
+    return values
+
+
+@contextmanager
+def explaining_broken_pools() -> Iterator[None]:
+    """Let the error of a pool that lost a process leave the block with a note of what to do."""
+    try:
+        yield
     except BrokenExecutor as error:
         error.add_note(
             'A script that starts processes must do so under if __name__ == "__main__", and what a process '
             "wrote to stderr before it ended tells more."
         )
         raise
-    finally:
-        for job in jobs:
-            job.cancel()
-    return values
 
 
 def require_picklable(name: str, function: Callable[..., Any], executor: Executor) -> None:

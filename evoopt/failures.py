@@ -1,7 +1,7 @@
-"""Exceptions of a user's function as values, so that neither `map` nor a process changes them on the way.
+"""Exceptions of a user's function as values, so that neither `map` nor a process changes them.
 
-`map` takes a StopIteration for the end of the rows, `pool.map` makes a RuntimeError of it, and a process pool
-breaks where an exception cannot be made again from its pickle.
+`map` takes a StopIteration for the end of the rows, `pool.map` makes a RuntimeError of it, and a
+process pool breaks where an exception cannot be made again from its pickle.
 """
 
 import pickle
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Failure:
-    """The outcome of a call that raised `error`; its way through a pickle adds the traceback as a note."""
+    """The outcome of a call that raised `error`; a pickle of it adds the traceback as a note."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -19,11 +19,13 @@ class Failure:
     def __reduce__(self) -> tuple[Callable[..., "Failure"], tuple[Any, ...]]:
         error, text = self.error, "".join(traceback.format_exception(self.error))
         error.add_note(f"Raised in another process:\n{text}")
-        rebuilt = _rebuilt, (type(error), error.args, error.__notes__)
-        for way in ((Failure, (error,)), rebuilt):
+        ways: list[tuple[Callable[..., Failure], tuple[Any, ...]]] = [(Failure, (error,))]
+        for state in (vars(error), {"__notes__": error.__notes__}):  # others may not be picklable
+            ways.append((_rebuilt, (type(error), error.args, state)))
+        for way in ways:
             try:
                 pickle.loads(pickle.dumps(way))
-            except Exception:  # (whatever the methods of the user's class raise)
+            except Exception:  # whatever the methods of the user's class raise
                 continue
             return way
         return Failure, (RuntimeError(f"The function raised an exception that cannot be pickled.\n{text}"),)
@@ -39,9 +41,8 @@ def attempt(function: Callable[..., Any], *args: Any) -> Any:
         return Failure(error)
 
 
-def _rebuilt(cls: type[BaseException], args: tuple[Any, ...], notes: list[str]) -> Failure:
+def _rebuilt(cls: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Failure:
     """Make an exception whose constructor takes other arguments than its ``args``."""
     error = cls.__new__(cls, *args)
-    for note in notes:
-        error.add_note(note)
+    vars(error).update(state)
     return Failure(error)

@@ -2,19 +2,19 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from evoopt import arguments
 from evoopt.outcome import keeping
 from evoopt.portfolio.auto import Portfolio
 from evoopt.portfolio.budget import Budget
 from evoopt.portfolio.callback import read_callback
 from evoopt.portfolio.methods import read_method
-from evoopt.portfolio.observers import evaluation_log, progress_bar
+from evoopt.portfolio.observers import observing
 from evoopt.portfolio.options import read_options
 from evoopt.portfolio.outcome import result_of, so_far
 from evoopt.portfolio.start import read_start
@@ -29,9 +29,9 @@ MAXFUN = 10_000  # evaluations for each coordinate, unless the options say other
 
 def minimize(
     fun: Callable[..., Any],
-    x0: ArrayLike,
+    x0: ArrayLike | None = None,
     args: Any = (),
-    method: str = "auto",
+    method: str | None = "auto",
     bounds: Any = None,
     callback: Callable[..., Any] | None = None,
     tol: float | None = None,
@@ -46,55 +46,76 @@ def minimize(
     Parameters
     ----------
     fun : callable
-        ``fun(x, *args) -> float`` for x (n,); with `vectorized` ``fun(population, *args) -> (popsize,)``. An
-        njit function runs compiled over the threads, with ``workers=1``; see `Objective`.
-    x0 : array_like, shape (n,)
-        Where to start; clipped to the bounds.
+        ``fun(x, *args) -> float`` for x (n,); with `vectorized` ``fun(population, *args) ->
+        (popsize,)``. An njit function runs compiled over the threads, with ``workers=1``; see
+        `Objective`.
+    x0 : array_like, shape (n,), optional
+        Where to start; clipped to the bounds, and evaluated first, so that no result is worse. By
+        default the middle of the bounds, all of which must be finite then.
     args : tuple, or one argument
         Further arguments of `fun`.
     method : str
-        "auto", a portfolio (see Notes); "ipop" or "bipop", restarts of CMAES (from 1000 coordinates on, of
-        SepCMAES); or the name of a registered strategy in any case ("cmaes", "sepcmaes", "snes", "ga").
-    bounds : scipy.optimize.Bounds, sequence of n pairs, or one pair, optional
+        "auto" (or None), a portfolio (see Notes); "ipop" or "bipop", restarts of CMAES (from 1000
+        coordinates on, of SepCMAES); or the name of a registered strategy in any case ("cmaes",
+        "sepcmaes", "snes", "ga").
+    bounds : n pairs (low, high), one pair of numbers for all, or scipy.optimize.Bounds, optional
         As for `Strategy`.
     callback : callable, optional
-        ``callback(xk)``, or ``callback(intermediate_result)`` if its parameter has that name, with the best
-        so far after each generation; giving True or raising StopIteration stops.
+        Called with the best so far after each iteration, in one of scipy's forms: ``callback(xk)``;
+        ``callback(intermediate_result)`` if its parameter has that name (a `CSVLogger` does);
+        ``callback(xk, convergence)`` of `scipy.optimize.differential_evolution`: 1 where the last
+        population agrees to 1 percent (the median of its fitness m, its best value at most .01 |m|
+        below), less where it does not, 0 where there is no population. Giving True or 1, or raising
+        StopIteration, stops.
     tol : float, optional
         Sets ``tolx`` and ``tolfun`` of the strategies that have them.
     options : dict, optional
-        ``maxfun`` (evaluations, by default 10,000 n), ``maxiter`` (generations), ``target`` (stop at this
-        value), ``seed``, ``sigma`` (by default a quarter of the range of coordinates with two bounds, else
-        0.3 times the largest coordinate of `x0`, or 0.3), ``popsize``, ``disp`` (print the outcome), and the
-        strategy's own.
+        Limits: ``maxfun`` (evaluations, by default 10,000 n), ``maxiter`` (iterations: generations,
+        and iterations of descents), ``time_limit`` (seconds), ``target`` (stop at this value). What
+        it does: ``seed`` (a whole number or a numpy Generator to draw one from), ``sigma`` (by
+        default a quarter of the range of coordinates with two bounds, else 0.3 times the largest
+        coordinate of `x0`, or 0.3), ``popsize``, and the other options of the strategy. What it
+        tells: ``progress`` (a bar, package tqdm), ``log`` (the path of a new CSV file: number,
+        value and coordinates of each evaluation, written at once), ``disp`` (print the outcome).
     constraints
         Refused: bounds are the only constraints.
     vectorized : bool
         Whether `fun` takes a whole population (popsize, n).
     workers : int or callable
-        Number of processes that evaluate, -1 for all cores; or a function like `map`.
+        Number of processes that evaluate, -1 for all cores; or a function like `map`. For other
+        processes `fun` must be defined by def at the top of a module, and a script must call
+        `minimize` under ``if __name__ == "__main__":``.
 
     Returns
     -------
     scipy.optimize.OptimizeResult
-        ``x, fun, success, status, message, nit, nfev`` as in scipy, and ``stop``, ``method`` and ``history``.
-        ``success`` tells whether the search converged, or reached the target. Where `x` is not the best row
-        (but the strategy's ``solution`` for noisy fitness, or `x0` if the limits allow no generation), one
-        evaluation more gives ``fun``, as far as ``maxfun`` allows.
+        ``x, fun, success, status, message, nit, nfev`` as in scipy; ``seed``, the one that was
+        used; ``stop``, the reasons to stop as (name, message); ``method``; and ``history``, the
+        columns of a strategy's `history` over all searches: first a line for x0 (generation 0),
+        then one for each iteration, and a last one where evaluations followed the last iteration.
+        NaN stands for what a search does not know. ``success`` tells whether the search converged,
+        or reached the target. With the option ``noisy`` x is the strategy's ``solution``, and one
+        evaluation more gives ``fun``. After Ctrl-C it is the result so far.
 
     Raises
     ------
     ValueError
         For an unknown method or option, constraints, or arguments that do not fit.
+    Exception
+        Whatever `fun` or `callback` raises, as it is, with the result so far as its attribute
+        ``result``.
+    concurrent.futures.BrokenExecutor
+        If a process of the `workers` ends before its time; a note says what to do.
 
     Notes
     -----
-    "auto" begins with a descent, scipy's SLSQP (from 100 coordinates on L-BFGS-B) on gradients by finite
-    differences, from `x0`. Some evaluations tell whether the function is a sum of functions of one
-    coordinate; if so, a line search along each follows. After another descent, restarted CMA-ES (IPOP) starts
-    at `x0` with `sigma`. It has the rest of ``maxfun`` evaluations; without ``maxfun`` the search ends when
-    two of these searches have ended at the same best value. ``message`` tells what was done, ``success``
-    whether the search that found `x` converged. With the option ``noisy`` nothing but CMA-ES is used.
+    "auto" begins with a descent, scipy's SLSQP (from 100 coordinates on L-BFGS-B) on gradients by
+    finite differences, from `x0`. Some evaluations tell whether the function is a sum of functions
+    of one coordinate; if so, a line search along each follows. After another descent, restarted
+    CMA-ES (IPOP) starts at `x0` with `sigma`. It has the rest of ``maxfun`` evaluations; without
+    ``maxfun`` the search ends when two of these searches have ended at the same best value.
+    ``message`` tells what was done, ``success`` whether the search that found `x` converged. With
+    the option ``noisy`` nothing but CMA-ES is used.
 
     Examples
     --------
@@ -103,30 +124,40 @@ def minimize(
     >>> result = evoopt.minimize(rosen, [-1.0, 2.0], options={"seed": 1})
     >>> result.success, result.x.round(4)
     (True, array([1., 1.]))
+
+    An exception loses nothing:
+
+    >>> def fun(x):
+    ...     if x[0] > 0.5:
+    ...         raise ArithmeticError("no model there")
+    ...     return rosen(x)
+    >>> try:
+    ...     evoopt.minimize(fun, [-1.0, 2.0])
+    ... except ArithmeticError as error:
+    ...     best = error.result
+    >>> bool(best.fun < fun([-1.0, 2.0]))
+    True
     """
     _check_forms(constraints, vectorized, workers)
     named = read_method(method)
     given = read_options(named, options)
+    tol = None if tol is None else arguments.within("tol", tol, 0, math.inf)
+    report = None if callback is None else read_callback(callback)
     start = read_start(x0, bounds, given.sigma)
     strategy = named.make(start, given.seed, tol, given.strategy)
-    report = None if callback is None else read_callback(callback)
-    objective = Objective(fun, args, vectorized)
-    maxfun = MAXFUN * len(start.x0) if given.maxfun is None else given.maxfun
-    with ExitStack() as stack:
-        map_rows = stack.enter_context(mapper(workers, partial(fun, *objective.args)))
+    objective, n = Objective(fun, args, vectorized), len(start.x0)
+    maxfun = MAXFUN * n if given.maxfun is None else given.maxfun
+    with (
+        mapper(workers, partial(fun, *objective.args)) as map_rows,
+        observing(given.log, given.progress, n, maxfun) as observers,
+    ):
         budget = Budget(
             lambda rows: objective.each(rows, map_rows),
-            maxfun,
-            math.inf if given.maxiter is None else given.maxiter,
-            given.target,
-            given.time_limit,
+            *(maxfun, given.maxiter, given.target, given.time_limit),
             noisy=strategy.noisy,
             measures=strategy._measures(),
+            observers=observers,
         )
-        if given.log is not None:
-            budget.observers.append(stack.enter_context(evaluation_log(given.log, len(start.x0))))
-        if given.progress:
-            budget.observers.append(stack.enter_context(progress_bar(maxfun)))
         descends = named.name == "auto" and not strategy.noisy
         portfolio = Portfolio(named.name, budget, strategy, start, descends, tol or 0.0, given.exhaust)
         if report is not None:
@@ -141,8 +172,10 @@ def minimize(
 def _check_forms(constraints: Any, vectorized: bool, workers: Any) -> None:
     if constraints is not None and np.size(constraints):
         raise ValueError(
-            "minimize() takes bounds but no constraints; add a penalty to the function, or use a method of "
-            "scipy.optimize.minimize that takes them."
+            "minimize() takes bounds but no constraints; add a penalty to the function, or use a "
+            "method of scipy.optimize.minimize that takes them."
         )
     if vectorized and (callable(workers) or workers != 1):
-        raise ValueError("A vectorized function gets the population at once, so workers must be 1.")
+        raise ValueError(
+            f"workers must be 1 where fun is vectorized and gets the population at once, got {workers!r}."
+        )

@@ -15,6 +15,7 @@ STATUS = dict.fromkeys(("target", "agreed", *CONTRACTED, "fixed"), 0)
 STATUS |= {"max_evaluations": 1, "max_generations": 2, "time_limit": 4, "patience": 5, "exception": 6}
 STATUS |= {"callback": 99, "interrupted": 130}
 OTHER_STATUS = 3  # of the other reasons of a strategy
+FAILURES = {"nofitness", "interrupted", "exception"}  # reasons that are no normal end
 
 
 def status_of(reasons: Reasons) -> int:

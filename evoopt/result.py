@@ -10,9 +10,10 @@ class Result(OptimizeResult):
     """scipy's OptimizeResult, a dict whose items are attributes too; prints the history in one line."""
 
     def __repr__(self) -> str:
-        shown = dict(self)
+        empty = {name: "{}" for name, value in self.items() if isinstance(value, Mapping) and not value}
+        shown = {**self, **empty}  # scipy prints no empty dict
         history = shown.get("history")
-        if isinstance(history, Mapping) and history:
+        if isinstance(history, Mapping):
             n = len(next(iter(history.values())))
             shown["history"] = f"of {n} generations: {', '.join(history)}"
         return OptimizeResult.__repr__(OptimizeResult(shown))

@@ -1,12 +1,14 @@
 """The history of a run: in a CSV file, and as a picture."""
 
 import csv
+import math
 import sys
 
 import numpy as np
 import pytest
 from conftest import JIT_DISABLED
 from matplotlib.figure import Figure
+from test_strategies import OURS
 
 import evoopt
 
@@ -15,6 +17,11 @@ CLASSES = [evoopt.CMAES, evoopt.SepCMAES, evoopt.SNES, evoopt.GA]
 
 def sphere(population):
     return (population**2).sum(axis=1)
+
+
+def rastrigin(x):
+    """With a term that couples the coordinates, so that no line search will do."""
+    return float(np.sum(x**2 - 10 * np.cos(2 * np.pi * x) + 10) + (x[0] - x[1] + x[2]) ** 2)
 
 
 def strategy(cls=evoopt.CMAES, seed=1, **options):
@@ -30,9 +37,7 @@ def test_a_line_for_each_generation(tmp_path):
 
     evoopt.evolve(es, sphere, max_generations=5, callback=[evoopt.CSVLogger(path), count])
     assert counts == [2, 3, 4, 5, 6]  # after the logger, and the header
-    with path.open(newline="") as file:
-        lines = list(csv.DictReader(file))
-    assert {name: [float(line[name]) for line in lines] for name in lines[0]} == es.history
+    assert_holds(path, es.history)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +58,80 @@ def test_a_resumed_run_goes_on_in_its_file(tmp_path, cls, damage):
     assert path.read_text().splitlines() == whole.splitlines()[:7]
     evoopt.evolve(strategy(cls), sphere, max_generations=2, callback=evoopt.CSVLogger(path))  # from the start
     assert path.read_text().splitlines() == whole.splitlines()[:3]
+
+
+def columns_of(path):
+    with path.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    return {name: [float(line[name]) for line in lines] for name in lines[0]}
+
+
+def assert_holds(path, history):
+    columns = columns_of(path)
+    assert list(columns) == list(history)
+    for name, column in columns.items():
+        np.testing.assert_array_equal(column, np.array(history[name], float))
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("method", ["auto", "ipop", "bipop", *(name.lower() for name in OURS)])
+def test_every_method_has_a_file_and_a_picture(tmp_path, method, noisy):
+    """By a callback, which both `minimize` and `evolve` call, or from the result at the end."""
+    log, path, afterwards = evoopt.CSVLogger(tmp_path / "run.csv"), tmp_path / "run.csv", tmp_path / "end.csv"
+    options = {"seed": 1, "maxfun": 400, "noisy": noisy}
+    result = evoopt.minimize(rastrigin, [2.2, -1.3, 0.4], method=method, callback=log, options=options)
+    assert len(columns_of(path)["best"]) >= len(result.history["best"]) - 1  # the last one may be cut short
+    for _ in range(2):  # the second time it is all there
+        log(result)
+        evoopt.CSVLogger(afterwards)(result)
+        assert_holds(path, result.history)
+        assert path.read_bytes() == afterwards.read_bytes()
+    figure = evoopt.plot_history(result, Figure())
+    shown = figure.axes[0].lines[-1].get_ydata() if not noisy else result.history["best_so_far"]
+    np.testing.assert_array_equal(shown, result.history["best_so_far"])
+
+
+def test_a_result_of_evolve_has_a_file(tmp_path):
+    path, es = tmp_path / "run.csv", strategy()
+    evoopt.CSVLogger(path)(evoopt.evolve(es, sphere, max_generations=5))
+    assert_holds(path, es.history)
+
+
+def test_a_logger_goes_on_with_its_own_run_only(tmp_path):
+    """Of another strategy it would leave out the generations that the first one had."""
+    path = tmp_path / "run.csv"
+    log, es = evoopt.CSVLogger(path), strategy()
+    evoopt.evolve(es, sphere, max_generations=5, callback=log)
+    for generations in (3, 5, 9):
+        with pytest.raises(ValueError, match=r"must be a CSV file of this run"):
+            evoopt.evolve(strategy(seed=2), sphere, max_generations=generations, callback=log)
+        assert_holds(path, es.history)
+    evoopt.evolve(strategy(), sphere, max_generations=3, callback=log)  # the same once more, from the start
+    assert len(columns_of(path)["best"]) == 3
+
+
+def test_columns_may_come_later(tmp_path):
+    """When a search begins that measures more than the one before."""
+    path, log = tmp_path / "run.csv", evoopt.CSVLogger(tmp_path / "run.csv")
+    history = {"generation": [], "best_so_far": []}
+    log({"history": history})
+    assert not path.exists()  # there is nothing to be seen yet
+    for i in range(6):
+        history["generation"].append(i + 1)
+        history["best_so_far"].append(0.1 * i)
+        if i == 3:
+            history["sigma"] = [math.nan] * 3
+        if "sigma" in history:
+            history["sigma"].append(0.5)
+        log({"history": history})
+        assert_holds(path, history)
+
+
+@pytest.mark.parametrize("wrong", [3, np.ones(2), {"x": 1}, {"history": None}, None])
+@pytest.mark.parametrize("use", [evoopt.CSVLogger("never.csv"), evoopt.plot_history], ids=["file", "picture"])
+def test_what_has_no_history_is_refused(use, wrong):
+    with pytest.raises(ValueError, match=rf"a history, got a {type(wrong).__name__}\.$"):
+        use(wrong)
 
 
 @pytest.mark.parametrize("text", ["my thesis", "generation\n1\n", None])
@@ -117,6 +196,34 @@ def test_plot_history():
     assert len(fitness.lines) == 2  # noisy: the best so far is that of the generation
     assert fitness.get_yscale() == "linear"
     assert diversity.get_title().startswith("diversity")
+
+
+NAN, INF = math.nan, math.inf
+ODD_COLUMNS = {
+    "nothing known": ([NAN] * 4, [NAN] * 4),
+    "no median, sigma late": ([5.0, 4, 3, 2], [NAN, NAN, 0.5, 0.4]),
+    "infinite": ([INF, INF, 3, -INF], [1.0, INF, NAN, 0.1]),
+    "huge": ([1.7e308, 1e308, -1.7e308, 0], [1.7e308] * 4),
+    "all magnitudes": ([1.7e308, 1e300, 1.0, 5e-324], [1e140, 1, 1e-140, 5e-324]),
+    "constant": ([0.0] * 4, [0.0] * 4),
+    "one generation": ([1.0], [0.3]),
+}
+
+
+@pytest.mark.parametrize("name", ODD_COLUMNS)
+@pytest.mark.parametrize("with_median", [False, True])
+def test_pictures_of_odd_columns(tmp_path, name, with_median):
+    """Warnings are errors here."""
+    best, sigma = ODD_COLUMNS[name]
+    n = len(best)
+    history = {"evaluations": list(range(n)), "best": best, "best_so_far": best, "sigma": sigma}
+    history["median"] = best if with_median else [NAN] * n
+    figure = evoopt.plot_history(history, Figure())
+    figure.savefig(tmp_path / "run.png")
+    with_values = with_median and np.isfinite(best).any()
+    assert len(figure.axes[0].lines) == 1 + with_values
+    assert len(figure.axes) == 1 + bool(np.isfinite(sigma).any())
+    assert (figure.axes[0].lines[0].get_marker() == ".") == (n == 1)  # a line of one point is not seen
 
 
 def test_plot_history_makes_a_figure(monkeypatch):

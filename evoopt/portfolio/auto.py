@@ -142,7 +142,8 @@ class Portfolio:
             self._add(_name(strategy), before)
         if dict(reasons).keys() == {"max_evaluations"}:
             budget.refuse_evaluations()
-        if not isinstance(strategy, Restarts) and not strategy.noisy:
+        is_end = CONTRACTED & dict(reasons).keys() and not isinstance(strategy, Restarts)
+        if is_end and not strategy.noisy:
             self.ends.add(end_of(strategy))
         return reasons
 

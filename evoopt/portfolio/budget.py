@@ -1,8 +1,8 @@
-"""What all searches share: evaluations and iterations, their limits, the best so far and the history."""
+"""What all searches share: evaluations, iterations, their limits, the best so far, the history."""
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 
 import numpy as np
@@ -13,7 +13,7 @@ from evoopt.loop import stopped_by
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import best_and_median, new_history
 
-Evaluate = Callable[[Array], Generator[tuple[int, float | Failure], None, None]]
+Evaluate = Callable[[Array], Generator[list[tuple[int, float | Failure]], None, None]]
 Observer = Callable[[int, Vector, float], object]
 
 
@@ -33,8 +33,8 @@ class Budget:
     Parameters
     ----------
     evaluate : callable
-        ``evaluate(rows) -> generator of (place, value)`` for rows (k, n), as the values become known; for an
-        exception a `Failure`.
+        ``evaluate(rows) -> generator of lists of (place, value)`` for rows (k, n), as the values
+        become known; for an exception a `Failure`.
     max_evaluations, max_iterations : float
         Neither is exceeded; iterations are those of local searches and generations of strategies.
     target : float
@@ -42,14 +42,15 @@ class Budget:
     time_limit : float
         Seconds from now on; the evaluation that it finds is finished.
     noisy : bool
-        Whether a low value may be luck: the best is then the point of `settle`, at first the first one.
+        Whether a low value may be luck: the best is then the point of `settle`, at first the first
+        one.
     measures : iterable of str
         Names of further columns of the history.
+    observers : sequence of callable
+        ``observer(evaluations, x, value)`` is called after each evaluation.
 
     Attributes
     ----------
-    observers : list of callable
-        ``observer(evaluations, x, value)`` is called after each evaluation.
     after : callable
         Called after each iteration; it stops the search as `stopped_by` says.
     evaluations, iterations : int
@@ -58,8 +59,8 @@ class Budget:
     differs : bool
         Whether finite values that differ were seen.
     history : dict of str to list
-        The columns of a strategy's history. The first line, generation 0, is the first point; the last one
-        repeats the number of the generation where evaluations followed the last one.
+        The columns of a strategy's history. The first line, generation 0, is the first point; the
+        last one repeats the number of the generation where evaluations followed the last one.
     """
 
     def __init__(
@@ -72,9 +73,9 @@ class Budget:
         *,
         noisy: bool = False,
         measures: Iterable[str] = (),
+        observers: Sequence[Observer] = (),
     ) -> None:
-        self._evaluate = evaluate
-        self.observers: list[Observer] = []
+        self._evaluate, self._observers = evaluate, observers
         self.after: Callable[[], object] = lambda: None
         self.max_evaluations, self.max_iterations, self.target = max_evaluations, max_iterations, target
         self._time_limit, self._deadline = time_limit, time.perf_counter() + time_limit
@@ -125,13 +126,16 @@ class Budget:
 
     def _values_of(self, rows: Array) -> Vector:
         fitness = np.full(len(rows), np.nan)
-        # what numpy does about errors in the function is the user's choice; closing cancels rows in a pool
+        # What numpy does about errors in the function is the user's choice. Closing cancels rows that
+        # wait in a pool.
         with np.errstate(**self._errors), closing(self._evaluate(rows)) as outcomes:
-            for place, value in outcomes:
-                if isinstance(value, Failure):
-                    raise value.error
-                fitness[place] = value
-                self._note(rows[place], value)
+            for known in outcomes:
+                for place, value in known:
+                    if isinstance(value, Failure):
+                        raise value.error
+                    fitness[place] = value
+                    self._note(rows[place], value)
+                self._check_time()
         return fitness
 
     def _note(self, x: Vector, value: float) -> None:
@@ -141,8 +145,10 @@ class Budget:
         is_better = value < self.fun or (math.isnan(self.fun) and not math.isnan(value))
         if self.x is None or (is_better and not self._noisy):
             self.settle(x, value)
-        for observe in self.observers:
+        for observe in self._observers:
             observe(self.evaluations, x, value)
+
+    def _check_time(self) -> None:
         if time.perf_counter() >= self._deadline:
             raise OverError(("time_limit", f"{self._time_limit:g} seconds have passed"))
 

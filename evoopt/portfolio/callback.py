@@ -8,23 +8,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
 
-ENERGY_TOLERANCE = 0.01  # scipy's `tol` of differential_evolution, in whose unit its `convergence` is
+ENERGY_TOLERANCE = 0.01  # scipy's `tol` of differential_evolution, the unit of its `convergence`
 
 
 def read_callback(callback: Callable[..., Any]) -> Callable[["OptimizeResult"], Any]:
-    """Return the callback as one of the result so far; its forms are told apart by their parameters."""
-    if not callable(callback):
+    """Return the callback, whose form its parameters tell, as a function of the result so far."""
+    if not callable(callback) or isinstance(callback, type):
         raise ValueError(
-            f"callback must be a function, got {callback!r}; for a file with all evaluations take the option "
-            "log."
+            f"callback must be a function, got {callback!r}; for a file of the history take "
+            'evoopt.CSVLogger("log.csv"), for one of all evaluations the option log.'
         )
     parameters = _parameters(callback)
     if set(parameters) == {"intermediate_result"}:
         return lambda result: callback(intermediate_result=result)
-    if "convergence" in parameters:
+    place = inspect.Parameter.POSITIONAL_ONLY
+    if "convergence" in parameters and parameters["convergence"].kind != place:
         return lambda result: callback(result.x, convergence=_convergence(result.history))
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    if sum(p.kind in positional and p.default is p.empty for p in parameters.values()) == 2:
+    places = (place, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if sum(p.kind in places and p.default is p.empty for p in parameters.values()) == 2:
         return lambda result: callback(result.x, _convergence(result.history))
     return lambda result: callback(result.x)
 
@@ -39,8 +40,8 @@ def _parameters(callback: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 def _convergence(history: dict[str, list[float]]) -> float:
     """Return how near the last population is to agreement, as `differential_evolution` puts it.
 
-    That is tol |m| / s with m the median, s its distance to the best value, and tol = 0.01; at most 1, when
-    scipy's function would end. 0 after an iteration without a population.
+    That is tol |m| / s with m the median, s its distance to the best value, and tol = 0.01; at most
+    1, when scipy's function would end. 0 after an iteration without a population.
     """
     best, median, sigma = (history[name][-1] for name in ("best", "median", "sigma"))
     spread = median - best

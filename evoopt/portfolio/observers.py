@@ -4,14 +4,29 @@ import csv
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from evoopt.arguments import Vector
 from evoopt.portfolio.budget import Observer
+from evoopt.progress import open_bar
 
 
 @contextmanager
-def evaluation_log(path: str | os.PathLike[str], n: int) -> Iterator[Observer]:
+def observing(
+    log: str | os.PathLike[str] | None, progress: bool, n: int, total: float
+) -> Iterator[list[Observer]]:
+    """Have the observers that are asked for, of evaluations of `n` coordinates, `total` at most."""
+    with ExitStack() as stack:
+        observers: list[Observer] = []
+        if log is not None:
+            observers.append(stack.enter_context(_log(log, n)))
+        if progress:
+            observers.append(stack.enter_context(_bar(total)))
+        yield observers
+
+
+@contextmanager
+def _log(path: str | os.PathLike[str], n: int) -> Iterator[Observer]:
     """Write each evaluation into a new CSV file, a line as soon as it is known."""
     if os.path.exists(path):
         raise ValueError(
@@ -25,15 +40,9 @@ def evaluation_log(path: str | os.PathLike[str], n: int) -> Iterator[Observer]:
 
 
 @contextmanager
-def progress_bar(total: float) -> Iterator[Observer]:
+def _bar(total: float) -> Iterator[Observer]:
     """Show a progress bar of evaluations, with the best value so far."""
-    try:
-        from tqdm.auto import tqdm  # noqa: PLC0415  (an optional extra)
-    except ImportError as error:
-        raise ImportError(
-            "progress=True needs the package tqdm, which is not installed: pip install evoopt[progress]"
-        ) from error
-    with tqdm(total=None if math.isinf(total) else int(total), unit="evaluation") as bar:
+    with open_bar(None if math.isinf(total) else int(total), "evaluation") as bar:
         best = math.nan
 
         def show(evaluation: int, x: Vector, value: float) -> None:

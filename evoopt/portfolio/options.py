@@ -15,12 +15,14 @@ from evoopt.portfolio.methods import Method, suggestion
 
 @dataclass(frozen=True)
 class Options:
-    """The options of `minimize`; None is no limit, or the default.
+    """The options of `minimize`.
 
     Attributes
     ----------
-    maxfun, maxiter : float or None
-        Most evaluations and iterations: whole numbers, or infinity.
+    maxfun : float or None
+        Most evaluations, infinity for no limit; None for the default.
+    maxiter : float
+        Most iterations, infinity for no limit.
     target : float
     time_limit : float
         Seconds.
@@ -35,7 +37,7 @@ class Options:
     """
 
     maxfun: float | None
-    maxiter: float | None
+    maxiter: float
     target: float
     time_limit: float
     seed: int | None
@@ -55,13 +57,13 @@ def read_options(method: Method, options: Any) -> Options:
     given = _mapping(options)
     check_names(method, given)
     return Options(
-        maxfun=_limit("maxfun", given.get("maxfun")),
+        maxfun=None if given.get("maxfun") is None else _limit("maxfun", given["maxfun"]),
         maxiter=_limit("maxiter", given.get("maxiter")),
         target=_number("target", given.get("target"), -math.inf),
         time_limit=_number("time_limit", given.get("time_limit"), math.inf),
         seed=_seed(given.get("seed")),
         sigma=given.get("sigma"),
-        log=given.get("log"),
+        log=_path("log", given.get("log")),
         progress=bool(given.get("progress", False)),
         disp=bool(given.get("disp", False)),
         exhaust=bool(given.get("exhaust", False)),
@@ -75,8 +77,8 @@ def check_names(method: Method, options: Iterable[Any]) -> None:
     for name in options:
         if name not in known:
             raise ValueError(
-                f"Options of {method.name} must be of {', '.join(known)}, got {name!r}"
-                f"{suggestion(str(name), known)}; take another name."
+                f"Options of {method.name} must be among {', '.join(known)}, got {name!r}"
+                f"{suggestion(str(name), known)}; take one of these."
             )
 
 
@@ -86,11 +88,18 @@ def _mapping(options: Any) -> dict[str, Any]:
     return dict(options or {})
 
 
-def _limit(name: str, value: Any) -> float | None:
-    """Read a whole number, also one in floating point, or infinity."""
-    if isinstance(value, float | np.floating) and (value == math.inf or float(value).is_integer()):
-        value = math.inf if value == math.inf else int(value)
-    return value if value == math.inf else arguments.optional_whole(name, value, 0)
+def _limit(name: str, value: Any) -> float:
+    """Read a whole number, also one in floating point; None and infinity are no limit."""
+    if value is None or (isinstance(value, float | np.floating) and value == math.inf):
+        return math.inf
+    is_whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    return arguments.whole(name, int(value) if is_whole else value, 0)
+
+
+def _path(name: str, value: Any) -> str | os.PathLike[str] | None:
+    if value is not None and not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{name} must be the path of a file, got {value!r}.")
+    return value
 
 
 def _number(name: str, value: Any, default: float) -> float:

@@ -43,7 +43,10 @@ class Start(NamedTuple):
 
 
 def read_start(x0: ArrayLike | None, bounds: Any, sigma: ArrayLike | None) -> Start:
-    """Read x0, which is clipped to the bounds, and find the first step sizes unless they are given."""
+    """Read x0, which is clipped to the bounds, and find the first step sizes unless they are given.
+
+    Without x0 it is the middle of the box, which says nothing of the scale of the coordinates.
+    """
     bounds, double = repeatable(bounds), np.dtype(np.float64)
     given = _middle(bounds) if x0 is None else x0
     point = arguments.finite_vector(np.atleast_1d(arrays.read("x0", given)), "x0")
@@ -63,25 +66,33 @@ def read_start(x0: ArrayLike | None, bounds: Any, sigma: ArrayLike | None) -> St
 
 def _middle(bounds: Any) -> Vector:
     """Return the middle of a box all of whose sides are closed."""
-    box = None
-    if bounds is not None:
-        ends = (bounds.lb, bounds.ub) if hasattr(bounds, "lb") and hasattr(bounds, "ub") else bounds
-        n = len(bounds) if ends is bounds else max(np.size(end) for end in ends)
+    n = _dimensions(bounds)
+    if n:
         box = Box(bounds, n, np.dtype(np.float64), reflects=True)
-    if box is None or not (np.isfinite(box.low) & np.isfinite(box.high)).all():
+        middle = box.low / 2 + box.high / 2
+    if not n or not np.isfinite(middle).all():
         raise ValueError(
             f"x0 must be a vector where a side of the bounds is open, got None with bounds={bounds!r}; give "
             "x0, or a finite pair (low, high) for each coordinate."
         )
-    return box.low / 2 + box.high / 2
+    return middle
+
+
+def _dimensions(bounds: Any) -> int:
+    """Return the number of coordinates that bounds are for, 0 where they do not say."""
+    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+        return max(np.size(bounds.lb), np.size(bounds.ub))
+    pairs = bounds if isinstance(bounds, list | tuple | np.ndarray) else ()
+    return len(pairs) if all(np.size(pair) == 2 for pair in pairs) else 0
 
 
 def default_sigmas(x0: Vector, low: Vector, high: Vector) -> tuple[Vector, Vector]:
     """Return first step sizes from `x0`, and from anywhere in the box.
 
-    From anywhere they are a quarter of the width of the box, or 0.3 times the largest coordinate of x0 (0.3
-    if that is 0) where a side is open. From x0 they are at most ten times its coordinate (the largest one
-    where it is 0), or 10 if that is more: in a box that is far wider x0 says more than the box.
+    From anywhere they are a quarter of the width of the box, or 0.3 times the largest coordinate of
+    x0 (0.3 if that is 0) where a side is open. From x0 they are at most ten times its coordinate
+    (the largest one where it is 0), or 10 if that is more: in a box that is far wider x0 says more
+    than the box.
     """
     largest, scaled = float(np.abs(x0).max()), tell_scale(low, high)
     anywhere = np.where(scaled, high / 4 - low / 4, 0.3 * (largest or 1.0))

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from evoopt.executors import require_picklable
+from evoopt.executors import explaining_broken_pools, require_picklable
 from evoopt.kernels import threads
 
 
@@ -26,14 +25,8 @@ def mapper(workers: Any, function: Callable[..., Any]) -> Iterator[Callable[...,
     require_picklable("fun", function, pool)
 
     def map_rows(fun: Callable[..., Any], rows: Any) -> Iterator[Any]:
-        try:
+        with explaining_broken_pools():
             yield from pool.map(fun, rows, chunksize=max(1, len(rows) // (4 * processes)))
-        except BrokenProcessPool as error:
-            raise RuntimeError(
-                f"A process of workers={processes} ended before its time. Where processes are spawned, "
-                'the call of minimize must stand under `if __name__ == "__main__":`, and fun in a module '
-                "that can be imported; fun may also have crashed, or have taken too much memory."
-            ) from error
 
     try:
         yield map_rows
