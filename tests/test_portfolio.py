@@ -109,7 +109,7 @@ def test_tol_ends_a_descent_that_no_longer_gains_it(fun, unit):
     for tol in (0.0, 1e-9, 1e-6, 1e-3):
         _, value, budget = descend(lambda x: unit * fun(x), [0.3, 1.2, -0.4, 0.9], tol=tol)
         costs.append(budget.evaluations)
-        assert value <= unit * max(10 * tol, 1e-8)
+        assert value <= unit * max(100 * tol, 1e-8)
     assert costs == sorted(costs, reverse=True)
     assert costs[0] > costs[-1]
 
