@@ -1,7 +1,7 @@
-"""Exceptions of a user's function as values, so that neither `map` nor a process changes them on the way.
+"""Exceptions of a user's function as values, so that neither `map` nor a process changes them.
 
-`map` takes a StopIteration for the end of the rows, `pool.map` makes a RuntimeError of it, and a process pool
-breaks where an exception cannot be made again from its pickle.
+`map` takes a StopIteration for the end of the rows, `pool.map` makes a RuntimeError of it, and a
+process pool breaks where an exception cannot be made again from its pickle.
 """
 
 import pickle
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Failure:
-    """The outcome of a call that raised `error`; its way through a pickle adds the traceback as a note."""
+    """The outcome of a call that raised `error`; a pickle of it adds the traceback as a note."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -20,7 +20,7 @@ class Failure:
         error, text = self.error, "".join(traceback.format_exception(self.error))
         error.add_note(f"Raised in another process:\n{text}")
         ways: list[tuple[Callable[..., Failure], tuple[Any, ...]]] = [(Failure, (error,))]
-        for state in (vars(error), {"__notes__": error.__notes__}):  # other attributes may not be picklable
+        for state in (vars(error), {"__notes__": error.__notes__}):  # others may not be picklable
             ways.append((_rebuilt, (type(error), error.args, state)))
         for way in ways:
             try:

@@ -217,6 +217,19 @@ def test_a_function_may_write_into_its_argument_and_keep_it():
     assert len({x.tobytes() for x in kept[:30]}) == 30
 
 
+def test_a_vectorized_function_may_write_into_its_argument_and_keep_it():
+    kept = []
+
+    def shift(population):
+        kept.append(population)
+        population -= 3
+        return np.sum(population**2, axis=1)
+
+    result = minimize(shift, vectorized=True)
+    np.testing.assert_allclose(result.x, [3, 3], atol=1e-4)
+    assert np.array_equal(kept[0], [[-2.0, -5.0]])
+
+
 def test_args_may_be_one_argument():
     assert minimize(lambda x, a: sphere(x - a), args=3.0).x == pytest.approx([3, 3], abs=1e-4)
     centre = np.array([3.0, 4.0])
@@ -256,6 +269,82 @@ def test_only_nan_is_no_success():
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        {"options": {"maxfun": 1e2}},
+        {"options": {"maxfun": np.float32(100)}},
+        {"options": {"maxfun": np.int64(100)}},
+        {"options": {"maxfun": np.inf, "maxiter": 3}},
+        {"options": {"maxfun": np.float64("inf"), "maxiter": 3.0}},
+        {"options": {"maxfun": None, "maxiter": None, "target": None, "seed": None, "time_limit": None}},
+        {"options": None},
+        {"method": None},
+        {"workers": np.int64(1)},
+        {"workers": np.int64(2), "options": {"maxiter": 2}},
+        {"bounds": lambda: zip([-9, -9], [9, 9], strict=True)},
+        {"bounds": lambda: iter([(-9, None), (None, 9)])},
+        {"bounds": lambda: ((low, 9) for low in (-9, -np.inf))},
+        {"constraints": None},
+        {"callback": None, "tol": None, "bounds": None},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("method", ["auto", "cmaes"])
+def test_scipys_forms(arguments, method):
+    bounds = arguments.get("bounds")
+    arguments = {"method": method, **arguments, "bounds": bounds() if bounds else None}
+    result = evoopt.minimize(sphere, [1.0, -2.0], **arguments)
+    assert result.fun < 5
+    options = arguments.get("options") or {}
+    assert result.nfev <= (options.get("maxfun") or np.inf)
+    assert result.nit <= (options.get("maxiter") or np.inf)
+
+
+def test_numbers_of_any_form_mean_the_same():
+    results = [
+        minimize(rosen, [0, 0, 0], method="cmaes", options={"maxfun": maxfun})
+        for maxfun in (100, 1e2, np.int64(100))
+    ]
+    assert len({(result.nfev, result.fun, result.message) for result in results}) == 1
+    assert "100 evaluations" in results[0].message
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("cmass", "cmaes"), ("CMA-ES", "cmaes"), ("sepcma", "sepcmaes"), ("aut", "auto")]
+)
+@pytest.mark.parametrize("make", [evoopt.scipy_method, lambda name: minimize(method=name)])
+def test_unknown_methods_suggest_the_nearest(make, name, nearest):
+    with pytest.raises(
+        ValueError, match=rf"method must be one of .*, got '{name}' \(did you mean {nearest}\?\)"
+    ):
+        make(name)
+
+
+@pytest.mark.parametrize("method", ["auto", "ipop", "cmaes", "ga"])
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("popsiz", "popsize"), ("maxfev", "maxfun"), ("max_iter", "maxiter"), ("timelimit", "time_limit")],
+)
+def test_unknown_options_suggest_the_nearest(method, name, nearest):
+    sentence = rf"^Options of \w+ must be among .*, got '{name}' \(did you mean {nearest}\?\); .*\.$"
+    with pytest.raises(ValueError, match=sentence):
+        minimize(method=method, options={name: 5})
+    with pytest.raises(ValueError, match=sentence):
+        evoopt.scipy_method(method, **{name: 5})
+
+
+def test_options_are_a_dict():
+    with pytest.raises(ValueError, match=r'^options must be a dict such as {"maxfun": 1000}, got 100\.$'):
+        evoopt.minimize(sphere, [1.0, 2.0], options=100)
+
+
+@pytest.mark.parametrize("name", ["max_evaluations", "max_generations", "mean", "bounds", "maximize"])
+def test_what_minimize_gives_itself_is_no_option(name):
+    with pytest.raises(ValueError, match=f"got '{name}'"):
+        minimize(method="cmaes", options={name: 1})
+
+
+@pytest.mark.parametrize(
     ("arguments", "parts"),
     [
         ({"method": "bfgs"}, ["auto, ipop, bipop, cmaes", "got 'bfgs'"]),
@@ -263,10 +352,23 @@ def test_only_nan_is_no_success():
         ({"constraints": [{}]}, ["no constraints"]),
         ({"constraints": scipy.optimize.LinearConstraint(np.eye(2))}, ["no constraints"]),
         ({"options": {"maxfun": 10.5}}, ["maxfun", "whole number", "got 10.5"]),
+        ({"options": {"maxfun": -1}}, ["maxfun", "at least 0", "got -1"]),
+        ({"options": {"maxfun": np.nan}}, ["maxfun", "whole number", "got nan"]),
+        ({"options": {"maxfun": -np.inf}}, ["maxfun", "whole number", "got -inf"]),
+        ({"options": {"time_limit": "1 s"}}, ["time_limit", "number", "got '1 s'"]),
+        ({"options": {"target": np.nan}}, ["target", "number", "got nan"]),
+        ({"options": {"seed": -1}}, ["seed", "at least 0", "got -1"]),
+        ({"options": {"log": 1}}, ["log", "path", "got 1"]),
+        ({"tol": -1.0}, ["tol", "from 0", "got -1.0"]),
+        ({"workers": True}, ["workers", "got True"]),
+        ({"workers": 2.0}, ["workers", "got 2.0"]),
+        ({"x0": [np.nan, 1]}, ["x0", "finite"]),
+        ({"x0": [1e301, 1]}, ["x0", "1e+300", "got 1e+301"]),
+        ({"x0": []}, ["x0", "(n_params,)", "got (0,)"]),
         ({"vectorized": True, "workers": 2}, ["workers must be 1"]),
         ({"workers": 0}, ["-1", "0"]),
         ({"bounds": [(1, 0), (0, 1)]}, ["low <= high"]),
-        ({"x0": [[1.0]]}, ["(n_params,)"]),
+        ({"x0": [[1.0]]}, ["x0", "(n_params,)", "got (1, 1)"]),
         ({"fun": lambda x: x}, ["one number", "got shape (2,)"]),
         ({"fun": lambda p: p, "vectorized": True}, ["one number for each row"]),
         ({"fun": lambda x: None}, ["got None", "return statement"]),

@@ -331,7 +331,7 @@ def test_a_generator_is_a_seed(method):
 @pytest.mark.parametrize("vectorized", [False, True])
 def test_a_time_limit_ends_it(method, vectorized):
     def fun(x):
-        calls.append(1)
+        calls.append(x.size // 3)
         time.sleep(0.004)
         return np.sum(x**2, axis=-1)
 
@@ -339,6 +339,7 @@ def test_a_time_limit_ends_it(method, vectorized):
     result = minimize(method, fun, options={"time_limit": 0.1}, vectorized=vectorized)
     assert (result.status, result.success) == (4, False)
     assert 1 <= len(calls) <= 26
+    assert result.nfev == sum(calls)
     assert "0.1 seconds" in result.message
     assert result.history["evaluations"][-1] == result.nfev
     at_once = minimize(method, fun, options={"time_limit": 0}, vectorized=vectorized)

@@ -135,6 +135,23 @@ def test_the_restart_happens_in_the_next_ask(kind):
     assert (es.mean != mean).any()
 
 
+@each_kind
+def test_restarts_may_have_a_sigma_of_their_own(kind):
+    es = make(kind, restart_sigma=[7.0, 7.0, 7.0])
+    assert (es.ask(), es.sigma)[1] == pytest.approx(1.0)
+    ask_after_a_restart(es)
+    assert es.sigma == pytest.approx(7.0)
+    with pytest.raises(ValueError, match="sigma"):
+        make(kind, restart_sigma=-1.0)
+
+
+@each_kind
+def test_sides_from_1e20_on_say_nothing_about_where_to_start(kind):
+    es = make(kind, bounds=[(-1e20, 1e20), (-1e300, 1e300), (0, 1e21)])
+    ask_after_a_restart(es)
+    assert abs(es.mean - 2.3).max() < 2
+
+
 def late_and_new(kind):
     """A strategy just restarted, with rows of the run before that wait, and the ids of new ones."""
     es = make(kind)

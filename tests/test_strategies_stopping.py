@@ -4,9 +4,18 @@ import logging
 
 import numpy as np
 import pytest
-from test_strategies import each_and_its_restarts, each_dtype, each_strategy, make, needs_jit, run, sphere
+from test_strategies import (
+    each_and_its_restarts,
+    each_dtype,
+    each_strategy,
+    make,
+    needs,
+    needs_jit,
+    run,
+    sphere,
+)
 
-from evoopt import CMAES, GA, LMMAES, PGPE, SNES, XNES, OpenAIES, SepCMAES
+from evoopt import CMAES, GA, LMMAES, PGPE, SNES, XNES, OpenAIES, SepCMAES, load
 from evoopt.strategies.restarts import Restarts
 from evoopt.strategies.stagnation import stagnates
 
@@ -65,6 +74,49 @@ def test_a_small_range_of_the_fitness_stops(cls):
     es = make(cls, tolfun=1e-3)
     assert run_to_stop(es, sphere) == ["tolfun"]
     assert 1e-12 < es.best.fitness < 1e-3
+
+
+UNIT = 1e-13
+
+
+def small(population):
+    return UNIT * sphere(population)
+
+
+def with_penalty(population):
+    """The worst rows are not feasible."""
+    fitness = small(population)
+    fitness[fitness.argsort()[2 * len(fitness) // 3 :]] = 1e10
+    return fitness
+
+
+@needs_jit
+@each_strategy
+@pytest.mark.parametrize("fitness", [small, with_penalty])
+def test_small_fitness_is_no_reason(cls, fitness):
+    es = make(cls, popsize=12)
+    assert set(run_to_stop(es, fitness)) & {"tolfun", "tolfunhist", "tolx", "noeffect"}
+    assert es.best.fitness < 1e-9 * UNIT
+
+
+@needs_jit
+@each_strategy
+def test_small_coordinates_are_no_reason(cls):
+    es = cls(UNIT * np.linspace(1.0, 2.0, 4), 0.5 * UNIT, seed=7, popsize=12, **needs(cls))
+    assert set(run_to_stop(es, lambda x: sphere(x / UNIT))) & {"tolfun", "tolx", "noeffect"}
+    assert es.best.fitness < 1e-9
+
+
+@needs_jit
+@each_strategy
+def test_tolerances_are_as_small_after_a_checkpoint(cls, tmp_path):
+    es = run(make(cls, tolfun=1e-3, popsize=20), 3, small)
+    es.save(tmp_path / "run.npz")
+    loaded = load(tmp_path / "run.npz")
+    assert loaded.stop() == ()
+    assert run_to_stop(loaded, small) == run_to_stop(es, small) == ["tolfun"]
+    assert loaded.generation == es.generation
+    assert es.best.fitness < 1e-2 * UNIT
 
 
 @needs_jit

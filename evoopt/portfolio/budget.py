@@ -1,4 +1,4 @@
-"""What all searches share: evaluations and iterations, their limits, the best so far and the history."""
+"""What all searches share: evaluations, iterations, their limits, the best so far, the history."""
 
 import math
 import time
@@ -13,7 +13,7 @@ from evoopt.loop import stopped_by
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import best_and_median, new_history
 
-Evaluate = Callable[[Array], Generator[tuple[int, float | Failure], None, None]]
+Evaluate = Callable[[Array], Generator[list[tuple[int, float | Failure]], None, None]]
 Observer = Callable[[int, Vector, float], object]
 
 
@@ -33,8 +33,8 @@ class Budget:
     Parameters
     ----------
     evaluate : callable
-        ``evaluate(rows) -> generator of (place, value)`` for rows (k, n), as the values become known; for an
-        exception a `Failure`.
+        ``evaluate(rows) -> generator of lists of (place, value)`` for rows (k, n), as the values
+        become known; for an exception a `Failure`.
     max_evaluations, max_iterations : float
         Neither is exceeded; iterations are those of local searches and generations of strategies.
     target : float
@@ -42,7 +42,8 @@ class Budget:
     time_limit : float
         Seconds from now on; the evaluation that it finds is finished.
     noisy : bool
-        Whether a low value may be luck: the best is then the point of `settle`, at first the first one.
+        Whether a low value may be luck: the best is then the point of `settle`, at first the first
+        one.
     measures : iterable of str
         Names of further columns of the history.
     observers : sequence of callable
@@ -58,8 +59,8 @@ class Budget:
     differs : bool
         Whether finite values that differ were seen.
     history : dict of str to list
-        The columns of a strategy's history. The first line, generation 0, is the first point; the last one
-        repeats the number of the generation where evaluations followed the last one.
+        The columns of a strategy's history. The first line, generation 0, is the first point; the
+        last one repeats the number of the generation where evaluations followed the last one.
     """
 
     def __init__(
@@ -125,13 +126,16 @@ class Budget:
 
     def _values_of(self, rows: Array) -> Vector:
         fitness = np.full(len(rows), np.nan)
-        # what numpy does about errors in the function is the user's choice; closing cancels rows in a pool
+        # What numpy does about errors in the function is the user's choice. Closing cancels rows that
+        # wait in a pool.
         with np.errstate(**self._errors), closing(self._evaluate(rows)) as outcomes:
-            for place, value in outcomes:
-                if isinstance(value, Failure):
-                    raise value.error
-                fitness[place] = value
-                self._note(rows[place], value)
+            for known in outcomes:
+                for place, value in known:
+                    if isinstance(value, Failure):
+                        raise value.error
+                    fitness[place] = value
+                    self._note(rows[place], value)
+                self._check_time()
         return fitness
 
     def _note(self, x: Vector, value: float) -> None:
@@ -143,6 +147,8 @@ class Budget:
             self.settle(x, value)
         for observe in self._observers:
             observe(self.evaluations, x, value)
+
+    def _check_time(self) -> None:
         if time.perf_counter() >= self._deadline:
             raise OverError(("time_limit", f"{self._time_limit:g} seconds have passed"))
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
 
-ENERGY_TOLERANCE = 0.01  # scipy's `tol` of differential_evolution, in whose unit its `convergence` is
+ENERGY_TOLERANCE = 0.01  # scipy's `tol` of differential_evolution, the unit of its `convergence`
 
 
 def read_callback(callback: Callable[..., Any]) -> Callable[["OptimizeResult"], Any]:
-    """Return the callback as one of the result so far; its forms are told apart by their parameters."""
+    """Return the callback, whose form its parameters tell, as a function of the result so far."""
     if not callable(callback) or isinstance(callback, type):
         raise ValueError(
             f"callback must be a function, got {callback!r}; for a file of the history take "
@@ -40,8 +40,8 @@ def _parameters(callback: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 def _convergence(history: dict[str, list[float]]) -> float:
     """Return how near the last population is to agreement, as `differential_evolution` puts it.
 
-    That is tol |m| / s with m the median, s its distance to the best value, and tol = 0.01; at most 1, when
-    scipy's function would end. 0 after an iteration without a population.
+    That is tol |m| / s with m the median, s its distance to the best value, and tol = 0.01; at most
+    1, when scipy's function would end. 0 after an iteration without a population.
     """
     best, median, sigma = (history[name][-1] for name in ("best", "median", "sigma"))
     spread = median - best

@@ -16,7 +16,7 @@ from evoopt.strategies.restarts import BIPOP, IPOP, Restarts
 LARGE = 1000  # coordinates; from here on a full covariance matrix costs more than it gains
 MAX_RESTARTS = 50  # of a portfolio: more than any budget allows
 RESTARTS: dict[str, type[Restarts]] = {"auto": IPOP, "ipop": IPOP, "bipop": BIPOP}
-# which minimize gives, or which count evaluations and iterations of the strategy alone
+# What minimize gives itself, and limits that would count the strategy alone.
 _OWN = {"self", "mean", "sigma", "bounds", "maximize", "seed", "target", "max_evaluations", "max_generations"}
 
 
@@ -39,7 +39,7 @@ class Method:
     single: type[Strategy] | None
 
     def options(self) -> set[str]:
-        """Return the names of the options that its strategy takes, with any number of coordinates."""
+        """Return the names of the options of its strategy, with any number of coordinates."""
         classes = [CMAES, SepCMAES] if self.single is None else [self.single]
         known = set().union(*map(_parameters, classes)) - _OWN - {"options"}
         return known | ({"start", "max_restarts", "exhaust"} if self.restarts else set())
@@ -79,6 +79,6 @@ def suggestion(name: str, known: Collection[str]) -> str:
 
 
 def _parameters(cls: type) -> set[str]:
-    """Return the names of the constructor's parameters, those of base classes behind ``**options`` too."""
+    """Return the names of the constructor's parameters, with those of base classes."""
     constructors = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
     return {name for constructor in constructors for name in inspect.signature(constructor).parameters}

@@ -89,9 +89,10 @@ def _dimensions(bounds: Any) -> int:
 def default_sigmas(x0: Vector, low: Vector, high: Vector) -> tuple[Vector, Vector]:
     """Return first step sizes from `x0`, and from anywhere in the box.
 
-    From anywhere they are a quarter of the width of the box, or 0.3 times the largest coordinate of x0 (0.3
-    if that is 0) where a side is open. From x0 they are at most ten times its coordinate (the largest one
-    where it is 0), or 10 if that is more: in a box that is far wider x0 says more than the box.
+    From anywhere they are a quarter of the width of the box, or 0.3 times the largest coordinate of
+    x0 (0.3 if that is 0) where a side is open. From x0 they are at most ten times its coordinate
+    (the largest one where it is 0), or 10 if that is more: in a box that is far wider x0 says more
+    than the box.
     """
     largest, scaled = float(np.abs(x0).max()), tell_scale(low, high)
     anywhere = np.where(scaled, high / 4 - low / 4, 0.3 * (largest or 1.0))

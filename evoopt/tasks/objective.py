@@ -15,6 +15,9 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu.objective import loop_over_rows
 from evoopt.kernels.jit import JIT_DISABLED, is_compiled, kernel_array
 
+Outcome = tuple[int, float | Failure]  # the number of a row, and its value
+Outcomes = Generator[list[Outcome], None, None]
+
 WORTH_A_THREAD = 100e-6  # seconds of work
 _MISSING = np.uint64(0x7FF8_0000_EC0D_E0FF).view(np.float64)  # a NaN that no function gives
 
@@ -25,8 +28,9 @@ class Objective:
     Parameters
     ----------
     fun : callable
-        ``fun(x, *args) -> float`` of one vector (n_params,), or with `vectorized` ``fun(population, *args) ->
-        (popsize,)``. If ``numba.njit`` made it, the rows are evaluated in compiled code, over the threads.
+        ``fun(x, *args) -> float`` of one vector (n_params,), or with `vectorized` ``fun(population,
+        *args) -> (popsize,)``. If ``numba.njit`` made it, the rows are evaluated in compiled code,
+        over the threads.
     args : tuple, or one argument
         Further arguments of `fun`.
     vectorized : bool
@@ -35,14 +39,15 @@ class Objective:
     Raises
     ------
     ValueError
-        When called, if the population is no matrix, if `fun` gives something other than one number for each
-        row, or if it is an njit function that numba cannot compile for the rows and `args`.
+        When called, if the population is no matrix, if `fun` gives something other than one number
+        for each row, or if it is an njit function that numba cannot compile for the rows and
+        `args`.
 
     Notes
     -----
-    The compiled loop around an njit function is made once for the function and the types of `args` in each
-    process, which takes a part of a second. What the function raises comes out as it is. Random numbers that
-    it draws come from a generator of each thread's own.
+    The compiled loop around an njit function is made once for the function and the types of `args`
+    in each process, which takes a part of a second. What the function raises comes out as it is.
+    Random numbers that it draws come from a generator of each thread's own.
 
     Examples
     --------
@@ -62,39 +67,37 @@ class Objective:
         self._grain = 1  # rows worth a thread, as far as known
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
-        """Evaluate the rows of a population (popsize, n_params); gives (popsize,)."""
-        population = _matrix(population)
-        if not self._at_once:
+        """Return the fitness (popsize,) of the rows of a population (popsize, n_params)."""
+        population, evaluate = _matrix(population), self._at_once
+        if evaluate is None:
             return np.array([_as_number(self._evaluate_row(x)) for x in population], np.float64)
         fitness = np.empty(len(population))
-        self._at_once(population, fitness)
+        evaluate(population, fitness)
         return fitness
 
-    def each(
-        self, population: ArrayLike, map_rows: Callable[..., Iterable[Any]] = map
-    ) -> Generator[tuple[int, float | Failure], None, None]:
-        """Evaluate the rows of a population (popsize, n_params), and give each value as soon as it is known.
+    def each(self, population: ArrayLike, map_rows: Callable[..., Iterable[Any]] = map) -> Outcomes:
+        """Evaluate the rows of a population (popsize, n_params); yield values as they become known.
 
         Parameters
         ----------
         population : array_like, shape (popsize, n_params)
         map_rows : callable
-            A function like `map`, that of an executor or a pool. With `map` itself, functions that are
-            vectorized or compiled get all rows at once.
+            A function like `map`, that of an executor or a pool. With `map` itself, functions that
+            are vectorized or compiled get all rows at once.
 
         Yields
         ------
-        place, value : int, float or Failure
-            The number of the row, and its value. What the function raises comes as a `Failure`, the last one,
-            after the values that were known before.
+        list of (int, float or Failure)
+            The numbers of rows, and their values. What the function raises comes as a `Failure`,
+            the last one, after the values that were known before.
         """
-        population = _matrix(population)
-        if map_rows is map and self._at_once:
-            yield from self._each_at_once(population, self._at_once)
+        population, evaluate = _matrix(population), self._at_once
+        if evaluate is not None and map_rows is map:
+            yield self._known(evaluate, population)
             return
         for place, value in enumerate(map_rows(self._attempt_row, population)):
             failed = isinstance(value, Failure)
-            yield place, value if failed else _as_number(value)
+            yield [(place, value if failed else _as_number(value))]
             if failed:
                 return
 
@@ -105,15 +108,13 @@ class Objective:
             return self._run_vectorized
         return self._run_compiled if is_compiled(self.fun) and not JIT_DISABLED else None
 
-    def _each_at_once(
-        self, population: NDArray[Any], evaluate: Callable[..., None]
-    ) -> Generator[tuple[int, float | Failure], None, None]:
+    def _known(self, evaluate: Callable[..., None], population: NDArray[Any]) -> list[Outcome]:
         fitness = np.full(len(population), _MISSING)
-        outcome = attempt(evaluate, population, fitness)
-        done = fitness.view(np.uint64) != _MISSING.view(np.uint64)  # of threads, not always the first ones
-        yield from zip(np.flatnonzero(done).tolist(), fitness[done].tolist(), strict=True)
-        if isinstance(outcome, Failure):
-            yield len(population), outcome
+        outcome = attempt(evaluate, population.copy(), fitness)  # it may write into it, or keep it
+        # threads need not have evaluated the first rows first
+        done = fitness.view(np.uint64) != _MISSING.view(np.uint64)
+        known: list[Outcome] = list(zip(np.flatnonzero(done).tolist(), fitness[done].tolist(), strict=True))
+        return [*known, (len(population), outcome)] if isinstance(outcome, Failure) else known
 
     def _run_vectorized(self, population: NDArray[Any], fitness: Vector) -> None:
         values = self.fun(population, *self.args)
