@@ -24,6 +24,8 @@ from numba.extending import intrinsic, register_jitable
 from numba.misc.appdirs import AppDirs
 from numpy.typing import NDArray
 
+from evoopt.kernels.parts import part
+
 JIT_DISABLED = bool(config.DISABLE_JIT)
 
 # Fused multiply-add and no care for the sign of zero. NaN and infinity keep their meaning (no nnan, ninf)
@@ -38,15 +40,17 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def inline(function: _Function) -> _Function:
     """Compile a part of its callers' loops: always inlined, or the loops would not be vectorized."""
-    return numba.njit(forceinline=True, **_OPTIONS)(function)
+    return function if JIT_DISABLED else part(function, **_OPTIONS)
 
 
-def kernel(function: _Function, allocates: bool = True) -> _Function:
+def kernel(function: Any = None, *, allocates: bool = True) -> Any:
     """Compile a function that Python calls, on its first use, and keep the machine code on disk.
 
     One that allocates nothing need not count who uses an array, which costs a small kernel half its time.
     """
-    compiled = numba.njit(_nrt=allocates, **_OPTIONS)(function)
+    if function is None:
+        return functools.partial(kernel, allocates=allocates)
+    compiled = numba.njit(_nrt=allocates, no_cfunc_wrapper=True, **_OPTIONS)(function)
     if not JIT_DISABLED:
         compiled._cache = KernelCache(function)
     return compiled
