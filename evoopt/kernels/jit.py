@@ -38,9 +38,11 @@ _log = logging.getLogger(__name__)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def inline(function: _Function) -> _Function:
+def inline(function: Any = None, *, allocates: bool = True) -> Any:
     """Compile a part of its callers' loops: always inlined, or the loops would not be vectorized."""
-    return function if JIT_DISABLED else part(function, **_OPTIONS)
+    if function is None:
+        return functools.partial(inline, allocates=allocates)
+    return function if JIT_DISABLED else part(function, _nrt=allocates, **_OPTIONS)
 
 
 def kernel(function: Any = None, *, allocates: bool = True) -> Any:

@@ -1,7 +1,7 @@
 """The rules of CMA-ES that matrices of all sizes share, in the symbols of arXiv:1604.00772.
 
 C = R^T R with R upper triangular (Cholesky), and of C the upper triangle counts: so vector instructions work
-along rows, as they lie in memory.
+along rows, as they lie in memory. A step y has z @ R = y.
 """
 
 import math
@@ -9,16 +9,6 @@ import math
 from evoopt.kernels.jit import inline
 
 EPSILON = 2.0**-52
-
-
-@inline
-def solve(root, row, n):
-    """Replace `row` (n,) by the solution of z @ root = row."""
-    for j in range(n):
-        row[j] /= root[j, j]
-        factor, tail, weights = row[j], row[j + 1 :], root[j, j + 1 :]
-        for c in range(len(tail)):
-            tail[c] -= factor * weights[c]
 
 
 @inline
@@ -70,23 +60,6 @@ def move(y_w, z_w, total, mean, sigma, scale, p_sigma, p_c, h_limit, constants):
 
 
 @inline
-def factorize(C, root, a, stop):
-    """Make rows [a, stop) of `root` R (n, n) of what they hold: C less what the rows before a contribute.
-
-    Tells whether C (n, n) is positive definite. A variance of which the coordinates before leave no more than
-    rounding errors counts as 0.
-    """
-    for r in range(a, stop):
-        tail = root[r, r:]
-        for j in range(a, r):
-            factor, above = root[j, r], root[j, r:]
-            for c in range(len(tail)):
-                tail[c] -= factor * above[c]
-        for c in range(a, r):
-            root[r, c] = 0.0
-        if not len(C) * EPSILON * C[r, r] < tail[0] < math.inf:
-            return False
-        scale = 1.0 / math.sqrt(tail[0])
-        for c in range(len(tail)):
-            tail[c] *= scale
-    return True
+def is_positive(pivot, variance, n):
+    """Whether coordinates before leave more of a variance than rounding errors: it counts as 0 otherwise."""
+    return n * EPSILON * variance < pivot < math.inf

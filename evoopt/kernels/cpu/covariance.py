@@ -1,4 +1,4 @@
-"""The loops of CMA-ES with a full covariance matrix of any size, whose products are made of register tiles."""
+"""The loops of CMA-ES with a full covariance matrix of any size, its products made of register tiles."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from evoopt.kernels import threads
 from evoopt.kernels.cpu import small_covariance
-from evoopt.kernels.cpu.adaptation import factorize, move, rate_of, shorten_step, shortening, solve
+from evoopt.kernels.cpu.adaptation import is_positive, move, rate_of, shorten_step, shortening
 from evoopt.kernels.cpu.groups import group_of, normals
 from evoopt.kernels.cpu.products import four_rows
 from evoopt.kernels.cpu.simd import tile_shape
@@ -50,11 +50,21 @@ def sample_correlated(key, ids, mean, sigma, scale, root, triangular, columns, l
 
 
 @inline
+def _solve(root, row, n):
+    """Replace `row` (n,) by the solution of z @ root = row."""
+    for j in range(n):
+        row[j] /= root[j, j]
+        factor, tail, weights = row[j], row[j + 1 :], root[j, j + 1 :]
+        for c in range(len(tail)):
+            tail[c] -= factor * weights[c]
+
+
+@inline
 def _solve_block(root, rows, first, stop, n):
     """Replace rows [first, stop), at most BLOCK, of `rows` (., n) by their solutions of z @ root = row."""
     if stop - first < BLOCK:
         for i in range(first, stop):
-            solve(root, rows[i], n)
+            _solve(root, rows[i], n)
         return
     for j in range(n):
         pivot, weights = root[j, j], root[j, j + 1 :]
@@ -139,7 +149,7 @@ def follow_paths(y, squares, weights, mean, sigma, scale, root, p_sigma, p_c, ra
                 y_w[c] += w * y[i, c]
     for c in range(n):
         z_w[c] = y_w[c]
-    solve(root, z_w, n)
+    _solve(root, z_w, n)
     decay, new_sigma = move(y_w, z_w, total, mean, sigma, scale, p_sigma, p_c, h_limit, constants)
     rates[k] = c_1
     for c in range(n):
@@ -197,8 +207,19 @@ def cholesky(C, columns, lanes, root):
                     target = root[r, first : first + width]
                     for c in range(width):
                         target[c] -= products[(r - a) * columns + c]
-        if not factorize(C, root, a, stop):
-            return False
+        for r in range(a, stop):
+            tail = root[r, r:]
+            for j in range(a, r):
+                factor, above = root[j, r], root[j, r:]
+                for c in range(len(tail)):
+                    tail[c] -= factor * above[c]
+            for c in range(a, r):
+                root[r, c] = 0.0
+            if not is_positive(tail[0], C[r, r], n):
+                return False
+            scale = 1.0 / math.sqrt(tail[0])
+            for c in range(len(tail)):
+                tail[c] *= scale
     return True
 
 
@@ -247,8 +268,8 @@ def no_effect(mean, sigma, C, scale, p_c, axis):
 
 def sample(key, ids, mean, sigma, scale, root, triangular, out, grain):
     """Write rows as `sample_correlated` does, over the threads; `grain` as in `threads.run`."""
-    drawn = (key, ids, mean, sigma, scale, root, triangular)
+    drawn = (key, ids, mean, sigma, scale, root)
     if len(mean) <= SMALL:
         threads.run(small_covariance.sample_correlated, len(ids), *drawn, out, grain=grain)
     else:
-        threads.run(sample_correlated, len(ids), *drawn, *TILE, out, grain=grain)
+        threads.run(sample_correlated, len(ids), *drawn, triangular, *TILE, out, grain=grain)
