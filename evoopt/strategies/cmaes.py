@@ -149,7 +149,8 @@ class CMAES(Strategy):
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         grain = GRAIN // self.n_params**2 + 1
-        kernels.sample(self._key, ids, *snapshot, True, out, grain)
+        mean, step, scale, root = snapshot
+        kernels.sample(self._key, ids, mean, step, scale, root, True, out, grain)
 
     def _update(self, told: Told) -> None:
         n = self.n_params
