@@ -3,6 +3,7 @@
 import inspect
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ import numpy as np
 from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
+from evoopt.kernels.cache import announced
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.checkpoint import state_of
 from evoopt.strategies.stopping import reaches
@@ -384,7 +386,8 @@ def _progress_bar(
             "progress=True needs the package tqdm, which is not installed: pip install evoopt[progress]"
         ) from error
     total = max_generations if max_generations is not None else strategy.max_generations
-    with tqdm(total=total, initial=strategy.generation, unit="generation") as bar:
+    say = partial(tqdm.write, file=sys.stderr)
+    with tqdm(total=total, initial=strategy.generation, unit="generation") as bar, announced(say):
 
         def show(watch: _Watch) -> None:
             bar.set_postfix(
