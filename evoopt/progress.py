@@ -1,10 +1,17 @@
 """The progress bar of `evolve` and `minimize`."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+from evoopt.kernels.cache import announced
 
-def open_bar(total: int | None, unit: str, initial: int = 0) -> Any:
-    """Return a bar of tqdm, a context manager, that says why nothing may happen at first.
+
+@contextmanager
+def open_bar(total: int | None, unit: str, initial: int = 0) -> Iterator[Any]:
+    """Show a bar of tqdm, above which a line says so if kernels compile.
 
     Raises
     ------
@@ -17,6 +24,6 @@ def open_bar(total: int | None, unit: str, initial: int = 0) -> Any:
         raise ImportError(
             "progress=True needs the package tqdm, which is not installed: pip install evoopt[progress]"
         ) from error
-    bar = tqdm(total=total, initial=initial, unit=unit)
-    bar.set_postfix_str("the first generation may compile for some seconds")
-    return bar
+    say = partial(tqdm.write, file=sys.stderr)
+    with tqdm(total=total, initial=initial, unit=unit) as bar, announced(say):
+        yield bar

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from evoopt.kernels.cpu import covariance, genetic
+from evoopt.kernels.cpu import covariance, genetic, small_covariance
 from evoopt.kernels.cpu.fingerprint import fingerprint_rows
 from evoopt.kernels.cpu.moments import squared_lengths, weighted_moments
 from evoopt.kernels.cpu.noise import sample_pairs, sample_rows
 from evoopt.kernels.cpu.simd import tile_shape
+from evoopt.kernels.cpu.small_covariance import SMALL
 from evoopt.kernels.jit import JIT_DISABLED
 from evoopt.kernels.philox import philox
 from evoopt.strategies.bounds import Box
@@ -126,7 +127,7 @@ def test_the_tail_uses_all_bits():
 def test_fingerprints(dtype, n):
     rows = rng().normal(size=(5, n)).astype(dtype)
     out = np.zeros(5, np.uint64)
-    fingerprint_rows(rows, out, 1, 5)
+    fingerprint_rows(rows.view(np.uint32), out, 1, 5)
     assert out.tolist() == [0] + [reference.fingerprint(row) for row in rows[1:]]
 
 
@@ -143,7 +144,7 @@ def test_fingerprints_tell_small_changes_apart():
             rows.append(swapped)
     rows = np.array([*rows, -row, 0 * row, 0 * row + 1, row[::-1]])
     out = np.empty(len(rows), np.uint64)
-    fingerprint_rows(rows, out, 0, len(rows))
+    fingerprint_rows(rows.view(np.uint32), out, 0, len(rows))
     assert len(set(out.tolist())) == len(rows)
 
 
@@ -183,23 +184,27 @@ def test_squared_lengths(dtype, n):
 
 
 TILE = tile_shape(np.dtype(np.float64))
+SIZES = [(1, "small"), (6, "small"), (SMALL, "small"), (1, "tiles"), (6, "tiles"), (37, "tiles")]
 
 
 @each_dtype
-@pytest.mark.parametrize("n", [1, 5, 12, 70])
+@pytest.mark.parametrize(("n", "kernels"), [*SIZES, (70, "tiles")])
 @pytest.mark.parametrize("triangular", [True, False])
-def test_sample_correlated(dtype, n, triangular):
+def test_sample_correlated(dtype, n, kernels, triangular):
     mean, scale, root = rng().normal(size=n), rng().uniform(0.5, 2, n), rng().normal(size=(n, n))
     root = np.triu(root) if triangular else root
     ids = np.array([9, 2, 77, 5, 6, 1], np.uint64)
     out = np.full((6, n), np.nan, dtype)
-    options = (mean, 0.3, scale, root, triangular, *TILE)
-    covariance.sample_correlated(np.uint64(4), ids, *options, out, 0, 6)
+    if kernels == "small":
+        sample, options = small_covariance.sample_correlated, (mean, 0.3, scale, root)
+    else:
+        sample, options = covariance.sample_correlated, (mean, 0.3, scale, root, triangular, *TILE)
+    sample(np.uint64(4), ids, *options, out, 0, 6)
     z = np.array([reference.normals(4, int(row), n) for row in ids])
     assert_allclose(out, mean + 0.3 * scale * (z @ root), rtol=1e-4, atol=10 * EPSILON[dtype])
     for r in range(6):
         alone = np.empty((1, n), dtype)
-        covariance.sample_correlated(np.uint64(4), ids[r : r + 1], *options, alone, 0, 1)
+        sample(np.uint64(4), ids[r : r + 1], *options, alone, 0, 1)
         assert_array_equal(alone[0], out[r])
 
 
@@ -234,11 +239,12 @@ def update_of_cma(population, order, outside, weights, mean, sigma, scale, root,
     return mean + sigma * scale * y_w, p_sigma, p_c, step, C
 
 
-@pytest.mark.parametrize("n", [1, 6, 37])
+@pytest.mark.parametrize(("n", "kernels"), SIZES)
 @pytest.mark.parametrize("some_outside", [False, True])
-def test_the_update_of_cma(n, some_outside):
+@each_dtype
+def test_the_update_of_cma(dtype, n, kernels, some_outside):
     k, sigma, draw = 7, 0.7, rng()
-    population, order = draw.normal(size=(k, n)), np.array([3, 1, 0, 4, 2, 6, 5])
+    population, order = draw.normal(size=(k, n)).astype(dtype), np.array([3, 1, 0, 4, 2, 6, 5])
     mean, scale = draw.normal(size=n), draw.uniform(0.5, 2, n)
     factor = draw.normal(size=(n, n))
     C = factor @ factor.T + np.eye(n)
@@ -250,9 +256,10 @@ def test_the_update_of_cma(n, some_outside):
     new_mean, new_p_sigma, new_p_c = mean.copy(), *paths.copy()
     new_C, new_root = np.full((2, n, n), np.nan)
     first = 0 if some_outside else 4
-    step, definite = covariance.learn(
+    learn, tile = (small_covariance.learn, ()) if kernels == "small" else (covariance.learn, TILE)
+    step, definite = learn(
         population, order, outside, first, weights, new_mean, sigma, scale, root, new_p_sigma, new_p_c, 2.0,
-        1e9, constants, *TILE, np.triu(C), new_C, new_root,
+        1e9, constants, *tile, np.triu(C), new_C, new_root,
     )  # fmt: skip
     is_outside = outside if some_outside else np.zeros(k, bool)
     expected = update_of_cma(
@@ -262,6 +269,8 @@ def test_the_update_of_cma(n, some_outside):
     for one, other in zip(found, expected, strict=True):
         assert_allclose(one, other, rtol=1e-7, atol=1e-7 * np.abs(other).max())
     assert definite
+    assert not np.tril(new_C, -1).any()
+    assert not np.tril(new_root, -1).any()
     assert_allclose(new_root.T @ new_root, expected[-1], rtol=1e-7, atol=1e-7)
 
 

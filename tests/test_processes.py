@@ -1,7 +1,10 @@
 """What only a process of its own can show: forks, threads, caches, imports, read-only installs."""
 
+import os
 import platform
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -202,9 +205,17 @@ def test_a_read_only_install_without_a_home(run_python, tmp_path, home):
     for path in [install, *install.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     output = run_python(
-        CACHE_REPORT
-        + WORK
-        + "work()\nprint(evoopt.__file__)\nprint(any('not cached' in r for r in records))",
+        WORK
+        + """
+import warnings
+with warnings.catch_warnings(record=True) as warned:
+    warnings.simplefilter("always")
+    work()
+    work(1)
+    evoopt.CMAES([0.0] * 3, 1.0, seed=1).ask()
+print(evoopt.__file__)
+print(*(f"{w.category.__name__}: {w.message}" for w in warned), sep="\\n", end="")
+""",
         cwd=elsewhere,
         PYTHONPATH=str(install),
         HOME=nowhere,
@@ -212,10 +223,79 @@ def test_a_read_only_install_without_a_home(run_python, tmp_path, home):
         NUMBA_CACHE_DIR="",
         PYTHONDONTWRITEBYTECODE="1",
     )
-    file, reported = output.splitlines()
+    file, *warned = output.splitlines()
     assert Path(file).is_relative_to(install)
-    assert reported == str(not JIT_DISABLED)
+    assert len(warned) == (0 if JIT_DISABLED else 1), warned
+    for warning in warned:
+        assert warning.startswith("RuntimeWarning: Compiled kernels cannot be kept on disk")
+        assert "every process" in warning
+        assert "NUMBA_CACHE_DIR" in warning
     assert not list(elsewhere.iterdir())
+
+
+@needs_jit
+def test_the_first_use_on_a_machine_is_announced_to_those_who_asked(tmp_path):
+    program = """
+import numpy as np
+import evoopt
+from evoopt.kernels.cache import announced
+
+def train(strategy, progress=False):
+    evoopt.evolve(strategy, lambda rows: (rows**2).sum(axis=1), max_generations=3, progress=progress)
+
+train(evoopt.SNES(np.ones(3), 0.5, seed=1))
+for seed in (1, 2):
+    train(evoopt.CMAES(np.ones(3), 0.5, seed=seed), progress=True)
+for seed in (1, 2):
+    with announced(print):
+        train(evoopt.GA(np.ones(3), 0.5, seed=seed))
+"""
+
+    def said():
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            cwd=ROOT,
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return [text.count("Compiling kernels") for text in (done.stderr, done.stdout)], len(done.stdout)
+
+    by_progress_and_announced, length = said()
+    assert by_progress_and_announced == [1, 1]
+    assert length < 100
+    assert said() == ([0, 0], 0)
+
+
+@needs_jit
+def test_a_cache_that_can_be_read_but_not_written_is_used(run_python, tmp_path):
+    """It has what somebody else compiled; what it lacks is compiled, and one warning says so."""
+    program = """
+import sys
+import warnings
+import evoopt
+from evoopt.kernels.cache import KernelLocator
+
+def refuse(self):
+    raise PermissionError(13, "read-only")
+
+first, *others = sys.argv[1:]
+if first == "read-only":
+    KernelLocator.ensure_cache_path = refuse
+with warnings.catch_warnings(record=True) as warned:
+    warnings.simplefilter("always")
+    for name in others:
+        getattr(evoopt, name)([0.0] * 3, 1.0).ask()
+print(*(w.category.__name__ for w in warned))
+"""
+
+    def warned(*arguments):
+        return run_python(program, *arguments, NUMBA_CACHE_DIR=str(tmp_path)).split()
+
+    assert warned("writable", "SNES") == []
+    assert warned("read-only", "SNES") == []
+    assert warned("read-only", "SNES", "XNES", "OpenAIES") == ["RuntimeWarning"]
 
 
 @needs_jit

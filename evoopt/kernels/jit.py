@@ -1,4 +1,4 @@
-"""How evoopt compiles: options, disk cache and argument types, decided once.
+"""How evoopt compiles: options and argument types, decided once.
 
 Four decorators: `kernel` for what Python calls (releases the GIL, cached on disk), `inline` for the
 functions that kernels are made of, `rule` for the functions of an environment, `closure` for a loop around
@@ -6,23 +6,20 @@ a user's function. They become plain Python when ``NUMBA_DISABLE_JIT`` is set.
 """
 
 import functools
-import hashlib
-import logging
-import os
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import caching, config
+from numba.core import config
 from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic, register_jitable
-from numba.misc.appdirs import AppDirs
 from numpy.typing import NDArray
+
+from evoopt.kernels.cache import KernelCache
+from evoopt.kernels.parts import part
 
 JIT_DISABLED = bool(config.DISABLE_JIT)
 
@@ -32,21 +29,24 @@ FASTMATH = {"contract", "nsz"}
 # error_model="numpy": division needs no check for zero, and so it can be vectorized.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH}
 
-_log = logging.getLogger(__name__)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def inline(function: _Function) -> _Function:
+def inline(function: Any = None, *, allocates: bool = True) -> Any:
     """Compile a part of its callers' loops: always inlined, or the loops would not be vectorized."""
-    return numba.njit(forceinline=True, **_OPTIONS)(function)
+    if function is None:
+        return functools.partial(inline, allocates=allocates)
+    return function if JIT_DISABLED else part(function, _nrt=allocates, **_OPTIONS)
 
 
-def kernel(function: _Function, allocates: bool = True) -> _Function:
+def kernel(function: Any = None, *, allocates: bool = True) -> Any:
     """Compile a function that Python calls, on its first use, and keep the machine code on disk.
 
     One that allocates nothing need not count who uses an array, which costs a small kernel half its time.
     """
-    compiled = numba.njit(_nrt=allocates, **_OPTIONS)(function)
+    if function is None:
+        return functools.partial(kernel, allocates=allocates)
+    compiled = numba.njit(_nrt=allocates, no_cfunc_wrapper=True, **_OPTIONS)(function)
     if not JIT_DISABLED:
         compiled._cache = KernelCache(function)
     return compiled
@@ -86,103 +86,6 @@ def closure(function: _Function) -> _Function:
     raises elsewhere would not raise here.
     """
     return numba.njit(nogil=True)(function)
-
-
-@functools.cache
-def source_stamp() -> str:
-    """Hash of all kernel sources: an edit anywhere, or an upgrade, never meets stale machine code."""
-    digest = hashlib.sha256()
-    folder = Path(__file__).parent
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(str(path.relative_to(folder)).encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _cache_folder() -> str:
-    return os.path.abspath(config.CACHE_DIR) if config.CACHE_DIR else AppDirs("evoopt", False).user_cache_dir
-
-
-class KernelLocator(caching._CacheLocator):
-    """Keeps the machine code in the user's cache folder (or ``NUMBA_CACHE_DIR``), by source stamp."""
-
-    def __init__(self, function: Callable[..., Any], file: str) -> None:
-        self._py_file = file
-        self._line = function.__code__.co_firstlineno
-        self._path = os.path.join(_cache_folder(), f"evoopt-kernels-{source_stamp()}")
-
-    def get_cache_path(self) -> str:
-        return self._path
-
-    def get_source_stamp(self) -> str:
-        return source_stamp()
-
-    def get_disambiguator(self) -> str:
-        return f"{Path(self._py_file).parent.name}-{self._line}"
-
-    @classmethod
-    def from_function(cls, function: Callable[..., Any], file: str) -> "KernelLocator":
-        return cls(function, file)
-
-
-class _KernelCacheImpl(caching.CompileResultCacheImpl):
-    _locator_classes: ClassVar = [KernelLocator]
-
-
-class _DiskCache(caching.FunctionCache):
-    _impl_class = _KernelCacheImpl
-
-    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        # the folder stands for the sources and the file for the name: that of `named`, for a function around
-        # others, which numba would not know again in the next process
-        return sig, codegen.magic_tuple()
-
-
-class KernelCache(caching._Cache):
-    """Opens the disk cache at the first compilation, not at import; does without where it cannot write."""
-
-    disk_cache: ClassVar[Any] = _DiskCache
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-
-    @functools.cached_property
-    def _disk(self) -> caching._Cache:
-        try:
-            if not os.path.isabs(_cache_folder()):  # a "~" that no home stands for
-                raise OSError(f"there is no home for the folder {_cache_folder()}")
-            cache: caching._Cache = self.disk_cache(self._function)
-            os.makedirs(cache.cache_path, exist_ok=True)
-            with tempfile.TemporaryFile(dir=cache.cache_path):
-                return cache
-        except OSError as error:
-            _log.info("kernels are not cached on disk, they compile again in each process: %s", error)
-            return caching.NullCache()
-
-    @property
-    def cache_path(self) -> str | None:
-        return self._disk.cache_path
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        loaded = self._disk.load_overload(sig, target_context)
-        if loaded is None:
-            _log.info("compiling %s", self._function.__qualname__)
-        return loaded
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        try:
-            self._disk.save_overload(sig, data)
-        except OSError as error:  # a full disk must not stop a run
-            _log.info("%s could not be cached on disk: %s", self._function.__qualname__, error)
-
-    def enable(self) -> None:
-        self._disk.enable()
-
-    def disable(self) -> None:
-        self._disk.disable()
-
-    def flush(self) -> None:
-        self._disk.flush()
 
 
 class _Writable:

@@ -141,7 +141,8 @@ class Cpu:
     def fingerprints(self, rows: Array) -> Ids:
         """Return 64 bits of each row; never 0."""
         result = np.empty(len(rows), np.uint64)
-        threads.run(fingerprint_rows, len(rows), rows, result, grain=FINGERPRINT_GRAIN // rows.shape[1] + 1)
+        grain = FINGERPRINT_GRAIN // rows.shape[1] + 1
+        threads.run(fingerprint_rows, len(rows), rows.view(np.uint32), result, grain=grain)
         return result
 
     # ---------------------------------------------------------------- one number for each told row

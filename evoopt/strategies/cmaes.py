@@ -19,7 +19,8 @@ from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu import covariance as kernels
-from evoopt.kernels.cpu.simd import tile_shape
+from evoopt.kernels.cpu.small_covariance import SMALL
+from evoopt.kernels.cpu.small_covariance import learn as small_learn
 from evoopt.strategies import covariance as covariances
 from evoopt.strategies import recombination, stagnation, stopping
 from evoopt.strategies.base import Strategy
@@ -37,7 +38,6 @@ LARGE = 1000  # parameters; from here on only one older factor is kept for rows 
 GRAIN = 300_000  # multiply-adds worth waking a thread for
 LEAST_PERIOD = 50  # updates between two looks at the axes, or n_params if that is more
 _NOBODY, _NOTHING = np.empty(0, np.bool_), np.empty((0, 0))
-_TILE = tile_shape(np.dtype(np.float64))
 SCALES = (1e-100, 1e100)  # of the coordinates, so that no quotient by them overflows
 _log = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ class CMAES(Strategy):
                 f"{self.dtype}, got {steps.min():g} to {steps.max():g}; scale sigma or covariance."
             )
         self._extremes = _eigenvalues(self._C)
-        if not kernels.cholesky(self._C, *_TILE, self._root):
+        if not kernels.cholesky(self._C, *kernels.TILE, self._root):
             raise ValueError(
                 "covariance must be positive definite, got correlations with eigenvalues from "
                 f"{self._extremes[0]:g} to {self._extremes[1]:g}; add to its diagonal."
@@ -198,9 +198,8 @@ class CMAES(Strategy):
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         grain = GRAIN // self.n_params**2 + 1
-        threads.run(
-            kernels.sample_correlated, len(ids), self._key, ids, *snapshot, True, *_TILE, out, grain=grain
-        )
+        mean, step, scale, root = snapshot
+        kernels.sample(self._key, ids, mean, step, scale, root, True, out, grain)
 
     def _update(self, told: Told) -> None:
         n = self.n_params
@@ -228,16 +227,17 @@ class CMAES(Strategy):
         Gives the new step size, and whether C is positive definite.
         """
         n, k = self.n_params, len(told.order)
-        if k * n * n < 2 * GRAIN:
+        if n <= SMALL or k * n * n < 2 * GRAIN:
             first, outside, h_limit = self._selection(told, p)
             rows, paths = (told.population, told.order, outside, first), (self._p_sigma, self._p_c)
             drawn = (p.weights, self._mean, self._step, self._scale, self._root)
-            constants = (self._longest, h_limit, p.constants, *_TILE)
-            result: tuple[float, bool] = kernels.learn(*rows, *drawn, *paths, *constants, self._C, C, root)
+            constants = (self._longest, h_limit, p.constants)
+            learn, tile = (small_learn, ()) if n <= SMALL else (kernels.learn, kernels.TILE)
+            result: tuple[float, bool] = learn(*rows, *drawn, *paths, *constants, *tile, self._C, C, root)
             return result
         y, rates, decay, step = self._follow_rows(told, p)
         _weighted_sum(self._C, y, rates, decay, C)
-        return step, not len(root) or kernels.cholesky(C, *_TILE, root)
+        return step, not len(root) or kernels.cholesky(C, *kernels.TILE, root)
 
     def _selection(self, told: Told, p: Parameters) -> tuple[int, Array, float]:
         """Return from which rank on lengths count, who is outside, and to which |p_sigma|^2 h_sigma is 1."""
@@ -292,7 +292,7 @@ class CMAES(Strategy):
         eta = rate_of_C.eta
         C, root = np.empty_like(self._C), np.empty_like(self._C)
         _weighted_sum(self._C, y, eta * rates, 1 - eta + eta * decay, C)
-        definite = kernels.cholesky(C, *_TILE, root)
+        definite = kernels.cholesky(C, *kernels.TILE, root)
         before, self._C, self._rates = self._C, C, (rate_of_mean, rate_of_C)
         self._root = root if definite else self._repair(before)
         spread = math.exp(float(np.log(self._root.diagonal()).mean()))  # (det C)^(1 / 2n)
@@ -322,7 +322,7 @@ class CMAES(Strategy):
         shift = 1e-15 * self.n_params * largest - min(smallest, 0.0)
         np.fill_diagonal(C, (1 + shift) * variances)
         self._C, self._extremes, root = C, _eigenvalues(C), np.empty_like(C)
-        if not kernels.cholesky(C, *_TILE, root):
+        if not kernels.cholesky(C, *kernels.TILE, root):
             raise FloatingPointError(f"A finite covariance matrix was expected, but it is {C}.")
         return root
 
@@ -411,4 +411,4 @@ def _weighted_sum(C: Array, y: Array, rates: Array, decay: float, out: Array) ->
     """Write decay C + sum_i rates_i y_i y_i^T into `out`, its upper triangle, 0 below it."""
     k, n = y.shape
     blocks, grain = -(-n // kernels.BLOCK), GRAIN // (kernels.BLOCK * n * k) + 1
-    threads.run(kernels.adapt_covariance, blocks, C, y, rates, decay, *_TILE, out, grain=grain)
+    threads.run(kernels.adapt_covariance, blocks, C, y, rates, decay, *kernels.TILE, out, grain=grain)

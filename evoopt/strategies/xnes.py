@@ -15,9 +15,7 @@ from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
-from evoopt.kernels import threads
-from evoopt.kernels.cpu.covariance import sample_correlated
-from evoopt.kernels.cpu.simd import tile_shape
+from evoopt.kernels.cpu.covariance import sample
 from evoopt.strategies import stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import shortening
@@ -108,8 +106,7 @@ class XNES(Strategy):
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         grain = GRAIN // self.n_params**2 + 1
         mean, step, factor = snapshot
-        drawn = (mean, step, np.ones(self.n_params), factor, False, *tile_shape(np.dtype(np.float64)))
-        threads.run(sample_correlated, len(ids), self._key, ids, *drawn, out, grain=grain)
+        sample(self._key, ids, mean, step, np.ones(self.n_params), factor, False, out, grain)
 
     def _update(self, told: Told) -> None:
         n, k = self.n_params, len(told.order)

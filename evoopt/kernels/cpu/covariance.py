@@ -1,20 +1,21 @@
-"""The loops of CMA-ES with a full covariance matrix C, in the symbols of arXiv:1604.00772.
-
-C = R^T R with R upper triangular (Cholesky), and of C the upper triangle counts: so vector instructions work
-along rows, as they lie in memory.
-"""
+"""The loops of CMA-ES with a full covariance matrix of any size, its products made of register tiles."""
 
 import math
 
 import numpy as np
 
-from evoopt.kernels.cpu.groups import normals
+from evoopt.kernels import threads
+from evoopt.kernels.cpu import small_covariance
+from evoopt.kernels.cpu.adaptation import is_positive, move, rate_of, shorten_step, shortening
+from evoopt.kernels.cpu.groups import group_of, normals
 from evoopt.kernels.cpu.products import four_rows
+from evoopt.kernels.cpu.simd import tile_shape
+from evoopt.kernels.cpu.small_covariance import SMALL
 from evoopt.kernels.jit import inline, kernel
-from evoopt.kernels.philox import COLUMNS, LANES, NOISE
+from evoopt.kernels.philox import COLUMNS, NOISE
 
+TILE = tile_shape(np.dtype(np.float64))
 BLOCK = 4  # rows that share one pass over a matrix, as in four_rows
-EPSILON = 2.0**-52
 
 
 @kernel
@@ -26,8 +27,7 @@ def sample_correlated(key, ids, mean, sigma, scale, root, triangular, columns, l
     each sum runs over the rows of `root` in their order.
     """
     n = len(mean)
-    deviates = np.zeros((4, LANES))
-    flat = deviates.reshape(COLUMNS)
+    deviates = group_of(np.float64)
     z = np.zeros(BLOCK * n)
     matrix = root.reshape(n * n)
     zeros, y = np.zeros(columns), np.empty(BLOCK * columns)
@@ -38,7 +38,7 @@ def sample_correlated(key, ids, mean, sigma, scale, root, triangular, columns, l
             for group in range((n + COLUMNS - 1) // COLUMNS):
                 normals(key, ids[r], group, NOISE, deviates, n - group * COLUMNS)
                 for c in range(group * COLUMNS, min((group + 1) * COLUMNS, n)):
-                    row[c] = flat[c - group * COLUMNS]
+                    row[c] = deviates[c - group * COLUMNS]
         for first in range(0, n, columns):
             width = min(columns, n - first)
             terms = first + width if triangular else n
@@ -50,16 +50,21 @@ def sample_correlated(key, ids, mean, sigma, scale, root, triangular, columns, l
 
 
 @inline
-def _solve(root, rows, first, stop, n):
+def _solve(root, row, n):
+    """Replace `row` (n,) by the solution of z @ root = row."""
+    for j in range(n):
+        row[j] /= root[j, j]
+        factor, tail, weights = row[j], row[j + 1 :], root[j, j + 1 :]
+        for c in range(len(tail)):
+            tail[c] -= factor * weights[c]
+
+
+@inline
+def _solve_block(root, rows, first, stop, n):
     """Replace rows [first, stop), at most BLOCK, of `rows` (., n) by their solutions of z @ root = row."""
     if stop - first < BLOCK:
         for i in range(first, stop):
-            z = rows[i]
-            for j in range(n):
-                z[j] /= root[j, j]
-                factor, tail, weights = z[j], z[j + 1 :], root[j, j + 1 :]
-                for c in range(len(tail)):
-                    tail[c] -= factor * weights[c]
+            _solve(root, rows[i], n)
         return
     for j in range(n):
         pivot, weights = root[j, j], root[j, j + 1 :]
@@ -97,7 +102,7 @@ def whiten(population, order, first, mean, sigma, scale, root, y, squares, lo, h
                 step[c] = (x[c] - mean[c]) / (sigma * scale[c])
                 copy[c] = step[c]
         if stop > first:
-            _solve(root, z, 0, stop - start, n)
+            _solve_block(root, z, 0, stop - start, n)
             for i in range(max(start, first), stop):
                 total = 0.0
                 for c in range(n):
@@ -110,7 +115,7 @@ def to_local(root, rows, lo, hi):
     """Replace blocks [lo, hi) of BLOCK rows of `rows` (k, n) by their z, z @ root = row."""
     k, n = rows.shape
     for block in range(lo, hi):
-        _solve(root, rows, block * BLOCK, min((block + 1) * BLOCK, k), n)
+        _solve_block(root, rows, block * BLOCK, min((block + 1) * BLOCK, k), n)
 
 
 @kernel
@@ -121,57 +126,35 @@ def shorten(y, squares, outside, weights, longest):
     """
     for i in range(len(weights)):
         if outside[i]:
-            length = math.sqrt(squares[i])
+            shorten_step(y[i], shortening(squares[i], longest))
             weights[i] = max(weights[i], 0.0)
-            # a row so far away that numbers overflow teaches nothing
-            factor = min(1.0, longest / max(length, 1e-300)) if math.isfinite(length) else 0.0
-            for c in range(y.shape[1]):
-                y[i, c] = y[i, c] * factor if factor > 0.0 else 0.0
-            squares[i] = squares[i] * factor * factor if factor > 0.0 else 0.0
 
 
 @kernel
 def follow_paths(y, squares, weights, mean, sigma, scale, root, p_sigma, p_c, rates, h_limit, constants):
-    """Move `mean`, `p_sigma` and `p_c` (n,) in place by the weighted steps.
+    """Move `mean`, `p_sigma` and `p_c` (n,) in place by the weighted steps, see `adaptation.move`.
 
-    Writes p_c behind the steps in `y`, and into `rates` (popsize + 1,) what each row of `y` counts in C:
-    c_mu w_i, negative ones times n / |z_i|^2 (Eq. 46), and c_1. Returns the decay of C and the new sigma.
-    `constants` are (c_sigma, d_sigma, c_c, c_1, c_mu, mueff, E|N(0, I)|).
+    Writes p_c behind the steps in `y`, and into `rates` (popsize + 1,) what each row of `y` counts in C.
+    Returns the decay of C and the new sigma.
     """
-    c_sigma, d_sigma, c_c, c_1, c_mu, mueff, expected_length = constants
-    k, n = len(weights), len(mean)
-    y_w, z_w = np.zeros(n), np.empty((1, n))
+    k, n, c_1, c_mu = len(weights), len(mean), constants[3], constants[4]
+    y_w, z_w = np.zeros(n), np.empty(n)
     total = 0.0
     for i in range(k):
         w = weights[i]
         total += w
-        rates[i] = c_mu * w
+        rates[i] = rate_of(w, squares[i], n, c_mu)
         if w > 0.0:
             for c in range(n):
                 y_w[c] += w * y[i, c]
-        elif w < 0.0:
-            rates[i] *= n / (math.sqrt(squares[i]) + 1e-9) ** 2
+    for c in range(n):
+        z_w[c] = y_w[c]
+    _solve(root, z_w, n)
+    decay, new_sigma = move(y_w, z_w, total, mean, sigma, scale, p_sigma, p_c, h_limit, constants)
     rates[k] = c_1
     for c in range(n):
-        z_w[0, c] = y_w[c]
-    _solve(root, z_w, 0, 1, n)
-    gain = math.sqrt(c_sigma * (2.0 - c_sigma) * mueff)
-    squared_length = 0.0
-    for c in range(n):
-        # Eq. (43) with R for the symmetric root of C, as in Krause et al. 2016: no axes are needed
-        p_sigma[c] = (1.0 - c_sigma) * p_sigma[c] + gain * z_w[0, c]
-        squared_length += p_sigma[c] * p_sigma[c]
-    h_sigma = squared_length < h_limit
-    gain = math.sqrt(c_c * (2.0 - c_c) * mueff) if h_sigma else 0.0
-    for c in range(n):
-        p_c[c] = (1.0 - c_c) * p_c[c] + gain * y_w[c]  # Eq. (45)
         y[k, c] = p_c[c]
-        mean[c] += sigma * scale[c] * y_w[c]  # Eq. (42)
-    decay = 1.0 - c_1 - c_mu * total
-    if not h_sigma:
-        decay += c_1 * c_c * (2.0 - c_c)
-    change = c_sigma / d_sigma * (math.sqrt(squared_length) / expected_length - 1.0)
-    return decay, sigma * math.exp(min(1.0, change))  # Eq. (44)
+    return decay, new_sigma
 
 
 @kernel
@@ -205,8 +188,7 @@ def adapt_covariance(C, y, rates, decay, columns, lanes, out, lo, hi):
 def cholesky(C, columns, lanes, root):
     """Write the upper triangular `root` R (n, n), C = R^T R; tells whether C was positive definite.
 
-    By blocks of BLOCK rows: first what the rows above contribute, then the block by itself. A variance of
-    which the coordinates before leave no more than rounding errors counts as 0.
+    By blocks of BLOCK rows: first what the rows above contribute, then the block by itself.
     """
     n = len(C)
     matrix = root.reshape(n * n)
@@ -233,7 +215,7 @@ def cholesky(C, columns, lanes, root):
                     tail[c] -= factor * above[c]
             for c in range(a, r):
                 root[r, c] = 0.0
-            if not n * EPSILON * C[r, r] < tail[0] < math.inf:
+            if not is_positive(tail[0], C[r, r], n):
                 return False
             scale = 1.0 / math.sqrt(tail[0])
             for c in range(len(tail)):
@@ -282,3 +264,12 @@ def no_effect(mean, sigma, C, scale, p_c, axis):
         if mean[c] != mean[c] + 0.1 * sigma * scale[c] * axis[c]:
             along_axis = False
     return widest, longest, coordinate, along_axis
+
+
+def sample(key, ids, mean, sigma, scale, root, triangular, out, grain):
+    """Write rows as `sample_correlated` does, over the threads; `grain` as in `threads.run`."""
+    drawn = (key, ids, mean, sigma, scale, root)
+    if len(mean) <= SMALL:
+        threads.run(small_covariance.sample_correlated, len(ids), *drawn, out, grain=grain)
+    else:
+        threads.run(sample_correlated, len(ids), *drawn, triangular, *TILE, out, grain=grain)

@@ -7,10 +7,10 @@ passes over columns that stay in cache, and no memory but their place in the pop
 
 import numpy as np
 
-from evoopt.kernels.cpu.groups import normals
+from evoopt.kernels.cpu.groups import group_of, normals
 from evoopt.kernels.cpu.products import product_of_columns
 from evoopt.kernels.jit import inline, kernel
-from evoopt.kernels.philox import COLUMNS, LANES, NOISE
+from evoopt.kernels.philox import COLUMNS, NOISE
 
 CHUNK = 8 * COLUMNS  # columns: what all direction vectors have there stays in the second-level cache
 ROWS = 64  # rows of an item of work
@@ -38,12 +38,11 @@ def _transpose(M, used, start, stop, packed, width):
 @inline
 def _fill_normals(key, number, start, stop, deviates, row):
     """Write the normal deviates of columns [start, stop) of a row, `start` a multiple of COLUMNS."""
-    flat = deviates.reshape(COLUMNS)
     for group in range(start // COLUMNS, (stop + COLUMNS - 1) // COLUMNS):
         normals(key, number, group, NOISE, deviates)
         left = row[group * COLUMNS : min((group + 1) * COLUMNS, stop)]
         for i in range(len(left)):
-            left[i] = flat[i]
+            left[i] = deviates[i]
 
 
 @kernel
@@ -55,7 +54,7 @@ def project(key, ids, M, used, out, products, lo, hi):
     """
     k, n = out.shape
     width = products.shape[2]
-    deviates = np.zeros((4, LANES), out.dtype)
+    deviates = group_of(out.dtype)
     packed, zeros = np.zeros(CHUNK * width, out.dtype), np.zeros(k, out.dtype)
     a, y = out.reshape(k * n), products.reshape(products.size)
     for item in range(lo, hi):
@@ -147,8 +146,7 @@ def weighted_noise(key, ids, weights, out, lo, hi):
 
     z_r are the normal deviates of row ids[r], made again; each column's sum runs in row order.
     """
-    deviates = np.zeros((4, LANES))
-    flat = deviates.reshape(COLUMNS)
+    deviates = group_of(np.float64)
     for group in range(lo, hi):
         sums = out[group * COLUMNS : min((group + 1) * COLUMNS, len(out))]
         sums[:] = 0.0
@@ -157,7 +155,7 @@ def weighted_noise(key, ids, weights, out, lo, hi):
             if w != 0.0:
                 normals(key, ids[r], group, NOISE, deviates)
                 for i in range(len(sums)):
-                    sums[i] += w * flat[i]
+                    sums[i] += w * deviates[i]
 
 
 @kernel

@@ -52,13 +52,11 @@ if JIT_DISABLED:  # a loop over the words of large rows would take minutes
     _sum_of_mixed = _sum_of_arrays
 
 
-@kernel
-def fingerprint_rows(rows, out, lo, hi):
-    """Write the fingerprints of rows [lo, hi) of `rows` (popsize, n) into `out` (popsize,) uint64.
+@kernel(allocates=False)
+def fingerprint_rows(words, out, lo, hi):
+    """Write the fingerprints of rows [lo, hi) of `words` (popsize, words of 32 bits) into `out` (popsize,).
 
-    The sum of its words of 32 bits, each mixed with its place; never 0. Vectorizes, as integer sums may be
-    reordered.
+    The sum of the words, each mixed with its place; never 0. Vectorizes, as integer sums may be reordered.
     """
-    bits = rows.view(np.uint32)
     for r in range(lo, hi):
-        out[r] = max(_sum_of_mixed(bits[r]), np.uint64(1))
+        out[r] = max(_sum_of_mixed(words[r]), np.uint64(1))

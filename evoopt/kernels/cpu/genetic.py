@@ -4,13 +4,12 @@ import math
 
 import numpy as np
 
-from evoopt.kernels.cpu.groups import make_fill, normals, words
+from evoopt.kernels.cpu.groups import group_of, make_fill, normals, words
 from evoopt.kernels.jit import inline, kernel
 from evoopt.kernels.philox import (
     CHOICE,
     COLUMNS,
     CROSSOVER,
-    LANES,
     MUTATION,
     PLACES,
     STEP,
@@ -24,42 +23,41 @@ ALWAYS = 2**32  # the threshold of a mutation rate of 1
 MOST_CONTESTANTS = COLUMNS // 2  # two tournaments share one group of words
 
 
-@kernel
+@kernel(allocates=False)
 def choose_parents(key, ids, pool_size, tournament, parents, lo, hi):
     """Write the parents of children [lo, hi) into `parents` (k, 2), as places in the pool.
 
     Each is the best of `tournament` members drawn with replacement: the first, as the pool is sorted.
     Siblings 2k and 2k + 1 have the same ones, exchanged.
     """
-    word_buffer = np.empty((4, LANES), np.uint32)
-    flat = word_buffer.reshape(COLUMNS)
+    drawn = group_of(np.uint32)
     for r in range(lo, hi):
-        words(key, ids[r] >> np.uint64(1), 0, CHOICE, word_buffer)
+        words(key, ids[r] >> np.uint64(1), 0, CHOICE, drawn)
         second = np.int64(ids[r] & np.uint64(1))
         for parent in range(2):
             best = np.int64(pool_size - 1)
             for i in range(parent * tournament, (parent + 1) * tournament):
-                best = min(best, np.int64((np.uint64(flat[i]) * np.uint64(pool_size)) >> np.uint64(32)))
+                best = min(best, np.int64((np.uint64(drawn[i]) * np.uint64(pool_size)) >> np.uint64(32)))
             parents[r, parent ^ second] = best
 
 
-@kernel
+@kernel(allocates=False)
 def choose_uniformly(key, ids, pool_size, parents, lo, hi):
     """Write the parents of children [lo, hi) into `parents` (k,): places in the pool, all equally likely."""
-    word_buffer = np.empty((4, LANES), np.uint32)
+    drawn = group_of(np.uint32)
     for r in range(lo, hi):
-        words(key, ids[r], 0, CHOICE, word_buffer)
-        parents[r] = np.int64((np.uint64(word_buffer[0, 0]) * np.uint64(pool_size)) >> np.uint64(32))
+        words(key, ids[r], 0, CHOICE, drawn)
+        parents[r] = np.int64((np.uint64(drawn[0]) * np.uint64(pool_size)) >> np.uint64(32))
 
 
-@kernel
+@kernel(allocates=False)
 def child_steps(key, ids, parents, pool_steps, rate, out, lo, hi):
     """Write steps of children [lo, hi) into `out` (k,): the parents' geometric mean * exp(rate N(0, 1))."""
-    deviates = np.zeros((4, LANES))
+    deviates = group_of(np.float64)
     for r in range(lo, hi):
         normals(key, ids[r], 0, STEP, deviates)
         mean = math.sqrt(pool_steps[parents[r, 0]]) * math.sqrt(pool_steps[parents[r, 1]])
-        out[r] = mean * math.exp(rate * deviates[0, 0])
+        out[r] = mean * math.exp(rate * deviates[0])
 
 
 # exp(x) for |x| <= log(2^31) / 64, as long as half a unit in the last place asks for
@@ -143,24 +141,23 @@ def _blend(share, x, other):
 
 
 @inline
-def _exchange_tensors(key, pair, ends, tensor, start, count, word_buffer, x, other):
+def _exchange_tensors(key, pair, ends, tensor, start, count, drawn, x, other):
     """Exchange the coordinates of chosen tensors in columns [start, start + count).
 
     `tensor` is the one of the first column, `ends` (tensors,) are the columns where they end; returns that of
     the column after.
     """
-    chosen = word_buffer.reshape(COLUMNS)
-    words(key, pair, tensor // COLUMNS, CROSSOVER, word_buffer)
+    words(key, pair, tensor // COLUMNS, CROSSOVER, drawn)
     i = 0
     while i < count:
         stop = min(ends[tensor] - start, count)
-        if np.int32(chosen[tensor % COLUMNS]) < 0:
+        if np.int32(drawn[tensor % COLUMNS]) < 0:
             x[i:stop] = other[i:stop]
         i = stop
         if ends[tensor] == start + stop:
             tensor += 1
             if tensor % COLUMNS == 0:
-                words(key, pair, tensor // COLUMNS, CROSSOVER, word_buffer)
+                words(key, pair, tensor // COLUMNS, CROSSOVER, drawn)
     return tensor
 
 
@@ -172,7 +169,7 @@ def _spare(threshold, drawn, steps):
         steps[i] = step if np.uint64(drawn[i]) < threshold else type(step)(0)
 
 
-@kernel
+@kernel(allocates=False)
 def breed(key, ids, parents, pool, steps, sigma, variation, limit, out, lo, hi):
     """Write children [lo, hi) into `out` (k, n): crossover of two rows of `pool` (size, n), then mutation.
 
@@ -182,15 +179,13 @@ def breed(key, ids, parents, pool, steps, sigma, variation, limit, out, lo, hi):
     """
     n, real = pool.shape[1], out.dtype.type
     crossover, ends, mutation, threshold = variation
-    word_buffer = np.empty((4, LANES), np.uint32)
-    deviates, factors = np.zeros((4, LANES), out.dtype), np.zeros((4, LANES), out.dtype)
-    drawn, flat, beta = word_buffer.reshape(COLUMNS), deviates.reshape(COLUMNS), factors.reshape(COLUMNS)
-    x, other = np.zeros(COLUMNS, out.dtype), np.zeros(COLUMNS, out.dtype)
+    drawn, deviates, beta = group_of(np.uint32), group_of(out.dtype), group_of(out.dtype)
+    x, other = group_of(out.dtype), group_of(out.dtype)
     for r in range(lo, hi):
         a, b, step, pair = parents[r, 0], parents[r, 1], steps[r], ids[r] >> np.uint64(1)
         tensor, share = 0, real(0)
         if crossover == ARITHMETIC:
-            words(key, pair, 0, CROSSOVER, word_buffer)
+            words(key, pair, 0, CROSSOVER, drawn)
             share = real(drawn[0]) * real(2.0**-32)
         for group in range((n + COLUMNS - 1) // COLUMNS):
             start = group * COLUMNS
@@ -198,23 +193,23 @@ def breed(key, ids, parents, pool, steps, sigma, variation, limit, out, lo, hi):
             for i in range(count):
                 x[i], other[i] = pool[a, start + i], pool[b, start + i]
             if crossover == UNIFORM:
-                words(key, pair, group, CROSSOVER, word_buffer)
+                words(key, pair, group, CROSSOVER, drawn)
                 _exchange(drawn, x, other)
             elif crossover == SBX:
-                _fill_spread_factors(key, pair, np.uint64(group), np.uint64(CROSSOVER), factors)
+                _fill_spread_factors(key, pair, np.uint64(group), np.uint64(CROSSOVER), beta)
                 _mix(beta, x, other)
             elif crossover == ARITHMETIC:
                 _blend(share, x, other)
             elif crossover == TENSOR:
-                tensor = _exchange_tensors(key, pair, ends, tensor, start, count, word_buffer, x, other)
+                tensor = _exchange_tensors(key, pair, ends, tensor, start, count, drawn, x, other)
             if mutation == POLYNOMIAL:
                 _fill_polynomial_steps(key, ids[r], np.uint64(group), np.uint64(MUTATION), deviates)
             else:
                 normals(key, ids[r], group, MUTATION, deviates)
             if threshold < ALWAYS:
-                words(key, ids[r], group, PLACES, word_buffer)
-                _spare(threshold, drawn, flat)
+                words(key, ids[r], group, PLACES, drawn)
+                _spare(threshold, drawn, deviates)
             for i in range(count):
-                child = x[i] + step * sigma[start + i] * flat[i]
+                child = x[i] + step * sigma[start + i] * deviates[i]
                 child = child if child < limit else limit
                 out[r, start + i] = child if child > -limit else -limit

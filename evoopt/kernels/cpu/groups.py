@@ -8,10 +8,11 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
 from evoopt.kernels.cpu.lanes import Lanes, element_type
 from evoopt.kernels.cpu.simd import host_vectors
-from evoopt.kernels.jit import JIT_DISABLED, inline
+from evoopt.kernels.jit import CACHE_LINE, JIT_DISABLED, inline
 from evoopt.kernels.philox import COLUMNS, LANES, block_words, box_muller
 
 # What becomes of the four words of each lane: from these and the dtype of the array to fill, its first rows
@@ -19,7 +20,7 @@ Rule = Callable[[Any, Any], Sequence[Any]]
 
 
 def make_fill(rule: Rule) -> Callable[..., None]:
-    """Make ``fill(key, row, group, purpose, out)``: a rule for the words of a group, into `out` (4, LANES).
+    """Make ``fill(key, row, group, purpose, out)``: a rule for the words of a group, into `out` (COLUMNS,).
 
     The rule is made of NumPy expressions. All arguments but `out` are uint64.
     """
@@ -37,7 +38,7 @@ def make_fill(rule: Rule) -> Callable[..., None]:
     def fill_python(key, row, group, purpose, out):
         blocks = group * np.uint64(LANES) + np.arange(LANES, dtype=np.uint64)
         for place, numbers in enumerate(rule(block_words(key, row, blocks, purpose), out.dtype)):
-            out[place] = numbers
+            out[place * LANES : (place + 1) * LANES] = numbers
 
     return fill_python if JIT_DISABLED else fill
 
@@ -56,6 +57,27 @@ def _emit(rule: Rule, builder: ir.IRBuilder, arguments: Any, data: ir.Value, dty
             builder.store(numbers.value, builder.bitcast(at, vector.as_pointer()), align=dtype.itemsize)
 
 
+@intrinsic
+def _group_of(_typing, dtype):
+    array_type = types.Array(dtype.dtype, 1, "C")
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        element = context.get_data_type(dtype.dtype)
+        memory = cgutils.alloca_once(builder, element, COLUMNS)
+        memory.align = CACHE_LINE
+        numbers = COLUMNS, context.get_abi_sizeof(element)
+        size, itemsize = (context.get_constant(types.intp, n) for n in numbers)
+        array = context.make_array(array_type)(context, builder)
+        populate_array(array, memory, [size], [itemsize], itemsize, None)
+        return array._getvalue()
+
+    return array_type(dtype), emit
+
+
+# group_of(dtype): an array (COLUMNS,) on the kernel's stack, not initialised, which takes no time
+group_of = (lambda dtype: np.zeros(COLUMNS, dtype)) if JIT_DISABLED else _group_of
+
+
 _fill_words = make_fill(lambda words, dtype: words)
 _fill_half = make_fill(lambda words, dtype: box_muller(words[0], words[1], dtype))
 _fill_normals = make_fill(
@@ -65,13 +87,13 @@ _fill_normals = make_fill(
 
 @inline
 def words(key, row, group, purpose, out):
-    """Fill `out` (4, LANES) uint32 with the words of one group of blocks of a row."""
+    """Fill `out` (COLUMNS,) uint32 with the words of one group of blocks of a row."""
     _fill_words(key, row, np.uint64(group), np.uint64(purpose), out)
 
 
 @inline
 def normals(key, row, group, purpose, out, wanted=COLUMNS):
-    """Fill `out` (4, LANES) with the normal deviates of columns [64 group, 64 group + 64) of a row.
+    """Fill `out` (COLUMNS,) with the normal deviates of columns [64 group, 64 group + 64) of a row.
 
     If only the first `wanted` of them are of use, the second half may be left out.
     """

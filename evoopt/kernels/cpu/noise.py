@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from evoopt.kernels.cpu.groups import normals
+from evoopt.kernels.cpu.groups import group_of, normals
 from evoopt.kernels.jit import inline, kernel
-from evoopt.kernels.philox import COLUMNS, LANES, NOISE
+from evoopt.kernels.philox import COLUMNS, NOISE
 
 
 @inline
@@ -18,56 +18,52 @@ def _combine(centre, factor, spread, deviates, out):
             out[i] = centre[i] + factor * spread[i] * deviates[i]
 
 
-@kernel
+@kernel(allocates=False)
 def sample_rows(key, ids, mean, sigma, out, lo, hi):
     """Write rows [lo, hi) of `out` (popsize, n): mean (n,) + sigma (n,) * normal deviates of row ids[r]."""
     n, one = out.shape[1], out.dtype.type(1)
-    deviates = np.zeros((4, LANES), out.dtype)
-    flat = deviates.reshape(COLUMNS)
+    deviates = group_of(out.dtype)
     for r in range(lo, hi):
         for group in range((n + COLUMNS - 1) // COLUMNS):
             normals(key, ids[r], group, NOISE, deviates)
             start = group * COLUMNS
-            _combine(mean[start:n], one, sigma[start:n], flat, out[r, start:n])
+            _combine(mean[start:n], one, sigma[start:n], deviates, out[r, start:n])
 
 
-@kernel
+@kernel(allocates=False)
 def sample_children(key, ids, parents, pool, factor, sigma, out, lo, hi):
     """Write rows [lo, hi) of `out` (popsize, n): pool[parents[r]] + factor * sigma (n,) * normal deviates."""
     n, factor = out.shape[1], out.dtype.type(factor)
-    deviates = np.zeros((4, LANES), out.dtype)
-    flat = deviates.reshape(COLUMNS)
+    deviates = group_of(out.dtype)
     for r in range(lo, hi):
         for group in range((n + COLUMNS - 1) // COLUMNS):
             normals(key, ids[r], group, NOISE, deviates)
             start = group * COLUMNS
-            _combine(pool[parents[r], start:n], factor, sigma[start:n], flat, out[r, start:n])
+            _combine(pool[parents[r], start:n], factor, sigma[start:n], deviates, out[r, start:n])
 
 
-@kernel
+@kernel(allocates=False)
 def sample_child(key, number, parent, factor, sigma, out, lo, hi):
     """Write groups [lo, hi) of 64 columns of one row `out` (n,), the same bits as `sample_children`.
 
     In place, where `parent` (n,) is `out`, it would be right but not vectorized.
     """
     n, factor = len(out), out.dtype.type(factor)
-    deviates = np.zeros((4, LANES), out.dtype)
-    flat = deviates.reshape(COLUMNS)
+    deviates = group_of(out.dtype)
     for group in range(lo, hi):
         normals(key, number, group, NOISE, deviates)
         start = group * COLUMNS
-        _combine(parent[start:n], factor, sigma[start:n], flat, out[start:n])
+        _combine(parent[start:n], factor, sigma[start:n], deviates, out[start:n])
 
 
-@kernel
+@kernel(allocates=False)
 def sample_pairs(key, ids, mean, sigma, out, lo, hi):
     """Write rows [lo, hi) of `out` (popsize, n), rows 2k as `sample_rows`, 2k + 1 with their noise negated.
 
     A pair whose rows stand side by side shares the making of its noise.
     """
     n = out.shape[1]
-    deviates = np.zeros((4, LANES), out.dtype)
-    flat = deviates.reshape(COLUMNS)
+    deviates = group_of(out.dtype)
     r = lo
     while r < hi:
         after = r + 2 if r + 1 < hi and ids[r + 1] == ids[r] ^ np.uint64(1) else r + 1
@@ -77,5 +73,5 @@ def sample_pairs(key, ids, mean, sigma, out, lo, hi):
             centre, spread = mean[start:n], sigma[start:n]
             for row in range(r, after):
                 sign = out.dtype.type(1 - 2 * np.int64(ids[row] & np.uint64(1)))
-                _combine(centre, sign, spread, flat, out[row, start:n])
+                _combine(centre, sign, spread, deviates, out[row, start:n])
         r = after

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from numba.cuda.dispatcher import CUDACache, CUDACacheImpl
 
-from evoopt.kernels.jit import KernelCache, KernelLocator, named
+from evoopt.kernels.cache import KernelCache, KernelLocator
+from evoopt.kernels.jit import named
 
 
 def cached(compiler: Callable[..., Any], function: Callable[..., None], name: str) -> Any:
