@@ -7,6 +7,7 @@ from scipy.optimize import rosen, rosen_der
 from test_strategies import needs_jit
 
 import evoopt
+from evoopt.portfolio.agreement import End, Ends
 from evoopt.portfolio.budget import Budget, OverError
 from evoopt.portfolio.descent import Descent
 from evoopt.portfolio.separable import LineSearch, is_separable, search_lines
@@ -31,9 +32,9 @@ def ellipsoid(x):
     return float((1e6 ** (np.arange(4) / 3) * (ROTATION @ (x - 1)) ** 2).sum())
 
 
-def descend(fun, x, sigma=1.0, low=-np.inf, high=np.inf, **limits):
+def descend(fun, x, sigma=1.0, low=-np.inf, high=np.inf, tol=0.0, **limits):
     x, budget = np.array(x, float), budget_of(fun, **limits)
-    descent = Descent(budget, np.full(len(x), sigma), np.full(len(x), low), np.full(len(x), high))
+    descent = Descent(budget, np.full(len(x), sigma), np.full(len(x), low), np.full(len(x), high), tol)
     return (*descent.run(x, budget.at(x)), budget)
 
 
@@ -99,6 +100,18 @@ def test_the_unit_of_the_function_does_not_matter(unit):
     assert_array_equal(x, reference)
     assert budget.evaluations == other.evaluations
     assert value == scale * ellipsoid(x)
+
+
+@pytest.mark.parametrize("fun", [lambda x: float((x**4).sum()), lambda x: float(abs(x).sum())])
+@pytest.mark.parametrize("unit", [1e-13, 1.0])
+def test_tol_ends_a_descent_that_no_longer_gains_it(fun, unit):
+    costs = []
+    for tol in (0.0, 1e-9, 1e-6, 1e-3):
+        _, value, budget = descend(lambda x: unit * fun(x), [0.3, 1.2, -0.4, 0.9], tol=tol)
+        costs.append(budget.evaluations)
+        assert value <= unit * max(100 * tol, 1e-8)
+    assert costs == sorted(costs, reverse=True)
+    assert costs[0] > costs[-1]
 
 
 def test_no_evaluation_leaves_the_box():
@@ -167,17 +180,84 @@ def test_line_searches_solve_a_separable_function():
     assert budget.evaluations < 4 * 240 + 400
 
 
+# ---------------------------------------------------------------- ends
+
+
+def ends_at(*values, start=100.0, **fields):
+    """Ends of searches one unit from each other, on a budget whose best point is the first one's."""
+    budget = budget_of(sphere)
+    budget.begin(np.array([np.sqrt(values[0])]))
+    ends = Ends(budget, np.ones(1))
+    for i, value in enumerate(values):
+        ends.add(End(np.array([float(i)]), value, start, **fields))
+    return ends
+
+
+@pytest.mark.parametrize(
+    ("values", "fields", "agreed"),
+    [
+        ((1.0,), {}, False),
+        ((1.0, 1.0), {}, True),
+        ((1.0, 1.0 + 1e-7), {}, True),  # of a first range of 100
+        ((1.0, 1.0 + 1e-5), {}, False),
+        ((1.0, 1.0 + 1e-5), {"tolerance": 1e-4}, True),
+        ((1.0, 1.0 + 1e-5, 1.0 + 1e-7), {}, True),
+        ((1.0, np.nan), {}, False),
+    ],
+)
+def test_two_ends_at_the_best_value_agree(values, fields, agreed):
+    assert ends_at(*values, **fields).agreed == agreed
+
+
+def test_ends_agree_about_nothing_that_a_penalty_hides():
+    ends = ends_at(1.0, start=1e30)
+    ends.add(End(np.array([1.0]), 5.0, 3.0))
+    assert not ends.agreed
+
+
+@pytest.mark.parametrize(
+    ("end", "looks"),
+    [
+        (End(np.array([0.05]), 1.1, 100.0), True),  # near the first one, with another value
+        (End(np.array([0.05]), 1.0, 100.0), False),
+        (End(np.array([0.5]), 1.1, 100.0), False),
+        (End(np.array([0.5]), 1.1, 100.0, last_range=1e-9), True),
+        (End(np.array([0.5]), 1.1, 100.0, last_range=1e-9, tolerance=1e-8), False),
+    ],
+)
+def test_the_best_point_is_evaluated_again_where_ends_are_suspicious(end, looks):
+    ends = ends_at(1.0)
+    ends.add(end)
+    assert ends._budget.evaluations == 1 + looks
+    assert ends.noise == ""
+
+
+def test_two_values_of_one_point_are_noise():
+    values = iter([2.0, 1.0, 1.0 + 1e-14, 1.0, 3.0])
+    budget = budget_of(lambda x: next(values))
+    ends = Ends(budget, np.ones(1))
+    for _ in range(2):
+        budget.at(np.zeros(1))
+    for _ in range(2):  # the second time is once too often: nothing has changed
+        ends.look_for_noise()
+    assert (ends.noise, budget.evaluations) == ("", 3)
+    budget.settle(np.ones(1), budget.at(np.ones(1)))
+    ends.look_for_noise()
+    assert "at one point it was 1 and then 3" in ends.noise
+    assert not ends.agreed
+
+
 # ---------------------------------------------------------------- all together
 
 
 def test_the_message_tells_what_was_done():
-    result = evoopt.minimize(rastrigin, [3.3, -2.7, 4.1], options={"seed": 1, "maxfun": 3000})
+    options = {"seed": 1, "maxfun": 3000, "exhaust": True}
+    result = evoopt.minimize(rastrigin, [3.3, -2.7, 4.1], options=options)
     assert "SLSQP by finite differences" in result.message
     assert "line searches, as the function is separable" in result.message
     assert "IPOP of CMAES, restarts: " in result.message
     assert result.message.endswith("the limit of 3000 evaluations is reached")
     assert result.fun < 1e-8
-    assert result.success
     assert result.nfev == 3000
 
 
@@ -206,9 +286,8 @@ def test_a_narrow_global_minimum_is_found_by_the_restarts():
     def fun(x):  # rotated, so that line searches do not apply
         return rastrigin(ROTATION @ x)
 
-    result = evoopt.minimize(
-        fun, np.full(4, 2.0), bounds=[(-5, 5)] * 4, options={"seed": 1, "maxfun": 60_000}
-    )
+    options = {"seed": 1, "maxfun": 60_000, "exhaust": True}
+    result = evoopt.minimize(fun, np.full(4, 2.0), bounds=[(-5, 5)] * 4, options=options)
     assert result.fun < 1e-8
     assert "separable" not in result.message
 

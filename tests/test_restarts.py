@@ -135,6 +135,23 @@ def test_the_restart_happens_in_the_next_ask(kind):
     assert (es.mean != mean).any()
 
 
+@each_kind
+def test_restarts_may_have_a_sigma_of_their_own(kind):
+    es = make(kind, restart_sigma=[7.0, 7.0, 7.0])
+    assert (es.ask(), es.sigma)[1] == pytest.approx(1.0)
+    ask_after_a_restart(es)
+    assert es.sigma == pytest.approx(7.0)
+    with pytest.raises(ValueError, match="sigma"):
+        make(kind, restart_sigma=-1.0)
+
+
+@each_kind
+def test_sides_from_1e20_on_say_nothing_about_where_to_start(kind):
+    es = make(kind, bounds=[(-1e20, 1e20), (-1e300, 1e300), (0, 1e21)])
+    ask_after_a_restart(es)
+    assert abs(es.mean - 2.3).max() < 2
+
+
 def late_and_new(kind):
     """A strategy just restarted, with rows of the run before that wait, and the ids of new ones."""
     es = make(kind)
@@ -223,7 +240,7 @@ def test_an_update_that_fails_changes_nothing(kind, inner, moment, tmp_path, mon
     assert es.history == twin.history
 
 
-def broken_tell(self, ids, found):
+def broken_tell(self, ids, found, rows, ops):
     raise KeyboardInterrupt
 
 
@@ -329,8 +346,8 @@ def test_with_evolve():
         ((3, [1.0], 1.0), "strategy to restart"),
         ((IPOP, [1.0], 1.0), "strategy to restart"),
         ((evoopt.Strategy, [1.0], 1.0), "strategy to restart"),
-        ((CMAES, [np.nan], 1.0), "finite mean"),
-        ((CMAES, [1.0], -1.0), "positive and finite sigma"),
+        ((CMAES, [np.nan], 1.0), "mean must be finite"),
+        ((CMAES, [1.0], -1.0), "sigma must be positive and finite"),
     ],
 )
 def test_what_is_refused(arguments, message):

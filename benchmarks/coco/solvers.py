@@ -85,7 +85,7 @@ def evoopt_auto(bounds: list[tuple[float, float]] | None, fun: Recorder, rng: Ge
     import evoopt
 
     while fun.evaluations < fun.budget:
-        options = {"maxfun": fun.budget - fun.evaluations, "seed": seed_of(rng)}
+        options = {"maxfun": fun.budget - fun.evaluations, "seed": seed_of(rng), "exhaust": True}
         if bounds is None:
             options["sigma"] = SIGMA
         evoopt.minimize(
@@ -155,8 +155,8 @@ def differential_evolution(fun: Recorder, rng: Generator) -> None:
 _ALL = (
     Solver("evoopt IPOP", partial(evoopt_restarts, "IPOP")),
     Solver("evoopt BIPOP", partial(evoopt_restarts, "BIPOP")),
-    Solver("evoopt auto", partial(evoopt_auto, [BOX])),
-    Solver("evoopt auto, no bounds", partial(evoopt_auto, None)),
+    Solver("evoopt auto", partial(evoopt_auto, [BOX]), revision=2),
+    Solver("evoopt auto, no bounds", partial(evoopt_auto, None), revision=2),
     Solver("evoopt CMAES restarts", evoopt_cmaes),
     Solver("pycma IPOP", partial(pycma, False), ("cma",)),
     Solver("pycma BIPOP", partial(pycma, True), ("cma",)),

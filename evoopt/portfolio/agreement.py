@@ -101,10 +101,11 @@ class Ends:
         return not self.noise and self._is_best(end) and any(map(self._is_best, self._ends))
 
     def add(self, end: End) -> None:
-        """Add an end; look for noise where values differ from each other, but points do not."""
-        others = [other.fun for other in self._ends if self._near(end.x, other.x)]
+        """Add an end; look for noise where its last values differ, or those of ends near each other."""
+        near = [other.fun for other in self._ends if self._is_near(end.x, other.x)]
         self._ends.append(end)
-        if max([end.last_range, *(abs(end.fun - other) for other in others)]) > self._tolerance(end):
+        apart = max((abs(end.fun - fun) for fun in near), default=0.0)
+        if end.last_range > end.tolerance or apart > self._tolerance(end):
             self.look_for_noise()
 
     def look_for_noise(self) -> None:
@@ -114,7 +115,7 @@ class Ends:
             return
         self._looked, value = budget.x, budget.fun
         again = budget.at(budget.x)
-        if not math.isclose(value, again, rel_tol=ROUNDING):
+        if not math.isclose(value, again, rel_tol=ROUNDING, abs_tol=ROUNDING * self._range):
             self.noise = (
                 f"fun is noisy: at one point it was {value:g} and then {again:g}; take the option noisy=True"
             )
@@ -124,9 +125,13 @@ class Ends:
         return end.fun - self._budget.fun <= self._tolerance(end)
 
     def _tolerance(self, end: End) -> float:
-        """Return what values may differ by: the least first range counts, as some are of penalties."""
-        ranges = [other.range for other in self._ends if 0 < other.range < np.inf]
-        return max(AGREE * max(abs(self._budget.fun), min(ranges, default=0.0)), end.tolerance)
+        """Return what values may differ by."""
+        return max(AGREE * max(abs(self._budget.fun), self._range), end.tolerance)
 
-    def _near(self, x: Vector, y: Vector) -> bool:
+    @property
+    def _range(self) -> float:
+        """The least first range of a search, as those of others may be of penalties."""
+        return min((end.range for end in self._ends if 0 < end.range < np.inf), default=0.0)
+
+    def _is_near(self, x: Vector, y: Vector) -> bool:
         return bool((np.abs(x - y) <= NEAR * self._sigma).all())

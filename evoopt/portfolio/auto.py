@@ -101,13 +101,12 @@ class Portfolio:
         descent = Descent(self.budget, sigma, lower, upper, self.tol)
         generator, first = np.random.default_rng([self.strategy.seed, 0]), fun
 
-        def descend(what: str, x: Vector, fun: float) -> tuple[Vector, float]:
-            end, value = self._tell_of(f"{descent.method} {what}", lambda: descent.run(x, fun))
-            if np.array_equal(end, x):
-                self.ends.look_for_noise()
-            return end, value
+        def descend(what: str) -> tuple[Vector, float]:
+            return self._tell_of(f"{descent.method} {what}", lambda: descent.run(x, fun))
 
-        x, fun = descend("by finite differences", x, fun)
+        before, (x, fun) = x, descend("by finite differences")
+        if np.array_equal(x, before):
+            self.ends.look_for_noise()
         if self.ends.noise:
             return
         y = np.clip(x + sigma * generator.standard_normal(len(x)), lower, upper)
@@ -117,8 +116,10 @@ class Portfolio:
                 "line searches, as the function is separable",
                 lambda: search_lines(self.budget, x, fun, low, high, descent.run),
             )
-        x, fun = descend("again", x, fun)
+        before, (x, fun) = x, descend("again")
         self.ends.add(End(x, fun, first - fun, tolerance=descent.least))
+        if np.array_equal(x, before):
+            self.ends.look_for_noise()
 
     def _tell_of(self, what: str, search: Callable[[], tuple[Vector, float]]) -> tuple[Vector, float]:
         before = self.budget.evaluations
