@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_strategies import each_dtype, each_strategy, make, needs, needs_jit, run, sphere
+from test_strategies import OURS, each_dtype, each_strategy, make, needs, needs_jit, run, sphere
 
 from evoopt import CMAES, GA, LMMAES, PGPE, SNES, XNES, OpenAIES, SepCMAES, load
 
@@ -78,8 +78,9 @@ def with_penalty(population):
 
 
 @needs_jit
-@each_strategy
-@pytest.mark.parametrize("fitness", [small, with_penalty])
+@pytest.mark.parametrize(
+    ("cls", "fitness"), [*((cls, small) for cls in OURS.values()), (CMAES, with_penalty)]
+)
 def test_small_fitness_is_no_reason(cls, fitness):
     es = make(cls, popsize=12)
     assert set(run_to_stop(es, fitness)) & {"tolfun", "tolfunhist", "tolx", "noeffect"}
