@@ -8,14 +8,16 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 _REAL = "biuf"  # kinds of dtypes
+_PLAIN_DTYPES = frozenset(map(np.dtype, "?bhilqBHILQefd"))  # in this machine's byte order, up to 8 bytes
 # of these types no item of a list hides a mask, so that numpy may read the list at once
-_PLAIN = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.ndarray})
-_ADVICE = {
-    "c": "take the real part or the absolute value",
-    "U": "convert it by astype(float)",
-    "S": "convert it by astype(float)",
-    "M": "subtract a date and divide by a duration such as numpy.timedelta64(1, 's')",
-    "m": "divide by a duration such as numpy.timedelta64(1, 's')",
+_PLAIN_TYPES = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.ndarray})
+# other kinds: what they are, and how they become numbers
+_OTHERS = {
+    "c": ("complex numbers", "take the real part or the absolute value"),
+    "U": ("text", "convert it by astype(float)"),
+    "S": ("bytes", "convert them by astype(float)"),
+    "M": ("dates", "subtract a date and divide by a duration such as numpy.timedelta64(1, 's')"),
+    "m": ("durations", "divide them by one such as numpy.timedelta64(1, 's')"),
 }
 
 
@@ -30,29 +32,27 @@ def read(name: str, values: Any) -> Array:
     ValueError
         For masked entries, complex numbers, text, dates, other objects, and numbers beyond float64.
     """
-    if type(values) is np.ndarray and values.dtype.kind in _REAL and values.itemsize <= 8:
-        return values
-    array = unmasked(name, values)
+    array = values if type(values) is np.ndarray else unmasked(name, values)
+    if array.dtype in _PLAIN_DTYPES:
+        return array
     if array.dtype.hasobject:
         return _floats(name, array)
     require_real(name, array.dtype)
-    return _narrowed(name, array) if array.itemsize > 8 else array
+    if array.itemsize > 8 and (np.isfinite(array) & (abs(array) > np.finfo(float).max)).any():
+        raise _too_large(name)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def require_real(name: str, dtype: np.dtype[Any]) -> None:
     """Raise ValueError unless a dtype is of real numbers."""
     if dtype.kind not in _REAL:
-        advice = _ADVICE.get(dtype.kind, "convert it by astype(float)")
-        raise ValueError(f"{name} must be real numbers, got an array of {dtype}; {advice}.")
+        got, advice = _OTHERS.get(dtype.kind, ("other data", "convert it by astype(float)"))
+        raise ValueError(f"{name} must be real numbers, got {got} ({dtype}); {advice}.")
 
 
 def unmasked(name: str, values: Any) -> Array:
     """Return values of any kind as an ndarray; ValueError for masked ones, or if numpy cannot read them."""
-    if _is_masked(values):
-        raise ValueError(
-            f"{name} must be without masked entries, got some; fill them, by .filled(numpy.nan) for example, "
-            "or leave them out."
-        )
+    require_unmasked(name, values)
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
@@ -62,11 +62,20 @@ def unmasked(name: str, values: Any) -> Array:
         ) from error
 
 
+def require_unmasked(name: str, values: Any) -> None:
+    """Raise ValueError if an array, or one in nested lists, has masked entries."""
+    if _is_masked(values):
+        raise ValueError(
+            f"{name} must be without masked entries, got some; fill them, by .filled(numpy.nan) for example, "
+            "or leave them out."
+        )
+
+
 def _is_masked(values: Any) -> bool:
     if isinstance(values, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(values)
         return bool(np.frombuffer(mask.tobytes(), np.bool_).any())  # of structured arrays, too
-    if isinstance(values, list | tuple) and not _PLAIN.issuperset(map(type, values)):
+    if isinstance(values, list | tuple) and not _PLAIN_TYPES.issuperset(map(type, values)):
         return any(map(_is_masked, values))
     return False
 
@@ -82,15 +91,6 @@ def _floats(name: str, objects: Array) -> Array:
             result.flat[place] = float(item)
         except OverflowError as error:
             raise _too_large(name) from error
-    return result
-
-
-def _narrowed(name: str, wide: Array) -> Array:
-    """Return numbers of extended precision as float64."""
-    with np.errstate(over="ignore"):
-        result = wide.astype(np.float64)
-    if (np.isinf(result) & np.isfinite(wide)).any():
-        raise _too_large(name)
     return result
 
 

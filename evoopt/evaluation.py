@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from evoopt import arguments, arrays
 from evoopt.arguments import Array
 from evoopt.executors import map_rows, require_picklable
 from evoopt.kernels import threads
@@ -55,7 +56,9 @@ class Evaluation:
             # each worker gets the task a few times a generation, not once for each row
             size = max(1, len(population) // (4 * threads.get_num_threads()))
             values = map_rows(self._executor, call, population[:, None], size)
-            return np.concatenate([self._of_rows(value, population[:1]) for value in values])
+            return np.concatenate(
+                [arrays.read("fitness", self._of_rows(value, population[:1])) for value in values]
+            )
         fitness = self._of_rows(call(population), population)
         if not self._takes_rows and len(population) > 1:
             self._require_rows(call, population)
@@ -63,7 +66,7 @@ class Evaluation:
 
     def of_one(self, x: Array, generation: int) -> float:
         """Return the fitness of one vector (n_params,)."""
-        return float(self(x[None], generation)[0])
+        return float(arguments.fitness_vector(self(x[None], generation), 1)[0])
 
     def _require_rows(self, call: Task, population: Array) -> None:
         """Raise ValueError if the task is a function of one vector, which a square matrix hides."""
@@ -82,6 +85,7 @@ class Evaluation:
 
     def _of_rows(self, values: Any, rows: Array) -> Any:
         """Return values of shape (k,) as they are, and of a single row one number as (1,)."""
+        arrays.require_unmasked("fitness", values)
         try:
             shape = tuple(np.shape(values))
         except ValueError:  # lists of different lengths

@@ -90,6 +90,10 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> 
     {'mean': array([0., 0.])}
     """
     target = Path(path).resolve()  # a link stays a link
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f'The folder of "{path}" must exist, got "{target.parent}"; make it, or take another one.'
+        )
     temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         # Not np.savez: it appends ".npz" to a path, and takes an array named "file" for its own argument.
@@ -98,6 +102,11 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> 
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                     np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
         temporary.replace(target)
+    except OSError as error:
+        if error.filename == str(temporary):  # which nobody asked for
+            error.filename = str(path)
+            del error.filename2
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import quiet_imports
+
+quiet_imports.install()
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -17,6 +21,12 @@ settings.register_profile("evoopt", deadline=None, derandomize=True)  # compilat
 settings.load_profile("evoopt")
 
 ROOT = Path(__file__).parents[1]
+QUIET_IMPORTS = f"""
+import sys
+sys.path.append({str(ROOT / "tests")!r})
+import quiet_imports
+quiet_imports.install()
+"""
 SIMULATED = bool(config.ENABLE_CUDASIM)
 if SIMULATED:
     from cuda_simulator import take_turns
@@ -31,6 +41,17 @@ def why_no_cuda():
     from numba import cuda
 
     return None if SIMULATED or cuda.is_available() else "there is no GPU, and the simulator is off"
+
+
+def python_of(page):
+    """Return the Python blocks of a page of documentation; other lines are empty, so that numbers stay."""
+    lines, language = [], None
+    for line in page.read_text().splitlines():
+        fence = line.startswith("```")
+        lines.append(line if language == "python" and not fence else "")
+        if fence:
+            language = None if language else line[3:] or "text"
+    return "\n".join(lines)
 
 
 def pytest_ignore_collect(collection_path):
@@ -63,16 +84,15 @@ def rng():
 
 @pytest.fixture
 def run_python():
-    """Run a program in a new process and give its output; fails with its errors."""
+    """Run a program, or a file, in a new process and return its output; fails with its errors.
+
+    In a program warnings are errors, as they are in the tests.
+    """
 
     def run(program, *arguments, cwd=None, **environment):
-        command = [
-            sys.executable,
-            *(["-W", "error", "-c", program] if "\n" in program else [program]),
-            *arguments,
-        ]
+        strict = ["-W", "error", "-c", QUIET_IMPORTS + program]
         done = subprocess.run(
-            command,
+            [sys.executable, *(strict if "\n" in program else [program]), *arguments],
             cwd=cwd or ROOT,
             env={**os.environ, **environment},
             capture_output=True,

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "outcome": {"result"},
     "loop": {"strategies", "arguments", "outcome"},
     "executors": {"failures"},
-    "evaluation": {"tasks", "strategies", "arguments", "kernels", "executors"},
+    "evaluation": {"tasks", "strategies", "arguments", "arrays", "kernels", "executors"},
     "watch": {"evaluation", "loop", "strategies", "arguments"},
     "evolve": {"watch", "evaluation", "loop", "strategies", "arguments", "outcome", "progress"},
     "history": {"strategies"},

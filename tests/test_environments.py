@@ -312,12 +312,12 @@ def test_pickled_with_a_users_function():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"state_size": 0}, "state_size must be a whole number of at least 1, but 0 came"),
+        ({"state_size": 0}, "state_size must be a whole number of at least 1, got 0"),
         ({"observation_size": 2.0}, "observation_size must be a whole number"),
         ({"uniforms": -1}, "uniforms must be a whole number of at least 0"),
         ({"max_steps": None}, "max_steps must be a whole number"),
-        ({"actions": 1}, "number of discrete actions must be a whole number of at least 2, but 1"),
-        ({"actions": True}, "at least 2, but True came"),
+        ({"actions": 1}, "number of discrete actions must be a whole number of at least 2, got 1"),
+        ({"actions": True}, "at least 2, got True"),
         ({"actions": (0, 1, 2)}, "pair"),
         ({"actions": ("a", "b")}, "pair"),
         ({"actions": ([0, 0], [1, 1, 1])}, "pair"),

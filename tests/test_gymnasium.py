@@ -324,10 +324,10 @@ def _runs(pid):
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        ({"episodes": 0}, ["episodes", "0 came"]),
-        ({"max_steps": 0}, ["max_steps", "0 came"]),
-        ({"num_workers": 0}, ["num_workers", "0 came"]),
-        ({"seed": -1}, ["seed", "-1 came"]),
+        ({"episodes": 0}, ["episodes", "got 0"]),
+        ({"max_steps": 0}, ["max_steps", "got 0"]),
+        ({"num_workers": 0}, ["num_workers", "got 0"]),
+        ({"seed": -1}, ["seed", "got -1"]),
         ({"new_episodes": "always"}, ['"row"', "'always' came"]),
         ({"net": linear(3, 2)}, ["input_shape (2,)", "is (3,)"]),
         ({"net": linear(2, 3)}, ["2 outputs", "(3,)"]),

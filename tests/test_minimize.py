@@ -287,7 +287,6 @@ def test_only_nan_is_no_success():
         {"constraints": None},
         {"callback": None, "tol": None, "bounds": None},
     ],
-    ids=str,
 )
 @pytest.mark.parametrize("method", ["auto", "cmaes"])
 def test_scipys_forms(arguments, method):

@@ -209,13 +209,13 @@ INPUTS = np.zeros((5, 4))
 @pytest.mark.parametrize(
     ("call", "parts"),
     [
-        (lambda: evoopt.Dense(0), ["at least 1", "0 came"]),
-        (lambda: evoopt.Dense(True), ["whole number", "True came"]),
-        (lambda: evoopt.Dense(2.0), ["whole number", "2.0 came"]),
+        (lambda: evoopt.Dense(0), ["at least 1", "got 0"]),
+        (lambda: evoopt.Dense(True), ["whole number", "got True"]),
+        (lambda: evoopt.Dense(2.0), ["whole number", "got 2.0"]),
         (lambda: evoopt.Dense(2, "tanhh"), ["tanh, relu", "'tanhh' came"]),
         (lambda: evoopt.Dense(2, kernel_init="twos"), ["he_uniform", "'twos' came"]),
-        (lambda: evoopt.Network([], (2,)), ["layers", "[] came"]),
-        (lambda: evoopt.Network([evoopt.Dense(2)], (0,)), ["input_shape", "at least 1", "0 came"]),
+        (lambda: evoopt.Network([], (2,)), ["layers", "got []"]),
+        (lambda: evoopt.Network([evoopt.Dense(2)], (0,)), ["input_shape", "at least 1", "got 0"]),
         (lambda: NET.forward(POPULATION[:, 1:], INPUTS), ["(popsize, 15)", "(2, 14) came"]),
         (lambda: NET.forward(POPULATION[0], INPUTS), ["(popsize, 15)", "(15,) came"]),
         (lambda: NET.forward(POPULATION.astype(int), INPUTS), ["float32 or float64", "int64 came"]),
@@ -223,7 +223,7 @@ INPUTS = np.zeros((5, 4))
         (lambda: NET.forward(POPULATION, np.zeros((3, 5, 4))), ["popsize 2", "(3, 5, 4) came"]),
         (lambda: NET.forward(POPULATION, INPUTS, out=np.zeros((2, 5, 2))), ["(2, 5, 3)", "(2, 5, 2)"]),
         (lambda: NET.forward(POPULATION, INPUTS, out=np.zeros((2, 5, 3), "f")), ["float64", "float32"]),
-        (lambda: NET.forward(POPULATION, INPUTS, out=[1]), ["(2, 5, 3)", "[1] came"]),
+        (lambda: NET.forward(POPULATION, INPUTS, out=[1]), ["(2, 5, 3)", "got a list"]),
         (lambda: NET.predict(POPULATION, INPUTS), ["15 parameters", "(2, 15) came"]),
         (lambda: NET.predict(POPULATION[0], INPUTS[0]), ["(batch, 4)", "(4,) came", "inputs[None]"]),
         (

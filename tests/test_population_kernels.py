@@ -383,31 +383,3 @@ def test_identity_inside_the_margins():
     assert_array_equal(box.inverse(rows, "row"), rows)
     box.enclose(rows)
     assert_array_equal(rows, [[0.06, 5.0, 9.4]])
-
-
-@pytest.mark.parametrize(
-    ("bounds", "low", "high"),
-    [
-        ([(0, 1), (2, 3)], [0, 2], [1, 3]),  # a pair for each coordinate wins
-        (([0, 2], [1, 3]), [0, 1], [2, 3]),  # here too
-        ((0, 1), [0, 0], [1, 1]),
-        ((None, 1), [-np.inf, -np.inf], [1, 1]),
-        (([0, 1], None), None, None),
-        ((0, np.array([1, 2])), [0, 0], [1, 2]),
-        ([(None, 1), (0, np.inf)], [-np.inf, 0], [1, np.inf]),
-        (np.array([[0, 1], [2, 3]]), [0, 2], [1, 3]),
-    ],
-)
-def test_forms_of_bounds(bounds, low, high):
-    if low is None:
-        low, high = [0, 1], [np.inf, np.inf]
-    box = Box(bounds, 2, np.dtype(np.float64), reflects=False)
-    assert_array_equal(box.low, low)
-    assert_array_equal(box.high, high)
-
-
-def test_scipys_bounds():
-    optimize = pytest.importorskip("scipy.optimize")
-    box = Box(optimize.Bounds([0, -np.inf, 1], 5), 3, np.dtype(np.float64), reflects=False)
-    assert_array_equal(box.low, [0, -np.inf, 1])
-    assert_array_equal(box.high, [5, 5, 5])

@@ -279,19 +279,19 @@ STATE = np.zeros((2, 5, 2))
 @pytest.mark.parametrize(
     ("call", "parts"),
     [
-        (lambda: evoopt.GRU(0), ["units", "at least 1", "0 came"]),
+        (lambda: evoopt.GRU(0), ["units", "at least 1", "got 0"]),
         (lambda: evoopt.RNN(2, "gelu"), ["tanh, relu", "'gelu' came"]),
         (lambda: evoopt.LSTM(2, recurrent_init="unit"), ["orthogonal", "'unit' came"]),
         (lambda: evoopt.LSTM(2, kernel_init="forget_ones"), ["he_uniform", "'forget_ones' came"]),
         (lambda: evoopt.Network([evoopt.LSTM(2)], (2, 3, 4)), ["LSTM", "(time, features)", "(2, 3, 4) came"]),
         (lambda: NET.forward(POPULATION, INPUTS, STATE[0]), ["(2, 5, 2)", "(5, 2) came"]),
         (lambda: NET.forward(POPULATION, INPUTS, STATE[:, :, 1:]), ["(2, 5, 2)", "(2, 5, 1) came"]),
-        (lambda: NET.forward(POPULATION, INPUTS, STATE.astype(complex)), ["numbers", "complex128"]),
+        (lambda: NET.forward(POPULATION, INPUTS, STATE.astype(complex)), ["real numbers", "complex128"]),
         (lambda: NET.forward(POPULATION, INPUTS, reset=np.ones(5, bool)), ["no state came"]),
         (lambda: NET.forward(POPULATION, INPUTS, STATE, np.ones(5)), ["bool", "float64 (5,) came"]),
         (lambda: NET.forward(POPULATION, INPUTS, STATE, np.ones(2, bool)), ["(2, 5)", "(2,) came"]),
-        (lambda: NET.predict(POPULATION[0], INPUTS, STATE), ["(batch, 2)", "(2, 5, 2) came"]),
-        (lambda: NET.initial_state(-1, 2), ["popsize", "-1 came"]),
+        (lambda: NET.predict(POPULATION[0], INPUTS, STATE), ["(batch, 2)", "got (2, 5, 2)"]),
+        (lambda: NET.initial_state(-1, 2), ["popsize", "got -1"]),
     ],
 )
 def test_bad_input_is_refused_in_a_sentence(call, parts):

@@ -240,7 +240,7 @@ def test_an_update_that_fails_changes_nothing(kind, inner, moment, tmp_path, mon
     assert es.history == twin.history
 
 
-def broken_tell(self, ids, found):
+def broken_tell(self, ids, found, rows, ops):
     raise KeyboardInterrupt
 
 
@@ -346,8 +346,8 @@ def test_with_evolve():
         ((3, [1.0], 1.0), "strategy to restart"),
         ((IPOP, [1.0], 1.0), "strategy to restart"),
         ((evoopt.Strategy, [1.0], 1.0), "strategy to restart"),
-        ((CMAES, [np.nan], 1.0), "finite mean"),
-        ((CMAES, [1.0], -1.0), "positive and finite sigma"),
+        ((CMAES, [np.nan], 1.0), "mean must be finite"),
+        ((CMAES, [1.0], -1.0), "sigma must be positive and finite"),
     ],
 )
 def test_what_is_refused(arguments, message):

@@ -170,7 +170,7 @@ def test_refused():
             es.decode(wrong)
     with pytest.raises(ValueError, match="forgotten"):
         es.genome(2)
-    with pytest.raises(ValueError, match="An out array"):
+    with pytest.raises(ValueError, match="out must be an array"):
         es.decode(es.genome(), out=np.empty(69, np.float32))
     for options in ({"parents": 0}, {"parents": 13}, {"elites": 5}, {"elites": -1}, {"sigma_decay": 2}):
         with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):

@@ -206,7 +206,7 @@ WAYS = {
     "refused": refused,
 }
 
-TELL_FOREIGN_ROWS = {"repaired", "told again", "foreign near", "foreign far"}
+MAY_BE_REFUSED = {"repaired", "told again", "foreign near", "foreign far"}
 
 # ---------------------------------------------------------------- a search
 
@@ -221,6 +221,7 @@ class Search:
             popsize = 2 + popsize % 50  # each restart doubles it
         if JIT_DISABLED:
             n, popsize = 1 + n % 3, 2 + (popsize or 0) % 4
+        popsize = popsize and popsize + popsize % cls._popsize_factor
         mean = np.zeros(n) if case.log_mean is None else rng.uniform(-1, 1, n) * 10.0**case.log_mean
         mean = np.clip(mean, -1e30, 1e30) if case.dtype == np.float32 else mean
         self.low, self.high = np.full(n, -np.inf), np.full(n, np.inf)
@@ -260,13 +261,14 @@ class Search:
         self.require_inside(rows)
         with np.errstate(over="ignore", invalid="ignore"):
             values = FITNESS[fitness](rows.astype(np.float64), self.rng)
-        before = None if self.es._injects else frozen(self.es)
+        before = frozen(self.es) if way in MAY_BE_REFUSED else None
         try:
             self.es.tell(given_rows, values)
-        except ValueError:
-            if self.es._injects or way not in TELL_FOREIGN_ROWS or frozen(self.es) != before:
+        except ValueError as error:
+            told = way == "told again" and "told before" in str(error)
+            if not (told or not self.es._injects) or frozen(self.es) != before:
                 raise
-            return  # foreign rows, where these are refused
+            return  # rows told before, or foreign ones where these are refused
         self.expect_best(rows, np.asarray(values, np.float64))
         if not self.late_rows.isdisjoint(row.tobytes() for row in rows):
             self.late = self.late[:0]  # rows of a tiny sigma are all alike: who knows whether it was these

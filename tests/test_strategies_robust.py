@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from test_strategies import (
+    each_and_its_restarts,
     each_dtype,
     each_strategy,
     each_that_injects,
+    each_that_injects_and_its_restarts,
     make,
     needs,
     needs_jit,
@@ -22,6 +24,7 @@ import evoopt
 from evoopt import CMAES, GA, IPOP, LMMAES, PGPE, SNES, OpenAIES, SepCMAES
 from evoopt.arguments import step_range
 from evoopt.strategies import Best
+from evoopt.strategies.checkpoint import FORMAT
 from evoopt.strategies.ledger import Ledger
 
 # ---------------------------------------------------------------- past the end of a search
@@ -125,6 +128,50 @@ def test_an_update_that_fails_changes_nothing(cls, error, moment, tmp_path, monk
     assert es.history == twin.history
 
 
+def fail_after_the_update(es, population, monkeypatch):
+    cls, update = type(es), type(es)._update
+
+    def broken(self, told):
+        update(self, told)
+        raise ArithmeticError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cls, "_update", broken)
+        with pytest.raises(ArithmeticError):
+            es.tell(population, np.zeros(len(population)))
+
+
+@each_and_its_restarts
+@pytest.mark.parametrize("noisy", [False, True])
+def test_an_update_replaces_and_never_mutates(cls, noisy, tmp_path, monkeypatch):
+    """With a flat fitness, at which runs of restarts end, so that failing updates plan others, too."""
+    es = make(cls, n=3, popsize=6, noisy=noisy, bounds=(-1, 3))
+    for _ in range(4):
+        late = es.ask_ids(4)
+        told = es.rows(late)[:2]
+        es.tell(told, np.zeros(2))
+        for population in (es.ask(), late[2:]):
+            before = state(es, tmp_path)
+            fail_after_the_update(es, population, monkeypatch)
+            assert state(es, tmp_path) == before
+            es.tell(population, np.zeros(len(population)))
+
+
+@each_that_injects_and_its_restarts
+def test_an_update_without_rows_asked_for_never_mutates(cls, tmp_path, monkeypatch):
+    es = run(make(cls, n=30, popsize=6), 4)
+    foreign = np.ones((4, 30)) + np.arange(4)[:, None]
+    for _ in range(3):
+        es.tell(foreign, np.arange(4.0))
+        before = state(es, tmp_path)
+        fail_after_the_update(es, foreign, monkeypatch)
+        assert state(es, tmp_path) == before
+
+
+def test_the_docstring_says_that_an_update_replaces():
+    assert "never mutate" in " ".join(evoopt.Strategy.__doc__.split())
+
+
 def test_a_strategy_of_ones_own_that_fails_at_first():
     class Fails(evoopt.Strategy):
         def _update(self, told):
@@ -166,7 +213,7 @@ def test_numbers_beyond_the_dtype_are_refused(cls):
         ([0.0, 0.0], [1.0, 1e19], np.float32),
         ([0.0, 0.0], 1e-141, np.float64),
     ]:
-        with pytest.raises(ValueError, match=r"A (mean|sigma) from .* was expected for rows of float"):
+        with pytest.raises(ValueError, match=r"^(mean|sigma) must be from .* for rows of float"):
             cls(mean, sigma, dtype=dtype)
 
 
@@ -181,7 +228,7 @@ def test_any_scale_is_searched_in_float64(cls, sigma):
 
 
 def test_a_first_population_beyond_the_dtype_is_refused():
-    with pytest.raises(ValueError, match=r"A first population from .* scale the parameters, or take float64"):
+    with pytest.raises(ValueError, match=r"^first population must be from .*, or take float64"):
         GA([[0.0, 1e31], [0.0, -1e31]], 1.0, dtype=np.float32)
 
 
@@ -284,18 +331,22 @@ def skeleton(path, change):
     np.savez(path, **{"strategy.json": np.frombuffer(text, np.uint8)}, **arrays)
 
 
+def checkpoint(content):
+    return json.dumps({"format": FORMAT} | content).encode()
+
+
 DAMAGE = {
     "no JSON": lambda header: b"{",
     "no text": lambda header: b"\xff\xfe",
     "a list": lambda header: b"[]",
     "a number": lambda header: b"1",
     "no format": lambda header: json.dumps({"strategy": header["strategy"]}).encode(),
-    "no strategy": lambda header: b'{"format": 3}',
+    "no strategy": lambda header: checkpoint({}),
     "an array missing": lambda header: json.dumps(header).replace("array_0", "array_99").encode(),
-    "an empty object": lambda header: b'{"format": 3, "strategy": {}}',
-    "no state": lambda header: b'{"format": 3, "strategy": {"object": "SNES"}}',
-    "another object": lambda header: b'{"format": 3, "strategy": {"tuple": [1]}}',
-    "another state": lambda header: b'{"format": 3, "strategy": {"object": "SNES", "state": [1]}}',
+    "an empty object": lambda header: checkpoint({"strategy": {}}),
+    "no state": lambda header: checkpoint({"strategy": {"strategy": "SNES"}}),
+    "another object": lambda header: checkpoint({"strategy": {"tuple": [1]}}),
+    "another state": lambda header: checkpoint({"strategy": {"strategy": "SNES", "state": [1]}}),
 }
 
 

@@ -1,10 +1,24 @@
 """When strategies advise to stop, and when they must not."""
 
+import logging
+
 import numpy as np
 import pytest
-from test_strategies import OURS, each_dtype, each_strategy, make, needs, needs_jit, run, sphere
+from test_strategies import (
+    OURS,
+    each_and_its_restarts,
+    each_dtype,
+    each_strategy,
+    make,
+    needs,
+    needs_jit,
+    run,
+    sphere,
+)
 
 from evoopt import CMAES, GA, LMMAES, PGPE, SNES, XNES, OpenAIES, SepCMAES, load
+from evoopt.strategies.restarts import Restarts
+from evoopt.strategies.stagnation import stagnates
 
 
 def names(es):
@@ -145,10 +159,109 @@ def test_noisy_fitness_alike_by_luck_goes_on(cls):
     assert es.stop() == ()
 
 
+# ---------------------------------------------------------------- no fitness, or always the same
+
+
+@each_and_its_restarts
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize("noisy", [False, True])
+def test_a_search_without_a_finite_fitness_ends_with_one_warning(cls, value, maximize, noisy, caplog):
+    es = make(cls, popsize=6, maximize=maximize, noisy=noisy)
+    with caplog.at_level(logging.WARNING, "evoopt"):
+        while not es.stop():
+            assert es.generation < 10
+            run(es, 1, lambda x: np.full(len(x), value))
+        assert set(names(es)) & {"nofitness", "tolflatfitness"}
+        run(es, 12 - es.generation, lambda x: np.full(len(x), value))
+    assert "nofitness" in names(es)
+    (record,) = caplog.records
+    assert f"generation 1 is {value:g}" in record.getMessage()
+
+
 @each_strategy
-def test_a_search_of_nan_only_has_no_reason(cls):
-    es = run(make(cls), 3, lambda x: np.full(len(x), np.nan))
-    assert es.stop() == ()
+def test_a_search_that_loses_its_fitness_later_ends(cls, caplog):
+    es = run(make(cls, popsize=6), 3)
+    for generations in (9, 10):
+        assert "nofitness" not in names(es)
+        run(es, generations, lambda x: np.full(len(x), np.nan))
+        assert ("nofitness" in names(es)) == (generations == 10)
+        run(es, 1)
+    assert len(caplog.records) == 1
+
+
+@each_and_its_restarts
+def test_a_constant_fitness_ends(cls):
+    is_restarted = issubclass(getattr(cls, "func", cls), Restarts)
+    es = make(cls, popsize=6, **({"max_restarts": 2} if is_restarted else {}))
+    while not es.stop():
+        assert es.generation < 500
+        run(es, 1, lambda x: np.full(len(x), 3.5))
+    assert set(names(es)) & {"tolfun", "tolflatfitness"}
+
+
+# ---------------------------------------------------------------- long histories
+
+
+class Counted(list):
+    """A column of a history that counts what is read of it."""
+
+    reads = 0
+
+    def __getitem__(self, where):
+        found = super().__getitem__(where)
+        Counted.reads += len(found) if isinstance(where, slice) else 1
+        return found
+
+    def __iter__(self):
+        Counted.reads += len(self)
+        return super().__iter__()
+
+
+def reads_after(es, generations):
+    """What `stop`, and 60 generations, read of a history of so many generations."""
+    for one in (es, *([es._run] if isinstance(es, Restarts) else [])):
+        one.history = {name: Counted([column[-1]] * generations) for name, column in one.history.items()}
+        one.generation = generations
+    Counted.reads = 0
+    es.stop()
+    of_stop, Counted.reads = Counted.reads, 0
+    for _ in range(60):
+        run(es, 1)
+        es.stop()
+    return of_stop, Counted.reads
+
+
+@each_and_its_restarts
+def test_nothing_costs_more_after_many_generations(cls):
+    few, many = (reads_after(run(make(cls, popsize=6), 2), generations) for generations in (1000, 100_000))
+    assert many[0] == few[0]
+    assert many[1] <= few[1] + 10_000
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize("tolerance", [50.0, 200.0, np.inf])
+def test_stagnation_is_pycmas_rule(maximize, tolerance):
+    rng = np.random.default_rng(1)
+    columns = {
+        name: (rng.normal(size=3000) - np.linspace(0, 1, 3000) ** 0.3).tolist() for name in ("best", "median")
+    }
+    answers = []
+    for generations in range(3000):
+        history = {name: column[:generations] for name, column in columns.items()}
+        found = stagnates(history, tolerance, maximize)
+        if found is None:
+            continue
+        values = [np.array(column[4::5][::-1]) * (-1) ** maximize for column in history.values()]
+        half = max(tolerance / 10, len(values[0]) / 10)
+        expected = 2 * half < len(values[0])
+        if expected:
+            half = int(half)
+            expected = all(np.median(v[:half]) >= np.median(v[half : 2 * half]) for v in values)
+        assert found == expected
+        answers.append(found)
+    assert len(answers) > 100
+    assert any(answers) == (tolerance < np.inf)
 
 
 @each_strategy

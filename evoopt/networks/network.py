@@ -202,7 +202,7 @@ class Network:
         reset : bool (popsize, batch) or (batch,), optional
             Which states start from zeros instead: those of the episodes that begin.
         out : (popsize, batch, *output_shape), optional
-            Where to write.
+            Where to write, in memory of its own.
 
         Returns
         -------
@@ -214,7 +214,8 @@ class Network:
         Raises
         ------
         ValueError
-            For a shape or dtype other than these, or `reset` without `state`.
+            For a shape or dtype other than these, `reset` without `state`, masked entries, or an `out` that
+            overlaps another argument; before anything is written.
 
         Notes
         -----

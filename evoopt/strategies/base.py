@@ -21,7 +21,9 @@ from evoopt.kernels.device import Device, read_device
 from evoopt.strategies import checkpoint, stopping
 from evoopt.strategies.backend import CPU
 from evoopt.strategies.bounds import Box
-from evoopt.strategies.ledger import FOREIGN, Found, Ledger, blocks, remake
+from evoopt.strategies.calls import Called, option_names, refuse_unknown
+from evoopt.strategies.epochs import Found, blocks, remake
+from evoopt.strategies.ledger import FOREIGN, Ledger
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Best, Told, best_and_median, new_history
 
@@ -29,7 +31,7 @@ _log = logging.getLogger(__name__)
 _DEVICES = ("_cuda", "_ops", "_io")  # found again by each process, and each copy
 
 
-class Strategy(ABC):
+class Strategy(Called, ABC):
     """The base of all strategies: ``ask`` gives a population, ``tell`` learns from its fitness.
 
     Parameters
@@ -40,19 +42,21 @@ class Strategy(ABC):
         How far it looks at first: a standard deviation for all coordinates, or one for each. From 1e-140 to
         1e140, for float32 rows from 1e-18 to 1e18; step sizes stay in this range.
     popsize : int, optional
-        Rows of a population, at least 2.
+        Rows of a population, at least 2; OpenAIES and PGPE, whose rows are pairs, take even ones.
     bounds : n_params pairs (low, high), one pair of numbers for all, or scipy.optimize.Bounds, optional
         Pairs come as a sequence, a zip or an array (n_params, 2); None or inf is an open side, low == high
         fixes a coordinate. Arrays of all low and all high ends go into ``scipy.optimize.Bounds(low, high)``.
     maximize : bool
         Whether larger fitness is better.
     noisy : bool
-        Whether the fitness of a row changes when it is evaluated again.
+        Whether the fitness of a row changes when it is evaluated again. Then no range of the fitness is a
+        reason to stop, not even a fitness that is constant: give a limit.
     seed : int, optional
         At least 0. The same seed gives the same bits, for any number of threads; None takes one from the
         system.
     dtype : float32 or float64, optional
-        Of the population. By default float32 if `mean` is float32, else float64.
+        Of the population. By default float32 if numpy reads `mean` as floats of at most 32 bits (a float32
+        tensor of another library, float16), else float64.
     target, max_evaluations, max_generations : optional
         `stop` says so when `best` reaches this fitness, or so many rows or populations were told.
     device : "cpu" or "cuda"
@@ -74,9 +78,9 @@ class Strategy(ABC):
     -----
     A strategy of your own is a subclass with `_update`, decorated by `register` if it is to be saved. Its
     state is what it keeps in attributes; it moves ``self._mean`` and ``self._sigma`` (float64, shape
-    (n_params,)) by replacing them. If `_update` fails, the attributes are again what they were. To draw rows
-    otherwise than mean + sigma * normal deviates it also has `_snapshot` and `_sample`; `_reasons` adds to
-    `stop`.
+    (n_params,)). Replace arrays, lists and objects, never mutate them: if `_update` fails, the attributes
+    are again the objects that they were, with what was changed in these. To draw rows otherwise than mean +
+    sigma * normal deviates it also has `_snapshot` and `_sample`; `_reasons` adds to `stop`.
 
     Examples
     --------
@@ -101,6 +105,7 @@ class Strategy(ABC):
     _injects: bool = True  # whether foreign rows may be told
     _memory: ClassVar[int] = 8  # older epochs that rows can be told for
     _needs_rows: ClassVar[bool] = True  # whether `_update` looks at the told rows
+    _popsize_factor: int = 1  # which popsize is a multiple of
     _on_device: bool = False  # whether `_ops` is all it computes with, so that its device can be another
     _reflects: bool = False  # search in the box itself, not in the space that maps onto it
 
@@ -119,14 +124,17 @@ class Strategy(ABC):
         max_evaluations: int | None = None,
         max_generations: int | None = None,
         device: Device = "cpu",
+        **options: Any,
     ) -> None:
+        if options:
+            refuse_unknown(type(self), options, option_names(type(self)) - options.keys())
         self.device = read_device(device)
         start = arguments.finite_vector(mean)
         self.n_params = len(start)
         self.dtype = arguments.row_dtype(mean, dtype)
         arguments.require_coordinates("mean", start, self.dtype)
         self._sigma = arguments.step_vector(sigma, self.n_params, self.dtype)
-        self.popsize = self._default_popsize() if popsize is None else arguments.whole("popsize", popsize, 2)
+        self.popsize = self._default_popsize() if popsize is None else self._read_popsize(popsize)
         self._box = None if bounds is None else Box(bounds, self.n_params, self.dtype, self._reflects)
         self._mean = start if self._box is None else self._box.inverse(start, "mean")
         self.maximize, self.noisy = bool(maximize), bool(noisy)
@@ -137,6 +145,8 @@ class Strategy(ABC):
         self.max_evaluations = arguments.optional_whole("max_evaluations", max_evaluations, 1)
         self.max_generations = arguments.optional_whole("max_generations", max_generations, 1)
         self.generation = self.evaluations = 0
+        self._barren = 0  # last generations without a finite fitness as their best
+        self._warned = False  # of such a generation
         self.best = Best()
         self.history = new_history()
         self._ledger = Ledger(self._memory)
@@ -186,6 +196,15 @@ class Strategy(ABC):
 
     def _default_popsize(self) -> int:
         return 4 + int(3 * math.log(self.n_params))
+
+    def _read_popsize(self, popsize: Any) -> int:
+        result, factor = arguments.whole("popsize", popsize, 2), self._popsize_factor
+        if result % factor:
+            raise ValueError(
+                f"popsize of {type(self).__name__} must be a multiple of {factor}, as rows {factor}k to "
+                f"{factor}k + {factor - 1} belong together, got {result}; take {result + -result % factor}."
+            )
+        return result
 
     def _overall_sigma(self) -> float:
         """Return the step size as one number, for `history`."""
@@ -251,14 +270,14 @@ class Strategy(ABC):
         """
         numbers = arguments.id_vector(ids)
         found = self._ledger.locate(numbers)
-        out, rows = self._places(out, len(numbers))
+        out, rows = self._places(out, len(numbers), ids=ids)
         remake(numbers, found, self._make, rows, self._ops)
         self._ledger.note(numbers, found, rows, self._ops)
         return self._handed(out, rows)
 
-    def _places(self, out: Any, k: int) -> tuple[Any, Array]:
-        """Return the user's array for k rows, and where to make them."""
-        out = self._io.output(out, (k, self.n_params), self.dtype)
+    def _places(self, out: Any, k: int, **sources: Any) -> tuple[Any, Array]:
+        """Return the user's array for k rows, apart from the `sources`, and where to make them."""
+        out = self._io.output(out, (k, self.n_params), self.dtype, **sources)
         return out, CPU.empty((k, self.n_params), self.dtype) if self._copies else out
 
     def _handed(self, out: Any, rows: Array) -> Array:
@@ -284,14 +303,16 @@ class Strategy(ABC):
             At least two rows. They teach what they are, so a row that was repaired counts as repaired; rows
             that were never asked for are foreign.
         fitness : array_like, shape (k,)
-            NaN ranks worst and never wins. If all are NaN the search stays where it is.
+            NaN ranks worst and never wins. If all are NaN the search stays where it is. The first generation
+            whose best is NaN or infinite is a warning of the logger "evoopt"; after ten in a row `stop` has
+            a reason.
 
         Raises
         ------
         ValueError
-            For shapes that do not fit, ids that are unknown or told before, foreign rows that are not finite
-            or out of bounds, or where the strategy cannot learn from such. After this, or any other
-            exception, the strategy is as it was.
+            For shapes that do not fit, ids that are unknown or told before, rows from `ask` that were told in
+            one of the last 8 updates, foreign rows that are not finite or out of bounds, or where the
+            strategy cannot learn from such. After this, or any other exception, the strategy is as it was.
 
         Notes
         -----
@@ -314,20 +335,26 @@ class Strategy(ABC):
         try:
             scores = self._ops.scores(None if self.maximize else fitness, values)
             self._learn(Told(searched, values, order, outside, ids, drawn, scores), best)
-            self._ledger.tell(ids, found)
+            self._ledger.tell(ids, found, rows, self._ops)
         except BaseException:  # of a strategy of the user's own, or Ctrl-C: this generation was not told
             self.__dict__ = before
             self._trim_history()
             raise
+        if self._barren and not self._warned:
+            self._warned = True
+            _log.warning(
+                "the best fitness of generation %d is %g: nothing is learned from NaN, and little from "
+                "infinite values; after %d such generations in a row stop() has a reason",
+                *(self.generation, self.history["best"][-1], stopping.BARREN),
+            )
 
     def _learn(self, told: Told, best_row: Array) -> None:
         """Count the rows, keep the best, update, and add to the history."""
         self.generation += 1
         self.evaluations += len(told.order)
         best, median = best_and_median(told.fitness[told.order].tolist())
-        if math.isnan(best):
-            _log.warning("generation %d has no fitness but NaN: the search stays as it was", self.generation)
-        else:
+        self._barren = 0 if math.isfinite(best) else self._barren + 1
+        if not math.isnan(best):
             self._keep_best(best_row, self._signed(best))
             self._update(told)
         self._record(self._signed(best), self._signed(median))
@@ -399,9 +426,11 @@ class Strategy(ABC):
             self.best = Best(self._ops.copy(row), fitness, self.generation, self.evaluations)
 
     def _trim_history(self) -> None:
-        """Forget generations that were not told after all."""
-        for column in self.history.values():
+        """Forget generations that were not told after all, and columns that only these have."""
+        for name, column in [*self.history.items()]:
             del column[self.generation :]
+            if not column and name not in new_history():
+                del self.history[name]
 
     def _signed(self, value: float) -> float:
         return float(-value if self.maximize else value)
@@ -442,7 +471,11 @@ class Strategy(ABC):
         return self.mean
 
     def stop(self) -> tuple[Reason, ...]:
-        """Return reasons to stop, pairs (name, message), none at first; advice only: `ask` works on."""
+        """Return reasons to stop, pairs (name, message), none at first; advice only: `ask` works on.
+
+        Those of every strategy are "target", "max_evaluations", "max_generations" and "nofitness": the best
+        fitness of each of the last ten generations was NaN or infinite.
+        """
         reasons = stopping.limits(self)
         return tuple([*reasons, *self._reasons()] if self.generation else reasons)
 

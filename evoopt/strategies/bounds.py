@@ -66,7 +66,7 @@ class Box:
             for end in (self.low, self.high)
         )
         first, last = _inward(self.low, dtype, np.inf), _inward(self.high, dtype, -np.inf)
-        with np.errstate(invalid="ignore", over="ignore"):  # of open sides, not taken
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):  # of open sides, not taken
             nearest = (self.low / 2 + self.high / 2).astype(dtype).astype(np.float64)
         self.first, self.last = (
             np.where(first <= last, first, nearest),
@@ -115,10 +115,11 @@ def tell_scale(low: Vector, high: Vector) -> NDArray[np.bool_]:
 
 def _inward(ends: Vector, dtype: np.dtype[Any], direction: float) -> Vector:
     """Round ends to `dtype`, never out of the box."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         rounded = ends.astype(dtype)
+        inside = np.nextafter(rounded, dtype.type(direction))
     outside = rounded < ends if direction > 0 else rounded > ends
-    return np.where(outside, np.nextafter(rounded, dtype.type(direction)), rounded).astype(np.float64)
+    return np.where(outside, inside, rounded).astype(np.float64)
 
 
 def repeatable(bounds: Any) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +20,9 @@ from evoopt.strategies.registry import PLAIN_DATA, REGISTRY
 if TYPE_CHECKING:
     from evoopt.strategies.base import Strategy
 
-FORMAT = 3
+FORMAT = 4
 _SKELETON = "strategy.json"
+_TABLES: dict[str, Mapping[str, type]] = {"strategy": REGISTRY, "object": PLAIN_DATA}  # by the kind of entry
 # what reading a file that was changed may raise: no JSON, an array that is missing, a list for a dict
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError)
 
@@ -156,15 +158,19 @@ class _Encoder:
         if isinstance(value, ParamSpec):
             return {"spec": value.to_json(), "frozen": self.encode(value.frozen)}
         name = type(value).__name__
-        if type(value) in (REGISTRY.get(name), PLAIN_DATA.get(name)):
-            if id(value) in self._objects:
-                return {"again": self._objects[id(value)]}
-            self._objects[id(value)] = number = len(self._objects)
-            return {"object": name, "number": number, "state": self.encode(value.__getstate__())}
+        for kind, table in _TABLES.items():
+            if type(value) is table.get(name):
+                return self._object(kind, name, value)
         raise ValueError(
             f"A checkpoint holds numbers, text, arrays and containers of these, but a {name} came; keep it "
             "out of the attributes of the strategy, or register its class."
         )
+
+    def _object(self, kind: str, name: str, value: Any) -> Any:
+        if id(value) in self._objects:
+            return {"again": self._objects[id(value)]}
+        self._objects[id(value)] = number = len(self._objects)
+        return {kind: name, "number": number, "state": self.encode(value.__getstate__())}
 
     def _store(self, value: Any) -> str:
         name = self._names.setdefault(id(value), f"array_{len(self._names)}")
@@ -198,10 +204,10 @@ class _Decoder:
             return ParamSpec.from_json(content, self.decode(value["frozen"]))
         if kind == "again":
             return self._objects[content]
-        return self._object(content, value["number"], value["state"])
+        return self._object(_TABLES[kind], content, value["number"], value["state"])
 
-    def _object(self, name: str, number: int, state: Any) -> Any:
-        cls = REGISTRY.get(name) or PLAIN_DATA.get(name)
+    def _object(self, table: Mapping[str, type], name: str, number: int, state: Any) -> Any:
+        cls = table.get(name)
         if cls is None:
             raise _UnknownClassError(name)
         result: Any = object.__new__(cls)

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
-from evoopt.arguments import Array, Ids
+from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu import covariance as kernels
 from evoopt.kernels.cpu.simd import tile_shape
-from evoopt.strategies import recombination, stopping
+from evoopt.strategies import covariance as covariances
+from evoopt.strategies import recombination, stagnation, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import longest_step
 from evoopt.strategies.learning_rates import BETA_COVARIANCE, BETA_MEAN, LearningRate
@@ -49,21 +50,36 @@ class CMAES(Strategy):
     ----------
     mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate scales it.
-    tolx, tolfun, tolfunhist, tolupsigma, tolconditioncov, tolflatfitness, tolstagnation, maxiter
+    covariance : array_like, shape (n_params, n_params), optional
+        Of the first search distribution N(mean, sigma^2 covariance), the identity by default. So
+        ``CMAES(other.mean, other.sigma, covariance=other.covariance)`` begins where another search was; with
+        a `sigma` for each coordinate it is N(mean, diag(sigma) covariance diag(sigma)). `IPOP` and `BIPOP`
+        begin each of their runs with it.
+    tolx, tolfun, tolfunhist, tolupsigma, tolconditioncov, tolflatfitness, tolstagnation
         When `stop` advises to: steps, or the range of the fitness now or over the last generations, are
         smaller than this; the step size grew by so much more than the axes; the condition of the covariance
         is larger; the fitness was flat, or did not improve, for more generations. With ``noisy=True`` the
         fitness is no reason to stop, neither its range nor that it does not improve: give a limit.
+    maxiter : float, optional
+        `stop` advises to after so many updates, as more rarely gain anything without a restart: pycma's
+        100 + 150 (n_params + 3)^2 / sqrt(popsize) by default, with ``noisy=True`` no limit. A limit of your
+        own is rather `max_generations`, of which `IPOP` and `BIPOP` count the total of their runs.
 
     Attributes
     ----------
     sigma : float
         The overall step size.
+    covariance : ndarray, shape (n_params, n_params)
+        Rows are drawn from N(mean, sigma^2 covariance), before bounds.
+    std : ndarray, shape (n_params,)
+        The standard deviation of rows in each coordinate, before bounds: sigma times the root of the
+        diagonal of `covariance`.
 
     Raises
     ------
     ValueError
-        For arguments that do not fit, and for a covariance matrix that would not fit in memory.
+        For arguments that do not fit, a covariance that is not symmetric and positive definite, and matrices
+        that would not fit in memory.
 
     Notes
     -----
@@ -87,6 +103,7 @@ class CMAES(Strategy):
         mean: ArrayLike,
         sigma: ArrayLike,
         *,
+        covariance: ArrayLike | None = None,
         tolx: float = 1e-11,
         tolfun: float = 1e-11,
         tolfunhist: float = 1e-12,
@@ -123,19 +140,51 @@ class CMAES(Strategy):
         self._extremes = (1.0, 1.0)  # eigenvalues of C, smallest and largest, when it was looked at last
         self._p_sigma, self._p_c = np.zeros(n), np.zeros(n)
         self._updates = self._factorized = self._looked = 0
-        self._flat_generations = 0
+        self._flat_generations, self._stagnant = 0, False
         self._fitness_range = math.inf
         # constants of this dimension
         self._longest, self._h_factor = longest_step(n), (2 + 4 / (n + 1)) * n
         self._step_range = arguments.step_range(self.dtype)
+        if covariance is not None:
+            self._begin_with(covariance)
         self._rates: tuple[LearningRate, LearningRate] | None = None  # of mean and covariance; then det C = 1
         if self.noisy:
             self._rates = LearningRate(np.zeros(n)), LearningRate(np.zeros((n, n)))
+
+    def _begin_with(self, covariance: ArrayLike) -> None:
+        """Take the shape of the first distribution: deviations into the scale, correlations into C."""
+        deviations, self._C = covariances.read(covariance, self.n_params)
+        self._scale = self._scale * deviations
+        steps, (smallest, largest) = self._step * self._scale, self._step_range
+        if steps.min() < smallest or steps.max() > largest:
+            raise ValueError(
+                f"The first standard deviations must be from {smallest:g} to {largest:g} for rows of "
+                f"{self.dtype}, got {steps.min():g} to {steps.max():g}; scale sigma or covariance."
+            )
+        self._extremes = _eigenvalues(self._C)
+        if not kernels.cholesky(self._C, *_TILE, self._root):
+            raise ValueError(
+                "covariance must be positive definite, got correlations with eigenvalues from "
+                f"{self._extremes[0]:g} to {self._extremes[1]:g}; add to its diagonal."
+            )
 
     @property
     def sigma(self) -> float:
         """The overall step size."""
         return self._step
+
+    @property
+    def covariance(self) -> Array:
+        """The shape of the search distribution N(mean, sigma^2 covariance), before bounds; (n, n)."""
+        root = self._root * self._scale
+        result: Array = root.T @ root
+        return result
+
+    @property
+    def std(self) -> Vector:
+        """The standard deviation of rows in each coordinate, before bounds; (n,)."""
+        result: Vector = self._step * self._scale * np.sqrt((self._root**2).sum(axis=0))
+        return result
 
     def _overall_sigma(self) -> float:
         return self._step
@@ -304,6 +353,9 @@ class CMAES(Strategy):
         value, order = told.fitness.item, told.order
         flat = value(order[0]) >= value(order[3 * len(order) // 4])
         self._flat_generations = self._flat_generations + 1 if flat else 0
+        if not self.noisy:
+            found = stagnation.stagnates(self.history, self.tolstagnation, self.maximize)
+            self._stagnant = self._stagnant if found is None else found
 
     def _reasons(self) -> Sequence[Reason]:
         reasons = self._shape_reasons()
@@ -313,11 +365,16 @@ class CMAES(Strategy):
             reasons.append(
                 ("tolflatfitness", f"the fitness was flat for {self._flat_generations} generations")
             )
-        if not self.noisy and self._stagnates():
+        if self._stagnant and self._has_had_its_time():
             reasons.append(("tolstagnation", "the fitness does not improve any more"))
         if self._updates >= self.maxiter:
             reasons.append(("maxiter", f"there were {self._updates} updates, more than most searches need"))
         return reasons
+
+    def _has_had_its_time(self) -> bool:
+        """Whether the search is old enough, and its best row, for `stagnation` to count."""
+        least = max(self.n_params * (5 + 100 / self.popsize), 500)
+        return self.generation > least and self.generation - self.best.generation > self.tolstagnation / 2
 
     def _shape_reasons(self) -> list[Reason]:
         reasons: list[Reason] = []
@@ -342,19 +399,6 @@ class CMAES(Strategy):
             if self._ops.without_effect(self._mean, steps, self.dtype):
                 reasons.append(("noeffect", "steps no longer change the mean"))
         return reasons
-
-    def _stagnates(self) -> bool:
-        """Whether neither best nor median of the last generations are better than those before."""
-        n, since = self.n_params, self.generation - self.best.generation
-        if self.generation <= max(n * (5 + 100 / self.popsize), 500) or since <= self.tolstagnation / 2:
-            return False
-        sign = -1 if self.maximize else 1
-        for name in ("best", "median"):
-            values = sign * np.asarray(self.history[name][4::5][::-1])
-            half = int(max(self.tolstagnation / 10, len(values) / 10))
-            if 2 * half >= len(values) or not np.median(values[:half]) >= np.median(values[half : 2 * half]):
-                return False
-        return True
 
 
 def _eigenvalues(matrix: Array) -> tuple[float, float]:

@@ -47,7 +47,8 @@ class DeepGA(Strategy):
         See `Strategy`; `popsize` is 1000 by default. The first population is the mean plus noise. Bounds are
         those of the other strategies: mutations add up in a space without bounds, which is mapped into the
         box at the end. With ``noisy=True`` elites are asked for again, as the first rows of the next
-        population.
+        population, and `solution` is the best of those asked for again last, by their new fitness; without
+        elites it is the best row of the last generation.
     parents : int, optional
         How many of the best rows have children; by default 20, or a fifth of a popsize below 100.
     elites : int
@@ -126,6 +127,7 @@ class DeepGA(Strategy):
         self._fitness = np.empty(0)
         self._weights = Weights(self.parents)
         self._best_genome = FOUNDER
+        self._judged: Genome | None = None  # with noise the best of those asked for again last
 
     def _default_popsize(self) -> int:
         return 1000
@@ -183,6 +185,9 @@ class DeepGA(Strategy):
         order = order[: len(order) - int(np.isnan(fitness).sum())][: self.parents]  # NaN has no children
         if self.best.generation == self.generation:
             self._best_genome = self._told_genome(told, told.order[0])
+        for asked_again, rows, places in told.by_place() if self.noisy else ():
+            for i in rows[places < asked_again][:1]:
+                self._judged = self._told_genome(told, i)
         self._genomes = tuple(
             self._genomes[i] if i < kept else self._told_genome(told, i - kept) for i in order
         )
@@ -201,7 +206,7 @@ class DeepGA(Strategy):
 
     def _reasons(self) -> Sequence[Reason]:
         return [
-            *stopping.small_steps(self.solution, self.sigma, self.dtype, stopping.least_step(self)),
+            *stopping.small_steps(self._best_or_mean(), self.sigma, self.dtype, stopping.least_step(self)),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]
 
@@ -292,6 +297,15 @@ class DeepGA(Strategy):
 
     @property
     def solution(self) -> Array:
-        """What to use: the best row, and the mean as long as there is none."""
+        """What to use: the best row, with ``noisy=True`` of those judged again; the mean if there is none."""
+        if self._judged is None:
+            return self._best_or_mean()
+        weights = np.empty(self.n_params, self.dtype)
+        self._weights.decode(self._judged, self._origin, weights)
+        if self._box is not None:
+            self._box.enclose(weights[None])
+        return weights
+
+    def _best_or_mean(self) -> Array:
         x = self.best.x
         return self.mean if x is None else x

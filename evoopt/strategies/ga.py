@@ -23,6 +23,8 @@ from evoopt.strategies.schedules import Decay
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
+LEAD_RATE = 0.1  # how fast it is forgotten whether the mean of the parents or an elite was better
+
 
 @register
 class GA(Strategy):
@@ -70,7 +72,10 @@ class GA(Strategy):
         The best rows that survive, fewer than `popsize`; 2 % of it by default.
     reevaluate : bool, optional
         Whether elites are asked for again, as the first rows of the next population, and survive by their new
-        fitness, or stay with the one they have. By default as `noisy`.
+        fitness, or stay with the one they have. By default as `noisy`. With ``noisy=True`` the row after them
+        is then the mean of the parents, and `solution` is, instead of the luckiest row, either that or the
+        best of the elites by their new fitness: what ranked better over the last generations. Where no
+        elites are asked for again it is the best row of the last generation.
     tolx, tolfun : float
         When `stop` advises to: the mutations and the differences of the parents are all smaller than `tolx`
         (or too small to change the parents); the fitness of a generation, and the best ones of the last
@@ -148,12 +153,14 @@ class GA(Strategy):
             self._box.require_inside(self._pool, "first population")
         self._fitness = np.empty(0)
         self._steps = np.empty(0)
+        self._judged: Array | None = None  # with noise the row to use, of those judged again
+        self._lead = 0.0  # in ranks, by how much the mean of the parents was better than the first elite
 
     def _default_popsize(self) -> int:
         return 100
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
-        centre, sigma = (self._ops.snapshot(x, self.dtype) for x in (self._mean, self._sigma))
+        centre, sigma = (self._ops.snapshot(x, self.dtype) for x in (self._centre(), self._sigma))
         asked_again = min(self.elites, len(self._steps)) if self.reevaluate else 0
         return first_id, asked_again, centre, sigma, self._pool, self._steps
 
@@ -171,6 +178,17 @@ class GA(Strategy):
         again = np.flatnonzero(place < asked_again)
         if len(again):
             self._ops.put(out, again, self._ops.take(pool, place[again].astype(np.intp)))
+        if self._judges() and len(pool_steps) and (place == asked_again).any():
+            self._ops.put(out, np.flatnonzero(place == asked_again), self._ops.host(centre)[None])
+
+    def _judges(self) -> bool:
+        """Whether the mean of the parents is asked for behind the elites, to be judged with them."""
+        return self.noisy and self.reevaluate and self.elites > 0
+
+    def _centre(self) -> Array:
+        """Return the centre of the first population, or of the parents if that is asked for."""
+        has_parents = len(self._steps) > 0
+        return shape.centre_of(self._pool, self._ops) if has_parents and self._judges() else self._mean
 
     def _parents(self, snapshot: tuple[Any, ...], ids: Ids) -> tuple[NDArray[np.intp], Vector]:
         """Return the parents of rows drawn from a pool, shape (k, 2), and the rows' step sizes."""
@@ -214,7 +232,26 @@ class GA(Strategy):
             share = schedules.share(self.sigma_decay, self.sigma_limit, self._updates)
             self._sigma = ops.map(schedules.shrunk, self._first_sigma, share, smallest, largest)
         self._steps = steps
+        if self._judges():
+            self._judge(told)
         self._fitness_range = stopping.fitness_range(told)
+
+    def _judge(self, told: Told) -> None:
+        """Choose the row to use: the mean of the parents, or the best of the elites.
+
+        One evaluation says little where there is noise. So the average of many decides which of the two.
+        """
+        ranks = np.empty(len(told.order))
+        ranks[told.order] = np.linspace(0, 1, len(ranks))
+        for asked_again, rows, places in told.by_place():
+            elites, first, centre = (
+                rows[chosen] for chosen in (places < asked_again, places == 0, places == asked_again)
+            )
+            if asked_again and len(first) and len(centre):
+                self._lead += LEAD_RATE * (float(ranks[first[0]] - ranks[centre[0]]) - self._lead)
+            best = centre if self._lead > 0 else elites
+            if asked_again and len(best):
+                self._judged = self._ops.copy(told.population[best[0]])
 
     def _merge(self, told: Told, order: NDArray[np.intp], kept: int) -> Array:
         """Return the rows `order` of [the first `kept` parents, the told rows], without other copies."""
@@ -268,6 +305,6 @@ class GA(Strategy):
 
     @property
     def solution(self) -> Array:
-        """What to use: the best row, and the centre as long as there is none."""
-        x = self.best.x
+        """What to use: the best row, with ``noisy=True`` one judged again; the centre if there is none."""
+        x = self.best.x if self._judged is None else np.array(self._judged)
         return self.mean if x is None else x

@@ -1,66 +1,17 @@
 """The numbers of the rows that were asked for: drawn from which distribution, and told or not."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.arguments import Array, Ids
+from evoopt.strategies.epochs import Epoch, Found
 from evoopt.strategies.registry import plain_data
 
-Where = NDArray[np.intp] | slice  # places in a vector of ids
-Drawn = tuple[tuple[Any, ...], Where]
-BLOCK = 250_000  # numbers copied at once of rows that do not stand side by side
+REMEMBERED = 8  # updates whose told rows are known again
 FOREIGN = np.uint64(2**64 - 1)  # in the place of an id: a row that was never asked for
-_NOT_TOLD, _NOT_MADE = np.zeros(0, np.bool_), np.zeros(0, np.uint64)
-
-
-@plain_data
-@dataclass
-class Epoch:
-    """Rows asked for between two updates; all are functions of one snapshot of the search distribution."""
-
-    snapshot: tuple[Any, ...]
-    start: int  # first id
-    stop: int  # one past the last id
-    waiting: int = 0  # ids not told yet
-    # by id - start, with room to grow; made when they are looked at, which a plain loop never does
-    _told: NDArray[np.bool_] = field(default_factory=lambda: _NOT_TOLD)
-    _fingerprints: Ids = field(default_factory=lambda: _NOT_MADE)
-
-    @property
-    def told(self) -> NDArray[np.bool_]:
-        """Whether an id was told."""
-        self.grow()
-        return self._told
-
-    @property
-    def fingerprints(self) -> Ids:
-        """Of the rows; 0 for one that was not made here."""
-        self.grow()
-        return self._fingerprints
-
-    def grow(self) -> None:
-        """Have room for all ids."""
-        size, room = self.stop - self.start, len(self._told)
-        if size > room:
-            more = max(size, 2 * room) - room
-            self._told = np.concatenate([self._told, np.zeros(more, np.bool_)])
-            self._fingerprints = np.concatenate([self._fingerprints, np.zeros(more, np.uint64)])
-
-    def places(self, ids: Ids) -> NDArray[np.intp]:
-        """Return where ids of this epoch stand in its arrays."""
-        return (ids - np.uint64(self.start)).astype(np.intp)
-
-    def waiting_rows(self) -> tuple[Ids, Ids]:
-        """Return the ids not told yet, and their fingerprints."""
-        places = np.flatnonzero(~self.told[: self.stop - self.start])
-        return places.astype(np.uint64) + np.uint64(self.start), self.fingerprints[places]
-
-
-Found = tuple[Epoch, Where]
 
 
 @plain_data
@@ -75,6 +26,8 @@ class Ledger:
         # the ids handed out last, and the fingerprints of their rows once made: None after the first `tell`
         self._newest: Ids | None = None
         self._newest_fingerprints: Any = None  # where `ops` has them, so that nobody waits for them
+        # of the rows told in each of the last updates, oldest first; 0 for one that was not made here
+        self._told_fingerprints: list[Any] = []
 
     def open(self, snapshot: tuple[Any, ...]) -> None:
         """Begin an epoch."""
@@ -184,6 +137,11 @@ class Ledger:
         """Return the ids of rows that wait for their fitness, FOREIGN for others.
 
         Rows that were handed out but not made here are made by `make(snapshot, ids, out)` if need be.
+
+        Raises
+        ------
+        ValueError
+            If a row was told in one of the last updates, and no equal one waits.
         """
         fingerprints = ops.host(ops.fingerprints(rows))
         newest, made = self._newest, self._newest_fingerprints
@@ -205,7 +163,24 @@ class Ledger:
                     _append(waiting, block, ops.host(ops.fingerprints(out)))
         foreign = int(FOREIGN)
         candidates = (waiting.get(fingerprint) for fingerprint in fingerprints.tolist())
-        return np.array([same.pop(0) if same else foreign for same in candidates], np.uint64)
+        found = np.array([same.pop(0) if same else foreign for same in candidates], np.uint64)
+        self._check_untold(fingerprints, found == FOREIGN, waiting, ops)
+        return found
+
+    def _check_untold(
+        self, fingerprints: Ids, foreign: NDArray[np.bool_], waited: dict[int, list[int]], ops: Any
+    ) -> None:
+        """Raise ValueError if foreign rows are those of ids told before; copies of rows that wait are not."""
+        if not (foreign.any() and self._told_fingerprints):
+            return
+        told = np.concatenate([ops.host(some) for some in self._told_fingerprints])
+        again = np.flatnonzero(foreign & np.isin(fingerprints, told))
+        again = again[[fingerprint not in waited for fingerprint in fingerprints[again].tolist()]]
+        if len(again):
+            raise ValueError(
+                f"Rows from ask must be told once, got {len(again)} of {len(fingerprints)} that were told "
+                f"before, the first of them row {again[0]}; leave them out, or ask for new rows."
+            )
 
     def find(self, ids: Ids) -> tuple[list[Found], NDArray[np.bool_] | None]:
         """Find rows that are told, foreign ones among them; changes nothing.
@@ -233,37 +208,31 @@ class Ledger:
         """Whether these are the ids handed out last as `recognise` gives them, all of them waiting."""
         return ids is self._newest
 
-    def tell(self, ids: Ids, found: list[Found]) -> None:
-        """Mark rows as told and close the epoch."""
+    def tell(self, ids: Ids, found: list[Found], rows: Array | None, ops: Any) -> None:
+        """Mark rows as told, keep their fingerprints, as far as they are made, and close the epoch."""
+        told_fingerprints = self._newest_fingerprints
         if not (self.is_newest(ids) and self.current.waiting == len(ids)):
             self.settle()
+            told_fingerprints = self._fingerprints_of(ids, found, rows, ops)
             for epoch, where in found:
                 told = ids[where]
                 epoch.told[epoch.places(told)] = True
                 epoch.waiting -= len(told)
             kept = [epoch for epoch in self.epochs() if epoch.waiting]
             self._older = kept[-self.memory :]
+        self._told_fingerprints = [*self._told_fingerprints[1 - REMEMBERED :], told_fingerprints]
         self._newest = self._newest_fingerprints = None
         self._current = None
         self.next_id += self.next_id % 2  # antithetic pairs are rows 2k and 2k + 1
 
-
-def remake(ids: Ids, found: list[Found], make: Callable[..., None], out: Array, ops: Any) -> None:
-    """Make the rows of several epochs by `make(snapshot, ids, out)`, into `out` (k, n_params)."""
-    for epoch, where in found:
-        if isinstance(where, slice):
-            make(epoch.snapshot, ids, out)
-            continue
-        for places in blocks(where, out.shape[1]):
-            part = ops.empty((len(places), out.shape[1]), out.dtype)
-            make(epoch.snapshot, ids[places], part)
-            ops.put(out, places, part)
-
-
-def blocks(places: NDArray[np.intp], n: int) -> Iterator[NDArray[np.intp]]:
-    """Cut the places of rows (n,) into blocks, so that copies of the rows take little memory."""
-    size = BLOCK // n + 1
-    return (places[start : start + size] for start in range(0, len(places), size))
+    def _fingerprints_of(self, ids: Ids, found: list[Found], rows: Array | None, ops: Any) -> Ids:
+        """Return the fingerprints of told rows that are not foreign, 0 where they are not known."""
+        parts = [epoch.fingerprints[epoch.places(ids[where])] for epoch, where in found]
+        result = np.concatenate([np.zeros(0, np.uint64), *parts])
+        if rows is None or result.all():
+            return result
+        made: Ids = ops.host(ops.fingerprints(rows))
+        return made[ids != FOREIGN]
 
 
 def _append(waiting: dict[int, list[int]], ids: Ids, fingerprints: Ids) -> None:

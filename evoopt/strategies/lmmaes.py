@@ -20,7 +20,7 @@ from evoopt.kernels.philox import COLUMNS
 from evoopt.strategies import recombination, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import moments, shortening
-from evoopt.strategies.ledger import blocks
+from evoopt.strategies.epochs import blocks
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -92,16 +92,17 @@ class LMMAES(Strategy):
 
     # ---------------------------------------------------------------- sampling
 
-    def _settle(self) -> None:
+    def _settle(self, in_place: bool) -> None:
         """Carry out the update of the direction vectors that `_update` has left to do.
 
         They are most of the memory beside the population, so they change in place; only while rows of older
         epochs wait, which were drawn with them, a copy changes. An update that fails must leave everything as
-        it was: that is why `_update` does not do it, but only replaces the step to follow.
+        it was: that is why `_update` only replaces the step to follow, and follows one itself in a copy,
+        where no row was asked for since the update before.
         """
         if self._step is None:
             return
-        if any(epoch.snapshot[2] is self._M for epoch in self._ledger.epochs()):
+        if not in_place or any(epoch.snapshot[2] is self._M for epoch in self._ledger.epochs()):
             step, decays, gains = self._step
             self._M, self._step = self._M.copy(), (step, decays.copy(), gains.copy())
         m, n = self._M.shape
@@ -109,7 +110,7 @@ class LMMAES(Strategy):
         self._step = None
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
-        self._settle()
+        self._settle(in_place=True)
         mean, sigma = self._mean.astype(self.dtype, copy=False), self._sigma.astype(self.dtype, copy=False)
         used = self._used()
         width, chunks = self._layout(used)
@@ -146,7 +147,7 @@ class LMMAES(Strategy):
     # ---------------------------------------------------------------- learning
 
     def _update(self, told: Told) -> None:
-        self._settle()
+        self._settle(in_place=False)
         n, k = self.n_params, len(told.order)
         p = recombination.limited_memory(k, n, len(self._c_d))
         weights = np.empty(k)

@@ -24,6 +24,7 @@ class PairStrategy(Strategy):
 
     _injects = False
     _on_device = True
+    _popsize_factor = 2
 
     def __init__(
         self,

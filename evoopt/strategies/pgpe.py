@@ -28,8 +28,8 @@ class PGPE(PairStrategy):
     Parameters
     ----------
     mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
-        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default, made even, and networks want more. If it
-        is odd, or only one row of a pair is told, that row counts alone.
+        See `Strategy`; `popsize` is even, 4 + 3 log(n_params) by default, and networks want more. If only
+        one row of a pair is told, that row counts alone.
     optimizer : "clipup", "adam" or "sgd"
         Which takes the gradient of the mean, sum_r u_r (x_r - mean) / popsize with the centred ranks u_r from
         -1/2 to 1/2, equal ones for equal fitness.

@@ -1,4 +1,7 @@
-"""Which classes a checkpoint may hold: strategies by name, and the small classes their state is made of."""
+"""Which classes a checkpoint may hold: strategies by name, and the small classes their state is made of.
+
+These are two tables, so that a strategy may have the name of a small class.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +23,26 @@ def register(cls: _StrategyClass) -> _StrategyClass:
     Raises
     ------
     ValueError
-        If another class has the name.
+        If another class has the name. The same class, defined once more, replaces the old one.
 
     See `Strategy` for an example.
     """
-    known = REGISTRY.get(cls.__name__)
-    if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-        raise ValueError(
-            f'A strategy needs a name of its own, but "{cls.__name__}" is already {known.__module__}.'
-            f"{known.__qualname__}; rename {cls.__module__}.{cls.__qualname__}."
-        )
+    _require_own_name(cls, REGISTRY)
     REGISTRY[cls.__name__] = cls
     return cls
 
 
 def plain_data(cls: _Class) -> _Class:
-    """Let checkpoints hold objects of this class. A decorator."""
+    """Let checkpoints hold objects of this class. A decorator; it refuses a name as `register` does."""
+    _require_own_name(cls, PLAIN_DATA)
     PLAIN_DATA[cls.__name__] = cls
     return cls
+
+
+def _require_own_name(cls: type, table: dict[str, _Class]) -> None:
+    known = table.get(cls.__name__)
+    if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ValueError(
+            f'The name of a class must be its own, got "{cls.__name__}", which is {known.__module__}.'
+            f"{known.__qualname__}; rename {cls.__module__}.{cls.__qualname__}."
+        )

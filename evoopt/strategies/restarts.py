@@ -21,6 +21,7 @@ from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels.device import Device
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.bounds import repeatable, tell_scale
+from evoopt.strategies.calls import option_names, refuse_unknown
 from evoopt.strategies.registry import REGISTRY, plain_data, register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -45,6 +46,8 @@ class Restarts(Strategy):
     older run may still be told, and may be the best, but they teach nothing.
     """
 
+    _usage = "evoopt.CMAES, mean, sigma"
+
     def __init__(
         self,
         strategy: type[Strategy],
@@ -65,14 +68,17 @@ class Restarts(Strategy):
     ) -> None:
         known = isinstance(strategy, type) and REGISTRY.get(strategy.__name__) is strategy
         if not known or issubclass(strategy, Restarts):
+            name = type(self).__name__
             raise ValueError(
-                f"A strategy to restart was expected, evoopt.CMAES for example, but {strategy!r} came; "
-                "one of your own needs the decorator evoopt.register."
+                f"The strategy to restart must be a registered class, got {strategy!r}; write "
+                f"{name}(evoopt.CMAES, mean, sigma), and decorate one of your own with evoopt.register."
             )
+        refuse_unknown(type(self), options, option_names(type(self)) | option_names(strategy))
         if start is not None and not callable(start):
             raise ValueError(f"start must be a function of a numpy Generator, but {start!r} came.")
         self._reflects, self._injects = strategy._reflects, strategy._injects
         bounds = repeatable(bounds)
+        self._popsize_factor = strategy._popsize_factor
         run = strategy(mean, sigma, popsize=popsize, bounds=bounds, **options)  # reads all but the limits
         first = arrays.read("mean", mean)
         first = first[0] if first.ndim == 2 else first  # of a GA's first population
@@ -182,7 +188,7 @@ class Restarts(Strategy):
         if not reasons and self._run.evaluations >= self._limit:
             reasons = (("max_evaluations", "a run of small size has had its share"),)
         if reasons and len(self.ends) == self.restarts:
-            self.ends.append((self._signed(self._run.best.fitness), reasons[0][0]))
+            self.ends = [*self.ends, (self._signed(self._run.best.fitness), reasons[0][0])]
             self._plan = self._next_plan(self._generator(1))
             if self._plan is not None:
                 self.popsize = self._plan.popsize
@@ -219,10 +225,12 @@ class Restarts(Strategy):
     @property
     def mean(self) -> Array:
         """The mean of this run, in the user's space; a copy of shape (n_params,)."""
-        row: Array = self._run.mean[None]
+        return self._enclosed(self._run.mean)
+
+    def _enclosed(self, row: Array) -> Array:
         if self._box is not None:
-            self._box.enclose(row)
-        return row[0]
+            self._box.enclose(row[None])
+        return row
 
     @property
     def sigma(self) -> float | Vector:
@@ -237,9 +245,9 @@ class Restarts(Strategy):
 
     @property
     def solution(self) -> Array:
-        """What to use: the best row of all runs, with ``noisy=True`` the mean of this run."""
+        """What to use: the best row of all runs, with ``noisy=True`` what this run says."""
         x = self.best.x
-        return self.mean if self.noisy or x is None else x
+        return self._enclosed(self._run.solution) if self.noisy or x is None else x
 
     def save(self, path: str | os.PathLike[str], task: Any = None) -> None:
         start, self.start = self.start, None
@@ -360,4 +368,5 @@ class BIPOP(Restarts):
             return Plan(self._first_popsize * 2**self._doubled)
         # Hansen 2009: popsize_0 (popsize_large / popsize_0 / 2)^(U^2), and sigma_0 / 100^U of another U
         popsize = int(self._first_popsize * (2 ** (self._doubled - 1)) ** (generator.random() ** 2))
+        popsize -= popsize % self._popsize_factor
         return Plan(max(popsize, 2), 0.01 ** generator.random(), self._last_large / 2)

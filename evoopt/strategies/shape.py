@@ -13,12 +13,23 @@ RATE = 0.1  # of the logarithm of sigma in each coordinate; 1 forgets the past
 
 def spread_of_best(pool: Array, ops: Any) -> Vector:
     """Return the standard deviations of the best quarter of `pool`, sorted best first; shape (n_params,)."""
-    best = pool[: max(len(pool) // 4, 2)]
-    weights = np.full(len(best), 1 / len(best))
-    shift, squares = ops.moments(best, weights, weights, ops.snapshot(best[0], np.float64))
+    shift, squares, _ = _moments(pool[: max(len(pool) // 4, 2)], ops)
     with np.errstate(over="ignore", invalid="ignore"):  # of parents far apart; that is not finite
         spread: Vector = ops.map(_deviation, shift, squares)
     return spread
+
+
+def centre_of(pool: Array, ops: Any) -> Vector:
+    """Return the mean of all rows of `pool`, shape (n_params,)."""
+    shift, _, first = _moments(pool, ops)
+    centre: Vector = ops.map(_sum, first, shift)
+    return centre
+
+
+def _moments(rows: Array, ops: Any) -> tuple[Vector, Vector, Vector]:
+    """Return mean and mean square of the differences of rows from the first one, and that."""
+    weights, first = np.full(len(rows), 1 / len(rows)), ops.snapshot(rows[0], np.float64)
+    return *ops.moments(rows, weights, weights, first), first
 
 
 def follow(
@@ -39,6 +50,10 @@ def follow(
 # Formulas, see `Cpu.map`. A spread of 0, or beyond all measure, is none.
 
 FARTHEST_SPREAD = 1e300
+
+
+def _sum(first: Any, shift: Any) -> Any:
+    return first + shift
 
 
 def _deviation(shift: Any, squares: Any) -> Any:

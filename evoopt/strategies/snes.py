@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.arguments import Vector
@@ -81,15 +81,18 @@ class SNES(Strategy):
     def _update(self, told: Told) -> None:
         ops, table = self._ops, utilities(len(told.order))
         weights = square_weights = ops.ranked(told, table)
+        total = table.sum()
         factors = outside_factors(told, self._mean, self._sigma, ops)
         if factors is not None:
-            weights = ops.host(weights) * factors
+            weights = without_baseline(ops.host(weights), told.outside)
+            total = weights.sum()
+            weights = weights * factors
             square_weights = weights * factors
         first, second = ops.moments(told.population, weights, square_weights, self._mean)
         limits = arguments.step_range(self.dtype)
         rates = self.eta_mean, self.eta_sigma
         self._mean, self._sigma = ops.map(
-            step, self._mean, self._sigma, first, second, *rates, table.sum(), *limits
+            step, self._mean, self._sigma, first, second, *rates, total, *limits
         )
         self._fitness_range = stopping.fitness_range(told)
 
@@ -111,7 +114,7 @@ def step(
     """Return mean and sigma after sum u (x - mean) and sum u (x - mean)^2; a formula, see `Cpu.map`.
 
     Wierstra et al. 2014, Eq. (11), with z = (x - mean) / sigma: grad_mean J = sum u z and grad_sigma J =
-    sum u (z^2 - 1); the utilities sum to 0.
+    sum u (z^2 - 1).
     """
     change = eta_sigma / 2 * (second / (sigma * sigma) - sum_u)
     moved = sigma * np.exp(np.minimum(np.maximum(change, -1.0), 1.0))
@@ -125,3 +128,13 @@ def utilities(k: int) -> Vector:
     u = raw / raw.sum() - 1 / k
     u.flags.writeable = False
     return u
+
+
+def without_baseline(u: Vector, outside: NDArray[np.bool_] | None) -> Vector:
+    """Return the utilities `u` (k,) of rows, those of foreign and late ones from 0 on.
+
+    The baseline of -1 / k moves nothing where rows are as likely on one side of the mean as on the other. Of
+    others it would take away what they teach, all of it if they are alike. So, as Hansen 2011,
+    https://arxiv.org/abs/1110.4181, has it, no row from outside has a negative weight.
+    """
+    return u if outside is None else np.where(outside, np.maximum(u + 1 / len(u), 0.0), u)

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 FIRST = 10  # generations that show in which unit the fitness is
 
 Reason = tuple[str, str]
+BARREN = 10  # generations in a row without a finite fitness as their best
 
 
 def limits(strategy: Strategy) -> list[Reason]:
-    """Return which limits of the user are reached."""
+    """Return which limits of the user are reached, and whether there is no fitness to go by."""
     reasons: list[Reason] = []
     if strategy.target is not None and reaches(strategy, strategy.target):
         best = strategy.best.fitness
@@ -28,6 +29,9 @@ def limits(strategy: Strategy) -> list[Reason]:
         reasons.append(("max_evaluations", f"{strategy.evaluations} rows were told"))
     if strategy.max_generations is not None and strategy.generation >= strategy.max_generations:
         reasons.append(("max_generations", f"{strategy.generation} populations were told"))
+    if strategy._barren >= BARREN:
+        message = f"the best fitness of the last {strategy._barren} generations was NaN or infinite"
+        reasons.append(("nofitness", message))
     return reasons
 
 

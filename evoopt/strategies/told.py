@@ -1,6 +1,7 @@
 """What was told: the rows of one `tell` as strategies see them, the best row, the history."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.arguments import Array, Ids, Vector
-from evoopt.strategies.ledger import Drawn
+from evoopt.strategies.epochs import Drawn
 from evoopt.strategies.registry import plain_data
 
 
@@ -41,6 +42,18 @@ class Told(NamedTuple):
     ids: Ids
     drawn: list[Drawn]
     scores: Any
+
+    def by_place(self) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.uint64]]]:
+        """Yield what was told of each snapshot that begins with its first id and a number of rows.
+
+        The number, the rows that have a fitness, best first, and which rows of the snapshot these are.
+        """
+        ranked = self.order[~np.isnan(self.fitness[self.order])]
+        for (first_id, number, *_), where in self.drawn:
+            mine = np.zeros(len(self.order), np.bool_)
+            mine[where] = True
+            rows = ranked[mine[ranked]]
+            yield number, rows, self.ids[rows] - np.uint64(first_id)
 
 
 @plain_data

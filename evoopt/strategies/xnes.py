@@ -23,7 +23,7 @@ from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import shortening
 from evoopt.strategies.memory import require_memory
 from evoopt.strategies.registry import register
-from evoopt.strategies.snes import utilities
+from evoopt.strategies.snes import utilities, without_baseline
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
@@ -115,6 +115,7 @@ class XNES(Strategy):
         n, k = self.n_params, len(told.order)
         u = np.empty(k)
         u[told.order] = utilities(k)
+        u = without_baseline(u, told.outside)
         z = self._deviates(told)
         G_delta = u @ z  # grad_delta J = sum u z
         G_M = (z.T * u) @ z - u.sum() * np.eye(n)  # grad_M J = sum u (z z^T - I)

@@ -256,12 +256,15 @@ class Rollout:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state`; ValueError for one of another task."""
-        shapes, own = ({key: np.shape(value) for key, value in s.items()} for s in (state, self.state()))
-        if shapes != own:
+        own = self.state()
+        found = Statistics.read(state) if state and state.keys() == own.keys() else None
+        read = {} if found is None else asdict(found)
+        shapes = [[np.shape(value) for value in values.values()] for values in (own, read)]
+        if state.keys() != own.keys() or shapes[0] != shapes[1]:
             raise ValueError(
                 "The state of a task with the same environment and normalize was expected, but another came."
             )
-        self._statistics = Statistics.read(state) if state else None
+        self._statistics = found
 
     def _run(self, population: Array, uniforms: Array) -> tuple[Episodes, Array]:
         """Play episodes; gives also the sums of observations, (popsize, blocks, 3, n), of `normalize`."""

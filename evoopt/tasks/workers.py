@@ -134,6 +134,7 @@ class Workers:
         except (EOFError, OSError) as error:
             process = self._processes[worker]
             process.join(PATIENCE)
+            error.__traceback__ = None  # its frames view a buffer, which Python 3.12 and 3.13 fail to collect
             raise RuntimeError(
                 f"Worker process {worker} ended with exit code {process.exitcode} while its environments "
                 f"were being stepped; what it wrote to stderr tells why. A script that sets num_workers must "

@@ -80,6 +80,31 @@ def test_what_does_not_fit_is_refused(rng):
         evoopt.Network([evoopt.LSTM(2)], input_shape=(4, 3), device="cuda")
 
 
+@pytest.mark.parametrize("wrong", [lambda x: x + 1j, lambda x: x.astype(str), np.ma.masked_less_equal])
+def test_arrays_are_read_as_on_the_cpu(wrong, rng):
+    net = network(2)
+    rows, inputs = population_of(net, 2, rng), rng.normal(size=(5, 3))
+    bad = (lambda x: wrong(x, np.inf)) if wrong is np.ma.masked_less_equal else wrong
+    for call in (lambda: net.forward(bad(rows), inputs), lambda: net.forward(rows, bad(inputs))):
+        with pytest.raises(ValueError, match=r"^(population|inputs) must be .*, got .*\.$"):
+            call()
+
+
+def test_an_out_that_overlaps_is_refused(rng):
+    net, stream = network(8), Stream()
+    rows = stream.to_device(population_of(net, 2, rng), np.float32)
+    inputs = stream.to_device(rng.normal(size=(8, 3)).astype(np.float32), np.float32)
+    before = np.asarray(rows).copy()
+    with pytest.raises(ValueError, match="out must share no memory with population"):
+        net.forward(rows, inputs[:4], out=rows.reshape(rows.size)[:64].reshape(2, 4, 8))
+    with pytest.raises(ValueError, match="out must share no memory with inputs"):
+        net.forward(rows[:1], inputs[:2], out=inputs.reshape(24)[4:20].reshape(1, 2, 8))
+    np.testing.assert_array_equal(np.asarray(rows), before)
+    complex_rows = stream.to_device(np.zeros((2, net.spec.size), complex), complex)
+    with pytest.raises(ValueError, match="population must be real numbers"):
+        net.forward(complex_rows, inputs)
+
+
 def test_predict_copies_and_pickles(rng):
     net = network(4, 2)
     vector, inputs = net.init(seed=0), rng.normal(size=(2, 3))

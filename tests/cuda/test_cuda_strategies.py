@@ -77,6 +77,41 @@ def test_late_partial_and_foreign_rows(name):
     agree(*runs, rtol=1e-9)
 
 
+@pytest.mark.parametrize("name", [*ON_DEVICE, "CMAES", "DeepGA"])
+def test_a_row_is_told_once(name, tmp_path):
+    es = REGISTRY[name](np.zeros(N), 0.5, popsize=6, seed=3, device="cuda")
+    told = [es.ask() for _ in range(2)]
+    es.tell(told[0], sphere(told[0]))
+    es.tell(np.asarray(told[1])[::-1], sphere(told[1])[::-1])
+    es.save(tmp_path / "run.npz")
+    for one in (es, evoopt.load(tmp_path / "run.npz"), copy.deepcopy(es)):
+        for rows in told:
+            with pytest.raises(ValueError, match="got 6 of 6 that were told before"):
+                one.tell(rows, sphere(rows))
+        rows = one.ask()
+        one.tell(rows, sphere(rows))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_noisy_ga_judges_the_mean_of_its_parents(dtype):
+    rtol = 1e-3 if dtype == np.float32 else 1e-10
+    runs = [run("GA", device, dtype=dtype, elites=2, noisy=True) for device in ("cpu", "cuda")]
+    agree(*runs, rtol=rtol)
+    np.testing.assert_allclose(runs[0].solution, runs[1].solution, rtol=rtol, atol=rtol)
+    for es in runs:
+        np.testing.assert_allclose(np.asarray(es.ask())[2], es.mean, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("name", ["SNES", "SepCMAES", "GA"])
+def test_foreign_rows_alone_draw_the_mean_to_them(name):
+    rows = 1 + 0.05 * np.random.default_rng(1).standard_normal((12, N))
+    for device in ("cpu", "cuda"):
+        es = REGISTRY[name](np.zeros(N), 0.5, seed=3, device=device)
+        for _ in range(4):
+            es.tell(rows, sphere(rows))
+        np.testing.assert_allclose(es.mean, 1, atol=0.1)
+
+
 @pytest.mark.parametrize("name", ["CMAES", "LMMAES", "XNES", "DeepGA", "IPOP"])
 def test_others_compute_on_the_cpu_and_copy(name):
     runs = []

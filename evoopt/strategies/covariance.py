@@ -1,0 +1,43 @@
+"""Covariance matrices that users pass."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from evoopt.arguments import Array, Vector
+
+ASYMMETRY = 1e-8  # of correlations, that rounding may cause
+
+
+def read(covariance: ArrayLike, n: int) -> tuple[Vector, Array]:
+    """Return the deviations (n,) of a covariance matrix, and its correlations (n, n), which are symmetric.
+
+    Raises
+    ------
+    ValueError
+        Unless it is a symmetric matrix (n, n) of finite numbers with positive variances.
+    """
+    try:
+        matrix = np.empty(0) if np.ma.isMaskedArray(covariance) else np.asarray(covariance)
+    except ValueError:  # rows of several lengths
+        matrix = np.empty(0)
+    if matrix.shape != (n, n) or matrix.dtype.kind not in "biuf":
+        raise ValueError(
+            f"covariance must be a matrix of numbers of shape ({n}, {n}), got {matrix.dtype} {matrix.shape}."
+        )
+    matrix = matrix.astype(np.float64)
+    variances = matrix.diagonal()
+    if not np.isfinite(matrix).all() or not (variances > 0).all():
+        raise ValueError(
+            "covariance must have finite numbers and positive variances, got variances from "
+            f"{variances.min():g} to {variances.max():g}."
+        )
+    deviations = np.sqrt(variances)
+    correlations = matrix / deviations / deviations[:, None]
+    np.fill_diagonal(correlations, 1.0)
+    difference = float(np.abs(correlations - correlations.T).max())
+    if difference > ASYMMETRY:
+        raise ValueError(
+            f"covariance must be symmetric, got correlations that differ by {difference:g} from those of "
+            "its transpose; take (covariance + covariance.T) / 2."
+        )
+    return deviations, (correlations + correlations.T) / 2

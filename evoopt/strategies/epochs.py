@@ -1,0 +1,80 @@
+"""Epochs: the rows asked for between two updates, which are made of one snapshot of the distribution."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoopt.arguments import Array, Ids
+from evoopt.strategies.registry import plain_data
+
+Where = NDArray[np.intp] | slice  # places in a vector of ids
+Drawn = tuple[tuple[Any, ...], Where]
+BLOCK = 250_000  # numbers copied at once of rows that do not stand side by side
+_NOT_TOLD, _NOT_MADE = np.zeros(0, np.bool_), np.zeros(0, np.uint64)
+
+
+@plain_data
+@dataclass
+class Epoch:
+    """Rows asked for between two updates; all are functions of one snapshot of the search distribution."""
+
+    snapshot: tuple[Any, ...]
+    start: int  # first id
+    stop: int  # one past the last id
+    waiting: int = 0  # ids not told yet
+    # by id - start, with room to grow; made when they are looked at, which a plain loop never does
+    _told: NDArray[np.bool_] = field(default_factory=lambda: _NOT_TOLD)
+    _fingerprints: Ids = field(default_factory=lambda: _NOT_MADE)
+
+    @property
+    def told(self) -> NDArray[np.bool_]:
+        """Whether an id was told."""
+        self.grow()
+        return self._told
+
+    @property
+    def fingerprints(self) -> Ids:
+        """Of the rows; 0 for one that was not made here."""
+        self.grow()
+        return self._fingerprints
+
+    def grow(self) -> None:
+        """Have room for all ids."""
+        size, room = self.stop - self.start, len(self._told)
+        if size > room:
+            more = max(size, 2 * room) - room
+            self._told = np.concatenate([self._told, np.zeros(more, np.bool_)])
+            self._fingerprints = np.concatenate([self._fingerprints, np.zeros(more, np.uint64)])
+
+    def places(self, ids: Ids) -> NDArray[np.intp]:
+        """Return where ids of this epoch stand in its arrays."""
+        return (ids - np.uint64(self.start)).astype(np.intp)
+
+    def waiting_rows(self) -> tuple[Ids, Ids]:
+        """Return the ids not told yet, and their fingerprints."""
+        places = np.flatnonzero(~self.told[: self.stop - self.start])
+        return places.astype(np.uint64) + np.uint64(self.start), self.fingerprints[places]
+
+
+Found = tuple[Epoch, Where]
+
+
+def remake(ids: Ids, found: list[Found], make: Callable[..., None], out: Array, ops: Any) -> None:
+    """Make the rows of several epochs by `make(snapshot, ids, out)`, into `out` (k, n_params)."""
+    for epoch, where in found:
+        if isinstance(where, slice):
+            make(epoch.snapshot, ids, out)
+            continue
+        for places in blocks(where, out.shape[1]):
+            part = ops.empty((len(places), out.shape[1]), out.dtype)
+            make(epoch.snapshot, ids[places], part)
+            ops.put(out, places, part)
+
+
+def blocks(places: NDArray[np.intp], n: int) -> Iterator[NDArray[np.intp]]:
+    """Cut the places of rows (n,) into blocks, so that copies of the rows take little memory."""
+    size = BLOCK // n + 1
+    return (places[start : start + size] for start in range(0, len(places), size))

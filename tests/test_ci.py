@@ -1,0 +1,43 @@
+"""The scripts of .ci find the oldest packages and the Pythons of the machine."""
+
+import sys
+import tomllib
+
+import pytest
+from conftest import ROOT
+from packaging.requirements import Requirement
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_each_package_has_one_oldest_version_that_is_admitted(run_python):
+    lines = run_python(".ci/oldest.py").split()
+    oldest = dict(line.split("==") for line in lines)
+    assert len(oldest) == len(lines)
+    extras = PROJECT["optional-dependencies"].values()
+    requirements = [Requirement(text) for texts in (PROJECT["dependencies"], *extras) for text in texts]
+    limited = [requirement for requirement in requirements if requirement.specifier]
+    assert {requirement.name for requirement in limited} == set(oldest)
+    for requirement in limited:
+        assert requirement.specifier.contains(oldest[requirement.name])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+def test_pythons_that_do_not_run_are_left_out(run_python, tmp_path):
+    def pretend(path, answer):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{answer}\n")
+        path.chmod(0o755)
+
+    pretend(tmp_path / "shims" / "python3.14", "echo 'pyenv: not installed' >&2; exit 127")
+    pretend(tmp_path / "shims" / "python3.12", "echo 3 12")
+    pretend(tmp_path / "shims" / "python3.9", "echo 3 9")
+    pretend(tmp_path / "shims" / "python3-config", "echo 3 15")
+    pretend(tmp_path / "versions" / "3.11.7" / "bin" / "python", "echo 3 11")
+    pretend(tmp_path / "versions" / "3.12.1" / "bin" / "python", "echo 3 12")
+    output = run_python(".ci/pythons.py", PATH=str(tmp_path / "shims"), PYENV_ROOT=str(tmp_path))
+    found = [line.split(maxsplit=1) for line in output.splitlines()]
+    assert found == [
+        [version, str(tmp_path / "versions" / folder / "bin" / "python")]
+        for version, folder in (("3.11", "3.11.7"), ("3.12", "3.12.1"))
+    ]

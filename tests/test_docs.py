@@ -1,0 +1,68 @@
+"""The README and the pages of docs/ are true: commands, Python, links and the names of files."""
+
+import re
+import shlex
+
+import pytest
+from conftest import JIT_DISABLED, ROOT, python_of, why_no_cuda
+
+from evoopt.strategies import REGISTRY
+
+README = (ROOT / "README.md").read_text()
+PAGES = {path.name: path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+PYTHON = [name for name, path in PAGES.items() if python_of(path).strip()]
+PROMISES = {
+    "README.md": r"'accuracy': 0\.9",
+    "control.md": r"'return': ([3-9]\d\d|1000)",
+    "gymnasium.md": r"'return': (4\d\d|500)",
+    "layers.md": r"\('dense_0.bias', 'dense_0.kernel', 'square_0.gain'\)",
+}
+PATH = r"`((?:\.ci|benchmarks|docs|evoopt|examples|tests)/[\w./]*)`"
+
+
+def test_the_first_block_is_two_commands():
+    language, text = re.search(r"```(\w+)\n(.*?)```", README, re.DOTALL).groups()
+    assert README.index("## Quick start") < README.index("```") < README.index("## What it is for")
+    assert language == "sh"
+    first, second = text.strip().splitlines()
+    assert shlex.split(first)[-1] == "examples/04_digits.py"
+    assert shlex.split(second)[-1] == "pytest"
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="takes too long in plain Python")
+@pytest.mark.parametrize("page", PYTHON)
+def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
+    """All blocks in their order, in one namespace."""
+    if page == "cuda.md":  # (tests/test_cuda_driver.py runs its first block without a GPU)
+        if reason := why_no_cuda():
+            pytest.skip(reason)
+        pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(python_of(PAGES[page]), PAGES[page], "exec"), {"__name__": page})
+    assert re.search(PROMISES.get(page, ""), capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_says_its_language(page):
+    fences = re.findall(r"^```(.*)$", PAGES[page].read_text(), re.MULTILINE)
+    assert set(fences[::2]) <= {"python", "sh"}
+    assert set(fences[1::2]) <= {""}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_paths_lead_to_files(page):
+    prose = re.sub(r"^```.*?^```", "", PAGES[page].read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)#]+)", prose):
+        assert "://" in target or (PAGES[page].parent / target).exists(), target
+    for target in re.findall(PATH, prose):
+        assert (ROOT / target).exists(), target
+
+
+def test_files_that_the_readme_names_can_be_clicked():
+    linked = re.sub(r"\[`?[^\]]*`?\]\([^)]*\)", "", README)
+    assert not re.findall(rf"{PATH}|`\w+\.(?:py|md)`", linked)
+
+
+def test_the_map_names_what_is_there():
+    for name in re.findall(r"^\| \[?`([^`]+)`", README, re.MULTILINE):
+        assert name in REGISTRY or (ROOT / name).exists(), name

@@ -1,0 +1,148 @@
+"""Mistakes in calls: sentences that name the class that was called, and what was meant."""
+
+import re
+
+import numpy as np
+import pytest
+from test_strategies import REGISTRY, each_and_its_restarts, make, run
+
+import evoopt
+from evoopt import CMAES, IPOP
+from evoopt.strategies.calls import option_names
+from evoopt.strategies.restarts import Restarts
+
+OURS = {name: cls for name, cls in REGISTRY.items() if cls.__module__.startswith("evoopt.")}
+each_registered = pytest.mark.parametrize("cls", OURS.values(), ids=OURS)
+
+
+def by_place(cls):
+    return (*((CMAES,) if issubclass(cls, Restarts) else ()), [0.0] * 3, 0.5)
+
+
+@each_registered
+@pytest.mark.parametrize("complete", [False, True])
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("population_size", "popsize"),
+        ("popsiz", "popsize"),
+        ("sigma0", "sigma"),
+        ("max_evals", "max_evaluations"),
+    ],
+)
+def test_an_unknown_option_names_the_class_and_the_nearest(cls, wrong, meant, complete):
+    with pytest.raises(
+        TypeError, match=rf"^.*\b{cls.__name__} must .* got.*did you mean {meant} instead of {wrong}\?"
+    ):
+        cls(*(by_place(cls) if complete else ()), **{wrong: 10})
+
+
+@each_registered
+def test_an_option_like_no_other_has_no_suggestion(cls):
+    with pytest.raises(TypeError, match=rf"^Options of {cls.__name__} must be among .*popsize.*, got xyz\.$"):
+        cls(*by_place(cls), xyz=1)
+
+
+@each_registered
+def test_a_call_that_lacks_something_shows_the_form(cls):
+    form = "evoopt.CMAES, mean, sigma" if issubclass(cls, Restarts) else "mean, sigma"
+    start = f"{cls.__name__} must be called as {cls.__name__}({form}, ...), got: "
+    for arguments, options, what in (
+        (by_place(cls)[:-1], {}, "missing a required argument: 'sigma'"),
+        (by_place(cls)[:-2], {"mean": [0.0]}, "missing a required argument: 'sigma'"),
+        ((*by_place(cls), 10), {}, "too many positional arguments"),
+    ):
+        with pytest.raises(TypeError, match=re.escape(start + what)):
+            cls(*arguments, **options)
+
+
+@pytest.mark.parametrize("kind", [IPOP, evoopt.BIPOP])
+def test_restarts_without_a_strategy_show_their_form(kind):
+    form = re.escape(f"{kind.__name__}(evoopt.CMAES, mean, sigma")
+    with pytest.raises(TypeError, match=form):
+        kind([0.0] * 5, 0.5)
+    with pytest.raises(ValueError, match=form):
+        kind([0.0] * 5, 0.5, 0.5)
+    with pytest.raises(TypeError, match=rf"{kind.__name__} must .*did you mean max_restarts"):
+        kind(CMAES, [0.0] * 5, 0.5, max_restart=3)
+
+
+def test_constructors_of_ones_own_stay_as_they_are():
+    class Mine(evoopt.Strategy):
+        def __init__(self, n, *, rate=0.5, **options):
+            self.rate = options.pop("my_rate", rate)
+            super().__init__(np.zeros(n), 1.0, **options)
+
+        def _update(self, told):
+            pass
+
+    assert Mine(3, my_rate=2.0, popsize=5).rate == 2.0
+    with pytest.raises(TypeError, match=r"Options of Mine .*rate.*did you mean popsize instead of popsiz"):
+        Mine(3, popsiz=5)
+    with pytest.raises(TypeError, match="Mine must be called as"):
+        Mine(rate=1)
+    assert {"n", "rate", "popsize"} <= option_names(Mine)
+
+    class Closed(evoopt.SNES):
+        def __init__(self, n, **options):
+            evoopt.Strategy.__init__(self, np.zeros(n), 1.0, **options)
+
+    with pytest.raises(TypeError, match=r"Options of Closed must be among .*, got eta_mean"):
+        Closed(3, eta_mean=1.0)
+
+
+@each_registered
+def test_each_option_is_documented(cls):
+    own = option_names(cls) - (option_names(evoopt.Strategy) if cls is not evoopt.Strategy else set())
+    for name in own - {"strategy"}:
+        assert re.search(rf"\b{name}\b", cls.__doc__), name
+    if cls is CMAES:
+        assert re.search(r"\n    maxiter : .*\n +.*after so many updates", cls.__doc__)
+
+
+# ---------------------------------------------------------------- odd numbers of rows in pairs
+
+
+@pytest.mark.parametrize("cls", [evoopt.OpenAIES, evoopt.PGPE])
+def test_an_odd_popsize_of_pairs_is_refused(cls):
+    message = f"popsize of {cls.__name__} must be a multiple of 2, .*, got 7; take 8"
+    for call in (lambda: cls([0.0] * 3, 0.5, popsize=7), lambda: IPOP(cls, [0.0] * 3, 0.5, popsize=7)):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert len(cls([0.0] * 3, 0.5, popsize=8).ask_ids(7)) == 7
+
+
+@pytest.mark.parametrize("cls", [evoopt.OpenAIES, evoopt.PGPE])
+def test_restarts_of_pairs_take_even_ones(cls):
+    es = evoopt.BIPOP(cls, [0.0] * 3, 0.5, popsize=10, tolfun=1e9, seed=1)
+    sizes = {es.popsize}
+    while es.restarts < 12:
+        run(es, 1)
+        sizes.add(es.popsize)
+    assert len(sizes) > 5
+    assert not any(size % 2 for size in sizes)
+
+
+# ---------------------------------------------------------------- places to save to
+
+
+@each_and_its_restarts
+def test_a_folder_that_is_missing_is_named(cls, tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"^The folder of \".*nofolder/x\.npz\" must exist, got \".*nofolder\""
+    ):
+        make(cls).save(tmp_path / "nofolder" / "x.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_parameters_say_so_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r'The folder of "nofolder/x\.npz" must exist'):
+        evoopt.save_params("nofolder/x.npz", {"a": np.zeros(2)})
+
+
+def test_no_error_names_a_temporary_file(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match=r"folder'$") as caught:
+        make(CMAES).save(tmp_path / "folder")
+    assert ".tmp" not in str(caught.value)
