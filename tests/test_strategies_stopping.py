@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 from test_strategies import (
+    OURS,
     each_and_its_restarts,
     each_dtype,
     each_strategy,
@@ -91,8 +92,9 @@ def with_penalty(population):
 
 
 @needs_jit
-@each_strategy
-@pytest.mark.parametrize("fitness", [small, with_penalty])
+@pytest.mark.parametrize(
+    ("cls", "fitness"), [*((cls, small) for cls in OURS.values()), (CMAES, with_penalty)]
+)
 def test_small_fitness_is_no_reason(cls, fitness):
     es = make(cls, popsize=12)
     assert set(run_to_stop(es, fitness)) & {"tolfun", "tolfunhist", "tolx", "noeffect"}

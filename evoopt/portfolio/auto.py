@@ -142,8 +142,8 @@ class Portfolio:
             self._add(_name(strategy), before)
         if dict(reasons).keys() == {"max_evaluations"}:
             budget.refuse_evaluations()
-        is_end = CONTRACTED & dict(reasons).keys() and not isinstance(strategy, Restarts)
-        if is_end and not strategy.noisy:
+        by_itself = not dict(reasons).keys() & {"interrupted", "tolupsigma"}
+        if by_itself and not strategy.noisy and not isinstance(strategy, Restarts):
             self.ends.add(end_of(strategy))
         return reasons
 
