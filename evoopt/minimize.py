@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
+from evoopt.kernels.cache import announced
 from evoopt.outcome import keeping
 from evoopt.portfolio.auto import Portfolio
 from evoopt.portfolio.budget import Budget
@@ -79,7 +81,8 @@ def minimize(
         the largest coordinate of `x0`, or 0.3; bounds from 1e20 on count as open), ``exhaust`` (go
         on when searches agree, see Notes), ``popsize``, and the other options of the strategy. What
         it tells: ``progress`` (a bar, package tqdm), ``log`` (the path of a new CSV file: number,
-        value and coordinates of each evaluation, written at once), ``disp`` (print the outcome).
+        value and coordinates of each evaluation, written at once), ``disp`` (print the outcome, and before
+        that whether kernels compile).
     constraints
         Refused: bounds are the only constraints.
     vectorized : bool
@@ -157,6 +160,7 @@ def minimize(
     objective, n = Objective(fun, args, vectorized), len(start.x0)
     maxfun = MAXFUN * n if given.maxfun is None else given.maxfun
     with (
+        announced(print) if given.disp else nullcontext(),
         mapper(workers, partial(fun, *objective.args)) as map_rows,
         observing(given.log, given.progress, n, maxfun) as observers,
     ):
