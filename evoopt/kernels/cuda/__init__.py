@@ -7,7 +7,7 @@ from numba.core import config
 
 
 def _load_functions_of_numpy() -> None:
-    """Import numba-cuda's functions of numpy; version 0.30 wants one among them that numpy 2.5 has no more."""
+    """Import numba-cuda's functions of numpy; version 0.30 wants one that numpy 2.5 has no more."""
     missing = not hasattr(np, "row_stack")
     if missing:
         vars(np)["row_stack"] = np.vstack  # (as it was defined)
