@@ -141,10 +141,11 @@ class Budget:
     def _note(self, x: Vector, value: float) -> None:
         self.evaluations += 1
         self._values.append(value)
-        self.differs |= value != self.fun and math.isfinite(value) and math.isfinite(self.fun)
-        is_better = value < self.fun or (math.isnan(self.fun) and not math.isnan(value))
-        if self.x is None or (is_better and not self._noisy):
-            self.settle(x, value)
+        if value != self.fun:  # so is NaN
+            self.differs = self.differs or (math.isfinite(value) and math.isfinite(self.fun))
+            is_better = value < self.fun or (math.isnan(self.fun) and not math.isnan(value))
+            if self.x is None or (is_better and not self._noisy):
+                self.settle(x, value)
         for observe in self._observers:
             observe(self.evaluations, x, value)
 

@@ -1,6 +1,5 @@
 """The methods of `minimize` by name, and the strategies that they make."""
 
-import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,6 +9,7 @@ from typing import Any
 from evoopt.portfolio.start import Start
 from evoopt.strategies import CMAES, SepCMAES
 from evoopt.strategies.base import Strategy
+from evoopt.strategies.calls import option_names
 from evoopt.strategies.registry import REGISTRY
 from evoopt.strategies.restarts import BIPOP, IPOP, Restarts
 
@@ -17,7 +17,7 @@ LARGE = 1000  # coordinates; from here on a full covariance matrix costs more th
 MAX_RESTARTS = 50  # of a portfolio: more than any budget allows
 RESTARTS: dict[str, type[Restarts]] = {"auto": IPOP, "ipop": IPOP, "bipop": BIPOP}
 # What minimize gives itself, and limits that would count the strategy alone.
-_OWN = {"self", "mean", "sigma", "bounds", "maximize", "seed", "target", "max_evaluations", "max_generations"}
+_OWN = {"mean", "sigma", "bounds", "maximize", "seed", "target", "max_evaluations", "max_generations"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Method:
     def options(self) -> set[str]:
         """Return the names of the options of its strategy, with any number of coordinates."""
         classes = [CMAES, SepCMAES] if self.single is None else [self.single]
-        known = set().union(*map(_parameters, classes)) - _OWN - {"options"}
+        known = set().union(*map(option_names, classes)) - _OWN
         return known | ({"start", "max_restarts", "exhaust"} if self.restarts else set())
 
     def make(self, start: Start, seed: int | None, tol: float | None, options: Mapping[str, Any]) -> Strategy:
@@ -49,7 +49,7 @@ class Method:
         cls = self.single or (CMAES if len(start.x0) < LARGE else SepCMAES)
         options = dict(options)
         if tol is not None and (self.restarts is None or options.get("noisy")):  # else they end by agreement
-            options = {name: tol for name in ("tolx", "tolfun") if name in _parameters(cls)} | options
+            options = {name: tol for name in ("tolx", "tolfun") if name in option_names(cls)} | options
         if self.name == "auto":
             options.setdefault("max_restarts", MAX_RESTARTS)
         make: Callable[..., Strategy] = cls
@@ -76,9 +76,3 @@ def suggestion(name: str, known: Collection[str]) -> str:
     """Return words about the known name that is nearest to an unknown one, if any is near."""
     nearest = get_close_matches(name, known, 1)
     return f" (did you mean {nearest[0]}?)" if nearest else ""
-
-
-def _parameters(cls: type) -> set[str]:
-    """Return the names of the constructor's parameters, with those of base classes."""
-    constructors = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
-    return {name for constructor in constructors for name in inspect.signature(constructor).parameters}

@@ -174,6 +174,8 @@ def _require_return(value: Any) -> None:
 
 def _as_number(value: Any) -> float:
     """Take what scipy's objectives may give: a number, or an array of one number."""
+    if isinstance(value, float):  # as a rule, and reading takes a microsecond
+        return float(value)
     _require_return(value)
     array = arrays.read("The value of the function", value)
     if array.size != 1:
