@@ -23,7 +23,7 @@ typedef struct {
 
 enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NOT_SUPPORTED = 801 };
 
-static long live = 0; /* allocations */
+static _Atomic long live = 0; /* allocations, of several threads */
 
 static void note(const char *line) {
     const char *file = getenv("PRETENDED_LOG");

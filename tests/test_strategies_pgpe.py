@@ -253,5 +253,5 @@ def test_what_schedules_and_max_speed_refuse():
     for wrong in (0, 2.5, True):
         with pytest.raises(ValueError, match=r"generations must be a whole number .*, got "):
             CosineDecay(wrong)
-    with pytest.raises(ValueError, match=r"max_speed must be .* but .* came"):
+    with pytest.raises(ValueError, match=r"max_speed must be .*, got 0"):
         PGPE([1.0], 1.0, learning_rate=0.1, max_speed=0)

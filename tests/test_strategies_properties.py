@@ -238,6 +238,7 @@ class Search:
         self.evaluations = self.generation = 0
         self.late, self.late_since, self.late_rows = np.zeros(0, np.uint64), 0, set()
         self.rows = mean[None][:0]
+        self.told = set()  # all rows, as bytes
 
     def draw_bounds(self, mean, sigma, kind):
         """Draw an end on both sides of the mean, and keep those of the kind."""
@@ -265,7 +266,7 @@ class Search:
         try:
             self.es.tell(given_rows, values)
         except ValueError as error:
-            told = way == "told again" and "told before" in str(error)
+            told = "told before" in str(error) and not self.told.isdisjoint(row.tobytes() for row in rows)
             if not (told or not self.es._injects) or frozen(self.es) != before:
                 raise
             return  # rows told before, or foreign ones where these are refused
@@ -273,6 +274,7 @@ class Search:
         if not self.late_rows.isdisjoint(row.tobytes() for row in rows):
             self.late = self.late[:0]  # rows of a tiny sigma are all alike: who knows whether it was these
         self.rows = rows
+        self.told.update(row.tobytes() for row in rows)
         self.check(np.asarray(values, np.float64))
         if self.rng.random() < 0.5:
             assert all(name and message for name, message in self.es.stop())
