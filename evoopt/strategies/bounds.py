@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt import arrays
+from evoopt.arguments import Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.box import reflect_rows, transform_rows
 from evoopt.strategies.registry import plain_data
 
 OPEN = 1e20  # ends from here on count as open where a scale is looked for
 GRAIN = 50_000  # numbers worth waking a thread for
-
-Vector = NDArray[np.float64]
 
 
 @plain_data
