@@ -6,8 +6,8 @@ process pool breaks where an exception cannot be made again from its pickle.
 
 import pickle
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, TypeAlias
 
 
 class Failure:
@@ -29,6 +29,10 @@ class Failure:
                 continue
             return way
         return Failure, (RuntimeError(f"The function raised an exception that cannot be pickled.\n{text}"),)
+
+
+RowValue: TypeAlias = tuple[int, float | Failure]  # the number of a row, and its value
+RowValues: TypeAlias = Generator[list[RowValue], None, None]  # as they become known
 
 
 def attempt(function: Callable[..., Any], *args: Any) -> Any:

@@ -96,14 +96,14 @@ def run(
     return reasons
 
 
-def stopped_by(callback: Callable[..., Any], *arguments: Any) -> bool:
+def stopped_by(callback: Callable[..., Any], *args: Any) -> bool:
     """Call a callback; return whether it stops the run, by StopIteration or by the answer True.
 
     The number 1 and the True of other libraries count as True. Whatever else comes back goes on: None, text,
     an array of several elements.
     """
     try:
-        answer = callback(*arguments)
+        answer = callback(*args)
     except StopIteration:
         return True
     if getattr(answer, "shape", None) in ((), (1,)):  # a scalar of NumPy, or an array of one element
@@ -130,7 +130,7 @@ def _interrupts_wait() -> Iterator[None]:
         yield  # signals are the main thread's
         return
     came: list[Any] = []
-    before = signal.signal(signal.SIGINT, lambda *arguments: came.append(arguments))
+    before = signal.signal(signal.SIGINT, lambda *args: came.append(args))
     try:
         yield
     finally:

@@ -151,8 +151,8 @@ class Portfolio:
         """Count a generation."""
         if strategy.noisy:
             self.budget.settle(strategy.solution, strategy.best.fitness)
-        line = {name: column[-1] for name, column in strategy.history.items()}
-        self.budget.next_iteration(**{name: line[name] for name in ("sigma", *strategy._measures())})
+        columns = "sigma", *self.budget.measures
+        self.budget.next_iteration(**{name: strategy.history[name][-1] for name in columns})
         if isinstance(strategy, Restarts) and not strategy.noisy:
             self._look_for_agreement(strategy)
 
