@@ -1,6 +1,5 @@
 """The ask/tell loop, written once."""
 
-import math
 import signal
 import threading
 import time
@@ -137,13 +136,6 @@ def _interrupts_wait() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if came and callable(before):
         before(*came[0])
-
-
-def better(strategy: Strategy, fitness: float, than: float) -> bool:
-    """Whether a fitness beats another in the strategy's direction; everything beats NaN."""
-    if math.isnan(than) or math.isnan(fitness):
-        return not math.isnan(fitness)
-    return fitness > than if strategy.maximize else fitness < than
 
 
 def _unique(reasons: Reasons) -> Reasons:

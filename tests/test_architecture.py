@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "loop": {"strategies", "arguments", "outcome"},
     "executors": {"failures"},
     "evaluation": {"tasks", "strategies", "arguments", "arrays", "kernels", "executors"},
-    "watch": {"evaluation", "loop", "strategies", "arguments"},
+    "watch": {"evaluation", "strategies", "arguments"},
     "evolve": {"watch", "evaluation", "loop", "strategies", "arguments", "outcome", "progress"},
     "history": {"strategies"},
     "callbacks": {"history"},
