@@ -7,7 +7,7 @@ process pool breaks where an exception cannot be made again from its pickle.
 import pickle
 import traceback
 from collections.abc import Callable, Generator
-from typing import Any, TypeAlias
+from typing import Any
 
 
 class Failure:
@@ -31,8 +31,8 @@ class Failure:
         return Failure, (RuntimeError(f"The function raised an exception that cannot be pickled.\n{text}"),)
 
 
-RowValue: TypeAlias = tuple[int, float | Failure]  # the number of a row, and its value
-RowValues: TypeAlias = Generator[list[RowValue], None, None]  # as they become known
+RowValue = tuple[int, float | Failure]  # the number of a row, and its value
+RowValues = Generator[list[RowValue], None, None]  # as they become known
 
 
 def attempt(function: Callable[..., Any], *args: Any) -> Any:

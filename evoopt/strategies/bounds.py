@@ -106,10 +106,10 @@ class Box:
             return np.where(x < self.low + self.low_margin, below, x)
 
 
-def tell_scale(low: Vector, high: Vector) -> NDArray[np.bool_]:
+def has_scale(low: Vector, high: Vector) -> NDArray[np.bool_]:
     """Return which coordinates vary between two ends that are near enough to tell their scale."""
-    told: NDArray[np.bool_] = (low > -OPEN) & (low < high) & (high < OPEN)
-    return told
+    found: NDArray[np.bool_] = (low > -OPEN) & (low < high) & (high < OPEN)
+    return found
 
 
 def _inward(ends: Vector, dtype: np.dtype[Any], direction: float) -> Vector:
