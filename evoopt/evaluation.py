@@ -45,7 +45,7 @@ class Evaluation:
             raise ValueError(f"{name} must be a function of a population, got {task!r}.")
         self._name, self._task, self._executor = name, task, executor
         self._with_generation = _way_of_the_generation(name, task)
-        self._takes_rows = executor is not None or _takes_rows(task)  # as far as known
+        self._takes_populations = executor is not None or _takes_populations(task)  # as far as known
         if executor is not None:
             require_picklable(name, task, executor)
 
@@ -57,18 +57,18 @@ class Evaluation:
             size = max(1, len(population) // (4 * threads.get_num_threads()))
             values = map_rows(self._executor, call, population[:, None], size)
             return np.concatenate(
-                [arrays.read("fitness", self._of_rows(value, population[:1])) for value in values]
+                [arrays.read("fitness", self._one_for_each(value, population[:1])) for value in values]
             )
-        fitness = self._of_rows(call(population), population)
-        if not self._takes_rows and len(population) > 1:
-            self._require_rows(call, population)
+        fitness = self._one_for_each(call(population), population)
+        if not self._takes_populations and len(population) > 1:
+            self._try_one_row(call, population)
         return fitness
 
     def of_one(self, x: Array, generation: int) -> float:
         """Return the fitness of one vector (n_params,)."""
         return float(arguments.fitness_vector(self(x[None], generation), 1)[0])
 
-    def _require_rows(self, call: Task, population: Array) -> None:
+    def _try_one_row(self, call: Task, population: Array) -> None:
         """Raise ValueError if the task is a function of one vector, which a square matrix hides."""
         if len(population) == population.shape[1]:
             row = population[:1]
@@ -80,11 +80,11 @@ class Evaluation:
                     f"{self._name} must take a population of any number of rows, but of shape {row.shape} it "
                     f"raised {type(error).__name__}: {error}. {_ADVICE}"
                 ) from error
-            self._of_rows(value, row)
-        self._takes_rows = True
+            self._one_for_each(value, row)
+        self._takes_populations = True
 
-    def _of_rows(self, values: Any, rows: Array) -> Any:
-        """Return values of shape (k,) as they are, and of a single row one number as (1,)."""
+    def _one_for_each(self, values: Any, rows: Array) -> Any:
+        """Return values, one for each row, as shape (k,); that of a single row may be one number."""
         arrays.require_unmasked("fitness", values)
         try:
             shape = tuple(np.shape(values))
@@ -102,7 +102,7 @@ class Evaluation:
         )
 
 
-def _takes_rows(task: Task) -> bool:
+def _takes_populations(task: Task) -> bool:
     """Whether the task is known to be one of populations."""
     if isinstance(task, Objective):
         return not task.vectorized

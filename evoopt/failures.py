@@ -6,7 +6,7 @@ process pool breaks where an exception cannot be made again from its pickle.
 
 import pickle
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 
@@ -29,6 +29,10 @@ class Failure:
                 continue
             return way
         return Failure, (RuntimeError(f"The function raised an exception that cannot be pickled.\n{text}"),)
+
+
+RowValue = tuple[int, float | Failure]  # the number of a row, and its value
+RowValues = Generator[list[RowValue], None, None]  # as they become known
 
 
 def attempt(function: Callable[..., Any], *args: Any) -> Any:

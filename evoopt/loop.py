@@ -1,6 +1,5 @@
 """The ask/tell loop, written once."""
 
-import math
 import signal
 import threading
 import time
@@ -96,14 +95,14 @@ def run(
     return reasons
 
 
-def stopped_by(callback: Callable[..., Any], *arguments: Any) -> bool:
+def stopped_by(callback: Callable[..., Any], *args: Any) -> bool:
     """Call a callback; return whether it stops the run, by StopIteration or by the answer True.
 
     The number 1 and the True of other libraries count as True. Whatever else comes back goes on: None, text,
     an array of several elements.
     """
     try:
-        answer = callback(*arguments)
+        answer = callback(*args)
     except StopIteration:
         return True
     if getattr(answer, "shape", None) in ((), (1,)):  # a scalar of NumPy, or an array of one element
@@ -130,20 +129,13 @@ def _interrupts_wait() -> Iterator[None]:
         yield  # signals are the main thread's
         return
     came: list[Any] = []
-    before = signal.signal(signal.SIGINT, lambda *arguments: came.append(arguments))
+    before = signal.signal(signal.SIGINT, lambda *args: came.append(args))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
     if came and callable(before):
         before(*came[0])
-
-
-def better(strategy: Strategy, fitness: float, than: float) -> bool:
-    """Whether a fitness beats another in the strategy's direction; everything beats NaN."""
-    if math.isnan(than) or math.isnan(fitness):
-        return not math.isnan(fitness)
-    return fitness > than if strategy.maximize else fitness < than
 
 
 def _unique(reasons: Reasons) -> Reasons:

@@ -104,7 +104,7 @@ def _scale(axes: Any, columns: list[Vector]) -> bool:
 def _read_history(run: Any) -> dict[str, Vector]:
     history = history_of(run)
     if not length_of(history):
-        raise ValueError("run must have at least one generation, but its history is empty.")
+        raise ValueError("run must have at least one generation, got an empty history.")
     return {name: _drawable(np.asarray(column, np.float64)) for name, column in history.items()}
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from evoopt import arguments
 from evoopt.arguments import Array, Vector
 from evoopt.evaluation import Evaluation, Task, learning_nothing
-from evoopt.loop import better
 from evoopt.strategies.base import Strategy
+from evoopt.strategies.told import better
 
 
 class Watch:
@@ -57,7 +57,7 @@ class Watch:
             solution = strategy.solution
             with learning_nothing(self._task):
                 judged = self._judge.of_one(solution, strategy.generation)
-        if better(strategy, judged, self.best):
+        if better(judged, self.best, strategy.maximize):
             self.best, self.waited = judged, 0
             if self._judge is not None:
                 self.x = solution.copy()
@@ -74,6 +74,6 @@ def choose(strategy: Strategy, evaluation: Evaluation | None, watch: Watch) -> t
     fun = math.nan if evaluation is None else evaluation.of_one(x, strategy.generation)
     extra = int(evaluation is not None)
     best_counts = watch.x is None and not strategy.noisy
-    if best_x is not None and best_counts and better(strategy, best_fitness, fun):
+    if best_x is not None and best_counts and better(best_fitness, fun, strategy.maximize):
         return best_x, best_fitness, extra
     return x, fun, extra

@@ -95,7 +95,7 @@ REFUSED = {
     "a set": lambda values: {1.0, 2.0},
 }
 if np.finfo(np.longdouble).max == np.finfo(float).max:
-    del REFUSED["extended precision beyond float64"]
+    del REFUSED["beyond float64 in extended precision"]
 each_refused = pytest.mark.parametrize("bad", REFUSED.values(), ids=REFUSED.keys())
 
 READ = {
@@ -144,6 +144,12 @@ def test_mean_and_sigma_are_real_numbers(name, bad):
 @each_refused
 def test_a_first_population_is_of_real_numbers(bad):
     refuses(lambda: evoopt.GA(bad(np.array([MEAN, MEAN + 1])), 0.5))
+
+
+@each_refused
+def test_a_covariance_is_of_real_numbers(bad):
+    if bad(SIGMA) is not None:
+        refuses(lambda: evoopt.CMAES(MEAN, 0.5, covariance=bad(np.diag(SIGMA))))
 
 
 @each_registered

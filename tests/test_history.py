@@ -238,7 +238,7 @@ def test_plot_history_makes_a_figure(monkeypatch):
 def test_what_cannot_be_plotted():
     with pytest.raises(ValueError, match=r"got a list\.$"):
         evoopt.plot_history([1.0])
-    with pytest.raises(ValueError, match=r"is empty\.$"):
+    with pytest.raises(ValueError, match=r"run must have .*, got an empty history\.$"):
         evoopt.plot_history(strategy().history)
 
 

@@ -117,12 +117,12 @@ def test_it_is_copied(tmp_path):
 @pytest.mark.parametrize(
     ("covariance", "message"),
     [
-        (np.eye(3), r"shape \(2, 2\), got float64 \(3, 3\)"),
-        ([1.0, 1.0], r"shape \(2, 2\), got float64 \(2,\)"),
-        ([[1.0, 2.0], [3.0]], "covariance must be a matrix"),
-        ("identity", "covariance must be a matrix"),
-        (1j * np.eye(2), "covariance must be a matrix of numbers"),
-        (np.ma.masked_array(np.eye(2), mask=np.eye(2)), "covariance must be a matrix"),
+        (np.eye(3), r"covariance must have the shape \(2, 2\), got \(3, 3\)"),
+        ([1.0, 1.0], r"covariance must have the shape \(2, 2\), got \(2,\)"),
+        ([[1.0, 2.0], [3.0]], "covariance must be an array of real numbers, got a list"),
+        ("identity", "covariance must be real numbers, got text"),
+        (1j * np.eye(2), "covariance must be real numbers, got complex numbers"),
+        (np.ma.masked_array(np.eye(2), mask=np.eye(2)), "covariance must be without masked entries"),
         ([[1.0, np.nan], [np.nan, 1.0]], "finite"),
         ([[1.0, 0.0], [0.0, np.inf]], "finite"),
         ([[1.0, 0.0], [0.0, 0.0]], "positive variances, got variances from 0 to 1"),

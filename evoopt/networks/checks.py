@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from evoopt import arguments, arrays
+from evoopt.arrays import Array
 from evoopt.kernels.jit import kernel_array
 from evoopt.networks.layers import Layer
 
-Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 

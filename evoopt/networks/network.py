@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from evoopt import arguments, arrays
+from evoopt.arrays import Array
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.forward import blocks_of, forward_blocks, pack_tiles
 from evoopt.kernels.device import Device, read_device
@@ -19,8 +20,6 @@ from evoopt.networks.initializers import initialize
 from evoopt.networks.layers import Layer, Location, Parameter
 from evoopt.params import ParamSpec
 from evoopt.tree import Trainable, read_tree
-
-Array = NDArray[Any]
 
 
 class Network:

@@ -1,1 +1,1 @@
-"""``minimize(method="auto")``: cheap local models first, then restarted CMA-ES."""
+"""The searches of `minimize` on one budget, and the forms in which its arguments come."""

@@ -9,7 +9,7 @@ from evoopt.arguments import Vector
 from evoopt.portfolio.budget import Budget
 from evoopt.strategies import stopping
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.restarts import Restarts
+from evoopt.strategies.restarts import run_of
 
 AGREE = 1e-8  # of the best value, or of the range of the fitness at first: values that count as the same
 NEAR = 0.1  # of sigma, in each coordinate: points whose values should be alike if both are ends
@@ -41,7 +41,7 @@ class End(NamedTuple):
 
 def end_of(strategy: Strategy, tol: float = 0.0) -> End:
     """Return the end of a strategy, or of its present run; its values may differ by `tol` at least."""
-    run = _run_of(strategy)
+    run = run_of(strategy)
     return End(
         strategy.mean,
         run.best.fitness,
@@ -53,12 +53,8 @@ def end_of(strategy: Strategy, tol: float = 0.0) -> End:
 
 def has_contracted(strategy: Strategy, tol: float) -> bool:
     """Whether the values of its present run range over less than `tol` lately."""
-    run = _run_of(strategy)
+    run = run_of(strategy)
     return bool(stopping.flat_fitness(run, _last_range(run), tol, at_once=True))
-
-
-def _run_of(strategy: Strategy) -> Strategy:
-    return strategy._run if isinstance(strategy, Restarts) else strategy
 
 
 def _last_range(run: Strategy) -> float:

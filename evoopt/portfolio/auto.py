@@ -102,7 +102,7 @@ class Portfolio:
         generator, first = np.random.default_rng([self.strategy.seed, 0]), fun
 
         def descend(what: str) -> tuple[Vector, float]:
-            return self._tell_of(f"{descent.method} {what}", lambda: descent.run(x, fun))
+            return self._with_story(f"{descent.method} {what}", lambda: descent.run(x, fun))
 
         before, (x, fun) = x, descend("by finite differences")
         if np.array_equal(x, before):
@@ -112,7 +112,7 @@ class Portfolio:
         y = np.clip(x + sigma * generator.standard_normal(len(x)), lower, upper)
         if is_separable(self.budget, x, fun, y, generator):
             low, high = np.maximum(lower, x - WIDTH * sigma), np.minimum(upper, x + WIDTH * sigma)
-            x, fun = self._tell_of(
+            x, fun = self._with_story(
                 "line searches, as the function is separable",
                 lambda: search_lines(self.budget, x, fun, low, high, descent.run),
             )
@@ -121,14 +121,14 @@ class Portfolio:
         if np.array_equal(x, before):
             self.ends.look_for_noise()
 
-    def _tell_of(self, what: str, search: Callable[[], tuple[Vector, float]]) -> tuple[Vector, float]:
+    def _with_story(self, what: str, search: Callable[[], tuple[Vector, float]]) -> tuple[Vector, float]:
         before = self.budget.evaluations
         try:
             return search()
         finally:
-            self._add(what, before)
+            self._add_to_story(what, before)
 
-    def _add(self, what: str, before: int) -> None:
+    def _add_to_story(self, what: str, before: int) -> None:
         used = self.budget.evaluations - before
         self.story.append(f"{what}: best {self.budget.fun:g}, evaluations {used}")
 
@@ -139,7 +139,7 @@ class Portfolio:
         try:
             reasons = run(strategy, lambda rows, generation: budget.rows(rows), limits, self._after)
         finally:
-            self._add(_name(strategy), before)
+            self._add_to_story(_name(strategy), before)
         if dict(reasons).keys() == {"max_evaluations"}:
             budget.refuse_evaluations()
         by_itself = not dict(reasons).keys() & {"interrupted", "tolupsigma"}
@@ -151,8 +151,8 @@ class Portfolio:
         """Count a generation."""
         if strategy.noisy:
             self.budget.settle(strategy.solution, strategy.best.fitness)
-        line = {name: column[-1] for name, column in strategy.history.items()}
-        self.budget.next_iteration(**{name: line[name] for name in ("sigma", *strategy._measures())})
+        columns = "sigma", *self.budget.measures
+        self.budget.next_iteration(**{name: strategy.history[name][-1] for name in columns})
         if isinstance(strategy, Restarts) and not strategy.noisy:
             self._look_for_agreement(strategy)
 

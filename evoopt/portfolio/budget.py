@@ -2,18 +2,18 @@
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 
 import numpy as np
 
 from evoopt.arguments import Array, Vector
-from evoopt.failures import Failure
+from evoopt.failures import Failure, RowValues
 from evoopt.loop import stopped_by
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import best_and_median, new_history
 
-Evaluate = Callable[[Array], Generator[list[tuple[int, float | Failure]], None, None]]
+Evaluate = Callable[[Array], RowValues]
 Observer = Callable[[int, Vector, float], object]
 
 
@@ -58,6 +58,7 @@ class Budget:
         The best so far; NaN is worse than any number.
     differs : bool
         Whether finite values that differ were seen.
+    measures : tuple of str
     history : dict of str to list
         The columns of a strategy's history. The first line, generation 0, is the first point; the
         last one repeats the number of the generation where evaluations followed the last one.
@@ -84,7 +85,8 @@ class Budget:
         self.x: Vector | None = None
         self.fun = math.nan
         self.differs = False
-        self.history: dict[str, list[float]] = {name: [] for name in (*new_history(), *measures)}
+        self.measures = tuple(measures)
+        self.history: dict[str, list[float]] = {name: [] for name in (*new_history(), *self.measures)}
         self._values: list[float] = []  # since the last line of the history
 
     # ---------------------------------------------------------------- evaluations
@@ -179,6 +181,6 @@ class Budget:
         best, median = best_and_median(np.sort(self._values).tolist())
         self._values.clear()
         line = [self.iterations, self.evaluations, best, median, self.fun, sigma]
-        line += [measures.get(name, math.nan) for name in list(self.history)[len(line) :]]
+        line += [measures.get(name, math.nan) for name in self.measures]
         for column, value in zip(self.history.values(), line, strict=True):
             column.append(value)

@@ -1,15 +1,14 @@
 """The methods of `minimize` by name, and the strategies that they make."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
 from evoopt.portfolio.start import Start
 from evoopt.strategies import CMAES, SepCMAES
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.calls import option_names
+from evoopt.strategies.calls import option_names, suggestion
 from evoopt.strategies.registry import REGISTRY
 from evoopt.strategies.restarts import BIPOP, IPOP, Restarts
 
@@ -67,12 +66,4 @@ def read_method(name: Any) -> Method:
     if key in direct:
         return Method(direct[key], None, REGISTRY[direct[key]])
     names = [*RESTARTS, *sorted(direct)]
-    raise ValueError(
-        f"method must be one of {', '.join(names)}, got {name!r}{suggestion(key, names)}; take one of these."
-    )
-
-
-def suggestion(name: str, known: Collection[str]) -> str:
-    """Return words about the known name that is nearest to an unknown one, if any is near."""
-    nearest = get_close_matches(name, known, 1)
-    return f" (did you mean {nearest[0]}?)" if nearest else ""
+    raise ValueError(f"method must be one of {', '.join(names)}, got {name!r}{suggestion([key], names)}")

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
-from evoopt.portfolio.methods import Method, suggestion
+from evoopt.portfolio.methods import Method
+from evoopt.strategies.calls import suggestion
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def check_names(method: Method, options: Iterable[Any]) -> None:
         if name not in known:
             raise ValueError(
                 f"Options of {method.name} must be among {', '.join(known)}, got {name!r}"
-                f"{suggestion(str(name), known)}; take one of these."
+                f"{suggestion([str(name)], known)}"
             )
 
 

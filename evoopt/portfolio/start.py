@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from evoopt import arguments, arrays
 from evoopt.arguments import Vector
-from evoopt.strategies.bounds import Box, repeatable, tell_scale
+from evoopt.strategies.bounds import Box, has_scale, repeatable
 
 WIDEST = 10.0  # of a coordinate of x0: the first step size in a box that is far wider
 
@@ -94,7 +94,7 @@ def default_sigmas(x0: Vector, low: Vector, high: Vector) -> tuple[Vector, Vecto
     (the largest one where it is 0), or 10 if that is more: in a box that is far wider x0 says more
     than the box.
     """
-    largest, scaled = float(np.abs(x0).max()), tell_scale(low, high)
+    largest, scaled = float(np.abs(x0).max()), has_scale(low, high)
     anywhere = np.where(scaled, high / 4 - low / 4, 0.3 * (largest or 1.0))
     own = np.maximum(np.where(x0 == 0, largest, np.abs(x0)), 1.0)
     near = np.where(scaled, np.minimum(anywhere, WIDEST * own), anywhere)

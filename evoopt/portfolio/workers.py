@@ -13,7 +13,7 @@ from evoopt.kernels import threads
 
 @contextmanager
 def mapper(workers: Any, function: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
-    """Give a function like `map` that evaluates the rows by a function."""
+    """Yield a function like `map`, which evaluates rows by a function."""
     if callable(workers):
         yield workers
         return

@@ -25,7 +25,7 @@ from evoopt.strategies.calls import Called, option_names, refuse_unknown
 from evoopt.strategies.epochs import Found, blocks, remake
 from evoopt.strategies.ledger import FOREIGN, Ledger
 from evoopt.strategies.stopping import Reason
-from evoopt.strategies.told import Best, Told, best_and_median, new_history
+from evoopt.strategies.told import Best, Told, best_and_median, better, new_history
 
 _log = logging.getLogger(__name__)
 _DEVICES = ("_cuda", "_ops", "_io")  # found again by each process, and each copy
@@ -421,8 +421,7 @@ class Strategy(Called, ABC):
         return result
 
     def _keep_best(self, row: Array, fitness: float) -> None:
-        best = self.best.fitness
-        if self.noisy or math.isnan(best) or (fitness > best if self.maximize else fitness < best):
+        if self.noisy or better(fitness, self.best.fitness, self.maximize):
             self.best = Best(self._ops.copy(row), fitness, self.generation, self.evaluations)
 
     def _trim_history(self) -> None:

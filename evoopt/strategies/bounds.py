@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt import arrays
+from evoopt.arguments import Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.box import reflect_rows, transform_rows
 from evoopt.strategies.registry import plain_data
 
 OPEN = 1e20  # ends from here on count as open where a scale is looked for
 GRAIN = 50_000  # numbers worth waking a thread for
-
-Vector = NDArray[np.float64]
 
 
 @plain_data
@@ -107,10 +106,10 @@ class Box:
             return np.where(x < self.low + self.low_margin, below, x)
 
 
-def tell_scale(low: Vector, high: Vector) -> NDArray[np.bool_]:
+def has_scale(low: Vector, high: Vector) -> NDArray[np.bool_]:
     """Return which coordinates vary between two ends that are near enough to tell their scale."""
-    told: NDArray[np.bool_] = (low > -OPEN) & (low < high) & (high < OPEN)
-    return told
+    found: NDArray[np.bool_] = (low > -OPEN) & (low < high) & (high < OPEN)
+    return found
 
 
 def _inward(ends: Vector, dtype: np.dtype[Any], direction: float) -> Vector:

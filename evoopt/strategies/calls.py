@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, ClassVar, Self
 
 
@@ -17,7 +17,7 @@ class Called:
                 inspect.signature(cls.__init__).bind(None, *arguments, **options)
             except TypeError as error:
                 call, what = f"{cls.__name__}({cls._usage}, ...)", str(error).removeprefix("got ")
-                hint = _hint(options, option_names(cls))
+                hint = suggestion(options, option_names(cls))
                 raise TypeError(f"{cls.__name__} must be called as {call}, got: {what}{hint}") from None
         return super().__new__(cls)
 
@@ -34,14 +34,12 @@ def refuse_unknown(cls: type, options: Iterable[str], known: set[str]) -> None:
     """Raise TypeError, in the name of a class, for an option that is none of its `known` ones."""
     unknown = sorted(set(options) - known)
     if unknown:
-        names, hint = ", ".join(sorted(known)), _hint(unknown, known)
+        names, hint = ", ".join(sorted(known)), suggestion(unknown, known)
         raise TypeError(f"Options of {cls.__name__} must be among {names}, got {unknown[0]}{hint}")
 
 
-def _hint(options: Iterable[str], known: set[str]) -> str:
+def suggestion(names: Iterable[str], known: Collection[str]) -> str:
     """Return the end of a sentence: which known names are the nearest to unknown ones, if any is near."""
-    pairs = [
-        (name, difflib.get_close_matches(name, sorted(known), 1)) for name in options if name not in known
-    ]
+    pairs = [(name, difflib.get_close_matches(name, sorted(known), 1)) for name in names if name not in known]
     hints = [f"{near[0]} instead of {name}" for name, near in pairs if near]
     return f"; did you mean {' and '.join(hints)}?" if hints else "."

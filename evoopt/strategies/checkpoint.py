@@ -149,9 +149,8 @@ class _Encoder:
             return {"dtype": value.str}
         if isinstance(value, np.generic):
             return {"scalar": self._store(value)}
-        if hasattr(
-            value, "__cuda_array_interface__"
-        ):  # of a device; it goes back there when it is next computed with
+        if hasattr(value, "__cuda_array_interface__"):
+            # it goes back to the device when it is next computed with
             return self.encode(np.asarray(value))
         if type(value) is np.ndarray and value.dtype.kind in "biufV" and not value.dtype.hasobject:
             return {"array": self._store(value)}

@@ -21,9 +21,9 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu import covariance as kernels
 from evoopt.kernels.cpu.small_covariance import SMALL
 from evoopt.kernels.cpu.small_covariance import learn as small_learn
-from evoopt.strategies import covariance as covariances
 from evoopt.strategies import recombination, stagnation, stopping
 from evoopt.strategies.base import Strategy
+from evoopt.strategies.covariance import read_covariance
 from evoopt.strategies.diagonal import longest_step
 from evoopt.strategies.learning_rates import BETA_COVARIANCE, BETA_MEAN, LearningRate
 from evoopt.strategies.memory import require_memory
@@ -153,7 +153,7 @@ class CMAES(Strategy):
 
     def _begin_with(self, covariance: ArrayLike) -> None:
         """Take the shape of the first distribution: deviations into the scale, correlations into C."""
-        deviations, self._C = covariances.read(covariance, self.n_params)
+        deviations, self._C = read_covariance(covariance, self.n_params)
         self._scale = self._scale * deviations
         steps, (smallest, largest) = self._step * self._scale, self._step_range
         if steps.min() < smallest or steps.max() > largest:

@@ -206,7 +206,7 @@ class DeepGA(Strategy):
 
     def _reasons(self) -> Sequence[Reason]:
         return [
-            *stopping.small_steps(self._best_or_mean(), self.sigma, self.dtype, stopping.least_step(self)),
+            *stopping.small_steps(self, self._best_or_mean(), self.sigma),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]
 

@@ -264,14 +264,11 @@ class GA(Strategy):
         if not len(self._steps):
             return ()
         best, steps = self._ops.host(self._pool[0]).astype(np.float64), self.sigma
-        if stopping.small_steps(
-            best, steps, self.dtype, stopping.least_step(self)
-        ):  # only then look at all parents
-            steps = np.maximum(steps, np.ptp(self._ops.host(self._pool), axis=0))
-        return [
-            *stopping.small_steps(best, steps, self.dtype, stopping.least_step(self)),
-            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
-        ]
+        reasons = stopping.small_steps(self, best, steps)
+        if reasons:  # only then look at all parents
+            widths = np.ptp(self._ops.host(self._pool), axis=0)
+            reasons = stopping.small_steps(self, best, np.maximum(steps, widths))
+        return [*reasons, *stopping.flat_fitness(self, self._fitness_range, self.tolfun)]
 
     def _median_step(self) -> float:
         k = len(self._steps)

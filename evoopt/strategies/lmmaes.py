@@ -199,6 +199,6 @@ class LMMAES(Strategy):
         # the direction vectors may lengthen steps to many sigma: what the rows had counts
         steps = np.maximum(self._sigma, self._spread)
         return [
-            *stopping.small_steps(self._mean, steps, self.dtype, stopping.least_step(self)),
+            *stopping.small_steps(self, self._mean, steps),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]

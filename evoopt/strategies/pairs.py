@@ -90,7 +90,7 @@ class PairStrategy(Strategy):
     def _reasons(self) -> Sequence[Reason]:
         steps = self._ops.map(larger, self._sigma, self._rate())
         return [
-            *stopping.small_steps(self._mean, steps, self.dtype, stopping.least_step(self), self._ops),
+            *stopping.small_steps(self, self._mean, steps, self._ops),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]
 

@@ -20,7 +20,7 @@ from evoopt import arguments, arrays
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels.device import Device
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.bounds import repeatable, tell_scale
+from evoopt.strategies.bounds import has_scale, repeatable
 from evoopt.strategies.calls import option_names, refuse_unknown
 from evoopt.strategies.registry import REGISTRY, plain_data, register
 from evoopt.strategies.stopping import Reason
@@ -161,9 +161,8 @@ class Restarts(Strategy):
         if box is not None:
             with np.errstate(invalid="ignore", over="ignore"):  # of open sides, not taken
                 inside = box.low * (1 - u) + box.high * u
-            mean = np.clip(
-                np.where(tell_scale(box.low, box.high), inside, mean), box.low, box.high
-            )  # rounding, too, may leave it
+            mean = np.where(has_scale(box.low, box.high), inside, mean)
+            mean = np.clip(mean, box.low, box.high)  # which rounding may leave, too
         return self._unbounded_start(mean)
 
     def _unbounded_start(self, mean: Array) -> Array:
@@ -255,6 +254,11 @@ class Restarts(Strategy):
             super().save(path, task)
         finally:
             self.start = start
+
+
+def run_of(strategy: Strategy) -> Strategy:
+    """Return the present run of restarts; a strategy without restarts is its own run."""
+    return strategy._run if isinstance(strategy, Restarts) else strategy
 
 
 @register

@@ -101,7 +101,7 @@ class SepCMAES(Strategy):
     def _reasons(self) -> Sequence[Reason]:
         steps = self._ops.map(largest_steps, self._sigma, self._p_c, self._step)
         return [
-            *stopping.small_steps(self._mean, steps, self.dtype, stopping.least_step(self), self._ops),
+            *stopping.small_steps(self, self._mean, steps, self._ops),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]
 

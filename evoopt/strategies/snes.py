@@ -102,7 +102,7 @@ class SNES(Strategy):
 
     def _reasons(self) -> Sequence[Reason]:
         return [
-            *stopping.small_steps(self._mean, self._sigma, self.dtype, stopping.least_step(self), self._ops),
+            *stopping.small_steps(self, self._mean, self._sigma, self._ops),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]
 

@@ -97,13 +97,12 @@ def flat_fitness(
     return reasons
 
 
-def small_steps(
-    mean: Vector, steps: Vector, dtype: np.dtype[Any], tolx: float, ops: Any = CPU
-) -> list[Reason]:
-    """Whether steps (n,) are all smaller than `tolx`, or too small to move the mean (n,) at all."""
+def small_steps(strategy: Strategy, mean: Vector, steps: Vector, ops: Any = CPU) -> list[Reason]:
+    """Whether steps (n,) are all smaller than `least_step`, or too small to move the mean (n,) at all."""
     reasons: list[Reason] = []
-    if ops.range_of(steps).most < tolx:
-        reasons.append(("tolx", f"steps are smaller than {tolx:g}"))
-    if ops.without_effect(mean, steps, dtype):
+    least = least_step(strategy)
+    if ops.range_of(steps).most < least:
+        reasons.append(("tolx", f"steps are smaller than {least:g}"))
+    if ops.without_effect(mean, steps, strategy.dtype):
         reasons.append(("noeffect", "steps no longer change the mean"))
     return reasons

@@ -88,6 +88,13 @@ class Best:
         )
 
 
+def better(fitness: float, than: float, maximize: bool) -> bool:
+    """Whether a fitness beats another one; any number beats NaN, which beats nothing."""
+    if math.isnan(than) or math.isnan(fitness):
+        return not math.isnan(fitness)
+    return fitness > than if maximize else fitness < than
+
+
 def new_history() -> dict[str, list[Any]]:
     """Return a history without generations."""
     return {name: [] for name in ("generation", "evaluations", "best", "median", "best_so_far", "sigma")}

@@ -150,7 +150,7 @@ class XNES(Strategy):
 
     def _reasons(self) -> Sequence[Reason]:
         return [
-            *stopping.small_steps(self._mean, self._sigma, self.dtype, stopping.least_step(self)),
+            *stopping.small_steps(self, self._mean, self._sigma),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]
 

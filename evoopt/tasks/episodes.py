@@ -5,7 +5,8 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-Vector = NDArray[np.float64]
+from evoopt.arguments import Vector
+
 NewEpisodes = Literal["generation", "row", "never"]
 TRAINING, EVALUATION = 0, 1  # what episodes are for
 

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
+from evoopt.arrays import Array
 from evoopt.networks.network import Network
 from evoopt.tasks.episodes import EVALUATION, TRAINING, Episodes, NewEpisodes, read_new_episodes
 from evoopt.tasks.spaces import actions_of, inputs_of
 from evoopt.tasks.workers import Environments, Workers
-
-Array = NDArray[Any]
 
 
 class GymnasiumTask:

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from evoopt import arrays
+from evoopt.arrays import Array
 from evoopt.kernels.cpu import loss as kernels
 from evoopt.kernels.cpu.own_loss import own_loss
 from evoopt.kernels.jit import is_compiled
 from evoopt.networks.network import Network
 
-Array = NDArray[Any]
 Shape = tuple[int, ...]
 LossName = str | Callable[..., Any]
 NAMES = tuple(dict.fromkeys(name for name, _ in kernels.LOSSES))

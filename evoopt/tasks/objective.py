@@ -1,7 +1,7 @@
 """A function of one vector as a task."""
 
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arrays
 from evoopt.arguments import Vector
-from evoopt.failures import Failure, attempt
+from evoopt.failures import Failure, RowValue, RowValues, attempt
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.objective import loop_over_rows
 from evoopt.kernels.jit import JIT_DISABLED, is_compiled, kernel_array
-
-Outcome = tuple[int, float | Failure]  # the number of a row, and its value
-Outcomes = Generator[list[Outcome], None, None]
 
 WORTH_A_THREAD = 100e-6  # seconds of work
 _MISSING = np.uint64(0x7FF8_0000_EC0D_E0FF).view(np.float64)  # a NaN that no function gives
@@ -75,7 +72,7 @@ class Objective:
         evaluate(population, fitness)
         return fitness
 
-    def each(self, population: ArrayLike, map_rows: Callable[..., Iterable[Any]] = map) -> Outcomes:
+    def each(self, population: ArrayLike, map_rows: Callable[..., Iterable[Any]] = map) -> RowValues:
         """Evaluate the rows of a population (popsize, n_params); yield values as they become known.
 
         Parameters
@@ -108,12 +105,12 @@ class Objective:
             return self._run_vectorized
         return self._run_compiled if is_compiled(self.fun) and not JIT_DISABLED else None
 
-    def _known(self, evaluate: Callable[..., None], population: NDArray[Any]) -> list[Outcome]:
+    def _known(self, evaluate: Callable[..., None], population: NDArray[Any]) -> list[RowValue]:
         fitness = np.full(len(population), _MISSING)
         outcome = attempt(evaluate, population.copy(), fitness)  # it may write into it, or keep it
         # threads need not have evaluated the first rows first
         done = fitness.view(np.uint64) != _MISSING.view(np.uint64)
-        known: list[Outcome] = list(zip(np.flatnonzero(done).tolist(), fitness[done].tolist(), strict=True))
+        known: list[RowValue] = list(zip(np.flatnonzero(done).tolist(), fitness[done].tolist(), strict=True))
         return [*known, (len(population), outcome)] if isinstance(outcome, Failure) else known
 
     def _run_vectorized(self, population: NDArray[Any], fitness: Vector) -> None:

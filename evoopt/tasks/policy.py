@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from evoopt import arrays
+from evoopt.arrays import Array
 from evoopt.kernels.cpu.rollout import FARTHEST
 from evoopt.networks.network import Network
 from evoopt.tasks.environment import Environment
 from evoopt.tasks.episodes import action_span, spanned
-
-Array = NDArray[Any]
 
 
 class Policy:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
+from evoopt.arrays import Array
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.environment import (
     code_of_observing,
@@ -35,7 +36,6 @@ from evoopt.tasks.episodes import (
 from evoopt.tasks.policy import Policy
 from evoopt.tasks.statistics import Statistics
 
-Array = NDArray[Any]
 LANES_FIT = 1 << 19  # bytes of packed weights, which are read in each step: half of a second level cache
 
 

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evoopt.arrays import Array
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.fitness import pack_rows
 from evoopt.kernels.jit import aligned_empty, kernel_array
 from evoopt.tasks.losses import Targets, as_numbers
 
-Array = NDArray[Any]
 NUMBERS_WORTH_A_THREAD = 100_000  # to pack
 
 

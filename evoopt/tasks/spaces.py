@@ -5,12 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from evoopt.arrays import Array
 from evoopt.networks.network import Network
 from evoopt.tasks.episodes import action_span, spanned
 
-Array = NDArray[Any]
 Convert = Callable[[Array], Array]
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt import arrays
+from evoopt.arguments import Vector
 
-Vector = NDArray[np.float64]
 LEAST_VARIANCE = 1e-8  # of an observation that hardly changes
 LARGEST_SUM = 1e250  # with more, their total could overflow
 

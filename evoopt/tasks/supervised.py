@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
+from evoopt.arrays import Array
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.fitness import loss_blocks
 from evoopt.kernels.cpu.forward import blocks_of
@@ -16,8 +17,6 @@ from evoopt.kernels.device import Device, read_device
 from evoopt.networks.network import Network
 from evoopt.tasks.losses import LossName, as_numbers, check_loss, read_targets
 from evoopt.tasks.samples import Samples, Tiles, read_weights
-
-Array = NDArray[Any]
 
 
 class Supervised:

@@ -11,9 +11,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from evoopt.arrays import Array
+
 Stepped = tuple[Array, Array, Array]  # observations (k, ...), rewards (k,), whether the episodes ended (k,)
 Make = Callable[[], Any]
 PATIENCE = 1.0  # seconds that a process has to end by itself
