@@ -32,11 +32,9 @@ class Failure:
 
 
 def attempt(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function; return its value, or a `Failure` for whatever it raises, but for Ctrl-C."""
+    """Call a function; return its value, or a `Failure` for whatever it raises."""
     try:
         return function(*args)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
         return Failure(error)
 
