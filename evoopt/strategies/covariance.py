@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from evoopt import arrays
 from evoopt.arguments import Array, Vector
 
 ASYMMETRY = 1e-8  # of correlations, that rounding may cause
@@ -14,16 +15,11 @@ def read(covariance: ArrayLike, n: int) -> tuple[Vector, Array]:
     Raises
     ------
     ValueError
-        Unless it is a symmetric matrix (n, n) of finite numbers with positive variances.
+        Unless it is a symmetric matrix (n, n) of finite real numbers with positive variances.
     """
-    try:
-        matrix = np.empty(0) if np.ma.isMaskedArray(covariance) else np.asarray(covariance)
-    except ValueError:  # rows of several lengths
-        matrix = np.empty(0)
-    if matrix.shape != (n, n) or matrix.dtype.kind not in "biuf":
-        raise ValueError(
-            f"covariance must be a matrix of numbers of shape ({n}, {n}), got {matrix.dtype} {matrix.shape}."
-        )
+    matrix = arrays.read("covariance", covariance)
+    if matrix.shape != (n, n):
+        raise ValueError(f"covariance must be a matrix of shape ({n}, {n}), got {matrix.shape}.")
     matrix = matrix.astype(np.float64)
     variances = matrix.diagonal()
     if not np.isfinite(matrix).all() or not (variances > 0).all():
