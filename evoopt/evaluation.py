@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numba.core.errors import NumbaError
 
 from evoopt import arguments, arrays
 from evoopt.arguments import Array
@@ -23,6 +24,8 @@ from evoopt.tasks.supervised import Supervised
 
 Task = Callable[..., Any]
 _ADVICE = "Make a function f of one vector a task by evoopt.Objective(f)."
+# what a function of one vector may raise when it is given a matrix
+_MISUSE = (IndexError, TypeError, ValueError, NumbaError)
 
 
 class Evaluation:
@@ -59,8 +62,12 @@ class Evaluation:
             return np.concatenate(
                 [arrays.read("fitness", self._one_for_each(value, population[:1])) for value in values]
             )
-        fitness = self._one_for_each(call(population), population)
-        if not self._takes_populations and len(population) > 1:
+        if self._takes_populations:
+            return self._one_for_each(call(population), population)
+        with _advising():
+            values = call(population)
+        fitness = self._one_for_each(values, population)
+        if len(population) > 1:
             self._try_one_row(call, population)
         return fitness
 
@@ -75,7 +82,7 @@ class Evaluation:
             try:
                 with learning_nothing(self._task):
                     value = call(row.copy() if isinstance(row, np.ndarray) else row)
-            except (IndexError, TypeError, ValueError) as error:
+            except _MISUSE as error:
                 raise ValueError(
                     f"{self._name} must take a population of any number of rows, but of shape {row.shape} it "
                     f"raised {type(error).__name__}: {error}. {_ADVICE}"
@@ -100,6 +107,17 @@ class Evaluation:
             f"{self._name} must return one number for each row, shape ({len(rows)},) for a population of "
             f"shape {rows.shape}, got {got}.{hint} {_ADVICE}"
         )
+
+
+@contextmanager
+def _advising() -> Iterator[None]:
+    """Let what a function of one vector may raise leave the block with a note of what to do about such."""
+    try:
+        yield
+    except _MISUSE as error:
+        if _ADVICE not in getattr(error, "__notes__", ()):  # numba raises one object again
+            error.add_note(_ADVICE)
+        raise
 
 
 def _takes_populations(task: Task) -> bool:

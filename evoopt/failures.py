@@ -36,11 +36,9 @@ RowValues = Generator[list[RowValue], None, None]  # as they become known
 
 
 def attempt(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function; return its value, or a `Failure` for whatever it raises, but for Ctrl-C."""
+    """Call a function; return its value, or a `Failure` for whatever it raises."""
     try:
         return function(*args)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
         return Failure(error)
 

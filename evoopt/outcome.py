@@ -47,6 +47,14 @@ def keeping(result: Callable[[Reasons], Any]) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        reason = ("exception", f"{type(error).__name__}: {error}")
-        error.result = result((reason,))  # type: ignore[attr-defined]
+        # its class may refuse an assignment
+        vars(error)["result"] = result((("exception", _words(error)),))
         raise
+
+
+def _words(error: BaseException) -> str:
+    """Return the name and the text of an exception, as far as its class can make a text."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # whatever its own __str__ raises
+        return type(error).__name__

@@ -1,5 +1,6 @@
 """How `evolve` calls a task: one number for each row, the generation, what comes out when it raises."""
 
+import math
 import os
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import nullcontext
@@ -8,6 +9,7 @@ from functools import partial
 import numba
 import numpy as np
 import pytest
+from numba.core.errors import NumbaError
 from scipy.optimize import rosen
 from test_strategies import OURS, sphere
 
@@ -73,6 +75,40 @@ def test_every_function_of_one_vector_is_refused(function, popsize, as_task):
     with pytest.raises(ValueError, match=says):
         evoopt.evolve(es, forms[as_task], max_generations=3)
     assert es.generation == 0
+
+
+@numba.njit
+def compiled_branch(x):
+    return x[0] ** 2 if x[0] > 0 else 0.0
+
+
+RAISES = {
+    "max": max,
+    "branch": lambda x: x[0] ** 2 if x[0] > 0 else 0.0,
+    "math": lambda x: math.exp(x[0]),
+    "index": lambda x: x[N + 2],
+    "compiled": compiled_branch,
+}
+
+
+@pytest.mark.parametrize("popsize", [N, N + 1])
+@pytest.mark.parametrize("function", RAISES.values(), ids=RAISES)
+def test_what_a_function_of_one_vector_raises_has_a_note(function, popsize):
+    es = made(MAKERS["CMAES"], popsize=popsize)
+    with pytest.raises((ValueError, TypeError, IndexError, NumbaError)) as raised:
+        evoopt.evolve(es, function, max_generations=3)
+    assert raised.value.__notes__ == ["Make a function f of one vector a task by evoopt.Objective(f)."]
+    assert es.generation == 0
+
+
+def test_what_a_task_raises_later_has_no_note():
+    def task(population):
+        return sphere(population) if es.generation < 2 else population[99]
+
+    es = made(MAKERS["CMAES"], popsize=N + 1)
+    with pytest.raises(IndexError) as raised:
+        evoopt.evolve(es, task)
+    assert not hasattr(raised.value, "__notes__")
 
 
 @pytest.mark.parametrize("chunk_size", [2, N, 2 * N])

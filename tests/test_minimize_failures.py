@@ -8,6 +8,7 @@ import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from multiprocessing.pool import ThreadPool
 
 import numba
 import numpy as np
@@ -36,6 +37,15 @@ class Locked(Exception):  # noqa: N818
     def __init__(self, number, text):
         super().__init__(f"{number} {text}")
         self.lock = threading.Lock()
+
+
+class Mute(Exception):  # noqa: N818
+    """Without a text, and with a ``result`` of its own."""
+
+    result = property(lambda self: "its own")
+
+    def __str__(self):
+        raise RuntimeError("no text")
 
 
 class Exit(BaseException):
@@ -109,6 +119,22 @@ def test_exceptions_come_out_as_themselves(method, error, way, threads):
     assert type(found).__name__ in result.message
     assert result.history["evaluations"][-1] == result.nfev
     assert result.history["best_so_far"][-1] == result.fun
+
+
+@pytest.mark.parametrize("method", ["auto", "cmaes"])
+@pytest.mark.parametrize("way", ["serial", "threads"])
+def test_an_exception_keeps_what_its_class_has_in_other_ways(method, way, threads):
+    def fun(x):
+        if x[0] > -1:
+            raise Mute
+        return rosen(x)
+
+    with pytest.raises(Mute) as raised:
+        evoopt.minimize(fun, X0, method=method, **({"workers": threads.map} if way == "threads" else {}))
+    assert raised.value.result == "its own"
+    result = vars(raised.value)["result"]
+    assert result.fun == rosen(result.x)
+    assert result.message.endswith("Mute")
 
 
 @pytest.mark.parametrize("error", ERRORS)
@@ -185,6 +211,22 @@ def test_ctrl_c_returns_the_result(method, vectorized):
     assert (result.status, result.success, result.stop[0][0]) == (130, False, "interrupted")
     assert result.fun == rosen(result.x) == result.history["best_so_far"][-1]
     assert vectorized or result.nfev == 7 == result.history["evaluations"][-1]
+
+
+@pytest.mark.parametrize("method", ["auto", "cmaes"])
+def test_ctrl_c_in_a_pool_of_threads_returns_the_result(method):
+    """A thread of this pool that an exception ends is missed by nobody, and its jobs are waited for."""
+
+    def fun(x):
+        if x[0] > -1:
+            raise KeyboardInterrupt
+        return rosen(x)
+
+    with ThreadPool(1) as pool:
+        arguments = {"workers": pool.map, "options": {"seed": 1}}
+        run = ThreadPoolExecutor(1).submit(evoopt.minimize, fun, X0, method=method, **arguments)
+        result = run.result(timeout=60)
+    assert (result.status, result.fun) == (130, rosen(result.x))
 
 
 @numba.njit

@@ -58,7 +58,9 @@ def test_a_new_search_has_the_identity():
     assert_array_equal(CMAES(np.ones(3), 0.5, covariance=np.eye(3), seed=1).ask(), es.ask())
 
 
-@pytest.mark.parametrize("covariance", [[[4.0, 1.0], [1.0, 9.0]], np.diag([1e-20, 1e20])])
+@pytest.mark.parametrize(
+    "covariance", [[[4.0, 1.0], [1.0, 9.0]], np.diag([1e-20, 1e20]), [[10**30, 0], [0, 1]]]
+)
 def test_any_scale_and_any_sigma(covariance):
     es = CMAES([0.0, 0.0], [0.5, 2.0], covariance=covariance, seed=1)
     assert_allclose(es.std, [0.5, 2.0] * np.sqrt(np.diag(covariance)))
@@ -117,12 +119,14 @@ def test_it_is_copied(tmp_path):
 @pytest.mark.parametrize(
     ("covariance", "message"),
     [
-        (np.eye(3), r"covariance must have the shape \(2, 2\), got \(3, 3\)"),
-        ([1.0, 1.0], r"covariance must have the shape \(2, 2\), got \(2,\)"),
-        ([[1.0, 2.0], [3.0]], "covariance must be an array of real numbers, got a list"),
+        (np.eye(3), r"covariance must be a matrix of shape \(2, 2\), got \(3, 3\)"),
+        ([1.0, 1.0], r"covariance must be a matrix of shape \(2, 2\), got \(2,\)"),
+        ([[1.0, 2.0], [3.0]], "covariance must be an array of real numbers"),
         ("identity", "covariance must be real numbers, got text"),
-        (1j * np.eye(2), "covariance must be real numbers, got complex numbers"),
+        (1j * np.eye(2), "covariance must be real numbers, got complex"),
         (np.ma.masked_array(np.eye(2), mask=np.eye(2)), "covariance must be without masked entries"),
+        ([[1.0, np.ma.masked], [np.ma.masked, 1.0]], "covariance must be without masked entries"),
+        ([[10**400, 0], [0, 1]], "covariance must be numbers that float64 holds"),
         ([[1.0, np.nan], [np.nan, 1.0]], "finite"),
         ([[1.0, 0.0], [0.0, np.inf]], "finite"),
         ([[1.0, 0.0], [0.0, 0.0]], "positive variances, got variances from 0 to 1"),

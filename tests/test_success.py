@@ -168,6 +168,24 @@ def test_contraction_elsewhere_is_no_success(method):
     assert result.status > 0
 
 
+@each_method
+def test_contraction_beside_a_lucky_row_is_no_success(method):
+    """The row of evaluation 8 lies in a hole; most methods leave it again, and contract on the sphere."""
+
+    def record(x):
+        rows.append(x)
+        return sphere(x)
+
+    def hole(x):
+        return -1.0 if np.abs(x - rows[7]).max() < 1e-9 else sphere(x)
+
+    rows = []
+    minimize(record, [3.0, 3.0], method, maxfun=300)
+    result = minimize(hole, [3.0, 3.0], method, maxfun=6000)
+    assert result.fun == -1.0
+    assert result.success <= (min(result.history["best"][-10:]) == -1.0)
+
+
 @pytest.mark.parametrize("limit", [{"maxfun": 1000}, {"maxiter": 100}, {"maxfun": 6000, "exhaust": True}])
 def test_a_limit_is_no_success(limit):
     result = minimize(sphere, [1.0] * 5, **limit)

@@ -23,7 +23,7 @@ class End(NamedTuple):
     ----------
     x : ndarray, shape (n,)
     fun : float
-        Its best value.
+        Its best value lately. One that was met by chance on the way, where it did not stay, is no end.
     range : float
         How far its values ranged at first.
     last_range : float
@@ -44,7 +44,7 @@ def end_of(strategy: Strategy, tol: float = 0.0) -> End:
     run = run_of(strategy)
     return End(
         strategy.mean,
-        run.best.fitness,
+        float(np.fmin.reduce(stopping.latest(run))),
         stopping.first_range(run),
         _last_range(run),
         stopping.least_range(run, max(tol, getattr(run, "tolfun", 0.0))),

@@ -15,11 +15,12 @@ def read_covariance(covariance: ArrayLike, n: int) -> tuple[Vector, Array]:
     Raises
     ------
     ValueError
-        Unless it is a symmetric matrix (n, n) of finite numbers with positive variances.
+        Unless it is a symmetric matrix (n, n) of finite real numbers with positive variances.
     """
-    matrix = arrays.read("covariance", covariance).astype(np.float64)
+    matrix = arrays.read("covariance", covariance)
     if matrix.shape != (n, n):
-        raise ValueError(f"covariance must have the shape ({n}, {n}), got {matrix.shape}.")
+        raise ValueError(f"covariance must be a matrix of shape ({n}, {n}), got {matrix.shape}.")
+    matrix = matrix.astype(np.float64)
     variances = matrix.diagonal()
     if not np.isfinite(matrix).all() or not (variances > 0).all():
         raise ValueError(

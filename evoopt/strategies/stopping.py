@@ -72,6 +72,15 @@ def least_step(strategy: Any) -> float:
     return tolx * min(1.0, *strategy.history["sigma"][:1])
 
 
+def latest(strategy: Strategy) -> list[float]:
+    """Return the best fitness of each of the last 10 + 30 n_params / popsize generations, or of fewer."""
+    return strategy.history["best"][-_window(strategy) :]
+
+
+def _window(strategy: Strategy) -> int:
+    return int(10 + 30 * strategy.n_params / strategy.popsize)
+
+
 def flat_fitness(
     strategy: Strategy, last_range: float, tolfun: float, tolfunhist: float = 0.0, *, at_once: bool = False
 ) -> list[Reason]:
@@ -83,14 +92,13 @@ def flat_fitness(
     """
     if strategy.noisy:
         return []
-    window = int(10 + 30 * strategy.n_params / strategy.popsize)
-    recent = strategy.history["best"][-window:]
+    recent = latest(strategy)
     if not (last_range < tolfun or abs(recent[-1] - recent[0]) < tolfunhist):
         return []
     reasons: list[Reason] = []
     span = max(recent) - min(recent)
     least, least_of_best = least_range(strategy, tolfun), least_range(strategy, tolfunhist)
-    if last_range < least and span < least and (at_once or len(recent) == window):
+    if last_range < least and span < least and (at_once or len(recent) == _window(strategy)):
         reasons.append(("tolfun", f"the fitness ranges over less than {least:g}"))
     if len(recent) > 9 and span < least_of_best:
         reasons.append(("tolfunhist", f"the best of {len(recent)} generations range over {span:g}"))
