@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from evoopt.portfolio.start import Start
 from evoopt.strategies import CMAES, SepCMAES
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.calls import option_names
+from evoopt.strategies.calls import nearest, option_names
 from evoopt.strategies.registry import REGISTRY
 from evoopt.strategies.restarts import BIPOP, IPOP, Restarts
 
@@ -18,6 +18,14 @@ MAX_RESTARTS = 50  # of a portfolio: more than any budget allows
 RESTARTS: dict[str, type[Restarts]] = {"auto": IPOP, "ipop": IPOP, "bipop": BIPOP}
 # What minimize gives itself, and limits that would count the strategy alone.
 _OWN = {"mean", "sigma", "bounds", "maximize", "seed", "target", "max_evaluations", "max_generations"}
+# How one says to minimize what is an option of strategies.
+RENAMED = {
+    "mean": "the argument x0",
+    "bounds": "the argument bounds",
+    "maximize": "a fun of the other sign",
+    "max_evaluations": "maxfun",
+    "max_generations": "maxiter",
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ def read_method(name: Any) -> Method:
     )
 
 
-def suggestion(name: str, known: Collection[str]) -> str:
-    """Return words about the known name that is nearest to an unknown one, if any is near."""
-    nearest = get_close_matches(name, known, 1)
-    return f" (did you mean {nearest[0]}?)" if nearest else ""
+def suggestion(name: str, known: Collection[str], renamed: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return words about the known name that is meant by an unknown one, if any is near."""
+    meant = renamed.get(name) or nearest(name, known)
+    return f" (did you mean {meant}?)" if meant else ""

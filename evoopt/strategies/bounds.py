@@ -147,7 +147,8 @@ def _pairs(bounds: Any, n: int) -> list[Any]:
     if shapes == [(), ()]:
         return [items]
     if shapes != [(2,)] * n:
-        raise _refused(n, f"{len(items)} items of the shapes {shapes[:2]} ...")
+        shown = ", ".join([*map(str, shapes[:2]), *["..."] * (len(shapes) > 2)])
+        raise _refused(n, f"{len(items)} items of the shapes {shown}")
     if n == 2 and any(hasattr(item, "__array__") for item in items):
         raise _refused(n, "two arrays, which may be meant as either")
     return items
