@@ -59,10 +59,21 @@ class Evaluation:
             return np.concatenate(
                 [arrays.read("fitness", self._of_rows(value, population[:1])) for value in values]
             )
-        fitness = self._of_rows(call(population), population)
+        fitness = self._of_rows(self._called(call, population), population)
         if not self._takes_rows and len(population) > 1:
             self._require_rows(call, population)
         return fitness
+
+    def _called(self, call: Task, population: Array) -> Any:
+        """Return what the task gives; an exception of one that may be of one vector gets a note."""
+        try:
+            return call(population)
+        except (IndexError, TypeError, ValueError) as error:
+            if not self._takes_rows:
+                error.add_note(
+                    f"{self._name} was called with a population of shape {population.shape}. {_ADVICE}"
+                )
+            raise
 
     def of_one(self, x: Array, generation: int) -> float:
         """Return the fitness of one vector (n_params,)."""
