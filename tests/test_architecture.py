@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "strategies": {"kernels", "files", "params", "arguments", "arrays"},
     "networks": {"kernels", "params", "tree", "arguments", "arrays"},
     "tasks": {"kernels", "networks", "arguments", "arrays", "failures"},
-    "progress": set(),
+    "progress": {"kernels"},
     "result": set(),
     "outcome": {"result"},
     "loop": {"strategies", "arguments", "outcome"},
@@ -32,13 +32,13 @@ MAY_IMPORT = {
     "watch": {"evaluation", "loop", "strategies", "arguments"},
     "evolve": {"watch", "evaluation", "loop", "strategies", "arguments", "outcome", "progress"},
     "history": {"strategies"},
-    "callbacks": {"history"},
+    "callbacks": {"history", "strategies"},
     "plotting": {"history"},
     "portfolio": {
         *("strategies", "arguments", "arrays", "kernels", "loop"),
         *("outcome", "executors", "failures", "progress"),
     },
-    "minimize": {"portfolio", "tasks", "outcome", "arguments"},
+    "minimize": {"portfolio", "tasks", "outcome", "arguments", "kernels"},
     "scipy_method": {"minimize", "portfolio"},
 }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
