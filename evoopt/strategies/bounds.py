@@ -73,6 +73,14 @@ class Box:
             np.where(first <= last, last, nearest),
         )
 
+    @property
+    def widest(self) -> Vector:
+        """The largest standard deviation that tells coordinates apart, (n,), infinity where there is none.
+
+        Of a wider distribution most rows are mirror images. A third of the range, as pycma has it.
+        """
+        return np.where(tell_scale(self.low, self.high), self.high / 3 - self.low / 3, np.inf)
+
     def require_inside(self, rows: NDArray[Any], name: str) -> None:
         """Raise ValueError unless `rows` (..., n) are in the box, to the rounding of its dtype."""
         low, high = np.minimum(self.low, self.first), np.maximum(self.high, self.last)
