@@ -119,8 +119,8 @@ def below_1(name: str, value: Any) -> float:
 
 
 def flag(name: str, value: Any) -> bool:
-    """Read True or False."""
-    if not isinstance(value, bool | np.bool_):
+    """Read True or False, or the numbers 1 and 0 that stand for them."""
+    if not isinstance(value, int | np.integer | np.bool_) or value not in (0, 1):
         raise ValueError(f"{name} must be True or False, got {value!r}.")
     return bool(value)
 

@@ -1,6 +1,7 @@
 """Reading arrays that users pass: real numbers of any library, of which nothing is lost on the way."""
 
 import numbers
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -86,12 +87,19 @@ def _floats(name: str, objects: Array) -> Array:
     for place, item in enumerate(objects.flat):
         if not isinstance(item, numbers.Real | np.bool_):
             kind = "None" if item is None else f"a {type(item).__name__}"
-            raise ValueError(f"{name} must be real numbers, got {kind}; convert it by float().")
+            raise ValueError(f"{name} must be real numbers, got {kind}; {_advice(item)}.")
         try:
             result.flat[place] = float(item)
         except OverflowError as error:
             raise _too_large(name) from error
     return result
+
+
+def _advice(item: Any) -> str:
+    """Return how something else than a real number becomes one, or a vector of them."""
+    if isinstance(item, Mapping):
+        return "a tree of arrays becomes a vector by evoopt.ParamSpec.from_params(tree).ravel(tree)"
+    return "convert it by float()" if hasattr(item, "__float__") else "give numbers"
 
 
 def _too_large(name: str) -> ValueError:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evoopt.history import history_of, length_of
+from evoopt.strategies.base import Strategy
 
 History = dict[str, list[Any]]
 
@@ -19,8 +20,9 @@ class CSVLogger:
     Parameters
     ----------
     path : str or path
-        The file. If there is one, it must be of the same run: a run that is resumed goes on in it, and lines
-        of generations after the one that it was resumed from are cut off.
+        The file. If there is one, it must be of the same run: a run of `evolve` that is resumed goes on in
+        it, and lines of generations after the one that it was resumed from are cut off. A result, so
+        `minimize` too, which cannot be resumed, cuts nothing off.
 
     Raises
     ------
@@ -59,7 +61,7 @@ class CSVLogger:
         if not n:
             return
         if not self._knows(history):
-            self._open(history)
+            self._open(history, isinstance(intermediate_result, Strategy))
         elif list(history) == self._columns:
             self._append(_lines(history, self._written))
         else:  # a search that knows more than those before it
@@ -77,14 +79,15 @@ class CSVLogger:
         with open(self.path, "a", encoding="utf-8", newline="") as file:  # closed, so that it can be read
             file.write(text)
 
-    def _open(self, history: History) -> None:
+    def _open(self, history: History, may_cut: bool) -> None:
         """Make the file, or cut off what was not told, and write what it lacks of the history."""
         expected = (_header(history) + _lines(history, 0)).encode()
         # What was told before this generation must be there, or a beginning of it. This one may have had
         # another fitness where it was not deterministic; but of a first generation nothing else is known.
-        before = b"".join(expected.splitlines(keepends=True)[: max(length_of(history), 2)])
+        lines = expected.splitlines(keepends=True)
+        before = b"".join(lines[: max(length_of(history), 2)]) if may_cut else expected
         found = Path(self.path).read_bytes() if os.path.exists(self.path) else b""
-        if not (found.startswith(before) or before.startswith(found)):
+        if not (before.startswith(found) or (may_cut and found.startswith(before))):
             raise ValueError(
                 f'"{self.path}" must be a CSV file of this run, but holds something else than its history; '
                 "take another path, or remove the file."

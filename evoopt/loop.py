@@ -1,5 +1,6 @@
 """The ask/tell loop, written once."""
 
+import math
 import signal
 import threading
 import time
@@ -36,9 +37,10 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("max_generations", "max_evaluations", "patience"):
             arguments.optional_whole(name, getattr(self, name), 0)
-        for name in ("target", "time_limit"):
-            if getattr(self, name) is not None:
-                arguments.number(name, getattr(self, name))
+        if self.target is not None:
+            arguments.number("target", self.target)
+        if self.time_limit is not None:
+            arguments.within("time_limit", self.time_limit, 0, math.inf)
 
     def rows(self, strategy: Strategy) -> int:
         """Return how many rows the next generation may have."""

@@ -151,13 +151,14 @@ def minimize(
     True
     """
     _check_forms(constraints, vectorized, workers)
-    named = read_method(method)
+    _check_task(fun)
+    objective, named = Objective(fun, args, vectorized), read_method(method)
     given = read_options(named, options)
     tol = None if tol is None else arguments.within("tol", tol, 0, math.inf)
     report = None if callback is None else read_callback(callback)
     start = read_start(x0, bounds, given.sigma)
     strategy = named.make(start, given.seed, tol, given.strategy)
-    objective, n = Objective(fun, args, vectorized), len(start.x0)
+    n = len(start.x0)
     maxfun = MAXFUN * n if given.maxfun is None else given.maxfun
     with (
         announced(print) if given.disp else nullcontext(),
@@ -191,4 +192,18 @@ def _check_forms(constraints: Any, vectorized: bool, workers: Any) -> None:
     if vectorized and (callable(workers) or workers != 1):
         raise ValueError(
             f"workers must be 1 where fun is vectorized and gets the population at once, got {workers!r}."
+        )
+
+
+def _check_task(fun: Any) -> None:
+    """Raise ValueError for a task that asks for more than minimization: other directions, generations."""
+    if getattr(fun, "maximize", False) is True:
+        raise ValueError(
+            "fun must be a function to be minimized, got a task to be maximized; take evoopt.evolve with a "
+            "strategy made with maximize=True, or minimize its negative."
+        )
+    if getattr(fun, "noisy", False) is True:
+        raise ValueError(
+            "fun must be a function of the parameters alone, got a task whose fitness changes from "
+            "generation to generation, of which minimize() sees the first only; take evoopt.evolve."
         )

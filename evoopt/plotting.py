@@ -35,7 +35,7 @@ def plot_history(run: Any, figure: Any = None) -> Any:
     Raises
     ------
     ValueError
-        If there is no history, or no generation in it.
+        If there is no history, or no generation in it, or if `figure` is something else.
     ImportError
         Without the package matplotlib.
 
@@ -59,7 +59,12 @@ def plot_history(run: Any, figure: Any = None) -> Any:
                 "plot_history needs the package matplotlib, which is not installed: pip install evoopt[plot]"
             ) from error
         figure = pyplot.figure(figsize=(4.2 * (1 + len(shown)), 3.6), layout="constrained")
-    panels = figure.subplots(1, 1 + len(shown), squeeze=False)[0]
+    elif not hasattr(figure, "subplots"):
+        raise ValueError(
+            f"figure must be a Figure of matplotlib, got {figure!r}; a picture is written by "
+            'plot_history(run).savefig("run.png").'
+        )
+    panels = figure.subplots(1, 1 + len(shown), squeeze=False, sharex=True)[0]
     _plot_fitness(panels[0], history)
     for axes, name in zip(panels[1:], shown, strict=True):
         _plot(axes, history, name, color="C0")

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "watch": {"evaluation", "strategies", "arguments"},
     "evolve": {"watch", "evaluation", "loop", "strategies", "arguments", "outcome", "progress"},
     "history": {"strategies"},
-    "callbacks": {"history"},
+    "callbacks": {"history", "strategies"},
     "plotting": {"history"},
     "portfolio": {
         *("strategies", "arguments", "arrays", "kernels", "loop"),

@@ -1,5 +1,6 @@
 """Arrays that users pass: real numbers are read, whatever holds them, all else is refused in a sentence."""
 
+import decimal
 import fractions
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -371,6 +372,44 @@ def test_actions_have_real_bounds(bad):
 def test_reset_is_not_masked():
     reset = np.zeros(5, bool)
     refuses(lambda: NET.forward(POPULATION, INPUTS, STATE, np.ma.array(reset, mask=~reset)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "advice"),
+    [
+        ({"dense_0": {"bias": np.zeros(2)}}, r"got a dict; .* evoopt\.ParamSpec\.from_params\(tree\)"),
+        (sphere, r"got a function; give numbers\."),
+        (NET, r"got a Network; give numbers\."),
+        (None, r"got None; give numbers\."),
+        ([decimal.Decimal(1)], r"got a Decimal; convert it by float\(\)\."),
+    ],
+    ids=["tree", "function", "network", "None", "Decimal"],
+)
+def test_an_error_says_how_something_becomes_numbers(wrong, advice):
+    with pytest.raises(ValueError, match=f"^mean must be real numbers, {advice}"):
+        evoopt.SNES(wrong, 0.5)
+
+
+def test_an_input_shape_is_without_the_batch():
+    with pytest.raises(ValueError, match=r"^input_shape must be .*, without the batch, .* got \(None, 4\)"):
+        evoopt.Network([evoopt.Dense(3)], input_shape=(None, 4))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda wrong: evoopt.Supervised(wrong, INPUTS, NET),
+        lambda wrong: evoopt.Rollout(wrong, NET),
+        lambda wrong: evoopt.GymnasiumTask(NET, wrong),
+    ],
+    ids=["Supervised", "Rollout", "GymnasiumTask"],
+)
+@pytest.mark.parametrize("wrong", [np.eye(2), envs.cartpole, "CartPole-v1"], ids=type)
+def test_a_task_in_another_order_shows_the_order(make, wrong):
+    with pytest.raises(
+        ValueError, match=r"^net must be an evoopt\.Network, got a \w+; call evoopt\.\w+\(.*net"
+    ):
+        make(wrong)
 
 
 @pytest.mark.parametrize("layer", [evoopt.Dense(3), evoopt.Flatten(), evoopt.GRU(2)])

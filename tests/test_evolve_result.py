@@ -266,6 +266,11 @@ def test_progress_is_true_or_false(progress):
         evoopt.evolve(made(MAKERS["SNES"]), sphere, max_generations=1, progress=progress)
 
 
+def test_a_time_limit_is_not_negative():
+    with pytest.raises(ValueError, match=r"^time_limit must be from 0 to inf, got -1\.$"):
+        evoopt.evolve(made(MAKERS["SNES"]), sphere, time_limit=-1)
+
+
 # ---------------------------------------------------------------- what an exception keeps
 
 

@@ -46,6 +46,31 @@ OF_ONE_VECTOR = {
 # ---------------------------------------------------------------- one number for each row
 
 
+@pytest.mark.parametrize("popsize", [N, N + 2])
+@pytest.mark.parametrize(
+    "task",
+    [lambda x: x @ np.ones(N + 1), lambda x: x[N + 9] ** 2, float],
+    ids=["ValueError", "IndexError", "TypeError"],
+)
+def test_an_exception_of_what_may_be_a_function_of_one_vector_has_a_note(task, popsize):
+    with pytest.raises((ValueError, IndexError, TypeError)) as caught:
+        evoopt.evolve(made(MAKERS["CMAES"], popsize=popsize), task, max_generations=3)
+    assert f"shape ({popsize}, {N})" in caught.value.__notes__[0]
+    assert "evoopt.Objective(f)" in caught.value.__notes__[0]
+
+
+def test_an_exception_of_a_task_has_none():
+    def task(population, generation):
+        if generation:
+            raise ValueError("diverged")
+        return sphere(population)
+
+    for each in (task, evoopt.Objective(lambda x: task(x[None], 1))):
+        with pytest.raises(ValueError, match="diverged") as caught:
+            evoopt.evolve(made(MAKERS["CMAES"]), each, max_generations=3)
+        assert not hasattr(caught.value, "__notes__")
+
+
 @each_maker
 @pytest.mark.parametrize("popsize", [N, N + 2])
 def test_a_function_of_one_vector_is_refused(make, popsize):

@@ -248,3 +248,34 @@ def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install evoopt\[plot\]"):
         evoopt.plot_history(es)
+
+
+@pytest.mark.parametrize("method", ["auto", "ipop", *(name.lower() for name in OURS)])
+def test_minimize_overwrites_no_file_of_another_run(tmp_path, method):
+    """Of which the first lines, x0 and a descent's, may be the same."""
+    path = tmp_path / "run.csv"
+    for seed, maxfun in ((1, 2500), (2, 2500), (1, 1200)):
+        log, options = evoopt.CSVLogger(path), {"seed": seed, "maxfun": maxfun}
+        if not path.exists():
+            evoopt.minimize(rastrigin, [2.2, -1.3, 0.4], method=method, callback=log, options=options)
+            text = path.read_text()
+            continue
+        with pytest.raises(ValueError, match=r"take another path, or remove the file\.$"):
+            evoopt.minimize(rastrigin, [2.2, -1.3, 0.4], method=method, callback=log, options=options)
+        assert path.read_text() == text
+
+
+def test_panels_have_one_axis_of_evaluations():
+    """Sigma is not known from the first evaluation on, where descents come before."""
+    result = evoopt.minimize(rastrigin, [2.2, -1.3, 0.4], options={"seed": 1, "maxfun": 600})
+    figure = evoopt.plot_history(result, Figure())
+    assert len(figure.axes) == 3
+    assert len({axes.get_xlim() for axes in figure.axes}) == 1
+
+
+@pytest.mark.parametrize("wrong", ["run.png", 3])
+def test_a_figure_is_one_of_matplotlib(wrong):
+    es = strategy()
+    evoopt.evolve(es, sphere, max_generations=2)
+    with pytest.raises(ValueError, match=r"^figure must be a Figure of matplotlib, got .*savefig"):
+        evoopt.plot_history(es, wrong)

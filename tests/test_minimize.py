@@ -337,10 +337,67 @@ def test_options_are_a_dict():
         evoopt.minimize(sphere, [1.0, 2.0], options=100)
 
 
-@pytest.mark.parametrize("name", ["max_evaluations", "max_generations", "mean", "bounds", "maximize"])
-def test_what_minimize_gives_itself_is_no_option(name):
-    with pytest.raises(ValueError, match=f"got '{name}'"):
+@pytest.mark.parametrize("method", ["auto", "cmaes"])
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("max_evaluations", "maxfun"),
+        ("max_generations", "maxiter"),
+        ("mean", "the argument x0"),
+        ("bounds", "the argument bounds"),
+        ("maximize", "a fun of the other sign"),
+    ],
+)
+def test_what_minimize_gives_itself_is_said_otherwise(method, name, meant):
+    with pytest.raises(ValueError, match=rf"got '{name}' \(did you mean {meant}\?\)"):
+        minimize(method=method, options={name: 1})
+
+
+@pytest.mark.parametrize("name", ["population", "learning_rate", "restart"])
+def test_a_suggestion_begins_with_the_same_letter(name):
+    with pytest.raises(ValueError, match=rf"got '{name}'; take one of these"):
         minimize(method="cmaes", options={name: 1})
+
+
+class ToMaximize:
+    maximize = True
+
+    def __call__(self, population, generation=0):
+        return -(population**2).sum(axis=1)
+
+
+def supervised(**options):
+    net = evoopt.Network([evoopt.Dense(2)], input_shape=(3,))
+    return evoopt.Supervised(net, np.eye(3), [0, 1, 0], **options)
+
+
+@pytest.mark.parametrize("method", ["auto", "snes"])
+@pytest.mark.parametrize(
+    ("task", "got"),
+    [
+        (ToMaximize(), "a task to be maximized; take evoopt.evolve"),
+        (supervised(batch_size=2), "a task whose fitness changes .*; take evoopt.evolve"),
+    ],
+    ids=["to be maximized", "minibatches"],
+)
+def test_tasks_that_are_no_functions_to_minimize_are_refused(task, got, method):
+    """Else the worst solution would be found, or all generations would see the same minibatch."""
+    with pytest.raises(ValueError, match=f"^fun must be .* got {got}"):
+        minimize(task, np.zeros(8), vectorized=True, method=method)
+
+
+@needs_jit
+def test_a_task_of_one_direction_and_no_generations_is_a_function():
+    task = supervised()
+    result = minimize(task, np.zeros(8), vectorized=True, method="snes", options={"maxfun": 200})
+    assert result.fun < task(np.zeros((1, 8)))[0]
+
+
+@pytest.mark.parametrize(("on", "off"), [(True, False), (1, 0), (np.True_, None)])
+def test_flags_may_be_numbers(on, off, capsys):
+    for disp in (on, off):
+        minimize(options={"disp": disp, "maxfun": 9, "exhaust": off, "progress": off})
+    assert capsys.readouterr().out.count("nfev: 9") == 1
 
 
 @pytest.mark.parametrize(
@@ -355,6 +412,11 @@ def test_what_minimize_gives_itself_is_no_option(name):
         ({"options": {"maxfun": np.nan}}, ["maxfun", "whole number", "got nan"]),
         ({"options": {"maxfun": -np.inf}}, ["maxfun", "whole number", "got -inf"]),
         ({"options": {"time_limit": "1 s"}}, ["time_limit", "number", "got '1 s'"]),
+        ({"options": {"time_limit": -1}}, ["time_limit", "from 0", "got -1"]),
+        ({"options": {"disp": "no"}}, ["disp must be True or False", "got 'no'"]),
+        ({"options": {"progress": "no"}}, ["progress must be True or False", "got 'no'"]),
+        ({"options": {"exhaust": "no"}}, ["exhaust must be True or False", "got 'no'"]),
+        ({"options": {"noisy": "no"}}, ["noisy must be True or False", "got 'no'"]),
         ({"options": {"target": np.nan}}, ["target", "number", "got nan"]),
         ({"options": {"seed": -1}}, ["seed", "at least 0", "got -1"]),
         ({"options": {"log": 1}}, ["log", "path", "got 1"]),
@@ -370,9 +432,14 @@ def test_what_minimize_gives_itself_is_no_option(name):
         ({"x0": [[1.0]]}, ["x0", "(n_params,)", "got (1, 1)"]),
         ({"fun": lambda x: x}, ["one number", "got shape (2,)"]),
         ({"fun": lambda p: p, "vectorized": True}, ["one number for each row"]),
+        ({"fun": rosen, "vectorized": True}, ["one number for each row", "leave vectorized out"]),
         ({"fun": lambda x: None}, ["got None", "return statement"]),
         ({"fun": lambda p: None, "vectorized": True}, ["got None", "return statement"]),
         ({"fun": 3}, ["function of a vector"]),
+        ({"fun": np.ones(9), "x0": rosen}, ["function of a vector, got a ndarray", "minimize(fun, x0)"]),
+        ({"x0": None, "bounds": (0, 1)}, ["x0 must be given unless", "for each coordinate", "got None"]),
+        ({"bounds": [(0, 1)]}, ["got 1 items of the shapes (2,); "]),
+        ({"bounds": ([0] * 3, [1] * 3, [1] * 3)}, ["got 3 items of the shapes (3,), (3,), ...;"]),
         ({"x0": ["a"]}, ["x0 must be real numbers"]),
         ({"options": {"maxiter": "5"}}, ["maxiter", "got '5'"]),
     ],

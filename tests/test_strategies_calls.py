@@ -146,3 +146,36 @@ def test_no_error_names_a_temporary_file(tmp_path):
     with pytest.raises(OSError, match=r"folder'$") as caught:
         make(CMAES).save(tmp_path / "folder")
     assert ".tmp" not in str(caught.value)
+
+
+@each_registered
+@pytest.mark.parametrize("name", ["noisy", "maximize"])
+@pytest.mark.parametrize("wrong", ["no", 2, None, [True]])
+def test_flags_are_true_or_false(cls, name, wrong):
+    with pytest.raises(ValueError, match=f"^{name} must be True or False, got"):
+        cls(*by_place(cls), **{name: wrong})
+
+
+@pytest.mark.parametrize("wrong", ["mine", None, 3])
+def test_register_decorates_a_class(wrong):
+    with pytest.raises(
+        ValueError, match=r"^register must decorate a class, .* got .*@evoopt\.register above"
+    ):
+        evoopt.register(wrong)
+
+
+@pytest.mark.parametrize("name", ["_mean", "_sigma"])
+@pytest.mark.parametrize(
+    "value", [np.ones(1), np.float64(1), 1.0, [1.0, 1.0], None, np.ones((2, 2))], ids=repr
+)
+def test_an_update_leaves_a_number_for_each_coordinate(name, value):
+    class Careless(evoopt.Strategy):
+        def _update(self, told):
+            setattr(self, name, value)
+
+    es = Careless([1.0, 2.0], 0.5, popsize=4, seed=1)
+    population = es.ask()
+    with pytest.raises(ValueError, match=r"^_update of Careless must leave _mean and _sigma .* \(2,\), got"):
+        es.tell(population, range(4))
+    assert es.generation == 0
+    assert (es.mean == [1, 2]).all()

@@ -1,6 +1,7 @@
 """CMA-ES with noisy=True: its adapted learning rates, and what they are for."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -171,6 +172,24 @@ def test_noise_alone_is_no_reason_to_stop():
         assert es.stop() == ()
     assert 0 < min(rate.eta for rate in es._rates) < 0.02
     assert np.isfinite(es.ask()).all()
+
+
+@needs_jit
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+@pytest.mark.parametrize("restarts", [False, True])
+def test_bounds_do_not_keep_a_search_from_contracting(restarts, noise):
+    """Without a limit the step-size correction led to steps of many boxes, from where nothing came back."""
+    rng = np.random.default_rng(0)
+    bounds, options = [(-5, 5)] * 4 + [(0, None)], {"noisy": True, "max_evaluations": 5000}
+    for seed in range(3):
+        make = CMAES if not restarts else partial(evoopt.IPOP, CMAES)
+        es = make(np.full(5, 3.0), 2.5, bounds=bounds, seed=seed, **options)
+        while not es.stop():
+            population = es.ask()
+            es.tell(population, sphere(population) + noise * rng.normal(size=len(population)))
+            run = es._run if restarts else es
+            assert (run.std[:4] <= 10 / 3 * (1 + 1e-9)).all()
+        assert sphere(es.solution[None])[0] < 0.5
 
 
 # ---------------------------------------------------------------- state

@@ -29,9 +29,12 @@ def as_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 def as_shape(shape: Sequence[int]) -> Shape:
     """Read the shape of one sample, of at least one axis."""
-    if arrays.read("input_shape", shape).size == 0:
-        raise ValueError(f"input_shape must be the sizes of one sample such as (64,), got {shape!r}.")
     sizes = np.atleast_1d(np.asarray(shape, object)).tolist()
+    if not sizes or None in sizes:
+        raise ValueError(
+            f"input_shape must be the sizes of one sample, without the batch, such as (64,), got {shape!r}."
+        )
+    arrays.read("input_shape", shape)
     return tuple(arguments.whole("each size of the input_shape", n, 1) for n in sizes)
 
 

@@ -359,3 +359,9 @@ class Network:
         tiles = aligned_empty(n_tiles, samples.shape[1] * columns, samples)
         threads.run(pack_tiles, n_tiles, samples, columns, lanes, tiles, grain=-(-100_000 // tiles.shape[1]))
         return tiles
+
+
+def require_network(net: Any, call: str) -> None:
+    """Raise ValueError for something else than a network, with the form of the call that takes one."""
+    if not isinstance(net, Network):
+        raise ValueError(f"net must be an evoopt.Network, got a {type(net).__name__}; call evoopt.{call}.")

@@ -17,6 +17,14 @@ MAX_RESTARTS = 50  # of a portfolio: more than any budget allows
 RESTARTS: dict[str, type[Restarts]] = {"auto": IPOP, "ipop": IPOP, "bipop": BIPOP}
 # What minimize gives itself, and limits that would count the strategy alone.
 _OWN = {"mean", "sigma", "bounds", "maximize", "seed", "target", "max_evaluations", "max_generations"}
+# How one says to minimize what is an option of strategies.
+RENAMED = {
+    "mean": "the argument x0",
+    "bounds": "the argument bounds",
+    "maximize": "a fun of the other sign",
+    "max_evaluations": "maxfun",
+    "max_generations": "maxiter",
+}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
-from evoopt.portfolio.methods import Method
+from evoopt.portfolio.methods import RENAMED, Method
 from evoopt.strategies.calls import suggestion
 
 
@@ -60,14 +60,14 @@ def read_options(method: Method, options: Any) -> Options:
     return Options(
         maxfun=None if given.get("maxfun") is None else _limit("maxfun", given["maxfun"]),
         maxiter=_limit("maxiter", given.get("maxiter")),
-        target=_number("target", given.get("target"), -math.inf),
-        time_limit=_number("time_limit", given.get("time_limit"), math.inf),
+        target=arguments.number("target", _or(given.get("target"), -math.inf)),
+        time_limit=arguments.within("time_limit", _or(given.get("time_limit"), math.inf), 0, math.inf),
         seed=_seed(given.get("seed")),
         sigma=given.get("sigma"),
         log=_path("log", given.get("log")),
-        progress=bool(given.get("progress", False)),
-        disp=bool(given.get("disp", False)),
-        exhaust=bool(given.get("exhaust", False)),
+        progress=arguments.flag("progress", _or(given.get("progress"), False)),
+        disp=arguments.flag("disp", _or(given.get("disp"), False)),
+        exhaust=arguments.flag("exhaust", _or(given.get("exhaust"), False)),
         strategy={name: value for name, value in given.items() if name not in (*OWN, "exhaust")},
     )
 
@@ -79,7 +79,7 @@ def check_names(method: Method, options: Iterable[Any]) -> None:
         if name not in known:
             raise ValueError(
                 f"Options of {method.name} must be among {', '.join(known)}, got {name!r}"
-                f"{suggestion([str(name)], known)}"
+                f"{suggestion([str(name)], known, RENAMED)}"
             )
 
 
@@ -103,8 +103,8 @@ def _path(name: str, value: Any) -> str | os.PathLike[str] | None:
     return value
 
 
-def _number(name: str, value: Any, default: float) -> float:
-    return default if value is None else arguments.number(name, value)
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
 
 
 def _seed(value: Any) -> int | None:

@@ -72,8 +72,8 @@ def _middle(bounds: Any) -> Vector:
         middle = box.low / 2 + box.high / 2
     if not n or not np.isfinite(middle).all():
         raise ValueError(
-            f"x0 must be a vector where a side of the bounds is open, got None with bounds={bounds!r}; give "
-            "x0, or a finite pair (low, high) for each coordinate."
+            "x0 must be given unless bounds has a finite pair (low, high) for each coordinate, got None with "
+            f"bounds={bounds!r}; give one of them."
         )
     return middle
 

@@ -107,6 +107,7 @@ class Strategy(Called, ABC):
     _needs_rows: ClassVar[bool] = True  # whether `_update` looks at the told rows
     _popsize_factor: int = 1  # which popsize is a multiple of
     _on_device: bool = False  # whether `_ops` is all it computes with, so that its device can be another
+    _widest: Vector | None = None  # the largest standard deviations that the bounds leave sense, (n_params,)
     _reflects: bool = False  # search in the box itself, not in the space that maps onto it
 
     def __init__(
@@ -137,7 +138,9 @@ class Strategy(Called, ABC):
         self.popsize = self._default_popsize() if popsize is None else self._read_popsize(popsize)
         self._box = None if bounds is None else Box(bounds, self.n_params, self.dtype, self._reflects)
         self._mean = start if self._box is None else self._box.inverse(start, "mean")
-        self.maximize, self.noisy = bool(maximize), bool(noisy)
+        if self._box is not None:
+            self._widest = self._box.widest
+        self.maximize, self.noisy = arguments.flag("maximize", maximize), arguments.flag("noisy", noisy)
         self.seed = secrets.randbits(64) if seed is None else arguments.whole("seed", seed, 0)
         digest = hashlib.blake2b(str(self.seed).encode(), digest_size=8).digest()
         self._key = np.uint64(int.from_bytes(digest, "little"))
@@ -357,7 +360,17 @@ class Strategy(Called, ABC):
         if not math.isnan(best):
             self._keep_best(best_row, self._signed(best))
             self._update(told)
+            self._check_update()
         self._record(self._signed(best), self._signed(median))
+
+    def _check_update(self) -> None:
+        """Raise ValueError unless `_update` left a mean and a sigma for each coordinate."""
+        mean, sigma = getattr(self._mean, "shape", None), getattr(self._sigma, "shape", None)
+        if not mean == sigma == (self.n_params,):
+            raise ValueError(
+                f"_update of {type(self).__name__} must leave _mean and _sigma as arrays of shape "
+                f"({self.n_params},), got {self._mean!r} and {self._sigma!r}."
+            )
 
     def _read_rows(self, population: ArrayLike) -> tuple[Array | None, Ids]:
         """Return the told rows, in the user's space, None if ids came, and their ids; changes nothing."""

@@ -72,6 +72,14 @@ class Box:
             np.where(first <= last, last, nearest),
         )
 
+    @property
+    def widest(self) -> Vector:
+        """The largest standard deviation that tells coordinates apart, (n,), infinity where there is none.
+
+        Of a wider distribution most rows are mirror images. A third of the range, as pycma has it.
+        """
+        return np.where(has_scale(self.low, self.high), self.high / 3 - self.low / 3, np.inf)
+
     def require_inside(self, rows: NDArray[Any], name: str) -> None:
         """Raise ValueError unless `rows` (..., n) are in the box, to the rounding of its dtype."""
         low, high = np.minimum(self.low, self.first), np.maximum(self.high, self.last)
@@ -146,7 +154,8 @@ def _pairs(bounds: Any, n: int) -> list[Any]:
     if shapes == [(), ()]:
         return [items]
     if shapes != [(2,)] * n:
-        raise _refused(n, f"{len(items)} items of the shapes {shapes[:2]} ...")
+        shown = ", ".join([*map(str, shapes[:2]), *["..."] * (len(shapes) > 2)])
+        raise _refused(n, f"{len(items)} items of the shapes {shown}")
     if n == 2 and any(hasattr(item, "__array__") for item in items):
         raise _refused(n, "two arrays, which may be meant as either")
     return items

@@ -2,7 +2,8 @@
 
 import difflib
 import inspect
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 
@@ -38,8 +39,16 @@ def refuse_unknown(cls: type, options: Iterable[str], known: set[str]) -> None:
         raise TypeError(f"Options of {cls.__name__} must be among {names}, got {unknown[0]}{hint}")
 
 
-def suggestion(names: Iterable[str], known: Collection[str]) -> str:
-    """Return the end of a sentence: which known names are the nearest to unknown ones, if any is near."""
-    pairs = [(name, difflib.get_close_matches(name, sorted(known), 1)) for name in names if name not in known]
-    hints = [f"{near[0]} instead of {name}" for name, near in pairs if near]
+def suggestion(
+    names: Iterable[str], known: Collection[str], renamed: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Return the end of a sentence: which known names are meant by unknown ones, if any is near."""
+    pairs = [(name, renamed.get(name) or _nearest(name, known)) for name in names if name not in known]
+    hints = [f"{near} instead of {name}" for name, near in pairs if near]
     return f"; did you mean {' and '.join(hints)}?" if hints else "."
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that an unknown one is a variant of, with the same first letter, if any is."""
+    found = difflib.get_close_matches(name, sorted(each for each in known if each[:1] == name[:1]), 1)
+    return found[0] if found else None

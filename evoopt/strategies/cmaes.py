@@ -299,6 +299,8 @@ class CMAES(Strategy):
         self._C /= spread**2  # in place: both are new
         self._root /= spread
         self._set_step(self._step * spread * (of_mean.eta / rate_of_mean.eta))  # the step-size correction
+        if self._widest is not None:  # else the correction ends among mirror images, where nothing is learned
+            self._set_step(self._step / max(1.0, float((self.std / self._widest).max())))
 
     def _set_step(self, step: float) -> None:
         smallest, largest = self._step_range

@@ -23,10 +23,16 @@ def register(cls: _StrategyClass) -> _StrategyClass:
     Raises
     ------
     ValueError
-        If another class has the name. The same class, defined once more, replaces the old one.
+        If another class has the name. The same class, defined once more, replaces the old one. For
+        something else than a class.
 
     See `Strategy` for an example.
     """
+    if not isinstance(cls, type):
+        raise ValueError(
+            f"register must decorate a class, whose name it takes, got {cls!r}; write @evoopt.register above "
+            "the class."
+        )
     _require_own_name(cls, REGISTRY)
     REGISTRY[cls.__name__] = cls
     return cls

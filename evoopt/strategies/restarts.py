@@ -120,7 +120,7 @@ class Restarts(Strategy):
 
     def _join(self, run: Strategy) -> Strategy:
         self._ledger.memory = run._ledger.memory
-        run._ledger = self._ledger
+        run._ledger, run._widest = self._ledger, self._widest
         return run
 
     def _generator(self, purpose: int) -> np.random.Generator:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.arrays import Array
-from evoopt.networks.network import Network
+from evoopt.networks.network import Network, require_network
 from evoopt.tasks.episodes import EVALUATION, TRAINING, Episodes, NewEpisodes, read_new_episodes
 from evoopt.tasks.spaces import actions_of, inputs_of
 from evoopt.tasks.workers import Environments, Workers
@@ -100,6 +100,7 @@ class GymnasiumTask:
         env_kwargs: Mapping[str, Any] | None = None,
         new_episodes: NewEpisodes = "generation",
     ) -> None:
+        require_network(net, "GymnasiumTask(environment, net)")
         self.net = net
         self.episodes = arguments.whole("episodes", episodes, 1)
         self.max_steps = arguments.optional_whole("max_steps", max_steps, 1)

@@ -57,7 +57,10 @@ class Objective:
 
     def __init__(self, fun: Callable[..., Any], args: Any = (), vectorized: bool = False) -> None:
         if not callable(fun):
-            raise ValueError(f"fun must be a function of a vector, got {fun!r}.")
+            raise ValueError(
+                f"fun must be a function of a vector, got a {type(fun).__name__}; it comes first: "
+                "evoopt.minimize(fun, x0), evoopt.Objective(fun)."
+            )
         self.fun = fun
         self.args = args if isinstance(args, tuple) else (args,)
         self.vectorized = vectorized
@@ -120,7 +123,7 @@ class Objective:
         if given.shape != fitness.shape:
             raise ValueError(
                 f"The vectorized function must return one number for each row, shape {fitness.shape}, got "
-                f"shape {given.shape}."
+                f"shape {given.shape}; for a function of one vector leave vectorized out."
             )
         fitness[:] = given
 

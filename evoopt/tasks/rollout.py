@@ -23,7 +23,7 @@ from evoopt.kernels.cpu.rollout import rollout_samples
 from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.kernels.device import Device, read_device
 from evoopt.networks.compile import Program
-from evoopt.networks.network import Network
+from evoopt.networks.network import Network, require_network
 from evoopt.tasks.environment import Environment
 from evoopt.tasks.episodes import (
     EVALUATION,
@@ -112,6 +112,7 @@ class Rollout:
         seed: int = 0,
         device: Device | None = None,
     ) -> None:
+        require_network(net, "Rollout(net, env)")
         if not isinstance(env, Environment):
             raise ValueError(f"An environment such as evoopt.envs.cartpole was expected, but {env!r} came.")
         sizes = math.prod(net.input_shape), math.prod(net.output_shape)

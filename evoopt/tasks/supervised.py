@@ -14,7 +14,7 @@ from evoopt.kernels.cpu.fitness import loss_blocks
 from evoopt.kernels.cpu.forward import blocks_of
 from evoopt.kernels.cpu.loss import Loss
 from evoopt.kernels.device import Device, read_device
-from evoopt.networks.network import Network
+from evoopt.networks.network import Network, require_network
 from evoopt.tasks.losses import LossName, as_numbers, check_loss, read_targets
 from evoopt.tasks.samples import Samples, Tiles, read_weights
 
@@ -99,6 +99,7 @@ class Supervised:
         seed: int = 0,
         device: Device | None = None,
     ) -> None:
+        require_network(net, "Supervised(net, inputs, targets)")
         self.net = net
         self.device = net.device if device is None else read_device(device)
         self.loss = check_loss(loss)
