@@ -64,7 +64,7 @@ class Evaluation:
             )
         if self._takes_populations:
             return self._one_for_each(call(population), population)
-        with _advising():
+        with _advising(f"{self._name} was called with a population of shape {population.shape}. {_ADVICE}"):
             values = call(population)
         fitness = self._one_for_each(values, population)
         if len(population) > 1:
@@ -110,13 +110,13 @@ class Evaluation:
 
 
 @contextmanager
-def _advising() -> Iterator[None]:
-    """Let what a function of one vector may raise leave the block with a note of what to do about such."""
+def _advising(note: str) -> Iterator[None]:
+    """Let what a function of one vector may raise leave the block with a note."""
     try:
         yield
     except _MISUSE as error:
-        if _ADVICE not in getattr(error, "__notes__", ()):  # numba raises one object again
-            error.add_note(_ADVICE)
+        if note not in getattr(error, "__notes__", ()):  # numba raises one object again
+            error.add_note(note)
         raise
 
 
