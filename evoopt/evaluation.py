@@ -115,7 +115,8 @@ def _advising(note: str) -> Iterator[None]:
     try:
         yield
     except _MISUSE as error:
-        if note not in getattr(error, "__notes__", ()):  # numba raises one object again
+        notes = getattr(error, "__notes__", ())  # numba raises one object again
+        if not any(each.endswith(_ADVICE) for each in notes):
             error.add_note(note)
         raise
 
