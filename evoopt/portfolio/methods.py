@@ -6,10 +6,10 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
+from evoopt.calls import option_names
 from evoopt.portfolio.start import Start
 from evoopt.strategies import CMAES, SepCMAES
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.calls import option_names
 from evoopt.strategies.registry import REGISTRY
 from evoopt.strategies.restarts import BIPOP, IPOP, Restarts
 
