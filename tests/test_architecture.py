@@ -14,14 +14,15 @@ import evoopt
 # A package imports only itself and what stands before it; strategies and networks stand side by side.
 MAY_IMPORT = {
     "arrays": set(),
+    "calls": set(),
     "failures": set(),
     "kernels": {"arrays"},
     "tree": {"arrays"},
     "files": {"tree"},
     "params": {"tree", "arrays"},
     "arguments": {"kernels", "arrays"},
-    "strategies": {"kernels", "files", "params", "arguments", "arrays"},
-    "networks": {"kernels", "params", "tree", "arguments", "arrays"},
+    "strategies": {"kernels", "files", "params", "arguments", "arrays", "calls"},
+    "networks": {"kernels", "params", "tree", "arguments", "arrays", "calls"},
     "tasks": {"kernels", "networks", "arguments", "arrays", "failures"},
     "progress": {"kernels"},
     "result": set(),
@@ -35,7 +36,7 @@ MAY_IMPORT = {
     "callbacks": {"history", "strategies"},
     "plotting": {"history"},
     "portfolio": {
-        *("strategies", "arguments", "arrays", "kernels", "loop"),
+        *("strategies", "arguments", "arrays", "calls", "kernels", "loop"),
         *("outcome", "executors", "failures", "progress"),
     },
     "minimize": {"portfolio", "tasks", "outcome", "arguments", "kernels"},

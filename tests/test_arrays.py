@@ -418,6 +418,17 @@ def test_one_layer_is_put_into_a_list(layer):
         evoopt.Network(layer, input_shape=(2,))
 
 
+@pytest.mark.parametrize("layers", [2, 3, 4])
+def test_several_layers_are_put_into_a_list(layers):
+    with pytest.raises(TypeError, match=r"^Network must be called as Network\(\[layer, .*\], input_shape"):
+        evoopt.Network(*[evoopt.Dense(3)] * layers, input_shape=(2,))
+
+
+def test_a_misspelled_argument_of_a_network():
+    with pytest.raises(TypeError, match="did you mean input_shape instead of inputshape"):
+        evoopt.Network([evoopt.Dense(3)], inputshape=(2,))
+
+
 @pytest.mark.parametrize(
     "layers", [None, 3, "tanh", {"a": evoopt.Dense(3)}, [evoopt.Dense], [[evoopt.Dense(3)]], [None], ()]
 )

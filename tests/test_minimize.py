@@ -281,6 +281,7 @@ def test_only_nan_is_no_success():
         {"method": None},
         {"workers": np.int64(1)},
         {"workers": np.int64(2), "options": {"maxiter": 2}},
+        {"options": {"maxfun": 10**400, "maxiter": 10**400}},
         {"bounds": lambda: zip([-9, -9], [9, 9], strict=True)},
         {"bounds": lambda: iter([(-9, None), (None, 9)])},
         {"bounds": lambda: ((low, 9) for low in (-9, -np.inf))},

@@ -8,7 +8,7 @@ from test_strategies import REGISTRY, each_and_its_restarts, make, run
 
 import evoopt
 from evoopt import CMAES, IPOP
-from evoopt.strategies.calls import option_names
+from evoopt.calls import option_names
 from evoopt.strategies.restarts import Restarts
 
 OURS = {name: cls for name, cls in REGISTRY.items() if cls.__module__.startswith("evoopt.")}

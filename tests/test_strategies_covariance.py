@@ -63,9 +63,9 @@ def test_a_new_search_has_the_identity():
 )
 def test_any_scale_and_any_sigma(covariance):
     es = CMAES([0.0, 0.0], [0.5, 2.0], covariance=covariance, seed=1)
-    covariance = np.array(covariance, float)
-    assert_allclose(es.std, [0.5, 2.0] * np.sqrt(np.diag(covariance)))
-    assert_allclose(es.sigma**2 * es.covariance, np.outer([0.5, 2.0], [0.5, 2.0]) * covariance, rtol=1e-12)
+    shape = np.array(covariance, float)
+    assert_allclose(es.std, [0.5, 2.0] * np.sqrt(np.diag(shape)))
+    assert_allclose(es.sigma**2 * es.covariance, np.outer([0.5, 2.0], [0.5, 2.0]) * shape, rtol=1e-12)
 
 
 @needs_jit

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from evoopt import arguments, arrays
 from evoopt.arrays import Array
+from evoopt.calls import Called
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.forward import blocks_of, forward_blocks, pack_tiles
 from evoopt.kernels.device import Device, read_device
@@ -22,7 +23,7 @@ from evoopt.params import ParamSpec
 from evoopt.tree import Trainable, read_tree
 
 
-class Network:
+class Network(Called):
     """A network that runs a whole population from its rows.
 
     Parameters
@@ -62,6 +63,8 @@ class Network:
     >>> net.spec.unravel(population[0])["dense_0"]["kernel"].shape
     (64, 32)
     """
+
+    _usage = "[layer, ...], input_shape"
 
     def __init__(self, layers: Sequence[Layer], input_shape: Sequence[int], device: Device = "cpu") -> None:
         self.device = read_device(device)

@@ -135,7 +135,7 @@ class Portfolio:
     def _evolve(self) -> Reasons:
         strategy, budget, before = self.strategy, self.budget, self.budget.evaluations
         left = budget.max_evaluations - before - strategy.noisy  # one for the solution
-        limits = Limits(max_evaluations=None if np.isinf(left) else max(int(left), 0))
+        limits = Limits(max_evaluations=None if left == np.inf else max(int(left), 0))
         try:
             reasons = run(strategy, lambda rows, generation: budget.rows(rows), limits, self._after)
         finally:

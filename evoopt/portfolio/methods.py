@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from evoopt.calls import option_names, suggestion
 from evoopt.portfolio.start import Start
 from evoopt.strategies import CMAES, SepCMAES
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.calls import option_names, suggestion
 from evoopt.strategies.registry import REGISTRY
 from evoopt.strategies.restarts import BIPOP, IPOP, Restarts
 

@@ -42,7 +42,7 @@ def _log(path: str | os.PathLike[str], n: int) -> Iterator[Observer]:
 @contextmanager
 def _bar(total: float) -> Iterator[Observer]:
     """Show a progress bar of evaluations, with the best value so far."""
-    with open_bar(None if math.isinf(total) else int(total), "evaluation") as bar:
+    with open_bar(None if total == math.inf else int(total), "evaluation") as bar:
         best = math.nan
 
         def show(evaluation: int, x: Vector, value: float) -> None:

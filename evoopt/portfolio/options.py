@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
+from evoopt.calls import suggestion
 from evoopt.portfolio.methods import RENAMED, Method
-from evoopt.strategies.calls import suggestion
 
 
 @dataclass(frozen=True)

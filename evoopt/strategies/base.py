@@ -17,11 +17,11 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
+from evoopt.calls import Called, option_names, refuse_unknown
 from evoopt.kernels.device import Device, read_device
 from evoopt.strategies import checkpoint, stopping
 from evoopt.strategies.backend import CPU
 from evoopt.strategies.bounds import Box
-from evoopt.strategies.calls import Called, option_names, refuse_unknown
 from evoopt.strategies.epochs import Found, blocks, remake
 from evoopt.strategies.ledger import FOREIGN, Ledger
 from evoopt.strategies.stopping import Reason

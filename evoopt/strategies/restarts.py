@@ -18,10 +18,10 @@ from numpy.typing import ArrayLike
 
 from evoopt import arguments, arrays
 from evoopt.arguments import Array, Ids, Vector
+from evoopt.calls import option_names, refuse_unknown
 from evoopt.kernels.device import Device
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.bounds import has_scale, repeatable
-from evoopt.strategies.calls import option_names, refuse_unknown
 from evoopt.strategies.registry import REGISTRY, plain_data, register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told

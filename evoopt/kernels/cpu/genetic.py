@@ -181,6 +181,8 @@ def breed(key, ids, parents, pool, steps, sigma, variation, limit, out, lo, hi):
     crossover, ends, mutation, threshold = variation
     drawn, deviates, beta = group_of(np.uint32), group_of(out.dtype), group_of(out.dtype)
     x, other = group_of(out.dtype), group_of(out.dtype)
+    for i in range(COLUMNS):  # what is beyond the last column is computed with, and slow if it is denormal
+        x[i] = other[i] = 0
     for r in range(lo, hi):
         a, b, step, pair = parents[r, 0], parents[r, 1], steps[r], ids[r] >> np.uint64(1)
         tensor, share = 0, real(0)
