@@ -102,7 +102,9 @@ def test_the_middle_of_a_wide_box_says_nothing_of_the_scale():
     "bounds", [None, [(0, 1), (0, None)], (0, 1), scipy.optimize.Bounds([0, -np.inf], 1), [], "ab", 3]
 )
 def test_without_x0_all_bounds_must_be_finite(bounds):
-    with pytest.raises(ValueError, match=r"^x0 must be a vector where .*, got None .*; give x0, or .*\.$"):
+    with pytest.raises(
+        ValueError, match=r"^x0 must be given unless .*, got None with .*; give one of them\.$"
+    ):
         evoopt.minimize(rosen, bounds=bounds)
 
 
