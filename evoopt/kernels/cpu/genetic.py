@@ -152,7 +152,8 @@ def _exchange_tensors(key, pair, ends, tensor, start, count, drawn, x, other):
     while i < count:
         stop = min(ends[tensor] - start, count)
         if np.int32(drawn[tensor % COLUMNS]) < 0:
-            x[i:stop] = other[i:stop]
+            for c in range(i, stop):
+                x[c] = other[c]
         i = stop
         if ends[tensor] == start + stop:
             tensor += 1
@@ -181,6 +182,8 @@ def breed(key, ids, parents, pool, steps, sigma, variation, limit, out, lo, hi):
     crossover, ends, mutation, threshold = variation
     drawn, deviates, beta = group_of(np.uint32), group_of(out.dtype), group_of(out.dtype)
     x, other = group_of(out.dtype), group_of(out.dtype)
+    for i in range(COLUMNS):  # what is beyond the last column is computed with, and slow if it is denormal
+        x[i] = other[i] = 0
     for r in range(lo, hi):
         a, b, step, pair = parents[r, 0], parents[r, 1], steps[r], ids[r] >> np.uint64(1)
         tensor, share = 0, real(0)
