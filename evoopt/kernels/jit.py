@@ -32,11 +32,9 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": F
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def inline(function: Any = None, *, allocates: bool = True) -> Any:
+def inline(function: _Function) -> _Function:
     """Compile a part of its callers' loops: always inlined, or the loops would not be vectorized."""
-    if function is None:
-        return functools.partial(inline, allocates=allocates)
-    return function if JIT_DISABLED else part(function, _nrt=allocates, **_OPTIONS)
+    return function if JIT_DISABLED else part(function, **_OPTIONS)
 
 
 def kernel(function: Any = None, *, allocates: bool = True) -> Any:

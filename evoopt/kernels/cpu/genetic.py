@@ -152,7 +152,8 @@ def _exchange_tensors(key, pair, ends, tensor, start, count, drawn, x, other):
     while i < count:
         stop = min(ends[tensor] - start, count)
         if np.int32(drawn[tensor % COLUMNS]) < 0:
-            x[i:stop] = other[i:stop]
+            for c in range(i, stop):
+                x[c] = other[c]
         i = stop
         if ends[tensor] == start + stop:
             tensor += 1
