@@ -27,10 +27,9 @@ def shorten_step(step, factor):
 
 
 @inline
-def rate_of(weight, square, n, c_mu):
-    """Return what a step of this weight counts in C: c_mu w, if negative times n / |z|^2 (Eq. 46)."""
-    rate = c_mu * weight
-    return rate * n / (math.sqrt(square) + 1e-9) ** 2 if weight < 0.0 else rate
+def negative_factor(square, n):
+    """Return n / |z|^2, the factor of a negative weight, Eq. (46)."""
+    return n / (math.sqrt(square) + 1e-9) ** 2
 
 
 @inline

@@ -6,7 +6,7 @@ import numpy as np
 
 from evoopt.kernels import threads
 from evoopt.kernels.cpu import small_covariance
-from evoopt.kernels.cpu.adaptation import is_positive, move, rate_of, shorten_step, shortening
+from evoopt.kernels.cpu.adaptation import is_positive, move, negative_factor, shorten_step, shortening
 from evoopt.kernels.cpu.groups import group_of, normals
 from evoopt.kernels.cpu.products import four_rows
 from evoopt.kernels.cpu.simd import tile_shape
@@ -143,10 +143,12 @@ def follow_paths(y, squares, weights, mean, sigma, scale, root, p_sigma, p_c, ra
     for i in range(k):
         w = weights[i]
         total += w
-        rates[i] = rate_of(w, squares[i], n, c_mu)
+        rates[i] = c_mu * w
         if w > 0.0:
             for c in range(n):
                 y_w[c] += w * y[i, c]
+        elif w < 0.0:
+            rates[i] *= negative_factor(squares[i], n)
     for c in range(n):
         z_w[c] = y_w[c]
     _solve(root, z_w, n)

@@ -14,11 +14,13 @@ from evoopt.kernels.jit import aligned_empty, borrowed, inline, keep, kernel
 from evoopt.kernels.program import ADDRESS, IN_PLACE, INPUTS, STATE, STATE_SIZE
 
 
-@inline
-def blocks_of(samples, columns, block):
+def blocks_of(samples: int, columns: int, block: int) -> int:
     """Count the blocks of so many samples: each of at most `block` tiles, a narrow last tile alone."""
     whole = samples // columns
     return (whole + block - 1) // block + (whole * columns < samples)
+
+
+count_blocks = inline(blocks_of)  # the same in kernels
 
 
 @inline
@@ -145,7 +147,7 @@ def forward_blocks(
     packed, inputs, states, out = borrowed(packed), borrowed(inputs), borrowed(states), borrowed(out)
     batch, n_out = out.shape[1:]
     n_in, own, n_state = program[0, INPUTS], inputs.shape[0] > 0, states.shape[2]
-    n_blocks = blocks_of(batch, columns, block)
+    n_blocks = count_blocks(batch, columns, block)
     flat, shared = out.reshape(-1), packed.reshape(-1)
     memory, front, back, samples, state, scratch = block_memory(
         widest, n_in if own else 0, n_state, columns * block, room, population

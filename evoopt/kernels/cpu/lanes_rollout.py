@@ -8,7 +8,7 @@ when that is done. Where nothing is left for a lane, it plays its last episode a
 import numpy as np
 
 from evoopt.kernels.cpu.environment import put
-from evoopt.kernels.cpu.forward import block_at, block_memory, blocks_of, run_block
+from evoopt.kernels.cpu.forward import block_at, block_memory, count_blocks, run_block
 from evoopt.kernels.cpu.operation import call
 from evoopt.kernels.cpu.rollout import FARTHEST, begin
 from evoopt.kernels.environments.ranges import clip, spanned
@@ -186,7 +186,7 @@ def rollout_tiles(  # noqa: PLR0915  (one loop, and what it needs)
     middle, half = borrowed(middle), borrowed(half)
     reset, observe, step = environment[0], environment[1], environment[2]
     episodes, n_in, n_out = returns.shape[1], program[0, INPUTS], program[-1, OUTPUTS]
-    n_blocks, slots = blocks_of(episodes, columns, block), columns * block
+    n_blocks, slots = count_blocks(episodes, columns, block), columns * block
     memory, front, back, x, net_state, scratch = block_memory(widest, n_in, n_state, slots, room, population)
     n = (n_in + n_out + 4) * lanes + (2 * n_in + state_size + 1) * slots + state_size + uniforms.shape[2]
     numbers_memory = aligned_empty(1, n, uniforms)

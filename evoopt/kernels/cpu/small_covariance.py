@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from evoopt.kernels.cpu.adaptation import is_positive, move, rate_of, shorten_step, shortening
+from evoopt.kernels.cpu.adaptation import is_positive, move, negative_factor, shorten_step, shortening
 from evoopt.kernels.cpu.groups import group_of, normals
 from evoopt.kernels.jit import inline, kernel
 from evoopt.kernels.philox import NOISE
@@ -99,10 +99,13 @@ def learn(
             weight = max(weight, 0.0)
             shorten_step(y[:n], shortening(square, longest))
         total += weight
+        rate = c_mu * weight
         if weight > 0.0:
             for c in range(n):
                 y_w[c] += weight * y[c]
-        _add_product(rate_of(weight, square, n, c_mu), y, new_C)
+        elif weight < 0.0:
+            rate *= negative_factor(square, n)
+        _add_product(rate, y, new_C)
     _solve(root, inverse, y_w, z)
     decay, new_sigma = move(y_w, z, total, mean, sigma, scale, p_sigma, p_c, h_limit, constants)
     for a in range(n):
