@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from evoopt.kernels import threads
+from evoopt.kernels.jit import JIT_DISABLED
 
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks are not part of the installed package
 
-from benchmarks import forward, mapping, noise, overhead
+from benchmarks import coldstart, forward, mapping, noise, overhead
 from benchmarks.__main__ import main, names
 from benchmarks.harness import asktell, dense, limits, machine, memory, race, search
 from benchmarks.harness.outcome import Outcome, Timing
@@ -348,6 +349,28 @@ def test_large_searches_are_timed_and_their_memory_is_measured(tmp_path, capsys,
     assert largest["needed"] == 4 * 500 * 256
     assert largest["ratio"] > 2
     assert deep["ratio"] == deep["peak"] / deep["needed"] > 1
+
+
+def test_first_generations_are_timed_in_new_processes(tmp_path, capsys, monkeypatch):
+    seconds, caches = coldstart.seconds, []
+
+    def with_the_cache_of_the_tests(program, cache, threads):
+        caches.append(cache)
+        return seconds(program, os.environ.get("NUMBA_CACHE_DIR", ""), threads)
+
+    monkeypatch.setattr(coldstart, "RUNS", 1)
+    monkeypatch.setattr(coldstart, "seconds", with_the_cache_of_the_tests)
+    if JIT_DISABLED:  # Python alone would take minutes for the digits
+        monkeypatch.setattr(coldstart, "CASES", {"CMA-ES": coldstart.CASES[next(iter(coldstart.CASES))]})
+    path = tmp_path / "results.json"
+    assert main(["coldstart", "--json", str(path)]) == 0
+    assert "cma is skipped: no cma here" in capsys.readouterr().out.replace("pycma", "cma")
+    cases = json.loads(path.read_text())["cases"]
+    assert len(cases) == 2 * len(coldstart.CASES)
+    for alone, with_imports in zip(cases[::2], cases[1::2], strict=True):
+        for one, other in zip(alone["contestants"], with_imports["contestants"], strict=True):
+            assert 0 < one["median"] < other["median"]
+    assert all(not Path(cache).exists() for cache in caches)
 
 
 def test_the_peak_of_memory_counts_what_was_freed():
