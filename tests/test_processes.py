@@ -235,6 +235,7 @@ print(*(f"{w.category.__name__}: {w.message}" for w in warned), sep="\\n", end="
 
 @needs_jit
 def test_the_first_use_on_a_machine_is_announced_to_those_who_asked(tmp_path):
+    pytest.importorskip("tqdm")
     program = """
 import numpy as np
 import evoopt
