@@ -69,7 +69,7 @@ class CSVLogger:
         self._columns, self._written, self._last = list(history), n, _lines(history, n - 1)
 
     def _knows(self, history: History) -> bool:
-        """Whether the history goes on from what was written last."""
+        """Whether the history continues the lines that were written last."""
         if not self._written or self._written > length_of(history) or not set(self._columns) <= set(history):
             return False
         known = {name: history[name] for name in self._columns}

@@ -91,7 +91,7 @@ class Evaluation:
         self._takes_populations = True
 
     def _one_for_each(self, values: Any, rows: Array) -> Any:
-        """Return values, one for each row, as shape (k,); that of a single row may be one number."""
+        """Return values, one for each row, as shape (k,); the value of a single row may be a bare number."""
         arrays.require_unmasked("fitness", values)
         try:
             shape = tuple(np.shape(values))

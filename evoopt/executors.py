@@ -1,4 +1,4 @@
-"""Rows over an executor, with what the function raises coming out as it is."""
+"""Rows over an executor, whose exceptions are raised unchanged."""
 
 import pickle
 from collections.abc import Callable, Iterator
