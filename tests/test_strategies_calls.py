@@ -97,7 +97,7 @@ def test_each_option_is_documented(cls):
     for name in own - {"strategy"}:
         assert re.search(rf"\b{name}\b", cls.__doc__), name
     if cls is CMAES:
-        assert re.search(r"\n    maxiter : .*\n +.*after so many updates", cls.__doc__)
+        assert re.search(r"\n *maxiter : .*\n +.*after so many updates", cls.__doc__)
 
 
 # ---------------------------------------------------------------- odd numbers of rows in pairs
