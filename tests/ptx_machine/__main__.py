@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .build import disassembler, why_not
+from .build import why_no_kernels, why_not
 from .environment import environment, make_folder
 from .report import read
 
@@ -21,20 +21,24 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "python -m tests.ptx_machine", description="Run a program on the PTX machine."
     )
-    parser.add_argument(
-        "--eager", action="store_true", help="do what is queued at once, not as late as possible"
-    )
-    parser.add_argument("--no-races", action="store_true", help="do not look for races in global memory")
-    parser.add_argument(
-        "--ulps", type=int, default=2, help="how wrong approximate instructions are, in units"
-    )
-    parser.add_argument("--launches", action="store_true", help="write a line for each launch into the log")
-    parser.add_argument("--log", type=Path, help="the file for all that is found")
-    parser.add_argument(
-        "program", nargs=argparse.REMAINDER, help="SCRIPT|-m MODULE|-c CODE, and its arguments"
-    )
+    add = parser.add_argument
+    add("--eager", action="store_true", help="do at once what is queued, not as late as possible")
+    add("--no-races", action="store_true", help="do not look for races in global memory")
+    add("--ulps", type=int, default=2, help="how wrong approximate instructions are (default 2 units)")
+    add("--launches", action="store_true", help="write a line for each launch into the log")
+    add("--log", type=Path, help="the file for all that is found")
+    add("--why-not", action="store_true", help="say why there is no machine here, and end")
+    for flag, what in (("-m", "module"), ("-c", "code")):
+        add(
+            flag,
+            nargs=argparse.REMAINDER,
+            metavar=("MODULE", "ARGUMENT"),
+            help=f"{what} to run, and its arguments",
+        )
+    add("script", nargs=argparse.REMAINDER, help="or a script, and its arguments")
     options = parser.parse_args(arguments)
-    if not options.program:
+    options.program = ["-m", *options.m] if options.m else ["-c", *options.c] if options.c else options.script
+    if not options.program and not options.why_not:
         parser.error("a program is missing")
     return options
 
@@ -54,11 +58,12 @@ def run(options: argparse.Namespace, log: Path) -> int:
 
 def main() -> int:
     options = parse()
-    if reason := why_not() or (
-        None if disassembler() else "the package nvidia-cuda-cuobjdump is not installed"
-    ):
-        print(reason, file=sys.stderr)
-        return 1
+    reason = why_not() or why_no_kernels()
+    if options.why_not:
+        print(reason or "", end="")
+        return 0
+    if reason:
+        sys.exit(reason)
     if options.log:
         options.log.unlink(missing_ok=True)
         return run(options, options.log.resolve())

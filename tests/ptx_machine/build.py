@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import importlib.util
 import os
 import platform
 import re
@@ -32,6 +33,14 @@ def disassembler() -> Path | None:
     """Return the path of cuobjdump, as its package installs it; None without."""
     tools = (Path(folder) / "nvidia" / "cu13" / "bin" / "cuobjdump" for folder in site.getsitepackages())
     return next((tool for tool in tools if tool.exists()), None)
+
+
+def why_no_kernels() -> str | None:
+    """Say why kernels that numba-cuda compiles cannot come to the machine; None if they can."""
+    for module, package in (("numba_cuda", "numba-cuda"), ("cuda", "cuda-bindings")):
+        if importlib.util.find_spec(module) is None:
+            return f"the PTX machine needs the package {package}, which is not installed"
+    return None if disassembler() else "the PTX machine needs nvidia-cuda-cuobjdump, which is not installed"
 
 
 @functools.cache
