@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from ptx_machine.build import why_not
 from ptx_machine.translation import UnsupportedError, translate
+from ptx_machine.translation.grammar import Instruction, parse
+from ptx_machine.translation.instructions import TABLE, family
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -33,6 +35,7 @@ CASES = [
     ("fma.rn.f32 %d, %a, %a, %b", "f32 f32 f32", (1 + 2.0**-12, -(1 + 2.0**-11)), 2.0**-24),
     ("mul.f32 %f, %a, %a; add.f32 %d, %f, %b", "f32 f32 f32", (1 + 2.0**-12, -(1 + 2.0**-11)), 0.0),
     ("fma.rn.f64 %d, %a, %a, %b", "f64 f64 f64", (1 + 2.0**-27, -(1 + 2.0**-26)), 2.0**-54),
+    ("mad.rn.f32 %d, %a, %a, %b", "f32 f32 f32", (1 + 2.0**-12, -(1 + 2.0**-11)), 2.0**-24),
     # subnormal numbers
     ("mul.f32 %d, %a, %b", "f32 f32 f32", (1e-20, 1e-20), np.float32(1e-20) * np.float32(1e-20)),
     ("mul.ftz.f32 %d, %a, %b", "f32 f32 f32", (1e-20, -1e-20), -0.0),
@@ -124,6 +127,7 @@ CASES = [
     # predicates
     ("mov.pred %p, -1; mov.pred %q, 1; xor.pred %p, %p, %q; selp.u32 %d, 1, 0, %p", "u32", (), 0),
     ("mov.pred %p, 0; not.pred %q, %p; and.pred %p, %q, !%p; selp.u32 %d, 1, 0, %p", "u32", (), 1),
+    ("mov.pred %p, 0; or.pred %q, %p, 1; selp.f64 %d, %a, %b, %q", "f64 f64 f64", (NAN, 2.0), NAN),
     ("setp.lt.s32 %p, %a, %b; selp.u32 %d, 1, 0, %p", "u32 s32 s32", (-1, 1), 1),
     ("setp.lt.u32 %p, %a, %b; selp.u32 %d, 1, 0, %p", "u32 u32 u32", (2**32 - 1, 1), 0),
     ("setp.hs.u32 %p, %a, %b; selp.u32 %d, 1, 0, %p", "u32 u32 u32", (2**32 - 1, 1), 1),
@@ -201,6 +205,11 @@ REFUSED = [
     "mov.u32 %r, %clock", "ld.param.u64 %l, [input+4]", "cp.async.ca.shared.global [%l], [%l], 4",
     "ex2.approx.f16 %h, %h", "mov.u32 %unknown, 1", "tanh.approx.bf16 %h, %h",
 ]  # fmt: skip
+APPROXIMATE = {
+    "sqrt": np.sqrt, "rcp": np.reciprocal, "rsqrt": lambda x: 1 / np.sqrt(x), "ex2": np.exp2, "lg2": np.log2,
+    "sin": np.sin, "cos": np.cos, "tanh": np.tanh,
+}  # fmt: skip
+ENDS = ["trap", "exit", "bar", "barrier", "membar", "fence", "nanosleep", "prefetch"]
 
 
 def dtype_of(kind):
@@ -238,6 +247,10 @@ def body_of(n, text, kinds):
     return "\n".join(["{", *lines, text + ";", f"st.global.{target} [%o+{8 * n}], %d;", "}"])
 
 
+def all_cases():
+    return kernel("\n".join(body_of(n, text, kinds) for n, (text, kinds, _, _) in enumerate(CASES)))
+
+
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     from ptx_machine.client import Client
@@ -252,9 +265,8 @@ def results(client):
     for n, (_, kinds, sources, _) in enumerate(CASES):
         for k, (kind, source) in enumerate(zip(kinds.split()[1:], sources, strict=True)):
             given[n, k, : dtype_of(kind).itemsize] = np.array([source], dtype_of(kind)).view(np.uint8)
-    ptx = kernel("\n".join(body_of(n, text, kinds) for n, (text, kinds, _, _) in enumerate(CASES)))
     arguments = client.to_device(given), client.to_device(found)
-    assert client.launch(client.load(ptx), (1, 1, 1), (1, 1, 1), arguments) == 0
+    assert client.launch(client.load(all_cases()), (1, 1, 1), (1, 1, 1), arguments) == 0
     client.to_host(arguments[1], found)
     assert client.findings() == []
     return found
@@ -270,6 +282,13 @@ def test_results_are_those_of_ptx(n, results):
         assert np.isnan(found).all()
     else:
         assert found.tobytes() == expected.tobytes(), (found, expected)
+
+
+def test_each_instruction_has_a_case():
+    """Or is approximate (below), or a barrier or an end (test_ptx_machine.py), or does nothing."""
+    parts = parse(all_cases()).body
+    missing = set(TABLE) - {(part.name, family(part)) for part in parts if isinstance(part, Instruction)}
+    assert {name for name, _ in missing} == {*APPROXIMATE, *ENDS} - {"sqrt", "rcp"}
 
 
 @pytest.mark.parametrize("text", REFUSED)
@@ -294,22 +313,18 @@ def test_modules_that_are_not_one_kernel_are_refused(head, before):
 
 def test_approximate_instructions_are_wrong_but_not_too_wrong(client):
     """By up to two units in the last place, and as much as PTX says of others."""
-    functions = {
-        "sqrt": np.sqrt, "rcp": np.reciprocal, "rsqrt": lambda x: 1 / np.sqrt(x), "ex2": np.exp2,
-        "lg2": np.log2, "sin": np.sin, "cos": np.cos, "tanh": np.tanh,
-    }  # fmt: skip
     x = np.linspace(0.01, 3, 500, dtype=np.float32)
     lines = (
         f"{name}.approx.f32 %f, %a; st.global.f32 [%o+{x.nbytes * n}], %f;"
-        for n, name in enumerate(functions)
+        for n, name in enumerate(APPROXIMATE)
     )
     body = """.reg .f32 %a; mov.u32 %r, %tid.x; mul.wide.u32 %l, %r, 4;
     add.u64 %i, %i, %l; add.u64 %o, %o, %l; ld.global.f32 %a, [%i];"""
-    output = client.to_device(np.zeros((len(functions), *x.shape), np.float32))
+    output = client.to_device(np.zeros((len(APPROXIMATE), *x.shape), np.float32))
     arguments = client.to_device(x), output
     assert client.launch(client.load(kernel(body + "".join(lines))), (1, 1, 1), (500, 1, 1), arguments) == 0
-    found = client.to_host(output, np.zeros((len(functions), *x.shape), np.float32))
-    for n, (name, function) in enumerate(functions.items()):
+    found = client.to_host(output, np.zeros((len(APPROXIMATE), *x.shape), np.float32))
+    for n, (name, function) in enumerate(APPROXIMATE.items()):
         exact = function(x.astype(float))
         unit = 2.0**-22 * np.exp2(np.floor(np.log2(abs(exact))))
         bound = {"sin": 2.0**-20, "cos": 2.0**-20, "tanh": 2.0**-11, "lg2": 2.0**-22}.get(

@@ -29,12 +29,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--log", type=Path, help="the file for all that is found")
     add("--why-not", action="store_true", help="say why there is no machine here, and end")
     for flag, what in (("-m", "module"), ("-c", "code")):
-        add(
-            flag,
-            nargs=argparse.REMAINDER,
-            metavar=("MODULE", "ARGUMENT"),
-            help=f"{what} to run, and its arguments",
-        )
+        add(flag, nargs=argparse.REMAINDER, help=f"{what} to run, and its arguments")
     add("script", nargs=argparse.REMAINDER, help="or a script, and its arguments")
     options = parser.parse_args(arguments)
     options.program = ["-m", *options.m] if options.m else ["-c", *options.c] if options.c else options.script

@@ -4,6 +4,7 @@ It prints a line for each launch: the kernel, whether the number was wrong, and 
 """
 
 import ctypes
+from typing import Any
 
 import numpy as np
 from numba import cuda, float32
@@ -16,18 +17,18 @@ THREADS = 64
 
 
 @kernel(THREADS)
-def misaligned(out, number):
+def misaligned(out: Any, number: int) -> None:
     a, b, c, d = load4(out, number)
     out[cuda.threadIdx.x] = a + b + c + d
 
 
 @kernel(THREADS)
-def out_of_bounds(out, number):
+def out_of_bounds(out: Any, number: int) -> None:
     out[cuda.threadIdx.x + number] = 1.0
 
 
 @kernel(THREADS)
-def race(out, number):
+def race(out: Any, number: int) -> None:
     shared = cuda.shared.array(THREADS, float32)
     t = cuda.threadIdx.x
     shared[t] = t
@@ -37,12 +38,12 @@ def race(out, number):
 
 
 @kernel(THREADS)
-def race_of_blocks(out, number):
+def race_of_blocks(out: Any, number: int) -> None:
     out[cuda.threadIdx.x] = cuda.blockIdx.x * number
 
 
 @kernel(THREADS)
-def unwritten(out, number):
+def unwritten(out: Any, number: int) -> None:
     shared = cuda.shared.array(THREADS, float32)
     t = cuda.threadIdx.x
     if t < number:
@@ -52,7 +53,7 @@ def unwritten(out, number):
 
 
 @kernel(THREADS)
-def diverging(out, number):
+def diverging(out: Any, number: int) -> None:
     t = cuda.threadIdx.x
     if t < number:
         cuda.syncthreads()
