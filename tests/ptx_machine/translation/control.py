@@ -1,7 +1,7 @@
 """Branches, barriers, ends."""
 
-from .grammar import Instruction, UnsupportedError
 from .instructions import Context, instruction
+from .module import Instruction, UnsupportedError
 
 
 def label(name: str) -> str:

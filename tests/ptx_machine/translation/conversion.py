@@ -1,7 +1,7 @@
 """Instructions between types: moves, choices, comparisons, conversions."""
 
-from .grammar import Instruction, UnsupportedError, split
 from .instructions import Context, instruction
+from .module import Instruction, UnsupportedError, split
 
 COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 UNSIGNED = {"lo": "lt", "ls": "le", "hi": "gt", "hs": "ge"}

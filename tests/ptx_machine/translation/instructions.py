@@ -6,7 +6,7 @@ An instruction that is not in the table, or a modifier that the table does not h
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .grammar import Instruction, UnsupportedError
+from .module import Instruction, UnsupportedError
 from .operands import Operands
 
 

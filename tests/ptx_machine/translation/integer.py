@@ -1,7 +1,7 @@
 """Instructions on integers and predicates; sums and products are computed without sign, so that they wrap."""
 
-from .grammar import Instruction
 from .instructions import Context, instruction
+from .module import Instruction
 
 SIGNS = {"add": "+", "sub": "-", "and": "&", "or": "|", "xor": "^", "min": "<", "max": ">"}
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from .grammar import Variable, round_up
+from .module import Variable, round_up
 
 GUARD = 512  # bytes
 

@@ -1,7 +1,7 @@
 """Loads and stores, of one number or of vectors."""
 
-from .grammar import Instruction, UnsupportedError, size_of, split
 from .instructions import Context, instruction
+from .module import Instruction, UnsupportedError, size_of, split
 from .operands import c_type
 
 SPACES = {"global": "GLOBAL", "shared": "SHARED", "local": "LOCAL"}

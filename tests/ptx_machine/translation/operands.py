@@ -2,7 +2,7 @@
 
 import re
 
-from .grammar import Registers, UnsupportedError
+from .module import Registers, UnsupportedError
 
 SPECIAL = {
     "%laneid": "(t->number & 31)",

@@ -3,8 +3,8 @@
 NaN that an instruction on f32 makes has the bits that a device gives it.
 """
 
-from .grammar import Instruction
 from .instructions import Context, instruction
+from .module import Instruction
 
 SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 TESTS = {

@@ -5,10 +5,11 @@ from typing import NamedTuple
 # (these register their instructions)
 from . import control, conversion, integer, memory, real  # noqa: F401
 from .control import label
-from .grammar import Brace, Instruction, Label, Module, Part, Registers, parse
+from .grammar import parse
 from .instructions import Context
 from .instructions import translate as translate_instruction
 from .layout import Space, place
+from .module import Brace, Instruction, Label, Module, Part, Registers
 from .operands import Operands
 
 
