@@ -1,5 +1,6 @@
 /* A block: its threads are coroutines that run from barrier to barrier, one after the other. */
 #include "driver.h"
+#include "switch.h"
 
 #include <stdlib.h>
 
@@ -76,25 +77,33 @@ static void compare_barriers(Launch *l, u32 n) {
     if (kind) find_in_kernel(l, kind, threads[where].barrier, where, 0, NULL);
 }
 
-void run_block(Launch *l) {
-    u32 n = l->block[0] * l->block[1] * l->block[2], over = 0;
-    u64 local = 2ull * l->kernel->local_bytes;
-    u8 *locals = local ? malloc(n * local) : NULL;
+/* Tell of a barrier that some threads wait at while others are over. */
+static void note_missing(Launch *l, u32 n) {
+    for (u32 i = 0; i < n; i++)
+        if (threads[i].state == WAITS) {
+            find_in_kernel(l, "note: a barrier without threads that are over", threads[i].barrier, i, 0, NULL);
+            return;
+        }
+}
+
+static void start_block(Launch *l, u32 n, u8 *locals) {
     if (!stacks) stacks = reserve((u64)MOST_THREADS * STACK), make_memory(&shared, SHARED_ROOM, 0);
     l->epoch = 0;
     l->block_number++, counts.blocks++;
     fresh_shared_memory(l);
-    for (u32 i = 0; i < n; i++) start(l, i, locals ? locals + i * local : NULL);
+    for (u32 i = 0; i < n; i++) start(l, i, locals ? locals + i * 2ull * l->kernel->local_bytes : NULL);
+}
+
+void run_block(Launch *l) {
+    u32 n = l->block[0] * l->block[1] * l->block[2], over = 0;
+    u64 local = 2ull * l->kernel->local_bytes; /* the bytes of a thread, and their states */
+    u8 *locals = local ? malloc(n * local) : NULL;
+    start_block(l, n, locals);
     while (over < n) {
         u32 ended = run_to_barrier(l, n);
         over += ended;
         compare_barriers(l, n);
-        if (ended && over < n)
-            for (u32 i = 0; i < n; i++)
-                if (threads[i].state != OVER) {
-                    find_in_kernel(l, "note: a barrier without threads that are over", threads[i].barrier, i, 0, NULL);
-                    break;
-                }
+        if (ended) note_missing(l, n);
         l->epoch++;
         counts.barriers += over < n;
     }

@@ -77,12 +77,4 @@ static inline void report(Thread *t, const char *kind, int line, u64 address, co
     t->of->report(t->of, kind, line, t->number, address, space);
 }
 
-/* Go on with another stack, at the stack pointer `load`; the present one is kept at `save`. */
-__attribute__((visibility("hidden"))) void machine_switch(void **save, void *load);
-__asm__(".text\n.weak machine_switch\n.hidden machine_switch\n.type machine_switch,@function\n"
-        "machine_switch:\n"
-        "pushq %rbp\npushq %rbx\npushq %r12\npushq %r13\npushq %r14\npushq %r15\n"
-        "movq %rsp,(%rdi)\nmovq %rsi,%rsp\n"
-        "popq %r15\npopq %r14\npopq %r13\npopq %r12\npopq %rbx\npopq %rbp\nret\n");
-
 #endif
