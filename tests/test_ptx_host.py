@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from ptx_machine.build import why_not
 from ptx_machine.errors import THREADS, kernel_of
+from ptx_machine.report import read
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -134,3 +136,24 @@ def test_pinned_memory_is_read_when_the_copy_is_done(ptx_client):
 def test_functions_that_are_missing_are_told(ptx_client):
     assert ptx_client.call("cuGraphLaunch", 0, 0) == 0
     assert ptx_client.findings() == ["note: NOT THERE | host | cuGraphLaunch does nothing"]
+
+
+def test_work_that_is_queued_when_a_program_ends_is_done(ptx_client, run_python, tmp_path):
+    """Else what is wrong with it would not be found."""
+    run_python(
+        f"""
+import sys
+from pathlib import Path
+sys.path.append({str(ROOT / "tests")!r})
+from ptx_machine.client import Client
+from ptx_machine.errors import kernel_of
+
+client = Client(Path({str(ptx_client.folder)!r}))
+kernel = client.load(kernel_of("st.global.u32 [%mine], %t;"))
+assert client.launch(kernel, (1, 1, 1), (1, 1, 1), (0, 0), stream=client.make("cuStreamCreate", 0)) == 0
+assert client.findings() == []
+""",
+        PTX_LOG=str(tmp_path / "log"),
+    )
+    (found,) = read((tmp_path / "log").read_text()).findings
+    assert found.startswith("OUT OF BOUNDS | planted | block 0,0,0 thread 0 | global 0x0")
