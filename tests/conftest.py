@@ -77,6 +77,21 @@ def poisoned():
     return lambda shape, dtype=np.float32: stream.to_device(np.full(shape, np.nan), dtype)
 
 
+@pytest.fixture(scope="session")
+def ptx_driver(tmp_path_factory):
+    """The driver of the PTX machine, which tests call directly."""
+    from ptx_machine.client import Client
+
+    return Client(tmp_path_factory.mktemp("machine"))
+
+
+@pytest.fixture
+def ptx_client(ptx_driver):
+    """The same, with nothing found so far."""
+    ptx_driver.findings()
+    return ptx_driver
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

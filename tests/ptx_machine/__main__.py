@@ -1,0 +1,70 @@
+"""The command line: ``python -m tests.ptx_machine [OPTION ...] SCRIPT|-m MODULE|-c CODE [ARGUMENT ...]``.
+
+The exit code is that of the program, or 3 where something was found.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .build import why_no_kernels, why_not
+from .environment import environment, make_folder
+from .report import read
+
+FOUND = 3
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the options; what remains is the program."""
+    parser = argparse.ArgumentParser(
+        "python -m tests.ptx_machine", description="Run a program on the PTX machine."
+    )
+    add = parser.add_argument
+    add("--eager", action="store_true", help="do at once what is queued, not as late as possible")
+    add("--no-races", action="store_true", help="do not look for races in global memory")
+    add("--ulps", type=int, default=2, help="how wrong approximate instructions are (default 2 units)")
+    add("--launches", action="store_true", help="write a line for each launch into the log")
+    add("--log", type=Path, help="the file for all that is found")
+    add("--why-not", action="store_true", help="say why there is no machine here, and end")
+    for flag, what in (("-m", "module"), ("-c", "code")):
+        add(flag, nargs=argparse.REMAINDER, help=f"{what} to run, and its arguments")
+    add("script", nargs=argparse.REMAINDER, help="or a script, and its arguments")
+    options = parser.parse_args(arguments)
+    options.program = ["-m", *options.m] if options.m else ["-c", *options.c] if options.c else options.script
+    if not options.program and not options.why_not:
+        parser.error("a program is missing")
+    return options
+
+
+def run(options: argparse.Namespace, log: Path) -> int:
+    """Run the program, and tell what was found."""
+    variables = {"PTX_ULPS": str(options.ulps)}
+    variables |= {"PTX_EAGER": "1"} if options.eager else {}
+    variables |= {"PTX_RACES": "0"} if options.no_races else {}
+    variables |= {"PTX_LAUNCHES": "1"} if options.launches else {}
+    command = [sys.executable, *options.program]
+    done = subprocess.run(command, env=environment(make_folder(), log, **variables), check=False)
+    report = read(log.read_text() if log.exists() else "")
+    print(*report.lines(), sep="\n", file=sys.stderr)
+    return done.returncode or (FOUND if report.findings else 0)
+
+
+def main() -> int:
+    options = parse()
+    reason = why_not() or why_no_kernels()
+    if options.why_not:
+        print(reason or "", end="")
+        return 0
+    if reason:
+        sys.exit(reason)
+    if options.log:
+        options.log.unlink(missing_ok=True)
+        return run(options, options.log.resolve())
+    with tempfile.TemporaryDirectory() as folder:
+        return run(options, Path(folder) / "log")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

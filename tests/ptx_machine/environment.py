@@ -1,0 +1,41 @@
+"""The environment of a program that runs on the machine: its folder, and the variables that lead there."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from .build import HERE, build_driver, version
+
+SITECUSTOMIZE = f"""import sys
+sys.path.insert(0, {str(HERE.parent)!r})
+from {HERE.name} import hooks
+sys.path.remove({str(HERE.parent)!r})
+hooks.install()
+"""
+
+
+def make_folder() -> Path:
+    """Make the folder of this version of the machine, with its driver, where it is not there."""
+    usual = Path(tempfile.gettempdir()) / f"ptx-machine-{os.getuid()}"
+    folder = Path(os.environ.get("PTX_FOLDER", usual)) / version()
+    folder.mkdir(parents=True, exist_ok=True)
+    build_driver(folder)
+    (folder / "sitecustomize.py").write_text(SITECUSTOMIZE)
+    return folder
+
+
+def environment(folder: Path, log: Path, **options: str) -> dict[str, str]:
+    """Return the variables for a program; `options` are those of the driver."""
+
+    def first(name: str) -> str:
+        return os.pathsep.join(filter(None, [str(folder), os.environ.get(name)]))
+
+    return {
+        **os.environ,
+        **options,
+        "PTX_FOLDER": str(folder),
+        "PTX_LOG": str(log),
+        "PYTHONPATH": first("PYTHONPATH"),
+        "LD_LIBRARY_PATH": first("LD_LIBRARY_PATH"),
+        "NUMBA_CACHE_DIR": str(folder / "cache"),  # what is kept there names files of this folder
+    }

@@ -1,0 +1,42 @@
+"""The log of the machine, read: what was found, and what was counted."""
+
+import re
+from collections import Counter
+from typing import NamedTuple
+
+
+class Report(NamedTuple):
+    """Findings and notes, each once, with how often it was met; and counts over all processes."""
+
+    findings: dict[str, int]
+    notes: dict[str, int]
+    counts: Counter[str]
+
+    def lines(self) -> list[str]:
+        """Return what is to be told."""
+        found = {**self.notes, **self.findings}
+        counts = ", ".join(f"{number:,} {name.replace('-', ' ')}" for name, number in self.counts.items())
+        return [
+            *(f"{text} ({times} times)" if times > 1 else text for text, times in found.items()),
+            f"PTX machine: {counts or 'nothing ran'}, {len(self.findings)} findings",
+        ]
+
+
+def read(log: str) -> Report:
+    """Read the text of a log, of one or several processes."""
+    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for line in log.splitlines():
+        word, _, text = line.partition(" ")
+        if word == "FOUND":
+            found[text] += 1
+        elif word == "TIMES":
+            number, _, text = text.partition(" | ")
+            found[text] += int(number) - 1
+        elif word == "DONE":
+            counts["processes"] += 1
+            for name, number in re.findall(r"([a-z-]+) (-?\d+)", text):
+                counts[name] += int(number)
+    notes = {text: times for text, times in found.items() if text.startswith("note")}
+    findings = {text: times for text, times in found.items() if text not in notes}
+    return Report(findings, notes, counts)
