@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import evoopt
-from evoopt.kernels.cuda.stream import Stream, is_device_array
+from evoopt.kernels.cuda.foreign import is_device_array
+from evoopt.kernels.cuda.stream import Stream
 from evoopt.strategies.registry import REGISTRY
 
 ON_DEVICE = {
