@@ -97,10 +97,8 @@ class CudaRollout:
     ) -> None:  # fmt: skip
         """Play all episodes of all rows, and write how they went."""
         net, total, per_sum = self._net, self._total, 2 * self._env.observation_size
-        drawn, per_row = (
-            self._uniforms(np.append(uniforms, 0.0)),
-            uniforms[0].size if len(uniforms) > 1 else 0,
-        )
+        drawn = self._uniforms(np.append(uniforms, 0.0))
+        per_row = uniforms[0].size if len(uniforms) > 1 else 0
         play = rollout_rows(
             net.layers, self._game, self._episodes, self._threads, self._cached, alignment_of(rows)
         )

@@ -160,6 +160,8 @@ def capsule(numbers: np.ndarray[Any, Any], device: tuple[int, int], max_version:
     result = numbers.__dlpack__(max_version=max_version)
     managed = _managed(result)
     managed.tensor.device = _Device(*device)
+    if not numbers.size:
+        managed.tensor.data = None
     managed.flags |= _COPIED if copied else 0
     return result
 

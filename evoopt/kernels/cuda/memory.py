@@ -61,7 +61,8 @@ class DeviceArray:
     def __cuda_array_interface__(self) -> dict[str, Any]:
         return {
             "shape": self.shape, "strides": None, "typestr": self.dtype.str,
-            "data": (self.address, self.read_only), "stream": self.stream.number, "version": 3,
+            "data": (self.address if self.size else 0, self.read_only), "stream": self.stream.number,
+            "version": 3,
         }  # fmt: skip
 
     def __dlpack_device__(self) -> tuple[int, int]:
