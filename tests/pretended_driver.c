@@ -3,7 +3,7 @@
  * refuse is refused. Functions that are not here succeed and do nothing.
  *
  * PRETENDED_LOG names a file for a line of each launch, with PRETENDED_WORDS of its arguments, each order of two
- * streams, and each use of a stream that was destroyed. PRETENDED_MEMORY limits the bytes of an allocation,
+ * streams, each time the host waits, and each use of a stream that was destroyed. PRETENDED_MEMORY limits the bytes of an allocation,
  * PRETENDED_DEVICE those of the device; PRETENDED_NO_POOLS says that there are no pools. Copies from memory that
  * is pinned are made when the host waits.
  */
@@ -98,6 +98,7 @@ static int destroy(void *stream) {
 }
 
 static int synchronize(void) {
+    note("synchronize");
     for (int i = 0; i < n_waiting; i++) memmove(waiting[i].target, waiting[i].source, waiting[i].size);
     n_waiting = 0;
     return kept += pending, pending = 0, OK;

@@ -198,6 +198,35 @@ with open("/dev/stdout", "w") as file:
     assert ours != theirs
 
 
+def test_streams_of_other_libraries(run_pretended):
+    """Theirs waits for what it is lent; who names no stream is waited for, and who may not be done, too."""
+    output, log = run_pretended(
+        """
+import numpy as np
+from lender import Lender
+from evoopt.kernels.cuda.rows import mean_rows
+from evoopt.kernels.cuda.stream import Stream
+
+ours, theirs = Stream(), Stream()
+for number in (theirs.number, None, 1, -1):
+    capsule = ours.empty(3, np.float64).__dlpack__(stream=number)
+    del capsule
+lent = ours.adopt(Lender(theirs.empty(6, np.float64)))
+ours.launch(mean_rows, 1, 32, lent, 2, 2.0, ours.empty(3, np.float64))
+print(hex(ours.number), hex(theirs.number))
+"""
+    )
+    ours, theirs = output.split()
+    kinds = [" ".join(line.split()[:2]) if "launch" not in line else "launch" for line in log]
+    assert kinds == [
+        *(f"record {ours}", f"wait {theirs}", "synchronize"),
+        *(f"record {ours}", "wait 0x1") * 2,  # the default stream, which ours wait for by themselves
+        "synchronize",
+        *(f"record {theirs}", f"wait {ours}"),  # by the other library, which was asked for that
+        *(f"record {ours}", f"wait {ours}", "launch", "synchronize"),
+    ]
+
+
 def test_too_much_memory_and_other_errors(run_pretended):
     output, _ = run_pretended(
         """
