@@ -1,4 +1,4 @@
-"""Kernels for CUDA compiled and linked for real, without a driver: what the machine code needs and is made of.
+"""Kernels for CUDA compiled and linked for real, without a driver: what their code needs and is made of.
 
 Numba-cuda optimises once more when it links. This is the code after that, as it runs on a device.
 
@@ -180,7 +180,7 @@ def compile_case(case, capability):
     device = mock.Mock(compute_capability=capability)
     with (
         mock.patch.object(dispatcher, "get_current_device", return_value=device),
-        mock.patch.object(codegen.CUDACodeLibrary, "_ensure_cc", lambda library, cc: target),
+        mock.patch.object(codegen.CUDACodeLibrary, "_ensure_cc", return_value=target),
     ):
         signature = tuple(map(driver.type_of, case.kinds))
         library = dispatcher._Kernel(compiled.py_func, signature, **compiled.targetoptions).library
