@@ -3,10 +3,13 @@
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 
 import pytest
 from conftest import ROOT
+
+sys.path.append(str(ROOT))  # benchmarks are not part of the installed package
 
 from benchmarks.harness import smoke
 from benchmarks.harness.smoke import CHECKS, Check
