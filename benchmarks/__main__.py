@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.parse_args(argv)
         print(listing())
         return 0
+    machine.TAKEN.peers = not known.own
     notes = machine.limit_cores(known.threads, known.device)
     benchmark = importlib.import_module(f"benchmarks.{known.name}")
     if known.device == "cuda":
@@ -64,6 +65,7 @@ def _shared_options() -> argparse.ArgumentParser:
     shared.add_argument("--list", action="store_true", help="say what each benchmark measures")
     shared.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default cpu")
     shared.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    shared.add_argument("--own", action="store_true", help="evoopt alone, without its peers")
     shared.add_argument(
         "--threads",
         type=int,
@@ -81,18 +83,24 @@ def _shared_options() -> argparse.ArgumentParser:
 def _run(run: Callable[..., Iterable[Any]], args: argparse.Namespace, notes: list[str]) -> int:
     description = machine.describe(args.threads)
     print(", ".join(f"{key} {value}" for key, value in description.items()), *notes, sep="\n")
-    outcomes = []
+    outcomes, record = [], {"benchmark": args.name, "machine": description, "notes": notes, "cases": []}
     for outcome in run(args):
         print(f"\n{outcome.table()}", flush=True)
         outcomes.append(outcome)
-    if args.json:
-        cases = [outcome.as_dict() for outcome in outcomes]
-        record = {"benchmark": args.name, "machine": description, "notes": notes, "cases": cases}
-        args.json.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+        record["cases"].append(outcome.as_dict())
+        if args.json:  # after each case, so that what comes later takes nothing with it
+            _write(args.json, record)
     if all(outcome.agrees for outcome in outcomes):
         return 0
     print("\nThe results of the rows marked WRONG disagree; their times mean nothing.", file=sys.stderr)
     return 1
+
+
+def _write(path: Path, record: dict[str, Any]) -> None:
+    """Write a file whole: who reads it meanwhile sees the one before."""
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+    unfinished.replace(path)
 
 
 if __name__ == "__main__":

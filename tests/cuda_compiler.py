@@ -1,4 +1,6 @@
-"""Kernels for CUDA compiled for real, without a driver: what the machine code needs and what it is made of.
+"""Kernels for CUDA compiled and linked for real, without a driver: what their code needs and is made of.
+
+Numba-cuda optimises once more when it links. This is the code after that, as it runs on a device.
 
 ``python tests/cuda_compiler.py`` prints the table of docs/cuda.md.
 """
@@ -168,31 +170,21 @@ def tools():
 
 
 def compile_case(case, capability):
-    """Compile a kernel for a compute capability."""
-    from cuda.bindings import nvjitlink
-    from numba import cuda
-    from numba.cuda import dispatcher
+    """Compile and link a kernel for a compute capability, with the options with which numba-cuda runs it."""
+    from numba.cuda import codegen, dispatcher
 
     from evoopt.kernels.cuda import driver
 
+    compiled = case.kernel.compiled
+    target = (*capability, "a" if capability >= (9, 0) else "")
     device = mock.Mock(compute_capability=capability)
-    bounds = case.kernel.compiled.targetoptions["launch_bounds"]
-    signature = tuple(map(driver.type_of, case.kinds))
-    with mock.patch.object(dispatcher, "get_current_device", return_value=device):
-        text, _ = cuda.compile_ptx(
-            case.kernel.compiled.py_func,
-            signature,
-            cc=(*capability, "a") if capability >= (9, 0) else capability,
-            launch_bounds=bounds,
-        )
-    ptx = text.encode()
-    linker = nvjitlink.create(
-        1, [f"-arch=sm_{capability[0]}{capability[1]}{'a' if capability >= (9, 0) else ''}"]
-    )
-    nvjitlink.add_data(linker, nvjitlink.InputType.PTX, ptx, len(ptx), "kernel")
-    nvjitlink.complete(linker)
-    cubin = bytearray(nvjitlink.get_linked_cubin_size(linker))
-    nvjitlink.get_linked_cubin(linker, cubin)
+    with (
+        mock.patch.object(dispatcher, "get_current_device", return_value=device),
+        mock.patch.object(codegen.CUDACodeLibrary, "_ensure_cc", return_value=target),
+    ):
+        signature = tuple(map(driver.type_of, case.kinds))
+        library = dispatcher._Kernel(compiled.py_func, signature, **compiled.targetoptions).library
+        text, cubin = library.get_asm_str(), library.get_cubin().code
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()

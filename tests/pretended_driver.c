@@ -2,8 +2,10 @@
  * float64), copies copy, and a kernel that is launched does nothing but be written down. What a device would
  * refuse is refused. Functions that are not here succeed and do nothing.
  *
- * PRETENDED_LOG names a file for a line of each launch, with PRETENDED_WORDS of its arguments, and each order of
- * two streams. PRETENDED_MEMORY limits the bytes of an allocation; PRETENDED_NO_POOLS says that there are none.
+ * PRETENDED_LOG names a file for a line of each launch, with PRETENDED_WORDS of its arguments, each order of two
+ * streams, each time the host waits, and each use of a stream that was destroyed. PRETENDED_MEMORY limits the bytes of an allocation,
+ * PRETENDED_DEVICE those of the device; PRETENDED_NO_POOLS says that there are no pools. Copies from memory that
+ * is pinned are made when the host waits.
  */
 
 #include <stdint.h>
@@ -21,9 +23,17 @@ typedef struct {
     void *stream;
 } config;
 
-enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NOT_SUPPORTED = 801 };
+enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NOT_SUPPORTED = 801, HEAD = 256, MOST = 4096 };
 
 static _Atomic long live = 0; /* allocations, of several threads */
+/* bytes in use; of those that were freed, those whose stream may not be there yet, and those that the pool keeps */
+static _Atomic long used = 0, pending = 0, kept = 0;
+static void *gone[MOST]; /* streams that were destroyed */
+static int n_gone = 0;
+static struct { void *target, *source; size_t size; } waiting[MOST]; /* copies from pinned memory */
+static int n_waiting = 0;
+static char *pinned = NULL;
+static size_t n_pinned = 0;
 
 static void note(const char *line) {
     const char *file = getenv("PRETENDED_LOG");
@@ -60,18 +70,48 @@ static int memory(size_t *free, size_t *total) { return *free = *total = (size_t
 static int handle(void **p) { return *p = malloc(16), OK; }
 
 static int allocate(address *p, size_t size) {
-    const char *limit = getenv("PRETENDED_MEMORY");
+    const char *limit = getenv("PRETENDED_MEMORY"), *device = getenv("PRETENDED_DEVICE");
     void *found;
     if (limit && size > strtoull(limit, NULL, 10)) return OUT_OF_MEMORY;
-    if (posix_memalign(&found, 256, size + 8)) return OUT_OF_MEMORY;
-    for (size_t i = 0; i < size / 8 + 1; i++) ((double *)found)[i] = 1.0;
-    live++;
-    return *p = (address)found, OK;
+    if (device && used + pending + kept + size > strtoull(device, NULL, 10)) return OUT_OF_MEMORY;
+    if (posix_memalign(&found, 256, HEAD + size + 8)) return OUT_OF_MEMORY;
+    *(size_t *)found = size;
+    for (size_t i = 0; i < size / 8 + 1; i++) ((double *)((char *)found + HEAD))[i] = 1.0;
+    live++, used += size;
+    return *p = (address)found + HEAD, OK;
 }
 static int allocate_of_pool(address *p, size_t size, void *pool, void *stream) { return allocate(p, size); }
 static int pool(void **p) { return getenv("PRETENDED_NO_POOLS") ? NOT_SUPPORTED : handle(p); }
-static int release(address p) { return live--, free((void *)p), OK; }
+static int release(address p) {
+    void *found = (void *)(p - HEAD);
+    return live--, used -= *(size_t *)found, free(found), OK;
+}
+static int release_to_pool(address p, void *stream) {
+    for (int i = 0; i < n_gone; i++)
+        if (gone[i] == stream) note("freed on a stream that was destroyed");
+    return pending += *(size_t *)(p - HEAD), release(p);
+}
+static int trim(void *pool, size_t least) { return kept = 0, OK; }
+static int destroy(void *stream) {
+    if (n_gone < MOST) gone[n_gone++] = stream;
+    return OK;
+}
+
+static int synchronize(void) {
+    note("synchronize");
+    for (int i = 0; i < n_waiting; i++) memmove(waiting[i].target, waiting[i].source, waiting[i].size);
+    n_waiting = 0;
+    return kept += pending, pending = 0, OK;
+}
+static int is_pinned(void *p) { return (char *)p >= pinned && (char *)p < pinned + n_pinned; }
+static int kind_of_memory(unsigned *kind, int which, void *p) { return *kind = 1, is_pinned(p) ? OK : INVALID; }
 static int copy(void *target, void *source, size_t size) { return memmove(target, source, size), OK; }
+static int copy_in(void *target, void *source, size_t size) {
+    if (!is_pinned(source) || n_waiting == MOST) return copy(target, source, size);
+    waiting[n_waiting].target = target, waiting[n_waiting].source = source, waiting[n_waiting].size = size;
+    return n_waiting++, OK;
+}
+static int copy_out(void *target, void *source, size_t size) { return synchronize(), copy(target, source, size); }
 
 static int noted(const char *what, void *stream, void *event) {
     char line[64];
@@ -113,6 +153,7 @@ static int launch_flat(kernel *k, unsigned x, unsigned y, unsigned z, unsigned b
 static int text(int error, const char **s) { return *s = "pretended", OK; }
 
 long pretended_allocations(void) { return live; }
+void pretended_pin(void *p, size_t size) { pinned = p, n_pinned = size; }
 
 static const struct {
     const char *name;
@@ -123,8 +164,10 @@ static const struct {
     {"cuCtxGetCurrent", context}, {"cuCtxPopCurrent", context}, {"cuDevicePrimaryCtxRetain", retained},
     {"cuStreamGetCtx", function_of}, {"cuMemGetInfo", memory}, {"cuMemAlloc", allocate},
     {"cuMemAllocFromPoolAsync", allocate_of_pool}, {"cuMemPoolCreate", pool}, {"cuMemFree", release},
-    {"cuMemFreeAsync", release}, {"cuMemcpyHtoDAsync", copy}, {"cuMemcpyDtoHAsync", copy},
-    {"cuMemcpyDtoDAsync", copy}, {"cuStreamCreate", handle}, {"cuEventCreate", handle},
+    {"cuMemFreeAsync", release_to_pool}, {"cuMemPoolTrimTo", trim}, {"cuPointerGetAttribute", kind_of_memory},
+    {"cuMemcpyHtoDAsync", copy_in}, {"cuMemcpyDtoHAsync", copy_out}, {"cuMemcpyDtoDAsync", copy},
+    {"cuStreamCreate", handle}, {"cuEventCreate", handle}, {"cuStreamDestroy", destroy},
+    {"cuStreamSynchronize", synchronize}, {"cuCtxSynchronize", synchronize},
     {"cuEventRecord", record}, {"cuStreamWaitEvent", order}, {"cuLibraryLoadData", handle},
     {"cuLibraryGetKernel", kernel_of}, {"cuKernelGetFunction", function_of}, {"cuKernelSetAttribute", set},
     {"cuLaunchKernelEx", launch}, {"cuLaunchKernel", launch_flat}, {"cuGetErrorName", text},

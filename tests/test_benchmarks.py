@@ -30,6 +30,7 @@ LIMITS = limits.Limits(1, 1e9, 1e9, {"tanh": 1e-9}, {"flops": "", "read": ""})
 def _quick(monkeypatch):
     """Without peers, on tiny shapes."""
     monkeypatch.setattr(machine, "installed", lambda package: package == "numpy")
+    monkeypatch.setattr(machine.TAKEN, "peers", True)
     monkeypatch.setattr(race, "MIN_REPEATS", 2)
     monkeypatch.setattr(race, "TURN", 1e-4)
     monkeypatch.setattr(mapping, "POPSIZE", 3)
@@ -120,6 +121,29 @@ def test_runs_without_peers_and_says_so(name, cases, tmp_path, capsys):
             assert contestant["error"] <= found["tolerance"]
             expected = contestant["median"] / found["contestants"][0]["median"]
             assert contestant["ratio"] == pytest.approx(expected)
+
+
+def test_what_is_done_is_kept_when_a_later_case_fails(monkeypatch, tmp_path):
+    def run(args):
+        yield race.race(case(), 0, 1)
+        raise RuntimeError("the second case")
+
+    monkeypatch.setattr(noise, "run", run)
+    path = tmp_path / "results.json"
+    with pytest.raises(RuntimeError, match="the second case"):
+        main(["noise", "--json", str(path)])
+    assert [found["name"] for found in json.loads(path.read_text())["cases"]] == ["ones"]
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_evoopt_alone(monkeypatch, capsys):
+    """No peer is prepared, and none is said to be missing."""
+    monkeypatch.setattr(machine, "installed", lambda package: True)
+    assert main(["noise", "--own", "--seconds", "0"]) == 0
+    out = capsys.readouterr().out
+    assert "evoopt, Philox" in out
+    assert not machine.takes("torch")
+    assert "torch" not in out.partition("normal deviates")[2]
 
 
 def test_rows_choose_cases(capsys):

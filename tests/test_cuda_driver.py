@@ -198,6 +198,35 @@ with open("/dev/stdout", "w") as file:
     assert ours != theirs
 
 
+def test_streams_of_other_libraries(run_pretended):
+    """Theirs waits for what it is lent; who names no stream is waited for, and who may not be done, too."""
+    output, log = run_pretended(
+        """
+import numpy as np
+from lender import Lender
+from evoopt.kernels.cuda.rows import mean_rows
+from evoopt.kernels.cuda.stream import Stream
+
+ours, theirs = Stream(), Stream()
+for number in (theirs.number, None, 1, -1):
+    capsule = ours.empty(3, np.float64).__dlpack__(stream=number)
+    del capsule
+lent = ours.adopt(Lender(theirs.empty(6, np.float64)))
+ours.launch(mean_rows, 1, 32, lent, 2, 2.0, ours.empty(3, np.float64))
+print(hex(ours.number), hex(theirs.number))
+"""
+    )
+    ours, theirs = output.split()
+    kinds = [" ".join(line.split()[:2]) if "launch" not in line else "launch" for line in log]
+    assert kinds == [
+        *(f"record {ours}", f"wait {theirs}", "synchronize"),
+        *(f"record {ours}", "wait 0x1") * 2,  # the default stream, which ours wait for by themselves
+        "synchronize",
+        *(f"record {theirs}", f"wait {ours}"),  # by the other library, which was asked for that
+        *(f"record {ours}", f"wait {ours}", "launch", "synchronize"),
+    ]
+
+
 def test_too_much_memory_and_other_errors(run_pretended):
     output, _ = run_pretended(
         """
@@ -224,6 +253,147 @@ except RuntimeError as error:
         "4,000,000 bytes of the device's memory were asked for, but 1,073,741,824 are free; take fewer rows.",
         "CUDA failed: pretended, pretended.",
     ]
+
+
+def test_what_the_pool_keeps_is_given_back_when_memory_is_short(run_pretended):
+    output, _ = run_pretended(
+        """
+import numpy as np
+from evoopt.kernels.cuda.stream import Stream
+
+stream = Stream()
+for size in (700, 600, 800, 900):  # of 1000 bytes
+    stream.empty(size, np.uint8)
+held = stream.empty(300, np.uint8)
+try:
+    stream.empty(701, np.uint8)
+except MemoryError as error:
+    print(error)
+""",
+        PRETENDED_DEVICE="1000",
+    )
+    assert output.startswith("701 bytes of the device's memory were asked for, but ")
+
+
+def test_pinned_memory_may_change_after_a_copy(run_pretended):
+    """The driver reads memory that is pinned later, when the host waits; other memory before it returns."""
+    output, _ = run_pretended(
+        """
+import ctypes
+import numpy as np
+from evoopt.kernels.cuda.stream import Stream
+
+stream, host = Stream(), np.arange(6.0)
+ctypes.CDLL("libcuda.so.1").pretended_pin(ctypes.c_void_p(host.ctypes.data), ctypes.c_size_t(host.nbytes))
+whole, part = stream.to_device(host, np.float64), stream.to_device(host[2:4], np.float64)
+stream.copy(host[:2], whole[4:])
+host[:] = 7
+print(np.asarray(whole).tolist(), np.asarray(part).tolist())
+"""
+    )
+    assert output == "[0.0, 1.0, 2.0, 3.0, 0.0, 1.0] [2.0, 3.0]\n"
+
+
+OWNERS = """
+import gc
+import numpy as np
+import evoopt
+from evoopt.kernels.cuda.stream import Stream
+
+net = evoopt.Network([evoopt.Dense(3)], input_shape=(4,), device="cuda")
+tasks = evoopt.Supervised(net, np.ones((9, 4)), np.arange(9) % 3), evoopt.Rollout(
+    evoopt.Network([evoopt.Dense(2)], input_shape=(4,), device="cuda"), evoopt.envs.cartpole, max_steps=3
+)
+es = evoopt.SNES(net.init(seed=0), 0.1, popsize=4, seed=1, device="cuda")
+rows = es.ask()
+fitness = tasks[0](rows)
+es.tell(rows, fitness)
+array = Stream().to_device(np.ones(3), np.float64)
+"""
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "",  # globals at the end of Python
+        "import sys\nfor name in ('net', 'es', 'array'): setattr(np, 'kept_' + name, globals()[name])",
+        "things = [net, tasks, es, rows, fitness, array]\nthings.append(things)\n"
+        "del net, tasks, es, rows, fitness, array, things\ngc.collect()",
+        # arrays before their stream in a cycle, and after it
+        "a, b = Stream(), Stream()\nfirst = [a, a.empty(3, np.float64)]\nlast = [b.empty(3, np.float64), b]\n"
+        "first.append(first), last.append(last)\ndel a, b, first, last\ngc.collect()",
+        "import threading\nthings = [Stream().empty(3, np.float64)]\n"
+        "thread = threading.Thread(target=things.clear)\nthread.start()\nthread.join()",
+    ],
+    ids=["globals", "in a module", "cycle", "orders of a cycle", "thread"],
+)
+def test_no_memory_goes_back_on_a_stream_that_is_gone(end, run_pretended):
+    _, log = run_pretended(OWNERS + end)
+    assert any(line.startswith("launch") for line in log)
+    assert not [line for line in log if "destroyed" in line]
+
+
+def test_the_next_object_gets_the_stream(run_pretended):
+    output, _ = run_pretended(
+        """
+from evoopt.kernels.cuda.stream import Stream
+
+numbers = set()
+for _ in range(20):
+    numbers.add(Stream().number)
+both = {Stream().number for _ in [Stream()]} | {Stream().number}
+print(len(numbers), len({stream.number for stream in [Stream(), Stream(), Stream()]}))
+"""
+    )
+    assert output == "1 3\n"
+
+
+def test_a_forked_process_has_no_device(run_pretended):
+    """It says so, and lets go of what it has from its parent, which goes on."""
+    output, _ = run_pretended(
+        OWNERS
+        + """
+import os, warnings
+warnings.simplefilter("ignore")  # of forks beside threads
+if (child := os.fork()) == 0:
+    try:
+        es.ask()
+    except RuntimeError as error:
+        print(error, flush=True)
+    del rows, fitness, array, net, tasks, es
+    gc.collect()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+es.tell(es.ask(), np.arange(4.0))
+print("the parent goes on")
+"""
+    )
+    assert output.splitlines() == [
+        "CUDA must be used in the process that began with it, got a fork of that; start processes by "
+        'multiprocessing.get_context("spawn").',
+        "the parent goes on",
+    ]
+
+
+def test_more_than_a_grid_has_is_launched_in_parts(run_pretended):
+    """Samples of each row its own, and episodes: blocks in y, of which a device takes 65,535."""
+    _, log = run_pretended(
+        """
+import numpy as np
+import evoopt
+from evoopt.kernels.cuda.stream import Stream
+
+net = evoopt.Network([evoopt.Dense(1)], input_shape=(1,), device="cuda")
+rows = np.ones((2, net.spec.size), np.float32)
+assert net.forward(rows, Stream().empty((2, 524_290, 1), np.float32)).shape == (2, 524_290, 1)
+player = evoopt.Network([evoopt.Dense(1)], input_shape=(2,), device="cuda")
+task = evoopt.Rollout(player, evoopt.envs.mountain_car_continuous, episodes=524_290, max_steps=1)
+assert task(np.ones((2, player.spec.size), np.float32)).shape == (2,)
+"""
+    )
+    grids = [line.split()[2] for line in log if line.startswith("launch")]
+    assert grids[:4] == ["1,65535,1", "1,2,1"] * 2
+    assert grids[-5:-1] == ["1,65535,1", "1,2,1"] * 2
 
 
 @pytest.mark.parametrize("environment", [{}, {"PRETENDED_NO_POOLS": "1"}])

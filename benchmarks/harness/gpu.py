@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import evoopt
-from benchmarks.harness import cartpole, dense, digits, losses
+from benchmarks.harness import cartpole, dense, digits, losses, machine
 from benchmarks.harness.cartpole import Game, Player
 from benchmarks.harness.dense import Problem
 from benchmarks.harness.outcome import Limit
@@ -37,7 +37,7 @@ class Limits:
 
     def table(self) -> str:
         if self.bandwidth is None or self.flops is None:
-            return f"{self.device}; its limits were not measured, as torch, for CUDA, is missing."
+            return f"{self.device}; its limits were not measured, for want of torch for CUDA."
         return (
             f"{self.device}: copies {self.bandwidth / 1e12:.3g} TB/s, sgemm {self.flops / 1e12:.3g} TFLOP/s"
         )
@@ -60,10 +60,10 @@ def measure() -> Limits:
 
     name = cuda.get_current_device().name
     device = name.decode() if isinstance(name, bytes) else str(name)
-    try:
-        import torch
-    except ImportError:
+    if not machine.takes("torch"):
         return Limits(device, None, None)
+    import torch
+
     if not torch.cuda.is_available():  # a torch for the CPU
         return Limits(device, None, None)
     torch.backends.cuda.matmul.allow_tf32 = False

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from evoopt.kernels.cuda import few, tiles
+from evoopt.kernels.cuda import few, grid, tiles
 from evoopt.kernels.cuda.dense import NONE, DenseLayer
 from evoopt.kernels.cuda.memory import DeviceArray
 from evoopt.kernels.cuda.stream import Stream, alignment_of, most_shared_bytes
@@ -117,21 +117,27 @@ class CudaNetwork:
         return out
 
     def _forward_few(self, rows: Any, inputs: Any, own: bool, batch: int, out: Any) -> None:
-        samples = min(batch, few.MOST_SAMPLES)
-        threads = few.threads_for(self.layers)
-        self.stream.launch(
-            few.forward_few(self.layers, samples, own, alignment_of(rows), threads),
-            (len(rows), -(-batch // samples)), threads,
-            rows.reshape(rows.size), self.size, self.frozen, inputs.reshape(inputs.size), batch,
-            out.reshape(out.size),
-        )  # fmt: skip
+        samples, threads = min(batch, few.MOST_SAMPLES), few.threads_for(self.layers)
+        forward = few.forward_few(self.layers, samples, own, alignment_of(rows), threads)
+        population, numbers, outputs = (array.reshape(array.size) for array in (rows, inputs, out))
+        for part in grid.parts_of(len(rows), batch, samples):
+            first = part.row * batch + part.column  # of the samples, if each row has its own
+            self.stream.launch(
+                forward, (part.rows, -(-part.columns // samples)), threads,
+                grid.rest(population, part.row * self.size), self.size, self.frozen,
+                grid.rest(numbers, first * self.layers[0].inputs if own else 0), part.columns,
+                grid.rest(outputs, first * self.layers[-1].units),
+            )  # fmt: skip
 
     def _forward_tiles(self, rows: Any, inputs: Any, batch: int, out: Any) -> None:
         plan = self.plan()
         packed, padded = self.pack(inputs, plan)
-        self.stream.launch(
-            tiles.forward_tiles(self.layers, plan, alignment_of(rows)), len(rows) * (padded // plan.samples),
-            plan.threads, rows.reshape(rows.size), self.size, self.frozen,
-            packed, padded, batch, out.reshape(out.size),
-            shared=plan.shared,
-        )  # fmt: skip
+        forward, per_row = tiles.forward_tiles(self.layers, plan, alignment_of(rows)), padded // plan.samples
+        population, outputs = rows.reshape(rows.size), out.reshape(out.size)
+        for part in grid.parts_of_rows(len(rows), per_row):
+            self.stream.launch(
+                forward, part.rows * per_row, plan.threads,
+                grid.rest(population, part.row * self.size), self.size, self.frozen, packed, padded, batch,
+                grid.rest(outputs, part.row * batch * self.layers[-1].units),
+                shared=plan.shared,
+            )  # fmt: skip

@@ -11,9 +11,10 @@ import numpy as np
 
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels.cpu.genetic import ALWAYS
-from evoopt.kernels.cuda import genetic, moments, noise, ranking, rows, vectors
+from evoopt.kernels.cuda import genetic, grid, moments, noise, ranking, rows, vectors
+from evoopt.kernels.cuda.foreign import is_device_array
 from evoopt.kernels.cuda.memory import DeviceArray
-from evoopt.kernels.cuda.stream import Stream, is_device_array
+from evoopt.kernels.cuda.stream import Stream
 from evoopt.strategies.bounds import Box
 from evoopt.strategies.told import Told
 
@@ -134,7 +135,10 @@ class Cuda:
     def fingerprints(self, rows_: DeviceArray) -> DeviceArray:
         result = self._stream.empty(len(rows_), np.uint64)
         words = rows_.view(np.uint32)
-        self._stream.launch(rows.fingerprint_rows, len(rows_), rows.THREADS, words, result)
+        for first, count, *_ in grid.parts_of_rows(len(rows_)):
+            self._stream.launch(
+                rows.fingerprint_rows, count, rows.THREADS, grid.rest(words, first), grid.rest(result, first)
+            )
         return result
 
     def _gathered(self, places: Any, old: Any, kept: int, new: DeviceArray, limit: float) -> DeviceArray:
@@ -158,18 +162,20 @@ class Cuda:
     def _rank(self, told: Told, table: Vector, centred: bool) -> DeviceArray:
         k = len(told.order)
         result = self.empty((k,), np.float64)
-        grid = -(-k // ranking.THREADS)
+        blocks = -(-k // ranking.THREADS)
         self._stream.launch(
-            ranking.rank_rows(centred), grid, ranking.THREADS, told.scores, self.constant(table), result
+            ranking.rank_rows(centred), blocks, ranking.THREADS, told.scores, self.constant(table), result
         )
         return result
 
     def lengths(self, rows_: DeviceArray, places: Any, mean: Any, scale: Any) -> Vector:
         result = self.empty((len(rows_),), np.float64)
-        self._stream.launch(
-            moments.squared_lengths, len(rows_), moments.THREADS,
-            rows_, self.vector(mean), self.vector(scale), result,
-        )  # fmt: skip
+        centre, unit = self.vector(mean), self.vector(scale)
+        for first, count, *_ in grid.parts_of_rows(len(rows_)):
+            self._stream.launch(
+                moments.squared_lengths, count, moments.THREADS,
+                grid.rest(rows_, first), centre, unit, grid.rest(result, first),
+            )  # fmt: skip
         squares: Vector = self.host(result)[places]
         return np.sqrt(squares)
 
@@ -192,8 +198,8 @@ class Cuda:
         args, n = self._read(args)
         results = vectors.results_of(formula, len(args))
         outs = tuple(self.empty((n,), np.float64) for _ in range(results))
-        grid = -(-n // vectors.THREADS)
-        self._stream.launch(vectors.map_vectors(formula), grid, vectors.THREADS, outs, args, n)
+        blocks = -(-n // vectors.THREADS)
+        self._stream.launch(vectors.map_vectors(formula), blocks, vectors.THREADS, outs, args, n)
         return outs if results > 1 else outs[0]
 
     def total(self, formula: Callable[..., Any], *args: Any) -> float:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evoopt.arguments import Array
+from evoopt.kernels.cuda import grid
 from evoopt.kernels.cuda.jit import compiling
 from evoopt.kernels.cuda.loss import own_loss
 from evoopt.kernels.cuda.memory import DeviceArray
@@ -54,14 +55,17 @@ class CudaSupervised:
         if not len(rows):
             return fitness
         losses = loss_tiles(net.layers, self._plan, alignment_of(rows), self._loss)
-        with compiling("A loss, or an activation"):
-            stream.launch(
-                losses, len(rows) * per_row, self._plan.threads,
-                rows.reshape(rows.size), rows.shape[1], net.frozen, *tiles[:4], sums,
-                shared=self._plan.shared,
-            )  # fmt: skip
-        grid = -(-len(rows) // THREADS)
-        stream.launch(mean_rows, grid, THREADS, sums, per_row, tiles.total_weight, fitness)
+        numbers = rows.reshape(rows.size)
+        for part in grid.parts_of_rows(len(rows), per_row):
+            with compiling("A loss, or an activation"):
+                stream.launch(
+                    losses, part.rows * per_row, self._plan.threads,
+                    grid.rest(numbers, part.row * net.size), net.size, net.frozen, *tiles[:4],
+                    grid.rest(sums, part.row * per_row),
+                    shared=self._plan.shared,
+                )  # fmt: skip
+        blocks = -(-len(rows) // THREADS)
+        stream.launch(mean_rows, blocks, THREADS, sums, per_row, tiles.total_weight, fitness)
         return fitness
 
     def _pack(self, chosen: Any = ()) -> Tiles:

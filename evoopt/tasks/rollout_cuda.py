@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from evoopt.arguments import Array
+from evoopt.kernels.cuda import grid
 from evoopt.kernels.cuda.few import widest
 from evoopt.kernels.cuda.jit import SHARED_BYTES, block_size, compiling
 from evoopt.kernels.cuda.memory import DeviceArray
@@ -79,21 +80,35 @@ class CudaRollout:
         sums = stream.empty(popsize * self._total * 2 * n if statistics else 1, np.float64)
         spans = [] if env.discrete else action_span(env.low, env.high)
         scaling = [statistics.mean, 1 / statistics.std] if statistics else []
+        numbers = self._numbers(np.concatenate([*spans, *scaling, [0.0]]))
         with compiling("Functions of an environment, or an activation"):
-            stream.launch(
-                rollout_rows(
-                    net.layers, self._game, self._episodes, self._threads, self._cached, alignment_of(rows)
-                ),
-                (popsize, -(-self._total // self._episodes)), self._threads,
-                rows.reshape(rows.size), net.size, net.frozen,
-                self._uniforms(np.append(uniforms, 0.0)), uniforms[0].size if len(uniforms) > 1 else 0,
-                self._numbers(np.concatenate([*spans, *scaling, [0.0]])),
-                self._total, self._max_steps, returns, lengths, sums, shared=4 * self._cached,
-            )  # fmt: skip
-        grid = -(-popsize // THREADS)
-        stream.launch(mean_rows, grid, THREADS, returns, self._total, self._total, fitness)
+            self._play(rows, uniforms, numbers, returns, lengths, sums)
+        blocks = -(-popsize // THREADS)
+        stream.launch(mean_rows, blocks, THREADS, returns, self._total, self._total, fitness)
         if statistics is None:
             return fitness, np.empty(0)
         seen = stream.to_host(sums).reshape(popsize, self._total, 2, n).sum(axis=1)
         steps = stream.to_host(lengths).reshape(popsize, self._total).sum(axis=1)
         return fitness, np.concatenate([seen, np.broadcast_to(steps[:, None, None], (popsize, 1, n))], axis=1)
+
+    def _play(
+        self, rows: DeviceArray, uniforms: Array, numbers: DeviceArray, returns: DeviceArray,
+        lengths: DeviceArray, sums: DeviceArray,
+    ) -> None:  # fmt: skip
+        """Play all episodes of all rows, and write how they went."""
+        net, total, per_sum = self._net, self._total, 2 * self._env.observation_size
+        drawn = self._uniforms(np.append(uniforms, 0.0))
+        per_row = uniforms[0].size if len(uniforms) > 1 else 0
+        play = rollout_rows(
+            net.layers, self._game, self._episodes, self._threads, self._cached, alignment_of(rows)
+        )
+        population, rest = rows.reshape(rows.size), grid.rest
+        for part in grid.parts_of(len(rows), total, self._episodes):
+            first = part.row * total + part.column
+            net.stream.launch(
+                play, (part.rows, -(-part.columns // self._episodes)), self._threads,
+                rest(population, part.row * net.size), net.size, net.frozen,
+                rest(drawn, part.row * per_row + part.column * self._env.uniforms), per_row, numbers,
+                part.columns, self._max_steps, rest(returns, first), rest(lengths, first),
+                rest(sums, first * per_sum), shared=4 * self._cached,
+            )  # fmt: skip

@@ -8,7 +8,8 @@ import pytest
 from conftest import SIMULATED
 
 import evoopt
-from evoopt.kernels.cuda.stream import Stream, alignment_of, is_device_array
+from evoopt.kernels.cuda.foreign import is_device_array
+from evoopt.kernels.cuda.stream import Stream, alignment_of
 
 
 class Foreign:
@@ -107,7 +108,7 @@ def test_arrays_of_other_libraries_are_not_copied():
 def test_strided_arrays_of_other_libraries_are_copied(view):
     strided = view(np.arange(12, dtype=np.float32).reshape(4, 3))
     np.testing.assert_array_equal(Stream().to_device(Foreign(strided), np.float32), strided)
-    with pytest.raises(ValueError, match="C-contiguous out array"):
+    with pytest.raises(ValueError, match="out must be a C-contiguous array"):
         Stream().output(Foreign(np.zeros((4, 3), np.float32).T), (3, 4), np.float32)
 
 

@@ -6,7 +6,7 @@ import pytest
 import evoopt
 
 gpu = pytest.importorskip("benchmarks.harness.gpu")
-from benchmarks.harness import cartpole, dense, losses  # noqa: E402
+from benchmarks.harness import cartpole, dense, losses, smoke  # noqa: E402
 from benchmarks.harness.race import relative_error  # noqa: E402
 
 UNITS = (3, 5, 2)
@@ -33,3 +33,10 @@ def test_noise_rollouts_and_generations(rng):
     trainer = gpu.trainer(evoopt.SNES, UNITS, samples, 6, 1, sigma=0.5)
     trainer()
     assert np.isfinite(trainer.solution()).all()
+
+
+@pytest.mark.parametrize("check", smoke.CHECKS, ids=lambda check: check.name)
+def test_kernels_against_those_of_the_cpu(check):
+    """As ``benchmarks/gpu.sh smoke`` compares them first of all."""
+    sizes = smoke.Sizes(rows=9, columns=40, networks=2, units=4, samples=12)
+    assert smoke.difference(check, sizes) <= check.tolerance

@@ -10,7 +10,8 @@ from conftest import SIMULATED
 
 import evoopt
 from evoopt.kernels.cpu.loss import LOSSES
-from evoopt.kernels.cuda.stream import Stream, is_device_array
+from evoopt.kernels.cuda.foreign import is_device_array
+from evoopt.kernels.cuda.stream import Stream
 
 TOLERANCE = 1e-5
 

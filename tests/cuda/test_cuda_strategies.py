@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import evoopt
-from evoopt.kernels.cuda.stream import Stream, is_device_array
+from evoopt.kernels.cuda.foreign import is_device_array
+from evoopt.kernels.cuda.stream import Stream
 from evoopt.strategies.registry import REGISTRY
 
 ON_DEVICE = {
@@ -145,7 +146,7 @@ def test_out_is_filled_and_others_are_refused():
     out = Stream().to_device(np.full((4, N), np.nan), np.float32)
     assert es.ask(out=out) is out
     assert np.isfinite(np.asarray(out)).all()
-    with pytest.raises(ValueError, match="out array of the device"):
+    with pytest.raises(ValueError, match="out must be an array of the device"):
         es.ask(out=np.empty((4, N), np.float32))
     with pytest.raises(ValueError, match=r"float32 \(4, 5\) was expected, but float64"):
         es.ask(out=Stream().empty((4, N), np.float64))

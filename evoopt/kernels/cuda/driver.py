@@ -4,9 +4,9 @@ Kernels are compiled by numba-cuda and launched from here: its own launch takes 
 arrays, its allocation 30, and these 6 and 2. `simulated` has the same functions for the simulator.
 """
 
-import contextlib
 import ctypes
 import functools
+import os
 import struct
 import threading
 from collections.abc import Sequence
@@ -18,18 +18,34 @@ from numba import cuda, from_dtype, typeof, types
 
 from evoopt.kernels.cuda.memory import DeviceArray
 
+_NO_MEMORY = cu.CUresult.CUDA_ERROR_OUT_OF_MEMORY
 MOST_WORDS = 256  # of eight bytes, of all arguments of a kernel
 _LOADING = threading.Lock()  # numba-cuda cannot load a kernel for two Python threads at once
+_PROCESS = os.getpid()  # that began with CUDA: nothing of it works in one that is forked
 _FORMATS = {int: "q", float: "d", np.int64: "q", np.uint64: "Q", np.float32: "f4x", np.float64: "d"}
 
 
-def _done(result: tuple[Any, ...]) -> Any:
-    """Return what a function of the driver gives besides its error; RuntimeError if there is one."""
-    error, *values = result
+def _do(function: Any, *arguments: Any) -> Any:
+    """Call a function of the driver, and return what it gives besides its error.
+
+    Where it finds no memory it is called once more, without what our pool keeps.
+
+    Raises
+    ------
+    MemoryError
+        If there is no memory then, either.
+    RuntimeError
+        For any other error.
+    """
+    error, *values = function(*arguments)
+    if error == _NO_MEMORY:
+        _empty_pool()
+        error, *values = function(*arguments)
     if error:
         _, name = cu.cuGetErrorName(error)
         _, text = cu.cuGetErrorString(error)
-        raise RuntimeError(f"CUDA failed: {name.decode()}, {text.decode()}.")
+        kind = MemoryError if error == _NO_MEMORY else RuntimeError
+        raise kind(f"CUDA failed: {name.decode()}, {text.decode()}.")
     return values[0] if values else None
 
 
@@ -37,6 +53,11 @@ class _Thread(threading.local):
     """What each Python thread has: a context, and a buffer for the arguments of a launch."""
 
     def __init__(self) -> None:
+        if os.getpid() != _PROCESS:
+            raise RuntimeError(
+                "CUDA must be used in the process that began with it, got a fork of that; start processes by "
+                'multiprocessing.get_context("spawn").'
+            )
         cuda.current_context()
         self.words = (ctypes.c_uint64 * MOST_WORDS)()
         start = ctypes.addressof(self.words)
@@ -47,6 +68,9 @@ class _Thread(threading.local):
 @functools.cache
 def _thread() -> _Thread:
     return _Thread()
+
+
+os.register_at_fork(after_in_child=_thread.cache_clear)
 
 
 def _enter() -> None:
@@ -60,7 +84,7 @@ def _enter() -> None:
 def new_stream() -> Any:
     """Make a stream, which waits for what the default stream does, and the other way round."""
     _enter()
-    return _done(cu.cuStreamCreate(0))
+    return _do(cu.cuStreamCreate, 0)
 
 
 def known_stream(handle: int) -> Any:
@@ -71,27 +95,33 @@ def known_stream(handle: int) -> Any:
 def new_event() -> Any:
     """Make an event, which has no time."""
     _enter()
-    return _done(cu.cuEventCreate(cu.CUevent_flags.CU_EVENT_DISABLE_TIMING))
+    return _do(cu.cuEventCreate, cu.CUevent_flags.CU_EVENT_DISABLE_TIMING)
 
 
 def order(before: Any, event: Any, after: Any) -> None:
     """Let what is queued later on one stream wait for what is queued now on another."""
     _enter()
-    _done(cu.cuEventRecord(event, before))
-    _done(cu.cuStreamWaitEvent(after, event, 0))
+    _do(cu.cuEventRecord, event, before)
+    _do(cu.cuStreamWaitEvent, after, event, 0)
 
 
 def synchronize(stream: Any) -> None:
-    """Wait for all that is queued."""
-    _done(cu.cuStreamSynchronize(stream))
+    """Wait for all that is queued on a stream."""
+    _enter()
+    _do(cu.cuStreamSynchronize, stream)
 
 
-def forget_stream(stream: Any, event: Any) -> None:
-    """Let go of a stream and an event; either may be None."""
-    if event is not None:
-        cu.cuEventDestroy(event)
-    if stream is not None:
-        cu.cuStreamDestroy(stream)
+def settle() -> None:
+    """Wait for all that is queued, by other libraries too; in a forked process do nothing."""
+    if os.getpid() == _PROCESS:
+        _enter()
+        cu.cuCtxSynchronize()
+
+
+def device_number() -> int:
+    """Return the number of the device."""
+    found: int = cuda.get_current_device().id
+    return found
 
 
 # ---------------------------------------------------------------- memory
@@ -106,60 +136,80 @@ def _pool() -> Any:
     kind = cu.CUmemPoolProps()
     kind.allocType = cu.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
     kind.location.type = cu.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
-    kind.location.id = cuda.get_current_device().id
+    kind.location.id = device_number()
     error, pool = cu.cuMemPoolCreate(kind)
     if error:
         return None
     keeps = cu.CUmemPool_attribute.CU_MEMPOOL_ATTR_RELEASE_THRESHOLD
-    _done(cu.cuMemPoolSetAttribute(pool, keeps, cu.cuuint64_t(2**64 - 1)))
+    _do(cu.cuMemPoolSetAttribute, pool, keeps, cu.cuuint64_t(2**64 - 1))
     error, address = cu.cuMemAllocFromPoolAsync(1, pool, 0)
     if error:
         return None
-    _done(cu.cuMemFreeAsync(address, 0))
+    _do(cu.cuMemFreeAsync, address, 0)
     return pool
+
+
+def _empty_pool() -> None:
+    """Give all memory that is in no use back to the device."""
+    cu.cuCtxSynchronize()  # what was freed in the order of a stream is free only then
+    pool = _pool()
+    if pool is not None:
+        cu.cuMemPoolTrimTo(pool, 0)
 
 
 def allocate(size: int, stream: Any) -> int:
     """Return the address of so many bytes; MemoryError if there are none."""
     _enter()
     pool = _pool()
-    error, address = cu.cuMemAlloc(size) if pool is None else cu.cuMemAllocFromPoolAsync(size, pool, stream)
-    if error == cu.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
+    try:
+        if pool is None:
+            return int(_do(cu.cuMemAlloc, size))
+        return int(_do(cu.cuMemAllocFromPoolAsync, size, pool, stream))
+    except MemoryError as error:
         _, left, _ = cu.cuMemGetInfo()
         raise MemoryError(
             f"{size:,} bytes of the device's memory were asked for, but {left:,} are free; take fewer rows."
-        )
-    return int(_done((error, address)))
+        ) from error
 
 
 def free(address: int, stream: Any) -> None:
-    """Give memory back, once all that is queued on the stream is done."""
-    with contextlib.suppress(Exception):  # (when Python ends, the driver may be gone)
-        _enter()
-        if _pool() is None:
-            synchronize(stream)
-            cu.cuMemFree(address)
-        else:
-            cu.cuMemFreeAsync(address, stream)
+    """Give memory back, once all that is queued on the stream is done; in a forked process do nothing."""
+    if os.getpid() != _PROCESS:
+        return
+    _enter()
+    if _pool() is None:
+        cu.cuStreamSynchronize(stream)
+        cu.cuMemFree(address)
+    else:
+        cu.cuMemFreeAsync(address, stream)
 
 
 def copy_in(target: int, source: np.ndarray[Any, Any], stream: Any) -> None:
     """Copy from the host's memory; `source` may change when this returns."""
     _enter()
-    _done(cu.cuMemcpyHtoDAsync(target, source.ctypes.data, source.nbytes, stream))
+    address = source.ctypes.data
+    _do(cu.cuMemcpyHtoDAsync, target, address, source.nbytes, stream)
+    if _is_known(address):
+        synchronize(stream)
 
 
 def copy_out(target: np.ndarray[Any, Any], source: int, stream: Any) -> None:
     """Copy to the host's memory, and wait."""
     _enter()
-    _done(cu.cuMemcpyDtoHAsync(target.ctypes.data, source, target.nbytes, stream))
+    _do(cu.cuMemcpyDtoHAsync, target.ctypes.data, source, target.nbytes, stream)
     synchronize(stream)
 
 
 def copy_within(target: int, source: int, size: int, stream: Any) -> None:
     """Copy bytes within the device's memory."""
     _enter()
-    _done(cu.cuMemcpyDtoDAsync(target, source, size, stream))
+    _do(cu.cuMemcpyDtoDAsync, target, source, size, stream)
+
+
+def _is_known(address: int) -> bool:
+    """Tell whether the driver made memory, or pinned it: a copy of other memory has read it on its return."""
+    error, kind = cu.cuPointerGetAttribute(cu.CUpointer_attribute.CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address)
+    return not error and bool(kind)
 
 
 def most_shared_bytes() -> int:
@@ -190,7 +240,7 @@ def launch(
             call = kernel.calls[kinds, shared] = load(kernel, kinds, shared)
     thread = _thread()
     call.packer.pack_into(thread.words, 0, *words)
-    _done(cu.cuLaunchKernel(call.kernel, *grid, *threads, shared, stream, thread.arguments, 0))
+    _do(cu.cuLaunchKernel, call.kernel, *grid, *threads, shared, stream, thread.arguments, 0)
 
 
 def _append(words: list[Any], argument: Any) -> Any:
@@ -210,7 +260,7 @@ def load(kernel: Any, kinds: tuple[Any, ...], shared: int) -> Call:
     function = compiled._codelibrary.get_cufunc()
     if shared:  # beyond 48 KB, less what the kernel's other arrays take, it has to be asked for
         attribute = cu.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-        _done(cu.cuKernelSetAttribute(attribute, shared, function.handle, cuda.get_current_device().id))
+        _do(cu.cuKernelSetAttribute, attribute, shared, function.handle, device_number())
     return Call(cu.CUfunction(int(function.handle)), struct.Struct("=" + "".join(map(format_of, kinds))))
 
 

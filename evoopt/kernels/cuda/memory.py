@@ -1,10 +1,13 @@
 """Arrays in the memory of a device."""
 
+import importlib
 import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
+
+from evoopt.kernels.cuda import dlpack
 
 Shape = tuple[int, ...]
 
@@ -12,8 +15,9 @@ Shape = tuple[int, ...]
 class DeviceArray:
     """Numbers in the memory of a device, in C order.
 
-    CuPy, PyTorch, JAX and Numba take it without a copy, by the CUDA Array Interface; ``numpy.asarray`` copies
-    it to the host's memory. Rows, slices of rows, `reshape` and `view` share its memory.
+    CuPy, PyTorch, JAX and Numba take it without a copy, by DLPack or the CUDA Array Interface;
+    ``numpy.asarray`` copies it to the host's memory. Rows, slices of rows, `reshape` and `view` share its
+    memory.
 
     Parameters
     ----------
@@ -23,8 +27,8 @@ class DeviceArray:
     dtype : dtype
     stream : Queue
         The order of work that it belongs to.
-    owner : object
-        What keeps the memory.
+    owner : Block or Lent
+        What keeps the memory, and tells whether it is read-only; None if the array is empty.
     """
 
     __slots__ = ("__weakref__", "address", "dtype", "kind", "owner", "shape", "size", "stream", "words")
@@ -49,11 +53,50 @@ class DeviceArray:
         return self.size * self.dtype.itemsize
 
     @property
+    def read_only(self) -> bool:
+        """Whether nobody may write to it, as the library says that lent it."""
+        return self.owner is not None and self.owner.read_only
+
+    @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         return {
-            "shape": self.shape, "strides": None, "typestr": self.dtype.str, "data": (self.address, False),
-            "stream": self.stream.number, "version": 3,
+            "shape": self.shape, "strides": None, "typestr": self.dtype.str,
+            "data": (self.address if self.size else 0, self.read_only), "stream": self.stream.number,
+            "version": 3,
         }  # fmt: skip
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return dlpack.CUDA, self.stream.device_number
+
+    def __dlpack__(
+        self, *, stream: int | None = None, max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None, copy: bool | None = None,
+    ) -> Any:  # fmt: skip
+        """Return a capsule that keeps the memory, as the array API standard says.
+
+        What is queued on `stream` later waits for what is queued on ours now, unless it is -1.
+
+        Raises
+        ------
+        BufferError
+            For a device other than this one and the host; for memory that is read-only, where
+            `max_version` is too old to say so.
+        ValueError
+            For a stream of 0, which is ambiguous; for the host without a copy.
+        """
+        own = self.__dlpack_device__()
+        device = own if dl_device is None else (int(dl_device[0]), int(dl_device[1]))
+        if device == (dlpack.CPU, 0):
+            return dlpack.capsule(self.__array__(copy=copy), device, max_version, copied=True)
+        if device != own:
+            raise BufferError(f"dl_device must be {own} or {(dlpack.CPU, 0)}, got {device}.")
+        array = self.stream.copied(self) if copy else self
+        owner = array.stream.lend(array, stream)
+        return dlpack.capsule(dlpack.unread(array, owner), device, max_version, copied=bool(copy))
+
+    def __jax_array__(self) -> Any:
+        """Return the array of JAX; its `asarray` would read the CUDA Array Interface and keep no memory."""
+        return importlib.import_module("jax.numpy").from_dlpack(self)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         if copy is False:

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
+from evoopt.kernels.cuda.grid import rows_y
 from evoopt.kernels.cuda.intrinsics import normals_of
-from evoopt.kernels.cuda.jit import SIMULATED, block_size, kernel, name_of
+from evoopt.kernels.cuda.jit import block_size, kernel, name_of
 from evoopt.kernels.philox import COLUMNS, LANES, NOISE
 
 THREADS = block_size(128)
-MOST_ROWS = 2 if SIMULATED else 65535  # of a grid; a block goes on to rows so many further
 
 
 @functools.cache
@@ -51,4 +51,4 @@ def sample_rows(dtype: Any, pairs: bool = False) -> Any:
 def grid_of(rows: int, n: int) -> tuple[int, int]:
     """Give the blocks of threads for so many rows of length n."""
     blocks = -(-n // COLUMNS) * LANES
-    return -(-blocks // THREADS), min(rows, MOST_ROWS)
+    return -(-blocks // THREADS), rows_y(rows)

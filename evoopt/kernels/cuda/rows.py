@@ -8,8 +8,8 @@ from numba import cuda, types
 
 from evoopt.kernels.cpu.box import reflected, transformed
 from evoopt.kernels.cpu.fingerprint import mixed, sum_of_words
+from evoopt.kernels.cuda.grid import rows_y
 from evoopt.kernels.cuda.jit import block_size, kernel, name_of
-from evoopt.kernels.cuda.noise import MOST_ROWS
 
 THREADS = block_size(128)
 
@@ -83,4 +83,4 @@ def mean_rows(numbers, per_row, divisor, out):
 
 def grid_of(rows: int, n: int) -> tuple[int, int]:
     """Give the blocks of a grid of columns and rows."""
-    return -(-n // THREADS), min(rows, MOST_ROWS)
+    return -(-n // THREADS), rows_y(rows)

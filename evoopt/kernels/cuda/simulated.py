@@ -35,8 +35,17 @@ def order(before: Any, event: Any, after: Any) -> None:
     """All is done in order."""
 
 
-def forget_stream(stream: Any, event: Any) -> None:
-    """See `new_stream`."""
+def synchronize(stream: Any) -> None:
+    """All is done."""
+
+
+def settle() -> None:
+    """All is done."""
+
+
+def device_number() -> int:
+    """Return the number of the device."""
+    return 0
 
 
 def allocate(size: int, stream: Any) -> int:

@@ -1,13 +1,18 @@
 """Streams: what is queued on a device, in which order, and how arrays come there and back."""
 
+import functools
 import math
-from collections.abc import Iterable, Iterator
-from typing import Any
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from evoopt import arrays
+from evoopt.kernels.cuda import foreign
+from evoopt.kernels.cuda.foreign import is_device_array
 from evoopt.kernels.cuda.jit import SIMULATED, Kernel
 from evoopt.kernels.cuda.memory import DeviceArray, Shape, strides_of
 
@@ -17,26 +22,32 @@ else:
     from evoopt.kernels.cuda import driver  # type: ignore[no-redef]
 
 most_shared_bytes = driver.most_shared_bytes
-_DLPACK_CUDA = 2  # kDLCUDA
+_LEGACY = 1  # the number of the default stream, for which ours wait, and it for ours
 
 
 class Queue:
-    """An order of work on the device: a stream, here of another library."""
+    """An order of work on the device: a stream, and an event that is recorded on no other."""
 
-    def __init__(self, handle: Any) -> None:
-        self.handle, self._event = handle, driver.new_event()
-
-    def __del__(self) -> None:
-        driver.forget_stream(None, self._event)
+    def __init__(self, handle: Any, event: Any) -> None:
+        self.handle, self._event = handle, event
 
     @property
     def number(self) -> int | None:
-        """What other libraries know it by."""
+        """What other libraries know it by; None where the device is simulated."""
         return None if self.handle is None else int(self.handle)
+
+    @property
+    def device_number(self) -> int:
+        """Which device it is of."""
+        return driver.device_number()
 
     def precede(self, other: "Queue") -> None:
         """Let what is queued there later wait for what is queued here now."""
         driver.order(self.handle, self._event, other.handle)
+
+    def follow(self, other: "Queue") -> None:
+        """Let what is queued here later wait for what is queued there now."""
+        other.precede(self)
 
     def to_host(self, array: DeviceArray) -> np.ndarray[Any, Any]:
         """Give a copy of an array of this stream in the host's memory, once all is done that was queued."""
@@ -45,17 +56,67 @@ class Queue:
             driver.copy_out(host, array.address, self.handle)
         return host
 
+    def copied(self, array: DeviceArray) -> DeviceArray:
+        """Give a copy of an array, of a stream of its own."""
+        stream = Stream()
+        result = stream.empty(array.shape, array.dtype)
+        stream.copy(array, result)
+        return result
+
+    def lend(self, array: DeviceArray, number: int | None) -> "_Loan":
+        """Let another library's stream, by its number in DLPack, wait for an array; gives what keeps it."""
+        if number is None:
+            number = _LEGACY
+        if number == 0 or number < -1:
+            raise ValueError(f"stream must be -1, 1, 2, or the number of a stream, got {number}.")
+        if number > 0:
+            self.precede(known_queue(number))
+        return _Loan(array, number == _LEGACY)
+
+
+@functools.cache
+def known_queue(number: int) -> Queue:
+    """Give the order of work of a stream that another library made; 1 is the legacy default stream."""
+    return Queue(driver.known_stream(number), driver.new_event())
+
+
+class _Unnamed(Queue):
+    """The order of work of a library that does not name its stream: it let ours wait, and the host waits.
+
+    So what our kernels write is there when the library goes on, and what they read is not overwritten.
+    """
+
+    def __init__(self, stream: "Stream") -> None:
+        super().__init__(stream.handle, stream._event)
+        self._stream = stream  # which waits for the array, and so does what waits for it
+
+    def follow(self, other: Queue) -> None:
+        driver.synchronize(other.handle)
+
 
 class _Block:
     """Memory, which goes back when the last array in it is gone."""
 
     __slots__ = ("_address", "_stream")
+    read_only = False
 
     def __init__(self, address: int, stream: "Stream") -> None:
         self._address, self._stream = address, stream
 
-    def __del__(self) -> None:
-        driver.free(self._address, self._stream.handle)
+    def __del__(self, over: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not over():  # (else it goes back with all that the process has)
+            driver.free(self._address, self._stream.handle)
+
+
+class _Loan:
+    """An array that another library has, until it gives it back, which it may do before its work is done."""
+
+    def __init__(self, array: DeviceArray, is_default: bool) -> None:
+        self._array, self._is_default = array, is_default
+
+    def __del__(self, over: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not self._is_default and not over():  # (streams of ours wait for the default one)
+            driver.settle()
 
 
 class Stream(Queue):
@@ -64,13 +125,17 @@ class Stream(Queue):
     An array belongs to the stream that made it. A kernel that takes an array of another stream runs after
     what was queued there before, and what is queued there later runs after the kernel. The host waits only
     for copies that come to it.
+
+    A stream of the driver is never destroyed: memory may go back on it later than the object that had it,
+    in garbage, and at the end of Python. The next object gets it.
     """
 
-    def __init__(self) -> None:
-        super().__init__(driver.new_stream())
+    _idle: ClassVar[list[tuple[Any, Any]]] = []  # streams, each with its event
 
-    def __del__(self) -> None:
-        driver.forget_stream(self.handle, self._event)
+    def __init__(self) -> None:
+        pair = self._idle.pop() if self._idle else (driver.new_stream(), driver.new_event())
+        super().__init__(*pair)
+        weakref.finalize(self, self._idle.append, pair).atexit = False
 
     def __reduce__(self) -> tuple[type["Stream"], tuple[()]]:
         return Stream, ()  # a copy, or another process, has a queue of its own
@@ -88,16 +153,15 @@ class Stream(Queue):
         """Give an array of the device, of any library, as one of ours: no copy, if it is C-contiguous."""
         if isinstance(array, DeviceArray):
             return array
-        found = getattr(array, "__cuda_array_interface__", None) or _interface_of(array, self)
-        address, shape, kind = found["data"][0], tuple(found["shape"]), np.dtype(found["typestr"])
-        queue = Queue(driver.known_stream(found.get("stream") or 0))
-        strides = found.get("strides")
-        if strides is None or _is_contiguous(shape, strides, kind.itemsize):
-            return DeviceArray(address, shape, kind, queue, array)
+        lent = foreign.borrow(array, self.number, self.device_number)
+        queue = _Unnamed(self) if lent.stream is None else known_queue(lent.stream)
+        address, shape, dtype, strides = lent[:4]
+        if strides is None or _is_contiguous(shape, strides, dtype.itemsize):
+            return DeviceArray(address, shape, dtype, queue, lent)
         ends = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True)]
         first, last = (sum(pick(0, end) for end in ends) for pick in (min, max))
-        span = DeviceArray(address + first, (last - first + kind.itemsize,), np.dtype(np.uint8), queue, array)
-        return self.to_device(np.ndarray(shape, kind, queue.to_host(span), -first, strides), kind)
+        span = DeviceArray(address + first, (last - first + dtype.itemsize,), np.dtype(np.uint8), queue, lent)
+        return self.to_device(np.ndarray(shape, dtype, queue.to_host(span), -first, strides), dtype)
 
     def given(self, name: str, array: Any) -> Any:
         """Read real numbers as an array where they are: of the device, or of the host."""
@@ -122,18 +186,22 @@ class Stream(Queue):
     def output(self, out: Any, shape: Shape, dtype: DTypeLike, **sources: Any) -> DeviceArray:
         """Read an array of the device to write to, apart from the memory of the `sources`; None makes one.
 
-        ValueError for another kind.
+        ValueError for another kind, and for one that is read-only.
         """
         if out is None:
             return self.empty(shape, dtype)
         if not is_device_array(out):
-            raise ValueError(f"An out array of the device was expected, but a {type(out).__name__} came.")
-        found = self.adopt(out)
-        if found.shape != shape or found.dtype != dtype or (found is not out and found.owner is not out):
             raise ValueError(
-                f"A C-contiguous out array of {np.dtype(dtype)} {shape} was expected, but {found.dtype} "
-                f"{found.shape} came."
+                f"out must be an array of the device, got a {type(out).__name__}; leave it out, or copy it "
+                "there."
             )
+        found = self.adopt(out)
+        copied = not isinstance(out, DeviceArray) and isinstance(found.owner, _Block)
+        if found.shape != shape or found.dtype != dtype or copied:
+            layout = "another layout" if copied else f"{found.dtype} {found.shape}"
+            raise ValueError(f"out must be a C-contiguous array of {np.dtype(dtype)} {shape}, got {layout}.")
+        if found.read_only:
+            raise ValueError("out must be writable, got an array that is read-only; copy it.")
         for name, source in sources.items():
             if isinstance(source, DeviceArray) and found.overlaps(source):
                 raise arrays.overlap(name)
@@ -167,35 +235,12 @@ class Stream(Queue):
 
     def _precede(self, others: Iterable[Queue]) -> None:
         for other in others:
-            self.precede(other)
-
-
-def is_device_array(array: Any) -> bool:
-    """Tell whether an array is in the memory of a device: ours, or of torch, CuPy or JAX."""
-    if isinstance(array, DeviceArray):
-        return True
-    if isinstance(array, np.ndarray):
-        return False
-    if hasattr(array, "__cuda_array_interface__"):
-        return True
-    return hasattr(array, "__dlpack_device__") and array.__dlpack_device__()[0] == _DLPACK_CUDA
+            other.follow(self)
 
 
 def alignment_of(rows: DeviceArray) -> int:
     """Give at multiples of how many numbers the rows of an array (k, n) begin: 1, 2 or 4."""
     return math.gcd(4, rows.shape[1], rows.address // rows.dtype.itemsize)
-
-
-def _interface_of(array: Any, stream: Stream) -> dict[str, Any]:
-    """Give the CUDA Array Interface of an array that has DLPack's."""
-    from cuda.core.utils import StridedMemoryView  # noqa: PLC0415  (part of what numba-cuda needs)
-
-    view = StridedMemoryView.from_dlpack(array, stream_ptr=stream.number)
-    strides = view.strides and tuple(s * view.dtype.itemsize for s in view.strides)
-    return {
-        "shape": tuple(view.shape), "strides": strides, "typestr": view.dtype.str, "data": (view.ptr, False),
-        "stream": stream.number, "owner": view,
-    }  # fmt: skip
 
 
 def _is_contiguous(shape: Shape, strides: Iterable[int], itemsize: int) -> bool:

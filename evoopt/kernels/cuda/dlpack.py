@@ -1,0 +1,173 @@
+"""DLPack: capsules that name an array in the memory of a device, and keep that memory.
+
+https://dmlc.github.io/dlpack/latest/python_spec.html
+"""
+
+import ctypes
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+CPU, CUDA, CUDA_MANAGED = 1, 2, 13  # kinds of devices
+_READ_ONLY, _COPIED = 1, 2  # flags
+_VERSION = (1, 0)
+_PLAIN, _VERSIONED = b"dltensor", b"dltensor_versioned"
+_USED, _USED_VERSIONED = b"used_dltensor", b"used_dltensor_versioned"  # (a capsule does not copy its name)
+_DTYPES = {0: "i", 1: "u", 2: "f", 5: "c", 6: "b"}
+
+
+class _Device(ctypes.Structure):
+    _fields_ = (("kind", ctypes.c_int32), ("number", ctypes.c_int32))
+
+
+class _DataType(ctypes.Structure):
+    _fields_ = (("code", ctypes.c_uint8), ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16))
+
+
+class _Tensor(ctypes.Structure):
+    _fields_ = (
+        ("data", ctypes.c_void_p), ("device", _Device), ("ndim", ctypes.c_int32), ("dtype", _DataType),
+        ("shape", ctypes.POINTER(ctypes.c_int64)), ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("offset", ctypes.c_uint64),
+    )  # fmt: skip
+
+
+class _Managed(ctypes.Structure):
+    _fields_ = (("tensor", _Tensor), ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p))
+    major, flags = 0, 0
+
+
+class _Versioned(ctypes.Structure):
+    _fields_ = (
+        ("major", ctypes.c_uint32), ("minor", ctypes.c_uint32), ("context", ctypes.c_void_p),
+        ("deleter", ctypes.c_void_p), ("flags", ctypes.c_uint64), ("tensor", _Tensor),
+    )  # fmt: skip
+
+
+_is_valid, _pointer, _rename = (
+    ctypes.PYFUNCTYPE(result, ctypes.py_object, ctypes.c_char_p)((name, ctypes.pythonapi))
+    for name, result in (
+        ("PyCapsule_IsValid", ctypes.c_int),
+        ("PyCapsule_GetPointer", ctypes.c_void_p),
+        ("PyCapsule_SetName", ctypes.c_int),
+    )
+)
+_DELETER = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
+
+
+class Loan:
+    """The memory that a capsule keeps: it goes back to the library that lent it when this object is gone."""
+
+    def __init__(self, capsule: Any) -> None:
+        self.managed = _managed(capsule)
+        self._deleter = _DELETER(self.managed.deleter) if self.managed.deleter else None
+        used = _USED_VERSIONED if type(self.managed) is _Versioned else _USED
+        _rename(capsule, used)  # from now on the memory is ours to give back
+
+    def give_back(self) -> None:
+        """Tell the library that its memory is in no use any more."""
+        deleter, self._deleter = self._deleter, None
+        if deleter is not None:
+            deleter(ctypes.addressof(self.managed))
+
+    def __del__(self, over: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not over():
+            self.give_back()
+
+
+class Lent(NamedTuple):
+    """An array that another library lends: where it begins, its layout, and what keeps it."""
+
+    address: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    strides: tuple[int, ...] | None  # in bytes; None: C-contiguous
+    read_only: bool
+    stream: int | None  # on which the library goes on; None: it does not say, but has let ours wait
+    owner: Any
+
+
+def borrow(array: Any, stream: int | None) -> Lent:
+    """Take an array of another library for work on a stream, by its number.
+
+    Raises
+    ------
+    ValueError
+        If the library cannot lend the array, or numpy has no such dtype.
+    """
+    try:
+        loan = Loan(_capsule_of(array, stream))
+    except (BufferError, RuntimeError) as error:
+        raise ValueError(
+            f"An array of another library must be one that it lends, got a {type(array).__name__} that it "
+            f"does not: {str(error).rstrip('.')}."
+        ) from error
+    managed, tensor = loan.managed, loan.managed.tensor
+    if managed.major > _VERSION[0]:
+        raise ValueError(f"An array's DLPack must be of version 1 at most, got {managed.major}.")
+    dtype, axes = _dtype_of(tensor.dtype), range(tensor.ndim)
+    strides = tuple(tensor.strides[i] * dtype.itemsize for i in axes) if tensor.strides else None
+    shape, address = tuple(tensor.shape[i] for i in axes), (tensor.data or 0) + tensor.offset
+    return Lent(address, shape, dtype, strides, bool(managed.flags & _READ_ONLY), None, loan)
+
+
+def _capsule_of(array: Any, stream: int | None) -> Any:
+    try:
+        return array.__dlpack__(stream=stream, max_version=_VERSION)
+    except TypeError:  # of a library from before version 1
+        return array.__dlpack__(stream=stream)
+
+
+def _dtype_of(found: _DataType) -> np.dtype[Any]:
+    kind = _DTYPES.get(found.code)
+    if kind is None or found.lanes != 1 or found.bits % 8:
+        raise ValueError(
+            f"An array must have a dtype that numpy has, got code {found.code} of DLPack with {found.bits} "
+            "bits; convert it to float32."
+        )
+    return np.dtype(f"{kind}{found.bits // 8}")
+
+
+class _Memory:
+    """Memory of a device as numpy reads of an array; it keeps the owner."""
+
+    def __init__(self, array: Any, owner: Any) -> None:
+        self.owner = owner
+        self.__array_interface__ = {
+            "data": (array.address, array.read_only), "shape": array.shape, "typestr": array.dtype.str,
+            "version": 3,
+        }  # fmt: skip
+
+
+def unread(array: Any, owner: Any) -> np.ndarray[Any, Any]:
+    """Return an array of numpy in the memory of the device, which must not be read, and keeps the owner."""
+    return np.asarray(_Memory(array, owner))
+
+
+def capsule(numbers: np.ndarray[Any, Any], device: tuple[int, int], max_version: Any, copied: bool) -> Any:
+    """Make a capsule of an array of numpy, whose memory is that of a device.
+
+    numpy makes it without a look at the memory, and what is of the device is written into it: so the capsule
+    and its deleter run no function of Python's, which could disturb one that is taken apart at that time.
+
+    Raises
+    ------
+    BufferError
+        If the memory is read-only, and the version too old to say so.
+    """
+    result = numbers.__dlpack__(max_version=max_version)
+    managed = _managed(result)
+    managed.tensor.device = _Device(*device)
+    if not numbers.size:
+        managed.tensor.data = None
+    managed.flags |= _COPIED if copied else 0
+    return result
+
+
+def _managed(capsule: Any) -> Any:
+    """Return the structure of a capsule that nobody has used."""
+    if _is_valid(capsule, _VERSIONED):
+        return _Versioned.from_address(_pointer(capsule, _VERSIONED))
+    return _Managed.from_address(_pointer(capsule, _PLAIN))

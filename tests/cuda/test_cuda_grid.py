@@ -1,0 +1,98 @@
+"""More rows, samples or episodes than a grid has blocks: several launches, and the same bits."""
+
+import numpy as np
+import pytest
+
+import evoopt
+from evoopt.kernels.cuda import grid
+from evoopt.kernels.cuda.stream import Stream
+
+
+def forward(rng, net, batch, own):
+    rows = rng.normal(size=(5, net.spec.size)).astype(np.float32)
+    inputs = rng.normal(size=(5, batch, 3) if own else (batch, 3))
+    return lambda: net.forward(rows, inputs)
+
+
+def supervised(rng, net):
+    task = evoopt.Supervised(net, rng.normal(size=(40, 3)), np.arange(40) % 2)
+    rows = rng.normal(size=(5, net.spec.size)).astype(np.float32)
+    return lambda: task(rows)
+
+
+def rollout(rng, env, new_episodes, normalize):
+    net = evoopt.Network([evoopt.Dense(env.n_actions, "tanh")], input_shape=(env.observation_size,))
+
+    def play():
+        task = evoopt.Rollout(
+            net, env, episodes=19, max_steps=3, new_episodes=new_episodes, normalize=normalize, device="cuda"
+        )
+        fitness = task(rows)
+        return np.asarray(fitness), *(task.state().values() if normalize else ())
+
+    rows = rng.normal(size=(5, net.spec.size)).astype(np.float32)
+    return play
+
+
+def strategy(name, **options):
+    def search():
+        es = getattr(evoopt, name)(
+            np.ones(3, np.float32), 0.5, popsize=14, seed=1, bounds=(-2, 2), device="cuda", **options
+        )
+        for _ in range(3):
+            rows = es.ask()
+            es.tell(rows, (np.asarray(rows) ** 2).sum(axis=1))
+        es.tell(np.full((3, 3), 0.25, np.float32), np.arange(3.0))  # of foreign rows the lengths are limited
+        return es.mean, np.asarray(es.ask())
+
+    return search
+
+
+NETWORK = {"layers": [evoopt.Dense(4, "tanh"), evoopt.Dense(2)], "input_shape": (3,)}
+WORK = {
+    "own samples": lambda rng: forward(rng, evoopt.Network(**NETWORK, device="cuda"), 19, True),
+    "one sample": lambda rng: forward(rng, evoopt.Network(**NETWORK, device="cuda"), 1, False),
+    "tiles": lambda rng: forward(rng, evoopt.Network(**NETWORK, device="cuda"), 40, False),
+    "loss": lambda rng: supervised(rng, evoopt.Network(**NETWORK, device="cuda")),
+    "episodes": lambda rng: rollout(rng, evoopt.envs.pendulum, "generation", False),
+    "episodes of each row": lambda rng: rollout(rng, evoopt.envs.cartpole, "row", False),
+    "observations": lambda rng: rollout(rng, evoopt.envs.pendulum, "generation", True),
+    "rows": lambda _: strategy("SNES"),
+    "rows with lengths": lambda _: strategy("SepCMAES"),
+    "children": lambda _: strategy("GA"),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_parts_have_the_bits_of_one_launch(name, rng, monkeypatch):
+    work, launches, found, launch = WORK[name](rng), [], [], Stream.launch
+    work()  # (what is done once and kept)
+
+    def counted(*args, **options):
+        launches[-1] += 1
+        launch(*args, **options)
+
+    monkeypatch.setattr(Stream, "launch", counted)
+    for x, y in ((2**31 - 1, 65535), (3, 65535), (2, 2), (1, 1)):
+        monkeypatch.setattr(grid, "MOST_X", x)
+        monkeypatch.setattr(grid, "MOST_Y", y)
+        launches.append(0)
+        found.append(work())
+    for other in found[1:]:
+        for a, b in zip(*(x if isinstance(x, tuple) else (x,) for x in (found[0], other)), strict=True):
+            np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+    assert launches[0] < launches[1] <= launches[2] <= launches[3]
+
+
+def test_parts_are_all_of_it_once():
+    for rows, columns, per_block in ((1, 1, 1), (5, 19, 8), (7, 3, 2), (0, 4, 1)):
+        for x, y in ((2, 2), (1, 1), (100, 100)):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(grid, "MOST_X", x)
+                patch.setattr(grid, "MOST_Y", y)
+                seen = np.zeros((rows, columns))
+                for part in grid.parts_of(rows, columns, per_block):
+                    assert part.rows <= x
+                    assert part.columns <= y * per_block
+                    seen[part.row :][: part.rows, part.column :][:, : part.columns] += 1
+                assert (seen == 1).all()
