@@ -1,11 +1,14 @@
 """Reading arrays that users pass: real numbers of any library, of which nothing is lost on the way."""
 
+import math
 import numbers
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from evoopt.memory import SMALL, require_memory
 
 Array = NDArray[Any]
 _REAL = "biuf"  # kinds of dtypes
@@ -34,6 +37,8 @@ def read(name: str, values: Any) -> Array:
         For masked entries, complex numbers, text, dates, other objects, and numbers beyond float64.
     """
     array = values if type(values) is np.ndarray else unmasked(name, values)
+    if array.nbytes > SMALL:  # a view of few numbers may look like an array that no machine holds
+        require_memory(name, array.nbytes, f"an array of shape {array.shape}", "take a smaller one")
     if array.dtype in _PLAIN_DTYPES:
         return array
     if array.dtype.hasobject:
@@ -118,6 +123,8 @@ def output(out: Any, shape: tuple[int, ...], dtype: Any, **sources: Any) -> Arra
         For another shape, dtype or layout, or where writing would overwrite a source.
     """
     if out is None:
+        needed = math.prod(shape) * np.dtype(dtype).itemsize
+        require_memory("The result", needed, f"an array of shape {shape}", "make fewer rows at a time")
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray | np.matrix):
         raise ValueError(f"out must be an ndarray of {np.dtype(dtype)} {shape}, got a {type(out).__name__}.")

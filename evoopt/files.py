@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evoopt.calls import called
 from evoopt.tree import loads, nest, open_tree, read_tree, to_jsonable
 
 Array = NDArray[Any]
@@ -19,6 +20,7 @@ Array = NDArray[Any]
 _TREE_ENTRY = ".tree"  # no leaf can have this name: it begins with an empty key
 
 
+@called
 def save_params(path: str | os.PathLike[str], tree: Any) -> None:
     """Save a tree as an ``.npz`` of one array per leaf under its name, as numpy or Elixir's Nx read it.
 
@@ -49,6 +51,7 @@ def save_params(path: str | os.PathLike[str], tree: Any) -> None:
     write_npz(path, arrays)
 
 
+@called
 def load_params(path: str | os.PathLike[str]) -> Any:
     """Load what `save_params` saved, or any ``.npz`` of dotted names; every leaf comes as an array.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
+from evoopt.calls import called
 from evoopt.kernels.cache import announced
 from evoopt.outcome import keeping
 from evoopt.portfolio.auto import Portfolio
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MAXFUN = 10_000  # evaluations for each coordinate, unless the options say otherwise
 
 
+@called
 def minimize(
     fun: Callable[..., Any],
     x0: ArrayLike | None = None,

@@ -13,17 +13,18 @@ import evoopt
 
 # A package imports only itself and what stands before it; strategies and networks stand side by side.
 MAY_IMPORT = {
-    "arrays": set(),
+    "memory": set(),
+    "arrays": {"memory"},
     "calls": set(),
     "failures": set(),
-    "kernels": {"arrays"},
+    "kernels": {"arrays", "calls"},
     "tree": {"arrays"},
-    "files": {"tree"},
+    "files": {"tree", "calls"},
     "params": {"tree", "arrays"},
     "arguments": {"kernels", "arrays"},
-    "strategies": {"kernels", "files", "params", "arguments", "arrays", "calls"},
-    "networks": {"kernels", "params", "tree", "arguments", "arrays", "calls"},
-    "tasks": {"kernels", "networks", "arguments", "arrays", "failures"},
+    "strategies": {"kernels", "files", "params", "arguments", "arrays", "calls", "memory"},
+    "networks": {"kernels", "params", "tree", "arguments", "arrays", "calls", "memory"},
+    "tasks": {"kernels", "networks", "arguments", "arrays", "calls", "failures"},
     "progress": {"kernels"},
     "result": set(),
     "outcome": {"result"},
@@ -31,16 +32,16 @@ MAY_IMPORT = {
     "executors": {"failures"},
     "evaluation": {"tasks", "strategies", "arguments", "arrays", "kernels", "executors"},
     "watch": {"evaluation", "strategies", "arguments"},
-    "evolve": {"watch", "evaluation", "loop", "strategies", "arguments", "outcome", "progress"},
+    "evolve": {"calls", "watch", "evaluation", "loop", "strategies", "arguments", "outcome", "progress"},
     "history": {"strategies"},
-    "callbacks": {"history", "strategies"},
-    "plotting": {"history"},
+    "callbacks": {"arguments", "calls", "history", "strategies"},
+    "plotting": {"calls", "history"},
     "portfolio": {
         *("strategies", "arguments", "arrays", "calls", "kernels", "loop"),
         *("outcome", "executors", "failures", "progress"),
     },
-    "minimize": {"portfolio", "tasks", "outcome", "arguments", "kernels"},
-    "scipy_method": {"minimize", "portfolio"},
+    "minimize": {"calls", "portfolio", "tasks", "outcome", "arguments", "kernels"},
+    "scipy_method": {"calls", "minimize", "portfolio"},
 }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
 

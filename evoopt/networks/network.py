@@ -110,7 +110,7 @@ class Network(Called):
         seed : int, optional
             The same seed gives the same weights.
         """
-        generator = np.random.default_rng(seed)
+        generator = np.random.default_rng(arguments.optional_whole("seed", seed, 0))
         drawn = {
             name: initialize(p.initializer, p.shape, p.fan_in, p.fan_out, generator)
             for name, p in self._parameters()
@@ -162,8 +162,10 @@ class Network(Called):
 
     def initial_state(self, popsize: int, batch: int, dtype: DTypeLike = np.float32) -> Array:
         """Give the states that everything starts from, zeros (popsize, batch, state_size)."""
-        popsize = arguments.whole("popsize", popsize, 0)
-        return np.zeros((popsize, arguments.whole("batch", batch, 0), self.state_size), dtype)
+        shape = arguments.whole("popsize", popsize, 0), arguments.whole("batch", batch, 0), self.state_size
+        states = arrays.output(None, shape, arguments.floating("dtype", dtype))
+        states[...] = 0
+        return states
 
     @overload
     def forward(

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arrays
 from evoopt.arguments import Vector
+from evoopt.calls import Called
 from evoopt.failures import Failure, RowValue, RowValues, attempt
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.objective import loop_over_rows
@@ -19,7 +20,7 @@ WORTH_A_THREAD = 100e-6  # seconds of work
 _MISSING = np.uint64(0x7FF8_0000_EC0D_E0FF).view(np.float64)  # a NaN that no function gives
 
 
-class Objective:
+class Objective(Called):
     """The task of a black-box function.
 
     Parameters

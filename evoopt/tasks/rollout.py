@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.arrays import Array
+from evoopt.calls import Called
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.environment import (
     code_of_observing,
@@ -39,7 +40,7 @@ from evoopt.tasks.statistics import Statistics
 LANES_FIT = 1 << 19  # bytes of packed weights, which are read in each step: half of a second level cache
 
 
-class Rollout:
+class Rollout(Called):
     """The task of acting in an environment: population -> mean return of each row's episodes.
 
     The whole episodes run in one compiled kernel, and end when they are done. Recurrent networks start each

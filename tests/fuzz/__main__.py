@@ -26,12 +26,16 @@ def _print_counts(report: Report) -> None:
     names = sorted({name for name, _ in report.calls})
     print("-" * 100)
     for name in names:
-        print(f"{name:28}", *(f"{report.calls[name, outcome]:7} {outcome}" for outcome in ("worked", "refused")))
+        print(
+            f"{name:28}", *(f"{report.calls[name, outcome]:7} {outcome}" for outcome in ("worked", "refused"))
+        )
     totals = Counter[str]()
     for (_, outcome), count in report.calls.items():
         totals[outcome] += count
     listed = ", ".join(f"{count} {outcome}" for outcome, count in totals.items())
-    print(f"{sum(totals.values())} programs over {len(names)} names: {listed}; {len(report.findings)} findings.")
+    print(
+        f"{sum(totals.values())} programs over {len(names)} names: {listed}; {len(report.findings)} findings."
+    )
 
 
 if __name__ == "__main__":

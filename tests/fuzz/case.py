@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-
 Arguments = dict[str, str]
 
 
@@ -22,6 +21,8 @@ class Case:
         Lines before the call, and after it, on its `result`; those after it may be refused, too.
     small : frozenset of str
         Arguments for which a large number means long work, or output: they get no other numbers.
+    fixed : frozenset of str
+        Arguments that other parts of evoopt give, which have read them: they are always right.
     writes : frozenset of str
         Variables that the call may change where it works.
     """
@@ -34,3 +35,4 @@ class Case:
     use: tuple[str, ...] = ()
     small: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
+    fixed: frozenset[str] = frozenset()

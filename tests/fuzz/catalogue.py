@@ -19,7 +19,11 @@ def public_names() -> set[str]:
     for name in evoopt.__all__:
         thing = getattr(evoopt, name)
         if inspect.ismodule(thing):
-            found |= {f"{name}.{each}" for each, value in vars(thing).items() if isinstance(value, evoopt.Environment)}
+            found |= {
+                f"{name}.{each}"
+                for each, value in vars(thing).items()
+                if isinstance(value, evoopt.Environment)
+            }
             continue
         found.add(name)
         if isinstance(thing, type) and not issubclass(thing, tuple):
@@ -29,6 +33,11 @@ def public_names() -> set[str]:
 
 def _is_used(cls: type, name: str) -> bool:
     if name.startswith("_"):
-        return name == "__call__" and cls is not type(cls) and "__call__" in dir(cls) and not issubclass(cls, type)
+        return (
+            name == "__call__"
+            and cls is not type(cls)
+            and "__call__" in dir(cls)
+            and not issubclass(cls, type)
+        )
     value = inspect.getattr_static(cls, name)
     return callable(value) or isinstance(value, property | classmethod | staticmethod)

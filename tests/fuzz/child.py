@@ -38,7 +38,12 @@ def work(seed: int, first: int, last: float, seconds: float, only: str | None, r
         stray = os.listdir()
         for each in stray:
             shutil.rmtree(each) if os.path.isdir(each) else os.remove(each)
-        entry = {"name": program.name, "outcome": outcome, "found": [vars(each) for each in found], "index": index}
+        entry = {
+            "name": program.name,
+            "outcome": outcome,
+            "found": [vars(each) for each in found],
+            "index": index,
+        }
         print(json.dumps(entry), file=report, flush=True)
         index += 1
     changed = [name for name, value in NAMES.items() if fingerprint(value) != shared[name]]

@@ -1,6 +1,7 @@
 """What was wrong about a program: nothing, or findings."""
 
 import contextlib
+import copy
 import io
 import linecache
 import logging
@@ -23,7 +24,9 @@ from .programs import Line, Program
 PACKAGE = str(Path(evoopt.__file__).parent)
 LARGEST = 1_000_000  # bytes of arrays that are compared
 SHARED = {id(value) for value in NAMES.values()}
-OWN_CALL = re.compile(r"^(?!.*evoopt).*\b(takes|missing|got an unexpected|got some positional|no arguments)\b")
+OWN_CALL = re.compile(
+    r"^(?!.*evoopt).*\b(takes|missing|got an unexpected|got multiple|got some positional|no arguments)\b"
+)
 logging.getLogger("evoopt").addHandler(logging.NullHandler())  # or warnings of the log would be printed
 
 
@@ -79,9 +82,11 @@ def _judged(
         found.append(Finding("printed", program.name, printed.getvalue()[:80], number))
     inputs = set()
     if line.kind == "call":
-        inputs = {each.text.split(" = ")[0] for each in program.lines if each.kind == "value"} - program.writes
+        inputs = {
+            each.text.split(" = ")[0] for each in program.lines if each.kind == "value"
+        } - program.writes
     for name, old in before.items():
-        judged = error is not None and not isinstance(error, OwnError) or name in inputs
+        judged = (error is not None and not isinstance(error, OwnError)) or name in inputs
         if judged and name in variables and not same(old, variables[name]):
             found.append(Finding("changed", program.name, f"{name} is changed by {error!r}", number))
     if error is not None and _files(folder) != files:
@@ -101,7 +106,9 @@ def _caught(printed: io.StringIO) -> Iterator[None]:
 def _of_error(error: Exception, line: Line, number: int) -> Iterator[Finding]:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename.startswith(PACKAGE)]
-    place = f"{Path(own[-1].filename).relative_to(PACKAGE)}:{own[-1].lineno} {own[-1].line}" if own else line.text
+    place = (
+        f"{Path(own[-1].filename).relative_to(PACKAGE)}:{own[-1].lineno} {own[-1].line}" if own else line.text
+    )
     text = str(error)
     found = []
 
@@ -110,9 +117,12 @@ def _of_error(error: Exception, line: Line, number: int) -> Iterator[Finding]:
 
     if isinstance(error, AssertionError) and not own:
         add("assert")
-    elif isinstance(error, OwnError) or _of_a_path(error) or _is_device(error):
-        pass
-    elif isinstance(error, TypeError) and OWN_CALL.match(text) and _is_call_of_a_method(frames, text):
+    elif (
+        isinstance(error, OwnError)
+        or _of_a_path(error)
+        or _is_device(error)
+        or (isinstance(error, TypeError) and OWN_CALL.match(text) and _is_call_of_a_method(frames, text))
+    ):
         pass
     elif not isinstance(error, ValueError | TypeError | ImportError):
         add("type")
@@ -126,12 +136,16 @@ def _of_error(error: Exception, line: Line, number: int) -> Iterator[Finding]:
 def _is_raised(frames: traceback.StackSummary) -> bool:
     """Whether the last frame is a line of evoopt that raises."""
     last = frames[-1]
-    return last.filename.startswith(PACKAGE) and linecache.getline(last.filename, last.lineno).strip().startswith("raise")
+    return last.filename.startswith(PACKAGE) and linecache.getline(
+        last.filename, last.lineno
+    ).strip().startswith("raise")
 
 
 def _is_call_of_a_method(frames: traceback.StackSummary, text: str) -> bool:
     """Whether Python itself refuses the form of a call: of a method, or of a function of the user's."""
-    return frames[-1].filename == "<program>" and "." in text.split("(")[0] or not text.startswith(tuple(evoopt.__all__))
+    return (
+        frames[-1].filename == "<program>" and "." in text.split("(", maxsplit=1)[0]
+    ) or not text.startswith(tuple(evoopt.__all__))
 
 
 def _of_a_path(error: Exception) -> bool:
@@ -181,11 +195,14 @@ def same(old: Any, value: Any) -> bool:
     return _settled(pickle.loads(old)) == _settled(value)
 
 
-def _settled(strategy: evoopt.Strategy) -> bytes:
-    """Return the state of a strategy, without what it has not yet looked at."""
-    settled = pickle.loads(pickle.dumps(strategy))
-    settled._ledger.settle()
-    return pickle.dumps(pickle.loads(pickle.dumps(settled)))
+def _settled(strategy: evoopt.Strategy) -> dict[str, bytes]:
+    """Return the state of a strategy as a checkpoint has it."""
+    path = Path("state.npz")
+    copy.deepcopy(strategy).save(path)
+    with np.load(path) as archive:
+        found = {name: archive[name].tobytes() for name in archive.files}
+    path.unlink()
+    return found
 
 
 def _files(folder: Path) -> dict[str, bytes]:

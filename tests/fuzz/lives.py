@@ -43,13 +43,13 @@ STEPS = [
     "es.best, es.mean, es.sigma, es.solution, es.history, repr(es)",
 ]
 WRONG = [
-    "es.tell(population, {})",
-    "es.tell({}, judge(population))",
-    "es.tell(ids, {})",
-    "es.rows({})",
-    "es.ask({})",
-    "es.ask_ids({})",
-    "es.save({})",
+    "es.tell(population, wrong)",
+    "es.tell(wrong, judge(population))",
+    "es.tell(ids, wrong)",
+    "es.rows(wrong)",
+    "es.ask(wrong)",
+    "es.ask_ids(wrong)",
+    "es.save(wrong)",
 ]
 ENDS = [
     "population = es.ask()",
@@ -69,5 +69,7 @@ def life(generator: random.Random) -> Iterator[tuple[str, str]]:
     yield "setup", "population = es.ask()"
     for _ in range(generator.randrange(2, 12)):
         wrong = generator.random() < 0.25
-        yield "step", generator.choice(WRONG).format(generator.choice(VALUES)) if wrong else generator.choice(STEPS)
+        if wrong:
+            yield "value", f"wrong = {generator.choice(VALUES)}"
+        yield "step", generator.choice(WRONG if wrong else STEPS)
     yield from (("step", text) for text in ENDS)

@@ -3,7 +3,12 @@
 from .case import Arguments, Case
 
 INITIALIZERS = {"kernel_init": "'he_normal'", "bias_init": "'ones'"}
-RECURRENT = {"return_sequences": "True", "use_bias": "False", "kernel_init": "'he_normal'", "recurrent_init": "'orthogonal'"}
+RECURRENT = {
+    "return_sequences": "True",
+    "use_bias": "False",
+    "kernel_init": "'he_normal'",
+    "recurrent_init": "'orthogonal'",
+}
 WINDOWS = {"strides": "(1, 2)", "padding": "'same'", "activation": "'relu'"}
 LAYERS: dict[str, tuple[Arguments, Arguments, str]] = {  # required and optional arguments, shape of an input
     "Dense": ({"units": "3"}, {"activation": "doubled", "use_bias": "False", **INITIALIZERS}, "(4,)"),
@@ -18,8 +23,13 @@ LAYERS: dict[str, tuple[Arguments, Arguments, str]] = {  # required and optional
     "GRU": ({"units": "2"}, RECURRENT, "(3, 2)"),
     "LSTM": ({"units": "2"}, RECURRENT, "(3, 2)"),
 }  # fmt: skip
+_SHAPE = frozenset({"input_shape"})
 _SETUP = ("net = NET", "row = net.init(1)", "population = np.stack([row, -row])")
-_RECURRENT = ("net = MEMORY", "population = np.stack([net.init(1), net.init(2)])", "state = net.initial_state(2, 5)")
+_RECURRENT = (
+    "net = MEMORY",
+    "population = np.stack([net.init(1), net.init(2)])",
+    "state = net.initial_state(2, 5)",
+)
 
 
 def _layer(name: str) -> list[Case]:
@@ -33,10 +43,10 @@ def _layer(name: str) -> list[Case]:
     parts = ("parameters", "output_shape")
     return [
         Case(name, f"evoopt.{name}", required, options, use=use),
-        *(Case(f"{name}.{each}", f"{made}.{each}", {"input_shape": shape}) for each in parts),
+        *(Case(f"{name}.{each}", f"{made}.{each}", {"input_shape": shape}, fixed=_SHAPE) for each in parts),
         Case(f"{name}.operations", f"(lambda input_shape: [*{made}.operations(input_shape, places)])",
-             {"input_shape": shape}, {}, ("places = Places()",)),
-        Case(f"{name}.function", f"{made}.function", {"input_shape": shape}),
+             {"input_shape": shape}, {}, ("places = Places()",), fixed=_SHAPE),
+        Case(f"{name}.function", f"{made}.function", {"input_shape": shape}, fixed=_SHAPE),
     ]  # fmt: skip
 
 
@@ -54,9 +64,9 @@ NETWORKS = [
     Case("Layer", "(lambda **given: evoopt.Network([Scale()], (3,)).predict(np.ones(3), np.ones((1, 3))))", {},
          {"parameters": "{'gain': evoopt.Parameter((3,), 'ones')}", "shape": "(3,)", "function": "scaled"},
          (_SCALE, "parameters, shape, function = {'gain': evoopt.Parameter((3,), 'ones')}, (3,), scaled")),
-    *(Case(f"Layer.{each}", f"evoopt.Layer().{each}", {"input_shape": "(3,)"})
+    *(Case(f"Layer.{each}", f"evoopt.Layer().{each}", {"input_shape": "(3,)"}, fixed=_SHAPE)
       for each in ("parameters", "output_shape", "function")),
-    Case("Layer.operations", "(lambda input_shape: [*evoopt.Layer().operations(input_shape, {})])", {"input_shape": "(3,)"}),
+    Case("Layer.operations", "(lambda input_shape: [*evoopt.Layer().operations(input_shape, {})])", {"input_shape": "(3,)"}, fixed=_SHAPE),
     Case("Parameter", "evoopt.Parameter", {"shape": "(3,)", "initializer": "'ones'"}, {"fan_in": "2", "fan_out": "3"},
          (_SCALE, "shape, function = (3,), scaled"),
          ("parameters = {'gain': result}", "evoopt.Network([Scale()], (3,)).init(1)")),
@@ -81,7 +91,7 @@ NETWORKS = [
     *(Case(f"Network.{each}", f"(lambda: net.{each})", {}, {}, _SETUP)
       for each in ("on_cuda", "pack", "program", "program_of_rows")),  # parts of it, which tasks call
     Case("ParamSpec", "evoopt.ParamSpec", {"root": "SPEC._root", "leaves": "SPEC._leaves", "frozen": "{}"}, use=("repr(result)",),
-         small=frozenset({"root", "leaves", "frozen"})),
+         fixed=frozenset({"root", "leaves", "frozen"})),
     Case("ParamSpec.from_params", "evoopt.ParamSpec.from_params", {"tree": "TREE"}, {"trainable": "['a', 'b.*']"},
          use=("vector = result.ravel(tree)", "assert result.size == len(vector) and repr(result)")),
     Case("ParamSpec.from_shapes", "evoopt.ParamSpec.from_shapes", {"shapes": "{'a': (2, 3), 'b.c': 2}"},

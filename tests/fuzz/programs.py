@@ -46,23 +46,25 @@ def make(seed: int, index: int, only: str | None = None) -> Program:
 def good(case: Case) -> Program:
     """Return the program of a case with all its arguments as they are."""
     arguments = {**case.required, **case.options}
-    return Program(case.name, tuple(_lines(case, arguments, [f"{name}={name}" for name in arguments])), case.writes)
+    return Program(
+        case.name, tuple(_lines(case, arguments, [f"{name}={name}" for name in arguments])), case.writes
+    )
 
 
 def _of(case: Case, generator: random.Random) -> Program:
     arguments = dict(case.required)
-    names = [*case.required, *case.options]
+    names = [name for name in [*case.required, *case.options] if name not in case.fixed]
     wrong = set(generator.sample(names, min(len(names), 1 + (generator.random() < 0.3))))
     for name, value in case.options.items():
         if name in wrong or generator.random() < 0.25:
             arguments[name] = value
     further = []
-    if generator.random() < 0.05:
+    if generator.random() < 0.05 and not case.fixed:
         further.append(generator.choice(FURTHER))
         wrong = set()
     for name in wrong:
         arguments[name] = _wrong(arguments[name], name in case.small, generator)
-    if generator.random() < 0.02 and case.required:
+    if generator.random() < 0.02 and case.required and not case.fixed:
         del arguments[generator.choice([*case.required])]
     given = [f"{name}={name}" for name in arguments]
     by_place = [name for name in arguments] if arguments.keys() == case.required.keys() else []

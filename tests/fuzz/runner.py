@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ class Report:
 
     def add(self, program: Program, kind: str, place: str, text: str, lines: int) -> None:
         """Note a finding, with the script that shows it if it is new."""
-        key = f"{kind} at {re.sub(r'\\d+', '#', place) if kind in ('assert', 'changed') else place}"
+        key = f"{kind} at {place}"
         self.times[key] += 1
         shown = Program(program.name, program.lines[: lines + 1], program.writes)
         self.findings.setdefault(key, f"# {program.name}: {kind} at {place}\n# {text}\n{shown.script()}")
@@ -44,13 +43,25 @@ def fuzz(seed: int, seconds: float, only: str | None = None, last: float = float
     return report
 
 
-def _one_process(report: Report, seed: int, index: int, last: float, end: float, only: str | None, folder: Path) -> int:
+def _one_process(
+    report: Report, seed: int, index: int, last: float, end: float, only: str | None, folder: Path
+) -> int:
     """Run one process to its end; return the number of the program to go on with."""
     (folder / "work").mkdir()
     path = folder / "report"
     path.touch()
     left = str(max(end - time.monotonic(), 0.1))
-    command = [sys.executable, "-m", "tests.fuzz.child", str(seed), str(index), str(last), left, only or "", str(path)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fuzz.child",
+        str(seed),
+        str(index),
+        str(last),
+        left,
+        only or "",
+        str(path),
+    ]
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     with (folder / "output").open("wb") as output, path.open(encoding="utf-8") as lines:
         process = subprocess.Popen(

@@ -73,7 +73,11 @@ OWN = {
     },
     "DeepGA": {"parents": "3", "elites": "1", "sigma_decay": "0.99", "sigma_limit": "0.1", **STOPPING},
 }
-RESTARTS = {"start": "lambda generator: generator.normal(size=3)", "restart_sigma": "0.5", "max_restarts": "2"}
+RESTARTS = {
+    "start": "lambda generator: generator.normal(size=3)",
+    "restart_sigma": "0.5",
+    "max_restarts": "2",
+}
 OWN |= {name: {**RESTARTS, **OWN["CMAES"]} for name in ("IPOP", "BIPOP")}
 USE = (
     "population = result.ask()",
@@ -98,7 +102,11 @@ def _methods(name: str) -> list[Case]:
     setup = (f"es = started(evoopt.{name})", "ids = es.ask_ids()", "population = es.rows(ids)")
     empty = "np.empty((8, 3))"
     told = {"population": "population", "fitness": "judge(population)"}
-    go_on = ("population = es.ask()", "es.tell(population, judge(population))", "assert np.isfinite(es.mean).all()")
+    go_on = (
+        "population = es.ask()",
+        "es.tell(population, judge(population))",
+        "assert np.isfinite(es.mean).all()",
+    )
     goes_on = {"setup": setup, "use": go_on}
     restored = ("restored = evoopt.load(FOLDER / 'es.npz')", "assert repr(restored) == repr(es)")
     return [
@@ -110,7 +118,14 @@ def _methods(name: str) -> list[Case]:
         Case(f"{name}.stop", "es.stop", **goes_on),
         Case(f"{name}.save", "es.save", {"path": "FOLDER / 'es.npz'"}, {"task": "judge"}, setup, restored),
         *(
-            Case(f"{name}.{each}", f"(lambda: es.{each})", {}, {}, setup, ("assert np.shape(result) in ((), (3,), (3, 3))",))
+            Case(
+                f"{name}.{each}",
+                f"(lambda: es.{each})",
+                {},
+                {},
+                setup,
+                ("assert np.shape(result) in ((), (3,), (3, 3))",),
+            )
             for each in ("mean", "sigma", "solution", "std", "covariance")
             if hasattr(getattr(evoopt, name), each)
         ),
@@ -119,20 +134,35 @@ def _methods(name: str) -> list[Case]:
 
 def _assigned(name: str, attribute: str, value: str) -> Case:
     """Setting an attribute that is meant to be set."""
-    use = ("population = es.ask()", "es.tell(population, judge(population))", "assert np.isfinite(es.mean).all()")
+    use = (
+        "population = es.ask()",
+        "es.tell(population, judge(population))",
+        "assert np.isfinite(es.mean).all()",
+    )
     options = {"name": f"'{attribute}'", "value": value}
-    return Case(f"{name}.{attribute}=", "(lambda name, value: setattr(es, name, value))", options, {},
-                (f"es = started(evoopt.{name})",), use, frozenset({"name"}))
+    return Case(
+        f"{name}.{attribute}=",
+        "(lambda name, value: setattr(es, name, value))",
+        options,
+        {},
+        (f"es = started(evoopt.{name})",),
+        use,
+        fixed=frozenset({"name"}),
+    )
 
 
 _DEEP = ("es = started(evoopt.DeepGA)", "ids = es.ask_ids()")
-_SCHEDULE = ("es = evoopt.OpenAIES([1.0, 2.0], 0.5, sigma_decay=result, popsize=4)", "population = es.ask()",
-             "es.tell(population, judge(population))", "assert np.isfinite(es.sigma).all()")
+_SCHEDULE = (
+    "es = evoopt.OpenAIES([1.0, 2.0], 0.5, sigma_decay=result, popsize=4)",
+    "population = es.ask()",
+    "es.tell(population, judge(population))",
+    "assert np.isfinite(es.sigma).all()",
+)
 _OWN = ("es = Own([1.0, 2.0], 0.5, seed=1)",)
 STRATEGIES = [
     *map(_constructor, OWN),
     *(case for name in OWN for case in _methods(name)),
-    *(Case(f"{name}.share", f"evoopt.{name}(9).share", {"updates": "3"}) for name in ("LinearDecay", "CosineDecay")),
+    *(Case(f"{name}.share", f"evoopt.{name}(9).share", {"updates": "3"}, fixed=frozenset({"updates"})) for name in ("LinearDecay", "CosineDecay")),
     *(Case(name, f"evoopt.{name}", {"generations": "9"}, use=_SCHEDULE) for name in ("LinearDecay", "CosineDecay")),
     Case("DeepGA.genome", "es.genome", {}, {"row_id": "ids[0]"}, _DEEP, ("es.decode(result)",)),
     Case("DeepGA.decode", "es.decode", {"genome": "es.genome()"}, {"out": "np.empty(3)"}, _DEEP,

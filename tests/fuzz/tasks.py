@@ -4,7 +4,12 @@ import evoopt
 
 from .case import Case
 
-_SETUP = ("task = evoopt.{}", "population = np.stack([task.net.init(1), task.net.init(2)])", "row = population[0]")
+_SETUP = (
+    "task = evoopt.{}",
+    "population = np.stack([task.net.init(1), task.net.init(2)])",
+    "row = population[0]",
+)
+_STEPS = frozenset({"max_steps"})
 _POLICY = ("action = result([0.5])", "assert np.isfinite(action).all()", "result.reset()")
 
 
@@ -15,7 +20,11 @@ def _setup(task: str) -> tuple[str, ...]:
 SUPERVISED = _setup("Supervised(NET, INPUTS, LABELS)")
 ROLLOUT = _setup("Rollout(ACTOR, ENV, episodes=2, normalize=True)")
 GYMNASIUM = _setup("GymnasiumTask('CartPole-v1', NET, max_steps=5)")
-_FITNESS = ("fitness = result(np.stack([result.net.init(1), result.net.init(2)]))", "assert np.shape(fitness) == (2,)", "repr(result)")
+_FITNESS = (
+    "fitness = result(np.stack([result.net.init(1), result.net.init(2)]))",
+    "assert np.shape(fitness) == (2,)",
+    "repr(result)",
+)
 _ENV = {"reset": "reset", "observe": "observe", "step": "step"}
 _SIZES = {"state_size": "1", "observation_size": "1", "actions": "(-1, 1)", "uniforms": "1", "max_steps": "9"}
 LOSSES = {"cross_entropy": "LABELS", "binary_cross_entropy": "np.ones((10, 2))", "mse": "np.ones((10, 2))", "hinge": "LABELS",
@@ -33,7 +42,7 @@ TASKS = [
          ("assert np.isfinite(result['loss'])",)),
     Case("Rollout", "evoopt.Rollout", {"net": "ACTOR", "env": "ENV"},
          {"episodes": "2", "max_steps": "5", "new_episodes": "'row'", "normalize": "True", "seed": "1", "device": "'cpu'"},
-         use=_FITNESS),
+         use=_FITNESS, small=_STEPS),
     Case("Rollout.__call__", "task", {"population": "population"}, {"generation": "3"}, ROLLOUT),
     Case("Rollout.play", "task.play", {"population": "population"}, {"generation": "3"}, ROLLOUT,
          ("assert result.returns.shape == (2, 2)", "result.metrics()")),
@@ -47,7 +56,7 @@ TASKS = [
          ("task(population)", "assert np.isfinite(task.observation_std).all()")),
     *(Case(f"Rollout.{each}", f"(lambda: task.{each})", {}, {}, ROLLOUT) for each in ("observation_mean", "observation_std")),
     Case("GymnasiumTask", "evoopt.GymnasiumTask", {"environment": "'CartPole-v1'", "net": "NET"},
-         {"episodes": "2", "max_steps": "5", "seed": "1", "env_kwargs": "{}", "new_episodes": "'never'"}, use=_FITNESS),
+         {"episodes": "2", "max_steps": "5", "seed": "1", "env_kwargs": "{}", "new_episodes": "'never'"}, use=_FITNESS, small=_STEPS),
     Case("GymnasiumTask.__call__", "task", {"population": "population"}, {"generation": "3"}, GYMNASIUM),
     *(Case(f"GymnasiumTask.{each}", f"task.{each}", given, {}, GYMNASIUM)
       for each, given in (("policy", {"params": "row"}), ("evaluation", {}), ("state", {}), ("load_state", {"state": "{}"}))
@@ -66,5 +75,5 @@ TASKS = [
          use=("state = np.zeros(result.state_size)", "result.discrete, result.n_actions, result.low, result.high")),
     *(Case(f"Environment.{each}", f"(lambda: ENV.{each})") for each in ("discrete", "n_actions", "low", "high")),
     *(Case(f"envs.{each}", "evoopt.Rollout", {"net": f"net_of(evoopt.envs.{each})", "env": f"evoopt.envs.{each}"},
-           {"episodes": "2", "max_steps": "5"}, use=_FITNESS) for each in _ENVIRONMENTS),
+           {"episodes": "2", "max_steps": "5"}, use=_FITNESS, small=_STEPS) for each in _ENVIRONMENTS),
 ]  # fmt: skip
