@@ -67,7 +67,6 @@ _NAMED = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 
 def option_names(cls: type) -> set[str]:
     """Return the names of a constructor's parameters, those of base classes behind ``**options`` included."""
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     constructors = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
     parameters = [each for init in constructors for each in inspect.signature(init).parameters.values()]
     return {each.name for each in parameters if each.kind in _NAMED} - {"self"}

@@ -15,7 +15,7 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu.forward import blocks_of, forward_blocks, pack_tiles
 from evoopt.kernels.device import Device, read_device
 from evoopt.kernels.jit import aligned_empty, kernel_array
-from evoopt.networks.checks import as_layers, as_shape, check_inputs, check_states, listed
+from evoopt.networks.checks import as_layers, as_shape, check_inputs, check_layer, check_states, listed
 from evoopt.networks.compile import Kind, NamedLayer, Program, compile_program
 from evoopt.networks.initializers import initialize
 from evoopt.networks.layers import Layer, Location, Parameter
@@ -73,9 +73,10 @@ class Network(Called):
         self._named: list[NamedLayer] = []
         counts: Counter[str] = Counter()
         for layer in self.layers:
-            self._named.append((f"{layer.kind}_{counts[layer.kind]}", layer, shape))
+            name = f"{layer.kind}_{counts[layer.kind]}"
+            self._named.append((name, layer, shape))
             counts[layer.kind] += 1
-            shape = layer.output_shape(shape)
+            shape = check_layer(name, layer, shape)
         self.output_shape = shape
         self.spec = ParamSpec.from_shapes({name: parameter.shape for name, parameter in self._parameters()})
         self._cuda: Any = None

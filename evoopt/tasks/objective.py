@@ -1,14 +1,15 @@
 """A function of one vector as a task."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numba.core.errors import NumbaError
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arrays
+from evoopt import arguments, arrays
 from evoopt.arguments import Vector
 from evoopt.calls import Called
 from evoopt.failures import Failure, RowValue, RowValues, attempt
@@ -64,7 +65,7 @@ class Objective(Called):
             )
         self.fun = fun
         self.args = args if isinstance(args, tuple) else (args,)
-        self.vectorized = vectorized
+        self.vectorized = arguments.flag("vectorized", vectorized)
         self._grain = 1  # rows worth a thread, as far as known
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
@@ -96,7 +97,7 @@ class Objective(Called):
         if evaluate is not None and map_rows is map:
             yield self._known(evaluate, population)
             return
-        for place, value in enumerate(map_rows(self._attempt_row, population)):
+        for place, value in enumerate(_mapped(map_rows, self._attempt_row, population)):
             failed = isinstance(value, Failure)
             yield [(place, value if failed else _as_number(value))]
             if failed:
@@ -118,7 +119,8 @@ class Objective(Called):
         return [*known, (len(population), outcome)] if isinstance(outcome, Failure) else known
 
     def _run_vectorized(self, population: NDArray[Any], fitness: Vector) -> None:
-        values = self.fun(population, *self.args)
+        with _compiling(self.fun, "a population", population.dtype):
+            values = self.fun(population, *self.args)
         _require_return(values)
         given = arrays.read("fitness", values)
         if given.shape != fitness.shape:
@@ -132,15 +134,8 @@ class Objective(Called):
         dtype = np.float32 if population.dtype == np.float32 else np.float64
         rows = kernel_array(population, dtype)
         loop, seconds = loop_over_rows(self.fun), []
-        try:
+        with _compiling(self.fun, "a vector", rows.dtype):
             loop(rows, self.args, fitness, 0, 0)  # compiles, if this was not done before
-        except NumbaError as error:
-            name = getattr(self.fun, "__name__", "fun")
-            raise ValueError(
-                f"The compiled function {name} must take a vector of {rows.dtype} and the args, and give one "
-                f"number, but numba cannot compile that, as its error above says; to run it as plain Python, "
-                f"pass {name}.py_func."
-            ) from error
 
         def evaluate(lo: int, hi: int) -> None:
             start = time.perf_counter()
@@ -159,6 +154,29 @@ class Objective(Called):
 
     def _evaluate_row(self, x: NDArray[Any]) -> Any:
         return self.fun(x.copy(), *self.args)  # a function may write into it, or keep it
+
+
+@contextmanager
+def _compiling(function: Callable[..., Any], takes: str, dtype: np.dtype[Any]) -> Iterator[None]:
+    """Say what numba's errors mean for a function of the user's."""
+    try:
+        yield
+    except NumbaError as error:
+        name = getattr(function, "__name__", "fun")
+        raise ValueError(
+            f"The compiled function {name} must take {takes} of {dtype} and the args, and give numbers, but "
+            f"numba cannot compile that, as its error above says; to run it as plain Python, pass "
+            f"{name}.py_func."
+        ) from error
+
+
+def _mapped(map_rows: Any, function: Callable[..., Any], rows: NDArray[Any]) -> Iterable[Any]:
+    values = map_rows(function, rows) if callable(map_rows) else None
+    if not isinstance(values, Iterable):
+        raise ValueError(
+            f"workers must be a function like map, which gives a value for each row, got {map_rows!r}."
+        )
+    return values
 
 
 def _matrix(population: ArrayLike) -> NDArray[Any]:

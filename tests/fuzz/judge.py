@@ -158,7 +158,7 @@ def _is_device(error: Exception) -> bool:
 
 def is_sentence(text: str) -> bool:
     """Whether a text is a full sentence: begins with a capital or a name, has words, and an end."""
-    begins = re.match(r"^[A-Z\"'`]|^[a-z_0-9]+\b", text)
+    begins = re.match(r"^[A-Z\"'`]|^\w+\b", text)
     return bool(begins) and text.rstrip("\"'").endswith((".", "?", "!")) and len(text.split()) >= 5
 
 
@@ -177,7 +177,7 @@ def fingerprint(value: Any) -> Any:
     """Return bytes that tell whether a value was changed, None where nothing tells."""
     if isinstance(value, np.ndarray) and value.dtype != object:
         return None if value.nbytes > LARGEST else (value.shape, str(value.dtype), value.tobytes())
-    if hasattr(value, "py_func") or isinstance(value, type):
+    if hasattr(value, "py_func") or hasattr(value, "__next__") or isinstance(value, type):
         return None
     try:
         return pickle.dumps(value)
@@ -191,7 +191,8 @@ def same(old: Any, value: Any) -> bool:
     if old is None or new is None or old == new:
         return True
     if not isinstance(value, evoopt.Strategy):
-        return bool(isinstance(old, bytes) and repr(pickle.loads(old)) == repr(value))
+        shown = [re.sub(r" at 0x\w+", "", repr(each)) for each in (pickle.loads(old), value)]
+        return isinstance(old, bytes) and shown[0] == shown[1]
     return _settled(pickle.loads(old)) == _settled(value)
 
 

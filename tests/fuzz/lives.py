@@ -12,7 +12,7 @@ STEPS = [
     "es.tell(population, -judge(population))",
     "es.tell(population[::-1], judge(population[::-1]))",
     "es.tell(population[:3], judge(population[:3]))",
-    "es.tell(ids, judge(es.rows(ids)))",
+    "es.tell(ids, np.arange(len(ids)))",
     "es.tell(ids[::2], range(len(ids[::2])))",
     "es.tell(population, np.full(len(population), np.nan))",
     "es.tell(population, np.full(len(population), np.inf))",

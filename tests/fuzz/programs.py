@@ -60,7 +60,9 @@ def _of(case: Case, generator: random.Random) -> Program:
             arguments[name] = value
     further = []
     if generator.random() < 0.05 and not case.fixed:
-        further.append(generator.choice(FURTHER))
+        further.append(generator.choice([each for each in FURTHER if each.split("=")[0] not in names]))
+        if case.call.startswith(("(", "minimize_sphere")):
+            further.clear()  # what is not of evoopt has forms of its own
         wrong = set()
     for name in wrong:
         arguments[name] = _wrong(arguments[name], name in case.small, generator)
