@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from evoopt import arrays
 from evoopt.arrays import Array
-from evoopt.kernels.jit import kernel_array
 
 Vector = NDArray[np.float64]
 Ids = NDArray[np.uint64]
@@ -146,10 +145,18 @@ def mapping(name: str, value: Any) -> Mapping[Any, Any]:
 
 def path(name: str, value: Any) -> str:
     """Read the path of a file."""
-    found = os.fspath(value) if isinstance(value, str | os.PathLike) else None
-    if not isinstance(found, str) or not found or "\0" in found:
+    found = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
+    if not isinstance(found, str) or not found or "\0" in found or not _has_bytes(found):
         raise ValueError(f'{name} must be the path of a file such as "run.npz", got {value!r}.')
     return found
+
+
+def _has_bytes(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def flag(name: str, value: Any) -> bool:
@@ -166,7 +173,7 @@ def id_vector(ids: ArrayLike) -> Ids:
         raise ValueError(f"ids must be whole numbers of shape (k,), got {given.dtype} {given.shape}.")
     if given.dtype.kind == "i" and len(given) and given.min() < 0:
         raise ValueError(f"ids must be from ask_ids, got {given.min()}.")
-    return kernel_array(given, np.uint64)
+    return given.astype(np.uint64, copy=False)
 
 
 def fitness_vector(fitness: ArrayLike, k: int) -> Vector:

@@ -37,8 +37,7 @@ def read(name: str, values: Any) -> Array:
         For masked entries, complex numbers, text, dates, other objects, and numbers beyond float64.
     """
     array = values if type(values) is np.ndarray else unmasked(name, values)
-    if array.nbytes > SMALL:  # a view of few numbers may look like an array that no machine holds
-        require_memory(name, array.nbytes, f"an array of shape {array.shape}", "take a smaller one")
+    _require_room(name, array)
     if array.dtype in _PLAIN_DTYPES:
         return array
     if array.dtype.hasobject:
@@ -60,12 +59,24 @@ def unmasked(name: str, values: Any) -> Array:
     """Return values of any kind as an ndarray; ValueError for masked ones, or if numpy cannot read them."""
     require_unmasked(name, values)
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
+    except MemoryError as error:
+        raise ValueError(
+            f"{name} must be an array that fits into memory: {error} Take a smaller one."
+        ) from error
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ValueError(
             f"{name} must be an array of real numbers, got a {type(values).__name__} that numpy cannot read: "
             f"{str(error).rstrip('.')}."
         ) from error
+    _require_room(name, array)
+    return array
+
+
+def _require_room(name: str, array: Array) -> None:
+    """Raise ValueError for a view of few numbers that looks like an array that no machine holds."""
+    if array.nbytes > SMALL:
+        require_memory(name, array.nbytes, f"an array of shape {array.shape}", "take a smaller one")
 
 
 def require_unmasked(name: str, values: Any) -> None:

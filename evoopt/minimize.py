@@ -191,7 +191,7 @@ def _check_forms(constraints: Any, vectorized: bool, workers: Any) -> None:
             "minimize() takes bounds but no constraints; add a penalty to the function, or use a "
             "method of scipy.optimize.minimize that takes them."
         )
-    if vectorized and (callable(workers) or workers != 1):
+    if arguments.flag("vectorized", vectorized) and (callable(workers) or workers != 1):
         raise ValueError(
             f"workers must be 1 where fun is vectorized and gets the population at once, got {workers!r}."
         )

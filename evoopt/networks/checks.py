@@ -11,7 +11,7 @@ from evoopt import arguments, arrays
 from evoopt.arrays import Array
 from evoopt.kernels.jit import kernel_array
 from evoopt.memory import require_memory
-from evoopt.networks.initializers import FORGET_ONES, check_initializer
+from evoopt.networks.initializers import FORGET_ONES, INITIALIZERS
 from evoopt.networks.layers import Layer, Parameter
 
 Shape = tuple[int, ...]
@@ -35,6 +35,7 @@ def as_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 def check_layer(name: str, layer: Layer, shape: Shape) -> Shape:
     """Return the shape of a layer's output; ValueError unless what it says of itself makes sense and fits."""
     of = f"of {type(layer).__name__}"
+    output = _sizes(f"The output_shape {of}", layer.output_shape(shape))
     parameters = arguments.mapping(f"What parameters() {of} gives", layer.parameters(shape))
     numbers = 0
     for key, parameter in parameters.items():
@@ -43,11 +44,10 @@ def check_layer(name: str, layer: Layer, shape: Shape) -> Shape:
                 f"parameters() {of} must give an evoopt.Parameter for each name, got {key!r}: {parameter!r}."
             )
         numbers += math.prod(_sizes(f"The shape of the parameter {key!r} {of}", parameter.shape))
-        if parameter.initializer != FORGET_ONES:
-            check_initializer(parameter.initializer)
+        known = (*INITIALIZERS, FORGET_ONES)
+        arguments.one_of(f"The initializer of the parameter {key!r} {of}", parameter.initializer, known)
         for fan in parameter.fan_in, parameter.fan_out:
             arguments.number(f"fan_in, and fan_out, of the parameter {key!r} {of}", fan, positive=True)
-    output = _sizes(f"The output_shape {of}", layer.output_shape(shape))
     needed = 4 * max(numbers, math.prod(output))
     require_memory(f"The layer {name}", needed, "parameters or outputs", "make it, or its inputs, smaller")
     return output

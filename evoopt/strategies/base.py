@@ -19,6 +19,7 @@ from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.calls import Called, option_names, refuse_unknown
 from evoopt.kernels.device import Device, read_device
+from evoopt.kernels.jit import kernel_array
 from evoopt.memory import require_memory
 from evoopt.strategies import checkpoint, stopping
 from evoopt.strategies.backend import CPU
@@ -276,7 +277,7 @@ class Strategy(Called, ABC):
         ValueError
             For ids that are not known, or an `out` of another kind.
         """
-        numbers = arguments.id_vector(ids)
+        numbers = kernel_array(arguments.id_vector(ids), np.uint64)
         found = self._ledger.locate(numbers)
         out, rows = self._places(out, len(numbers), ids=ids)
         remake(numbers, found, self._make, rows, self._ops)
@@ -390,7 +391,7 @@ class Strategy(Called, ABC):
         if len(given) < 2:
             raise ValueError(f"At least 2 rows were expected, but {len(given)} came; evaluate more rows.")
         if told_ids:
-            ids = arguments.id_vector(given)
+            ids = kernel_array(arguments.id_vector(given), np.uint64)
             self._ledger.check_waiting(ids)
             return None, ids
         if self._copies:

@@ -109,7 +109,9 @@ class GymnasiumTask(Called):
         self.seed = arguments.whole("seed", seed, 0)
         self.new_episodes = read_new_episodes(new_episodes)
         self.noisy = new_episodes != "never"
-        self._make = _maker(environment, dict(env_kwargs or {}))
+        self._make = _maker(
+            environment, dict(arguments.mapping("env_kwargs", {} if env_kwargs is None else env_kwargs))
+        )
         self._open()
 
     def _open(self) -> None:

@@ -119,7 +119,7 @@ class Objective(Called):
         return [*known, (len(population), outcome)] if isinstance(outcome, Failure) else known
 
     def _run_vectorized(self, population: NDArray[Any], fitness: Vector) -> None:
-        with _compiling(self.fun, "a population", population.dtype):
+        with _compiling(self.fun, f"a population of {population.dtype} and the args, and give its fitness"):
             values = self.fun(population, *self.args)
         _require_return(values)
         given = arrays.read("fitness", values)
@@ -134,7 +134,7 @@ class Objective(Called):
         dtype = np.float32 if population.dtype == np.float32 else np.float64
         rows = kernel_array(population, dtype)
         loop, seconds = loop_over_rows(self.fun), []
-        with _compiling(self.fun, "a vector", rows.dtype):
+        with _compiling(self.fun, f"a vector of {rows.dtype} and the args, and give one number"):
             loop(rows, self.args, fitness, 0, 0)  # compiles, if this was not done before
 
         def evaluate(lo: int, hi: int) -> None:
@@ -157,16 +157,15 @@ class Objective(Called):
 
 
 @contextmanager
-def _compiling(function: Callable[..., Any], takes: str, dtype: np.dtype[Any]) -> Iterator[None]:
+def _compiling(function: Callable[..., Any], does: str) -> Iterator[None]:
     """Say what numba's errors mean for a function of the user's."""
     try:
         yield
     except NumbaError as error:
         name = getattr(function, "__name__", "fun")
         raise ValueError(
-            f"The compiled function {name} must take {takes} of {dtype} and the args, and give numbers, but "
-            f"numba cannot compile that, as its error above says; to run it as plain Python, pass "
-            f"{name}.py_func."
+            f"The compiled function {name} must take {does}, but numba cannot compile that, as its error "
+            f"above says; to run it as plain Python, pass {name}.py_func."
         ) from error
 
 

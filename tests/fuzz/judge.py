@@ -85,11 +85,13 @@ def _judged(
         inputs = {
             each.text.split(" = ")[0] for each in program.lines if each.kind == "value"
         } - program.writes
+    # a run that had begun has asked, and written, before its task or function was found wrong
+    is_refused = error is not None and not isinstance(error, OwnError) and not hasattr(error, "result")
     for name, old in before.items():
-        judged = (error is not None and not isinstance(error, OwnError)) or name in inputs
+        judged = is_refused or name in inputs
         if judged and name in variables and not same(old, variables[name]):
             found.append(Finding("changed", program.name, f"{name} is changed by {error!r}", number))
-    if error is not None and _files(folder) != files:
+    if is_refused and _files(folder) != files:
         found.append(Finding("files", program.name, f"{sorted(_files(folder))} after {error!r}", number))
     return error, found
 

@@ -10,7 +10,7 @@ _SETUP = (
     "row = population[0]",
 )
 _STEPS = frozenset({"max_steps"})
-_POLICY = ("action = result([0.5])", "assert np.isfinite(action).all()", "result.reset()")
+_POLICY = ("action = result([0.5])", "assert np.shape(action) == (1,)", "result.reset()")
 
 
 def _setup(task: str) -> tuple[str, ...]:
@@ -45,8 +45,8 @@ TASKS = [
          use=_FITNESS, small=_STEPS),
     Case("Rollout.__call__", "task", {"population": "population"}, {"generation": "3"}, ROLLOUT),
     Case("Rollout.play", "task.play", {"population": "population"}, {"generation": "3"}, ROLLOUT,
-         ("assert result.returns.shape == (2, 2)", "result.metrics()")),
-    Case("Rollout.measure", "task.measure", {"population": "population", "episodes": "2", "seed": "1"}, {}, ROLLOUT),
+         ("assert result.returns.shape == (len(population), 2)", "result.metrics()")),
+    Case("Rollout.measure", "task.measure", {"population": "population", "episodes": "2", "seed": "1"}, {}, ROLLOUT, fixed=frozenset({"population", "episodes", "seed"})),
     Case("Rollout.evaluate", "task.evaluate", {"params": "row"}, {"episodes": "3", "seed": "2"}, ROLLOUT),
     Case("Rollout.evaluation", "task.evaluation", {}, {"episodes": "3", "seed": "2"}, ROLLOUT, ("result(population)",)),
     Case("Rollout.policy", "task.policy", {"params": "row"}, {}, ROLLOUT, _POLICY),
@@ -72,7 +72,7 @@ TASKS = [
     Case("Objective.each", "(lambda **given: [*evoopt.Objective(sphere).each(**given)])", {"population": "np.ones((2, 3))"},
          {"map_rows": "map"}),
     Case("Environment", "evoopt.Environment", {**_ENV, **_SIZES},
-         use=("state = np.zeros(result.state_size)", "result.discrete, result.n_actions, result.low, result.high")),
+         use=("result.discrete, result.n_actions, result.low, result.high")),
     *(Case(f"Environment.{each}", f"(lambda: ENV.{each})") for each in ("discrete", "n_actions", "low", "high")),
     *(Case(f"envs.{each}", "evoopt.Rollout", {"net": f"net_of(evoopt.envs.{each})", "env": f"evoopt.envs.{each}"},
            {"episodes": "2", "max_steps": "5"}, use=_FITNESS, small=_STEPS) for each in _ENVIRONMENTS),
