@@ -3,7 +3,7 @@
 import math
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -134,6 +134,16 @@ def one_of(name: str, value: Any, names: Iterable[str | None]) -> Any:
         *others, last = (f'"{one}"' if one else "None" for one in known)
         raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {value!r}.")
     return value
+
+
+def items(values: Any) -> Iterator[Any]:
+    """Return an iterator over values, over none where they are no collection of such."""
+    if isinstance(values, str | bytes | Mapping):
+        return iter(())
+    try:
+        return iter(values)
+    except TypeError:  # as of an array without axes, which has the method
+        return iter(())
 
 
 def mapping(name: str, value: Any) -> Mapping[Any, Any]:

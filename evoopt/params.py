@@ -217,8 +217,10 @@ class ParamSpec:
         >>> ParamSpec.from_shapes({"bias": 2, "kernel": (3, 2)}).slice("kernel")
         slice(2, 8, None)
         """
-        if not isinstance(name, str) or name not in self._slices:
-            state = "a frozen one" if isinstance(name, str) and name in self.frozen else "an unknown one"
+        if not isinstance(name, str):
+            raise ValueError(f"name must be that of a leaf such as {self.names[0]!r}, got {name!r}.")
+        if name not in self._slices:
+            state = "a frozen one" if name in self.frozen else "an unknown one"
             raise mismatch(name, "a trainable leaf", state, nearest(name, self.names))
         return self._slices[name]
 

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "calls": set(),
     "failures": set(),
     "kernels": {"arrays", "calls"},
-    "tree": {"arrays"},
+    "tree": {"arguments", "arrays"},
     "files": {"tree", "arguments", "calls"},
     "params": {"tree", "arguments", "arrays"},
     "arguments": {"arrays"},

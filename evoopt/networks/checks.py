@@ -1,7 +1,7 @@
 """What users pass to networks, as the kernels take it; ValueError in a sentence for what does not fit."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ def as_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Read the layers of a network, at least one."""
     found: list[Layer] = []
     advice = f"; put it into a list, [{layers!r}]" if isinstance(layers, Layer) else ""
-    for layer in layers if isinstance(layers, Iterable) and not isinstance(layers, str | Mapping) else ():
+    for layer in arguments.items(layers):
         if not isinstance(layer, Layer):
             advice = f"; call {layer.__name__} with its sizes" if isinstance(layer, type) else ""
             break

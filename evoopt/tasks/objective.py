@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numba import typeof
 from numba.core.errors import NumbaError
 from numpy.typing import ArrayLike, NDArray
 
@@ -135,6 +136,7 @@ class Objective(Called):
         rows = kernel_array(population, dtype)
         loop, seconds = loop_over_rows(self.fun), []
         with _compiling(self.fun, f"a vector of {rows.dtype} and the args, and give one number"):
+            _require_types(self.args)
             loop(rows, self.args, fitness, 0, 0)  # compiles, if this was not done before
 
         def evaluate(lo: int, hi: int) -> None:
@@ -167,6 +169,15 @@ def _compiling(function: Callable[..., Any], does: str) -> Iterator[None]:
             f"The compiled function {name} must take {does}, but numba cannot compile that, as its error "
             f"above says; to run it as plain Python, pass {name}.py_func."
         ) from error
+
+
+def _require_types(args: tuple[Any, ...]) -> None:
+    """Raise NumbaError for arguments that numba has no type for, an empty list, for example."""
+    try:
+        for each in args:
+            typeof(each)
+    except (ValueError, NotImplementedError) as error:
+        raise NumbaError(str(error)) from error
 
 
 def _mapped(map_rows: Any, function: Callable[..., Any], rows: NDArray[Any]) -> Iterable[Any]:

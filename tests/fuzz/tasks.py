@@ -72,7 +72,7 @@ TASKS = [
     Case("Objective.each", "(lambda **given: [*evoopt.Objective(sphere).each(**given)])", {"population": "np.ones((2, 3))"},
          {"map_rows": "map"}),
     Case("Environment", "evoopt.Environment", {**_ENV, **_SIZES},
-         use=("result.discrete, result.n_actions, result.low, result.high")),
+         use=("result.discrete, result.n_actions, result.low, result.high",)),
     *(Case(f"Environment.{each}", f"(lambda: ENV.{each})") for each in ("discrete", "n_actions", "low", "high")),
     *(Case(f"envs.{each}", "evoopt.Rollout", {"net": f"net_of(evoopt.envs.{each})", "env": f"evoopt.envs.{each}"},
            {"episodes": "2", "max_steps": "5"}, use=_FITNESS, small=_STEPS) for each in _ENVIRONMENTS),
