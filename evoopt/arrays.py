@@ -136,7 +136,12 @@ def output(out: Any, shape: tuple[int, ...], dtype: Any, **sources: Any) -> Arra
     if out is None:
         needed = math.prod(shape) * np.dtype(dtype).itemsize
         require_memory("The result", needed, f"an array of shape {shape}", "make fewer rows at a time")
-        return np.empty(shape, dtype)
+        try:
+            return np.empty(shape, dtype)
+        except (MemoryError, ValueError) as error:
+            raise ValueError(
+                f"The result must be an array that fits into memory, got the shape {shape}; make fewer rows."
+            ) from error
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray | np.matrix):
         raise ValueError(f"out must be an ndarray of {np.dtype(dtype)} {shape}, got a {type(out).__name__}.")
     if out.shape != shape or out.dtype != dtype:

@@ -17,9 +17,15 @@ class Called:
 
     def __new__(cls, *arguments: Any, **options: Any) -> Self:
         if arguments or options:  # without any it may be a copy, which gets its state later
-            signature = inspect.signature(cls.__init__)
+            # (object's own takes anything where a class has a __new__)
+            takes_none = cls.__init__ is object.__init__
+            signature = inspect.signature(_nothing if takes_none else cls.__init__)
             _require_form(cls.__name__, signature, (None, *arguments), options, option_names(cls), cls._usage)
         return super().__new__(cls)
+
+
+def _nothing(self: Any) -> None:
+    """Have the signature of a constructor that takes nothing."""
 
 
 def called(function: _Function) -> _Function:

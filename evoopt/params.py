@@ -4,6 +4,7 @@ import json
 import math
 import operator
 import textwrap
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
@@ -399,7 +400,8 @@ def _leaf(
     if any(n < 0 for n in shape):
         raise mismatch(name, "a shape without negative sizes", f"shape {shape}", "give the actual sizes")
     try:
-        native = np.dtype(np.float32 if dtype is None else dtype).newbyteorder("=")
+        with warnings.catch_warnings(action="ignore"):  # numpy's, of names that are old
+            native = np.dtype(np.float32 if dtype is None else dtype).newbyteorder("=")
     except (ValueError, SyntaxError) as error:  # of what numpy takes for a description of one
         raise TypeError(f"{dtype!r} is no dtype") from error
     if native.kind not in "biuf":

@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz --seconds 600 [--seed 1] [--only NAME] [--calls N]``: exit code 1 if anything is found."""
+"""``python -m tests.fuzz [--seconds 600] [--seed 1] [--only NAME] [--calls N]``; exit code 1: findings."""
 
 import argparse
 import sys

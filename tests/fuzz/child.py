@@ -12,9 +12,10 @@ from typing import TextIO
 import evoopt
 from evoopt.strategies.registry import REGISTRY
 
-from .judge import fingerprint, run
+from .judge import run
 from .names import NAMES
 from .programs import make
+from .state import fingerprint
 
 ROOM = 6 << 30  # bytes of addresses, above those at the start
 

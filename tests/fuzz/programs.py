@@ -14,7 +14,7 @@ SHARE_OF_LIVES = 0.15
 
 @dataclass(frozen=True)
 class Line:
-    """One line; `kind` is "setup", which works, "value" of an argument, "call", or "use" of what came back."""
+    """A line of the kind "setup", which works, "value" of an argument, "call", "use" of it, or "step"."""
 
     kind: str
     text: str
@@ -54,7 +54,7 @@ def good(case: Case) -> Program:
 def _of(case: Case, generator: random.Random) -> Program:
     arguments = dict(case.required)
     names = [name for name in [*case.required, *case.options] if name not in case.fixed]
-    wrong = set(generator.sample(names, min(len(names), 1 + (generator.random() < 0.3))))
+    wrong = generator.sample(names, min(len(names), 1 + (generator.random() < 0.3)))
     for name, value in case.options.items():
         if name in wrong or generator.random() < 0.25:
             arguments[name] = value
@@ -63,13 +63,13 @@ def _of(case: Case, generator: random.Random) -> Program:
         further.append(generator.choice([each for each in FURTHER if each.split("=")[0] not in names]))
         if case.call.startswith(("(", "minimize_sphere")):
             further.clear()  # what is not of evoopt has forms of its own
-        wrong = set()
+        wrong = []
     for name in wrong:
         arguments[name] = _wrong(arguments[name], name in case.small, generator)
     if generator.random() < 0.02 and case.required and not case.fixed:
         del arguments[generator.choice([*case.required])]
     given = [f"{name}={name}" for name in arguments]
-    by_place = [name for name in arguments] if arguments.keys() == case.required.keys() else []
+    by_place = list(arguments) if arguments.keys() == case.required.keys() else []
     if by_place and generator.random() < 0.3 and not further and "lambda **" not in case.call:
         given = by_place
     further.sort(key=lambda each: not each.startswith("*["))

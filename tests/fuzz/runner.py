@@ -1,4 +1,4 @@
-"""Processes that run programs one after the other; one that dies or hangs is a finding, and the next goes on."""
+"""Processes that run programs one after the other; when one dies or hangs, another goes on."""
 
 import json
 import os

@@ -141,7 +141,7 @@ def _assigned(name: str, attribute: str, value: str) -> Case:
     )
     options = {"name": f"'{attribute}'", "value": value}
     return Case(
-        f"{name}.{attribute}=",
+        f"{name}.{attribute}",
         "(lambda name, value: setattr(es, name, value))",
         options,
         {},
@@ -162,21 +162,47 @@ _OWN = ("es = Own([1.0, 2.0], 0.5, seed=1)",)
 STRATEGIES = [
     *map(_constructor, OWN),
     *(case for name in OWN for case in _methods(name)),
-    *(Case(f"{name}.share", f"evoopt.{name}(9).share", {"updates": "3"}, fixed=frozenset({"updates"})) for name in ("LinearDecay", "CosineDecay")),
-    *(Case(name, f"evoopt.{name}", {"generations": "9"}, use=_SCHEDULE) for name in ("LinearDecay", "CosineDecay")),
+    *(
+        Case(f"{name}.share", f"evoopt.{name}(9).share", {"updates": "3"}, fixed=frozenset({"updates"}))
+        for name in ("LinearDecay", "CosineDecay")
+    ),
+    *(
+        Case(name, f"evoopt.{name}", {"generations": "9"}, use=_SCHEDULE)
+        for name in ("LinearDecay", "CosineDecay")
+    ),
     Case("DeepGA.genome", "es.genome", {}, {"row_id": "ids[0]"}, _DEEP, ("es.decode(result)",)),
-    Case("DeepGA.decode", "es.decode", {"genome": "es.genome()"}, {"out": "np.empty(3)"}, _DEEP,
-         ("assert np.isfinite(result).all()",), writes=frozenset({"out"})),
+    Case(
+        "DeepGA.decode",
+        "es.decode",
+        {"genome": "es.genome()"},
+        {"out": "np.empty(3)"},
+        _DEEP,
+        ("assert np.isfinite(result).all()",),
+        writes=frozenset({"out"}),
+    ),
     Case("Strategy", "Own", {"mean": "[1.0, -2.0, 0.5]", "sigma": "0.5"}, COMMON, use=USE),
-    *(Case(f"Strategy.{each}", f"es.{each}", {}, {}, _OWN)
-      for each in ("ask", "ask_ids", "stop")),
-    *(Case(f"Strategy.{each}", f"(lambda: es.{each})", {}, {}, _OWN)
-      for each in ("mean", "sigma", "solution")),
-    Case("Strategy.rows", "es.rows", {"ids": "ids"}, {"out": "np.empty((6, 2))"},
-         (*_OWN, "ids = es.ask_ids()"), writes=frozenset({"out"})),
-    Case("Strategy.tell", "es.tell", {"population": "population", "fitness": "judge(population)"}, {},
-         (*_OWN, "population = es.ask()")),
+    *(Case(f"Strategy.{each}", f"es.{each}", {}, {}, _OWN) for each in ("ask", "ask_ids", "stop")),
+    *(
+        Case(f"Strategy.{each}", f"(lambda: es.{each})", {}, {}, _OWN)
+        for each in ("mean", "sigma", "solution")
+    ),
+    Case(
+        "Strategy.rows",
+        "es.rows",
+        {"ids": "ids"},
+        {"out": "np.empty((6, 2))"},
+        (*_OWN, "ids = es.ask_ids()"),
+        writes=frozenset({"out"}),
+    ),
+    Case(
+        "Strategy.tell",
+        "es.tell",
+        {"population": "population", "fitness": "judge(population)"},
+        {},
+        (*_OWN, "population = es.ask()"),
+    ),
     Case("Strategy.save", "es.save", {"path": "FOLDER / 'es.npz'"}, {}, _OWN),
     Case("register", "evoopt.register", {"cls": "Mine"}, {}, ("class Mine(evoopt.SNES): pass",)),
+    *(_assigned(name, "start", "lambda generator: np.zeros(3)") for name in ("IPOP", "BIPOP")),
     *(_assigned(name, "learning_rate", "0.1") for name in ("OpenAIES", "PGPE")),
-]  # fmt: skip
+]
