@@ -1,6 +1,9 @@
 """Reading what users pass: a clean value comes back, or a ValueError that says what to do."""
 
 import math
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +11,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from evoopt import arrays
 from evoopt.arrays import Array
-from evoopt.kernels.jit import kernel_array
 
 Vector = NDArray[np.float64]
 Ids = NDArray[np.uint64]
@@ -29,12 +31,18 @@ def row_dtype(mean: ArrayLike, dtype: DTypeLike | None) -> np.dtype[Any]:
     if dtype is None:
         given = arrays.read("mean", mean).dtype
         return np.dtype(np.float32 if given.kind == "f" and given.itemsize <= 4 else np.float64)
+    return floating("dtype", dtype)
+
+
+def floating(name: str, dtype: Any) -> np.dtype[Any]:
+    """Read a dtype, float32 or float64."""
     try:
-        result = np.dtype(dtype)
-    except TypeError as error:
-        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}.") from error
+        with warnings.catch_warnings(action="ignore"):  # numpy's, of names that are old
+            result = np.dtype(dtype)
+    except (TypeError, ValueError, SyntaxError) as error:
+        raise ValueError(f"{name} must be float32 or float64, got {dtype!r}.") from error
     if result not in (np.float32, np.float64):
-        raise ValueError(f"dtype must be float32 or float64, got {result}.")
+        raise ValueError(f"{name} must be float32 or float64, got {result}.")
     return result
 
 
@@ -83,7 +91,7 @@ def step_range(dtype: np.dtype[Any]) -> tuple[float, float]:
 
 def whole(name: str, value: Any, least: int, most: float = math.inf) -> int:
     """Read a whole number."""
-    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64)
     if not is_whole or not least <= value <= most:
         limits = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
         raise ValueError(f"{name} must be a whole number {limits}, got {value!r}.")
@@ -97,7 +105,8 @@ def optional_whole(name: str, value: Any, least: int) -> int | None:
 
 def number(name: str, value: Any, positive: bool = False) -> float:
     """Read a number that is not NaN."""
-    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    is_number = is_number and not isinstance(value, bool | np.timedelta64)
     result = float(arrays.read(name, value)) if is_number else math.nan
     if math.isnan(result) or (positive and not 0 < result < math.inf):
         kind = "positive and finite number" if positive else "number"
@@ -118,6 +127,48 @@ def below_1(name: str, value: Any) -> float:
     return within(name, value, 0, math.nextafter(1, 0))
 
 
+def one_of(name: str, value: Any, names: Iterable[str | None]) -> Any:
+    """Read a word, or None, of several."""
+    known = list(names)
+    if not isinstance(value, str | None) or value not in known:
+        *others, last = (f'"{one}"' if one else "None" for one in known)
+        raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {value!r}.")
+    return value
+
+
+def items(values: Any) -> Iterator[Any]:
+    """Return an iterator over values, over none where they are no collection of such."""
+    if isinstance(values, str | bytes | Mapping):
+        return iter(())
+    try:
+        return iter(values)
+    except TypeError:  # as of an array without axes, which has the method
+        return iter(())
+
+
+def mapping(name: str, value: Any) -> Mapping[Any, Any]:
+    """Read a dict, or another mapping."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} must be a dict or another mapping, got a {type(value).__name__}.")
+    return value
+
+
+def path(name: str, value: Any) -> str:
+    """Read the path of a file."""
+    found = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
+    if not isinstance(found, str) or not found or "\0" in found or not _has_bytes(found):
+        raise ValueError(f'{name} must be the path of a file such as "run.npz", got {value!r}.')
+    return found
+
+
+def _has_bytes(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def flag(name: str, value: Any) -> bool:
     """Read True or False, or the numbers 1 and 0 that stand for them."""
     if not isinstance(value, int | np.integer | np.bool_) or value not in (0, 1):
@@ -132,7 +183,7 @@ def id_vector(ids: ArrayLike) -> Ids:
         raise ValueError(f"ids must be whole numbers of shape (k,), got {given.dtype} {given.shape}.")
     if given.dtype.kind == "i" and len(given) and given.min() < 0:
         raise ValueError(f"ids must be from ask_ids, got {given.min()}.")
-    return kernel_array(given, np.uint64)
+    return given.astype(np.uint64, copy=False)
 
 
 def fitness_vector(fitness: ArrayLike, k: int) -> Vector:

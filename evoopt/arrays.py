@@ -1,11 +1,14 @@
 """Reading arrays that users pass: real numbers of any library, of which nothing is lost on the way."""
 
+import math
 import numbers
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from evoopt.memory import SMALL, require_memory
 
 Array = NDArray[Any]
 _REAL = "biuf"  # kinds of dtypes
@@ -34,6 +37,7 @@ def read(name: str, values: Any) -> Array:
         For masked entries, complex numbers, text, dates, other objects, and numbers beyond float64.
     """
     array = values if type(values) is np.ndarray else unmasked(name, values)
+    _require_room(name, array)
     if array.dtype in _PLAIN_DTYPES:
         return array
     if array.dtype.hasobject:
@@ -55,12 +59,24 @@ def unmasked(name: str, values: Any) -> Array:
     """Return values of any kind as an ndarray; ValueError for masked ones, or if numpy cannot read them."""
     require_unmasked(name, values)
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
+    except MemoryError as error:
+        raise ValueError(
+            f"{name} must be an array that fits into memory: {error} Take a smaller one."
+        ) from error
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ValueError(
             f"{name} must be an array of real numbers, got a {type(values).__name__} that numpy cannot read: "
             f"{str(error).rstrip('.')}."
         ) from error
+    _require_room(name, array)
+    return array
+
+
+def _require_room(name: str, array: Array) -> None:
+    """Raise ValueError for a view of few numbers that looks like an array that no machine holds."""
+    if array.nbytes > SMALL:
+        require_memory(name, array.nbytes, f"an array of shape {array.shape}", "take a smaller one")
 
 
 def require_unmasked(name: str, values: Any) -> None:
@@ -118,7 +134,14 @@ def output(out: Any, shape: tuple[int, ...], dtype: Any, **sources: Any) -> Arra
         For another shape, dtype or layout, or where writing would overwrite a source.
     """
     if out is None:
-        return np.empty(shape, dtype)
+        needed = math.prod(shape) * np.dtype(dtype).itemsize
+        require_memory("The result", needed, f"an array of shape {shape}", "make fewer rows at a time")
+        try:
+            return np.empty(shape, dtype)
+        except (MemoryError, ValueError) as error:
+            raise ValueError(
+                f"The result must be an array that fits into memory, got the shape {shape}; make fewer rows."
+            ) from error
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray | np.matrix):
         raise ValueError(f"out must be an ndarray of {np.dtype(dtype)} {shape}, got a {type(out).__name__}.")
     if out.shape != shape or out.dtype != dtype:

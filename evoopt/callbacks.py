@@ -6,13 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+from evoopt import arguments
+from evoopt.calls import Called
 from evoopt.history import history_of, length_of
 from evoopt.strategies.base import Strategy
 
 History = dict[str, list[Any]]
 
 
-class CSVLogger:
+class CSVLogger(Called):
     """A CSV file of the history, one line for each generation, written as soon as it is told.
 
     A callback of `evolve` and of `minimize`; it can also be called with a result, at the end.
@@ -44,7 +46,7 @@ class CSVLogger:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+        self.path = arguments.path("path", path)
         self._columns: list[str] = []
         self._written, self._last = 0, ""  # generations in the file, and the line of the last one
 

@@ -1,34 +1,81 @@
-"""Constructors called otherwise than they are to be: sentences that name the class and the nearest option."""
+"""Functions and constructors called otherwise than they are to be: sentences that name what was meant."""
 
 import difflib
+import functools
 import inspect
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar, cast
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Called:
     """A class whose constructor says what is wrong with a call, where Python names a parent or no option."""
 
-    _usage: ClassVar[str] = "mean, sigma"  # what a constructor takes by place
+    _usage: ClassVar[str] = ""  # what a constructor takes by place, where its parameters do not say it well
 
     def __new__(cls, *arguments: Any, **options: Any) -> Self:
         if arguments or options:  # without any it may be a copy, which gets its state later
-            try:
-                inspect.signature(cls.__init__).bind(None, *arguments, **options)
-            except TypeError as error:
-                call, what = f"{cls.__name__}({cls._usage}, ...)", str(error).removeprefix("got ")
-                hint = suggestion(options, option_names(cls))
-                raise TypeError(f"{cls.__name__} must be called as {call}, got: {what}{hint}") from None
+            # (object's own takes anything where a class has a __new__)
+            takes_none = cls.__init__ is object.__init__
+            signature = inspect.signature(_nothing if takes_none else cls.__init__)
+            _require_form(cls.__name__, signature, (None, *arguments), options, option_names(cls), cls._usage)
         return super().__new__(cls)
+
+
+def _nothing(self: Any) -> None:
+    """Have the signature of a constructor that takes nothing."""
+
+
+def called(function: _Function) -> _Function:
+    """Let a function say what is wrong with a call, as `Called` does. A decorator."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **options: Any) -> Any:
+        try:
+            return function(*arguments, **options)
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is None:  # it never began
+                signature = inspect.signature(function)
+                _require_form(function.__name__, signature, arguments, options, set(signature.parameters))
+            raise
+
+    return cast(_Function, call)
+
+
+def _require_form(
+    name: str,
+    signature: inspect.Signature,
+    arguments: tuple[Any, ...],
+    options: Mapping[str, Any],
+    known: set[str],
+    usage: str = "",
+) -> None:
+    """Raise TypeError, in a sentence, unless a function can be called like this."""
+    try:
+        signature.bind(*arguments, **options)
+    except TypeError as error:
+        what, hint = str(error).removeprefix("got "), suggestion(options, known)
+        call = f"{name}({usage + ', ...' if usage else _form(signature)})"
+        raise TypeError(f"{name} must be called as {call}, got: {what}{hint}") from None
+
+
+def _form(signature: inspect.Signature) -> str:
+    """Return what must be given, and dots if more can be."""
+    parameters = [each for each in signature.parameters.values() if each.name != "self"]
+    needed = [each.name for each in parameters if each.default is each.empty and each.kind in _NAMED]
+    return ", ".join([*needed, *["..."] * (len(needed) < len(parameters))])
+
+
+_NAMED = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
 
 
 def option_names(cls: type) -> set[str]:
     """Return the names of a constructor's parameters, those of base classes behind ``**options`` included."""
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     constructors = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
     parameters = [each for init in constructors for each in inspect.signature(init).parameters.values()]
-    return {each.name for each in parameters if each.kind in kinds} - {"self"}
+    return {each.name for each in parameters if each.kind in _NAMED} - {"self"}
 
 
 def refuse_unknown(cls: type, options: Iterable[str], known: set[str]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evoopt import arguments
 from evoopt.arguments import Array
+from evoopt.calls import called
 from evoopt.evaluation import Evaluation, Task, check, learning_nothing
 from evoopt.loop import INTERRUPTED, Limits, run, stopped_by
 from evoopt.outcome import FAILURES, OTHER_STATUS, Reasons, keeping, make_result, message_of, status_of
@@ -23,6 +24,7 @@ Callback = Callable[[Strategy], Any]
 _NO_MORE = {"interrupted", "exception", "time_limit", "max_evaluations"}
 
 
+@called
 def evolve(
     strategy: Strategy,
     task: Task,

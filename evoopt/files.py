@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evoopt import arguments
+from evoopt.calls import called
 from evoopt.tree import loads, nest, open_tree, read_tree, to_jsonable
 
 Array = NDArray[Any]
@@ -19,6 +21,7 @@ Array = NDArray[Any]
 _TREE_ENTRY = ".tree"  # no leaf can have this name: it begins with an empty key
 
 
+@called
 def save_params(path: str | os.PathLike[str], tree: Any) -> None:
     """Save a tree as an ``.npz`` of one array per leaf under its name, as numpy or Elixir's Nx read it.
 
@@ -49,6 +52,7 @@ def save_params(path: str | os.PathLike[str], tree: Any) -> None:
     write_npz(path, arrays)
 
 
+@called
 def load_params(path: str | os.PathLike[str]) -> Any:
     """Load what `save_params` saved, or any ``.npz`` of dotted names; every leaf comes as an array.
 
@@ -89,7 +93,7 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> 
     ...     read_npz(f"{folder}/state")
     {'mean': array([0., 0.])}
     """
-    target = Path(path).resolve()  # a link stays a link
+    target = Path(arguments.path("path", path)).resolve()  # a link stays a link
     if not target.parent.is_dir():
         raise FileNotFoundError(
             f'The folder of "{path}" must exist, got "{target.parent}"; make it, or take another one.'
@@ -113,7 +117,7 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, Array]:
     """Read all arrays of an ``.npz``, executing nothing in it; see `load_params` for the errors."""
-    with open(path, "rb") as file:
+    with open(arguments.path("path", path), "rb") as file:
         try:
             zipfile.ZipFile(file).close()  # np.load would take any other file for a pickle
             file.seek(0)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
+from evoopt.calls import called
 from evoopt.kernels.cache import announced
 from evoopt.outcome import keeping
 from evoopt.portfolio.auto import Portfolio
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MAXFUN = 10_000  # evaluations for each coordinate, unless the options say otherwise
 
 
+@called
 def minimize(
     fun: Callable[..., Any],
     x0: ArrayLike | None = None,
@@ -189,7 +191,7 @@ def _check_forms(constraints: Any, vectorized: bool, workers: Any) -> None:
             "minimize() takes bounds but no constraints; add a penalty to the function, or use a "
             "method of scipy.optimize.minimize that takes them."
         )
-    if vectorized and (callable(workers) or workers != 1):
+    if arguments.flag("vectorized", vectorized) and (callable(workers) or workers != 1):
         raise ValueError(
             f"workers must be 1 where fun is vectorized and gets the population at once, got {workers!r}."
         )

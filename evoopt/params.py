@@ -4,6 +4,7 @@ import json
 import math
 import operator
 import textwrap
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
@@ -12,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from evoopt import arrays
+from evoopt import arguments, arrays
 from evoopt.arrays import Array
 from evoopt.tree import (
     Container,
@@ -143,7 +144,7 @@ class ParamSpec:
         8
         """
         leaves = {}
-        for name, entry in shapes.items():
+        for name, entry in arguments.mapping("shapes", shapes).items():
             if not isinstance(name, str):
                 raise ValueError(f"A name of dotted keys was expected, but {name!r} came: make it a str.")
             is_shape = not isinstance(entry, tuple | list) or all(
@@ -189,7 +190,7 @@ class ParamSpec:
             raise ValueError(
                 f"The JSON of a ParamSpec was expected, as to_json gives it: {error!r}."
             ) from error
-        given = {} if frozen is None else dict(frozen)
+        given = {} if frozen is None else dict(arguments.mapping("frozen", frozen))
         _check_frozen({leaf.name: leaf for leaf in leaves if not leaf.trainable}, given)
         return cls(root, leaves, given)
 
@@ -217,6 +218,8 @@ class ParamSpec:
         >>> ParamSpec.from_shapes({"bias": 2, "kernel": (3, 2)}).slice("kernel")
         slice(2, 8, None)
         """
+        if not isinstance(name, str):
+            raise ValueError(f"name must be that of a leaf such as {self.names[0]!r}, got {name!r}.")
         if name not in self._slices:
             state = "a frozen one" if name in self.frozen else "an unknown one"
             raise mismatch(name, "a trainable leaf", state, nearest(name, self.names))
@@ -246,6 +249,7 @@ class ParamSpec:
         >>> spec.expand({"*": 0.1, "dense_0.kernel": 0.5})
         array([0.1, 0.1, 0.5, 0.5, 0.1])
         """
+        values = arguments.mapping("values", values)
         vector, missing = np.zeros(self.size), list(self.names)
         for pattern, value in values.items():
             given = arrays.read(f'The value of "{pattern}"', value)
@@ -342,7 +346,7 @@ class ParamSpec:
                 else np.broadcast_to(self.frozen[leaf.name], popsize + leaf.shape)
                 for leaf in self._leaves
             ]
-        if cast:
+        if arguments.flag("cast", cast):
             leaves = [view.astype(leaf.dtype, "C") for view, leaf in zip(leaves, self._leaves, strict=True)]
         return self._root.build(iter(leaves))
 
@@ -395,10 +399,16 @@ def _leaf(
     shape = tuple(operator.index(n) for n in ((shape,) if isinstance(shape, int | np.integer) else shape))
     if any(n < 0 for n in shape):
         raise mismatch(name, "a shape without negative sizes", f"shape {shape}", "give the actual sizes")
-    native = np.dtype(np.float32 if dtype is None else dtype).newbyteorder("=")
+    try:
+        with warnings.catch_warnings(action="ignore"):  # numpy's, of names that are old
+            native = np.dtype(np.float32 if dtype is None else dtype).newbyteorder("=")
+    except (ValueError, SyntaxError) as error:  # of what numpy takes for a description of one
+        raise TypeError(f"{dtype!r} is no dtype") from error
     if native.kind not in "biuf":
         raise mismatch(name, "a leaf of bool, integer or float dtype", native, "choose one of these")
     if dimension_names is not None:
+        if not isinstance(dimension_names, list | tuple):
+            raise TypeError("dimension names come as a tuple")
         dimension_names = tuple(dimension_names)
         if len(dimension_names) != len(shape) or not all(isinstance(n, str | None) for n in dimension_names):
             expected = f"one dimension name (str or None) for each size of {shape}"

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoopt.calls import called
 from evoopt.history import history_of, length_of
 
 Vector = NDArray[np.float64]
@@ -17,6 +18,7 @@ MEASURES = {
 }
 
 
+@called
 def plot_history(run: Any, figure: Any = None) -> Any:
     """Plot how a run went: fitness and sigma, and condition and diversity where the strategy knows them.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
+from evoopt.calls import called
 from evoopt.minimize import minimize
 from evoopt.portfolio.methods import read_method
 from evoopt.portfolio.options import check_names
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
 
 
+@called
 def scipy_method(name: str = "auto", **options: Any) -> Callable[..., "OptimizeResult"]:
     """Make a method for `scipy.optimize.minimize`, and so for its `basinhopping` and `dual_annealing`.
 

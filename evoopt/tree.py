@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evoopt import arrays
+from evoopt import arguments, arrays
 from evoopt.arrays import Array
 
 Trainable = Callable[[str], bool] | Iterable[str] | None
@@ -126,7 +126,10 @@ def select(names: list[str], trainable: Trainable) -> set[str]:
     if callable(trainable):
         return {name for name in names if trainable(name)}
     chosen: set[str] = set()
-    for pattern in [trainable] if isinstance(trainable, str) else trainable:
+    patterns = [trainable] if isinstance(trainable, str) else list(arguments.items(trainable))
+    if not all(isinstance(pattern, str) for pattern in patterns) or not patterns:
+        raise ValueError(f"trainable must be a name, names or a function of a name, got {trainable!r}.")
+    for pattern in patterns:
         matched = {
             n for n in names if n == pattern or n.startswith(f"{pattern}.") or fnmatch.fnmatchcase(n, pattern)
         }

@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import math
 import os
 import subprocess
 import sys
@@ -350,3 +351,17 @@ def test_a_script_without_a_guard_gets_a_sentence(tmp_path):
     error, note = done.stderr.strip().splitlines()[-2:]
     assert error.startswith("concurrent.futures.process.BrokenProcessPool")
     assert 'under if __name__ == "__main__"' in note
+
+
+@pytest.mark.parametrize("tol", [None, 1e-6])
+@pytest.mark.parametrize("method", ["auto", "ipop", "bipop", "cmaes", "ga"])
+@pytest.mark.parametrize("nans", [5, 20, 10**9])
+def test_a_function_that_is_nan_at_first_or_always(nans, method, tol):
+    values = iter(range(10**9))
+
+    def fun(x):
+        return math.nan if next(values) < nans else float((x**2).sum())
+
+    result = evoopt.minimize(fun, [1.0, -2.0], tol=tol, method=method, options={"maxfun": 200, "seed": 1})
+    assert math.isnan(result.fun) == (nans > 200)
+    assert result.success <= (nans < 200)

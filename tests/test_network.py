@@ -213,7 +213,7 @@ INPUTS = np.zeros((5, 4))
         (lambda: evoopt.Dense(True), ["whole number", "got True"]),
         (lambda: evoopt.Dense(2.0), ["whole number", "got 2.0"]),
         (lambda: evoopt.Dense(2, "tanhh"), ["tanh, relu", "'tanhh' came"]),
-        (lambda: evoopt.Dense(2, kernel_init="twos"), ["he_uniform", "'twos' came"]),
+        (lambda: evoopt.Dense(2, kernel_init="twos"), ["he_uniform", "got 'twos'"]),
         (lambda: evoopt.Network([], (2,)), ["layers", "got []"]),
         (lambda: evoopt.Network([evoopt.Dense(2)], (0,)), ["input_shape", "at least 1", "got 0"]),
         (lambda: NET.forward(POPULATION[:, 1:], INPUTS), ["(popsize, 15)", "(2, 14) came"]),

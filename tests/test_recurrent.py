@@ -280,9 +280,9 @@ STATE = np.zeros((2, 5, 2))
     ("call", "parts"),
     [
         (lambda: evoopt.GRU(0), ["units", "at least 1", "got 0"]),
-        (lambda: evoopt.RNN(2, "gelu"), ["tanh, relu", "'gelu' came"]),
-        (lambda: evoopt.LSTM(2, recurrent_init="unit"), ["orthogonal", "'unit' came"]),
-        (lambda: evoopt.LSTM(2, kernel_init="forget_ones"), ["he_uniform", "'forget_ones' came"]),
+        (lambda: evoopt.RNN(2, "gelu"), ['"tanh", "relu"', "got 'gelu'"]),
+        (lambda: evoopt.LSTM(2, recurrent_init="unit"), ["orthogonal", "got 'unit'"]),
+        (lambda: evoopt.LSTM(2, kernel_init="forget_ones"), ["he_uniform", "got 'forget_ones'"]),
         (lambda: evoopt.Network([evoopt.LSTM(2)], (2, 3, 4)), ["LSTM", "(time, features)", "(2, 3, 4) came"]),
         (lambda: NET.forward(POPULATION, INPUTS, STATE[0]), ["(2, 5, 2)", "(5, 2) came"]),
         (lambda: NET.forward(POPULATION, INPUTS, STATE[:, :, 1:]), ["(2, 5, 2)", "(2, 5, 1) came"]),

@@ -242,7 +242,7 @@ def test_rows_are_the_same_for_any_number_of_threads(options, monkeypatch):
     [
         ({"tournament": 0}, "tournament"),
         ({"tournament": 33}, "tournament"),
-        ({"crossover": "two-point"}, "crossover must be .* or None, but 'two-point' came"),
+        ({"crossover": "two-point"}, "crossover must be .* or None, got 'two-point'"),
         ({"crossover": 3}, "crossover"),
         ({"elites": 20}, "elites"),
         ({"elites": -1}, "elites"),

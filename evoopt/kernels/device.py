@@ -23,12 +23,11 @@ def read_device(device: Any) -> Device:
     RuntimeError
         If there is no driver or no device.
     """
-    if device not in ("cpu", "cuda"):
+    if not isinstance(device, str) or device not in ("cpu", "cuda"):
         raise ValueError(f'A device of "cpu" or "cuda" was expected, but {device!r} came.')
     if device == "cuda":
         _require_cuda()
-    found: Device = device
-    return found
+    return "cuda" if device == "cuda" else "cpu"
 
 
 @functools.cache  # of what succeeded

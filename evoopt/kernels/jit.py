@@ -104,7 +104,8 @@ def kernel_array(array: Any, dtype: Any) -> NDArray[Any]:
     """
     if type(array) is np.ndarray and array.dtype == dtype and array.flags.carray:
         return array  # as it is as a rule, and np.require takes a microsecond
-    result = np.require(array, dtype=dtype, requirements=["C", "A"])
+    with np.errstate(over="ignore"):  # beyond float32 is infinity
+        result = np.require(array, dtype=dtype, requirements=["C", "A"])
     return result if result.flags.writeable else np.asarray(_Writable(result))
 
 

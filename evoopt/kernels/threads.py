@@ -13,6 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
+from evoopt.calls import called
+
 SMALLEST_SHARE = 40  # the last ranges are this share of a thread's work: what threads may wait for each other
 
 
@@ -49,6 +51,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.reset)  # threads do not survive a fork
 
 
+@called
 def get_num_threads() -> int:
     """Return the number of threads that kernels use.
 
@@ -61,6 +64,7 @@ def get_num_threads() -> int:
     return _pool.num_threads
 
 
+@called
 def set_num_threads(n: int) -> None:
     """Set the number of threads that kernels use; results are the same bits for any number.
 

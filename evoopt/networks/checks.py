@@ -1,7 +1,7 @@
 """What users pass to networks, as the kernels take it; ValueError in a sentence for what does not fit."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,26 +10,58 @@ from numpy.typing import ArrayLike
 from evoopt import arguments, arrays
 from evoopt.arrays import Array
 from evoopt.kernels.jit import kernel_array
-from evoopt.networks.layers import Layer
+from evoopt.memory import require_memory
+from evoopt.networks.initializers import FORGET_ONES, INITIALIZERS
+from evoopt.networks.layers import Layer, Parameter
 
 Shape = tuple[int, ...]
 
 
 def as_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Read the layers of a network, at least one."""
-    found = tuple(layers) if isinstance(layers, Iterable) and not isinstance(layers, str | Mapping) else ()
-    if found and all(isinstance(layer, Layer) for layer in found):
-        return found
+    found: list[Layer] = []
     advice = f"; put it into a list, [{layers!r}]" if isinstance(layers, Layer) else ""
-    wrong = [layer for layer in found if not isinstance(layer, Layer)]
-    if wrong and isinstance(wrong[0], type):
-        advice = f"; call {wrong[0].__name__} with its sizes"
+    for layer in arguments.items(layers):
+        if not isinstance(layer, Layer):
+            advice = f"; call {layer.__name__} with its sizes" if isinstance(layer, type) else ""
+            break
+        found.append(layer)
+    else:
+        if found:
+            return tuple(found)
     raise ValueError(f"layers must be a list of layers such as [evoopt.Dense(10)], got {layers!r}{advice}.")
+
+
+def check_layer(name: str, layer: Layer, shape: Shape) -> Shape:
+    """Return the shape of a layer's output; ValueError unless what it says of itself makes sense and fits."""
+    of = f"of {type(layer).__name__}"
+    output = _sizes(f"The output_shape {of}", layer.output_shape(shape))
+    parameters = arguments.mapping(f"What parameters() {of} gives", layer.parameters(shape))
+    numbers = 0
+    for key, parameter in parameters.items():
+        if not isinstance(key, str) or not isinstance(parameter, Parameter):
+            raise ValueError(
+                f"parameters() {of} must give an evoopt.Parameter for each name, got {key!r}: {parameter!r}."
+            )
+        numbers += math.prod(_sizes(f"The shape of the parameter {key!r} {of}", parameter.shape))
+        known = (*INITIALIZERS, FORGET_ONES)
+        arguments.one_of(f"The initializer of the parameter {key!r} {of}", parameter.initializer, known)
+        for fan in parameter.fan_in, parameter.fan_out:
+            arguments.number(f"fan_in, and fan_out, of the parameter {key!r} {of}", fan, positive=True)
+    needed = 4 * max(numbers, math.prod(output))
+    require_memory(f"The layer {name}", needed, "parameters or outputs", "make it, or its inputs, smaller")
+    return output
+
+
+def _sizes(name: str, shape: Any) -> Shape:
+    if not isinstance(shape, tuple | list):
+        raise ValueError(f"{name} must be a tuple of sizes, got {shape!r}.")
+    return tuple(arguments.whole(name, size, 1) for size in shape)
 
 
 def as_shape(shape: Sequence[int]) -> Shape:
     """Read the shape of one sample, of at least one axis."""
-    sizes = np.atleast_1d(np.asarray(shape, object)).tolist()
+    sizes = np.atleast_1d(np.asarray(arrays.unmasked("input_shape", shape), object)).tolist()
     if not sizes or None in sizes:
         raise ValueError(
             f"input_shape must be the sizes of one sample, without the batch, such as (64,), got {shape!r}."

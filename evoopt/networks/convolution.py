@@ -75,6 +75,7 @@ class Conv2D(Layer):
         object.__setattr__(self, "strides", _pair("strides", self.strides))
         _check_padding(self.padding)
         check_activation(self.activation)
+        object.__setattr__(self, "use_bias", arguments.flag("use_bias", self.use_bias))
         check_initializer(self.kernel_init)
         check_initializer(self.bias_init)
 
@@ -245,5 +246,4 @@ def _pair(name: str, value: Any) -> tuple[int, int]:
 
 
 def _check_padding(padding: str) -> None:
-    if padding not in PADDINGS:
-        raise ValueError(f"A padding of {', '.join(PADDINGS)} was expected, but {padding!r} came.")
+    arguments.one_of("padding", padding, PADDINGS)

@@ -10,6 +10,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from evoopt import arguments
+
 _VARIANCES = {
     "glorot": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
     "he": lambda fan_in, fan_out: 2 / fan_in,
@@ -26,8 +28,7 @@ FORGET_ONES = "forget_ones"  # the bias of an LSTM: zeros, but ones in the secon
 
 def check_initializer(name: str) -> None:
     """Raise ValueError unless `name` is one of INITIALIZERS."""
-    if name not in INITIALIZERS:
-        raise ValueError(f"An initializer of {', '.join(INITIALIZERS)} was expected, but {name!r} came.")
+    arguments.one_of("An initializer", name, INITIALIZERS)
 
 
 def initialize(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from evoopt import arguments
+from evoopt.calls import Called
 from evoopt.kernels.cpu import steps
 from evoopt.kernels.cpu.operation import Step, by_tile, elementwise
 from evoopt.kernels.jit import is_compiled
@@ -55,7 +56,7 @@ class Operation(NamedTuple):
     zeros: int = 0  # how many it reads under "zeros", where they are more than inputs or outputs
 
 
-class Layer:
+class Layer(Called):
     """A part of a network, described for the kernels; it holds no weights.
 
     A layer of your own gives its shapes, its parameters and a function compiled by numba: all weights then
@@ -179,6 +180,7 @@ class Dense(Layer):
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", arguments.whole("units", self.units, 1))
         check_activation(self.activation)
+        object.__setattr__(self, "use_bias", arguments.flag("use_bias", self.use_bias))
         check_initializer(self.kernel_init)
         check_initializer(self.bias_init)
 

@@ -15,7 +15,7 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu.forward import blocks_of, forward_blocks, pack_tiles
 from evoopt.kernels.device import Device, read_device
 from evoopt.kernels.jit import aligned_empty, kernel_array
-from evoopt.networks.checks import as_layers, as_shape, check_inputs, check_states, listed
+from evoopt.networks.checks import as_layers, as_shape, check_inputs, check_layer, check_states, listed
 from evoopt.networks.compile import Kind, NamedLayer, Program, compile_program
 from evoopt.networks.initializers import initialize
 from evoopt.networks.layers import Layer, Location, Parameter
@@ -73,9 +73,10 @@ class Network(Called):
         self._named: list[NamedLayer] = []
         counts: Counter[str] = Counter()
         for layer in self.layers:
-            self._named.append((f"{layer.kind}_{counts[layer.kind]}", layer, shape))
+            name = f"{layer.kind}_{counts[layer.kind]}"
+            self._named.append((name, layer, shape))
             counts[layer.kind] += 1
-            shape = layer.output_shape(shape)
+            shape = check_layer(name, layer, shape)
         self.output_shape = shape
         self.spec = ParamSpec.from_shapes({name: parameter.shape for name, parameter in self._parameters()})
         self._cuda: Any = None
@@ -110,7 +111,7 @@ class Network(Called):
         seed : int, optional
             The same seed gives the same weights.
         """
-        generator = np.random.default_rng(seed)
+        generator = np.random.default_rng(arguments.optional_whole("seed", seed, 0))
         drawn = {
             name: initialize(p.initializer, p.shape, p.fan_in, p.fan_out, generator)
             for name, p in self._parameters()
@@ -162,8 +163,10 @@ class Network(Called):
 
     def initial_state(self, popsize: int, batch: int, dtype: DTypeLike = np.float32) -> Array:
         """Give the states that everything starts from, zeros (popsize, batch, state_size)."""
-        popsize = arguments.whole("popsize", popsize, 0)
-        return np.zeros((popsize, arguments.whole("batch", batch, 0), self.state_size), dtype)
+        shape = arguments.whole("popsize", popsize, 0), arguments.whole("batch", batch, 0), self.state_size
+        states = arrays.output(None, shape, arguments.floating("dtype", dtype))
+        states[...] = 0
+        return states
 
     @overload
     def forward(

@@ -20,6 +20,8 @@ from evoopt.networks.layers import (
     check_activation,
 )
 
+SMALLEST = 1e-30  # epsilon, whose root float32 tells from 0 with digits to spare
+
 
 @dataclass(frozen=True)
 class LayerNorm(Layer):
@@ -38,7 +40,7 @@ class LayerNorm(Layer):
     Raises
     ------
     ValueError
-        For an `epsilon` that is not positive and finite, or an unknown activation.
+        For an `epsilon` that is not from 1e-30 to 1e30, or an unknown activation.
 
     Examples
     --------
@@ -55,7 +57,7 @@ class LayerNorm(Layer):
     kind: ClassVar[str] = "layer_norm"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "epsilon", arguments.number("epsilon", self.epsilon, positive=True))
+        object.__setattr__(self, "epsilon", arguments.within("epsilon", self.epsilon, SMALLEST, 1 / SMALLEST))
         check_activation(self.activation)
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:

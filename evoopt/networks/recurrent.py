@@ -35,6 +35,8 @@ class Recurrent(Layer):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", arguments.whole("units", self.units, 1))
+        for name in ("return_sequences", "use_bias"):
+            object.__setattr__(self, name, arguments.flag(name, getattr(self, name)))
         check_initializer(self.kernel_init)
         check_initializer(self.recurrent_init)
 
@@ -129,11 +131,7 @@ class RNN(Recurrent):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(
-                f"An activation of {', '.join(ACTIVATIONS)} was expected for RNN, "
-                f"but {self.activation!r} came."
-            )
+        arguments.one_of("The activation of RNN", self.activation, ACTIVATIONS)
 
     def _activation_code(self) -> int:
         return ACTIVATIONS[self.activation]

@@ -52,9 +52,9 @@ def end_of(strategy: Strategy, tol: float = 0.0) -> End:
 
 
 def has_contracted(strategy: Strategy, tol: float) -> bool:
-    """Whether the values of its present run range over less than `tol` lately."""
+    """Whether the values of its present run, if it has any, range over less than `tol` lately."""
     run = run_of(strategy)
-    return bool(stopping.flat_fitness(run, _last_range(run), tol, at_once=True))
+    return run.generation > 0 and bool(stopping.flat_fitness(run, _last_range(run), tol, at_once=True))
 
 
 def _last_range(run: Strategy) -> float:

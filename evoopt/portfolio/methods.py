@@ -68,7 +68,7 @@ class Method:
 def read_method(name: Any) -> Method:
     """Read the name of a method, in any case; None is "auto"."""
     direct = {cls.lower(): cls for cls in REGISTRY if not issubclass(REGISTRY[cls], Restarts)}
-    key = "auto" if name is None else str(name).lower()
+    key = "auto" if name is None else name.lower() if isinstance(name, str) else ""
     if key in RESTARTS:
         return Method(key if key == "auto" else key.upper(), RESTARTS[key], None)
     if key in direct:

@@ -64,7 +64,7 @@ def read_options(method: Method, options: Any) -> Options:
         time_limit=arguments.within("time_limit", _or(given.get("time_limit"), math.inf), 0, math.inf),
         seed=_seed(given.get("seed")),
         sigma=given.get("sigma"),
-        log=_path("log", given.get("log")),
+        log=None if given.get("log") is None else arguments.path("log", given["log"]),
         progress=arguments.flag("progress", _or(given.get("progress"), False)),
         disp=arguments.flag("disp", _or(given.get("disp"), False)),
         exhaust=arguments.flag("exhaust", _or(given.get("exhaust"), False)),
@@ -95,12 +95,6 @@ def _limit(name: str, value: Any) -> float:
         return math.inf
     is_whole = isinstance(value, float | np.floating) and float(value).is_integer()
     return arguments.whole(name, int(value) if is_whole else value, 0)
-
-
-def _path(name: str, value: Any) -> str | os.PathLike[str] | None:
-    if value is not None and not isinstance(value, str | os.PathLike):
-        raise ValueError(f"{name} must be the path of a file, got {value!r}.")
-    return value
 
 
 def _or(value: Any, default: Any) -> Any:

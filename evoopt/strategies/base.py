@@ -19,6 +19,8 @@ from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.calls import Called, option_names, refuse_unknown
 from evoopt.kernels.device import Device, read_device
+from evoopt.kernels.jit import kernel_array
+from evoopt.memory import require_memory
 from evoopt.strategies import checkpoint, stopping
 from evoopt.strategies.backend import CPU
 from evoopt.strategies.bounds import Box
@@ -28,6 +30,7 @@ from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Best, Told, best_and_median, better, new_history
 
 _log = logging.getLogger(__name__)
+_BYTES_OF_A_ROW = 64  # without its coordinates: the number, the fitness, the rank, and so on
 _DEVICES = ("_cuda", "_ops", "_io")  # found again by each process, and each copy
 
 
@@ -202,6 +205,7 @@ class Strategy(Called, ABC):
 
     def _read_popsize(self, popsize: Any) -> int:
         result, factor = arguments.whole("popsize", popsize, 2), self._popsize_factor
+        require_memory("A population", _BYTES_OF_A_ROW * result, f"{result:,} rows", "take a smaller popsize")
         if result % factor:
             raise ValueError(
                 f"popsize of {type(self).__name__} must be a multiple of {factor}, as rows {factor}k to "
@@ -247,7 +251,9 @@ class Strategy(Called, ABC):
         ValueError
             If `n` is not a whole number of at least 1.
         """
-        return self._hand_out(self.popsize if n is None else arguments.whole("n", n, 1)).copy()
+        n = self.popsize if n is None else arguments.whole("n", n, 1)
+        require_memory("ask_ids", _BYTES_OF_A_ROW * n, f"{n:,} ids", "ask for fewer at a time")
+        return self._hand_out(n).copy()
 
     def _hand_out(self, n: int) -> Ids:
         if not self._ledger.is_open:
@@ -271,7 +277,7 @@ class Strategy(Called, ABC):
         ValueError
             For ids that are not known, or an `out` of another kind.
         """
-        numbers = arguments.id_vector(ids)
+        numbers = kernel_array(arguments.id_vector(ids), np.uint64)
         found = self._ledger.locate(numbers)
         out, rows = self._places(out, len(numbers), ids=ids)
         remake(numbers, found, self._make, rows, self._ops)
@@ -385,7 +391,7 @@ class Strategy(Called, ABC):
         if len(given) < 2:
             raise ValueError(f"At least 2 rows were expected, but {len(given)} came; evaluate more rows.")
         if told_ids:
-            ids = arguments.id_vector(given)
+            ids = kernel_array(arguments.id_vector(given), np.uint64)
             self._ledger.check_waiting(ids)
             return None, ids
         if self._copies:

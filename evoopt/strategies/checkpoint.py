@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoopt.calls import called
 from evoopt.files import read_npz, write_npz
 from evoopt.params import ParamSpec
 from evoopt.strategies.registry import PLAIN_DATA, REGISTRY
@@ -46,6 +47,7 @@ def save(path: str | os.PathLike[str], strategy: Strategy, task: Any = None) -> 
     write_npz(path, arrays)
 
 
+@called
 def load(path: str | os.PathLike[str], task: Any = None) -> Strategy:
     """Load a strategy that `Strategy.save` saved; it continues bit for bit where that one was.
 

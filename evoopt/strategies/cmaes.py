@@ -23,10 +23,9 @@ from evoopt.kernels.cpu.small_covariance import SMALL
 from evoopt.kernels.cpu.small_covariance import learn as small_learn
 from evoopt.strategies import recombination, stagnation, stopping
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.covariance import read_covariance
+from evoopt.strategies.covariance import read_covariance, require_matrices
 from evoopt.strategies.diagonal import longest_step
 from evoopt.strategies.learning_rates import BETA_COVARIANCE, BETA_MEAN, LearningRate
-from evoopt.strategies.memory import require_memory
 from evoopt.strategies.recombination import Parameters
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
@@ -119,7 +118,7 @@ class CMAES(Strategy):
         if n > LARGE:
             self._ledger.memory = 1
         averages = NOISY_MATRICES if self.noisy else 0
-        require_memory("CMAES", n, MATRICES + averages + self._ledger.memory)
+        require_matrices("CMAES", n, MATRICES + averages + self._ledger.memory)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self.tolfunhist = arguments.number("tolfunhist", tolfunhist)
         self.tolupsigma = arguments.number("tolupsigma", tolupsigma)

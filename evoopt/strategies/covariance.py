@@ -1,10 +1,11 @@
-"""Covariance matrices that users pass."""
+"""Covariance matrices: those that users pass, and whether there is room for them."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arrays
 from evoopt.arguments import Array, Vector
+from evoopt.memory import require_memory
 
 ASYMMETRY = 1e-8  # of correlations, that rounding may cause
 
@@ -37,3 +38,9 @@ def read_covariance(covariance: ArrayLike, n: int) -> tuple[Vector, Array]:
             "its transpose; take (covariance + covariance.T) / 2."
         )
     return deviations, (correlations + correlations.T) / 2
+
+
+def require_matrices(name: str, n: int, matrices: int) -> None:
+    """Raise ValueError unless a strategy's `matrices` of (n, n) float64 fit into memory."""
+    advice = "take LMMAES, SepCMAES or SNES, whose memory is linear in the number of parameters"
+    require_memory(name, matrices * 8 * n * n, f"the matrices of {n:,} parameters", advice)

@@ -127,7 +127,7 @@ class GA(Strategy):
         super().__init__(mean if first is None else first.mean(axis=0, dtype=float), sigma, **options)
         self._selection = operators.Selection(selection, tournament, parents, self.popsize)
         self._variation = operators.Variation(crossover, spec, mutation, mutation_rate, self.n_params)
-        self.self_adaptation = bool(self_adaptation)
+        self.self_adaptation = arguments.flag("self_adaptation", self_adaptation)
         self.sigma_decay = schedules.read("sigma_decay", sigma_decay)
         self.sigma_limit = arguments.within("sigma_limit", sigma_limit, 0, 1)
         if self.self_adaptation and self.sigma_decay != 1:
@@ -137,7 +137,7 @@ class GA(Strategy):
             )
         few = max(1, self.popsize // 50)
         self.elites = few if elites is None else arguments.whole("elites", elites, 0, self.popsize - 1)
-        self.reevaluate = self.noisy if reevaluate is None else bool(reevaluate)
+        self.reevaluate = self.noisy if reevaluate is None else arguments.flag("reevaluate", reevaluate)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self._fitness_range, self._diversity = math.inf, math.nan
         self._first_sigma, self._updates = self._sigma, 0

@@ -17,6 +17,7 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu import directions as kernels
 from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.kernels.philox import COLUMNS
+from evoopt.memory import require_memory
 from evoopt.strategies import recombination, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import moments, shortening
@@ -80,6 +81,8 @@ class LMMAES(Strategy):
         if directions is None:
             directions = 4 + int(3 * math.log(n))
         m = arguments.whole("directions", directions, 1)
+        advice = "take fewer, by default 4 + 3 log(n_params)"
+        require_memory("LMMAES", 2 * m * n * self.dtype.itemsize, f"{m:,} directions", advice)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self._fitness_range = math.inf
         self._c_d = np.minimum(0.5, 1 / n / 1.5 ** np.arange(m))  # with 1, of n = 1, the map has no inverse

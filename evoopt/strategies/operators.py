@@ -7,7 +7,6 @@ Genetic algorithms + data structures = evolution programs, https://doi.org/10.10
 Polynomial mutation: Deb and Goyal 1996, A combined genetic adaptive search (GeneAS) for engineering design.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,7 @@ class Selection:
     """How parents are drawn from a pool that is sorted, best first."""
 
     def __init__(self, selection: str, tournament: int, parents: int | None, popsize: int) -> None:
-        self.name = _one_of("selection", selection, _SELECTIONS)
+        self.name = arguments.one_of("selection", selection, _SELECTIONS)
         self.tournament = arguments.whole("tournament", tournament, 1, genetic.MOST_CONTESTANTS)
         self.parents = None if parents is None else arguments.whole("parents", parents, 1, popsize)
         if self.name == "tournament" and parents is not None:
@@ -60,8 +59,8 @@ class Variation:
     def __init__(
         self, crossover: str | None, spec: ParamSpec | None, mutation: str, mutation_rate: float, n: int
     ) -> None:
-        self.crossover = _one_of("crossover", crossover, _CROSSOVERS)
-        self.mutation = _one_of("mutation", mutation, _MUTATIONS)
+        self.crossover = arguments.one_of("crossover", crossover, _CROSSOVERS)
+        self.mutation = arguments.one_of("mutation", mutation, _MUTATIONS)
         self.mutation_rate = arguments.within("mutation_rate", mutation_rate, 0, 1)
         self._tensor_ends = _tensor_ends(self.crossover, spec, n)
 
@@ -69,15 +68,6 @@ class Variation:
         """Return all of it as `genetic.breed` takes it."""
         threshold = np.uint64(round(self.mutation_rate * genetic.ALWAYS))
         return _CROSSOVERS[self.crossover], self._tensor_ends, _MUTATIONS[self.mutation], threshold
-
-
-def _one_of(name: str, value: Any, names: Iterable[str | None]) -> Any:
-    """Read a name."""
-    known = list(names)
-    if not isinstance(value, str | None) or value not in known:
-        *others, last = (f'"{one}"' if one else "None" for one in known)
-        raise ValueError(f"{name} must be {', '.join(others)} or {last}, but {value!r} came.")
-    return value
 
 
 def _tensor_ends(crossover: str | None, spec: ParamSpec | None, n: int) -> NDArray[np.int64]:

@@ -6,11 +6,13 @@ evolution, https://arxiv.org/abs/2008.02387.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
+from evoopt import arguments
 from evoopt.arguments import Vector
 from evoopt.strategies.registry import plain_data
 
@@ -91,13 +93,12 @@ class ClipUp:
 
 def make(name: str, n: int, momentum: float, beta_2: float, max_speed: float) -> Optimizer:
     """Return an optimizer that has seen nothing; `max_speed` in learning rates."""
-    if name == "adam":
-        return Adam(momentum, beta_2, np.zeros(n), np.zeros(n))
-    if name == "sgd":
-        return SGD(momentum, np.zeros(n))
-    if name == "clipup":
-        return ClipUp(momentum, max_speed, np.zeros(n))
-    raise ValueError(f'optimizer must be "adam", "sgd" or "clipup", but {name!r} came.')
+    made: dict[str, Callable[[], Optimizer]] = {
+        "adam": lambda: Adam(momentum, beta_2, np.zeros(n), np.zeros(n)),
+        "sgd": lambda: SGD(momentum, np.zeros(n)),
+        "clipup": lambda: ClipUp(momentum, max_speed, np.zeros(n)),
+    }
+    return made[arguments.one_of("optimizer", name, made)]()
 
 
 # Formulas, see `Cpu.map`.

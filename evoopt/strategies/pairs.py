@@ -46,13 +46,11 @@ class PairStrategy(Strategy):
         super().__init__(mean, sigma, **options)
         largest = arguments.step_range(self.dtype)[1]
         speed = 2.0  # in learning rates
-        if learning_rate is not None:
-            learning_rate = arguments.within("learning_rate", learning_rate, 1 / largest, largest)
-        if max_speed is not None:
-            if learning_rate is None:
-                raise ValueError(f"max_speed must be None without a learning_rate, but {max_speed!r} came.")
-            speed = arguments.within("max_speed", max_speed, 1 / largest, largest) / learning_rate
         self.learning_rate = learning_rate
+        if max_speed is not None:
+            if self.learning_rate is None:
+                raise ValueError(f"max_speed must be None without a learning_rate, but {max_speed!r} came.")
+            speed = arguments.within("max_speed", max_speed, 1 / largest, largest) / self.learning_rate
         self.weight_decay = arguments.within("weight_decay", weight_decay, 0, largest)
         self.learning_rate_decay = schedules.read("learning_rate_decay", learning_rate_decay)
         self.learning_rate_limit = arguments.within("learning_rate_limit", learning_rate_limit, 0, 1)
@@ -61,6 +59,18 @@ class PairStrategy(Strategy):
         self._optimizer = optimizers.make(optimizer, self.n_params, momentum, beta_2, speed)
         self._fitness_range = np.inf
         self._updates = 0
+
+    @property
+    def learning_rate(self) -> float | None:
+        """How far the mean moves at most, in units of the optimizer; may be set between two generations."""
+        found: float | None = vars(self)["learning_rate"]
+        return found
+
+    @learning_rate.setter
+    def learning_rate(self, value: float | None) -> None:
+        largest = arguments.step_range(self.dtype)[1]
+        read = None if value is None else arguments.within("learning_rate", value, 1 / largest, largest)
+        vars(self)["learning_rate"] = read
 
     @abstractmethod
     def _update(self, told: Told) -> None: ...

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from evoopt.calls import called
+
 if TYPE_CHECKING:
     from evoopt.strategies.base import Strategy
 
@@ -17,6 +19,7 @@ _StrategyClass = TypeVar("_StrategyClass", bound="type[Strategy]")
 _Class = TypeVar("_Class", bound=type)
 
 
+@called
 def register(cls: _StrategyClass) -> _StrategyClass:
     """Make a strategy known by its class name, so that `load` finds it. A decorator.
 

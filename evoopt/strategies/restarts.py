@@ -74,8 +74,7 @@ class Restarts(Strategy):
                 f"{name}(evoopt.CMAES, mean, sigma), and decorate one of your own with evoopt.register."
             )
         refuse_unknown(type(self), options, option_names(type(self)) | option_names(strategy))
-        if start is not None and not callable(start):
-            raise ValueError(f"start must be a function of a numpy Generator, but {start!r} came.")
+        self.start = start
         self._reflects, self._injects = strategy._reflects, strategy._injects
         bounds = repeatable(bounds)
         self._popsize_factor = strategy._popsize_factor
@@ -96,7 +95,6 @@ class Restarts(Strategy):
             max_generations=max_generations,
             device=device,
         )
-        self.start = start
         self._restart_sigma = self._sigma
         if restart_sigma is not None:
             self._restart_sigma = arguments.step_vector(restart_sigma, self.n_params, self.dtype)
@@ -113,6 +111,18 @@ class Restarts(Strategy):
             inside = arrays.read("mean", mean).astype(np.float64)
             run = strategy(self._unbounded_start(inside), sigma, popsize=popsize, **self._options)
         self._run = self._join(run)
+
+    @property
+    def start(self) -> Start | None:
+        """The function that draws where a restart begins; may be set at any time."""
+        found: Start | None = vars(self)["start"]
+        return found
+
+    @start.setter
+    def start(self, value: Start | None) -> None:
+        if value is not None and not callable(value):
+            raise ValueError(f"start must be a function of a numpy Generator, got {value!r}.")
+        vars(self)["start"] = value
 
     @abstractmethod
     def _next_plan(self, generator: np.random.Generator) -> Plan | None:

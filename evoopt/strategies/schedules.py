@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from evoopt import arguments
+from evoopt.calls import Called
 from evoopt.strategies.registry import plain_data
 
 
 @dataclass(frozen=True)
-class _Finite:
+class _Finite(Called):
     """A schedule that ends after `generations` of at least 1."""
 
     generations: int

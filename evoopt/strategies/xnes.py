@@ -18,8 +18,8 @@ from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels.cpu.covariance import sample
 from evoopt.strategies import stopping
 from evoopt.strategies.base import Strategy
+from evoopt.strategies.covariance import require_matrices
 from evoopt.strategies.diagonal import shortening
-from evoopt.strategies.memory import require_memory
 from evoopt.strategies.registry import register
 from evoopt.strategies.snes import utilities, without_baseline
 from evoopt.strategies.stopping import Reason
@@ -81,7 +81,7 @@ class XNES(Strategy):
         n = self.n_params
         if n > LARGE:
             self._ledger.memory = 1
-        require_memory("XNES", n, MATRICES + self._ledger.memory)
+        require_matrices("XNES", n, MATRICES + self._ledger.memory)
         default = 0.6 * (3 + math.log(n)) / (n * math.sqrt(n))
         self.eta_mean = arguments.number("eta_mean", eta_mean, positive=True)
         self.eta_sigma = arguments.number(

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from evoopt import arguments, arrays
+from evoopt.calls import Called
 from evoopt.kernels.jit import is_compiled
 
 Bounds = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True)
-class Environment:
+class Environment(Called):
     """An environment in which a network acts step by step until an episode ends.
 
     It holds no state. Each episode has one in a vector, so that any number of episodes run side by side in

@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from evoopt import arguments
 from evoopt.arguments import Vector
 
 NewEpisodes = Literal["generation", "row", "never"]
@@ -13,9 +14,7 @@ TRAINING, EVALUATION = 0, 1  # what episodes are for
 
 def read_new_episodes(value: Any) -> NewEpisodes:
     """Read which generations and rows play episodes of their own."""
-    if value not in get_args(NewEpisodes):
-        raise ValueError(f'new_episodes must be "generation", "row" or "never", but {value!r} came.')
-    result: NewEpisodes = value
+    result: NewEpisodes = arguments.one_of("new_episodes", value, get_args(NewEpisodes))
     return result
 
 

@@ -11,13 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.arrays import Array
+from evoopt.calls import Called
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.episodes import EVALUATION, TRAINING, Episodes, NewEpisodes, read_new_episodes
 from evoopt.tasks.spaces import actions_of, inputs_of
 from evoopt.tasks.workers import Environments, Workers
 
 
-class GymnasiumTask:
+class GymnasiumTask(Called):
     """The task of acting well in an environment of Gymnasium: population -> mean return of each row.
 
     All environments of a generation go step by step, and each step is one forward pass of the population. An
@@ -108,7 +109,9 @@ class GymnasiumTask:
         self.seed = arguments.whole("seed", seed, 0)
         self.new_episodes = read_new_episodes(new_episodes)
         self.noisy = new_episodes != "never"
-        self._make = _maker(environment, dict(env_kwargs or {}))
+        self._make = _maker(
+            environment, dict(arguments.mapping("env_kwargs", {} if env_kwargs is None else env_kwargs))
+        )
         self._open()
 
     def _open(self) -> None:

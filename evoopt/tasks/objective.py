@@ -1,15 +1,18 @@
 """A function of one vector as a task."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numba import typeof
 from numba.core.errors import NumbaError
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arrays
+from evoopt import arguments, arrays
 from evoopt.arguments import Vector
+from evoopt.calls import Called
 from evoopt.failures import Failure, RowValue, RowValues, attempt
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.objective import loop_over_rows
@@ -19,7 +22,7 @@ WORTH_A_THREAD = 100e-6  # seconds of work
 _MISSING = np.uint64(0x7FF8_0000_EC0D_E0FF).view(np.float64)  # a NaN that no function gives
 
 
-class Objective:
+class Objective(Called):
     """The task of a black-box function.
 
     Parameters
@@ -63,7 +66,7 @@ class Objective:
             )
         self.fun = fun
         self.args = args if isinstance(args, tuple) else (args,)
-        self.vectorized = vectorized
+        self.vectorized = arguments.flag("vectorized", vectorized)
         self._grain = 1  # rows worth a thread, as far as known
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
@@ -95,7 +98,7 @@ class Objective:
         if evaluate is not None and map_rows is map:
             yield self._known(evaluate, population)
             return
-        for place, value in enumerate(map_rows(self._attempt_row, population)):
+        for place, value in enumerate(_mapped(map_rows, self._attempt_row, population)):
             failed = isinstance(value, Failure)
             yield [(place, value if failed else _as_number(value))]
             if failed:
@@ -117,7 +120,8 @@ class Objective:
         return [*known, (len(population), outcome)] if isinstance(outcome, Failure) else known
 
     def _run_vectorized(self, population: NDArray[Any], fitness: Vector) -> None:
-        values = self.fun(population, *self.args)
+        with _compiling(self.fun, f"a population of {population.dtype} and the args, and give its fitness"):
+            values = self.fun(population, *self.args)
         _require_return(values)
         given = arrays.read("fitness", values)
         if given.shape != fitness.shape:
@@ -131,15 +135,9 @@ class Objective:
         dtype = np.float32 if population.dtype == np.float32 else np.float64
         rows = kernel_array(population, dtype)
         loop, seconds = loop_over_rows(self.fun), []
-        try:
+        with _compiling(self.fun, f"a vector of {rows.dtype} and the args, and give one number"):
+            _require_types(self.args)
             loop(rows, self.args, fitness, 0, 0)  # compiles, if this was not done before
-        except NumbaError as error:
-            name = getattr(self.fun, "__name__", "fun")
-            raise ValueError(
-                f"The compiled function {name} must take a vector of {rows.dtype} and the args, and give one "
-                f"number, but numba cannot compile that, as its error above says; to run it as plain Python, "
-                f"pass {name}.py_func."
-            ) from error
 
         def evaluate(lo: int, hi: int) -> None:
             start = time.perf_counter()
@@ -158,6 +156,37 @@ class Objective:
 
     def _evaluate_row(self, x: NDArray[Any]) -> Any:
         return self.fun(x.copy(), *self.args)  # a function may write into it, or keep it
+
+
+@contextmanager
+def _compiling(function: Callable[..., Any], does: str) -> Iterator[None]:
+    """Say what numba's errors mean for a function of the user's."""
+    try:
+        yield
+    except NumbaError as error:
+        name = getattr(function, "__name__", "fun")
+        raise ValueError(
+            f"The compiled function {name} must take {does}, but numba cannot compile that, as its error "
+            f"above says; to run it as plain Python, pass {name}.py_func."
+        ) from error
+
+
+def _require_types(args: tuple[Any, ...]) -> None:
+    """Raise NumbaError for arguments that numba has no type for, an empty list, for example."""
+    try:
+        for each in args:
+            typeof(each)
+    except (ValueError, NotImplementedError) as error:
+        raise NumbaError(str(error)) from error
+
+
+def _mapped(map_rows: Any, function: Callable[..., Any], rows: NDArray[Any]) -> Iterable[Any]:
+    values = map_rows(function, rows) if callable(map_rows) else None
+    if not isinstance(values, Iterable):
+        raise ValueError(
+            f"workers must be a function like map, which gives a value for each row, got {map_rows!r}."
+        )
+    return values
 
 
 def _matrix(population: ArrayLike) -> NDArray[Any]:

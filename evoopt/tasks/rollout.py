@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.arrays import Array
+from evoopt.calls import Called
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.environment import (
     code_of_observing,
@@ -22,6 +23,7 @@ from evoopt.kernels.cpu.lanes_rollout import rollout_lanes, rollout_tiles
 from evoopt.kernels.cpu.rollout import rollout_samples
 from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.kernels.device import Device, read_device
+from evoopt.memory import require_memory
 from evoopt.networks.compile import Program
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.environment import Environment
@@ -39,7 +41,7 @@ from evoopt.tasks.statistics import Statistics
 LANES_FIT = 1 << 19  # bytes of packed weights, which are read in each step: half of a second level cache
 
 
-class Rollout:
+class Rollout(Called):
     """The task of acting in an environment: population -> mean return of each row's episodes.
 
     The whole episodes run in one compiled kernel, and end when they are done. Recurrent networks start each
@@ -127,6 +129,7 @@ class Rollout:
         self.new_episodes = read_new_episodes(new_episodes)
         self.seed = arguments.whole("seed", seed, 0)
         self.noisy = new_episodes != "never"
+        normalize = arguments.flag("normalize", normalize)
         self._statistics = Statistics.empty(env.observation_size) if normalize else None
         self.device = net.device if device is None else read_device(device)
         self._cuda: Any = None
@@ -240,6 +243,8 @@ class Rollout:
         return self._uniforms((TRAINING, number), rows, self.episodes)
 
     def _uniforms(self, stream: tuple[int, int], rows: int, episodes: int) -> Array:
+        needed = 8 * rows * episodes * (self.env.uniforms + 2)
+        require_memory("A rollout", needed, f"{episodes:,} episodes of {rows:,} rows", "take fewer episodes")
         generator = np.random.default_rng((self.seed if stream[0] == TRAINING else 0, *stream))
         return generator.random((rows, episodes, self.env.uniforms))
 
@@ -257,7 +262,7 @@ class Rollout:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state`; ValueError for one of another task."""
-        own = self.state()
+        own, state = self.state(), arguments.mapping("state", state)
         found = Statistics.read(state) if state and state.keys() == own.keys() else None
         read = {} if found is None else asdict(found)
         shapes = [[np.shape(value) for value in values.values()] for values in (own, read)]

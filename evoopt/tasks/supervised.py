@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.arrays import Array
+from evoopt.calls import Called
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.fitness import loss_blocks
 from evoopt.kernels.cpu.forward import blocks_of
@@ -19,7 +20,7 @@ from evoopt.tasks.losses import LossName, as_numbers, check_loss, read_targets
 from evoopt.tasks.samples import Samples, Tiles, read_weights
 
 
-class Supervised:
+class Supervised(Called):
     """The task of learning samples with known targets: population -> mean loss of each row.
 
     Parameters
@@ -138,6 +139,7 @@ class Supervised:
             return fitness
         population = self.net.check_population(population)
         dtype, loss = population.dtype, self._data.targets.code(self.loss)
+        generation = arguments.whole("generation", generation, 0)
         if self.noisy:
             if dtype not in self._cast:
                 self._cast[dtype] = self._data.cast(dtype)

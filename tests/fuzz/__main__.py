@@ -1,0 +1,42 @@
+"""``python -m tests.fuzz [--seconds 600] [--seed 1] [--only NAME] [--calls N]``; exit code 1: findings."""
+
+import argparse
+import sys
+from collections import Counter
+
+from .runner import Report, fuzz
+
+
+def main() -> int:
+    """Run, and print each finding as a script, then the counts."""
+    parser = argparse.ArgumentParser(prog="tests.fuzz", description="Generated calls over every public name.")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", help="public names that contain this")
+    parser.add_argument("--calls", type=float, default=float("inf"), help="programs at most")
+    given = parser.parse_args()
+    report = fuzz(given.seed, given.seconds, given.only, given.calls)
+    for key, script in report.findings.items():
+        print(f"{'-' * 100}\n{script}# {report.times[key]} times")
+    _print_counts(report)
+    return 1 if report.findings else 0
+
+
+def _print_counts(report: Report) -> None:
+    names = sorted({name for name, _ in report.calls})
+    print("-" * 100)
+    for name in names:
+        print(
+            f"{name:28}", *(f"{report.calls[name, outcome]:7} {outcome}" for outcome in ("worked", "refused"))
+        )
+    totals = Counter[str]()
+    for (_, outcome), count in report.calls.items():
+        totals[outcome] += count
+    listed = ", ".join(f"{count} {outcome}" for outcome, count in totals.items())
+    print(
+        f"{sum(totals.values())} programs over {len(names)} names: {listed}; {len(report.findings)} findings."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

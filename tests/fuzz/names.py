@@ -1,0 +1,159 @@
+"""What the lines of generated programs may name, besides Python's builtins."""
+
+import contextlib
+import copy
+import fractions
+import io
+import math
+import os
+import pickle
+import types
+from concurrent.futures import Executor, ThreadPoolExecutor
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import numba
+import numpy as np
+import scipy.optimize
+from matplotlib.figure import Figure
+from numpy.lib.stride_tricks import as_strided
+
+import evoopt
+
+FOLDER = Path("/nowhere")  # of the files of a program; the runner makes one
+
+
+class OwnError(Exception):
+    """What functions of the user's raise: it must come out as it is."""
+
+
+def sphere(x):
+    """Return one number for a vector."""
+    with np.errstate(all="ignore"):
+        return float(np.sum(np.square(x)))
+
+
+def judge(population, generation=0):
+    """Return one number for each row, as a task does."""
+    with np.errstate(all="ignore"):
+        return np.square(np.asarray(population, float)).sum(axis=1)
+
+
+def raises(*args, **options):
+    raise OwnError("This comes from a function of the user's own.")
+
+
+def gives(value):
+    """Return a function that gives a value, whatever it is called with."""
+    return lambda *args, **options: value
+
+
+@numba.njit
+def compiled_sphere(x):
+    total = 0.0
+    for value in x:
+        total += value * value
+    return total
+
+
+@numba.njit
+def compiled_text(x):
+    return "text"
+
+
+@numba.njit
+def doubled(x):
+    return x + x
+
+
+@numba.njit
+def loss_of_one(outputs, target):
+    return (outputs[0] - target) ** 2
+
+
+@numba.njit
+def reset(state, uniforms):
+    state[0] = 2 * uniforms[0] - 1
+
+
+@numba.njit
+def observe(state, observation):
+    observation[0] = state[0]
+
+
+@numba.njit
+def step(state, action):
+    state[0] += 0.1 * action[0]
+    return -abs(state[0]), abs(state[0]) > 2
+
+
+@numba.njit
+def scaled(x, y, gain):
+    for f in range(len(x)):
+        y[f] = gain[f] * x[f]
+
+
+def minimize_sphere(method="auto", **options):
+    return evoopt.minimize(sphere, [1.0, -2.0], method=method, options=options)
+
+
+def net_of(env):
+    """Return a network that acts in an environment."""
+    return evoopt.Network([evoopt.Dense(env.n_actions)], input_shape=(env.observation_size,))
+
+
+class Places(dict):
+    """Locations of any parameter."""
+
+    def __missing__(self, name):
+        return 0, False
+
+
+@evoopt.register
+class Own(evoopt.Strategy):
+    """A strategy of the user's own."""
+
+    def _update(self, told):
+        self._mean = told.population[told.order[0]].astype(float)
+
+
+class HasArray:
+    """What calls itself an array and is none."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise OwnError("This comes from a method of the user's own.")
+
+
+ENV = evoopt.Environment(
+    reset, observe, step, state_size=1, observation_size=1, actions=(-1, 1), uniforms=1, max_steps=20
+)
+LAYERS = [evoopt.Dense(3, "tanh"), evoopt.Dense(2)]
+NET = evoopt.Network(LAYERS, input_shape=(4,))
+ACTOR = evoopt.Network([evoopt.Dense(1)], input_shape=(1,))
+MEMORY = evoopt.Network([evoopt.GRU(2), evoopt.Dense(1)], input_shape=(3, 1))
+PARAMS = NET.spec.unravel(NET.init(0))
+TREE = {"a": np.ones((2, 3)), "b": {"c": np.zeros(2)}}
+SPEC = evoopt.ParamSpec.from_params(TREE)
+INPUTS = np.arange(40.0).reshape(10, 4) / 40
+LABELS = np.arange(10) % 2
+
+
+def started(cls, told=2, **options):
+    """Make a strategy that was told some generations."""
+    first = (evoopt.CMAES,) if issubclass(cls, evoopt.IPOP | evoopt.BIPOP) else ()
+    es = cls(*first, [1.0, -2.0, 0.5], 0.5, **{"popsize": 8, "seed": 1, **options})
+    for _ in range(told):
+        population = es.ask()
+        es.tell(population, judge(population))
+    return es
+
+
+NAMES = {
+    name: value
+    for name, value in globals().items()
+    if not name.startswith("__") and name not in ("annotations", "FOLDER")
+}
+_ = contextlib, copy, fractions, io, math, os, pickle, types, Executor, ThreadPoolExecutor, Decimal, Fraction
+_ = partial, scipy, as_strided, Figure

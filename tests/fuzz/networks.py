@@ -1,0 +1,214 @@
+"""Calls of layers, networks and specs of parameters that work."""
+
+from .case import Arguments, Case
+
+INITIALIZERS = {"kernel_init": "'he_normal'", "bias_init": "'ones'"}
+RECURRENT = {
+    "return_sequences": "True",
+    "use_bias": "False",
+    "kernel_init": "'he_normal'",
+    "recurrent_init": "'orthogonal'",
+}
+WINDOWS = {"strides": "(1, 2)", "padding": "'same'", "activation": "'relu'"}
+LAYERS: dict[str, tuple[Arguments, Arguments, str]] = {  # required and optional arguments, shape of an input
+    "Dense": ({"units": "3"}, {"activation": "doubled", "use_bias": "False", **INITIALIZERS}, "(4,)"),
+    "Conv2D": (
+        {"filters": "2", "kernel_size": "(2, 2)"},
+        {**WINDOWS, "use_bias": "False", **INITIALIZERS},
+        "(4, 5, 1)",
+    ),
+    "MaxPool2D": ({"pool_size": "2"}, WINDOWS, "(4, 5, 2)"),
+    "AvgPool2D": ({"pool_size": "2"}, WINDOWS, "(4, 5, 2)"),
+    "Flatten": ({}, {}, "(4, 5, 2)"),
+    "LayerNorm": ({}, {"epsilon": "1e-3"}, "(4,)"),
+    "RNN": ({"units": "2"}, {"activation": "'relu'", **RECURRENT}, "(3, 2)"),
+    "GRU": ({"units": "2"}, RECURRENT, "(3, 2)"),
+    "LSTM": ({"units": "2"}, RECURRENT, "(3, 2)"),
+}
+_SHAPE = frozenset({"input_shape"})
+_SETUP = ("net = NET", "row = net.init(1)", "population = np.stack([row, -row])")
+_RECURRENT = (
+    "net = MEMORY",
+    "population = np.stack([net.init(1), net.init(2)])",
+    "state = net.initial_state(2, 5)",
+)
+
+
+def _layer(name: str) -> list[Case]:
+    required, options, shape = LAYERS[name]
+    use = (
+        f"net = evoopt.Network([result], {shape})",
+        f"outputs = net.predict(net.init(1), np.ones((2, *{shape})))",
+        "assert outputs.shape == (2, *net.output_shape) and np.isfinite(outputs).all() and repr(net)",
+    )
+    made = f"evoopt.{name}({', '.join(required.values())})"
+    parts = ("parameters", "output_shape")
+    return [
+        Case(name, f"evoopt.{name}", required, options, use=use),
+        *(Case(f"{name}.{each}", f"{made}.{each}", {"input_shape": shape}, fixed=_SHAPE) for each in parts),
+        Case(
+            f"{name}.operations",
+            f"(lambda input_shape: [*{made}.operations(input_shape, places)])",
+            {"input_shape": shape},
+            {},
+            ("places = Places()",),
+            fixed=_SHAPE,
+        ),
+        Case(f"{name}.function", f"{made}.function", {"input_shape": shape}, fixed=_SHAPE),
+    ]
+
+
+_SCALE = """class Scale(evoopt.Layer):
+    def parameters(self, input_shape):
+        return parameters
+    def output_shape(self, input_shape):
+        return shape
+    def function(self, input_shape):
+        return function"""
+_FINITE = ("assert (result[0] if isinstance(result, tuple) else result).dtype.kind == 'f'",)
+_OUT = frozenset({"out"})
+NETWORKS = [
+    *(case for name in LAYERS for case in _layer(name)),
+    Case(
+        "Layer",
+        "(lambda **given: evoopt.Network([Scale()], (3,)).predict(np.ones(3), np.ones((1, 3))))",
+        {},
+        {"parameters": "{'gain': evoopt.Parameter((3,), 'ones')}", "shape": "(3,)", "function": "scaled"},
+        (_SCALE, "parameters, shape, function = {'gain': evoopt.Parameter((3,), 'ones')}, (3,), scaled"),
+    ),
+    *(
+        Case(f"Layer.{each}", f"evoopt.Layer().{each}", {"input_shape": "(3,)"}, fixed=_SHAPE)
+        for each in ("parameters", "output_shape", "function")
+    ),
+    Case(
+        "Layer.operations",
+        "(lambda input_shape: [*evoopt.Layer().operations(input_shape, {})])",
+        {"input_shape": "(3,)"},
+        fixed=_SHAPE,
+    ),
+    Case(
+        "Parameter",
+        "evoopt.Parameter",
+        {"shape": "(3,)", "initializer": "'ones'"},
+        {"fan_in": "2", "fan_out": "3"},
+        (_SCALE, "shape, function = (3,), scaled"),
+        ("parameters = {'gain': result}", "evoopt.Network([Scale()], (3,)).init(1)"),
+    ),
+    Case(
+        "Network",
+        "evoopt.Network",
+        {"layers": "LAYERS", "input_shape": "(4,)"},
+        {"device": "'cpu'"},
+        use=(
+            "outputs = result.predict(result.init(1), np.ones((2, *result.input_shape)))",
+            "assert np.isfinite(outputs).all() and repr(result)",
+        ),
+    ),
+    Case("Network.init", "net.init", {}, {"seed": "1"}, _SETUP, _FINITE),
+    Case(
+        "Network.forward",
+        "net.forward",
+        {"population": "population", "inputs": "INPUTS"},
+        {"out": "np.empty((2, 10, 2), 'float32')"},
+        _SETUP,
+        _FINITE,
+        writes=_OUT,
+    ),
+    Case(
+        "Network.forward",
+        "net.forward",
+        {"population": "population", "inputs": "np.ones((5, 3, 1))", "state": "state"},
+        {"reset": "np.ones(5, bool)", "out": "np.empty((2, 5, 1), 'float32')"},
+        _RECURRENT,
+        _FINITE,
+        writes=_OUT,
+    ),
+    Case("Network.predict", "net.predict", {"params": "row", "inputs": "INPUTS"}, {}, _SETUP, _FINITE),
+    Case("Network.predict", "net.predict", {"params": "PARAMS", "inputs": "INPUTS"}, {}, _SETUP, _FINITE),
+    Case(
+        "Network.predict",
+        "net.predict",
+        {"params": "population[0]", "inputs": "np.ones((5, 3, 1))"},
+        {"state": "state[0]"},
+        _RECURRENT,
+        _FINITE,
+    ),
+    Case(
+        "Network.freeze",
+        "net.freeze",
+        {"params": "PARAMS", "trainable": "'dense_1'"},
+        {},
+        _SETUP,
+        ("outputs = result.predict(result.init(1), INPUTS)", "assert np.isfinite(outputs).all()"),
+    ),
+    Case(
+        "Network.initial_state",
+        "net.initial_state",
+        {"popsize": "2", "batch": "5"},
+        {"dtype": "'float64'"},
+        _RECURRENT,
+    ),
+    Case("Network.state_size", "(lambda: net.state_size)", {}, {}, _RECURRENT, ("assert result == 2",)),
+    Case(
+        "Network.as_vector",
+        "net.as_vector",
+        {"params": "PARAMS"},
+        {},
+        _SETUP,
+        ("assert result.shape == row.shape",),
+    ),
+    Case("Network.check_population", "net.check_population", {"population": "population"}, {}, _SETUP),
+    *(
+        Case(f"Network.{each}", f"(lambda: net.{each})", {}, {}, _SETUP)
+        for each in ("on_cuda", "pack", "program", "program_of_rows")
+    ),  # parts of it, which tasks call
+    Case(
+        "ParamSpec",
+        "evoopt.ParamSpec",
+        {"root": "SPEC._root", "leaves": "SPEC._leaves", "frozen": "{}"},
+        use=("repr(result)",),
+        fixed=frozenset({"root", "leaves", "frozen"}),
+    ),
+    Case(
+        "ParamSpec.from_params",
+        "evoopt.ParamSpec.from_params",
+        {"tree": "TREE"},
+        {"trainable": "['a', 'b.*']"},
+        use=("vector = result.ravel(tree)", "assert result.size == len(vector) and repr(result)"),
+    ),
+    Case(
+        "ParamSpec.from_shapes",
+        "evoopt.ParamSpec.from_shapes",
+        {"shapes": "{'a': (2, 3), 'b.c': 2}"},
+        use=("repr(result)", "assert evoopt.ParamSpec.from_json(result.to_json()) == result"),
+    ),
+    Case(
+        "ParamSpec.from_shapes",
+        "(lambda shape, dtype, names: evoopt.ParamSpec.from_shapes({'a': (shape, dtype, names)}))",
+        {"shape": "(2, 3)", "dtype": "'float32'", "names": "('in', 'out')"},
+        use=("repr(result)",),
+    ),
+    Case("ParamSpec.from_json", "evoopt.ParamSpec.from_json", {"text": "SPEC.to_json()"}, {"frozen": "{}"}),
+    Case("ParamSpec.to_json", "SPEC.to_json"),
+    Case("ParamSpec.slice", "SPEC.slice", {"name": "'a'"}),
+    Case(
+        "ParamSpec.expand",
+        "SPEC.expand",
+        {"values": "{'*': 0.1, 'a': 1.0}"},
+        use=("assert result.shape == (8,)",),
+    ),
+    Case(
+        "ParamSpec.ravel",
+        "SPEC.ravel",
+        {"tree": "TREE"},
+        {"out": "np.empty(8)"},
+        use=("assert result.shape == (8,)",),
+        writes=_OUT,
+    ),
+    Case(
+        "ParamSpec.ravel",
+        "(lambda a, c: SPEC.ravel({'a': a, 'b': {'c': c}}))",
+        {"a": "np.ones((2, 3))", "c": "np.ones(2)"},
+    ),
+    Case("ParamSpec.unravel", "SPEC.unravel", {"array": "np.ones(8)"}, {"cast": "True"}),
+]
