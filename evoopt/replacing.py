@@ -111,10 +111,9 @@ def _temporary(target: Path, number: int) -> str:
 
 def _make(path: str, mode: int | None) -> BinaryIO | None:
     """Make a file and lock it; None if there is one, or somebody thought it a leftover meanwhile."""
+    allowed = 0o666 if mode is None else mode
     try:
-        file = open(
-            path, "xb", opener=lambda name, flags: os.open(name, flags, 0o666 if mode is None else mode)
-        )
+        file = open(path, "xb", opener=lambda name, flags: os.open(name, flags, allowed))  # noqa: SIM115
     except FileExistsError:
         return None
     try:
