@@ -290,7 +290,7 @@ def test_foreign_rows_do_no_harm():
 
 def test_memory_counts_the_moving_averages(tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr("evoopt.strategies.memory.CONTAINER_LIMIT", limit)
+    monkeypatch.setattr("evoopt.memory.CONTAINER_LIMIT", limit)
     limit.write_text("1100000\n")
     CMAES(np.zeros(100), 1.0)
     with pytest.raises(ValueError, match=r"needs 1,200,000 bytes"):

@@ -404,7 +404,7 @@ def test_memory_of_a_tell(cls, options, populations, told):
 
 def test_cmaes_looks_at_the_memory_of_a_container(tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr("evoopt.strategies.memory.CONTAINER_LIMIT", limit)
+    monkeypatch.setattr("evoopt.memory.CONTAINER_LIMIT", limit)
     limit.write_text("max\n")
     CMAES(np.zeros(100), 1.0)
     limit.write_text("1000000\n")

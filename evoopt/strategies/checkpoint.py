@@ -21,7 +21,8 @@ from evoopt.strategies.registry import PLAIN_DATA, REGISTRY
 if TYPE_CHECKING:
     from evoopt.strategies.base import Strategy
 
-FORMAT = 4
+FORMAT = 5
+READABLE = (4, FORMAT)  # format 4 has no lists of numbers as arrays
 _SKELETON = "strategy.json"
 _TABLES: dict[str, Mapping[str, type]] = {"strategy": REGISTRY, "object": PLAIN_DATA}  # by the kind of entry
 # what reading a file that was changed may raise: no JSON, an array that is missing, a list for a dict
@@ -109,7 +110,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[Strategy, dict[str, Any]]:
         )
     try:
         header = json.loads(arrays[_SKELETON].tobytes())
-        if header["format"] == FORMAT:
+        if header["format"] in READABLE:
             decode = _Decoder(arrays).decode
             strategy: Strategy = decode(header["strategy"])
             if type(strategy) is not REGISTRY.get(type(strategy).__name__):
@@ -142,6 +143,8 @@ class _Encoder:
         if value is None or type(value) in (bool, int, float, str):
             return value
         if type(value) is list:
+            if set(map(type, value)) in ({int}, {float}) and (numbers := np.array(value)).dtype.kind in "if":
+                return {"list": self._store(numbers)}
             return [self.encode(item) for item in value]
         if type(value) is tuple:
             return {"tuple": [self.encode(item) for item in value]}
@@ -171,7 +174,8 @@ class _Encoder:
         if id(value) in self._objects:
             return {"again": self._objects[id(value)]}
         self._objects[id(value)] = number = len(self._objects)
-        return {kind: name, "number": number, "state": self.encode(value.__getstate__())}
+        state = value._saved_state() if kind == "strategy" else value.__getstate__()
+        return {kind: name, "number": number, "state": self.encode(state)}
 
     def _store(self, value: Any) -> str:
         name = self._names.setdefault(id(value), f"array_{len(self._names)}")
@@ -198,6 +202,8 @@ class _Decoder:
             return {self.decode(key): self.decode(item) for key, item in content}
         if kind == "dtype":
             return np.dtype(content)
+        if kind == "list":
+            return self._arrays[content].tolist()
         if kind in ("scalar", "array"):
             array = self._arrays[content]
             return array[()] if kind == "scalar" else array

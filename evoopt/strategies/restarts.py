@@ -7,7 +7,6 @@ BBOB-2009 function testbed, https://doi.org/10.1145/1570256.1570333.
 
 import copy
 import math
-import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,8 +19,10 @@ from evoopt import arguments, arrays
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.calls import option_names, refuse_unknown
 from evoopt.kernels.device import Device
+from evoopt.strategies import reading
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.bounds import has_scale, repeatable
+from evoopt.strategies.ledger import Ledger
 from evoopt.strategies.registry import REGISTRY, plain_data, register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -110,6 +111,7 @@ class Restarts(Strategy):
         if self._box is not None:
             inside = arrays.read("mean", mean).astype(np.float64)
             run = strategy(self._unbounded_start(inside), sigma, popsize=popsize, **self._options)
+        self._ledger.memory = run._ledger.memory
         self._run = self._join(run)
 
     @property
@@ -129,9 +131,17 @@ class Restarts(Strategy):
         """Plan the run after this one, which is over; None if there is to be none."""
 
     def _join(self, run: Strategy) -> Strategy:
-        self._ledger.memory = run._ledger.memory
-        run._ledger, run._widest = self._ledger, self._widest
+        run._widest = self._widest
         return run
+
+    def __getstate__(self) -> dict[str, Any]:
+        with reading.LOCK:
+            state = super().__getstate__()
+            state["_run"] = copy.copy(state["_run"])  # as it is at this moment
+        return state
+
+    def _saved_state(self) -> dict[str, Any]:
+        return super()._saved_state() | {"start": None}
 
     def _generator(self, purpose: int) -> np.random.Generator:
         """Return random numbers that are a function of the seed and the number of the restart."""
@@ -139,10 +149,13 @@ class Restarts(Strategy):
 
     # ---------------------------------------------------------------- restarting
 
-    def _hand_out(self, n: int) -> Ids:
+    def _asked(self, n: int) -> Ledger:
         if self._plan is not None:
             self._restart(self._plan)
-        return super()._hand_out(n)
+        return super()._asked(n)
+
+    def _get_ready(self, ledger: Ledger) -> None:
+        self._run._get_ready(ledger)
 
     def _restart(self, plan: Plan) -> None:
         if self._own_start and self.start is None:
@@ -153,9 +166,9 @@ class Restarts(Strategy):
         mean = self._draw_start()
         sigma = np.maximum(plan.sigma_share * self._restart_sigma, arguments.step_range(self.dtype)[0])
         cls = REGISTRY[self.name]
-        self._run = self._join(cls(mean, sigma, popsize=plan.popsize, **self._options))
-        self._limit, self._plan = plan.max_evaluations, None
-        self.restarts += 1
+        run = self._join(cls(mean, sigma, popsize=plan.popsize, **self._options))
+        restarts = self.restarts + 1
+        vars(self).update(_run=run, restarts=restarts, _limit=plan.max_evaluations, _plan=None)  # at once
 
     def _draw_start(self) -> Vector:
         """Draw a mean: uniform in the bounds, or within two sigma of the first one where a side is open."""
@@ -191,7 +204,7 @@ class Restarts(Strategy):
     def _update(self, told: Told) -> None:
         mine = self._of_this_run(told)
         if len(mine.order) > 1:
-            self._run = copy.copy(self._run)  # not changed itself: this update may fail
+            self._run = _twin(self._run)  # not changed itself: this update may fail
             self._run._learn(mine, mine.population[mine.order[0]])
         reasons = self._run.stop()
         if not reasons and self._run.evaluations >= self._limit:
@@ -258,12 +271,12 @@ class Restarts(Strategy):
         x = self.best.x
         return self._enclosed(self._run.solution) if self.noisy or x is None else x
 
-    def save(self, path: str | os.PathLike[str], task: Any = None) -> None:
-        start, self.start = self.start, None
-        try:
-            super().save(path, task)
-        finally:
-            self.start = start
+
+def _twin(run: Strategy) -> Strategy:
+    """Return another strategy with the attributes of a run, the very same objects."""
+    twin: Strategy = object.__new__(type(run))
+    vars(twin).update(vars(run))
+    return twin
 
 
 def run_of(strategy: Strategy) -> Strategy:
