@@ -12,7 +12,6 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -96,10 +95,11 @@ def _arrays(file: BinaryIO, compressed: bool) -> Iterator[tuple[str, Array]]:
     file.seek(start)
     entries = sorted(_entries(file.read(end - start), count), key=lambda entry: entry.start)
     _check_claims(entries, start, end)
-    for entry, after in pairwise([*entries, None]):
+    stops = [*(entry.start for entry in entries[1:]), start]
+    for entry, stop in zip(entries, stops[: len(entries)], strict=True):
         entry.require(entry.text.endswith(".npy"), "is not an array")
         entry.require(entry.method == _STORED or (compressed and entry.method == _DEFLATED), "is compressed")
-        content = _content(file, entry, after.start if after else start)
+        content = _content(file, entry, stop)
         entry.require(zlib.crc32(content) == entry.crc, "was changed, or its checksum")
         yield entry.text.removesuffix(".npy"), _array(content, entry)
 
@@ -126,7 +126,7 @@ def _directory(file: BinaryIO) -> tuple[int, int, int]:
     tail = file.read()
     if len(tail) < _END.size or tail[-_END.size :][:4] != b"PK\5\6":
         raise ValueError("it does not end as an .npz file ends")
-    *numbers, comment = _END.unpack(tail[-_END.size :])[1:]
+    _, *numbers, comment = _END.unpack(tail[-_END.size :])
     end = length - _END.size
     locator = tail[-_END.size - _LOCATOR.size : -_END.size]
     if locator[:4] == b"PK\6\7":  # numbers of 64 bits
@@ -134,7 +134,7 @@ def _directory(file: BinaryIO) -> tuple[int, int, int]:
         record = _END_64.unpack(tail[: _END_64.size])
         if _LOCATOR.unpack(locator) != (b"PK\6\7", 0, end, 1) or record[:2] != (b"PK\6\6", 44):
             raise ValueError("the end of its directory does not fit")
-        numbers = record[2:]
+        numbers = [*record[2:]]
     disk, disk_of_directory, here, count, size, start = numbers
     if (disk, disk_of_directory, here, start + size, comment) != (0, 0, count, end, 0):
         raise ValueError("its directory is not where the file says")
@@ -187,14 +187,18 @@ def _content(file: BinaryIO, entry: _Entry, stop: int) -> bytes:
     left = stop - file.tell() - entry.packed
     entry.require(left >= 0, "claims more than the file holds")
     content = file.read(entry.packed)
-    descriptors = [
-        b"PK\7\x08"[skipped:] + struct.pack(f"<L2{c}", *numbers) for skipped in (0, 4) for c in "LQ"
-    ]
-    entry.require(file.read(left) in (descriptors if behind else [b""]), "does not end where the next begins")
+    ends = _descriptors(entry) if behind else [b""]
+    entry.require(file.read(left) in ends, "does not end where the next one begins")
     if entry.method == _DEFLATED:
         content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, entry.size + 1)
     entry.require(len(content) == entry.size, "is longer or shorter than it claims")
     return content
+
+
+def _descriptors(entry: _Entry) -> list[bytes]:
+    """Return the forms of what stands behind an entry whose header was written before its data."""
+    numbers = [struct.pack(form, entry.crc, entry.packed, entry.size) for form in ("<3L", "<L2Q")]
+    return numbers + [b"PK\7\x08" + each for each in numbers]
 
 
 def _array(content: bytes, entry: _Entry) -> Array:
@@ -214,7 +218,7 @@ def _array(content: bytes, entry: _Entry) -> Array:
 
 
 def _header(content: bytes, entry: _Entry) -> tuple[tuple[Any, ...], bool, np.dtype[Any], int]:
-    """Return the shape of an array, whether its columns come first, its dtype, and where its numbers begin."""
+    """Return shape, whether columns come first, and dtype of an array, and where its numbers begin."""
     head = io.BytesIO(content[: _HEADER + 16])
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
