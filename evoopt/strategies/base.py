@@ -19,16 +19,24 @@ from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.calls import Called, option_names, refuse_unknown
 from evoopt.kernels.device import Device, read_device
-from evoopt.strategies import checkpoint, stopping
+from evoopt.strategies import checkpoint, fields, stopping
 from evoopt.strategies.backend import CPU
 from evoopt.strategies.bounds import Box
 from evoopt.strategies.epochs import Found, blocks, remake
+from evoopt.strategies.fields import Fields, Kind, Scope
 from evoopt.strategies.ledger import FOREIGN, Ledger
+from evoopt.strategies.memory import require_room
 from evoopt.strategies.stopping import Reason
-from evoopt.strategies.told import Best, Told, best_and_median, better, new_history
+from evoopt.strategies.told import Best, Told, best_and_median, better, new_history, stored_history
 
 _log = logging.getLogger(__name__)
 _DEVICES = ("_cuda", "_ops", "_io")  # found again by each process, and each copy
+
+
+def _key_of(seed: int) -> np.uint64:
+    """Return the key of the noise."""
+    digest = hashlib.blake2b(str(seed).encode(), digest_size=8).digest()
+    return np.uint64(int.from_bytes(digest, "little"))
 
 
 class Strategy(Called, ABC):
@@ -101,6 +109,25 @@ class Strategy(Called, ABC):
     True
     """
 
+    _stored: ClassVar[Fields] = {
+        "device": fields.choice("cpu", "cuda"),
+        "n_params": fields.whole(1),
+        "dtype": fields.choice(np.dtype(np.float32), np.dtype(np.float64)),
+        **dict.fromkeys(("_mean", "_sigma"), fields.VECTOR),
+        "popsize": fields.whole(2),
+        "_box": fields.optional(fields.instance(Box)),
+        "_widest": fields.optional(fields.VECTOR),
+        **dict.fromkeys(("maximize", "noisy", "_warned"), fields.flag),
+        "seed": fields.whole(0, math.inf),
+        "_key": fields.scalar(np.uint64),
+        "target": fields.optional(fields.number()),
+        **dict.fromkeys(("max_evaluations", "max_generations"), fields.optional(fields.whole(1, math.inf))),
+        **dict.fromkeys(("generation", "evaluations", "_barren"), fields.whole()),
+        "best": fields.instance(Best),
+        "history": stored_history,
+        "_ledger": fields.instance(Ledger),
+    }
+
     device: Device = "cpu"
     _injects: bool = True  # whether foreign rows may be told
     _memory: ClassVar[int] = 8  # older epochs that rows can be told for
@@ -142,8 +169,7 @@ class Strategy(Called, ABC):
             self._widest = self._box.widest
         self.maximize, self.noisy = arguments.flag("maximize", maximize), arguments.flag("noisy", noisy)
         self.seed = secrets.randbits(64) if seed is None else arguments.whole("seed", seed, 0)
-        digest = hashlib.blake2b(str(self.seed).encode(), digest_size=8).digest()
-        self._key = np.uint64(int.from_bytes(digest, "little"))
+        self._key = _key_of(self.seed)
         self.target = None if target is None else arguments.number("target", target)
         self.max_evaluations = arguments.optional_whole("max_evaluations", max_evaluations, 1)
         self.max_generations = arguments.optional_whole("max_generations", max_generations, 1)
@@ -178,6 +204,20 @@ class Strategy(Called, ABC):
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in _DEVICES}
 
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        """Raise ValueError unless attributes that come from a file fit each other, see `fields`."""
+        fields.require(self._key == _key_of(self.seed), f"{place}.seed", "the seed of its noise", self.seed)
+        fits = self.popsize % self._popsize_factor == 0
+        fields.require(fits, f"{place}.popsize", f"a multiple of {self._popsize_factor}", self.popsize)
+        row = self.n_params * self.dtype.itemsize if self._needs_rows else 0
+        require_room(f"{place}.popsize", self.popsize * max(row, 8))
+
+    def _snapshot_kind(self) -> Kind:
+        """Return the kind of snapshots; of any tuples where a class of the user's makes them."""
+        makers = (cls for cls in type(self).__mro__ if "_snapshot" in vars(cls))
+        own = vars(next(makers)).get("_stored_snapshot")
+        return fields.items(tuple, fields.anything) if own is None else own.__func__
+
     # ---------------------------------------------------------------- what a strategy of one's own defines
 
     @abstractmethod
@@ -187,6 +227,11 @@ class Strategy(Called, ABC):
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
         """Return what `_sample` needs, plain data that nobody changes later; `first_id` is the next row's."""
         return self._ops.snapshot(self._mean, self.dtype), self._ops.snapshot(self._sigma, self.dtype)
+
+    @staticmethod
+    def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
+        """Take snapshots from a file, see `fields`."""
+        fields.tupled(fields.DRAWN, fields.DRAWN)(value, place, scope)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         """Write rows into `out` (k, n_params), each a function of the seed, its id and the snapshot."""
@@ -364,13 +409,15 @@ class Strategy(Called, ABC):
         self._record(self._signed(best), self._signed(median))
 
     def _check_update(self) -> None:
-        """Raise ValueError unless `_update` left a mean and a sigma for each coordinate."""
+        """Raise ValueError unless `_update` left a mean and a sigma for each coordinate; as float64."""
         mean, sigma = getattr(self._mean, "shape", None), getattr(self._sigma, "shape", None)
         if not mean == sigma == (self.n_params,):
             raise ValueError(
                 f"_update of {type(self).__name__} must leave _mean and _sigma as arrays of shape "
                 f"({self.n_params},), got {self._mean!r} and {self._sigma!r}."
             )
+        if not self._mean.dtype == self._sigma.dtype == np.float64:  # of a strategy of the user's own
+            self._mean, self._sigma = self._mean.astype(np.float64), self._sigma.astype(np.float64)
 
     def _read_rows(self, population: ArrayLike) -> tuple[Array | None, Ids]:
         """Return the told rows, in the user's space, None if ids came, and their ids; changes nothing."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.arguments import Array, Ids
+from evoopt.strategies.fields import Fields, Scope, array, require, whole
 from evoopt.strategies.registry import plain_data
 
 Where = NDArray[np.intp] | slice  # places in a vector of ids
@@ -16,10 +17,23 @@ BLOCK = 250_000  # numbers copied at once of rows that do not stand side by side
 _NOT_TOLD, _NOT_MADE = np.zeros(0, np.bool_), np.zeros(0, np.uint64)
 
 
+def _snapshot(value: Any, place: str, scope: Scope) -> None:
+    scope.owner._snapshot_kind()(value, place, scope)
+
+
 @plain_data
 @dataclass
 class Epoch:
     """Rows asked for between two updates; all are functions of one snapshot of the search distribution."""
+
+    _stored: ClassVar[Fields] = {
+        "snapshot": _snapshot,
+        "start": whole(),
+        "stop": whole(),
+        "waiting": whole(),
+        "_told": array("room", dtype=np.bool_),
+        "_fingerprints": array("room", dtype=np.uint64),
+    }
 
     snapshot: tuple[Any, ...]
     start: int  # first id
@@ -28,6 +42,12 @@ class Epoch:
     # by id - start, with room to grow; made when they are looked at, which a plain loop never does
     _told: NDArray[np.bool_] = field(default_factory=lambda: _NOT_TOLD)
     _fingerprints: Ids = field(default_factory=lambda: _NOT_MADE)
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        size = self.stop - self.start
+        require(0 < size <= len(self._told), place, f"of the ids of {len(self._told)} rows", size)
+        waiting = size - int(self._told[:size].sum())
+        require(self.waiting == waiting, f"{place}.waiting", str(waiting), self.waiting)
 
     @property
     def told(self) -> NDArray[np.bool_]:

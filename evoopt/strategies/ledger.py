@@ -1,13 +1,14 @@
 """The numbers of the rows that were asked for: drawn from which distribution, and told or not."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.arguments import Array, Ids
 from evoopt.strategies.epochs import Epoch, Found
+from evoopt.strategies.fields import Fields, Scope, array, instance, items, optional, require, whole
 from evoopt.strategies.registry import plain_data
 
 REMEMBERED = 8  # updates whose told rows are known again
@@ -17,6 +18,16 @@ FOREIGN = np.uint64(2**64 - 1)  # in the place of an id: a row that was never as
 @plain_data
 class Ledger:
     """The epochs that rows can still be told for: the current one, and up to `memory` older ones."""
+
+    _stored: ClassVar[Fields] = {
+        "memory": whole(),
+        "next_id": whole(),
+        "_current": optional(instance(Epoch)),
+        "_older": items(list, instance(Epoch)),
+        "_newest": optional(array("newest", dtype=np.uint64)),
+        "_newest_fingerprints": optional(array("newest", dtype=np.uint64)),
+        "_told_fingerprints": items(list, array(None, dtype=np.uint64), REMEMBERED),
+    }
 
     def __init__(self, memory: int) -> None:
         self.memory = memory
@@ -28,6 +39,20 @@ class Ledger:
         self._newest_fingerprints: Any = None  # where `ops` has them, so that nobody waits for them
         # of the rows told in each of the last updates, oldest first; 0 for one that was not made here
         self._told_fingerprints: list[Any] = []
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        ends = [end for epoch in self.epochs() for end in (epoch.start, epoch.stop)]
+        require(ends == sorted(ends), place, "of epochs one after the other", ends)
+        require(len(self._older) <= self.memory, f"{place}._older", f"at most {self.memory} epochs", ends)
+        last = ends[-1] if self._current is not None else self.next_id
+        require(max([0, *ends]) <= self.next_id == last, f"{place}.next_id", "behind all ids", self.next_id)
+        if self._newest is None:
+            require(self._newest_fingerprints is None, place, "without newest fingerprints", ends)
+            return
+        first = self.next_id - len(self._newest)
+        require(self._current is not None and first >= self._current.start, place, "of an open epoch", ends)
+        expected = np.arange(first, self.next_id, dtype=np.uint64)
+        require(np.array_equal(self._newest, expected), f"{place}._newest", "the last ids", self._newest)
 
     def open(self, snapshot: tuple[Any, ...]) -> None:
         """Begin an epoch."""

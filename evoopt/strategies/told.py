@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.strategies.epochs import Drawn
+from evoopt.strategies.fields import ANY_NUMBER, ROW, Fields, Scope, optional, require, whole
 from evoopt.strategies.registry import plain_data
 
 
@@ -71,10 +72,22 @@ class Best:
         When it was told; the first generation is 1.
     """
 
+    _stored: ClassVar[Fields] = {
+        "_x": optional(ROW),
+        "fitness": ANY_NUMBER,
+        "generation": whole(),
+        "evaluations": whole(),
+    }
+
     _x: Array | None = None
     fitness: float = math.nan
     generation: int = 0
     evaluations: int = 0
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        fits = self.generation <= scope.owner.generation and self.evaluations <= scope.owner.evaluations
+        require(fits, place, "a row that was told", self)
+        require((self._x is None) == math.isnan(self.fitness), place, "a row with its fitness", self)
 
     @property
     def x(self) -> Array | None:
@@ -98,6 +111,21 @@ def better(fitness: float, than: float, maximize: bool) -> bool:
 def new_history() -> dict[str, list[Any]]:
     """Return a history without generations."""
     return {name: [] for name in ("generation", "evaluations", "best", "median", "best_so_far", "sigma")}
+
+
+def stored_history(value: Any, place: str, scope: Scope) -> None:
+    """Take the history of a strategy, see `fields`: a number in each column for each generation."""
+    require(type(value) is dict and new_history().keys() <= value.keys(), place, "a history", value)
+    generations = scope.owner.generation
+    for name, column in value.items():
+        own = name not in new_history()  # of a strategy, which may have begun it later
+        fits = type(column) is list and (len(column) == generations or (own and len(column) < generations))
+        require(fits, f"{place}[{name!r}]", f"a list of {generations} numbers", column)
+        for each in column:
+            ANY_NUMBER(each, f"{place}[{name!r}]", scope)
+    ends = [value["generation"][-1:], value["evaluations"][-1:]]
+    expected = [[each] * bool(generations) for each in (generations, scope.owner.evaluations)]
+    require(ends == expected, place, f"of {generations} generations", ends)
 
 
 def best_and_median(ranked: list[float]) -> tuple[float, float]:
