@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt.reading import damaged, read_npz
+from evoopt.npz import damaged, read_npz
 from evoopt.tree import loads, nest, open_tree, read_tree, to_jsonable
 
 Array = NDArray[Any]

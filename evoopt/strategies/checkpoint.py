@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.files import write_npz
+from evoopt.npz import damaged, read_npz
 from evoopt.params import ParamSpec
-from evoopt.reading import damaged, read_npz
 from evoopt.strategies.decoding import Decoder, UnknownClassError
 from evoopt.strategies.fields import Scope, check
 from evoopt.strategies.registry import REGISTRY, TABLES
@@ -22,8 +22,8 @@ from evoopt.strategies.registry import REGISTRY, TABLES
 if TYPE_CHECKING:
     from evoopt.strategies.base import Strategy
 
-FORMAT = 4
-OLDEST = 4  # the first format that is still read
+FORMAT = 5
+READABLE = (4, FORMAT)  # format 4 has no lists of numbers as arrays
 _SKELETON = "strategy.json"
 _KIND = "A checkpoint of a strategy"
 # what reading a file that was changed may raise: no JSON, an array that is missing, a list for a dict
@@ -120,7 +120,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[Strategy, dict[str, Any]]:
         found = header["format"]
         if type(found) is not int or found < 1:
             raise TypeError(f"its format is {found!r}")
-        if OLDEST <= found <= FORMAT:
+        if found in READABLE:
             return _decoded(header, arrays)
     except UnknownClassError as error:
         raise ValueError(
@@ -134,8 +134,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[Strategy, dict[str, Any]]:
     else:
         advice = "load it with the version of evoopt that wrote it, and begin a new search from its mean"
     raise ValueError(
-        f'A checkpoint of format {OLDEST} to {FORMAT} was expected, but "{path}" has format {found}; '
-        f"{advice}."
+        f'A checkpoint of format {FORMAT} was expected, but "{path}" has format {found}; {advice}.'
     )
 
 
@@ -165,6 +164,8 @@ class _Encoder:
         if value is None or type(value) in (bool, int, float, str):
             return value
         if type(value) is list:
+            if set(map(type, value)) in ({int}, {float}) and (numbers := np.array(value)).dtype.kind in "if":
+                return {"list": self._store(numbers)}
             return [self.encode(item) for item in value]
         if type(value) is tuple:
             return {"tuple": [self.encode(item) for item in value]}

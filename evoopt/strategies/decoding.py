@@ -31,6 +31,7 @@ class Decoder:
         self._readers: dict[tuple[str, ...], Callable[..., Any]] = {
             ("tuple",): lambda items: tuple(self._list(items)),
             ("dict",): self._dict,
+            ("list",): self._numbers,
             ("dtype",): _dtype,
             ("scalar",): self._scalar,
             ("array",): self._array,
@@ -71,6 +72,12 @@ class Decoder:
             raise ValueError(f"it has no array {name!r}")
         self._unused.discard(name)
         return self._arrays[name]
+
+    def _numbers(self, name: str) -> list[Any]:
+        array = self._array(name)
+        if array.ndim != 1 or array.dtype not in (np.int64, np.float64):
+            raise ValueError(f"its list {name} is {array.dtype} {array.shape}")
+        return array.tolist()
 
     def _scalar(self, name: str) -> Any:
         array = self._array(name)

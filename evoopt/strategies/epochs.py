@@ -43,12 +43,6 @@ class Epoch:
     _told: NDArray[np.bool_] = field(default_factory=lambda: _NOT_TOLD)
     _fingerprints: Ids = field(default_factory=lambda: _NOT_MADE)
 
-    def _require_fit(self, place: str, scope: Scope) -> None:
-        size = self.stop - self.start
-        require(0 < size <= len(self._told), place, f"of the ids of {len(self._told)} rows", size)
-        waiting = size - int(self._told[:size].sum())
-        require(self.waiting == waiting, f"{place}.waiting", str(waiting), self.waiting)
-
     @property
     def told(self) -> NDArray[np.bool_]:
         """Whether an id was told."""
@@ -72,6 +66,12 @@ class Epoch:
     def places(self, ids: Ids) -> NDArray[np.intp]:
         """Return where ids of this epoch stand in its arrays."""
         return (ids - np.uint64(self.start)).astype(np.intp)
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        size = self.stop - self.start
+        require(0 < size <= len(self._told), place, f"of the ids of {len(self._told)} rows", size)
+        waiting = size - int(self._told[:size].sum())
+        require(self.waiting == waiting, f"{place}.waiting", str(waiting), self.waiting)
 
     def waiting_rows(self) -> tuple[Ids, Ids]:
         """Return the ids not told yet, and their fingerprints."""

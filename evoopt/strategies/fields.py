@@ -202,7 +202,7 @@ def items(container: type, inner: Kind, most: float = math.inf) -> Kind:
     def kind(value: Any, place: str, scope: Scope) -> None:
         fits = isinstance(value, list | tuple) and type(value) is container and len(value) <= most
         require(fits, place, f"a {container.__name__} of at most {most} items", value)
-        for i, item in enumerate(value):
+        for i, item in enumerate(value if inner is not anything else ()):
             inner(item, f"{place}[{i}]", scope.inner())
 
     return kind

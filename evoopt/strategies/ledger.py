@@ -40,20 +40,6 @@ class Ledger:
         # of the rows told in each of the last updates, oldest first; 0 for one that was not made here
         self._told_fingerprints: list[Any] = []
 
-    def _require_fit(self, place: str, scope: Scope) -> None:
-        ends = [end for epoch in self.epochs() for end in (epoch.start, epoch.stop)]
-        require(ends == sorted(ends), place, "of epochs one after the other", ends)
-        require(len(self._older) <= self.memory, f"{place}._older", f"at most {self.memory} epochs", ends)
-        last = ends[-1] if self._current is not None else self.next_id
-        require(max([0, *ends]) <= self.next_id == last, f"{place}.next_id", "behind all ids", self.next_id)
-        if self._newest is None:
-            require(self._newest_fingerprints is None, place, "without newest fingerprints", ends)
-            return
-        first = self.next_id - len(self._newest)
-        require(self._current is not None and first >= self._current.start, place, "of an open epoch", ends)
-        expected = np.arange(first, self.next_id, dtype=np.uint64)
-        require(np.array_equal(self._newest, expected), f"{place}._newest", "the last ids", self._newest)
-
     def open(self, snapshot: tuple[Any, ...]) -> None:
         """Begin an epoch."""
         self._current = Epoch(snapshot, self.next_id, self.next_id)
@@ -91,6 +77,20 @@ class Ledger:
         if self._newest is not None and self._newest_fingerprints is not None:
             epoch = self.current
             epoch.fingerprints[epoch.places(self._newest)] = np.asarray(self._newest_fingerprints)
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        ends = [end for epoch in self.epochs() for end in (epoch.start, epoch.stop)]
+        require(ends == sorted(ends), place, "of epochs one after the other", ends)
+        require(len(self._older) <= self.memory, f"{place}._older", f"at most {self.memory} epochs", ends)
+        last = ends[-1] if self._current is not None else self.next_id
+        require(max([0, *ends]) <= self.next_id == last, f"{place}.next_id", "behind all ids", self.next_id)
+        if self._newest is None:
+            require(self._newest_fingerprints is None, place, "without newest fingerprints", ends)
+            return
+        first = self.next_id - len(self._newest)
+        require(self._current is not None and first >= self._current.start, place, "of an open epoch", ends)
+        expected = np.arange(first, self.next_id, dtype=np.uint64)
+        require(np.array_equal(self._newest, expected), f"{place}._newest", "the last ids", self._newest)
 
     def note(self, ids: Ids, found: list[Found], rows: Array, ops: Any) -> None:
         """Remember rows that were made, with what `locate` says of their ids; `ops` computes (`backend`)."""

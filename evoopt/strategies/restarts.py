@@ -52,8 +52,9 @@ def _stored_run(value: Any, place: str, scope: Scope) -> None:
     owner, cls = scope.owner, REGISTRY.get(scope.owner.name)
     known = cls is not None and not issubclass(cls, Restarts)
     fields.require(known, place, "of a registered class", owner.name)
-    fields.require(type(value) is cls and value._ledger is owner._ledger, place, f"a {owner.name}", value)
-    fields.check(value, place, Scope(value), _ledger=fields.anything)
+    fields.require(type(value) is cls, place, f"a {owner.name}", value)
+    shared = getattr(value, "_ledger", None) is owner._ledger  # whose rows the owner knows
+    fields.check(value, place, Scope(value), **({"_ledger": fields.anything} if shared else {}))
     for name in ("n_params", "dtype", "_popsize_factor", "_injects", "_reflects"):
         expected, got = getattr(owner, name), getattr(value, name)
         fields.require(got == expected, f"{place}.{name}", repr(expected), got)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.strategies.epochs import Drawn
-from evoopt.strategies.fields import ANY_NUMBER, ROW, Fields, Scope, optional, require, whole
+from evoopt.strategies.fields import ANY_NUMBER, ROW, Fields, Scope, anything, items, optional, require, whole
 from evoopt.strategies.registry import plain_data
 
 
@@ -116,16 +116,16 @@ def new_history() -> dict[str, list[Any]]:
 def stored_history(value: Any, place: str, scope: Scope) -> None:
     """Take the history of a strategy, see `fields`: a number in each column for each generation."""
     require(type(value) is dict and new_history().keys() <= value.keys(), place, "a history", value)
-    generations = scope.owner.generation
+    length = len(value["generation"])
+    require(length <= scope.owner.generation, place, f"of up to {scope.owner.generation} generations", length)
     for name, column in value.items():
+        plain = type(column) is list and set(map(type, column)) <= {int, float}
+        items(list, anything if plain else ANY_NUMBER, length)(column, f"{place}[{name!r}]", scope)
         own = name not in new_history()  # of a strategy, which may have begun it later
-        fits = type(column) is list and (len(column) == generations or (own and len(column) < generations))
-        require(fits, f"{place}[{name!r}]", f"a list of {generations} numbers", column)
-        for each in column:
-            ANY_NUMBER(each, f"{place}[{name!r}]", scope)
-    ends = [value["generation"][-1:], value["evaluations"][-1:]]
-    expected = [[each] * bool(generations) for each in (generations, scope.owner.evaluations)]
-    require(ends == expected, place, f"of {generations} generations", ends)
+        require(own or len(column) == length, f"{place}[{name!r}]", f"of {length} generations", len(column))
+    last = [value["generation"][-1:], value["evaluations"][-1:]]
+    told = [[each] * (each > 0) for each in (scope.owner.generation, scope.owner.evaluations)]
+    require(last == told, place, f"that of {scope.owner.generation} generations", last)
 
 
 def best_and_median(ranked: list[float]) -> tuple[float, float]:
