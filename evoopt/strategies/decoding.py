@@ -81,8 +81,8 @@ class Decoder:
 
     def _scalar(self, name: str) -> Any:
         array = self._array(name)
-        if array.ndim:
-            raise ValueError(f"its number {name} has the shape {array.shape}")
+        if array.ndim or not array.dtype.isnative:
+            raise ValueError(f"its number {name} is {array.dtype} {array.shape}")
         return array[()]
 
     def _object(self, table: Mapping[str, type], name: str, number: int, state: Any) -> Any:

@@ -119,8 +119,10 @@ def stored_history(value: Any, place: str, scope: Scope) -> None:
     length = len(value["generation"])
     require(length <= scope.owner.generation, place, f"of up to {scope.owner.generation} generations", length)
     for name, column in value.items():
-        plain = type(column) is list and set(map(type, column)) <= {int, float}
-        items(list, anything if plain else ANY_NUMBER, length)(column, f"{place}[{name!r}]", scope)
+        counts = name in ("generation", "evaluations")
+        plain = type(column) is list and set(map(type, column)) <= ({int} if counts else {int, float})
+        kind = anything if plain else whole() if counts else ANY_NUMBER
+        items(list, kind, length)(column, f"{place}[{name!r}]", scope)
         own = name not in new_history()  # of a strategy, which may have begun it later
         require(own or len(column) == length, f"{place}[{name!r}]", f"of {length} generations", len(column))
     last = [value["generation"][-1:], value["evaluations"][-1:]]
