@@ -3,21 +3,22 @@
 import json
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments
 from evoopt.calls import called
+from evoopt.npz import damaged, read_npz
 from evoopt.replacing import replace
 from evoopt.tree import loads, nest, open_tree, read_tree, to_jsonable
 
 Array = NDArray[Any]
 
 _TREE_ENTRY = ".tree"  # no leaf can have this name: it begins with an empty key
+_KIND = "An .npz file of plain arrays"  # what is read
+_DEEPEST = 200  # levels of a tree
 
 
 @called
@@ -55,27 +56,43 @@ def save_params(path: str | os.PathLike[str], tree: Any) -> None:
 def load_params(path: str | os.PathLike[str]) -> Any:
     """Load what `save_params` saved, or any ``.npz`` of dotted names; every leaf comes as an array.
 
+    Parameters
+    ----------
+    path : str or path
+        Nothing in the file is executed, and all of it is compared with what the file says of itself, so
+        that no leaf is lost. Loading takes at most a few times the memory of the file. Compressed files are
+        read, too, whose arrays are at most 16 times as large as the file, or 16 MiB.
+
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not an ``.npz`` of plain arrays, or its names do not form a tree.
+        If it is damaged: not an ``.npz`` of plain arrays, or its names do not form a tree.
 
     See `save_params` for an example.
     """
-    arrays = read_npz(path)
-    if _TREE_ENTRY not in arrays:
-        return nest(arrays)
-    text = arrays.pop(_TREE_ENTRY).tobytes()
+    arrays = read_npz(path, _KIND, compressed=True)
     try:
-        root, names = open_tree(loads(text))
-        if names.keys() != arrays.keys():
-            raise ValueError("its leaves are not the arrays")
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f'The entry "{_TREE_ENTRY}" of "{path}" does not describe a tree: {error!r}.'
-        ) from error
+        return _tree(arrays)
+    except (ValueError, RecursionError) as error:
+        raise damaged(_KIND, path, error) from error
+
+
+def _tree(arrays: dict[str, Array]) -> Any:
+    """Return the tree of arrays by name; of containers as the entry ``.tree`` has them, if there is one."""
+    deepest = max(arrays, key=lambda name: name.count("."), default="")
+    if deepest.count(".") > _DEEPEST:
+        raise ValueError(f'the name "{deepest[:30]}..." is of a tree more than {_DEEPEST} levels deep')
+    text = arrays.pop(_TREE_ENTRY, None)
+    if text is None:
+        return nest(arrays)
+    try:
+        root, names = open_tree(loads(text.tobytes()))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f'its entry "{_TREE_ENTRY}" does not describe a tree: {error}') from error
+    if names.keys() != arrays.keys():
+        raise ValueError(f'the leaves of its entry "{_TREE_ENTRY}" are not the arrays')
     return root.build(iter([arrays[name] for name in names]))
 
 
@@ -106,21 +123,3 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> 
             raise
 
     replace(path, write)
-
-
-def read_npz(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """Read all arrays of an ``.npz``, executing nothing in it; see `load_params` for the errors."""
-    with open(arguments.path("path", path), "rb") as file:
-        try:
-            zipfile.ZipFile(file).close()  # np.load would take any other file for a pickle
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f'An .npz file of plain arrays was expected at "{path}": {error}.') from error
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):
-            raise ValueError(
-                f'An .npz file was expected at "{path}", but its entry "{name}" is not an array.'
-            )
-    return arrays

@@ -12,14 +12,14 @@ SMALL = 1 << 24  # bytes that are there, whatever the machine: not worth a look
 
 def require_memory(what: str, needed: float, purpose: str, advice: str) -> None:
     """Raise ValueError, in a sentence of these words, unless so many bytes fit into memory."""
-    if needed > SMALL and needed > _memory():
+    if needed > SMALL and needed > available():
         raise ValueError(
-            f"{what} needs {needed:,} bytes for {purpose}, but there are {_memory():,} here; {advice}."
+            f"{what} needs {needed:,} bytes for {purpose}, but there are {available():,} here; {advice}."
         )
 
 
 @functools.cache
-def _memory() -> float:
+def available() -> float:
     """Return the bytes of memory that this process may have; infinite if unknown."""
     limits = [math.inf]
     with suppress(AttributeError, ValueError, OSError):  # not on this system

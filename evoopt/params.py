@@ -30,6 +30,9 @@ from evoopt.tree import (
     to_jsonable,
 )
 
+_DTYPES = frozenset(np.dtype(code).name for code in "?bhilqBHILQefdg")  # of leaves, as `to_json` has them
+_LARGEST = np.iinfo(np.intp).max  # the largest size of an axis
+
 
 @dataclass(frozen=True)
 class _Leaf:
@@ -183,12 +186,13 @@ class ParamSpec:
         try:
             data = loads(text)
             root, names = open_tree(data["tree"])
-            leaves = [_leaf(**entry) for entry in data["leaves"]]
+            leaves = [_described(**entry) for entry in data["leaves"]]
             if [leaf.name for leaf in leaves] != list(names):
                 raise ValueError("its leaves are not those of its tree")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(
-                f"The JSON of a ParamSpec was expected, as to_json gives it: {error!r}."
+                f"The JSON of a ParamSpec was expected, as to_json gives it, but it is damaged: {error!r}; "
+                "take another copy."
             ) from error
         given = {} if frozen is None else dict(arguments.mapping("frozen", frozen))
         _check_frozen({leaf.name: leaf for leaf in leaves if not leaf.trainable}, given)
@@ -414,6 +418,15 @@ def _leaf(
             expected = f"one dimension name (str or None) for each size of {shape}"
             raise mismatch(name, expected, dimension_names, "name every dimension or none")
     return _Leaf(name, shape, native, dimension_names, trainable)
+
+
+def _described(name: Any, shape: Any, dtype: Any, dimension_names: Any, trainable: Any) -> _Leaf:
+    """Read a leaf as `to_json` describes it."""
+    sizes = isinstance(shape, list) and all(type(n) is int and n <= _LARGEST for n in shape)
+    named = dimension_names is None or isinstance(dimension_names, list)
+    if not (isinstance(name, str) and sizes and named and dtype in _DTYPES and isinstance(trainable, bool)):
+        raise TypeError(f"the leaf {name!r} is not described as to_json does it")
+    return _leaf(name, shape, dtype, dimension_names, trainable=trainable)
 
 
 def _locked(value: ArrayLike, leaf: _Leaf) -> Array:

@@ -93,8 +93,23 @@ def to_jsonable(node: Container | None) -> Any:
 
 
 def loads(text: str | bytes) -> Any:
-    """Read what `to_jsonable` and json.dumps wrote, back into containers."""
-    return json.loads(text, object_hook=lambda entry: tuple(entry[""]) if "" in entry else entry)
+    """Read what `to_jsonable` and json.dumps wrote, back into containers.
+
+    ValueError for a text that is no JSON, RecursionError for one that is nested too deep for it.
+    """
+    return json.loads(text, object_pairs_hook=_container)
+
+
+def _container(pairs: list[tuple[str, Any]]) -> Any:
+    """Return a dict, or the tuple that an object whose only key is empty stands for."""
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        raise ValueError(f"each key must be there once, got {[key for key, _ in pairs]}")
+    if "" not in entry:
+        return entry
+    if len(entry) > 1 or not isinstance(entry[""], list):
+        raise ValueError("an empty key must be the only one, of a list")
+    return tuple(entry[""])
 
 
 def as_array(name: str, value: Any) -> Array:

@@ -15,6 +15,8 @@ import pytest
 from hypothesis import settings
 from numba import config
 
+from evoopt import memory
+
 JIT_DISABLED = bool(config.DISABLE_JIT)
 
 settings.register_profile("evoopt", deadline=None, derandomize=True)  # compilation is slow at the first call
@@ -119,3 +121,17 @@ def run_python():
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def container(monkeypatch, tmp_path):
+    """Give a function that sets the limit of memory of the container that this process is in."""
+    limit = tmp_path / "memory.max"
+
+    def set_limit(text):
+        limit.write_text(f"{text}\n")
+        memory.available.cache_clear()
+
+    monkeypatch.setattr(memory, "CONTAINER_LIMIT", limit)
+    yield set_limit
+    memory.available.cache_clear()

@@ -288,10 +288,8 @@ def test_foreign_rows_do_no_harm():
         assert all(0 < rate.eta <= 1 for rate in es._rates)
 
 
-def test_memory_counts_the_moving_averages(tmp_path, monkeypatch):
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr("evoopt.memory.CONTAINER_LIMIT", limit)
-    limit.write_text("1100000\n")
-    CMAES(np.zeros(100), 1.0)
-    with pytest.raises(ValueError, match=r"needs 1,200,000 bytes"):
-        CMAES(np.zeros(100), 1.0, noisy=True)
+def test_memory_counts_the_moving_averages(container):
+    container("27500000")
+    CMAES(np.zeros(500), 1.0)
+    with pytest.raises(ValueError, match=r"needs 30,000,000 bytes"):
+        CMAES(np.zeros(500), 1.0, noisy=True)

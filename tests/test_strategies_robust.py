@@ -402,14 +402,12 @@ def test_memory_of_a_tell(cls, options, populations, told):
     assert peak_of(lambda: es.tell(given, fitness)) < populations * population.nbytes
 
 
-def test_cmaes_looks_at_the_memory_of_a_container(tmp_path, monkeypatch):
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr("evoopt.memory.CONTAINER_LIMIT", limit)
-    limit.write_text("max\n")
-    CMAES(np.zeros(100), 1.0)
-    limit.write_text("1000000\n")
-    with pytest.raises(ValueError, match=r"needs 1,040,000 bytes .* there are 1,000,000 here"):
-        CMAES(np.zeros(100), 1.0)
+def test_cmaes_looks_at_the_memory_of_a_container(container):
+    container("max")
+    CMAES(np.zeros(500), 1.0)
+    container("20000000")
+    with pytest.raises(ValueError, match=r"needs 26,000,000 bytes .* there are 20,000,000 here"):
+        CMAES(np.zeros(500), 1.0)
 
 
 def test_cmaes_keeps_few_older_factors_of_many_parameters():

@@ -20,18 +20,34 @@ from evoopt.arguments import Array, Ids, Vector
 from evoopt.calls import Called, option_names, refuse_unknown
 from evoopt.kernels.device import Device, read_device
 from evoopt.kernels.jit import kernel_array
-from evoopt.memory import require_memory
-from evoopt.strategies import checkpoint, stopping
+from evoopt.memory import available, require_memory
+from evoopt.strategies import checkpoint, fields, stopping
 from evoopt.strategies.backend import CPU
 from evoopt.strategies.bounds import Box
 from evoopt.strategies.epochs import Found, blocks, remake
+from evoopt.strategies.fields import Fields, Kind, Scope
 from evoopt.strategies.ledger import FOREIGN, Ledger
 from evoopt.strategies.stopping import Reason
-from evoopt.strategies.told import Best, Told, best_and_median, better, new_history, remembered, until
+from evoopt.strategies.told import (
+    Best,
+    Told,
+    best_and_median,
+    better,
+    new_history,
+    remembered,
+    stored_history,
+    until,
+)
 
 _log = logging.getLogger(__name__)
 _BYTES_OF_A_ROW = 64  # without its coordinates: the number, the fitness, the rank, and so on
-_NO_STATE = ("_cuda", "_ops", "_io", "_before")  # devices, found again by each copy; the state before a tell
+NO_STATE = ("_cuda", "_ops", "_io", "_before")  # devices, found again by each copy; the state before a tell
+
+
+def _key_of(seed: int) -> np.uint64:
+    """Return the key of the noise."""
+    digest = hashlib.blake2b(str(seed).encode(), digest_size=8).digest()
+    return np.uint64(int.from_bytes(digest, "little"))
 
 
 class Strategy(Called, ABC):
@@ -105,6 +121,25 @@ class Strategy(Called, ABC):
     True
     """
 
+    _stored: ClassVar[Fields] = {
+        "device": fields.choice("cpu", "cuda"),
+        "n_params": fields.whole(1),
+        "dtype": fields.choice(np.dtype(np.float32), np.dtype(np.float64)),
+        **dict.fromkeys(("_mean", "_sigma"), fields.VECTOR),
+        "popsize": fields.whole(2),
+        "_box": fields.optional(fields.instance(Box)),
+        "_widest": fields.optional(fields.VECTOR),
+        **dict.fromkeys(("maximize", "noisy", "_warned"), fields.flag),
+        "seed": fields.whole(0, math.inf),
+        "_key": fields.scalar(np.uint64),
+        "target": fields.optional(fields.number()),
+        **dict.fromkeys(("max_evaluations", "max_generations"), fields.optional(fields.whole(1, math.inf))),
+        **dict.fromkeys(("generation", "evaluations", "_barren"), fields.whole()),
+        "best": fields.instance(Best),
+        "history": stored_history,
+        "_ledger": fields.instance(Ledger),
+    }
+
     device: Device = "cpu"
     _injects: bool = True  # whether foreign rows may be told
     _memory: ClassVar[int] = 8  # older epochs that rows can be told for
@@ -147,8 +182,7 @@ class Strategy(Called, ABC):
             self._widest = self._box.widest
         self.maximize, self.noisy = arguments.flag("maximize", maximize), arguments.flag("noisy", noisy)
         self.seed = secrets.randbits(64) if seed is None else arguments.whole("seed", seed, 0)
-        digest = hashlib.blake2b(str(self.seed).encode(), digest_size=8).digest()
-        self._key = np.uint64(int.from_bytes(digest, "little"))
+        self._key = _key_of(self.seed)
         self.target = None if target is None else arguments.number("target", target)
         self.max_evaluations = arguments.optional_whole("max_evaluations", max_evaluations, 1)
         self.max_generations = arguments.optional_whole("max_generations", max_generations, 1)
@@ -184,13 +218,28 @@ class Strategy(Called, ABC):
         """Return the state before or after a `tell`, whole, at any moment and from any thread."""
         state = vars(self).copy()
         state = state.get("_before") or state
-        state = {name: value for name, value in state.items() if name not in _NO_STATE}
+        state = {name: value for name, value in state.items() if name not in NO_STATE}
         return state | {"history": until(state["history"], state["generation"])}
 
     def _saved_state(self) -> dict[str, Any]:
         """Return the state that a checkpoint holds."""
         state = self.__getstate__()
         return state | {"history": remembered(state["history"])}
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        """Raise ValueError unless attributes that come from a file fit each other, see `fields`."""
+        fields.require(self._key == _key_of(self.seed), f"{place}.seed", "the seed of its noise", self.seed)
+        fits = self.popsize % self._popsize_factor == 0
+        fields.require(fits, f"{place}.popsize", f"a multiple of {self._popsize_factor}", self.popsize)
+        row = self.n_params * self.dtype.itemsize if self._needs_rows else 0
+        fits = self.popsize * max(row, _BYTES_OF_A_ROW) <= available()
+        fields.require(fits, f"{place}.popsize", "rows that fit into memory", self.popsize)
+
+    def _snapshot_kind(self) -> Kind:
+        """Return the kind of snapshots; of any tuples where a class of the user's makes them."""
+        makers = (cls for cls in type(self).__mro__ if "_snapshot" in vars(cls))
+        own = vars(next(makers)).get("_stored_snapshot")
+        return fields.items(tuple, fields.anything) if own is None else own.__func__
 
     # ---------------------------------------------------------------- what a strategy of one's own defines
 
@@ -201,6 +250,11 @@ class Strategy(Called, ABC):
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
         """Return what `_sample` needs, plain data that nobody changes later; `first_id` is the next row's."""
         return self._ops.snapshot(self._mean, self.dtype), self._ops.snapshot(self._sigma, self.dtype)
+
+    @staticmethod
+    def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
+        """Take snapshots from a file, see `fields`."""
+        fields.tupled(fields.DRAWN, fields.DRAWN)(value, place, scope)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         """Write rows into `out` (k, n_params), each a function of the seed, its id and the snapshot."""
@@ -394,13 +448,15 @@ class Strategy(Called, ABC):
         self._record(self._signed(best), self._signed(median))
 
     def _check_update(self) -> None:
-        """Raise ValueError unless `_update` left a mean and a sigma for each coordinate."""
+        """Raise ValueError unless `_update` left a mean and a sigma for each coordinate; as float64."""
         mean, sigma = getattr(self._mean, "shape", None), getattr(self._sigma, "shape", None)
         if not mean == sigma == (self.n_params,):
             raise ValueError(
                 f"_update of {type(self).__name__} must leave _mean and _sigma as arrays of shape "
                 f"({self.n_params},), got {self._mean!r} and {self._sigma!r}."
             )
+        if not self._mean.dtype == self._sigma.dtype == np.float64:  # of a strategy of the user's own
+            self._mean, self._sigma = self._mean.astype(np.float64), self._sigma.astype(np.float64)
 
     def _read_rows(self, population: ArrayLike) -> tuple[Array | None, Ids]:
         """Return the told rows, in the user's space, None if ids came, and their ids; changes nothing."""

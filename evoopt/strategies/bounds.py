@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from evoopt import arrays
 from evoopt.arguments import Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.box import reflect_rows, transform_rows
+from evoopt.strategies.fields import VECTOR, Fields, Scope, flag, require
 from evoopt.strategies.registry import plain_data
 
 OPEN = 1e20  # ends from here on count as open where a scale is looked for
@@ -49,6 +50,10 @@ class Box:
     ([0.0, -inf], [1.0, 5.0])
     """
 
+    _stored: ClassVar[Fields] = {"reflects": flag} | dict.fromkeys(
+        ("low", "high", "low_margin", "high_margin", "first", "last"), VECTOR
+    )
+
     def __init__(self, bounds: Any, n: int, dtype: np.dtype[Any], reflects: bool) -> None:
         self.reflects = reflects
         self.low, self.high = _read(bounds, n)
@@ -71,6 +76,12 @@ class Box:
             np.where(first <= last, first, nearest),
             np.where(first <= last, last, nearest),
         )
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        ends = (self.low <= self.high) & (self.first <= self.last)  # not so for NaN
+        margins = (self.low_margin >= 0) & (self.high_margin >= 0)
+        require((ends & margins).all(), place, "of ends low <= high", self.low)
+        require(self.reflects == scope.owner._reflects, f"{place}.reflects", "as its strategy", self.reflects)
 
     @property
     def widest(self) -> Vector:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.calls import called
-from evoopt.files import read_npz, write_npz
+from evoopt.files import write_npz
+from evoopt.npz import damaged, read_npz
 from evoopt.params import ParamSpec
-from evoopt.strategies.registry import PLAIN_DATA, REGISTRY
+from evoopt.strategies.decoding import Decoder, UnknownClassError
+from evoopt.strategies.fields import Scope, check
+from evoopt.strategies.registry import REGISTRY, TABLES
 
 if TYPE_CHECKING:
     from evoopt.strategies.base import Strategy
@@ -24,13 +26,9 @@ if TYPE_CHECKING:
 FORMAT = 5
 READABLE = (4, FORMAT)  # format 4 has no lists of numbers as arrays
 _SKELETON = "strategy.json"
-_TABLES: dict[str, Mapping[str, type]] = {"strategy": REGISTRY, "object": PLAIN_DATA}  # by the kind of entry
+_KIND = "A checkpoint of a strategy"
 # what reading a file that was changed may raise: no JSON, an array that is missing, a list for a dict
-_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError)
-
-
-class _UnknownClassError(Exception):
-    """The name of a class that is not registered."""
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 def state_of(task: Any) -> dict[str, Any]:
@@ -65,8 +63,14 @@ def load(path: str | os.PathLike[str], task: Any = None) -> Strategy:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not a checkpoint of this format, or of a class that is not registered; if the state of the
+        If it is damaged: not the bytes that were written, or arrays and numbers that do not fit each other.
+        If its format is one that is no longer read, or its class is not registered; if the state of the
         task is not in it, or is that of another kind of task.
+
+    Notes
+    -----
+    Loading takes at most a few times the memory of the file. A population has to fit into memory here, too.
+    Further attributes of a strategy of your own are taken as they are.
 
     Examples
     --------
@@ -97,38 +101,57 @@ def _give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) 
             "load it without a task, or with one like that it was saved with."
         )
     if state:
-        task.load_state(state)
+        try:
+            task.load_state(state)
+        except _DAMAGE as error:
+            if isinstance(error, ValueError):
+                raise
+            raise damaged("The state of a task", path, repr(error)) from error
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[Strategy, dict[str, Any]]:
     """Read a strategy and what a task had learned."""
-    arrays = read_npz(path)
+    arrays = read_npz(path, _KIND)
     if _SKELETON not in arrays:
         raise ValueError(
-            f'A checkpoint of a strategy was expected, but "{path}" has no entry "{_SKELETON}"; parameters '
-            "of a network are read by load_params."
+            f'{_KIND} was expected, but "{path}" has no entry "{_SKELETON}"; parameters of a network are '
+            "read by load_params."
         )
     try:
-        header = json.loads(arrays[_SKELETON].tobytes())
-        if header["format"] in READABLE:
-            decode = _Decoder(arrays).decode
-            strategy: Strategy = decode(header["strategy"])
-            if type(strategy) is not REGISTRY.get(type(strategy).__name__):
-                raise TypeError(f"a {type(strategy).__name__} is no strategy")
-            return strategy, dict(decode(header["task"]))
-    except _UnknownClassError as error:
+        header = json.loads(arrays.pop(_SKELETON).tobytes())
+        found = header["format"]
+        if type(found) is not int or found < 1:
+            raise TypeError(f"its format is {found!r}")
+        if found in READABLE:
+            return _decoded(header, arrays)
+    except UnknownClassError as error:
         raise ValueError(
             f'A registered strategy was expected in "{path}", but it holds a {error}; import the module '
             f"that defines {error} and decorates it with register, then load again."
         ) from error
     except _DAMAGE as error:
-        raise ValueError(
-            f'A checkpoint of a strategy was expected, but "{path}" is damaged: {error!r}; take another copy.'
-        ) from error
+        raise damaged(_KIND, path, error if isinstance(error, ValueError) else repr(error)) from error
+    if found > FORMAT:
+        advice = "load it with a newer version of evoopt"
+    else:
+        advice = "load it with the version of evoopt that wrote it, and begin a new search from its mean"
     raise ValueError(
-        f'A checkpoint of format {FORMAT} was expected, but "{path}" has format {header["format"]}; '
-        "load it with the version of evoopt that wrote it."
+        f'A checkpoint of format {FORMAT} was expected, but "{path}" has format {found}; {advice}.'
     )
+
+
+def _decoded(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[Strategy, dict[str, Any]]:
+    """Return the strategy and the state of a task that a file holds, whose parts all fit each other."""
+    decoder = Decoder(arrays)
+    strategy, state = decoder.decode(header["strategy"]), decoder.decode(header["task"])
+    decoder.require_all_used()
+    name = type(strategy).__name__
+    if type(strategy) is not REGISTRY.get(name):
+        raise TypeError(f"a {name} is no strategy")
+    if type(state) is not dict:
+        raise TypeError(f"the state of a task is {state!r}")
+    check(strategy, name, Scope(strategy))
+    return strategy, state
 
 
 class _Encoder:
@@ -162,7 +185,7 @@ class _Encoder:
         if isinstance(value, ParamSpec):
             return {"spec": value.to_json(), "frozen": self.encode(value.frozen)}
         name = type(value).__name__
-        for kind, table in _TABLES.items():
+        for kind, table in TABLES.items():
             if type(value) is table.get(name):
                 return self._object(kind, name, value)
         raise ValueError(
@@ -181,43 +204,3 @@ class _Encoder:
         name = self._names.setdefault(id(value), f"array_{len(self._names)}")
         self._arrays[name] = value
         return name
-
-
-class _Decoder:
-    """What `_Encoder` wrote -> plain data."""
-
-    def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
-        self._arrays = arrays
-        self._objects: dict[int, Any] = {}
-
-    def decode(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return [self.decode(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        kind, content = next(iter(value.items()))
-        if kind == "tuple":
-            return tuple(self.decode(item) for item in content)
-        if kind == "dict":
-            return {self.decode(key): self.decode(item) for key, item in content}
-        if kind == "dtype":
-            return np.dtype(content)
-        if kind == "list":
-            return self._arrays[content].tolist()
-        if kind in ("scalar", "array"):
-            array = self._arrays[content]
-            return array[()] if kind == "scalar" else array
-        if kind == "spec":
-            return ParamSpec.from_json(content, self.decode(value["frozen"]))
-        if kind == "again":
-            return self._objects[content]
-        return self._object(_TABLES[kind], content, value["number"], value["state"])
-
-    def _object(self, table: Mapping[str, type], name: str, number: int, state: Any) -> Any:
-        cls = table.get(name)
-        if cls is None:
-            raise _UnknownClassError(name)
-        result: Any = object.__new__(cls)
-        self._objects[number] = result
-        result.__dict__.update(self.decode(state))
-        return result

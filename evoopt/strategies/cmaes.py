@@ -10,7 +10,7 @@ rules are pycma's, https://github.com/CMA-ES/pycma.
 import logging
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,10 +21,11 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu import covariance as kernels
 from evoopt.kernels.cpu.small_covariance import SMALL
 from evoopt.kernels.cpu.small_covariance import learn as small_learn
-from evoopt.strategies import recombination, stagnation, stopping
+from evoopt.strategies import fields, recombination, stagnation, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.covariance import read_covariance, require_matrices
 from evoopt.strategies.diagonal import longest_step
+from evoopt.strategies.fields import Fields, Scope
 from evoopt.strategies.learning_rates import BETA_COVARIANCE, BETA_MEAN, LearningRate
 from evoopt.strategies.recombination import Parameters
 from evoopt.strategies.registry import register
@@ -96,6 +97,22 @@ class CMAES(Strategy):
     >>> es.solution.round(4)
     array([1., 1.])
     """
+
+    _stored: ClassVar[Fields] = {
+        **dict.fromkeys(("_sigma", "_scale"), fields.POSITIVE),
+        **dict.fromkeys(("_C", "_root"), fields.array("n_params", "n_params", finite=True)),
+        **dict.fromkeys(("_p_sigma", "_p_c"), fields.VECTOR),
+        **dict.fromkeys(("_step", "_first_step", "_longest", "_h_factor"), fields.number(0)),
+        **dict.fromkeys(("tolx", "tolfun", "tolfunhist", "tolupsigma", "tolconditioncov"), fields.number()),
+        **dict.fromkeys(("tolflatfitness", "tolstagnation", "maxiter"), fields.number()),
+        **dict.fromkeys(("_extremes", "_step_range"), fields.tupled(fields.number(), fields.number())),
+        **dict.fromkeys(("_updates", "_factorized", "_looked", "_flat_generations"), fields.whole()),
+        "_stagnant": fields.flag,
+        "_fitness_range": fields.ANY_NUMBER,
+        "_rates": fields.optional(
+            fields.tupled(fields.instance(LearningRate), fields.instance(LearningRate, E=fields.MATRIX))
+        ),
+    }
 
     def __init__(
         self,
@@ -194,6 +211,10 @@ class CMAES(Strategy):
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
         return self._mean, self._step, self._scale, self._root
+
+    @staticmethod
+    def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
+        fields.tupled(fields.VECTOR, fields.number(0), fields.VECTOR, fields.MATRIX)(value, place, scope)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         grain = GRAIN // self.n_params**2 + 1

@@ -7,7 +7,7 @@ https://arxiv.org/abs/1712.06567.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,9 +17,11 @@ from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.genetic import choose_uniformly
 from evoopt.kernels.cpu.noise import sample_children, sample_rows
-from evoopt.strategies import genomes, schedules, stopping
+from evoopt.memory import available
+from evoopt.strategies import fields, genomes, schedules, stopping
 from evoopt.strategies.backend import GRAIN
 from evoopt.strategies.base import Strategy
+from evoopt.strategies.fields import Fields, Scope
 from evoopt.strategies.genomes import ENTRY, FOUNDER, Genome, Origin, Weights
 from evoopt.strategies.registry import register
 from evoopt.strategies.schedules import Decay
@@ -97,6 +99,20 @@ class DeepGA(Strategy):
 
     _injects = False
     _needs_rows = False
+    _stored: ClassVar[Fields] = {
+        "_sigma": fields.POSITIVE,
+        **dict.fromkeys(("parents", "elites", "_updates"), fields.whole()),
+        "sigma_decay": schedules.STORED_DECAY,
+        **dict.fromkeys(("sigma_limit", "_share"), fields.number(0, 1)),
+        **dict.fromkeys(("tolx", "tolfun"), fields.number()),
+        "_fitness_range": fields.ANY_NUMBER,
+        "_origin": fields.instance(Origin),
+        "_genomes": fields.items(tuple, genomes.stored_offspring),
+        "_fitness": fields.array("genomes"),
+        "_weights": fields.instance(Weights),
+        "_best_genome": genomes.STORED_GENOME,
+        "_judged": fields.optional(genomes.stored_offspring),
+    }
 
     def __init__(
         self,
@@ -132,11 +148,27 @@ class DeepGA(Strategy):
     def _default_popsize(self) -> int:
         return 1000
 
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        super()._require_fit(place, scope)
+        k = len(self._genomes)
+        fields.require(len(self._fitness) == k, f"{place}._fitness", f"that of {k} genomes", self._fitness)
+        fits = max(k, self.elites) <= self.parents == self._weights.size <= self.popsize
+        fields.require(fits, f"{place}.parents", f"from {k} to {self.popsize}", self.parents)
+        fits = self.parents * self.n_params * self.dtype.itemsize <= available()
+        fields.require(fits, f"{place}.parents", "rows that fit into memory", self.parents)
+
     # ---------------------------------------------------------------- rows
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
         asked_again = min(self.elites, len(self._genomes)) if self.noisy else 0
         return first_id, asked_again, self._genomes, self._share, self._origin
+
+    @staticmethod
+    def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
+        parents = fields.items(tuple, genomes.stored_offspring)
+        kinds = fields.whole(), fields.whole(), parents, fields.number(0, 1), fields.instance(Origin)
+        fields.tupled(*kinds)(value, place, scope)
+        fields.require(value[1] <= len(value[2]), place, "of parents that are asked for again", value[1])
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         _, _, parents, share, origin = snapshot

@@ -1,18 +1,23 @@
 """Epochs: the rows asked for between two updates, which are made of one snapshot of the distribution."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.arguments import Array, Ids
+from evoopt.strategies.fields import Fields, Scope, array, require, whole
 from evoopt.strategies.registry import plain_data
 
 Where = NDArray[np.intp] | slice  # places in a vector of ids
 Drawn = tuple[tuple[Any, ...], Where]
 BLOCK = 250_000  # numbers copied at once of rows that do not stand side by side
 _NOT_TOLD, _NOT_MADE = np.zeros(0, np.bool_), np.zeros(0, np.uint64)
+
+
+def _snapshot(value: Any, place: str, scope: Scope) -> None:
+    scope.owner._snapshot_kind()(value, place, scope)
 
 
 @plain_data
@@ -22,6 +27,15 @@ class Epoch:
     Never changed: `asked` and `told_of` return another one, so whoever reads the state of a strategy at any
     moment reads a whole one. Only fingerprints are written in place, as a row says them again.
     """
+
+    _stored: ClassVar[Fields] = {
+        "snapshot": _snapshot,
+        "start": whole(),
+        "stop": whole(),
+        "waiting": whole(),
+        "_told": array("room", dtype=np.bool_),
+        "_fingerprints": array("room", dtype=np.uint64),
+    }
 
     def __init__(
         self,
@@ -70,6 +84,12 @@ class Epoch:
     def places(self, ids: Ids) -> NDArray[np.intp]:
         """Return where ids of this epoch stand in its arrays."""
         return (ids - np.uint64(self.start)).astype(np.intp)
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        size = self.stop - self.start
+        require(0 < size <= len(self._told), place, f"of the ids of {len(self._told)} rows", size)
+        waiting = size - int(self._told[:size].sum())
+        require(self.waiting == waiting, f"{place}.waiting", str(waiting), self.waiting)
 
     def waiting_rows(self) -> tuple[Ids, Ids]:
         """Return the ids not told yet, and their fingerprints."""

@@ -6,7 +6,7 @@ introduction, https://doi.org/10.1023/A:1015059928466; for the operators see `ev
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,8 +16,9 @@ from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.genetic import child_steps, choose_parents
 from evoopt.params import ParamSpec
-from evoopt.strategies import operators, schedules, shape, stopping
+from evoopt.strategies import fields, operators, schedules, shape, stopping
 from evoopt.strategies.base import Strategy
+from evoopt.strategies.fields import Fields, Scope
 from evoopt.strategies.registry import register
 from evoopt.strategies.schedules import Decay
 from evoopt.strategies.stopping import Reason
@@ -101,6 +102,20 @@ class GA(Strategy):
     _memory = 1
     _on_device = True
     _reflects = True
+    _stored: ClassVar[Fields] = {
+        **dict.fromkeys(("_sigma", "_first_sigma"), fields.POSITIVE),
+        "_selection": fields.instance(operators.Selection),
+        "_variation": fields.instance(operators.Variation),
+        **dict.fromkeys(("self_adaptation", "reevaluate"), fields.flag),
+        "sigma_decay": schedules.STORED_DECAY,
+        "sigma_limit": fields.number(0, 1),
+        **dict.fromkeys(("elites", "_updates"), fields.whole()),
+        **dict.fromkeys(("tolx", "tolfun", "_log_centre", "_tau", "_lead"), fields.number()),
+        **dict.fromkeys(("_fitness_range", "_diversity"), fields.ANY_NUMBER),
+        "_pool": fields.array("pool", "n_params", dtype="rows"),
+        **dict.fromkeys(("_fitness", "_steps"), fields.array("parents")),
+        "_judged": fields.optional(fields.ROW),
+    }
 
     def __init__(
         self,
@@ -163,6 +178,22 @@ class GA(Strategy):
         centre, sigma = (self._ops.snapshot(x, self.dtype) for x in (self._centre(), self._sigma))
         asked_again = min(self.elites, len(self._steps)) if self.reevaluate else 0
         return first_id, asked_again, centre, sigma, self._pool, self._steps
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        super()._require_fit(place, scope)
+        k = len(self._steps)  # parents, none before the first update
+        fields.require(len(self._pool) == k or not k, f"{place}._pool", f"that of {k} parents", self._pool)
+        fields.require(bool(k) == bool(self._updates), f"{place}._updates", f"of {k} parents", self._updates)
+        fields.require(self.elites < self.popsize, f"{place}.elites", "fewer than popsize", self.elites)
+
+    @staticmethod
+    def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
+        pool, steps = fields.array("drawn", "n_params", dtype="rows"), fields.array("steps")
+        kinds = fields.whole(), fields.whole(), fields.DRAWN, fields.DRAWN, pool, steps
+        fields.tupled(*kinds)(value, place, scope)
+        k, asked_again = len(value[5]), value[1]
+        fits = k in (0, len(value[4])) and asked_again <= k
+        fields.require(fits, place, f"of {k} parents", value[4])
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         first_id, asked_again, centre, sigma, pool, pool_steps = snapshot

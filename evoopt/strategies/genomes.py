@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu.noise import sample_child
 from evoopt.kernels.philox import COLUMNS
 from evoopt.strategies.backend import GRAIN
+from evoopt.strategies.fields import ROW, Fields, Scope, array, choice, require, scalar, whole
 from evoopt.strategies.registry import plain_data
 
 # A genome is an array of these, oldest first: the number of the row that a mutation was drawn for, and the
@@ -21,6 +22,13 @@ ENTRY = np.dtype([("row", np.uint64), ("share", np.float64)])
 FOUNDER = np.empty(0, ENTRY)  # the mean itself
 
 Genome = NDArray[np.void]
+STORED_GENOME = array(None, dtype=ENTRY)
+
+
+def stored_offspring(value: Any, place: str, scope: Scope) -> None:
+    """Take a genome of at least one mutation, see `fields`."""
+    STORED_GENOME(value, place, scope.inner())
+    require(len(value) > 0, place, "a genome with a mutation", value)
 
 
 def child(parent: Genome, row: int, share: float) -> Genome:
@@ -38,9 +46,14 @@ def name(genome: Genome) -> int:
 class Origin:
     """What a genome is decoded with: the key of the noise, and mean and sigma (n,) in the rows' dtype."""
 
+    _stored: ClassVar[Fields] = {"key": scalar(np.uint64), "mean": ROW, "sigma": ROW}
+
     key: np.uint64
     mean: Array
     sigma: Array
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        require(self.key == scope.owner._key, f"{place}.key", "that of its strategy", self.key)
 
     def decode(self, genome: Genome, out: Array, ancestor: Array | None = None) -> None:
         """Write the weights of a genome into `out` (n,): one mutation after the other, in the dtype.
@@ -66,6 +79,8 @@ class Weights:
 
     A cache: copies, pickles and checkpoints are without it, as genomes alone say what belongs into it.
     """
+
+    _stored: ClassVar[Fields] = {"size": whole(1), "rows": array(0, 0), "_places": choice({})}
 
     def __init__(self, size: int) -> None:
         self.size = size

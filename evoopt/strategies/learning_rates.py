@@ -12,10 +12,12 @@ The paper takes the symmetric root of Sigma for them, here it is the Cholesky fa
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from evoopt.arguments import Array
+from evoopt.strategies.fields import VECTOR, Fields, number
 from evoopt.strategies.registry import plain_data
 
 ALPHA = 1.4  # the signal-to-noise ratio, in units of the learning rate, that is kept
@@ -27,6 +29,8 @@ BETA_MEAN, BETA_COVARIANCE = 0.1, 0.03  # how fast the moving averages do
 @dataclass(frozen=True, eq=False)  # arrays have no truth value
 class LearningRate:
     """A learning rate and what it follows from; of a matrix `E` the upper triangle counts, 0 below it."""
+
+    _stored: ClassVar[Fields] = {"E": VECTOR, "V": number(0), "eta": number(0, 1)}
 
     E: Array  # moving average of the updates, (n,) or (n, n)
     V: float = 0.0  # of their squared lengths

@@ -1,13 +1,14 @@
 """The numbers of the rows that were asked for: drawn from which distribution, and told or not."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.arguments import Array, Ids
 from evoopt.strategies.epochs import Epoch, Found
+from evoopt.strategies.fields import Fields, Scope, array, instance, items, optional, require, whole
 from evoopt.strategies.registry import plain_data
 
 REMEMBERED = 8  # updates whose told rows are known again
@@ -21,6 +22,16 @@ class Ledger:
     Never changed, as an `Epoch` is not: `asked` and `told` return another one. Only fingerprints are noted in
     place.
     """
+
+    _stored: ClassVar[Fields] = {
+        "memory": whole(),
+        "next_id": whole(),
+        "_current": optional(instance(Epoch)),
+        "_older": items(list, instance(Epoch)),
+        "_newest": optional(array("newest", dtype=np.uint64)),
+        "_newest_fingerprints": optional(array("newest", dtype=np.uint64)),
+        "_told_fingerprints": items(list, array(None, dtype=np.uint64), REMEMBERED),
+    }
 
     def __init__(self, memory: int) -> None:
         self.memory = memory
@@ -82,6 +93,20 @@ class Ledger:
         if self._newest is not None and self._newest_fingerprints is not None:
             epoch = self.current
             epoch.fingerprints[epoch.places(self._newest)] = np.asarray(self._newest_fingerprints)
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        ends = [end for epoch in self.epochs() for end in (epoch.start, epoch.stop)]
+        require(ends == sorted(ends), place, "of epochs one after the other", ends)
+        require(len(self._older) <= self.memory, f"{place}._older", f"at most {self.memory} epochs", ends)
+        last = ends[-1] if self._current is not None else self.next_id
+        require(max([0, *ends]) <= self.next_id == last, f"{place}.next_id", "behind all ids", self.next_id)
+        if self._newest is None:
+            require(self._newest_fingerprints is None, place, "without newest fingerprints", ends)
+            return
+        first = self.next_id - len(self._newest)
+        require(self._current is not None and first >= self._current.start, place, "of an open epoch", ends)
+        expected = np.arange(first, self.next_id, dtype=np.uint64)
+        require(np.array_equal(self._newest, expected), f"{place}._newest", "the last ids", self._newest)
 
     def note(self, ids: Ids, found: list[Found], rows: Array, ops: Any) -> None:
         """Remember rows that were made, with what `locate` says of their ids; `ops` computes (`backend`)."""

@@ -7,7 +7,7 @@ optimization, https://arxiv.org/abs/1705.06693, whose symbols stand on the lines
 import math
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,10 +19,11 @@ from evoopt.kernels.cpu import directions as kernels
 from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.kernels.philox import COLUMNS
 from evoopt.memory import require_memory
-from evoopt.strategies import reading, recombination, stopping
+from evoopt.strategies import fields, reading, recombination, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import moments, shortening
 from evoopt.strategies.epochs import blocks
+from evoopt.strategies.fields import Fields, Scope
 from evoopt.strategies.ledger import Ledger
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
@@ -68,6 +69,19 @@ class LMMAES(Strategy):
     True
     """
 
+    _stored: ClassVar[Fields] = {
+        "_sigma": fields.POSITIVE,
+        "_c_d": fields.array("directions"),
+        "_M": fields.array("directions", "n_params", dtype="rows"),
+        "_step": fields.optional(
+            fields.tupled(fields.VECTOR, fields.array("directions"), fields.array("directions"))
+        ),
+        **dict.fromkeys(("_p_sigma", "_spread"), fields.VECTOR),
+        **dict.fromkeys(("tolx", "tolfun"), fields.number()),
+        "_updates": fields.whole(),
+        "_fitness_range": fields.ANY_NUMBER,
+    }
+
     def __init__(
         self,
         mean: ArrayLike,
@@ -84,7 +98,7 @@ class LMMAES(Strategy):
             directions = 4 + int(3 * math.log(n))
         m = arguments.whole("directions", directions, 1)
         advice = "take fewer, by default 4 + 3 log(n_params)"
-        require_memory("LMMAES", 2 * m * n * self.dtype.itemsize, f"{m:,} directions", advice)
+        require_memory("LMMAES", m * (2 * n * self.dtype.itemsize + 24), f"{m:,} directions", advice)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self._fitness_range = math.inf
         self._c_d = np.minimum(0.5, 1 / n / 1.5 ** np.arange(m))  # with 1, of n = 1, the map has no inverse
@@ -157,6 +171,12 @@ class LMMAES(Strategy):
         """Return the width of products with direction vectors, whole vectors, and the chunks of columns."""
         lanes = tile_shape(self.dtype)[1]
         return -(-used // lanes) * lanes, -(-self.n_params // kernels.CHUNK)
+
+    @staticmethod
+    def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
+        directions = fields.array("directions", "n_params", dtype="rows")
+        fields.tupled(fields.ROW, fields.ROW, directions, fields.array("used", "used"))(value, place, scope)
+        fields.require(len(value[3]) <= len(value[2]), place, "of some of its directions", value[3])
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         mean, sigma, M, gram = snapshot

@@ -5,12 +5,13 @@ learning, https://arxiv.org/abs/1703.03864; Loshchilov and Hutter 2019, Decouple
 regularization, https://arxiv.org/abs/1711.05101.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.strategies import schedules
+from evoopt.strategies.fields import POSITIVE, Fields, number
 from evoopt.strategies.pairs import PairStrategy
 from evoopt.strategies.registry import register
 from evoopt.strategies.schedules import Decay
@@ -73,6 +74,12 @@ class OpenAIES(PairStrategy):
     >>> bool(abs(es.solution).max() < 1e-3)
     True
     """
+
+    _stored: ClassVar[Fields] = {
+        "sigma_decay": schedules.STORED_DECAY,
+        "sigma_limit": number(0, 1),
+        "_first_sigma": POSITIVE,
+    }
 
     def __init__(
         self,

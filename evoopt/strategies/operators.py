@@ -7,7 +7,7 @@ Genetic algorithms + data structures = evolution programs, https://doi.org/10.10
 Polynomial mutation: Deb and Goyal 1996, A combined genetic adaptive search (GeneAS) for engineering design.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,7 @@ from evoopt import arguments, arrays
 from evoopt.arguments import Array
 from evoopt.kernels.cpu import genetic
 from evoopt.params import ParamSpec
+from evoopt.strategies.fields import Fields, Scope, array, choice, number, optional, require, whole
 from evoopt.strategies.registry import plain_data
 
 _SELECTIONS = ("tournament", "truncation")
@@ -32,6 +33,12 @@ _MUTATIONS = {"gaussian": genetic.GAUSSIAN, "polynomial": genetic.POLYNOMIAL}
 @plain_data
 class Selection:
     """How parents are drawn from a pool that is sorted, best first."""
+
+    _stored: ClassVar[Fields] = {
+        "name": choice(*_SELECTIONS),
+        "tournament": whole(1, genetic.MOST_CONTESTANTS),
+        "parents": optional(whole(1)),
+    }
 
     def __init__(self, selection: str, tournament: int, parents: int | None, popsize: int) -> None:
         self.name = arguments.one_of("selection", selection, _SELECTIONS)
@@ -56,6 +63,13 @@ class Selection:
 class Variation:
     """How children differ from their parents."""
 
+    _stored: ClassVar[Fields] = {
+        "crossover": choice(*_CROSSOVERS),
+        "mutation": choice(*_MUTATIONS),
+        "mutation_rate": number(0, 1),
+        "_tensor_ends": array(None, dtype=np.int64),
+    }
+
     def __init__(
         self, crossover: str | None, spec: ParamSpec | None, mutation: str, mutation_rate: float, n: int
     ) -> None:
@@ -63,6 +77,11 @@ class Variation:
         self.mutation = arguments.one_of("mutation", mutation, _MUTATIONS)
         self.mutation_rate = arguments.within("mutation_rate", mutation_rate, 0, 1)
         self._tensor_ends = _tensor_ends(self.crossover, spec, n)
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        ends = [0, *self._tensor_ends.tolist()]
+        last = scope.owner.n_params if self.crossover == "tensor" else 0
+        require(ends == sorted(ends) and ends[-1] == last, f"{place}._tensor_ends", "ends of tensors", ends)
 
     def codes(self) -> tuple[int, NDArray[np.int64], int, np.uint64]:
         """Return all of it as `genetic.breed` takes it."""

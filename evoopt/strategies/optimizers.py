@@ -8,14 +8,16 @@ evolution, https://arxiv.org/abs/2008.02387.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from evoopt import arguments
 from evoopt.arguments import Vector
+from evoopt.strategies.fields import VECTOR, Fields, number, whole
 from evoopt.strategies.registry import plain_data
 
+_SHARE = number(0, 1)
 EPSILON = 1e-8  # Kingma and Ba's, for gradients in units of sigma
 
 
@@ -33,6 +35,8 @@ class Optimizer(Protocol):
 @dataclass(frozen=True, eq=False)  # arrays have no truth value
 class Adam:
     """Kingma and Ba, Algorithm 1, in their symbols."""
+
+    _stored: ClassVar[Fields] = {"beta_1": _SHARE, "beta_2": _SHARE, "m": VECTOR, "v": VECTOR, "t": whole()}
 
     beta_1: float
     beta_2: float
@@ -56,6 +60,8 @@ class Adam:
 class SGD:
     """Gradient descent with momentum."""
 
+    _stored: ClassVar[Fields] = {"momentum": _SHARE, "velocity": VECTOR}
+
     momentum: float
     velocity: Vector
 
@@ -71,6 +77,8 @@ class SGD:
 @dataclass(frozen=True, eq=False)
 class ClipUp:
     """Toklu et al., Algorithm 1: steps of one length, a velocity that is clipped; in learning rates."""
+
+    _stored: ClassVar[Fields] = {"momentum": _SHARE, "max_speed": number(0), "velocity": VECTOR}
 
     momentum: float
     max_speed: float

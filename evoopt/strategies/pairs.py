@@ -2,15 +2,16 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
-from evoopt.strategies import optimizers, schedules, stopping
+from evoopt.strategies import fields, optimizers, schedules, stopping
 from evoopt.strategies.base import Strategy
+from evoopt.strategies.fields import Fields
 from evoopt.strategies.schedules import Decay
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -25,6 +26,18 @@ class PairStrategy(Strategy):
     _injects = False
     _on_device = True
     _popsize_factor = 2
+    _stored: ClassVar[Fields] = {
+        "_sigma": fields.POSITIVE,
+        "learning_rate": fields.optional(fields.number(0)),
+        "weight_decay": fields.number(0),
+        "learning_rate_decay": schedules.STORED_DECAY,
+        "learning_rate_limit": fields.number(0, 1),
+        **dict.fromkeys(("tolx", "tolfun"), fields.number()),
+        "optimizer": fields.choice("adam", "sgd", "clipup"),
+        "_optimizer": fields.instance(optimizers.Adam, optimizers.SGD, optimizers.ClipUp),
+        "_updates": fields.whole(),
+        "_fitness_range": fields.ANY_NUMBER,
+    }
 
     def __init__(
         self,

@@ -5,12 +5,13 @@ https://doi.org/10.1016/j.neunet.2009.12.004; Toklu, Liskowski and Srivastava 20
 powerful optimizer for distribution-based policy evolution, https://arxiv.org/abs/2008.02387.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
+from evoopt.strategies.fields import Fields, number
 from evoopt.strategies.pairs import PairStrategy, product
 from evoopt.strategies.registry import register
 from evoopt.strategies.schedules import Decay
@@ -79,6 +80,8 @@ class PGPE(PairStrategy):
     >>> bool(abs(es.solution).max() < 1e-3)
     True
     """
+
+    _stored: ClassVar[Fields] = {"stdev_learning_rate": number(0), "stdev_max_change": number(0, 1)}
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ These are two tables, so that a strategy may have the name of a small class.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from evoopt.calls import called
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 REGISTRY: dict[str, type[Strategy]] = {}
 PLAIN_DATA: dict[str, type] = {}
+TABLES: dict[str, Mapping[str, type]] = {"strategy": REGISTRY, "object": PLAIN_DATA}  # by the kind of entry
 
 _StrategyClass = TypeVar("_StrategyClass", bound="type[Strategy]")
 _Class = TypeVar("_Class", bound=type)

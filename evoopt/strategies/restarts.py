@@ -10,7 +10,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,9 +19,10 @@ from evoopt import arguments, arrays
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.calls import option_names, refuse_unknown
 from evoopt.kernels.device import Device
-from evoopt.strategies import reading
+from evoopt.strategies import fields, reading
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.bounds import has_scale, repeatable
+from evoopt.strategies.fields import Fields, Kind, Scope
 from evoopt.strategies.ledger import Ledger
 from evoopt.strategies.registry import REGISTRY, plain_data, register
 from evoopt.strategies.stopping import Reason
@@ -35,9 +36,28 @@ Start = Callable[[np.random.Generator], ArrayLike]
 class Plan:
     """The next run: its rows, its step size as a share of the first one's, and its most evaluations."""
 
+    _stored: ClassVar[Fields] = {
+        "popsize": fields.whole(2),
+        "sigma_share": fields.number(0, 1),
+        "max_evaluations": fields.number(0),
+    }
+
     popsize: int
     sigma_share: float = 1.0
     max_evaluations: float = math.inf
+
+
+def _stored_run(value: Any, place: str, scope: Scope) -> None:
+    """Take the run of a restarted strategy, see `fields`."""
+    owner, cls = scope.owner, REGISTRY.get(scope.owner.name)
+    known = cls is not None and not issubclass(cls, Restarts)
+    fields.require(known, place, "of a registered class", owner.name)
+    fields.require(type(value) is cls, place, f"a {owner.name}", value)
+    shared = getattr(value, "_ledger", None) is owner._ledger  # whose rows the owner knows
+    fields.check(value, place, Scope(value), **({"_ledger": fields.anything} if shared else {}))
+    for name in ("n_params", "dtype", "_popsize_factor", "_injects", "_reflects"):
+        expected, got = getattr(owner, name), getattr(value, name)
+        fields.require(got == expected, f"{place}.{name}", repr(expected), got)
 
 
 class Restarts(Strategy):
@@ -48,6 +68,21 @@ class Restarts(Strategy):
     """
 
     _usage = "evoopt.CMAES, mean, sigma"
+    _stored: ClassVar[Fields] = {
+        **dict.fromkeys(("_reflects", "_injects", "_own_start"), fields.flag),
+        "_popsize_factor": fields.whole(1),
+        "start": fields.choice(None),
+        "_restart_sigma": fields.POSITIVE,
+        "_first_mean": fields.VECTOR,
+        "_first_popsize": fields.whole(2),
+        **dict.fromkeys(("restarts", "max_restarts"), fields.whole()),
+        "name": fields.text,
+        "ends": fields.items(list, fields.tupled(fields.ANY_NUMBER, fields.text)),
+        "_limit": fields.number(0),
+        "_plan": fields.optional(fields.instance(Plan)),
+        "_options": fields.table(fields.anything),
+        "_run": _stored_run,
+    }
 
     def __init__(
         self,
@@ -125,6 +160,31 @@ class Restarts(Strategy):
         if value is not None and not callable(value):
             raise ValueError(f"start must be a function of a numpy Generator, got {value!r}.")
         vars(self)["start"] = value
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        super()._require_fit(place, scope)
+        ends, least = len(self.ends), self._first_popsize
+        fields.require(ends - self.restarts in (0, 1), f"{place}.restarts", f"of {ends} ends", self.restarts)
+        fields.require(self._plan is None or ends > self.restarts, f"{place}._plan", "none yet", self._plan)
+        popsize = self._run.popsize if self._plan is None else self._plan.popsize
+        fields.require(self.popsize == popsize, f"{place}.popsize", str(popsize), self.popsize)
+        fits = least % self._popsize_factor == 0 and least <= popsize
+        fields.require(fits, f"{place}._first_popsize", f"at most {popsize}", least)
+        options = {"popsize": self._first_popsize, **self._options}
+        try:
+            REGISTRY[self.name](self._unbounded_start(self._first_mean), self._restart_sigma, **options)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{place}._options are not those of a {self.name}: {error}") from error
+
+    def _snapshot_kind(self) -> Kind:
+        of_run, number_of_run = self._run._snapshot_kind(), fields.whole(0, self.restarts)
+
+        def kind(value: Any, place: str, scope: Scope) -> None:
+            fields.require(type(value) is tuple and len(value) > 0, place, "a tuple", value)
+            of_run(value[:-1], place, scope)
+            number_of_run(value[-1], place, scope)
+
+        return kind
 
     @abstractmethod
     def _next_plan(self, generator: np.random.Generator) -> Plan | None:
@@ -374,12 +434,22 @@ class BIPOP(Restarts):
     'target'
     """
 
+    _stored: ClassVar[Fields] = {
+        **dict.fromkeys(("_doubled", "_spent_small", "_spent_large", "_last_large"), fields.whole()),
+        "_is_small": fields.flag,
+    }
+
     def __init__(self, strategy: type[Strategy], mean: ArrayLike, sigma: ArrayLike, **options: Any) -> None:
         super().__init__(strategy, mean, sigma, **options)
         self._doubled = 0  # how often the population was
         self._is_small = True  # this run; the first one counts as small
         self._spent_small = self._spent_large = 0  # evaluations of the runs before
         self._last_large = 0  # evaluations of the last run of doubled size
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        super()._require_fit(place, scope)
+        ends = len(self.ends)
+        fields.require(self._doubled <= ends, f"{place}._doubled", f"at most {ends}", self._doubled)
 
     def _next_plan(self, generator: np.random.Generator) -> Plan | None:
         if self._is_small:

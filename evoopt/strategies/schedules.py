@@ -2,18 +2,21 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from evoopt import arguments
 from evoopt.calls import Called
+from evoopt.strategies.fields import Fields, number_or, whole
 from evoopt.strategies.registry import plain_data
 
 
 @dataclass(frozen=True)
 class _Finite(Called):
     """A schedule that ends after `generations` of at least 1."""
+
+    _stored: ClassVar[Fields] = {"generations": whole(1)}
 
     generations: int
 
@@ -67,6 +70,7 @@ class CosineDecay(_Finite):
 
 
 Decay = float | LinearDecay | CosineDecay
+STORED_DECAY = number_or(LinearDecay, CosineDecay, least=0, most=1)
 
 
 def read(name: str, value: Any) -> Decay:

@@ -7,7 +7,7 @@ https://arxiv.org/abs/1604.00772.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,7 @@ from evoopt.arguments import Vector
 from evoopt.strategies import recombination, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import condition, outside_factors
+from evoopt.strategies.fields import ANY_NUMBER, POSITIVE, VECTOR, Fields, number, whole
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -52,6 +53,14 @@ class SepCMAES(Strategy):
     """
 
     _on_device = True
+    _stored: ClassVar[Fields] = {
+        "_step": number(0),
+        **dict.fromkeys(("_sigma", "_C"), POSITIVE),
+        **dict.fromkeys(("_p_sigma", "_p_c"), VECTOR),
+        **dict.fromkeys(("tolx", "tolfun"), number()),
+        "_updates": whole(),
+        "_fitness_range": ANY_NUMBER,
+    }
 
     def __init__(
         self, mean: ArrayLike, sigma: ArrayLike, *, tolx: float = 1e-11, tolfun: float = 1e-11, **options: Any

@@ -8,7 +8,7 @@ Schaul, Glasmachers and Schmidhuber 2011, High dimensions and heavy tails for na
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,7 @@ from evoopt.arguments import Vector
 from evoopt.strategies import stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import condition, outside_factors
+from evoopt.strategies.fields import ANY_NUMBER, POSITIVE, Fields, number
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -57,6 +58,12 @@ class SNES(Strategy):
     """
 
     _on_device = True
+    _stored: ClassVar[Fields] = {
+        "_sigma": POSITIVE,
+        **dict.fromkeys(("eta_mean", "eta_sigma"), number(0)),
+        **dict.fromkeys(("tolx", "tolfun"), number()),
+        "_fitness_range": ANY_NUMBER,
+    }
 
     def __init__(
         self,

@@ -4,13 +4,14 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.strategies.epochs import Drawn
+from evoopt.strategies.fields import ANY_NUMBER, ROW, Fields, Scope, anything, items, optional, require, whole
 from evoopt.strategies.registry import plain_data
 
 # Generations of a history that checkpoints hold, and that decisions are made by: the first show in which unit
@@ -76,10 +77,22 @@ class Best:
         When it was told; the first generation is 1.
     """
 
+    _stored: ClassVar[Fields] = {
+        "_x": optional(ROW),
+        "fitness": ANY_NUMBER,
+        "generation": whole(),
+        "evaluations": whole(),
+    }
+
     _x: Array | None = None
     fitness: float = math.nan
     generation: int = 0
     evaluations: int = 0
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        fits = self.generation <= scope.owner.generation and self.evaluations <= scope.owner.evaluations
+        require(fits, place, "a row that was told", self)
+        require((self._x is None) == math.isnan(self.fitness), place, "a row with its fitness", self)
 
     @property
     def x(self) -> Array | None:
@@ -119,6 +132,23 @@ def remembered(history: dict[str, list[Any]]) -> dict[str, list[Any]]:
         name: column if len(column) <= FIRST + LAST else [*column[:FIRST], *column[-LAST:]]
         for name, column in history.items()
     }
+
+
+def stored_history(value: Any, place: str, scope: Scope) -> None:
+    """Take the history of a strategy, see `fields`: a number in each column for each generation."""
+    require(type(value) is dict and new_history().keys() <= value.keys(), place, "a history", value)
+    length = len(value["generation"])
+    require(length <= scope.owner.generation, place, f"of up to {scope.owner.generation} generations", length)
+    for name, column in value.items():
+        counts = name in ("generation", "evaluations")
+        plain = type(column) is list and set(map(type, column)) <= ({int} if counts else {int, float})
+        kind = anything if plain else whole() if counts else ANY_NUMBER
+        items(list, kind, length)(column, f"{place}[{name!r}]", scope)
+        own = name not in new_history()  # of a strategy, which may have begun it later
+        require(own or len(column) == length, f"{place}[{name!r}]", f"of {length} generations", len(column))
+    last = [value["generation"][-1:], value["evaluations"][-1:]]
+    told = [[each] * (each > 0) for each in (scope.owner.generation, scope.owner.evaluations)]
+    require(last == told, place, f"that of {scope.owner.generation} generations", last)
 
 
 def best_and_median(ranked: list[float]) -> tuple[float, float]:

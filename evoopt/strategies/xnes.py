@@ -8,7 +8,7 @@ lines.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,10 +16,11 @@ from numpy.typing import ArrayLike
 from evoopt import arguments
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.kernels.cpu.covariance import sample
-from evoopt.strategies import stopping
+from evoopt.strategies import fields, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.covariance import require_matrices
 from evoopt.strategies.diagonal import shortening
+from evoopt.strategies.fields import Fields, Scope
 from evoopt.strategies.registry import register
 from evoopt.strategies.snes import utilities, without_baseline
 from evoopt.strategies.stopping import Reason
@@ -65,6 +66,14 @@ class XNES(Strategy):
     True
     """
 
+    _stored: ClassVar[Fields] = {
+        **dict.fromkeys(("_sigma", "_scale"), fields.POSITIVE),
+        **dict.fromkeys(("_factor", "_inverse"), fields.array("n_params", "n_params", finite=True)),
+        **dict.fromkeys(("eta_mean", "eta_sigma", "eta_B", "_step", "_condition"), fields.number(0)),
+        **dict.fromkeys(("tolx", "tolfun"), fields.number()),
+        "_fitness_range": fields.ANY_NUMBER,
+    }
+
     def __init__(
         self,
         mean: ArrayLike,
@@ -102,6 +111,10 @@ class XNES(Strategy):
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
         return self._mean, self._step, self._factor
+
+    @staticmethod
+    def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
+        fields.tupled(fields.VECTOR, fields.number(0), fields.MATRIX)(value, place, scope)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         grain = GRAIN // self.n_params**2 + 1

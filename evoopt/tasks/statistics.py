@@ -11,10 +11,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from evoopt import arrays
+from evoopt import arguments, arrays
 from evoopt.arguments import Vector
 
 LEAST_VARIANCE = 1e-8  # of an observation that hardly changes
+MOST = 2**62  # the largest number of observations
 LARGEST_SUM = 1e250  # with more, their total could overflow
 
 
@@ -33,8 +34,10 @@ class Statistics:
     @classmethod
     def read(cls, state: Mapping[str, Any]) -> Self:
         """Make them of a dict of their attributes; copies."""
-        vectors = (arrays.read(name, state[name]).astype(np.float64) for name in ("mean", "squares"))
-        return cls(int(state["count"]), *vectors)
+        vectors = [arrays.read(name, state[name]).astype(np.float64) for name in ("mean", "squares")]
+        if not all(np.isfinite(vector).all() for vector in vectors):
+            raise ValueError("mean and squares of a state must be finite, got NaN or infinite numbers.")
+        return cls(arguments.whole("count", state["count"], 0, MOST), *vectors)
 
     @property
     def std(self) -> Vector:

@@ -1,0 +1,231 @@
+"""Fields: what the attributes of a class must be when they come from a file.
+
+Each class that checkpoints hold declares its attributes once, in a table ``_stored`` from names to kinds. A
+kind is a function of a value, its place for the error, and the `Scope`; it raises ValueError unless the value
+fits. What depends on several attributes a class checks in ``_require_fit(scope)``.
+"""
+
+import math
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from inspect import getattr_static
+from typing import Any
+
+import numpy as np
+
+MOST = 2**62  # the largest count; such numbers are exact, and sums of them, in 64 bits
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The strategy that values belong to, and the sizes that the names in shapes stand for."""
+
+    owner: Any
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sizes["n_params"] = self.owner.n_params
+
+    def inner(self) -> "Scope":
+        """Return a scope whose new names are its own."""
+        return Scope(self.owner, self.sizes.copy())
+
+    def size(self, size: int | str | None, found: Any) -> Any:
+        """Return the size that is expected; None is any, and a new name stands for the one that was found."""
+        if isinstance(size, str):
+            return self.sizes.setdefault(size, found)
+        return found if size is None else size
+
+    def dtype(self, name: Any) -> np.dtype[Any]:
+        """Return a dtype: "rows" is that of rows, "drawn" that of vectors from which rows are drawn."""
+        if name == "drawn":  # on a device they stay as they are
+            name = np.float64 if self.owner._on_device and self.owner.device == "cuda" else "rows"
+        return np.dtype(self.owner.dtype if name == "rows" else name)
+
+
+Kind = Callable[[Any, str, Scope], None]
+Fields = Mapping[str, Kind]
+
+
+def require(fits: Any, place: str, expected: str, got: Any) -> None:
+    """Raise ValueError unless a value fits."""
+    if not fits:
+        shown = f"{got.dtype} {got.shape}" if isinstance(got, np.ndarray) else reprlib.repr(got)
+        raise ValueError(f"{place} must be {expected}, got {shown}")
+
+
+def fields_of(cls: type) -> dict[str, Kind]:
+    """Return the fields of a class and of its bases, its own first."""
+    found: dict[str, Kind] = {}
+    for base in cls.__mro__:
+        for name, kind in vars(base).get("_stored", {}).items():
+            found.setdefault(name, kind)
+    return found
+
+
+def check(value: Any, place: str, scope: Scope, **others: Kind) -> None:
+    """Raise ValueError unless the attributes of an object are those of its class; `others` come instead."""
+    fields = fields_of(type(value)) | others
+    for name in vars(value).keys() - fields.keys():  # a user's own, which may be anything but hide no method
+        fits = isinstance(name, str) and not hasattr(getattr_static(type(value), name, None), "__get__")
+        require(fits, place, "without an attribute in the place of a method", name)
+    for name, kind in fields.items():
+        if not hasattr(value, name):
+            raise ValueError(f"{place}.{name} is missing")
+        kind(getattr(value, name), f"{place}.{name}", scope)
+    if hasattr(value, "_require_fit"):
+        value._require_fit(place, scope)
+
+
+# ---------------------------------------------------------------- kinds of numbers and text
+
+
+def whole(least: float = 0, most: float = MOST) -> Kind:
+    """Return the kind of whole numbers of a range."""
+
+    def kind(value: Any, place: str, scope: Scope) -> None:
+        fits = isinstance(value, int | np.integer) and not isinstance(value, bool) and least <= value <= most
+        require(fits, place, f"a whole number from {least} to {most}", value)
+
+    return kind
+
+
+def number(least: float = -math.inf, most: float = math.inf, *, nan: bool = False) -> Kind:
+    """Return the kind of numbers of a range."""
+
+    def kind(value: Any, place: str, scope: Scope) -> None:
+        fits = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        fits = fits and (least <= value <= most or (nan and math.isnan(value)))
+        require(fits, place, f"a number from {least} to {most}", value)
+
+    return kind
+
+
+def flag(value: Any, place: str, scope: Scope) -> None:
+    """Take True and False, and the numbers 1 and 0 that stand for them."""
+    require(isinstance(value, int | np.integer | np.bool_) and value in (0, 1), place, "a flag", value)
+
+
+def anything(value: Any, place: str, scope: Scope) -> None:
+    """Take all values."""
+
+
+def choice(*values: Any) -> Kind:
+    """Return the kind of some values."""
+
+    def kind(value: Any, place: str, scope: Scope) -> None:
+        fits = any(type(value) is type(each) and value == each for each in values)
+        require(fits, place, " or ".join(map(repr, values)), value)
+
+    return kind
+
+
+def text(value: Any, place: str, scope: Scope) -> None:
+    """Take text."""
+    require(isinstance(value, str), place, "text", value)
+
+
+# ---------------------------------------------------------------- kinds of arrays
+
+
+def array(
+    *shape: int | str | None, dtype: Any = np.float64, positive: bool = False, finite: bool = False
+) -> Kind:
+    """Return the kind of arrays of a shape and a dtype, which are as `Scope` reads them."""
+
+    def kind(value: Any, place: str, scope: Scope) -> None:
+        expected = scope.dtype(dtype)
+        fits = type(value) is np.ndarray and value.ndim == len(shape)
+        sizes = value.shape if fits else shape
+        wanted = tuple(scope.size(each, size) for each, size in zip(shape, sizes, strict=True))
+        fits = fits and sizes == wanted and value.dtype == expected and value.flags.c_contiguous
+        require(fits, place, f"an array of {expected} {wanted}", value)
+        if positive or finite:
+            inside = np.isfinite(value) & ((value > 0) | (not positive))
+            require(inside.all(), place, "finite" + positive * " and positive", value)
+
+    return kind
+
+
+def scalar(dtype: Any) -> Kind:
+    """Return the kind of numbers of a NumPy type."""
+
+    def kind(value: Any, place: str, scope: Scope) -> None:
+        require(type(value) is dtype, place, f"a {dtype.__name__}", value)
+
+    return kind
+
+
+VECTOR, MATRIX = array("n_params"), array("n_params", "n_params")
+POSITIVE = array("n_params", positive=True)
+ROW, DRAWN = array("n_params", dtype="rows"), array("n_params", dtype="drawn")
+ANY_NUMBER = number(nan=True)
+
+
+# ---------------------------------------------------------------- kinds made of kinds
+
+
+def optional(inner: Kind) -> Kind:
+    """Return the kind of None and what fits another one."""
+
+    def kind(value: Any, place: str, scope: Scope) -> None:
+        if value is not None:
+            inner(value, place, scope)
+
+    return kind
+
+
+def instance(*classes: type, **others: Kind) -> Kind:
+    """Return the kind of objects of some classes, by their fields; `others` come instead of theirs."""
+
+    def kind(value: Any, place: str, scope: Scope) -> None:
+        require(type(value) in classes, place, f"a {' or '.join(cls.__name__ for cls in classes)}", value)
+        check(value, place, scope.inner(), **others)
+
+    return kind
+
+
+def number_or(*classes: type, least: float, most: float) -> Kind:
+    """Return the kind of numbers of a range, and of objects of some classes."""
+    of_numbers, of_objects = number(least, most), instance(*classes)
+
+    def kind(value: Any, place: str, scope: Scope) -> None:
+        (of_objects if type(value) in classes else of_numbers)(value, place, scope)
+
+    return kind
+
+
+def items(container: type, inner: Kind, most: float = math.inf) -> Kind:
+    """Return the kind of lists, or tuples, of up to so many values of a kind, whose sizes are their own."""
+
+    def kind(value: Any, place: str, scope: Scope) -> None:
+        fits = isinstance(value, list | tuple) and type(value) is container and len(value) <= most
+        require(fits, place, f"a {container.__name__} of at most {most} items", value)
+        for i, item in enumerate(value if inner is not anything else ()):
+            inner(item, f"{place}[{i}]", scope.inner())
+
+    return kind
+
+
+def table(inner: Kind) -> Kind:
+    """Return the kind of dicts from text to values of a kind."""
+
+    def kind(value: Any, place: str, scope: Scope) -> None:
+        fits = type(value) is dict and all(isinstance(key, str) for key in value)
+        require(fits, place, "a dict with keys of text", value)
+        for key, item in value.items():
+            inner(item, f"{place}[{key!r}]", scope.inner())
+
+    return kind
+
+
+def tupled(*kinds: Kind) -> Kind:
+    """Return the kind of tuples, given the kind of each item."""
+
+    def kind(value: Any, place: str, scope: Scope) -> None:
+        require(type(value) is tuple and len(value) == len(kinds), place, f"{len(kinds)} items", value)
+        for i, (item, inner) in enumerate(zip(value, kinds, strict=True)):
+            inner(item, f"{place}[{i}]", scope)
+
+    return kind
