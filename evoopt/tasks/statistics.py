@@ -11,8 +11,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from evoopt import arrays
+from evoopt import arguments, arrays
 from evoopt.arguments import Vector
+from evoopt.kernels.cpu.rollout import FARTHEST
 
 LEAST_VARIANCE = 1e-8  # of an observation that hardly changes
 LARGEST_SUM = 1e250  # with more, their total could overflow
@@ -34,7 +35,7 @@ class Statistics:
     def read(cls, state: Mapping[str, Any]) -> Self:
         """Make them of a dict of their attributes; copies."""
         vectors = (arrays.read(name, state[name]).astype(np.float64) for name in ("mean", "squares"))
-        return cls(int(state["count"]), *vectors)
+        return cls(arguments.whole("count", state["count"], 0), *vectors)
 
     @property
     def std(self) -> Vector:
@@ -49,7 +50,18 @@ class Statistics:
         A part (3, size) with NaN, or with numbers beyond all measure, is left out.
         """
         parts = sums.reshape(-1, 3, len(self.mean))
-        shift, squares, ones = parts[(np.abs(parts) < LARGEST_SUM).all(axis=(1, 2))].sum(axis=0)
+        shift, squares, ones = parts[is_usable(parts)].sum(axis=0)
         total = self.count + int(ones[0])
         shift_of_mean = shift / max(total, 1)
         return Statistics(total, self.mean + shift_of_mean, self.squares + squares - shift * shift_of_mean)
+
+
+def is_usable(sums: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which parts of sums (k, 3, size) have neither NaN nor numbers beyond all measure, as (k,)."""
+    usable: NDArray[np.bool_] = (np.abs(sums) < LARGEST_SUM).all(axis=(1, 2))
+    return usable
+
+
+def normalized(observations: NDArray[Any], mean: Vector, std: Vector) -> Vector:
+    """Return what a network sees of observations (..., size)."""
+    return np.clip((observations - mean) / std, -FARTHEST, FARTHEST)
