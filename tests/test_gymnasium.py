@@ -216,23 +216,66 @@ def test_observations_become_inputs(rng):
     assert task(row[None])[0] == 1
 
 
+class Counted(gymnasium.Wrapper):
+    """Counts how many of them there are."""
+
+    alive, most = 0, 0
+
+    def __init__(self, environment):
+        super().__init__(environment)
+        Counted.alive += 1
+        Counted.most = max(Counted.alive, Counted.most)
+
+    def close(self):
+        Counted.alive -= 1
+        super().close()
+
+
+@pytest.mark.parametrize("net", [linear(4, 2), RECURRENT], ids=["linear", "recurrent"])
+@pytest.mark.parametrize("episodes", [3, 11])
+def test_the_returns_are_the_same_for_any_number_of_environments(net, episodes, rng, monkeypatch):
+    """Also where a part of the episodes are few samples for the network, and all are many."""
+    population = rng.normal(size=(4, net.spec.size)).astype(np.float32)
+    found = []
+    for cap in (100, 1, 2, 3, 4, 7, 9, 10, 23, 44):
+        monkeypatch.setattr(Counted, "most", 0)
+        task = evoopt.GymnasiumTask(
+            lambda: Counted(gymnasium.make("CartPole-v1")),
+            net,
+            episodes=episodes,
+            max_steps=60,
+            new_episodes="row",
+            normalize=True,
+            max_environments=cap,
+        )
+        fitness = [task(population, generation).tolist() for generation in range(2)]
+        state = [part.tolist() if isinstance(part, np.ndarray) else part for part in task.state().values()]
+        found.append((fitness, state, task.evaluate(population[0], 11)))
+        task.close()
+        assert cap // 2 < Counted.most <= cap or Counted.most == max(4 * episodes, 11)
+        assert Counted.alive == 0
+    assert all(each == found[0] for each in found)
+
+
 def test_nan_outputs_give_nan():
     task = evoopt.GymnasiumTask(Corridor, linear(), episodes=2, max_steps=4)
     population = np.zeros((3, 9))
     population[1, 4] = np.nan
     assert np.isnan(task(population)).tolist() == [False, True, False]
+    assert task(population[:0]).shape == (0,)
 
 
 def test_workers_give_the_same_bits(rng):
     net = linear(4, 2)
     population = rng.normal(size=(5, 10)).astype(np.float32)
-    options = {"episodes": 2, "max_steps": 20}
+    options = {"episodes": 2, "max_steps": 20, "normalize": True, "max_environments": 7}
     alone = evoopt.GymnasiumTask("CartPole-v1", net, **options)
     with evoopt.GymnasiumTask("CartPole-v1", net, num_workers=3, **options) as task:
         assert task(population, 2).tolist() == alone(population, 2).tolist()
         assert task.evaluate(population[0], 5) == alone.evaluate(population[0], 5)
         assert task(population[:1], 3).tolist() == alone(population[:1], 3).tolist()  # one has nothing to do
         assert len(multiprocessing.active_children()) == 3
+        assert all(map(np.array_equal, task.state().values(), alone.state().values()))
         again = pickle.loads(pickle.dumps(task))
         assert again._pool is None
         again.num_workers = 1
@@ -240,10 +283,40 @@ def test_workers_give_the_same_bits(rng):
     assert not multiprocessing.active_children()
 
 
+class Naps(Corridor):
+    """Of which one falls asleep in a step, and the others take a nap."""
+
+    def step(self, action):
+        time.sleep(60 if self.sleeps and self.place == 1 else 0.15)
+        return super().step(action)
+
+    def reset(self, *, seed=None, options=None):
+        self.sleeps = seed is not None and seed % 5 == 0
+        return super().reset(seed=seed)
+
+
+def test_a_step_has_a_time_limit():
+    net, row = linear(), np.zeros((1, 9))
+    row[0, 2] = 1.0  # to the right
+    options = {"num_workers": 2, "step_timeout": 0.4, "episodes": 8}
+    task = evoopt.GymnasiumTask(Naps, net, **options)
+    seeds = np.array([[1, 2, 3, 4, 6, 7, 8, 9]])
+    assert task._play(row, seeds)[0].returns.tolist() == [[3.0] * 8]  # four naps are longer than the limit
+    with pytest.raises(RuntimeError, match=r"^A step or reset of Naps.* step_timeout=0\.4 sec.* process 1"):
+        task._play(row, np.array([[1, 5]]))
+    assert not multiprocessing.active_children()
+    with pytest.raises(ValueError, match=r"^step_timeout must be left out with num_workers=1, got 5"):
+        evoopt.GymnasiumTask(Naps, net, step_timeout=5)
+    with pytest.raises(ValueError, match=r"^step_timeout must be a positive and finite number, got 0"):
+        evoopt.GymnasiumTask(Naps, net, step_timeout=0, num_workers=2)
+
+
 def test_processes_end_with_the_task_and_with_errors():
     gymnasium.register("evoopt-test/Fails-v0", Fails)  # which a new process knows nothing of
     task = evoopt.GymnasiumTask("evoopt-test/Fails-v0", linear(2, 2), num_workers=2)
-    with pytest.raises(ArithmeticError, match=r"^the wheels came off\nRaised in another process(.|\n)* in step"):
+    with pytest.raises(
+        ArithmeticError, match=r"^the wheels came off\nRaised in another process(.|\n)* in step"
+    ):
         task(np.zeros((2, 6)))
     assert not multiprocessing.active_children()
 
@@ -347,6 +420,9 @@ def _runs(pid):
         ({"episodes": 0}, ["episodes", "got 0"]),
         ({"max_steps": 0}, ["max_steps", "got 0"]),
         ({"num_workers": 0}, ["num_workers", "got 0"]),
+        ({"max_environments": 0}, ["max_environments", "got 0"]),
+        ({"normalize": "yes"}, ["normalize must be True or False", "got 'yes'"]),
+        ({"check": None}, ["check must be True or False", "got None"]),
         ({"seed": -1}, ["seed", "got -1"]),
         ({"new_episodes": "always"}, ['"row"', "'always' came"]),
         ({"net": linear(3, 2)}, ["input_shape (2,)", "got (3,)"]),

@@ -56,7 +56,8 @@ def _make_registered(specification: Any, keywords: dict[str, Any]) -> Any:
     try:
         return gymnasium.make(specification, **keywords)
     except gymnasium.error.DependencyNotInstalled as error:
-        raise ImportError(f"The environment {specification} needs another package. {error}") from error
+        name = getattr(specification, "id", specification)
+        raise ImportError(f"The environment {name} needs another package. {error}") from error
     except gymnasium.error.Error as error:
         raise ValueError(
             f"environment must be what gymnasium.make can make, got {specification!r}. {error}"
