@@ -133,9 +133,8 @@ def _failure_of(task):
     return next(pickle.loads(pickle.dumps(each)) for each in outcomes if isinstance(each, Failure)).error
 
 
-@pytest.mark.parametrize("name", ["reset without the info", "reward None"])
-def test_errors_of_worker_processes_are_those_of_this_one(name):
-    answers, match = FAULTS[name]
+def test_errors_of_worker_processes_are_those_of_this_one():
+    answers, match = FAULTS["reward None"]
     texts = []
     for num_workers in (1, 2):
         task = task_of(Faulty, env_kwargs=answers, num_workers=num_workers)

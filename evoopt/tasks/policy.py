@@ -12,7 +12,9 @@ from evoopt.tasks.statistics import Statistics, normalized
 
 
 class Policy:
-    """A solution that acts: one observation after the other, as in training; see `Rollout.policy`.
+    """A solution that acts: one observation after the other, as in training.
+
+    `Rollout.policy` and `GymnasiumTask.policy` make it.
 
     Parameters
     ----------

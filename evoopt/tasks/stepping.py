@@ -48,14 +48,8 @@ class Environments:
         discrete = actions.ndim == 1 and actions.dtype.kind == "i"
         each = actions.tolist() if discrete else actions  # gymnasium checks numpy's integers at length
         for i, (number, action) in enumerate(zip(numbers.tolist(), each, strict=True)):
-            answer = self._environments[number].step(action)
-            self._finished[0] += 1
-            if not isinstance(answer, tuple) or len(answer) != 5:
-                raise self._wrong_step(answer)
-            observation, reward, terminated, truncated, _ = answer
+            observation, rewards[i], ended[i] = self._step(self._environments[number], action)
             found.append(observation)
-            rewards[i] = reward if type(reward) is float else self._read_reward(reward)
-            ended[i] = self._read_end("terminated", terminated) or self._read_end("truncated", truncated)
         if np.isnan(rewards).any():
             raise ValueError(f"A reward of {self._about} must be a number, got NaN; return a low one.")
         return self._observations.read(found), rewards, ended
@@ -79,6 +73,20 @@ class Environments:
                 f"{_kind(answer)}; return the observation and {{}}."
             )
         return answer[0]
+
+    def _step(self, environment: Any, action: Any) -> tuple[Any, float, bool]:
+        """Make a step; return the observation, the reward, and whether the episode ended."""
+        answer = environment.step(action)
+        self._finished[0] += 1
+        if not isinstance(answer, tuple) or len(answer) != 5:
+            raise self._wrong_step(answer)
+        observation, reward, terminated, truncated, _ = answer
+        if type(reward) is not float:
+            reward = self._read_reward(reward)
+        if type(terminated) is not bool or type(truncated) is not bool:
+            terminated = self._read_end("terminated", terminated)
+            truncated = self._read_end("truncated", truncated)
+        return observation, reward, terminated or truncated
 
     def _explain_reset(self, environment: Any, error: TypeError) -> None:
         """Raise ValueError if a `reset` does not take what it is called with."""
