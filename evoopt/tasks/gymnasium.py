@@ -1,8 +1,8 @@
 """Reinforcement learning in environments of Gymnasium: fitness is the return of a network's episodes."""
 
-import itertools
+import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -11,14 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.arrays import Array
-from evoopt.calls import Called
 from evoopt.networks.network import Network, require_network
-from evoopt.tasks.episodes import EVALUATION, TRAINING, Episodes, NewEpisodes, read_new_episodes
-from evoopt.tasks.spaces import actions_of, inputs_of
-from evoopt.tasks.workers import Environments, Workers
+from evoopt.tasks.episode_task import EpisodeTask
+from evoopt.tasks.episodes import EVALUATION, TRAINING, Episodes, NewEpisodes
+from evoopt.tasks.making import about, maker_of, run_checker
+from evoopt.tasks.playing import Setting, play
+from evoopt.tasks.policy import Policy
+from evoopt.tasks.spaces import Actions, DiscreteObservations, Observations, actions_of, observations_of
+from evoopt.tasks.statistics import Statistics
+from evoopt.tasks.stepping import Environments
+from evoopt.tasks.workers import Workers
 
 
-class GymnasiumTask(Called):
+class GymnasiumTask(EpisodeTask):
     """The task of acting well in an environment of Gymnasium: population -> mean return of each row.
 
     All environments of a generation go step by step, and each step is one forward pass of the population. An
@@ -27,7 +32,7 @@ class GymnasiumTask(Called):
     Parameters
     ----------
     environment : str, gymnasium.envs.registration.EnvSpec, or callable
-        The id of a registered environment, or a function that makes an environment.
+        The id of a registered environment, or a function or class that makes a new environment each time.
     net : Network
         From observations to actions, see the notes. A recurrent network keeps its state through an episode.
     episodes : int
@@ -44,20 +49,38 @@ class GymnasiumTask(Called):
     new_episodes : "generation", "row" or "never"
         In each generation other episodes, which are the same for all rows; or for each row its own; or always
         the same ones, so that the fitness is not noisy.
+    normalize : bool
+        Whether the network sees (observation - mean) / standard deviation, clipped to 10, of all observations
+        of the generations before, as in `Rollout`. They are part of `state`, and so of a checkpoint.
+    max_environments : int
+        How many environments exist at once, in all processes together. More episodes are played one batch
+        after the other, with the same returns. With 512 a forward pass is long enough to be efficient, and
+        environments with an open file each stay within the 1024 files that systems allow a process; take
+        fewer if one needs much memory.
+    step_timeout : float, optional
+        Seconds that a single step or reset may take. After that its process is stopped, and the call
+        raises RuntimeError. Only another process can be stopped: it needs `num_workers` of at least 2.
+    check : bool
+        Whether Gymnasium's `check_env` is to look at one environment first; its warnings are shown.
 
     Attributes
     ----------
     noisy : bool
         Whether the fitness depends on the generation; `evolve` then wants a strategy with ``noisy=True``.
+    observation_mean, observation_std : (observation_size,)
+        What `normalize` applies now; zeros and ones without it.
 
     Raises
     ------
     ValueError
-        For a network that does not fit the environment, and for spaces that it cannot act in.
+        For a network that does not fit the environment, for spaces that it cannot act in, and for an
+        environment that is not one of Gymnasium, learns by itself, or does not pass `check`. When called,
+        for a function that returns an environment twice, and for answers of `reset` and `step` that are not
+        what Gymnasium asks for.
     ImportError
-        Without the package gymnasium.
+        Without the package gymnasium, or one that the environment needs.
     RuntimeError
-        When called, if a worker process fails or dies.
+        When called, if a worker process dies, or a step takes longer than `step_timeout`.
 
     Notes
     -----
@@ -74,8 +97,9 @@ class GymnasiumTask(Called):
 
     NaN outputs give a row the fitness NaN, which ranks worst.
 
-    Processes run until `close`, the end of a ``with`` block, or the end of the task. A script that uses them
-    needs the usual ``if __name__ == "__main__":``, because they import it.
+    What an environment raises comes out as it is, from other processes with their traceback as a note.
+    Processes run until `close`, the end of a ``with`` block, or the end of the task or of this process. A
+    script that uses them needs the usual ``if __name__ == "__main__":``, because they import it.
 
     Examples
     --------
@@ -86,8 +110,6 @@ class GymnasiumTask(Called):
     >>> bool(task(np.zeros((1, 10)))[0] < 15)  # always to the left
     True
     """
-
-    maximize = True
 
     def __init__(
         self,
@@ -100,36 +122,54 @@ class GymnasiumTask(Called):
         seed: int = 0,
         env_kwargs: Mapping[str, Any] | None = None,
         new_episodes: NewEpisodes = "generation",
+        normalize: bool = False,
+        max_environments: int = 512,
+        step_timeout: float | None = None,
+        check: bool = False,
     ) -> None:
         require_network(net, "GymnasiumTask(environment, net)")
-        self.net = net
-        self.episodes = arguments.whole("episodes", episodes, 1)
+        super().__init__(net, episodes, new_episodes, seed)
         self.max_steps = arguments.optional_whole("max_steps", max_steps, 1)
         self.num_workers = arguments.whole("num_workers", num_workers, 1)
-        self.seed = arguments.whole("seed", seed, 0)
-        self.new_episodes = read_new_episodes(new_episodes)
-        self.noisy = new_episodes != "never"
-        self._make = _maker(
-            environment, dict(arguments.mapping("env_kwargs", {} if env_kwargs is None else env_kwargs))
-        )
+        self.max_environments = arguments.whole("max_environments", max_environments, 1)
+        self.step_timeout = _read_timeout(step_timeout, self.num_workers)
+        self._make = maker_of(environment, env_kwargs)
+        self._observations, self._actions = self._look_at_one(arguments.flag("check", check))
+        if arguments.flag("normalize", normalize):
+            self._statistics = self._no_observations()
         self._open()
+
+    def _look_at_one(self, checked: bool) -> tuple[Observations, Actions]:
+        """Make an environment, and read what is needed of its spaces."""
+        environment = self._make()
+        try:
+            name = about(environment)
+            observations = observations_of(environment.observation_space, self.net, name)
+            actions = actions_of(environment.action_space, self.net, name)
+            if checked:
+                run_checker(environment)
+        finally:
+            environment.close()
+        return observations, actions
+
+    def _no_observations(self) -> Statistics:
+        if isinstance(self._observations, DiscreteObservations):
+            raise ValueError(
+                f"normalize must be False for {self._observations.about}: only observations that are a Box "
+                "have a mean and a standard deviation."
+            )
+        return Statistics.empty(self._observation_size)
+
+    @property
+    def _observation_size(self) -> int:
+        return math.prod(self.net.input_shape)
 
     def _open(self) -> None:
         self._pool: Environments | Workers | None = None
         self._lock = threading.Lock()
-        self._read_spaces()
-
-    def _read_spaces(self) -> None:
-        environment = self._make()
-        try:
-            self._inputs = inputs_of(environment.observation_space, self.net)
-            self._actions = actions_of(environment.action_space, self.net)
-        finally:
-            environment.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        made = ("_pool", "_lock", "_inputs", "_actions")
-        return {name: value for name, value in vars(self).items() if name not in made}
+        return {name: value for name, value in vars(self).items() if name not in ("_pool", "_lock")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -150,101 +190,79 @@ class GymnasiumTask(Called):
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Give the mean return of each row of a population (popsize, n_params), as (popsize,)."""
         population = self.net.check_population(population)
-        number = 0 if self.new_episodes == "never" else arguments.whole("generation", generation, 0)
         shape = (len(population) if self.new_episodes == "row" else 1, self.episodes)
-        seeds = _episode_seeds(self.seed, TRAINING, number, shape)
+        seeds = _episode_seeds(self.seed, TRAINING, self._number(generation), shape)
         with self._lock:  # several threads share the environments
-            returns, _ = self._play(population, np.broadcast_to(seeds, (len(population), self.episodes)))
-        fitness: NDArray[np.float64] = returns.mean(axis=1)
+            played, sums = self._play(population, seeds)
+            if self._statistics is not None:
+                self._statistics = self._statistics.merge(sums)
+        fitness: NDArray[np.float64] = played.returns.mean(axis=1)
         return fitness
 
-    def evaluate(
-        self, params: Mapping[str, Any] | ArrayLike, episodes: int = 100, seed: int | None = None
-    ) -> dict[str, float]:
-        """Measure one solution, nested or flat.
-
-        Parameters
-        ----------
-        params : nested dict, or vector (n_params,)
-            The solution.
-        episodes : int
-            How many.
-        seed : int, optional
-            Of these episodes, which are others than those of the generations.
-
-        Returns
-        -------
-        dict
-            "return", the mean of the returns; "return_std", their standard deviation; "length", the mean
-            number of steps.
-        """
-        population = self.net.check_population(self.net.as_vector(params)[None])
-        episodes = arguments.whole("episodes", episodes, 1)
-        seed = self.seed if seed is None else arguments.whole("seed", seed, 0)
+    def measure(self, population: Array, episodes: int, seed: int) -> Episodes:
         with self._lock:
-            return self._play(population, _episode_seeds(seed, EVALUATION, 0, (1, episodes))).metrics()
+            return self._play(population, _episode_seeds(seed, EVALUATION, 0, (1, episodes)))[0]
 
-    def _play(self, population: Array, seeds: Array) -> Episodes:
-        """Play episodes of seeds (popsize, episodes)."""
-        pool = self._environments()
-        popsize, episodes = seeds.shape
-        returns, lengths = np.zeros(seeds.shape), np.zeros(seeds.shape, np.int64)
-        numbers = np.arange(seeds.size).reshape(seeds.shape)  # of the environments
-        observations = self._inputs(pool.reset(seeds.reshape(-1)))
-        observations = observations.reshape(*seeds.shape, *self.net.input_shape)
-        state = self.net.initial_state(popsize, episodes, population.dtype)
-        running = np.ones(seeds.shape, np.bool_)
-        for _ in itertools.count() if self.max_steps is None else range(self.max_steps):
-            outputs, state = self.net.forward(population, observations, state)
-            outputs = outputs.reshape(*running.shape, -1)
-            failed = (np.isnan(outputs).any(axis=2) & running).any(axis=1)
-            returns.flat[numbers[failed]] = np.nan
-            running[failed] = False
-            if not running.any():
-                break
-            stepped = numbers[running]
-            found, rewards, ended = pool.step(stepped, self._actions(outputs[running]))
-            returns.flat[stepped] += rewards
-            lengths.flat[stepped] += 1
-            observations[running] = self._inputs(found)
-            running[running] = ~ended
-            live = running.any(axis=1)
-            if 0 < 2 * live.sum() <= len(running):  # a copy of the rows is worth it
-                population, observations, state = population[live], observations[live], state[live]
-                running, numbers = running[live], numbers[live]
-        return Episodes(returns, lengths)
+    def policy(self, params: Mapping[str, Any] | ArrayLike) -> Policy:
+        """Make what is deployed of a solution, nested or flat: a function from observation to action.
+
+        Examples
+        --------
+        >>> import gymnasium
+        >>> import evoopt
+        >>> net = evoopt.Network([evoopt.Dense(2)], input_shape=(4,))
+        >>> task = evoopt.GymnasiumTask("CartPole-v1", net)
+        >>> act = task.policy(net.init(seed=0))
+        >>> environment = gymnasium.make("CartPole-v1")
+        >>> observation, _ = environment.reset(seed=0)
+        >>> act(observation) in (0, 1)
+        True
+        """
+        read, act = partial(_input_of, self._observations), partial(_action_of, self._actions)
+        return Policy(self.net, params, read, act, self._statistics)
+
+    def _play(self, population: Array, seeds: Array) -> tuple[Episodes, Array]:
+        """Play episodes of seeds (popsize or 1, episodes); gives also the sums for `normalize`."""
+        seeds = np.broadcast_to(seeds, (len(population), seeds.shape[1]))
+        setting = Setting(self.net, self._observations, self._actions, self.max_steps, self.max_environments)
+        return play(setting, self._environments(), population, seeds, self._statistics)
 
     def _environments(self) -> Environments | Workers:
         if isinstance(self._pool, Workers) and not self._pool.usable:
             self._pool = None
         if self._pool is None:
-            many = self.num_workers > 1
-            self._pool = Workers(self._make, self.num_workers) if many else Environments(self._make)
+            self._pool = (
+                Workers(self._make, self._observations, self.num_workers, self.step_timeout)
+                if self.num_workers > 1
+                else Environments(self._make, self._observations)
+            )
         return self._pool
 
 
-def _maker(environment: Any, keywords: dict[str, Any]) -> Callable[[], Any]:
-    """Give a function that makes an environment, which works in other processes too."""
-    try:
-        import gymnasium  # noqa: PLC0415  (an optional extra)
-    except ImportError as error:
-        raise ImportError(
-            "GymnasiumTask needs the package gymnasium, which is not installed: pip install evoopt[gymnasium]"
-        ) from error
-    if callable(environment):
-        return partial(environment, **keywords)
-    if isinstance(environment, str):  # other processes may not know what was registered here
-        environment = gymnasium.registry.get(environment, environment)
-    elif not isinstance(environment, gymnasium.envs.registration.EnvSpec):
+def _read_timeout(seconds: Any, num_workers: int) -> float | None:
+    """Read the time limit of a step."""
+    if seconds is None:
+        return None
+    if num_workers == 1:
         raise ValueError(
-            f"An id of Gymnasium, or a function that makes an environment, was expected, but {environment!r} "
-            f"came; of an environment that is already made there would be only one."
+            f"step_timeout must be left out with num_workers=1, got {seconds!r}: only a step in another "
+            "process can be stopped; take num_workers=2."
         )
-    # checks of what environments return are for those who write them
-    return partial(gymnasium.make, environment, **{"disable_env_checker": True, **keywords})
+    return arguments.number("step_timeout", seconds, positive=True)
+
+
+def _input_of(observations: Observations, observation: Any) -> Array:
+    """Return an observation as inputs (1, *input_shape)."""
+    return observations.inputs(observations.read([observation]))
+
+
+def _action_of(actions: Actions, outputs: Array) -> Any:
+    """Return the action that outputs (1, *output_shape) mean, as step takes it."""
+    action = actions(outputs.reshape(1, -1))[0]
+    return action.item() if isinstance(action, np.integer) else action
 
 
 def _episode_seeds(seed: int, purpose: int, generation: int, shape: tuple[int, int]) -> NDArray[np.uint32]:
     """Give the seeds of episodes (rows, episodes): more rows or episodes leave the others as they are."""
     rows = [np.random.SeedSequence(seed, spawn_key=(purpose, generation, row)) for row in range(shape[0])]
-    return np.stack([row.generate_state(shape[1]) for row in rows])
+    return np.array([row.generate_state(shape[1]) for row in rows], np.uint32).reshape(shape)

@@ -1,64 +1,69 @@
 """A trained network as what it was trained for: from observation to action."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt import arrays
 from evoopt.arrays import Array
-from evoopt.kernels.cpu.rollout import FARTHEST
 from evoopt.networks.network import Network
-from evoopt.tasks.environment import Environment
-from evoopt.tasks.episodes import action_span, spanned
+from evoopt.tasks.statistics import Statistics, normalized
 
 
 class Policy:
-    """A solution that acts: one observation after the other, as in training; see `Rollout.policy`.
+    """A solution that acts: one observation after the other, as in training.
+
+    `Rollout.policy` and `GymnasiumTask.policy` make it.
+
+    Parameters
+    ----------
+    net : Network
+    params : nested dict, or vector (n_params,)
+    read : function
+        From an observation to its numbers, in any shape; ValueError for something else.
+    act : function
+        From outputs (1, *output_shape) to an action.
+    statistics : Statistics, optional
+        Of the observations, to normalise them.
 
     Attributes
     ----------
     net : Network
     params : vector (n_params,)
     mean, std : (observation_size,) or None
-        What observations are normalised with.
+        The statistics that observations are normalised with.
     """
 
     def __init__(
         self,
         net: Network,
-        env: Environment,
         params: Mapping[str, Any] | ArrayLike,
-        mean: Array | None = None,
-        std: Array | None = None,
+        read: Callable[[Any], Array],
+        act: Callable[[Array], Any],
+        statistics: Statistics | None = None,
     ) -> None:
-        self.net, self._env = net, env
+        self.net, self._read, self._act = net, read, act
         self.params = np.array(net.as_vector(params))
-        self.mean, self.std = mean, std
+        self.mean = None if statistics is None else statistics.mean
+        self.std = None if statistics is None else statistics.std
         self.reset()
 
     def reset(self) -> None:
         """Begin an episode: recurrent layers start from zeros."""
         self._state = self.net.initial_state(1, 1, self.params.dtype)[0]
 
-    def __call__(self, observation: ArrayLike) -> int | Array:
-        """Give the action for an observation (observation_size,): a number, or a vector (n_actions,).
+    def __call__(self, observation: ArrayLike) -> Any:
+        """Return the action for an observation: a number, or an array of several.
 
         Raises
         ------
         ValueError
             For an observation of another size.
         """
-        seen = arrays.read("observation", observation).astype(np.float64).reshape(-1)
-        if len(seen) != self._env.observation_size:
-            raise ValueError(
-                f"An observation of {self._env.observation_size} numbers was expected, but {len(seen)} came."
-            )
+        seen = self._read(observation)
         if self.mean is not None and self.std is not None:
-            seen = np.clip((seen - self.mean) / self.std, -FARTHEST, FARTHEST)
+            seen = normalized(seen.reshape(-1), self.mean, self.std)
         inputs = seen.reshape(1, *self.net.input_shape)
         outputs, self._state = self.net.predict(self.params, inputs, self._state)
-        if self._env.discrete:
-            return int(outputs.argmax())
-        return spanned(outputs.reshape(-1), *action_span(self._env.low, self._env.high))
+        return self._act(outputs)

@@ -1,16 +1,15 @@
 """Playing episodes of an environment as a task."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments
+from evoopt import arguments, arrays
 from evoopt.arrays import Array
-from evoopt.calls import Called
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.environment import (
     code_of_observing,
@@ -27,21 +26,15 @@ from evoopt.memory import require_memory
 from evoopt.networks.compile import Program
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.environment import Environment
-from evoopt.tasks.episodes import (
-    EVALUATION,
-    TRAINING,
-    Episodes,
-    NewEpisodes,
-    action_span,
-    read_new_episodes,
-)
+from evoopt.tasks.episode_task import EpisodeTask
+from evoopt.tasks.episodes import EVALUATION, TRAINING, Episodes, NewEpisodes, action_span, spanned
 from evoopt.tasks.policy import Policy
 from evoopt.tasks.statistics import Statistics
 
 LANES_FIT = 1 << 19  # bytes of packed weights, which are read in each step: half of a second level cache
 
 
-class Rollout(Called):
+class Rollout(EpisodeTask):
     """The task of acting in an environment: population -> mean return of each row's episodes.
 
     The whole episodes run in one compiled kernel, and end when they are done. Recurrent networks start each
@@ -100,8 +93,6 @@ class Rollout(Called):
     True
     """
 
-    maximize = True
-
     def __init__(
         self,
         net: Network,
@@ -123,14 +114,11 @@ class Rollout(Called):
                 f"A network of {env.observation_size} inputs and {env.n_actions} outputs was expected, but "
                 f"one of {sizes[0]} and {sizes[1]} came."
             )
-        self.net, self.env = net, env
-        self.episodes = arguments.whole("episodes", episodes, 1)
-        self.max_steps = env.max_steps if max_steps is None else arguments.whole("max_steps", max_steps, 1)
-        self.new_episodes = read_new_episodes(new_episodes)
-        self.seed = arguments.whole("seed", seed, 0)
-        self.noisy = new_episodes != "never"
+        super().__init__(net, episodes, new_episodes, seed)
+        self.env = env
         normalize = arguments.flag("normalize", normalize)
         self._statistics = Statistics.empty(env.observation_size) if normalize else None
+        self.max_steps = env.max_steps if max_steps is None else arguments.whole("max_steps", max_steps, 1)
         self.device = net.device if device is None else read_device(device)
         self._cuda: Any = None
         if self.device == "cuda":
@@ -183,35 +171,6 @@ class Rollout(Called):
             self._statistics = self._statistics.merge(sums)
         return fitness
 
-    def evaluation(self, episodes: int = 100, seed: int | None = None) -> Callable[..., NDArray[np.float64]]:
-        """Make a task that judges solutions on `episodes` of its own, always the same; for `validation`.
-
-        It sees what this task's observations are normalised with, and adds nothing to it.
-        """
-        return _Evaluation(self, arguments.whole("episodes", episodes, 1), self._evaluation_seed(seed))
-
-    def evaluate(
-        self, params: Mapping[str, Any] | ArrayLike, episodes: int = 100, seed: int | None = None
-    ) -> dict[str, float]:
-        """Measure one solution, nested or flat, on episodes that no generation has.
-
-        Parameters
-        ----------
-        params : nested dict, or vector (n_params,)
-            The solution.
-        episodes : int
-        seed : int, optional
-            Of the episodes; by default that of the task.
-
-        Returns
-        -------
-        dict
-            "return", "return_std" and "length", the mean, standard deviation and mean number of steps.
-        """
-        population = self.net.check_population(self.net.as_vector(params)[None])
-        episodes = arguments.whole("episodes", episodes, 1)
-        return self.measure(population, episodes, self._evaluation_seed(seed)).metrics()
-
     def policy(self, params: Mapping[str, Any] | ArrayLike) -> Policy:
         """Make what is deployed of a solution, nested or flat: a function from observation to action.
 
@@ -224,23 +183,16 @@ class Rollout(Called):
         >>> act([0.0, 0.1, 0.02, 0.3]) in (0, 1)
         True
         """
-        statistics = self._statistics
-        if statistics is None:
-            return Policy(self.net, self.env, params)
-        return Policy(self.net, self.env, params, statistics.mean, statistics.std)
+        read, act = partial(_read_observation, self.env.observation_size), partial(_action_of, self.env)
+        return Policy(self.net, params, read, act, self._statistics)
 
     def measure(self, population: Array, episodes: int, seed: int) -> Episodes:
-        """Play a population on episodes that no generation has."""
         return self._run(population, self._uniforms((EVALUATION, seed), 1, episodes))[0]
-
-    def _evaluation_seed(self, seed: int | None) -> int:
-        return self.seed if seed is None else arguments.whole("seed", seed, 0)
 
     def _training(self, population: Any, generation: int) -> Array:
         """Give the uniform numbers of a generation's episodes."""
-        number = 0 if self.new_episodes == "never" else arguments.whole("generation", generation, 0)
         rows = len(population) if self.new_episodes == "row" else 1
-        return self._uniforms((TRAINING, number), rows, self.episodes)
+        return self._uniforms((TRAINING, self._number(generation)), rows, self.episodes)
 
     def _uniforms(self, stream: tuple[int, int], rows: int, episodes: int) -> Array:
         needed = 8 * rows * episodes * (self.env.uniforms + 2)
@@ -249,28 +201,8 @@ class Rollout(Called):
         return generator.random((rows, episodes, self.env.uniforms))
 
     @property
-    def observation_mean(self) -> NDArray[np.float64]:
-        return self._statistics.mean.copy() if self._statistics else np.zeros(self.env.observation_size)
-
-    @property
-    def observation_std(self) -> NDArray[np.float64]:
-        return self._statistics.std if self._statistics else np.ones(self.env.observation_size)
-
-    def state(self) -> dict[str, Any]:
-        """Give what the task has learned of the observations, plain data for a checkpoint."""
-        return {} if self._statistics is None else asdict(self._statistics)
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state`; ValueError for one of another task."""
-        own, state = self.state(), arguments.mapping("state", state)
-        found = Statistics.read(state) if state and state.keys() == own.keys() else None
-        read = {} if found is None else asdict(found)
-        shapes = [[np.shape(value) for value in values.values()] for values in (own, read)]
-        if state.keys() != own.keys() or shapes[0] != shapes[1]:
-            raise ValueError(
-                "The state of a task with the same environment and normalize was expected, but another came."
-            )
-        self._statistics = found
+    def _observation_size(self) -> int:
+        return self.env.observation_size
 
     def _run(self, population: Array, uniforms: Array) -> tuple[Episodes, Array]:
         """Play episodes; gives also the sums of observations, (popsize, blocks, 3, n), of `normalize`."""
@@ -327,14 +259,15 @@ class Rollout(Called):
             return None
 
 
-class _Evaluation:
-    """See `Rollout.evaluation`."""
+def _read_observation(size: int, observation: ArrayLike) -> Array:
+    seen = arrays.read("observation", observation).astype(np.float64).reshape(-1)
+    if len(seen) != size:
+        raise ValueError(f"An observation of {size} numbers was expected, but {len(seen)} came.")
+    return seen
 
-    maximize = True
 
-    def __init__(self, task: Rollout, episodes: int, seed: int) -> None:
-        self._task, self._episodes, self._seed = task, episodes, seed
-
-    def __call__(self, population: ArrayLike) -> NDArray[np.float64]:
-        rows = self._task.net.check_population(population)
-        return self._task.measure(rows, self._episodes, self._seed).returns.mean(axis=1)
+def _action_of(env: Environment, outputs: Array) -> int | Array:
+    """Give the action that outputs mean: a number, or a vector (n_actions,)."""
+    if env.discrete:
+        return int(outputs.argmax())
+    return spanned(outputs.reshape(-1), *action_span(env.low, env.high))

@@ -1,83 +1,184 @@
 """Spaces of Gymnasium: how observations become inputs of a network, and its outputs actions."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from evoopt import arrays
 from evoopt.arrays import Array
 from evoopt.networks.network import Network
 from evoopt.tasks.episodes import action_span, spanned
 
-Convert = Callable[[Array], Array]
+Shape = tuple[int, ...]
+Actions = Callable[[Array], Array]  # from outputs (k, n) to actions (k, ...)
 
 
-def inputs_of(space: Any, net: Network) -> Convert:
-    """Give the function from observations (k, ...) to inputs (k, *input_shape); ValueError if none fits."""
-    kind = type(space).__name__
-    if kind == "Box":
-        expected, shape = tuple(space.shape), net.input_shape
-        if shape != expected and shape != (math.prod(expected),):
+@dataclass(frozen=True)
+class Observations:
+    """How observations of a Box are read, and become inputs.
+
+    Attributes
+    ----------
+    about : str
+        The environment and its spaces, for errors.
+    shape : tuple of int
+        Of an observation.
+    input_shape : tuple of int
+        Of the network.
+    """
+
+    about: str
+    shape: Shape
+    input_shape: Shape
+
+    def read(self, observations: Sequence[Any]) -> Array:
+        """Read observations, real numbers of the right shape, as floats (k, *shape)."""
+        shape = self.shape
+        plain = [
+            each
+            if type(each) is np.ndarray and each.shape == shape and each.dtype.kind in "fiub"
+            else self._read_one(each)
+            for each in observations
+        ]
+        found = np.array(plain).reshape(-1, *shape)
+        return found.astype(np.result_type(found, np.float32), copy=False)
+
+    def _read_one(self, observation: Any) -> Array:
+        found = arrays.read(f"An observation of {self.about}", observation)
+        if found.shape != self.shape:
             raise ValueError(
-                f"A network with the input_shape {expected} of the observations was expected, or "
-                f"({math.prod(expected)},) for them flattened, but its input_shape is {shape}."
+                f"An observation of {self.about} must have the shape {self.shape} of its space, got "
+                f"{found.shape}; correct what reset and step return, or the observation_space."
             )
-        return lambda observations: observations.reshape(-1, *shape)
-    if kind == "Discrete":
-        n = int(space.n)
-        if net.input_shape != (n,):
+        return found
+
+    def inputs(self, observations: Array) -> Array:
+        """Return inputs (k, *input_shape)."""
+        return observations.reshape(-1, *self.input_shape)
+
+
+@dataclass(frozen=True)
+class DiscreteObservations(Observations):
+    """How observations of a Discrete space are read, and become one input for each, 1 for the one that is."""
+
+    start: int
+
+    def read(self, observations: Sequence[Any]) -> Array:
+        """Read observations, whole numbers of the space, as (k,)."""
+        found = np.array([self._read_one(each) for each in observations])
+        (size,) = self.input_shape
+        outside = found[(found < self.start) | (found >= self.start + size)]
+        if len(outside):
             raise ValueError(
-                f"A network with the input_shape ({n},) was expected, one input for each of the {n} "
-                f"observations, but its input_shape is {net.input_shape}."
+                f"An observation of {self.about} must be from {self.start} to {self.start + size - 1}, got "
+                f"{outside[0]}; correct what reset and step return, or the observation_space."
             )
-        one_hot = np.eye(n, dtype=np.float32)
-        return lambda observations: one_hot[observations - space.start]
+        return found
+
+    def _read_one(self, observation: Any) -> Any:
+        if isinstance(observation, int | np.integer):
+            return int(observation)
+        found = super()._read_one(observation)
+        if found.dtype.kind not in "iub":
+            raise ValueError(
+                f"An observation of {self.about} must be a whole number, got {observation!r}; convert it by "
+                "int()."
+            )
+        return int(found)
+
+    def inputs(self, observations: Array) -> Array:
+        inputs = np.zeros((len(observations), *self.input_shape), np.float32)
+        inputs[np.arange(len(observations)), observations - self.start] = 1
+        return inputs
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Actions that are chosen by the largest output of each part: (k, *shape), from `starts` on."""
+
+    sizes: tuple[int, ...]
+    starts: Array  # of the shape of an action
+    dtype: "np.dtype[Any]"
+
+    def __call__(self, outputs: Array) -> Array:
+        ends = np.cumsum(self.sizes)[:-1]
+        chosen = [part.argmax(axis=1) for part in np.split(outputs, ends, axis=1)]
+        return (np.stack(chosen, axis=1).reshape(-1, *self.starts.shape) + self.starts).astype(self.dtype)
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """Actions of a Box with the bounds `low` and `high`, both of the shape and dtype of an action."""
+
+    low: Array
+    high: Array
+
+    def __call__(self, outputs: Array) -> Array:
+        span = action_span(self.low.reshape(-1), self.high.reshape(-1))
+        numbers = spanned(outputs, *span).astype(self.low.dtype)
+        return np.clip(numbers.reshape(-1, *self.low.shape), self.low, self.high)
+
+
+def observations_of(space: Any, net: Network, about: str) -> Observations:
+    """Return how observations of a space become inputs; ValueError if the network does not fit."""
+    from gymnasium import spaces  # noqa: PLC0415  (an optional extra)
+
+    if isinstance(space, spaces.Box):
+        shape, flat = tuple(space.shape), (math.prod(space.shape),)
+        _check_inputs(net, {shape, flat}, f"{shape}, or {flat} for flattened observations", about)
+        return Observations(about, shape, net.input_shape)
+    if isinstance(space, spaces.Discrete):
+        shape = (int(space.n),)
+        _check_inputs(net, {shape}, f"{shape}, one input for each observation", about)
+        return DiscreteObservations(about, (), shape, int(space.start))
     raise ValueError(
-        f"Observations that are a Box or Discrete were expected, but the environment has {space}; wrap it, "
-        f"in gymnasium.wrappers.FlattenObservation for example."
+        f"The observations of {about} must be a Box or Discrete; wrap it, in "
+        f"gymnasium.wrappers.FlattenObservation for example."
     )
 
 
-def actions_of(space: Any, net: Network) -> Convert:
-    """Give the function from outputs (k, n) to actions (k, ...); ValueError for a space that does not fit."""
-    kind = type(space).__name__
-    if kind == "Discrete":
-        _check_outputs(net, int(space.n), f"one for each of the {space.n} actions")
-        return lambda outputs: space.start + outputs.argmax(axis=1)
-    if kind == "MultiDiscrete":
-        sizes = space.nvec.reshape(-1)
-        _check_outputs(net, int(sizes.sum()), f"one for each choice of {space}")
-        ends = sizes.cumsum()
-        parts = list(zip(ends - sizes, ends, strict=True))
+def actions_of(space: Any, net: Network, about: str) -> Actions:
+    """Return how outputs become actions of a space; ValueError for one that does not fit."""
+    from gymnasium import spaces  # noqa: PLC0415  (an optional extra)
 
-        def choices(outputs: Array) -> Array:
-            chosen = [outputs[:, start:end].argmax(axis=1) for start, end in parts]
-            return np.stack(chosen, axis=1).reshape(-1, *space.shape) + space.start
-
-        return choices
-    if kind == "Box" and space.dtype.kind == "f":
-        _check_outputs(net, math.prod(space.shape), f"one for each number of the action {space}")
-        return _box_actions(space)
+    if isinstance(space, spaces.Discrete):
+        _check_outputs(net, int(space.n), "one for each action", about)
+        return Choices((int(space.n),), np.array(space.start), np.dtype(int))
+    if isinstance(space, spaces.MultiDiscrete):
+        sizes = tuple(space.nvec.reshape(-1).tolist())
+        _check_outputs(net, sum(sizes), "one for each choice", about)
+        return Choices(sizes, np.array(space.start), np.dtype(space.dtype))
+    if isinstance(space, spaces.Box) and space.dtype.kind == "f":
+        _check_outputs(net, math.prod(space.shape), "one for each number of an action", about)
+        return Continuous(space.low, space.high)
     raise ValueError(
-        f"Actions that are Discrete, MultiDiscrete or a Box of floats were expected, but the environment has "
-        f"{space}; wrap it, in gymnasium.wrappers.TransformAction for example."
+        f"The actions of {about} must be Discrete, MultiDiscrete or a Box of floats; wrap it, in "
+        f"gymnasium.wrappers.TransformAction for example."
     )
 
 
-def _box_actions(space: Any) -> Convert:
-    span = action_span(space.low.reshape(-1), space.high.reshape(-1))
+def described(space: Any) -> str:
+    """Return a short text about a space: the bounds of a Box can be thousands of numbers."""
+    from gymnasium import spaces  # noqa: PLC0415  (an optional extra)
 
-    def actions(outputs: Array) -> Array:
-        numbers = spanned(outputs, *span).astype(space.dtype)
-        return np.clip(numbers.reshape(-1, *space.shape), space.low, space.high)
-
-    return actions
+    if isinstance(space, spaces.Box):
+        return f"Box of shape {space.shape} and {space.dtype}"
+    return " ".join(str(space).split())
 
 
-def _check_outputs(net: Network, n: int, what: str) -> None:
+def _check_inputs(net: Network, shapes: set[Shape], what: str, about: str) -> None:
+    if net.input_shape not in shapes:
+        raise ValueError(
+            f"The network must have the input_shape {what}, to act in {about}, got {net.input_shape}."
+        )
+
+
+def _check_outputs(net: Network, n: int, what: str, about: str) -> None:
     if math.prod(net.output_shape) != n:
         raise ValueError(
-            f"A network with {n} outputs, {what}, was expected, but its outputs have the shape "
+            f"The network must have {n} outputs, {what}, to act in {about}, got outputs of shape "
             f"{net.output_shape}."
         )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from evoopt import arguments, arrays
 from evoopt.arguments import Vector
+from evoopt.kernels.cpu.rollout import FARTHEST
 
 LEAST_VARIANCE = 1e-8  # of an observation that hardly changes
 MOST = 2**62  # the largest number of observations
@@ -52,7 +53,18 @@ class Statistics:
         A part (3, size) with NaN, or with numbers beyond all measure, is left out.
         """
         parts = sums.reshape(-1, 3, len(self.mean))
-        shift, squares, ones = parts[(np.abs(parts) < LARGEST_SUM).all(axis=(1, 2))].sum(axis=0)
+        shift, squares, ones = parts[is_usable(parts)].sum(axis=0)
         total = self.count + int(ones[0])
         shift_of_mean = shift / max(total, 1)
         return Statistics(total, self.mean + shift_of_mean, self.squares + squares - shift * shift_of_mean)
+
+
+def is_usable(sums: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which parts of sums (k, 3, size) have neither NaN nor numbers beyond all measure, as (k,)."""
+    usable: NDArray[np.bool_] = (np.abs(sums) < LARGEST_SUM).all(axis=(1, 2))
+    return usable
+
+
+def normalized(observations: NDArray[Any], mean: Vector, std: Vector) -> Vector:
+    """Return what a network sees of observations (..., size)."""
+    return np.clip((observations - mean) / std, -FARTHEST, FARTHEST)

@@ -1,11 +1,11 @@
-"""Gymnasium environments stepped in this process, or spread over others."""
+"""Environments of Gymnasium spread over processes."""
 
 import multiprocessing
 import os
 import signal
-import traceback
+import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
@@ -13,70 +13,34 @@ from typing import Any
 import numpy as np
 
 from evoopt.arrays import Array
+from evoopt.failures import Failure, attempt
+from evoopt.tasks.lifeline import hold_on_to
+from evoopt.tasks.making import Maker
+from evoopt.tasks.spaces import Observations
+from evoopt.tasks.stepping import Environments, Stepped
 
-Stepped = tuple[Array, Array, Array]  # observations (k, ...), rewards (k,), whether the episodes ended (k,)
-Make = Callable[[], Any]
-PATIENCE = 1.0  # seconds that a process has to end by itself
-
-
-class Environments:
-    """Environments with numbers from 0 on, made when they are first needed."""
-
-    def __init__(self, make: Make) -> None:
-        self._make = make
-        self._environments: list[Any] = []
-
-    def reset(self, seeds: Array) -> Array:
-        """Begin an episode in the first environments, one for each seed; gives their observations."""
-        while len(self._environments) < len(seeds):
-            self._environments.append(self._make())
-        pairs = zip(self._environments, seeds.tolist(), strict=False)
-        return np.array([environment.reset(seed=seed)[0] for environment, seed in pairs])
-
-    def step(self, numbers: Array, actions: Array) -> Stepped:
-        """Step the environments of these numbers (k,), each by its own action."""
-        observations = []
-        rewards, ended = np.empty(len(numbers)), np.empty(len(numbers), np.bool_)
-        discrete = actions.ndim == 1 and actions.dtype.kind == "i"
-        each = actions.tolist() if discrete else actions  # gymnasium checks numpy's integers at length
-        for i, (number, action) in enumerate(zip(numbers.tolist(), each, strict=True)):
-            observation, rewards[i], terminated, truncated, _ = self._environments[number].step(action)
-            observations.append(observation)
-            ended[i] = terminated or truncated
-        return np.array(observations), rewards, ended
-
-    def close(self) -> None:
-        """Close all environments."""
-        while self._environments:
-            self._environments.pop().close()
+PATIENCE = 1.0  # seconds that processes have to end by themselves
 
 
 class Workers:
-    """The same over processes: environment i lives in process i % n_workers.
+    """`Environments` over processes: environment i lives in process i % n_workers.
 
     Each step is one message to a process and one back. The processes are spawned, not forked: a fork would
-    copy locks that the threads of the kernels hold. They end with this object, whatever happens to it; after
-    an exception they may be anywhere, so they are stopped.
+    copy locks that the threads of the kernels hold. They end with this object, whatever happens to it, and
+    with this process; after an exception they may be anywhere, so they are stopped.
     """
 
-    def __init__(self, make: Make, n_workers: int) -> None:
-        from gymnasium.vector.utils import CloudpickleWrapper  # noqa: PLC0415  (a lambda will do, too)
-
-        context = multiprocessing.get_context("spawn")
-        self._connections: list[Connection] = []
-        self._processes: list[Any] = []
+    def __init__(
+        self, make: Maker, observations: Observations, n_workers: int, step_timeout: float | None
+    ) -> None:
+        self._about, self._step_timeout = observations.about, step_timeout
+        self._workers: list[Worker] = []
         self._owner = os.getpid()
-        self.close = weakref.finalize(self, _stop, self._connections, self._processes, self._owner)
+        self.close = weakref.finalize(self, _stop, self._workers, self._owner)
+        _pools.add(self)
         try:
             for number in range(n_workers):
-                ours, theirs = context.Pipe()
-                self._connections.append(ours)
-                process = context.Process(
-                    target=work, args=(theirs, CloudpickleWrapper(make)), name=f"evoopt-{number}", daemon=True
-                )
-                process.start()
-                self._processes.append(process)
-                theirs.close()
+                self._workers.append(Worker(number, make, observations))
         except BaseException:
             self.close()
             raise
@@ -86,95 +50,180 @@ class Workers:
         """Whether they run, and are not those of the process that this one was forked from."""
         return self.close.alive and self._owner == os.getpid()
 
+    def make(self, n: int) -> None:
+        """See `Environments.make`."""
+        owners = self._owners(np.arange(n))
+        self._ask(owners, [("make", (int((owners == number).sum()),)) for number in self._numbers], None)
+
     def reset(self, seeds: Array) -> Array:
         """See `Environments.reset`."""
-        owners = np.arange(len(seeds)) % len(self._connections)
-        messages = [("reset", (seeds[owners == worker],)) for worker in range(len(self._connections))]
-        parts = self._ask(owners, messages)
-        return _merge(owners, parts)
+        owners = self._owners(np.arange(len(seeds)))
+        messages = [("reset", (seeds[owners == number],)) for number in self._numbers]
+        return _merge(owners, self._ask(owners, messages, self._step_timeout))
 
     def step(self, numbers: Array, actions: Array) -> Stepped:
         """See `Environments.step`."""
-        places, owners = np.divmod(numbers, len(self._connections))
+        owners, places = self._owners(numbers), numbers // len(self._workers)
         messages = [
-            ("step", (places[owners == worker], actions[owners == worker]))
-            for worker in range(len(self._connections))
+            ("step", (places[owners == number], actions[owners == number])) for number in self._numbers
         ]
-        parts = self._ask(owners, messages)
+        answers = self._ask(owners, messages, self._step_timeout)
         observations, rewards, ended = (
-            _merge(owners, {worker: part[i] for worker, part in parts.items()}) for i in range(3)
+            _merge(owners, {number: answer[i] for number, answer in answers.items()}) for i in range(3)
         )
         return observations, rewards, ended
 
-    def _ask(self, owners: Array, messages: list[tuple[str, Any]]) -> dict[int, Any]:
-        """Send each worker that owns something its message, then gather the answers."""
+    @property
+    def _numbers(self) -> range:
+        return range(len(self._workers))
+
+    def _owners(self, numbers: Array) -> Array:
+        """Return the numbers of the processes in which environments live."""
+        return numbers % len(self._workers)
+
+    def _ask(self, owners: Array, messages: list[Any], limit: float | None) -> dict[int, Any]:
+        """Send each process that owns something its message, then gather the answers."""
         busy = np.unique(owners).tolist()
         try:
-            for worker in busy:
-                with self._living(worker) as connection:
-                    connection.send(messages[worker])
-            return {worker: self._answer(worker) for worker in busy}
+            for number in busy:
+                self._workers[number].send(messages[number])
+            return {number: self._answer(self._workers[number], limit) for number in busy}
         except BaseException:
             self.close()
             raise
 
-    def _answer(self, worker: int) -> Any:
-        with self._living(worker) as connection:
-            kind, value = connection.recv()
-        if kind == "error":
+    def _answer(self, worker: "Worker", limit: float | None) -> Any:
+        if limit is not None and not worker.goes_on(limit):
             raise RuntimeError(
-                f"An environment failed in a worker process, whose traceback follows.\n{value}"
+                f"A step or reset of {self._about} must take at most step_timeout={limit:g} seconds, but one "
+                f"in worker process {worker.number} took longer, and was stopped with its process."
             )
-        return value
+        answer = worker.receive()
+        if isinstance(answer, Failure):
+            raise answer.error
+        return answer
+
+
+class Worker:
+    """A process that steps environments, and the pipes to it.
+
+    Parameters
+    ----------
+    number : int
+        Of the process.
+    make : Maker
+    observations : Observations
+    """
+
+    def __init__(self, number: int, make: Maker, observations: Observations) -> None:
+        from gymnasium.vector.utils import CloudpickleWrapper  # noqa: PLC0415  (a lambda will do, too)
+
+        context = multiprocessing.get_context("spawn")
+        self.number = number
+        self._finished = context.RawArray("Q", 1)  # how many resets and steps
+        self._connection, connection = context.Pipe()
+        line, self._line = context.Pipe(duplex=False)
+        self._process = context.Process(
+            target=work,
+            args=(connection, line, CloudpickleWrapper(make), observations, self._finished),
+            name=f"evoopt-{number}",
+            daemon=True,
+        )
+        self._process.start()
+        connection.close()
+        line.close()
+
+    def send(self, message: tuple[str, tuple[Any, ...]]) -> None:
+        """Send the name of a method of `Environments` and its arguments."""
+        with self._living():
+            self._connection.send(message)
+
+    def receive(self) -> Any:
+        """Return the answer to a message, or a `Failure`."""
+        with self._living():
+            return self._connection.recv()
+
+    def goes_on(self, limit: float) -> bool:
+        """Wait for an answer; return False if a call of an environment takes longer than `limit` seconds.
+
+        Such a call is seen after twice that time at the latest.
+        """
+        finished = self._finished[0]
+        while not self._connection.poll(limit):
+            if self._finished[0] == finished:
+                return False
+            finished = self._finished[0]
+        return True
+
+    def let_go(self) -> None:
+        """Close the pipes, which is the sign to end."""
+        self._connection.close()
+        self._line.close()
+
+    def end(self, deadline: float) -> None:
+        """Wait for the end of the process until a time, then stop it."""
+        self._process.join(max(deadline - time.monotonic(), 0))
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
 
     @contextmanager
-    def _living(self, worker: int) -> Iterator[Connection]:
+    def _living(self) -> Iterator[None]:
         try:
-            yield self._connections[worker]
+            yield
         except (EOFError, OSError) as error:
-            process = self._processes[worker]
-            process.join(PATIENCE)
+            self._process.join(PATIENCE)
             error.__traceback__ = None  # its frames view a buffer, which Python 3.12 and 3.13 fail to collect
             raise RuntimeError(
-                f"Worker process {worker} ended with exit code {process.exitcode} while its environments "
-                f"were being stepped; what it wrote to stderr tells why. A script that sets num_workers must "
-                f'not call the task when it is imported: do it under if __name__ == "__main__".'
+                f"Worker process {self.number} ended with exit code {self._process.exitcode} while its "
+                f"environments were being stepped; what it wrote to stderr tells why. A script that sets "
+                f"num_workers must not call the task when it is imported: do it under "
+                f'if __name__ == "__main__".'
             ) from error
 
 
+_pools: "weakref.WeakSet[Workers]" = weakref.WeakSet()
+
+
+def _let_go() -> None:
+    """Let go of the pipes of the process that this one was forked from: its workers wait for their end."""
+    for pool in list(_pools):
+        pool.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
+
+
+def _stop(workers: list[Worker], owner: int) -> None:
+    """End processes; those that do not end by themselves are stopped."""
+    for worker in workers:
+        worker.let_go()
+    if os.getpid() == owner:  # or else this one was forked, and they are its parent's
+        deadline = time.monotonic() + PATIENCE
+        for worker in workers:
+            worker.end(deadline)
+
+
 def _merge(owners: Array, parts: dict[int, Array]) -> Array:
-    """Put the answers of the workers in the order of their questions."""
-    first = next(iter(parts.values()))
-    merged = np.empty((len(owners), *first.shape[1:]), first.dtype)
-    for worker, part in parts.items():
-        merged[owners == worker] = part
+    """Put the answers of the processes in the order of their questions."""
+    shape = next(iter(parts.values())).shape[1:]
+    merged = np.empty((len(owners), *shape), np.result_type(*[part.dtype for part in parts.values()]))
+    for number, part in parts.items():
+        merged[owners == number] = part
     return merged
 
 
-def _stop(connections: list[Connection], processes: list[Any], owner: int) -> None:
-    """End the processes: a closed connection is their sign to end, and who does not follow is stopped."""
-    for connection in connections:
-        connection.close()
-    if os.getpid() != owner:  # this one was forked, and they are its parent's
-        return
-    for process in processes:
-        process.join(PATIENCE)
-        if process.is_alive():
-            process.kill()
-            process.join()
-
-
-def work(connection: Connection, make: Make) -> None:
+def work(
+    connection: Connection, line: Connection, make: Any, observations: Observations, finished: Any
+) -> None:
     """Serve messages until the connection is closed; what a worker process runs."""
+    hold_on_to(line)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process
-    environments = Environments(make)
+    environments = Environments(make, observations, finished)
     try:
         while True:
             method, arguments = connection.recv()
-            try:
-                answer = "done", getattr(environments, method)(*arguments)
-            except Exception:
-                answer = "error", traceback.format_exc()
-            connection.send(answer)
+            connection.send(attempt(getattr(environments, method), *arguments))
     except (EOFError, OSError):
         environments.close()

@@ -1,0 +1,110 @@
+"""What tasks have in common whose fitness is the mean return of episodes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evoopt import arguments
+from evoopt.arrays import Array
+from evoopt.calls import Called
+from evoopt.networks.network import Network
+from evoopt.tasks.episodes import Episodes, NewEpisodes, read_new_episodes
+from evoopt.tasks.statistics import Statistics
+
+
+class EpisodeTask(Called):
+    """The base of the tasks that play episodes: a subclass says how, in `measure`."""
+
+    maximize = True
+
+    def __init__(self, net: Network, episodes: int, new_episodes: NewEpisodes, seed: int) -> None:
+        self.net = net
+        self.episodes = arguments.whole("episodes", episodes, 1)
+        self.new_episodes = read_new_episodes(new_episodes)
+        self.seed = arguments.whole("seed", seed, 0)
+        self.noisy = new_episodes != "never"
+        self._statistics: Statistics | None = None
+
+    def measure(self, population: Array, episodes: int, seed: int) -> Episodes:
+        """Play a population on episodes that no generation has."""
+        raise NotImplementedError
+
+    def evaluation(self, episodes: int = 100, seed: int | None = None) -> Callable[..., NDArray[np.float64]]:
+        """Make a task that judges solutions on `episodes` of its own, always the same; for `validation`.
+
+        It sees what this task's observations are normalised with, and adds nothing to it.
+        """
+        return _Evaluation(self, arguments.whole("episodes", episodes, 1), self._evaluation_seed(seed))
+
+    def evaluate(
+        self, params: Mapping[str, Any] | ArrayLike, episodes: int = 100, seed: int | None = None
+    ) -> dict[str, float]:
+        """Measure one solution, nested or flat, on episodes that no generation has.
+
+        Parameters
+        ----------
+        params : nested dict, or vector (n_params,)
+            The solution.
+        episodes : int
+        seed : int, optional
+            Of the episodes; by default that of the task.
+
+        Returns
+        -------
+        dict
+            "return", "return_std" and "length", the mean, standard deviation and mean number of steps.
+        """
+        population = self.net.check_population(self.net.as_vector(params)[None])
+        episodes = arguments.whole("episodes", episodes, 1)
+        return self.measure(population, episodes, self._evaluation_seed(seed)).metrics()
+
+    @property
+    def observation_mean(self) -> NDArray[np.float64]:
+        return self._statistics.mean.copy() if self._statistics else np.zeros(self._observation_size)
+
+    @property
+    def observation_std(self) -> NDArray[np.float64]:
+        return self._statistics.std if self._statistics else np.ones(self._observation_size)
+
+    @property
+    def _observation_size(self) -> int:
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """Give what the task has learned of the observations, plain data for a checkpoint."""
+        return {} if self._statistics is None else asdict(self._statistics)
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`; ValueError for one of another task."""
+        own, state = self.state(), arguments.mapping("state", state)
+        found = Statistics.read(state) if state and state.keys() == own.keys() else None
+        read = {} if found is None else asdict(found)
+        shapes = [[np.shape(value) for value in values.values()] for values in (own, read)]
+        if state.keys() != own.keys() or shapes[0] != shapes[1]:
+            raise ValueError(
+                "The state of a task with the same environment and normalize was expected, but another came."
+            )
+        self._statistics = found
+
+    def _number(self, generation: int) -> int:
+        """Read the number of a generation; of the one that all are where the episodes stay the same."""
+        return 0 if self.new_episodes == "never" else arguments.whole("generation", generation, 0)
+
+    def _evaluation_seed(self, seed: int | None) -> int:
+        return self.seed if seed is None else arguments.whole("seed", seed, 0)
+
+
+class _Evaluation:
+    """See `EpisodeTask.evaluation`."""
+
+    maximize = True
+
+    def __init__(self, task: EpisodeTask, episodes: int, seed: int) -> None:
+        self._task, self._episodes, self._seed = task, episodes, seed
+
+    def __call__(self, population: ArrayLike) -> NDArray[np.float64]:
+        rows = self._task.net.check_population(population)
+        return self._task.measure(rows, self._episodes, self._seed).returns.mean(axis=1)

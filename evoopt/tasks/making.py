@@ -1,0 +1,162 @@
+"""Making environments of Gymnasium, and refusing those that a task cannot use."""
+
+import warnings
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from evoopt import arguments
+from evoopt.tasks.spaces import described
+
+_made: dict[int, "weakref.ref[Any]"] = {}  # the innermost environments of this process that live, by id()
+
+
+@dataclass(frozen=True)
+class Maker:
+    """A function that makes a new environment each time, or raises ValueError; also in other processes."""
+
+    make: Callable[[], Any]
+
+    def __call__(self) -> Any:
+        environment = self.make()
+        _refuse_normalizing(environment)
+        _require_environment(environment)
+        _require_new(environment)
+        return environment
+
+
+def maker_of(environment: Any, keywords: Mapping[str, Any] | None) -> Maker:
+    """Read an id, an EnvSpec or a function, and the keywords that it gets."""
+    try:
+        import gymnasium  # noqa: PLC0415  (an optional extra)
+    except ImportError as error:
+        raise ImportError(
+            "GymnasiumTask needs the package gymnasium, which is not installed: pip install evoopt[gymnasium]"
+        ) from error
+    keywords = arguments.mapping("env_kwargs", {} if keywords is None else keywords)
+    if callable(environment):
+        return Maker(partial(environment, **keywords))
+    if isinstance(environment, str):  # other processes may not know what was registered here
+        environment = gymnasium.registry.get(environment, environment)
+    elif not isinstance(environment, gymnasium.envs.registration.EnvSpec):
+        raise ValueError(
+            "environment must be an id of Gymnasium, an EnvSpec, or a function that makes an environment, "
+            f"got {environment!r}; of an environment that is already made there would be only one."
+        )
+    # checks of what environments return are for those who write them
+    return Maker(partial(_make_registered, environment, {"disable_env_checker": True, **keywords}))
+
+
+def _make_registered(specification: Any, keywords: dict[str, Any]) -> Any:
+    import gymnasium  # noqa: PLC0415  (an optional extra)
+
+    try:
+        return gymnasium.make(specification, **keywords)
+    except gymnasium.error.DependencyNotInstalled as error:
+        name = getattr(specification, "id", specification)
+        raise ImportError(f"The environment {name} needs another package. {error}") from error
+    except gymnasium.error.Error as error:
+        raise ValueError(
+            f"environment must be what gymnasium.make can make, got {specification!r}. {error}"
+        ) from error
+
+
+def layers_of(environment: Any) -> list[Any]:
+    """Return an environment, the one that it wraps, and so on to the innermost one."""
+    import gymnasium  # noqa: PLC0415  (an optional extra)
+
+    kinds = gymnasium.Env, gymnasium.vector.VectorEnv
+    layers: dict[int, Any] = {}
+    while isinstance(environment, kinds) and id(environment) not in layers:
+        layers[id(environment)] = environment
+        environment = getattr(environment, "env", None)
+    return list(layers.values())
+
+
+def about(environment: Any) -> str:
+    """Return the name of an environment and its spaces, for errors."""
+    observations, actions = environment.observation_space, environment.action_space
+    return f"{_name(environment)} (observations {described(observations)}, actions {described(actions)})"
+
+
+def _name(environment: Any) -> str:
+    specification = getattr(environment, "spec", None)
+    return str(getattr(specification, "id", type(layers_of(environment)[-1]).__name__))
+
+
+def run_checker(environment: Any) -> None:
+    """Raise ValueError for an environment that Gymnasium's checker refuses."""
+    from gymnasium.utils.env_checker import check_env  # noqa: PLC0415  (an optional extra)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"(?s).*different from the unwrapped")  # as it is to be
+            check_env(environment, skip_render_check=True, skip_close_check=True)
+    except Warning:  # of Python's that were made errors
+        raise
+    except Exception as error:  # assertions, or whatever the environment raises
+        raise ValueError(
+            f"The environment {about(environment)} must pass Gymnasium's check_env, which raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _require_environment(environment: Any) -> None:
+    """Raise ValueError for something else than one environment of Gymnasium with its two spaces."""
+    import gymnasium  # noqa: PLC0415  (an optional extra)
+
+    if isinstance(environment, gymnasium.vector.VectorEnv):
+        raise ValueError(
+            f"The environment must be a single one, got the vector environment {environment}; the task makes "
+            "as many as it needs: give what makes one of them."
+        )
+    if not isinstance(environment, gymnasium.Env):
+        raise ValueError(
+            f"The environment must be a gymnasium.Env, got a {type(environment).__name__}; derive its class "
+            "from gymnasium.Env, or convert an environment of OpenAI Gym by the package shimmy."
+        )
+    for name in ("observation_space", "action_space"):
+        space = getattr(environment, name, None)
+        if not isinstance(space, gymnasium.Space):
+            raise ValueError(
+                f"The {name} of {_name(environment)} must be a space of gymnasium.spaces, got {space!r}; "
+                "set it in the environment's __init__."
+            )
+
+
+def _refuse_normalizing(environment: Any) -> None:
+    """Raise ValueError for wrappers that learn: each copy of the environment would learn something else."""
+    from gymnasium import wrappers  # noqa: PLC0415  (an optional extra)
+
+    of_observations = wrappers.NormalizeObservation, wrappers.vector.NormalizeObservation
+    of_rewards = wrappers.NormalizeReward, wrappers.vector.NormalizeReward
+    for layer in layers_of(environment):
+        if isinstance(layer, of_observations) and layer.update_running_mean:
+            remedy = "leave it out, and take GymnasiumTask(normalize=True)"
+        elif isinstance(layer, of_rewards) and layer.update_running_mean:
+            remedy = (
+                "leave it out: strategies rank the fitness, so that its scale does not matter; a constant "
+                "scale is gymnasium.wrappers.TransformReward. For observations take "
+                "GymnasiumTask(normalize=True)"
+            )
+        else:
+            continue
+        raise ValueError(
+            f"The environment {about(environment)} must not learn, but each copy of the wrapper "
+            f"{type(layer).__name__} learns something else; {remedy}."
+        )
+
+
+def _require_new(environment: Any) -> None:
+    """Raise ValueError if the innermost environment was returned before, and still lives."""
+    innermost = layers_of(environment)[-1]
+    key = id(innermost)
+    reference = weakref.ref(innermost, lambda _: _made.pop(key, None))
+    if _made.setdefault(key, reference) is not reference:
+        raise ValueError(
+            f"The function must make a new environment each time, got one of {about(environment)} that it "
+            "has returned before, which would play several episodes at once; make it inside the function: "
+            "lambda: gymnasium.make(...), not lambda: environment."
+        )

@@ -1,0 +1,148 @@
+"""Playing episodes in environments of Gymnasium: each step of all is one forward pass of the population."""
+
+import itertools
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from evoopt.arrays import Array
+from evoopt.networks.network import Network
+from evoopt.tasks.episodes import Episodes
+from evoopt.tasks.spaces import Actions, Observations
+from evoopt.tasks.statistics import Statistics, is_usable, normalized
+from evoopt.tasks.stepping import Stepped
+
+
+class Pool(Protocol):
+    """Environments of this process, or of others: see `Environments`."""
+
+    def make(self, n: int) -> None: ...
+    def reset(self, seeds: Array) -> Array: ...
+    def step(self, numbers: Array, actions: Array) -> Stepped: ...
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How episodes are played; a batch has at most `max_environments` of them."""
+
+    net: Network
+    observations: Observations
+    actions: Actions
+    max_steps: int | None
+    max_environments: int
+
+
+def play(
+    setting: Setting, pool: Pool, population: Array, seeds: Array, statistics: Statistics | None
+) -> tuple[Episodes, Array]:
+    """Play episodes of seeds (popsize, episodes).
+
+    Gives also the sums (3, size) of what the statistics are to learn: observation - mean, its squares, ones.
+    """
+    played = Episodes(np.empty(seeds.shape), np.empty(seeds.shape, np.int64))
+    sums = np.zeros((3, 0 if statistics is None else len(statistics.mean)))
+    popsize, episodes = seeds.shape
+    columns = min(episodes, setting.max_environments)
+    rows = setting.max_environments // columns
+    for row, column in itertools.product(range(0, popsize, rows), range(0, episodes, columns)):
+        part = slice(row, row + rows), slice(column, column + columns)
+        batch = Batch(setting, population[part[0]], seeds[part], episodes, statistics)
+        batch.play(pool)
+        for whole, found in zip(played, (batch.returns, batch.lengths), strict=True):
+            whole[part] = found.reshape(seeds[part].shape)
+        for each in batch.sums[is_usable(batch.sums)]:  # one by one: the same bits for any batches
+            sums += each
+    return played, sums
+
+
+class Batch:
+    """Episodes (rows, columns) that are played side by side.
+
+    Attributes
+    ----------
+    returns, lengths : (rows * columns,)
+    sums : (rows * columns, 3, size)
+        What each episode adds to the statistics of observations; of size 0 without such.
+    """
+
+    def __init__(
+        self, setting: Setting, population: Array, seeds: Array, episodes: int, statistics: Statistics | None
+    ) -> None:
+        self._setting, self._population, self._seeds, self._statistics = (
+            setting,
+            population,
+            seeds,
+            statistics,
+        )
+        net, (rows, columns) = setting.net, seeds.shape
+        width = _width(net, population.dtype, columns, episodes)
+        self._observations = np.zeros((rows, width, *net.input_shape), population.dtype)
+        self._state = net.initial_state(rows, width, population.dtype)
+        self._running = np.zeros((rows, width), np.bool_)
+        self._running[:, :columns] = True
+        self._numbers = np.zeros((rows, width), np.int64)  # of the environments
+        self._numbers[:, :columns] = np.arange(seeds.size).reshape(seeds.shape)
+        self.returns, self.lengths = np.zeros(seeds.size), np.zeros(seeds.size, np.int64)
+        self.sums = np.zeros((seeds.size, 3, 0 if statistics is None else len(statistics.mean)))
+
+    def play(self, pool: Pool) -> None:
+        """Play all episodes to their ends."""
+        max_steps = self._setting.max_steps
+        pool.make(self._seeds.size)
+        found = pool.reset(self._seeds.reshape(-1))
+        for _ in itertools.count() if max_steps is None else range(max_steps):
+            self._see(found)
+            outputs = self._think()
+            if self._running.any():
+                found = self._act(pool, outputs[self._running])
+            if not self._running.any():
+                break
+
+    def _see(self, found: Array) -> None:
+        """Take in the observations of the running episodes."""
+        with np.errstate(over="ignore", invalid="ignore"):  # what is beyond all measure stays in its episode
+            if self._statistics is not None:
+                mean, std = self._statistics.mean, self._statistics.std
+                seen = found.reshape(len(found), -1).astype(np.float64)
+                off = seen - mean
+                terms = np.stack([off, off * off, np.ones_like(off)], axis=1)
+                self.sums[self._numbers[self._running]] += terms
+                found = normalized(seen, mean, std)
+            self._observations[self._running] = self._setting.observations.inputs(found)
+
+    def _think(self) -> Array:
+        """Run the networks; return outputs (rows, width, n). Episodes with outputs of NaN end with NaN."""
+        outputs, self._state = self._setting.net.forward(self._population, self._observations, self._state)
+        outputs = outputs.reshape(*self._running.shape, -1)
+        failed = np.isnan(outputs).any(axis=2) & self._running
+        self.returns[self._numbers[failed]] = np.nan
+        self._running &= ~failed
+        return outputs
+
+    def _act(self, pool: Pool, outputs: Array) -> Array:
+        """Step by outputs (k, n) of the running episodes; return observations of those that go on."""
+        stepped = self._numbers[self._running]
+        found, rewards, ended = pool.step(stepped, self._setting.actions(outputs))
+        self.returns[stepped] += rewards
+        self.lengths[stepped] += 1
+        self._running[self._running] = ~ended
+        self._leave()
+        return found[~ended]
+
+    def _leave(self) -> None:
+        """Let rows whose episodes are over leave the forward pass, if a copy of the others is worth it."""
+        live = np.flatnonzero(self._running.any(axis=1))
+        if 0 < 2 * len(live) <= len(self._running):
+            self._population, self._observations = self._population[live], self._observations[live]
+            self._state = self._state[live]
+            self._running, self._numbers = self._running[live], self._numbers[live]
+
+
+def _width(net: Network, dtype: "np.dtype[Any]", columns: int, episodes: int) -> int:
+    """Return how many samples the networks get for some columns, so that the bits are those of all episodes.
+
+    Few samples and many are summed up in another order. Only the first columns are played.
+    """
+    program = net.program(dtype, episodes)
+    return next(n for n in range(columns, episodes + 1) if net.program(dtype, n) is program)
