@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt.tree import loads, nest, open_tree, read_tree, to_jsonable
+from evoopt.tree import ABSENT, loads, nest, open_tree, read_tree, to_jsonable
 
 Array = NDArray[Any]
 
@@ -26,9 +26,10 @@ def save_params(path: str | os.PathLike[str], tree: Any) -> None:
     ----------
     path : str or path
         The file, named exactly so. It is replaced in one step: a reader sees the old file or the new one.
-    tree : nested dict, list or tuple
-        If names alone do not tell its containers (lists, tuples, empty ones), the entry ``.tree`` does, in
-        bytes of JSON. A namedtuple becomes a plain tuple.
+    tree : nested mapping, list or tuple
+        As `ParamSpec.from_params` takes it. If names alone do not tell its containers (lists, tuples, int
+        keys, empty ones, absent leaves), the entry ``.tree`` does, in bytes of JSON. A namedtuple becomes a
+        plain tuple, another mapping a dict, and bfloat16 float32.
 
     Raises
     ------
@@ -44,7 +45,7 @@ def save_params(path: str | os.PathLike[str], tree: Any) -> None:
     {'dense_0': {'bias': array([0., 0.])}}
     """
     root, arrays = read_tree(tree)
-    if open_tree(nest(arrays))[0] != root:
+    if open_tree(arrays)[0] != root:
         arrays[_TREE_ENTRY] = np.frombuffer(json.dumps(to_jsonable(root)).encode(), np.uint8)
     write_npz(path, arrays)
 
@@ -66,7 +67,7 @@ def load_params(path: str | os.PathLike[str]) -> Any:
         return nest(arrays)
     text = arrays.pop(_TREE_ENTRY).tobytes()
     try:
-        root, names = open_tree(loads(text))
+        root, names = open_tree(loads(text), ABSENT)
         if names.keys() != arrays.keys():
             raise ValueError("its leaves are not the arrays")
     except (TypeError, ValueError) as error:
