@@ -34,6 +34,7 @@ from evoopt.tasks.episodes import (
     read_new_episodes,
 )
 from evoopt.tasks.policy import Policy
+from evoopt.tasks.rehearsal import rehearse
 from evoopt.tasks.statistics import Statistics
 
 LANES_FIT = 1 << 19  # bytes of packed weights, which are read in each step: half of a second level cache
@@ -121,6 +122,7 @@ class Rollout:
                 f"A network of {env.observation_size} inputs and {env.n_actions} outputs was expected, but "
                 f"one of {sizes[0]} and {sizes[1]} came."
             )
+        rehearse(env)
         self.net, self.env = net, env
         self.episodes = arguments.whole("episodes", episodes, 1)
         self.max_steps = env.max_steps if max_steps is None else arguments.whole("max_steps", max_steps, 1)
