@@ -273,6 +273,12 @@ def test_built_in_environments_pass_and_nothing_is_compiled(name, monkeypatch):
     assert rehearsal.rehearse.cache_info().misses == before
 
 
+@pytest.mark.skipif(not JIT_DISABLED, reason="Python cannot call the intrinsics of compiled ones")
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in_environments_would_pass_a_rehearsal(name):
+    rehearsal._Rehearsal(getattr(envs, name)).run()
+
+
 def test_good_environments_of_users_pass_and_nothing_is_compiled(monkeypatch):
     monkeypatch.setattr(rehearsal, "CHECKED", None)
     for env in (point, chosen, replace(point, actions=([-np.inf, 0], [np.inf, 2]))):

@@ -80,8 +80,9 @@ class Rollout:
     Raises
     ------
     ValueError
-        For a network that does not fit the environment, or an option that is not one of these; when called,
-        for functions of the environment that numba cannot compile.
+        For a network that does not fit the environment, or an option that is not one of these; for functions
+        of the environment that leave their arrays, or are not of the form that `Environment` says, in some
+        steps in plain Python; when called, for such that numba cannot compile.
 
     Notes
     -----
