@@ -193,6 +193,18 @@ def test_inputs_and_targets_of_no_weight_may_be_nan(net, rng):
         evoopt.Supervised(net, inputs, soft, "mse", weights)
 
 
+@pytest.mark.parametrize("where", ["inputs", "targets"])
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_numbers_beyond_single_precision_are_refused_there(net, where, batch_size, rng):
+    population, inputs, _, targets = problem(net, 2, 5, rng)
+    (inputs if where == "inputs" else targets)[3, 1] = 1e39
+    task = evoopt.Supervised(net, inputs, targets, "mse", batch_size=batch_size)
+    assert np.isfinite(task(population)).all()
+    for call in (task, lambda rows: task.evaluate(rows[0])):
+        with pytest.raises(ValueError, match=r"that float32 holds, got some beyond 3.4e\+38; .* float64\.$"):
+            call(population.astype(np.float32))
+
+
 class Categories:
     """Labels as a column of pandas has them: numpy reads an array of objects."""
 

@@ -152,7 +152,8 @@ class Supervised:
         if self._cuda is None:
             from evoopt.tasks.cuda import CudaSupervised  # noqa: PLC0415  (which needs numba-cuda)
 
-            self._cuda = CudaSupervised(self.net.on_cuda(), self.loss, self._data)
+            samples = self._data.cast(np.dtype(np.float32))
+            self._cuda = CudaSupervised(self.net.on_cuda(), self.loss, samples)
         return self._cuda
 
     def evaluate(
