@@ -90,9 +90,10 @@ def open_tree(tree: Any, absent: Any = None) -> tuple[Container, dict[str, Any]]
 
 def _open_mapping(node: Mapping[Any, Any], path: str) -> dict[Key, Any]:
     """Return the children of a mapping in order; keys with dots become children that are dicts."""
+    if all(type(key) is str and key and "." not in key for key in node):
+        return {key: node[key] for key in sorted(node)}  # as a rule
     children: dict[Key, Any] = {}
     first: dict[str, Key] = {}  # key for each child
-
     for key, value in node.items():
         head, dot, rest = _split(key, path)
         other = first.setdefault(str(head), key)
@@ -168,7 +169,7 @@ def _from_json(entry: dict[str, Any]) -> Any:
 def as_array(name: str, value: Any) -> Array:
     """Read a leaf as an array of real numbers: of a tensor its values on the host, bfloat16 as float32."""
     label = f'The leaf "{name}"'
-    if hasattr(value, "detach") and hasattr(value, "cpu"):  # of torch
+    if type(value) is not np.ndarray and hasattr(value, "detach") and hasattr(value, "cpu"):  # of torch
         value = value.detach().cpu()
         value = value.float() if str(value.dtype) == "torch.bfloat16" else value
     array = value if type(value) is np.ndarray else arrays.unmasked(label, value)
