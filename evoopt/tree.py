@@ -151,15 +151,22 @@ def to_jsonable(node: Container | None) -> Any:
 
 
 def loads(text: str | bytes) -> Any:
-    """Read what `to_jsonable` and json.dumps wrote, back into containers; absent leaves are `ABSENT`."""
-    return json.loads(text, object_hook=_from_json)
+    """Read what `to_jsonable` and json.dumps wrote, back into containers; absent leaves are `ABSENT`.
+
+    ValueError for another text, RecursionError for one that is nested too deep for JSON.
+    """
+    return json.loads(text, object_pairs_hook=_container)
 
 
-def _from_json(entry: dict[str, Any]) -> Any:
+def _container(pairs: list[tuple[str, Any]]) -> Any:
+    """Return what an object of JSON stands for: a dict, or by the key "" a tuple or an absent leaf."""
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        raise ValueError(f"each key must be there once, got {[key for key, _ in pairs]}")
     if "" not in entry:
         return entry
     other = entry.pop("")
-    if isinstance(other, dict):
+    if isinstance(other, dict) and all(str(int(key)) == key for key in other):
         return {**{int(key): child for key, child in other.items()}, **entry}
     if entry or not isinstance(other, list | None):
         raise ValueError('the key "" is for a tuple, an absent leaf or int keys')

@@ -212,7 +212,17 @@ def test_a_container_in_itself_is_refused():
     refusal(lambda: ParamSpec.from_params({"x": deep}), f"{MOST_LEVELS} levels")
 
 
-@pytest.mark.parametrize("tree", ['{"": 3}', '{"": [], "a": null}', '{"": {"x": null}}', '{"": {"": null}}'])
+@pytest.mark.parametrize(
+    "tree",
+    [
+        '{"": 3}',
+        '{"": [], "a": null}',
+        '{"": {"x": null}}',
+        '{"": {"": null}}',
+        '{"a": 1, "a": 1}',
+        '{"": {"+1": null}}',
+    ],
+)
 def test_from_json_refuses_what_to_json_does_not_write(tree):
     refusal(lambda: ParamSpec.from_json(f'{{"tree": {tree}, "leaves": []}}'), "JSON", "to_json")
 
