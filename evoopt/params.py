@@ -228,6 +228,8 @@ class ParamSpec:
         >>> spec.slice("encoder")
         slice(3, 11, None)
         """
+        if not isinstance(name, str):
+            raise ValueError(f"name must be that of a leaf such as {self.names[0]!r}, got {name!r}.")
         if name in self._slices:
             return self._slices[name]
         chosen = select([leaf.name for leaf in self._leaves], [name])

@@ -208,23 +208,21 @@ def select(names: list[str], trainable: Trainable) -> set[str]:
         return {name for name in names if re.split("[./]", name)[-1] not in STATISTICS}
     if callable(trainable):
         return {name for name in names if trainable(name)}
-    if not isinstance(trainable, Iterable):
-        raise ValueError(f"trainable must be a function of a name, or names or patterns, got {trainable!r}.")
-    chosen: set[str] = set()
-    for pattern in [trainable] if isinstance(trainable, str) else trainable:
-        chosen |= _matched(names, pattern)
-    return chosen
+    given: Any = [trainable] if isinstance(trainable, str) else trainable
+    patterns = list(given) if isinstance(given, Iterable) else []
+    if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
+        raise ValueError(f"trainable must be a name, names or a function of a name, got {trainable!r}.")
+    return set().union(*(_matched(names, pattern) for pattern in patterns))
 
 
-def _matched(names: list[str], pattern: Any) -> set[str]:
+def _matched(names: list[str], pattern: str) -> set[str]:
     """Return the leaf or the leaves of the container of this name; if there is none, those of the pattern."""
-    if isinstance(pattern, str):
-        matched = {name for name in names if name == pattern or name.startswith(f"{pattern}.")}
-        matched = matched or {name for name in names if fnmatch.fnmatchcase(name, pattern)}
-        if matched:
-            return matched
-    near = nearest(str(pattern), names)
-    raise ValueError(f'Patterns that match leaves were expected, but "{pattern}" came: {near}.')
+    matched = {name for name in names if name == pattern or name.startswith(f"{pattern}.")}
+    matched = matched or {name for name in names if fnmatch.fnmatchcase(name, pattern)}
+    if not matched:
+        near = nearest(pattern, names)
+        raise ValueError(f'Patterns that match leaves were expected, but "{pattern}" came: {near}.')
+    return matched
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -384,7 +384,7 @@ def test_slice_names_the_nearest():
     refusal(lambda: spec.slice("dense_0.bias"), '"dense_0.bias"', "frozen")
     refusal(lambda: spec.slice("dense"), '"dense"', "nearest", "dense_0.")
     refusal(lambda: spec.slice(""), '""', "nearest", "dense_0.")
-    refusal(lambda: spec.slice(3), '"3"', "nearest", "dense_0.")
+    refusal(lambda: spec.slice(3), "name must be", "got 3")
 
 
 @pytest.mark.parametrize(
