@@ -208,8 +208,10 @@ def select(names: list[str], trainable: Trainable) -> set[str]:
         return {name for name in names if re.split("[./]", name)[-1] not in STATISTICS}
     if callable(trainable):
         return {name for name in names if trainable(name)}
-    given: Any = [trainable] if isinstance(trainable, str) else trainable
-    patterns = list(given) if isinstance(given, Iterable) else []
+    try:
+        patterns = [trainable] if isinstance(trainable, str) else list(trainable)
+    except TypeError:  # no iterable
+        patterns = []
     if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
         raise ValueError(f"trainable must be a name, names or a function of a name, got {trainable!r}.")
     return set().union(*(_matched(names, pattern) for pattern in patterns))

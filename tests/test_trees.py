@@ -318,7 +318,7 @@ def test_a_name_is_taken_before_a_pattern():
     assert ParamSpec.from_params({"w0": BIAS, "w1": BIAS}, trainable="w[0]").names == ("w0",)
 
 
-@pytest.mark.parametrize("trainable", [3, [3], [None], 1.5, []])
+@pytest.mark.parametrize("trainable", [3, [3], [None], 1.5, [], np.array(1.0)])
 def test_other_choices_are_refused_in_a_sentence(trainable):
     refusal(lambda: ParamSpec.from_params(PLAIN, trainable=trainable), "trainable must be", repr(trainable))
 
