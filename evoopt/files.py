@@ -12,13 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from evoopt.calls import called
 from evoopt.npz import damaged, read_npz
 from evoopt.replacing import replace
-from evoopt.tree import loads, nest, open_tree, read_tree, to_jsonable
+from evoopt.tree import ABSENT, MOST_LEVELS, loads, nest, open_tree, read_tree, to_jsonable
 
 Array = NDArray[Any]
 
 _TREE_ENTRY = ".tree"  # no leaf can have this name: it begins with an empty key
 _KIND = "An .npz file of plain arrays"  # what is read
-_DEEPEST = 200  # levels of a tree
 
 
 @called
@@ -29,9 +28,10 @@ def save_params(path: str | os.PathLike[str], tree: Any) -> None:
     ----------
     path : str or path
         The file, named exactly so. It is replaced in one step: a reader sees the old file or the new one.
-    tree : nested dict, list or tuple
-        If names alone do not tell its containers (lists, tuples, empty ones), the entry ``.tree`` does, in
-        bytes of JSON. A namedtuple becomes a plain tuple.
+    tree : nested mapping, list or tuple
+        As `ParamSpec.from_params` takes it. If names alone do not tell its containers (lists, tuples, int
+        keys, empty ones, absent leaves), the entry ``.tree`` does, in bytes of JSON. A namedtuple becomes a
+        plain tuple, another mapping a dict, and bfloat16 float32.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def save_params(path: str | os.PathLike[str], tree: Any) -> None:
     {'dense_0': {'bias': array([0., 0.])}}
     """
     root, arrays = read_tree(tree)
-    if open_tree(nest(arrays))[0] != root:
+    if open_tree(arrays)[0] != root:
         arrays[_TREE_ENTRY] = np.frombuffer(json.dumps(to_jsonable(root)).encode(), np.uint8)
     write_npz(path, arrays)
 
@@ -82,13 +82,13 @@ def load_params(path: str | os.PathLike[str]) -> Any:
 def _tree(arrays: dict[str, Array]) -> Any:
     """Return the tree of arrays by name; of containers as the entry ``.tree`` has them, if there is one."""
     deepest = max(arrays, key=lambda name: name.count("."), default="")
-    if deepest.count(".") > _DEEPEST:
-        raise ValueError(f'the name "{deepest[:30]}..." is of a tree more than {_DEEPEST} levels deep')
+    if deepest.count(".") > MOST_LEVELS:
+        raise ValueError(f'the name "{deepest[:30]}..." is of a tree more than {MOST_LEVELS} levels deep')
     text = arrays.pop(_TREE_ENTRY, None)
     if text is None:
         return nest(arrays)
     try:
-        root, names = open_tree(loads(text.tobytes()))
+        root, names = open_tree(loads(text.tobytes()), ABSENT)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f'its entry "{_TREE_ENTRY}" does not describe a tree: {error}') from error
     if names.keys() != arrays.keys():

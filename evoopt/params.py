@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from evoopt import arguments, arrays
 from evoopt.arrays import Array
 from evoopt.tree import (
+    ABSENT,
     Container,
     Trainable,
     as_array,
@@ -23,7 +24,6 @@ from evoopt.tree import (
     loads,
     mismatch,
     nearest,
-    nest,
     open_tree,
     read_tree,
     select,
@@ -49,8 +49,9 @@ class ParamSpec:
     """The one-to-one map between a tree of parameters and a vector, or a row of a population.
 
     Made by `from_params`, `from_shapes` or `from_json`. The vector holds the trainable leaves one after the
-    other, each row-major, sorted level by level: dict keys as strings (``bias`` before ``kernel``,
-    ``dense_10`` before ``dense_2``), list and tuple positions as numbers. The other leaves are frozen.
+    other, each row-major, sorted level by level: list and tuple positions and int keys as numbers, then str
+    keys as strings (``bias`` before ``kernel``, ``dense_10`` before ``dense_2``). The other leaves are
+    frozen.
 
     Attributes
     ----------
@@ -76,10 +77,7 @@ class ParamSpec:
     def __init__(self, root: Container, leaves: Iterable[_Leaf], frozen: Mapping[str, ArrayLike]) -> None:
         self._root, self._leaves = root, tuple(leaves)
         trainable = [leaf for leaf in self._leaves if leaf.trainable]
-        for leaf in trainable:
-            if leaf.dtype.kind != "f":
-                advice = f'freeze it: from_params(tree, trainable=lambda name: name != "{leaf.name}")'
-                raise mismatch(leaf.name, "a trainable leaf of a float dtype", leaf.dtype, advice)
+        _check_floats(self._leaves)
         sizes = [math.prod(leaf.shape) for leaf in trainable]
         self.size = sum(sizes)
         if not self.size:
@@ -104,22 +102,28 @@ class ParamSpec:
 
         Parameters
         ----------
-        tree : nested dict, list or tuple (namedtuples too)
-            Its leaves are what `numpy.asarray` takes, of bool, integer or float dtype.
+        tree : nested mapping, list or tuple (namedtuples too)
+            Keys are int or str; one with dots nests, so that ``{"0.weight": w}``, as ``state_dict()`` of
+            torch gives it, is ``{"0": {"weight": w}}``. Leaves are what `numpy.asarray` takes, of bool,
+            integer or float dtype, bfloat16 as float32, and tensors of torch; None is an absent leaf.
         trainable : callable, str or iterable of str, optional
-            Which leaves the vector holds, all by default: ``name -> bool``, or names, prefixes (``"dense_1"``
-            covers ``"dense_1.kernel"``) and `fnmatch` patterns. The values of the others are copied and
-            frozen; an integer leaf has to be.
+            Which leaves the vector holds: ``name -> bool``, or names, prefixes (``"dense_1"`` covers
+            ``"dense_1.kernel"``) and `fnmatch` patterns. By default all except the statistics of batch
+            normalization, called running_mean, running_var, num_batches_tracked, moving_mean or
+            moving_variance. The values of the others are copied and frozen; an integer leaf has to be.
 
         Raises
         ------
         ValueError
-            For a key or leaf that has no place in a vector, a pattern without a leaf, or nothing trainable.
+            For a key or leaf that has no place in a vector, two that have the same name, a pattern without a
+            leaf, or nothing trainable.
 
         Examples
         --------
         >>> ParamSpec.from_params({"a": [1.0, 2.0], "step": 7}, trainable="a").names
         ('a.0', 'a.1')
+        >>> ParamSpec.from_params({"0.weight": np.ones(3), "1.running_mean": np.zeros(3)})
+        ParamSpec(3 parameters, float64: 0.weight (3,); frozen: 1.running_mean (3,))
         """
         root, arrays = read_tree(tree)
         chosen = select(list(arrays), trainable)
@@ -158,7 +162,7 @@ class ParamSpec:
             except TypeError as error:
                 expected = "a shape, or a tuple (shape, dtype, dimension names),"
                 raise mismatch(name, expected, repr(entry), str(error)) from error
-        root, ordered = open_tree(nest(leaves))
+        root, ordered = open_tree(leaves)
         return cls(root, ordered.values(), {})
 
     @classmethod
@@ -185,7 +189,7 @@ class ParamSpec:
         """
         try:
             data = loads(text)
-            root, names = open_tree(data["tree"])
+            root, names = open_tree(data["tree"], ABSENT)
             leaves = [_described(**entry) for entry in data["leaves"]]
             if [leaf.name for leaf in leaves] != list(names):
                 raise ValueError("its leaves are not those of its tree")
@@ -210,24 +214,39 @@ class ParamSpec:
         return json.dumps({"tree": to_jsonable(self._root), "leaves": leaves})
 
     def slice(self, name: str) -> slice:
-        """Return where the trainable leaf `name` is in a vector, or in the columns of a population.
+        """Return where leaves are in a vector, or in the columns of a population.
+
+        Parameters
+        ----------
+        name : str
+            Of a leaf; or a prefix or pattern, as `trainable` in `from_params`, for the trainable leaves that
+            it covers.
 
         Raises
         ------
         ValueError
-            If no trainable leaf has this name.
+            If it covers no trainable leaf, or others lie between those that it covers.
 
         Examples
         --------
-        >>> ParamSpec.from_shapes({"bias": 2, "kernel": (3, 2)}).slice("kernel")
-        slice(2, 8, None)
+        >>> spec = ParamSpec.from_shapes({"decoder.bias": 3, "encoder.bias": 2, "encoder.kernel": (3, 2)})
+        >>> spec.slice("encoder")
+        slice(3, 11, None)
         """
         if not isinstance(name, str):
             raise ValueError(f"name must be that of a leaf such as {self.names[0]!r}, got {name!r}.")
-        if name not in self._slices:
-            state = "a frozen one" if name in self.frozen else "an unknown one"
-            raise mismatch(name, "a trainable leaf", state, nearest(name, self.names))
-        return self._slices[name]
+        if name in self._slices:
+            return self._slices[name]
+        chosen = select([leaf.name for leaf in self._leaves], [name])
+        places = [place for place, leaf in enumerate(self.names) if leaf in chosen]
+        if not places:
+            raise mismatch(name, "a trainable leaf", "a frozen one", nearest(name, self.names))
+        first, last = places[0], places[-1]
+        if last - first >= len(places):
+            other = next(leaf for leaf in self.names[first:last] if leaf not in chosen)
+            found = f'leaves with "{other}" between them'
+            raise mismatch(name, "leaves side by side", found, "take the slice of each")
+        return slice(self._slices[self.names[first]].start, self._slices[self.names[last]].stop)
 
     def expand(self, values: Mapping[str, float]) -> NDArray[np.float64]:
         """Make a vector of one number for each trainable leaf, for example step sizes: ``sigma``.
@@ -271,9 +290,9 @@ class ParamSpec:
 
         Parameters
         ----------
-        tree : nested dict, list or tuple
-            Containers and shapes as in the spec; or each leaf has one more axis, ``(popsize, *shape)``.
-            Frozen leaves must be there, in either shape; their values are not read.
+        tree : nested mapping, list or tuple
+            Containers and shapes as in the spec, where keys with dots nest; or each leaf has one more axis,
+            ``(popsize, *shape)``. Frozen leaves must be there, in either shape; their values are not read.
         out : ndarray of float, optional
             Where to write, for example a row of a population; untouched if the input is refused.
 
@@ -371,6 +390,34 @@ class ParamSpec:
                 raise mismatch(leaf.name, f"shape {leaf.shape}{after}", f"shape {found}", advice)
         return popsize
 
+    def flat(self, tree: Any) -> dict[str, Any]:
+        """Return the leaves of a tree by their names, for example for ``load_state_dict`` of torch.
+
+        Parameters
+        ----------
+        tree : nested mapping, list or tuple
+            Of containers as in the spec: what `unravel` gave of a vector, or of a population.
+
+        Returns
+        -------
+        dict of str to leaf
+            All leaves, also the frozen ones, as they are in the tree: of an unravelled vector its views.
+
+        Raises
+        ------
+        ValueError
+            For other containers.
+
+        Examples
+        --------
+        >>> spec = ParamSpec.from_params({"0.bias": np.zeros(2), "0.weight": np.zeros((2, 3))})
+        >>> spec.flat(spec.unravel(np.arange(8.0)))["0.bias"]
+        array([0., 1.])
+        """
+        root, leaves = open_tree(tree)
+        check_containers(self._root, root, "")
+        return leaves
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ParamSpec):
             return NotImplemented
@@ -386,8 +433,9 @@ class ParamSpec:
         return type(self), (self._root, self._leaves, self.frozen)
 
     def __repr__(self) -> str:
-        leaves = [f"{leaf.name} {leaf.shape}{'' if leaf.trainable else ' frozen'}" for leaf in self._leaves]
-        listed = textwrap.shorten(", ".join(leaves), 300, placeholder=" ...")
+        trainable = _listed(leaf for leaf in self._leaves if leaf.trainable)
+        frozen = "; frozen: " + _listed(leaf for leaf in self._leaves if not leaf.trainable)
+        listed = trainable + (frozen if self.frozen else "")
         return f"ParamSpec({self.size} parameters, {self.dtype}: {listed})"
 
 
@@ -427,6 +475,23 @@ def _described(name: Any, shape: Any, dtype: Any, dimension_names: Any, trainabl
     if not (isinstance(name, str) and sizes and named and dtype in _DTYPES and isinstance(trainable, bool)):
         raise TypeError(f"the leaf {name!r} is not described as to_json does it")
     return _leaf(name, shape, dtype, dimension_names, trainable=trainable)
+
+
+def _check_floats(leaves: tuple[_Leaf, ...]) -> None:
+    """Raise for the trainable leaves that are not of a float dtype, for all at once."""
+    wrong = [leaf for leaf in leaves if leaf.trainable and leaf.dtype.kind != "f"]
+    if wrong:
+        names = [leaf.name for leaf in leaves if leaf in wrong or not leaf.trainable]
+        raise ValueError(
+            "Trainable leaves must be of a float dtype, got "
+            + ", ".join(f'"{leaf.name}" ({leaf.dtype})' for leaf in wrong)
+            + f"; freeze them: from_params(tree, trainable=lambda name: name not in {names})."
+        )
+
+
+def _listed(leaves: Iterable[_Leaf]) -> str:
+    text = ", ".join(f"{leaf.name} {leaf.shape}" for leaf in leaves)
+    return textwrap.shorten(text, 300, placeholder=" ...")
 
 
 def _locked(value: ArrayLike, leaf: _Leaf) -> Array:

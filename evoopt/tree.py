@@ -1,31 +1,50 @@
-"""Trees of parameters: nested dicts, lists and tuples, and the leaves in them.
+"""Trees of parameters: nested mappings, lists and tuples, and the leaves in them.
 
 A leaf is anything else; its *name* joins the keys on the way to it with dots (``"dense_0.kernel"``); list and
-tuple positions count as keys. Order is level by level: dict keys as strings, positions as numbers.
+tuple positions count as keys. A key with a dot nests: ``{"0.weight": ...}`` is ``{"0": {"weight": ...}}``.
+None is an absent leaf, which has no name. Order is level by level: positions and int keys as numbers, and
+then str keys as strings.
 """
 
 import difflib
 import fnmatch
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
+
+import numpy as np
 
 from evoopt import arguments, arrays
 from evoopt.arrays import Array
 
+Key = str | int
 Trainable = Callable[[str], bool] | Iterable[str] | None
+
+ABSENT = object()  # where `loads` found an absent leaf, because None is a leaf there
+MOST_LEVELS = 100  # of containers in each other
+# what batch normalization counts: not learned, but overwritten in a pass of training
+STATISTICS = frozenset(
+    {"running_mean", "running_var", "num_batches_tracked", "moving_mean", "moving_variance"}
+)
 
 
 @dataclass(frozen=True)
 class Container:
-    """A dict, list or tuple of the tree, its children in the order of the vector; a leaf is None."""
+    """A dict, list or tuple of the tree, its children in the order of the vector; a leaf is None.
 
-    kind: Any  # dict, list, tuple or the class of a namedtuple
-    children: dict[str, "Container | None"]
+    An absent leaf is a container without children.
+    """
+
+    kind: Any  # dict, list, tuple, the class of a namedtuple, or NoneType
+    children: dict[Key, "Container | None"]
 
     def build(self, leaves: Iterator[Any]) -> Any:
         values = [next(leaves) if child is None else child.build(leaves) for child in self.children.values()]
+        if self.kind is NoneType:
+            return None
         if self.kind is dict:
             return dict(zip(self.children, values, strict=True))
         if self.kind is list:
@@ -39,82 +58,131 @@ def read_tree(tree: Any) -> tuple[Container, dict[str, Array]]:
     return root, {name: as_array(name, leaf) for name, leaf in leaves.items()}
 
 
-def open_tree(tree: Any) -> tuple[Container, dict[str, Any]]:
+def open_tree(tree: Any, absent: Any = None) -> tuple[Container, dict[str, Any]]:
     """Return the containers of a tree, and its leaves as they are by name, in the order of the vector."""
     leaves: dict[str, Any] = {}
 
     def visit(node: Any, path: str) -> Container | None:
-        kind: Any = dict
-        if isinstance(node, dict):
-            for key in node:
-                if not isinstance(key, str) or not key or "." in key:
-                    expected, advice = "a dict with non-empty str keys without a dot", "rename the key"
-                    raise mismatch(path, expected, f"the key {key!r}", advice)
-            items = {key: node[key] for key in sorted(node)}
+        kind: Any
+        if path.count(".") >= MOST_LEVELS:
+            raise ValueError(
+                f"A tree of at most {MOST_LEVELS} levels was expected, but a deeper one came, which begins "
+                f'with "{path[:60]}": take out the container that holds itself, or flatten the tree.'
+            )
+        if node is absent:
+            return Container(NoneType, {})
+        if isinstance(node, Mapping):
+            kind, items = dict, _open_mapping(node, path)
         elif isinstance(node, list | tuple):
             kind = list if isinstance(node, list) else type(node) if hasattr(node, "_fields") else tuple
-            items = {str(position): child for position, child in enumerate(node)}
+            items = dict(enumerate(node))
         else:
             leaves[path] = node
             return None
         return Container(kind, {key: visit(child, join(path, key)) for key, child in items.items()})
 
     root = visit(tree, "")
-    if root is None:
-        raise mismatch(
-            "", "a dict, list or tuple", f"a {type(tree).__name__}", "put it into a dict by its name"
-        )
+    if root is None or root.kind is NoneType:
+        advice = "put an array into a dict by its name; of a model take its dict of parameters"
+        raise mismatch("", "a mapping, list or tuple", f"a {type(tree).__name__}", advice)
     return root, leaves
 
 
-def nest(leaves: Mapping[str, Any]) -> dict[str, Any]:
+def _open_mapping(node: Mapping[Any, Any], path: str) -> dict[Key, Any]:
+    """Return the children of a mapping in order; keys with dots become children that are dicts."""
+    if all(type(key) is str and key and "." not in key for key in node):
+        return {key: node[key] for key in sorted(node)}  # as a rule
+    children: dict[Key, Any] = {}
+    first: dict[str, Key] = {}  # key for each child
+    for key, value in node.items():
+        head, dot, rest = _split(key, path)
+        other = first.setdefault(str(head), key)
+        if other is not key and not (dot and "." in str(other)):
+            found = f"both {_quoted(path, other)} and {_quoted(path, key)}"
+            raise mismatch(join(path, head), "one leaf or container", found, "rename one of them")
+        if dot:
+            children.setdefault(head, {})[rest] = value
+        else:
+            children[head] = value
+    return {key: children[key] for key in sorted(children, key=_rank)}
+
+
+def _split(key: Any, path: str) -> tuple[Key, str, str]:
+    """Split a key at its first dot: what is before it, the dot, what is after it."""
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        return int(key), "", ""
+    head, dot, rest = key.partition(".") if isinstance(key, str) else ("", "", "")
+    if not head:
+        expected, advice = "a mapping with int keys or str keys of non-empty parts", "rename the key"
+        raise mismatch(path, expected, f"the key {head if isinstance(key, str) else key!r}", advice)
+    return head, dot, rest
+
+
+def _rank(key: Key) -> tuple[bool, Any]:
+    return isinstance(key, str), key
+
+
+def _quoted(path: str, key: Key) -> str:
+    return f'"{join(path, key)}"' if isinstance(key, str) else f'"{join(path, key)}" (an int)'
+
+
+def nest(leaves: Mapping[str, Any]) -> Any:
     """Return the nested dicts that dotted names describe."""
-    tree: dict[str, Any] = {}
-    for name, value in leaves.items():
-        *parents, last = name.split(".")
-        node, path = tree, ""
-        for key in parents:
-            path = join(path, key)
-            if path in leaves:
-                raise mismatch(path, "a leaf or a container", f'both, by "{name}",', "rename one of them")
-            node = node.setdefault(key, {})
-        node[last] = value
-    return tree
+    root, found = open_tree(leaves)
+    return root.build(iter(found.values()))
 
 
 def to_jsonable(node: Container | None) -> Any:
-    """Write containers as JSON has them, a leaf as null, a tuple as an object whose only key is empty."""
+    """Write containers as JSON has them, and a leaf as null.
+
+    The key "", which no mapping has, is for the rest: ``{"": [...]}`` is a tuple, ``{"": null}`` an absent
+    leaf, and ``{"": {"0": ...}, ...}`` a dict, of which some keys are ints.
+    """
     if node is None:
         return None
     children = {key: to_jsonable(child) for key, child in node.children.items()}
-    if node.kind is dict:
-        return children
-    return list(children.values()) if node.kind is list else {"": list(children.values())}
+    if node.kind is list:
+        return list(children.values())
+    if node.kind is not dict:
+        return {"": None if node.kind is NoneType else list(children.values())}
+    numbered = {key: child for key, child in children.items() if isinstance(key, int)}
+    named = {key: child for key, child in children.items() if isinstance(key, str)}
+    return {"": numbered, **named} if numbered else named
 
 
 def loads(text: str | bytes) -> Any:
-    """Read what `to_jsonable` and json.dumps wrote, back into containers.
+    """Read what `to_jsonable` and json.dumps wrote, back into containers; absent leaves are `ABSENT`.
 
-    ValueError for a text that is no JSON, RecursionError for one that is nested too deep for it.
+    ValueError for another text, RecursionError for one that is nested too deep for JSON.
     """
     return json.loads(text, object_pairs_hook=_container)
 
 
 def _container(pairs: list[tuple[str, Any]]) -> Any:
-    """Return a dict, or the tuple that an object whose only key is empty stands for."""
+    """Return what an object of JSON stands for: a dict, or by the key "" a tuple or an absent leaf."""
     entry = dict(pairs)
     if len(entry) < len(pairs):
         raise ValueError(f"each key must be there once, got {[key for key, _ in pairs]}")
     if "" not in entry:
         return entry
-    if len(entry) > 1 or not isinstance(entry[""], list):
-        raise ValueError("an empty key must be the only one, of a list")
-    return tuple(entry[""])
+    other = entry.pop("")
+    if isinstance(other, dict) and all(str(int(key)) == key for key in other):
+        return {**{int(key): child for key, child in other.items()}, **entry}
+    if entry or not isinstance(other, list | None):
+        raise ValueError('the key "" is for a tuple, an absent leaf or int keys')
+    return ABSENT if other is None else tuple(other)
 
 
 def as_array(name: str, value: Any) -> Array:
-    """Read a leaf as an array of real numbers."""
-    return arrays.read(f'The leaf "{name}"', value)
+    """Read a leaf as an array of real numbers: of a tensor its values on the host, bfloat16 as float32."""
+    label = f'The leaf "{name}"'
+    if type(value) is not np.ndarray and hasattr(value, "detach") and hasattr(value, "cpu"):  # of torch
+        value = value.detach().cpu()
+        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
+    array = value if type(value) is np.ndarray else arrays.unmasked(label, value)
+    if array.dtype.kind == "V" and str(getattr(value, "dtype", "")) == "bfloat16":
+        array = array.view(value.dtype).astype(np.float32)  # numpy may know it only as two bytes
+    return arrays.read(label, array)
 
 
 def check_containers(expected: Container | None, found: Container | None, path: str) -> None:
@@ -127,7 +195,7 @@ def check_containers(expected: Container | None, found: Container | None, path: 
     if expected.kind is not dict and len(expected.children) != len(found.children):
         raise mismatch(path, f"length {len(expected.children)}", f"length {len(found.children)}", advice)
     if expected.children.keys() != found.children.keys():
-        differing = sorted(expected.children.keys() ^ found.children.keys())
+        differing = sorted(expected.children.keys() ^ found.children.keys(), key=_rank)
         advice = f"missing or surplus are {[join(path, key) for key in differing]}"
         raise mismatch(path, f"a dict of {list(expected.children)}", f"one of {list(found.children)}", advice)
     for key, child in expected.children.items():
@@ -137,22 +205,23 @@ def check_containers(expected: Container | None, found: Container | None, path: 
 def select(names: list[str], trainable: Trainable) -> set[str]:
     """Return the names that `trainable` means; see `ParamSpec.from_params`."""
     if trainable is None:
-        return set(names)
+        return {name for name in names if re.split("[./]", name)[-1] not in STATISTICS}
     if callable(trainable):
         return {name for name in names if trainable(name)}
-    chosen: set[str] = set()
     patterns = [trainable] if isinstance(trainable, str) else list(arguments.items(trainable))
-    if not all(isinstance(pattern, str) for pattern in patterns) or not patterns:
+    if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
         raise ValueError(f"trainable must be a name, names or a function of a name, got {trainable!r}.")
-    for pattern in patterns:
-        matched = {
-            n for n in names if n == pattern or n.startswith(f"{pattern}.") or fnmatch.fnmatchcase(n, pattern)
-        }
-        if not matched:
-            near = nearest(pattern, names)
-            raise ValueError(f'Patterns that match leaves were expected, but "{pattern}" came: {near}.')
-        chosen |= matched
-    return chosen
+    return set().union(*(_matched(names, pattern) for pattern in patterns))
+
+
+def _matched(names: list[str], pattern: str) -> set[str]:
+    """Return the leaf or the leaves of the container of this name; if there is none, those of the pattern."""
+    matched = {name for name in names if name == pattern or name.startswith(f"{pattern}.")}
+    matched = matched or {name for name in names if fnmatch.fnmatchcase(name, pattern)}
+    if not matched:
+        near = nearest(pattern, names)
+        raise ValueError(f'Patterns that match leaves were expected, but "{pattern}" came: {near}.')
+    return matched
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -160,13 +229,15 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"the nearest are {difflib.get_close_matches(name, list(names), cutoff=0.0)}"
 
 
-def join(path: str, key: str) -> str:
-    """Give the name of a key in a container."""
-    return f"{path}.{key}" if path else key
+def join(path: str, key: Key) -> str:
+    """Return the name of a key in a container."""
+    return f"{path}.{key}" if path else str(key)
 
 
 def _kind(node: Container | None) -> str:
-    return "a leaf" if node is None else f"a {node.kind.__name__}"
+    if node is None:
+        return "a leaf"
+    return "None" if node.kind is NoneType else f"a {node.kind.__name__}"
 
 
 def mismatch(path: str, expected: str, found: object, advice: str) -> ValueError:

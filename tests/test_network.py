@@ -172,6 +172,21 @@ def test_frozen_parameters_come_from_the_shared_vector(rng):
     assert net.spec.size == full.shape[1]  # the network itself is as it was
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_freeze_takes_vectors_and_nested_parameters(dtype, rng):
+    net = make([4, 6, 5, 2], ["relu", "tanh", "linear"])
+    (row,), inputs = draw(net, 1, dtype, rng), rng.normal(size=(9, 4))
+    part = net.freeze(row, trainable=["dense_1", "dense_2"])
+    assert part.spec == net.freeze(net.spec.unravel(row), trainable=["dense_1", "dense_2"]).spec
+    assert part.spec.dtype == dtype
+    assert np.array_equal(part.predict(row[-part.spec.size :], inputs), net.predict(row, inputs))
+    # of a network with frozen parameters: what is frozen stays, and nested parameters say it all
+    less = part.freeze(part.spec.ravel(net.spec.unravel(row)), trainable="dense_2")
+    assert less.spec == net.freeze(row, trainable="dense_2").spec
+    other = net.spec.unravel(row + 1)
+    assert part.freeze(other, trainable="dense_2").spec == net.freeze(other, trainable="dense_2").spec
+
+
 def test_names_and_sizes():
     net = make([64, 32, 10], ["tanh", "linear"])
     assert net.spec.names == ("dense_0.bias", "dense_0.kernel", "dense_1.bias", "dense_1.kernel")
@@ -228,8 +243,10 @@ INPUTS = np.zeros((5, 4))
         (lambda: NET.predict(POPULATION[0], INPUTS[0]), ["(batch, 4)", "(4,) came", "inputs[None]"]),
         (
             lambda: NET.freeze(NET.spec.unravel(POPULATION), "dense_0.bias"),
-            ["one solution", "population of 2"],
+            ["One solution of 15", "(2, 15) came", "population"],
         ),
+        (lambda: NET.freeze(POPULATION, "dense_0.bias"), ["One solution of 15", "(2, 15) came"]),
+        (lambda: NET.freeze(POPULATION[0, 1:], "dense_0.bias"), ["One solution of 15", "(14,) came"]),
         (lambda: NET.freeze({"dense_0": {"bias": np.zeros(3)}}, "dense_0"), ["kernel"]),
     ],
 )

@@ -1,6 +1,7 @@
 """Rollouts: episodes against a loop in Python, common random numbers, observation statistics, failures."""
 
 import copy
+import math
 import pickle
 from dataclasses import replace
 
@@ -516,29 +517,24 @@ def test_what_fails_is_nan_in_its_episodes_only(change, episodes):
 
 
 @numba.njit
-def needs_three(a, b, c):
-    return 0.0, False
+def writes_a_sum(state, array):
+    """Runs in Python, but not in numba."""
+    array[:] = math.fsum(state)
 
 
 @numba.njit
-def gives_one_number(state, action):
-    return 1.0
-
-
-@numba.njit
-def takes_text(state, array):
-    state[0] = array.upper()
+def steps_with_a_sum(state, action):
+    return math.fsum(state), False
 
 
 @needs_jit
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"step": needs_three}, "A step takes a vector of float64 and a vector, and gives a reward"),
-        ({"step": gives_one_number}, "A step takes"),
-        ({"step": gives_one_number, "actions": 2}, "A step takes a vector of float64 and an int"),
-        ({"reset": takes_text}, "A reset or observe takes two vectors of float64"),
-        ({"observe": takes_text}, "A reset or observe takes two vectors of float64"),
+        ({"step": steps_with_a_sum}, "A step takes a vector of float64 and a vector, and gives a reward"),
+        ({"step": steps_with_a_sum, "actions": 2}, "A step takes a vector of float64 and an int"),
+        ({"reset": writes_a_sum}, "A reset or observe takes two vectors of float64"),
+        ({"observe": writes_a_sum}, "A reset or observe takes two vectors of float64"),
     ],
 )
 def test_what_does_not_compile_is_refused(change, message):

@@ -155,6 +155,97 @@ def test_bad_input_is_refused_in_a_sentence(net, arguments, options, parts):
         assert part in str(error.value)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_inputs_and_targets_must_be_finite_and_the_first_sample_is_named(net, loss, wrong, rng):
+    population, inputs, labels, soft = problem(net, 1, 20, rng)
+    targets = labels if loss == "cross_entropy" else soft
+    task = evoopt.Supervised(net, inputs, targets, loss)
+    bad, bad_soft = inputs.copy(), soft.copy()
+    bad[[7, 11, 12], [3, 0, 1]] = bad_soft[[5, 6], [0, 1]] = wrong
+    for call in (
+        lambda: evoopt.Supervised(net, bad, targets, loss),
+        lambda: evoopt.Supervised(net, bad.tolist(), targets, loss),
+        lambda: evoopt.Supervised(net, bad.astype(np.float32), targets, loss, batch_size=2),
+        lambda: task.evaluate(population[0], bad, targets),
+    ):
+        with pytest.raises(ValueError, match=r"inputs must be finite.*in sample 7 and in 2 more"):
+            call()
+    for call in (
+        lambda: evoopt.Supervised(net, inputs, bad_soft, loss),
+        lambda: task.evaluate(population[0], inputs, bad_soft),
+    ):
+        with pytest.raises(ValueError, match=r"targets must be finite.*in sample 5 and in 1 more"):
+            call()
+    with pytest.raises(ValueError, match=r"in sample 7;"):
+        evoopt.Supervised(net, bad[:9], targets[:9], loss)
+
+
+def test_inputs_and_targets_of_no_weight_may_be_nan(net, rng):
+    population, inputs, _, soft = problem(net, 3, 20, rng)
+    weights = np.ones(20)
+    weights[[3, 9]] = 0
+    expected = evoopt.Supervised(net, inputs, soft, "mse", weights)(population)
+    inputs[[3, 9]] = soft[3] = np.nan
+    assert np.array_equal(evoopt.Supervised(net, inputs, soft, "mse", weights)(population), expected)
+    inputs[10] = np.inf
+    with pytest.raises(ValueError, match="sample 10;"):
+        evoopt.Supervised(net, inputs, soft, "mse", weights)
+
+
+@pytest.mark.parametrize("where", ["inputs", "targets"])
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_numbers_beyond_single_precision_are_refused_there(net, where, batch_size, rng):
+    population, inputs, _, targets = problem(net, 2, 5, rng)
+    (inputs if where == "inputs" else targets)[3, 1] = 1e39
+    task = evoopt.Supervised(net, inputs, targets, "mse", batch_size=batch_size)
+    assert np.isfinite(task(population)).all()
+    for call in (task, lambda rows: task.evaluate(rows[0])):
+        with pytest.raises(ValueError, match=r"that float32 holds, got some beyond 3.4e\+38; .* float64\.$"):
+            call(population.astype(np.float32))
+
+
+class Categories:
+    """Labels as a column of pandas has them: numpy reads an array of objects."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(["cat", "dog", "cat", "owl", "dog"], object)
+
+
+TEXT = {
+    "an array": np.array(["cat", "dog", "cat", "owl", "dog"]),
+    "a list": ["cat", "dog", "cat", "owl", "dog"],
+    "bytes": np.array([b"cat", b"dog", b"cat", b"owl", b"dog"]),
+    "objects": np.array(["cat", "dog", "cat", "owl", "dog"], object),
+    "strings of any length": np.array(["cat", "dog", "cat", "owl", "dog"], np.dtypes.StringDType()),
+    "categories": Categories(),
+}
+
+
+@pytest.mark.parametrize("kind", TEXT)
+def test_labels_of_text_are_refused_with_their_conversion(net, kind):
+    labels, task = TEXT[kind], evoopt.Supervised(net, X, Y)
+    for call in (
+        lambda: evoopt.Supervised(net, X, labels),
+        lambda: evoopt.Supervised(net, X, labels, "mse"),
+        lambda: task.evaluate(np.zeros(net.spec.size), X, labels),
+    ):
+        with pytest.raises(ValueError, match=r"got text such as b?'cat';.*\.$") as caught:
+            call()
+    line = str(caught.value).rpartition("number the classes by ")[2].removesuffix(".")
+    names = {"numpy": np, "labels": labels}
+    exec(line, names)
+    assert names["targets"].tolist() == [0, 1, 0, 2, 1]
+    assert evoopt.Supervised(net, X, names["targets"])(np.zeros((1, net.spec.size))).shape == (1,)
+
+
+def test_labels_of_a_table_of_pandas(net):
+    pandas = pytest.importorskip("pandas")
+    for dtype in ("category", "string", object):
+        with pytest.raises(ValueError, match="got text such as 'cat'; number the classes"):
+            evoopt.Supervised(net, X, pandas.Series(TEXT["a list"], dtype=dtype))
+
+
 def test_softmax_before_cross_entropy_is_refused():
     net = evoopt.Network([evoopt.Dense(3, "softmax")], input_shape=(4,))
     with pytest.raises(ValueError, match="logits"):

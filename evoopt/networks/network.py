@@ -123,8 +123,8 @@ class Network(Called):
 
         Parameters
         ----------
-        params : nested dict
-            All parameters of this network.
+        params : nested dict, or vector (n_params,)
+            All parameters of this network; in a vector those that it has frozen are not, and stay.
         trainable : callable, str or iterable of str
             Which of them stay in the vector, as in `ParamSpec.from_params`: ``"dense_1"``, say. To start from
             their given values take ``network.spec.ravel(params)``; `init` draws new ones.
@@ -132,23 +132,19 @@ class Network(Called):
         Raises
         ------
         ValueError
-            For parameters that are not this network's.
+            For parameters that are not this network's, or a population.
 
         Examples
         --------
         >>> import evoopt
         >>> net = evoopt.Network([evoopt.Dense(32, "tanh"), evoopt.Dense(10)], input_shape=(64,))
-        >>> params = net.spec.unravel(net.init(seed=0))
-        >>> net.freeze(params, trainable="dense_1").spec.names
+        >>> net.freeze(net.init(seed=0), trainable="dense_1").spec.names
         ('dense_1.bias', 'dense_1.kernel')
         """
         network = Network(self.layers, self.input_shape, self.device)
-        shape = network.spec.ravel(params).shape  # refuses parameters of another shape or name
-        if len(shape) != 1:
-            raise ValueError(
-                f"The parameters of one solution were expected, but a population of {shape[0]} came."
-            )
-        network.spec, network._cuda = ParamSpec.from_params(params, trainable), None
+        tree = params if isinstance(params, Mapping) else self.spec.unravel(self.as_vector(params))
+        own = network.spec.unravel(network.as_vector(tree))  # refuses parameters of another shape or name
+        network.spec, network._cuda = ParamSpec.from_params(own, trainable), None
         return network
 
     @property

@@ -59,7 +59,8 @@ class Environment(Called):
     Notes
     -----
     All arrays are 1-d, float64 and C-contiguous. The functions are called a million times a second: let
-    them use scalars and the elements of the arrays, and allocate nothing.
+    them use scalars and the elements of the arrays, and allocate nothing. Compiled code does not check
+    whether an index is inside its array, so `Rollout` first plays some steps in plain Python.
 
     A network's outputs become actions as follows. Discrete: the number of the largest output, the first if
     several are. Continuous: outputs from -1 to 1 span the bounds and are clipped there, ``(low + high) / 2 +

@@ -56,15 +56,14 @@ def check_loss(loss: Any) -> LossName:
     )
 
 
-def read_targets(loss: LossName, targets: ArrayLike, samples: int, net: Network) -> Targets:
-    """Read the targets of so many samples; ValueError if they do not fit the loss or the network."""
-    numbers, outputs = as_numbers("targets", targets), net.output_shape
-    if len(numbers) != samples:
-        raise ValueError(f"Targets for {samples} samples were expected, but {len(numbers)} came.")
+def read_targets(loss: LossName, targets: ArrayLike, weights: Array, net: Network) -> Targets:
+    """Read the targets of weighted samples; ValueError if they do not fit the loss or the network."""
+    numbers, outputs = as_numbers("targets", _without_text(targets)), net.output_shape
+    if len(numbers) != len(weights):
+        raise ValueError(f"Targets for {len(weights)} samples were expected, but {len(numbers)} came.")
     if not isinstance(loss, str):
         return _read_own(numbers)
-    if not np.isfinite(numbers).all():
-        raise ValueError("Finite targets were expected, but some are NaN or infinite.")
+    require_finite("targets", numbers, weights)
     found = _READERS[loss](loss, numbers, outputs)
     _check_last_layer(loss, found, net)
     return found
@@ -168,6 +167,30 @@ def _check_last_layer(loss: str, targets: Targets, net: Network) -> None:
     else:
         return
     raise ValueError(f'The loss "{loss}" {problem}; give that layer the activation "linear".')
+
+
+def _without_text(targets: ArrayLike) -> Array:
+    """Raise ValueError for text, of which numbers of classes are easily made."""
+    found = arrays.unmasked("targets", targets)
+    items = found.ravel().tolist() if found.dtype.kind in "USTO" else []
+    text = next((item for item in items if isinstance(item, str | bytes)), None)
+    if text is not None:
+        raise ValueError(
+            f"targets must be numbers, got text such as {text!r}; number the classes by "
+            "classes, targets = numpy.unique(labels, return_inverse=True)."
+        )
+    return found
+
+
+def require_finite(name: str, numbers: Array, weights: Array) -> None:
+    """Raise ValueError if a sample of a positive weight has NaN or infinity."""
+    wrong = ~np.isfinite(numbers.reshape(len(numbers), -1)).all(axis=1) & (weights > 0)
+    if wrong.any():
+        more = f" and in {wrong.sum() - 1} more" if wrong.sum() > 1 else ""
+        raise ValueError(
+            f"{name} must be finite, got NaN or infinity in sample {wrong.argmax()}{more}; leave such "
+            "samples out, or give them a weight of 0."
+        )
 
 
 def as_numbers(name: str, values: ArrayLike) -> Array:

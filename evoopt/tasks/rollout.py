@@ -29,6 +29,7 @@ from evoopt.tasks.environment import Environment
 from evoopt.tasks.episode_task import EpisodeTask
 from evoopt.tasks.episodes import EVALUATION, TRAINING, Episodes, NewEpisodes, action_span, spanned
 from evoopt.tasks.policy import Policy
+from evoopt.tasks.rehearsal import rehearse
 from evoopt.tasks.statistics import Statistics
 
 LANES_FIT = 1 << 19  # bytes of packed weights, which are read in each step: half of a second level cache
@@ -74,8 +75,9 @@ class Rollout(EpisodeTask):
     Raises
     ------
     ValueError
-        For a network that does not fit the environment, or an option that is not one of these; when called,
-        for functions of the environment that numba cannot compile.
+        For a network that does not fit the environment, or an option that is not one of these; for functions
+        of the environment that leave their arrays, or are not of the form that `Environment` says, in some
+        steps in plain Python; when called, for such that numba cannot compile.
 
     Notes
     -----
@@ -114,6 +116,7 @@ class Rollout(EpisodeTask):
                 f"A network of {env.observation_size} inputs and {env.n_actions} outputs was expected, but "
                 f"one of {sizes[0]} and {sizes[1]} came."
             )
+        rehearse(env)
         super().__init__(net, episodes, new_episodes, seed)
         self.env = env
         normalize = arguments.flag("normalize", normalize)

@@ -27,9 +27,19 @@ class Samples(NamedTuple):
         return Samples(self.inputs[rows], targets, self.weights[rows])
 
     def cast(self, dtype: "np.dtype[Any]") -> "Samples":
-        """Give them in the layout and precision of kernels; copies only what has another."""
-        targets = self.targets._replace(numbers=kernel_array(self.targets.numbers, dtype))
-        return self._replace(inputs=kernel_array(self.inputs, dtype), targets=targets)
+        """Give them in the layout and precision of kernels; copies only what has another.
+
+        ValueError for numbers that would become infinite.
+        """
+        try:
+            with np.errstate(over="raise"):
+                inputs, targets = (kernel_array(a, dtype) for a in (self.inputs, self.targets.numbers))
+        except FloatingPointError as error:
+            raise ValueError(
+                f"inputs and targets must be numbers that {dtype} holds, got some beyond "
+                f"{np.finfo(dtype).max:.2g}; scale them, or take a population of float64."
+            ) from error
+        return self._replace(inputs=inputs, targets=self.targets._replace(numbers=targets))
 
     def pack(self, rows: Array, columns: int, lanes: int) -> "Tiles":
         """Give some of what `cast` gave as tiles."""

@@ -16,7 +16,7 @@ from evoopt.kernels.cpu.forward import blocks_of
 from evoopt.kernels.cpu.loss import Loss
 from evoopt.kernels.device import Device, read_device
 from evoopt.networks.network import Network, require_network
-from evoopt.tasks.losses import LossName, as_numbers, check_loss, read_targets
+from evoopt.tasks.losses import LossName, as_numbers, check_loss, read_targets, require_finite
 from evoopt.tasks.samples import Samples, Tiles, read_weights
 
 
@@ -55,7 +55,8 @@ class Supervised(Called):
     Raises
     ------
     ValueError
-        For inputs, targets or weights that do not fit the network or the loss; for a last layer with the
+        For inputs, targets or weights that do not fit the network or the loss; for inputs with NaN or
+        infinity, and such targets of the losses that have a name; for text; for a last layer with the
         activation that the loss has in it, a softmax or sigmoid; when called, for a function that numba
         cannot compile.
 
@@ -153,7 +154,8 @@ class Supervised(Called):
         if self._cuda is None:
             from evoopt.tasks.cuda import CudaSupervised  # noqa: PLC0415  (which needs numba-cuda)
 
-            self._cuda = CudaSupervised(self.net.on_cuda(), self.loss, self._data)
+            samples = self._data.cast(np.dtype(np.float32))
+            self._cuda = CudaSupervised(self.net.on_cuda(), self.loss, samples)
         return self._cuda
 
     def evaluate(
@@ -203,8 +205,10 @@ class Supervised(Called):
                 f"Inputs of shape (samples, {', '.join(map(str, shape))}) were expected, "
                 f"but {inputs.shape} came."
             )
-        found = read_targets(self.loss, targets, samples, self.net)
-        return Samples(inputs.reshape(samples, math.prod(shape)), found, read_weights(weights, samples))
+        sample_weights = read_weights(weights, samples)
+        require_finite("inputs", inputs, sample_weights)
+        found = read_targets(self.loss, targets, sample_weights, self.net)
+        return Samples(inputs.reshape(samples, math.prod(shape)), found, sample_weights)
 
     def _minibatch(self, generation: int) -> NDArray[np.intp]:
         """Give the samples of a generation; the last ones of an epoch that fill no batch are left out."""

@@ -91,6 +91,14 @@ def test_arrays_are_read_as_on_the_cpu(wrong, rng):
             call()
 
 
+@pytest.mark.parametrize(("wrong", "words"), [(np.nan, "in sample 3"), (1e39, "that float32 holds")])
+def test_samples_are_read_as_on_the_cpu(wrong, words, rng):
+    net, inputs = network(2), rng.normal(size=(5, 3))
+    inputs[3, 1] = wrong
+    with pytest.raises(ValueError, match=rf"^inputs .*must be .*{words}"):
+        evoopt.Supervised(net, inputs, np.zeros(5, int))
+
+
 def test_an_out_that_overlaps_is_refused(rng):
     net, stream = network(8), Stream()
     rows = stream.to_device(population_of(net, 2, rng), np.float32)

@@ -1,0 +1,49 @@
+"""Compiled functions made again of their Python code, and with them the compiled functions that they call."""
+
+from collections.abc import Callable
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+from numba.core.dispatcher import Dispatcher
+
+
+def remade(function: Any, decorate: Callable[[Any], Any], made: dict[int, Any] | None = None) -> Any:
+    """Return a function of the same Python code under another decorator; what is not compiled stays.
+
+    It calls no compiled function of the original either, be it global, of a module, or closed over: each is
+    made again in the same way. `made` has those that exist already, by id.
+    """
+    made = {} if made is None else made
+    if not isinstance(function, Dispatcher):
+        return function
+    if id(function) not in made:
+        python = function.py_func
+        scope, closure = dict(python.__globals__), python.__closure__ or ()
+        cells = tuple(CellType() for _ in closure)
+        again = FunctionType(python.__code__, scope, python.__name__, python.__defaults__, cells)
+        made[id(function)] = decorate(again)  # before what it calls, which may be itself
+        used = _names(python.__code__)
+        for name in used & scope.keys():
+            scope[name] = _remade_value(scope[name], used, decorate, made)
+        for cell, original in zip(cells, closure, strict=True):
+            cell.cell_contents = _remade_value(original.cell_contents, used, decorate, made)
+    return made[id(function)]
+
+
+def _remade_value(value: Any, used: set[str], decorate: Callable[[Any], Any], made: dict[int, Any]) -> Any:
+    """Return what stands for a global variable: of a module a copy if compiled functions of it are used."""
+    if not isinstance(value, ModuleType):
+        return remade(value, decorate, made)
+    functions = {name: item for name, item in vars(value).items() if name in used}
+    changed = {name: remade(item, decorate, made) for name, item in functions.items()}
+    if all(changed[name] is functions[name] for name in changed):
+        return value
+    copy = ModuleType(value.__name__)
+    vars(copy).update(vars(value) | changed)
+    return copy
+
+
+def _names(code: CodeType) -> set[str]:
+    """Return the names of variables and attributes that are used in a code, and in the codes within it."""
+    inner = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*inner)

@@ -1,0 +1,172 @@
+"""A rehearsal of an environment in plain Python.
+
+Compiled functions read and write beyond the end of an array without a word; Python raises an IndexError.
+"""
+
+import functools
+import inspect
+import numbers
+import random
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core.errors import NumbaError
+
+from evoopt.arrays import Array
+from evoopt.kernels.remade import remade
+from evoopt.tasks import envs
+from evoopt.tasks.environment import Environment
+
+EPISODES = 4
+STEPS = 8  # with each action
+SECONDS = 0.1  # after which a rehearsal of slow functions ends
+BUILT_IN = [env for env in vars(envs).values() if isinstance(env, Environment)]
+CHECKED = numba.njit(boundscheck=True)
+UNWRITTEN = -1.7320508e-300  # no number of an observation
+ARRAYS = {
+    "reset": ("state", "uniforms"),
+    "observe": ("state", "observation"),
+    "step": ("state", "action"),
+}
+
+
+@functools.lru_cache(maxsize=256)
+def rehearse(env: Environment) -> None:
+    """Play a little in an environment, by its functions in plain Python on arrays of exactly its sizes.
+
+    It takes some milliseconds, once for each environment that is not built in, and nothing is compiled unless
+    Python raises.
+
+    Raises
+    ------
+    ValueError
+        If a function takes other arguments, leaves its arrays, does not write all of an observation, returns
+        something else than a reward and whether the episode is done, or raises whenever it is called.
+    """
+    if not any(replace(env, max_steps=known.max_steps) == known for known in BUILT_IN):
+        with _random_numbers_kept(), np.errstate(all="ignore"):
+            _Rehearsal(env).run()
+
+
+class _EpisodeOverError(Exception):
+    """A function of the environment raised, or the time is up."""
+
+
+class _Rehearsal:
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+        self._python = {name: remade(getattr(env, name), lambda function: function) for name in ARRAYS}
+        self._checked: dict[str, Any] = {}  # compiled functions that check bounds
+        self._ran: set[str] = set()
+        self._raised: dict[str, tuple[Exception, list[Any]]] = {}  # the first time: what, and the arguments
+        self._deadline = time.perf_counter() + SECONDS
+
+    def run(self) -> None:
+        for name in ARRAYS:
+            self._check_signature(name)
+        draws = np.random.default_rng(0).random((EPISODES, self._env.uniforms))
+        for uniforms in np.clip(2 * draws - 0.5, 0, np.nextafter(1, 0)):  # 0 and almost 1 among them
+            with suppress(_EpisodeOverError):
+                self._play(uniforms)
+        for name in self._raised.keys() - self._ran:
+            self._refuse(name, *self._raised[name])
+
+    def _check_signature(self, name: str) -> None:
+        signature = inspect.signature(self._python[name])
+        try:
+            signature.bind(*ARRAYS[name])
+        except TypeError as error:
+            expected = f"({', '.join(ARRAYS[name])})"
+            raise ValueError(f"{name} must take {expected}, got a function of {signature}.") from error
+
+    def _play(self, uniforms: Array) -> None:
+        """Play from one start, with each action."""
+        start = np.zeros(self._env.state_size)
+        self._call("reset", start, uniforms)
+        self._observe(start)
+        for action in self._actions():
+            with suppress(_EpisodeOverError):
+                self._hold(start.copy(), action)
+
+    def _actions(self) -> Iterator[Any]:
+        """Return all discrete actions, or the lowest, the middle and the highest continuous ones."""
+        if self._env.discrete:
+            yield from range(self._env.n_actions)
+        else:
+            low, high = np.clip(self._env.low, -1e3, None), np.clip(self._env.high, None, 1e3)
+            yield from (low, (low + high) / 2, high)
+
+    def _hold(self, state: Array, action: Any) -> None:
+        """Take the same action for some steps."""
+        for _ in range(STEPS):
+            result = self._call("step", state, action if self._env.discrete else action.copy())
+            is_pair = isinstance(result, tuple) and len(result) == 2
+            if not is_pair or not all(isinstance(item, numbers.Real | np.bool_) for item in result):
+                found = textwrap.shorten(repr(result), 100)
+                raise ValueError(f"step must return a number and a bool, (reward, done), got {found}.")
+            self._observe(state)
+            if result[1]:
+                return
+
+    def _observe(self, state: Array) -> None:
+        observation = np.full(self._env.observation_size, UNWRITTEN)
+        self._call("observe", state, observation)
+        missing = np.flatnonzero(observation == UNWRITTEN)
+        if len(missing):
+            raise ValueError(
+                f"observe must write all {len(observation)} numbers of an observation, got none at "
+                f"{', '.join(map(str, missing[:5]))}; write them, or make observation_size smaller."
+            )
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        if time.perf_counter() > self._deadline and self._ran == ARRAYS.keys():
+            raise _EpisodeOverError
+        before = [np.copy(item) if isinstance(item, np.ndarray) else item for item in arguments]
+        try:
+            result = self._python[name](*arguments)
+        except Exception as error:
+            if isinstance(error, IndexError):
+                self._refuse(name, error, before)
+            self._raised.setdefault(name, (error, before))
+            raise _EpisodeOverError from error
+        self._ran.add(name)
+        return result
+
+    def _refuse(self, name: str, error: Exception, arguments: list[Any]) -> None:
+        """Raise ValueError for what Python raised, if a compiled function that checks bounds raises, too.
+
+        Python alone is no proof: it raises for the logarithm of 0, its integers have no end, and it cannot
+        call intrinsics of numba.
+        """
+        if name not in self._checked:
+            self._checked[name] = remade(getattr(self._env, name), CHECKED)
+        try:
+            self._checked[name](*arguments)
+        except Exception as found:
+            shown = error if isinstance(found, type(error) | NumbaError) else found
+            duty = "keep to its arrays" if isinstance(shown, IndexError) else "run without an exception"
+            sizes = [
+                f"{kind} of {len(item)}" if isinstance(item, np.ndarray) else f"{kind} {item}"
+                for kind, item in zip(ARRAYS[name], arguments, strict=True)
+            ]
+            raise ValueError(
+                f"{name} of an environment must {duty}, got {type(shown).__name__}: {str(shown).rstrip('.')} "
+                f"({', '.join(sizes)}); correct the function, or the sizes of the environment."
+            ) from shown
+
+
+@contextmanager
+def _random_numbers_kept() -> Iterator[None]:
+    """Leave the random numbers of Python and numpy as they are, although functions may draw some."""
+    python, legacy = random.getstate(), np.random.get_state(legacy=False)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(legacy)
