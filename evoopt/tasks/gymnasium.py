@@ -22,7 +22,6 @@ from evoopt.tasks.statistics import Statistics
 from evoopt.tasks.stepping import Environments
 from evoopt.tasks.workers import Workers
 
-
 LONGEST = 1e6  # seconds: systems wait for no more than some weeks
 
 
