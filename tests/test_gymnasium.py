@@ -310,6 +310,7 @@ def test_a_step_has_a_time_limit():
         evoopt.GymnasiumTask(Naps, net, step_timeout=5)
     with pytest.raises(ValueError, match=r"^step_timeout must be a positive and finite number, got 0"):
         evoopt.GymnasiumTask(Naps, net, step_timeout=0, num_workers=2)
+    assert evoopt.GymnasiumTask(Naps, net, step_timeout=1e300, num_workers=2).step_timeout == 1e6
 
 
 def test_processes_end_with_the_task_and_with_errors():

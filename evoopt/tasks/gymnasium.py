@@ -22,6 +22,8 @@ from evoopt.tasks.statistics import Statistics
 from evoopt.tasks.stepping import Environments
 from evoopt.tasks.workers import Workers
 
+LONGEST = 1e6  # seconds: systems wait for no more than some weeks
+
 
 class GymnasiumTask(EpisodeTask):
     """The task of acting well in an environment of Gymnasium: population -> mean return of each row.
@@ -248,7 +250,7 @@ def _read_timeout(seconds: Any, num_workers: int) -> float | None:
             f"step_timeout must be left out with num_workers=1, got {seconds!r}: only a step in another "
             "process can be stopped; take num_workers=2."
         )
-    return arguments.number("step_timeout", seconds, positive=True)
+    return min(arguments.number("step_timeout", seconds, positive=True), LONGEST)
 
 
 def _input_of(observations: Observations, observation: Any) -> Array:
