@@ -31,15 +31,8 @@ class Samples(NamedTuple):
 
         ValueError for numbers that would become infinite.
         """
-        try:
-            with np.errstate(over="raise"):
-                inputs, targets = (kernel_array(a, dtype) for a in (self.inputs, self.targets.numbers))
-        except FloatingPointError as error:
-            raise ValueError(
-                f"inputs and targets must be numbers that {dtype} holds, got some beyond "
-                f"{np.finfo(dtype).max:.2g}; scale them, or take a population of float64."
-            ) from error
-        return self._replace(inputs=inputs, targets=self.targets._replace(numbers=targets))
+        targets = self.targets._replace(numbers=_cast("targets", self.targets.numbers, dtype))
+        return self._replace(inputs=_cast("inputs", self.inputs, dtype), targets=targets)
 
     def pack(self, rows: Array, columns: int, lanes: int) -> "Tiles":
         """Give some of what `cast` gave as tiles."""
@@ -54,6 +47,17 @@ class Tiles(NamedTuple):
     inputs: Array
     targets: Array
     weights: NDArray[np.float64]
+
+
+def _cast(name: str, numbers: Array, dtype: "np.dtype[Any]") -> Array:
+    with np.errstate(over="ignore"):
+        found = kernel_array(numbers, dtype)
+    if found is not numbers and (np.isinf(found) & np.isfinite(numbers)).any():
+        raise ValueError(
+            f"{name} must be numbers that {dtype} holds, got some beyond {np.finfo(dtype).max:.2g}; scale "
+            "them, or take a population of float64."
+        )
+    return found
 
 
 def _pack(numbers: Array, rows: Array, columns: int, lanes: int) -> Array:
