@@ -3,9 +3,9 @@
  * refuse is refused. Functions that are not here succeed and do nothing.
  *
  * PRETENDED_LOG names a file for a line of each launch, with PRETENDED_WORDS of its arguments, each order of two
- * streams, each time the host waits, and each use of a stream that was destroyed. PRETENDED_MEMORY limits the bytes of an allocation,
- * PRETENDED_DEVICE those of the device; PRETENDED_NO_POOLS says that there are no pools. Copies from memory that
- * is pinned are made when the host waits.
+ * streams, each time the host waits, and each use of a stream that was destroyed. PRETENDED_MEMORY limits the
+ * bytes of an allocation, PRETENDED_DEVICE those of the device; PRETENDED_NO_POOLS says that there are no pools.
+ * Copies from memory that is pinned are made when the host waits.
  */
 
 #include <stdint.h>
