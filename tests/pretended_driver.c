@@ -3,9 +3,9 @@
  * refuse is refused. Functions that are not here succeed and do nothing.
  *
  * PRETENDED_LOG names a file for a line of each launch, with PRETENDED_WORDS of its arguments, each order of two
- * streams, each time the host waits, and each use of a stream that was destroyed. PRETENDED_MEMORY limits the bytes of an allocation,
- * PRETENDED_DEVICE those of the device; PRETENDED_NO_POOLS says that there are no pools. Copies from memory that
- * is pinned are made when the host waits.
+ * streams, each time the host waits, and each use of a stream that was destroyed. PRETENDED_MEMORY limits the
+ * bytes of an allocation, PRETENDED_DEVICE those of the device; PRETENDED_NO_POOLS says that there are no pools.
+ * Copies from memory that is pinned are made when the host waits.
  */
 
 #include <stdint.h>
@@ -104,14 +104,18 @@ static int synchronize(void) {
     return kept += pending, pending = 0, OK;
 }
 static int is_pinned(void *p) { return (char *)p >= pinned && (char *)p < pinned + n_pinned; }
-static int kind_of_memory(unsigned *kind, int which, void *p) { return *kind = 1, is_pinned(p) ? OK : INVALID; }
+static int kind_of_memory(unsigned *kind, int which, void *p) {
+    return *kind = 1, is_pinned(p) ? OK : INVALID;
+}
 static int copy(void *target, void *source, size_t size) { return memmove(target, source, size), OK; }
 static int copy_in(void *target, void *source, size_t size) {
     if (!is_pinned(source) || n_waiting == MOST) return copy(target, source, size);
     waiting[n_waiting].target = target, waiting[n_waiting].source = source, waiting[n_waiting].size = size;
     return n_waiting++, OK;
 }
-static int copy_out(void *target, void *source, size_t size) { return synchronize(), copy(target, source, size); }
+static int copy_out(void *target, void *source, size_t size) {
+    return synchronize(), copy(target, source, size);
+}
 
 static int noted(const char *what, void *stream, void *event) {
     char line[64];
@@ -164,7 +168,8 @@ static const struct {
     {"cuCtxGetCurrent", context}, {"cuCtxPopCurrent", context}, {"cuDevicePrimaryCtxRetain", retained},
     {"cuStreamGetCtx", function_of}, {"cuMemGetInfo", memory}, {"cuMemAlloc", allocate},
     {"cuMemAllocFromPoolAsync", allocate_of_pool}, {"cuMemPoolCreate", pool}, {"cuMemFree", release},
-    {"cuMemFreeAsync", release_to_pool}, {"cuMemPoolTrimTo", trim}, {"cuPointerGetAttribute", kind_of_memory},
+    {"cuMemFreeAsync", release_to_pool}, {"cuMemPoolTrimTo", trim},
+    {"cuPointerGetAttribute", kind_of_memory},
     {"cuMemcpyHtoDAsync", copy_in}, {"cuMemcpyDtoHAsync", copy_out}, {"cuMemcpyDtoDAsync", copy},
     {"cuStreamCreate", handle}, {"cuEventCreate", handle}, {"cuStreamDestroy", destroy},
     {"cuStreamSynchronize", synchronize}, {"cuCtxSynchronize", synchronize},

@@ -148,7 +148,7 @@ def test_out_is_filled_and_others_are_refused():
     assert np.isfinite(np.asarray(out)).all()
     with pytest.raises(ValueError, match="out must be an array of the device"):
         es.ask(out=np.empty((4, N), np.float32))
-    with pytest.raises(ValueError, match=r"float32 \(4, 5\) was expected, but float64"):
+    with pytest.raises(ValueError, match=r"array of float32 \(4, 5\), got float64"):
         es.ask(out=Stream().empty((4, N), np.float64))
 
 

@@ -60,21 +60,17 @@ _DELETER = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
 class Loan:
     """The memory that a capsule keeps: it goes back to the library that lent it when this object is gone."""
 
+    _deleter: Any = None
+
     def __init__(self, capsule: Any) -> None:
         self.managed = _managed(capsule)
         self._deleter = _DELETER(self.managed.deleter) if self.managed.deleter else None
         used = _USED_VERSIONED if type(self.managed) is _Versioned else _USED
         _rename(capsule, used)  # from now on the memory is ours to give back
 
-    def give_back(self) -> None:
-        """Tell the library that its memory is in no use any more."""
-        deleter, self._deleter = self._deleter, None
-        if deleter is not None:
-            deleter(ctypes.addressof(self.managed))
-
     def __del__(self, over: Callable[[], bool] = sys.is_finalizing) -> None:
-        if not over():
-            self.give_back()
+        if self._deleter is not None and not over():
+            self._deleter(ctypes.addressof(self.managed))
 
 
 class Lent(NamedTuple):

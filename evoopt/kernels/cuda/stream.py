@@ -133,7 +133,10 @@ class Stream(Queue):
     _idle: ClassVar[list[tuple[Any, Any]]] = []  # streams, each with its event
 
     def __init__(self) -> None:
-        pair = self._idle.pop() if self._idle else (driver.new_stream(), driver.new_event())
+        try:
+            pair = self._idle.pop()
+        except IndexError:
+            pair = driver.new_stream(), driver.new_event()
         super().__init__(*pair)
         weakref.finalize(self, self._idle.append, pair).atexit = False
 
