@@ -40,9 +40,9 @@ def replace(path: Any, write: Callable[[BinaryIO], None]) -> None:
         If there is no such folder.
     """
     target, mode = _read(path)
-    file: BinaryIO | None = None
+    opened: list[BinaryIO] = []
     try:
-        file = _open_temporary(target, mode)
+        file = _open_temporary(target, mode, opened)
         write(file)
         file.flush()
         os.fsync(file.fileno())
@@ -52,8 +52,8 @@ def replace(path: Any, write: Callable[[BinaryIO], None]) -> None:
         file.close()
         _sync_folder(target.parent)
     except BaseException as error:  # Ctrl-C too
-        _clean_up(file, target)
-        if file is not None and isinstance(error, OSError) and error.filename == file.name:
+        _clean_up(opened, target)
+        if isinstance(error, OSError) and error.filename in [file.name for file in opened]:
             error.filename = str(path)  # nobody asked for the other one
             del error.filename2
         raise
@@ -91,44 +91,39 @@ def _sync_folder(folder: Path) -> None:
 # ---------------------------------------------------------------- temporary files
 
 
-def _open_temporary(target: Path, mode: int | None) -> BinaryIO:
+def _open_temporary(target: Path, mode: int | None, opened: list[BinaryIO]) -> BinaryIO:
     """Make a file beside the target, after removing those that nobody writes any more.
 
     They have numbers, so that none has to be looked for in a folder of many files. Whoever writes one has it
     locked, which ends with the process, and is seen on all hosts that share the folder.
     """
     _remove_leftovers(target)
-    for number in itertools.count():
-        file = _make(_temporary(target, number), mode)
-        if file is not None:
-            return file
-    raise AssertionError
+    numbers = itertools.count()
+    while not _make(_temporary(target, next(numbers)), mode, opened):
+        pass  # somebody else has this one
+    return opened[-1]
 
 
 def _temporary(target: Path, number: int) -> str:
     return str(target.with_name(f".{target.name[:_SHOWN]}.{number}.tmp"))
 
 
-def _make(path: str, mode: int | None) -> BinaryIO | None:
-    """Make a file and lock it; None if there is one, or somebody thought it a leftover meanwhile."""
+def _make(path: str, mode: int | None, opened: list[BinaryIO]) -> bool:
+    """Make a file and lock it, as the last of `opened`; not if there is one."""
     allowed = 0o666 if mode is None else mode
     try:
-        file = open(path, "xb", opener=lambda name, flags: os.open(name, flags, allowed))  # noqa: SIM115
+        opened.append(open(path, "xb", opener=lambda name, flags: os.open(name, flags, allowed)))  # noqa: SIM115
     except FileExistsError:
-        return None
-    try:
-        if mode is not None:
-            os.chmod(path, mode)  # without the umask
-        if fcntl is not None:
-            with suppress(OSError):  # a file system without locks, where `_remove_leftovers` finds none
-                fcntl.flock(file, fcntl.LOCK_EX)
-            if not os.fstat(file.fileno()).st_nlink:
-                file.close()
-                return None
-        return file
-    except BaseException:
-        file.close()
-        raise
+        return False
+    if fcntl is not None:
+        with suppress(OSError):  # a file system without locks, where `_remove_leftovers` finds none
+            fcntl.flock(opened[-1], fcntl.LOCK_EX)
+        if not os.fstat(opened[-1].fileno()).st_nlink:  # somebody thought it a leftover meanwhile
+            opened.pop().close()
+            return False
+    if mode is not None:
+        os.chmod(path, mode)  # without the umask
+    return True
 
 
 def _remove_leftovers(target: Path) -> None:
@@ -141,19 +136,24 @@ def _remove_leftovers(target: Path) -> None:
                 continue
             with open(path, "r+b", opener=_without_links) as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.samestat(os.fstat(file.fileno()), os.lstat(path)):  # it has not got its name now
-                    os.unlink(path)
+                _unlink(file)
 
 
 def _without_links(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
-def _clean_up(file: BinaryIO | None, target: Path) -> None:
+def _unlink(file: Any) -> None:
+    """Remove an open file, if it has not got another name meanwhile."""
+    if os.path.samestat(os.fstat(file.fileno()), os.lstat(file.name)):
+        os.unlink(file.name)
+
+
+def _clean_up(opened: list[BinaryIO], target: Path) -> None:
     """Remove what a failure left."""
-    if file is not None:
+    for file in opened:
+        with suppress(OSError, ValueError):  # it has its name, or is closed
+            _unlink(file)
         with suppress(OSError):  # a full disk
             file.close()
-        with suppress(OSError):  # it may have its name already
-            os.unlink(file.name)
     _remove_leftovers(target)

@@ -10,7 +10,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,6 +28,7 @@ from evoopt.strategies.registry import REGISTRY, plain_data, register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
+_Strategy = TypeVar("_Strategy", bound=Strategy)
 Start = Callable[[np.random.Generator], ArrayLike]
 
 
@@ -210,9 +211,13 @@ class Restarts(Strategy):
     # ---------------------------------------------------------------- restarting
 
     def _asked(self, n: int) -> Ledger:
-        if self._plan is not None:
-            self._restart(self._plan)
-        return super()._asked(n)
+        if self._plan is None:
+            return super()._asked(n)
+        twin = _twin(self)
+        twin._restart(self._plan)
+        twin._ledger = ledger = super(Restarts, twin)._asked(n)
+        vars(self).update(vars(twin))  # at once: the restart, and the first rows of its run
+        return ledger
 
     def _get_ready(self, ledger: Ledger) -> None:
         self._run._get_ready(ledger)
@@ -226,9 +231,9 @@ class Restarts(Strategy):
         mean = self._draw_start()
         sigma = np.maximum(plan.sigma_share * self._restart_sigma, arguments.step_range(self.dtype)[0])
         cls = REGISTRY[self.name]
-        run = self._join(cls(mean, sigma, popsize=plan.popsize, **self._options))
-        restarts = self.restarts + 1
-        vars(self).update(_run=run, restarts=restarts, _limit=plan.max_evaluations, _plan=None)  # at once
+        self._run = self._join(cls(mean, sigma, popsize=plan.popsize, **self._options))
+        self._limit, self._plan = plan.max_evaluations, None
+        self.restarts += 1
 
     def _draw_start(self) -> Vector:
         """Draw a mean: uniform in the bounds, or within two sigma of the first one where a side is open."""
@@ -332,10 +337,10 @@ class Restarts(Strategy):
         return self._enclosed(self._run.solution) if self.noisy or x is None else x
 
 
-def _twin(run: Strategy) -> Strategy:
-    """Return another strategy with the attributes of a run, the very same objects."""
-    twin: Strategy = object.__new__(type(run))
-    vars(twin).update(vars(run))
+def _twin(strategy: _Strategy) -> _Strategy:
+    """Return another strategy with the same attributes, the very same objects."""
+    twin = object.__new__(type(strategy))
+    vars(twin).update(vars(strategy))
     return twin
 
 

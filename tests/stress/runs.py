@@ -13,7 +13,7 @@ SINGLE = [name for name, cls in REGISTRY.items() if not issubclass(cls, Restarts
 KINDS = {name: REGISTRY[name] for name in SINGLE} | {
     f"{kind.__name__} of {name}": functools.partial(kind, REGISTRY[name])
     for kind in (evoopt.IPOP, evoopt.BIPOP)
-    for name in ("CMAES", "LMMAES", "GA")
+    for name in ("CMAES", "LMMAES", "PGPE")
 }
 
 
@@ -35,11 +35,11 @@ def step(es):
 def continued(es):
     """How a strategy goes on: rows of two generations, and all that was recorded."""
     es = copy.deepcopy(es)
-    recorded = repr(es), copy.deepcopy(es.history)
+    recorded = repr(es), repr(es.history)  # in which NaN is like NaN
     first = es.ask()
     es.tell(first, fitness(first))
     es.stop()
-    return recorded, first.tobytes(), es.ask().tobytes(), es.history["best"]
+    return recorded, first.tobytes(), es.ask().tobytes(), repr(es.history)
 
 
 class Reference:
