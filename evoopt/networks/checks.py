@@ -61,7 +61,8 @@ def _sizes(name: str, shape: Any) -> Shape:
 
 def as_shape(shape: Sequence[int]) -> Shape:
     """Read the shape of one sample, of at least one axis."""
-    sizes = np.atleast_1d(np.asarray(arrays.unmasked("input_shape", shape), object)).tolist()
+    arrays.unmasked("input_shape", shape)
+    sizes = np.atleast_1d(np.asarray(shape, object)).tolist()
     if not sizes or None in sizes:
         raise ValueError(
             f"input_shape must be the sizes of one sample, without the batch, such as (64,), got {shape!r}."
