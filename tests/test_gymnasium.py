@@ -328,7 +328,7 @@ def _runs(pid):
         ({"max_steps": 0}, ["max_steps", "got 0"]),
         ({"num_workers": 0}, ["num_workers", "got 0"]),
         ({"seed": -1}, ["seed", "got -1"]),
-        ({"new_episodes": "always"}, ['"row"', "'always' came"]),
+        ({"new_episodes": "always"}, ['"row"', "got 'always'"]),
         ({"net": linear(3, 2)}, ["input_shape (2,)", "is (3,)"]),
         ({"net": linear(2, 3)}, ["2 outputs", "(3,)"]),
         ({"observation": spaces.Discrete(4)}, ["(4,)", "(2,)"]),
