@@ -12,6 +12,7 @@ from evoopt.memory import SMALL, require_memory
 Array = NDArray[Any]
 _REAL = "biuf"  # kinds of dtypes
 _PLAIN_DTYPES = frozenset(map(np.dtype, "?bhilqBHILQefd"))  # in this machine's byte order, up to 8 bytes
+LONGEST = 300  # characters of a value in a sentence
 # of these types no item of a list hides a mask, so that numpy may read the list at once
 _PLAIN_TYPES = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.ndarray})
 # other kinds: what they are, and how they become numbers
@@ -157,6 +158,14 @@ def _empty(shape: tuple[int, ...], dtype: Any) -> Array:
     if made.nbytes > SMALL:
         require_memory("The result", made.nbytes, f"an array of shape {shape}", "make fewer rows at a time")
     return made
+
+
+def shown(value: Any) -> str:
+    """Return what a value looks like, in one line that a sentence has room for."""
+    text = repr(value)
+    if "\n" in text:
+        text = " ".join(text.split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def overlap(name: str) -> ValueError:
