@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from evoopt import arrays
-from evoopt.arrays import Array
+from evoopt.arrays import Array, shown
 
 Vector = NDArray[np.float64]
 Ids = NDArray[np.uint64]
@@ -40,7 +40,7 @@ def floating(name: str, dtype: Any) -> np.dtype[Any]:
         with warnings.catch_warnings(action="ignore"):  # numpy's, of names that are old
             result = np.dtype(dtype)
     except (TypeError, ValueError, SyntaxError) as error:
-        raise ValueError(f"{name} must be float32 or float64, got {dtype!r}.") from error
+        raise ValueError(f"{name} must be float32 or float64, got {shown(dtype)}.") from error
     if result not in (np.float32, np.float64):
         raise ValueError(f"{name} must be float32 or float64, got {result}.")
     return result
@@ -53,7 +53,7 @@ def step_vector(sigma: ArrayLike, n: int, dtype: np.dtype[Any]) -> Vector:
         raise ValueError(f"sigma must be one number or have the shape ({n},), got {given.shape}.")
     vector = np.broadcast_to(given, (n,)).astype(np.float64)
     if not ((vector > 0) & np.isfinite(vector)).all():
-        raise ValueError(f"sigma must be positive and finite, got {sigma!r}.")
+        raise ValueError(f"sigma must be positive and finite, got {shown(sigma)}.")
     smallest, largest = step_range(dtype)
     outside = vector[(vector < smallest) | (vector > largest)]
     if len(outside):
@@ -94,7 +94,7 @@ def whole(name: str, value: Any, least: int, most: float = math.inf) -> int:
     is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64)
     if not is_whole or not least <= value <= most:
         limits = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
-        raise ValueError(f"{name} must be a whole number {limits}, got {value!r}.")
+        raise ValueError(f"{name} must be a whole number {limits}, got {shown(value)}.")
     return int(value)
 
 
@@ -110,7 +110,7 @@ def number(name: str, value: Any, positive: bool = False) -> float:
     result = float(arrays.read(name, value)) if is_number else math.nan
     if math.isnan(result) or (positive and not 0 < result < math.inf):
         kind = "positive and finite number" if positive else "number"
-        raise ValueError(f"{name} must be a {kind}, got {value!r}.")
+        raise ValueError(f"{name} must be a {kind}, got {shown(value)}.")
     return result
 
 
@@ -118,7 +118,7 @@ def within(name: str, value: Any, least: float, most: float) -> float:
     """Read a number of a range."""
     result = number(name, value)
     if not least <= result <= most:
-        raise ValueError(f"{name} must be from {least:g} to {most:g}, got {value!r}.")
+        raise ValueError(f"{name} must be from {least:g} to {most:g}, got {shown(value)}.")
     return result
 
 
@@ -132,7 +132,7 @@ def one_of(name: str, value: Any, names: Iterable[str | None]) -> Any:
     known = list(names)
     if not isinstance(value, str | None) or value not in known:
         *others, last = (f'"{one}"' if one else "None" for one in known)
-        raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {value!r}.")
+        raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {shown(value)}.")
     return value
 
 
@@ -157,7 +157,7 @@ def path(name: str, value: Any) -> str:
     """Read the path of a file."""
     found = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
     if not isinstance(found, str) or not found or "\0" in found or not _has_bytes(found):
-        raise ValueError(f'{name} must be the path of a file such as "run.npz", got {value!r}.')
+        raise ValueError(f'{name} must be the path of a file such as "run.npz", got {shown(value)}.')
     return found
 
 
@@ -172,7 +172,7 @@ def _has_bytes(text: str) -> bool:
 def flag(name: str, value: Any) -> bool:
     """Read True or False, or the numbers 1 and 0 that stand for them."""
     if not isinstance(value, int | np.integer | np.bool_) or value not in (0, 1):
-        raise ValueError(f"{name} must be True or False, got {value!r}.")
+        raise ValueError(f"{name} must be True or False, got {shown(value)}.")
     return bool(value)
 
 

@@ -1,6 +1,5 @@
 """Reading arrays that users pass: real numbers of any library, of which nothing is lost on the way."""
 
-import math
 import numbers
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from evoopt.memory import SMALL, require_memory
 Array = NDArray[Any]
 _REAL = "biuf"  # kinds of dtypes
 _PLAIN_DTYPES = frozenset(map(np.dtype, "?bhilqBHILQefd"))  # in this machine's byte order, up to 8 bytes
+LONGEST = 300  # characters of a value in a sentence
 # of these types no item of a list hides a mask, so that numpy may read the list at once
 _PLAIN_TYPES = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.ndarray})
 # other kinds: what they are, and how they become numbers
@@ -37,7 +37,8 @@ def read(name: str, values: Any) -> Array:
         For masked entries, complex numbers, text, dates, other objects, and numbers beyond float64.
     """
     array = values if type(values) is np.ndarray else unmasked(name, values)
-    _require_room(name, array)
+    if array.nbytes > SMALL:
+        _require_room(name, array)
     if array.dtype in _PLAIN_DTYPES:
         return array
     if array.dtype.hasobject:
@@ -75,8 +76,7 @@ def unmasked(name: str, values: Any) -> Array:
 
 def _require_room(name: str, array: Array) -> None:
     """Raise ValueError for a view of few numbers that looks like an array that no machine holds."""
-    if array.nbytes > SMALL:
-        require_memory(name, array.nbytes, f"an array of shape {array.shape}", "take a smaller one")
+    require_memory(name, array.nbytes, f"an array of shape {array.shape}", "take a smaller one")
 
 
 def require_unmasked(name: str, values: Any) -> None:
@@ -134,14 +134,7 @@ def output(out: Any, shape: tuple[int, ...], dtype: Any, **sources: Any) -> Arra
         For another shape, dtype or layout, or where writing would overwrite a source.
     """
     if out is None:
-        needed = math.prod(shape) * np.dtype(dtype).itemsize
-        require_memory("The result", needed, f"an array of shape {shape}", "make fewer rows at a time")
-        try:
-            return np.empty(shape, dtype)
-        except (MemoryError, ValueError) as error:
-            raise ValueError(
-                f"The result must be an array that fits into memory, got the shape {shape}; make fewer rows."
-            ) from error
+        return _empty(shape, dtype)
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray | np.matrix):
         raise ValueError(f"out must be an ndarray of {np.dtype(dtype)} {shape}, got a {type(out).__name__}.")
     if out.shape != shape or out.dtype != dtype:
@@ -152,6 +145,27 @@ def output(out: Any, shape: tuple[int, ...], dtype: Any, **sources: Any) -> Arra
         if source is not None and np.shares_memory(out, np.asarray(source)):
             raise overlap(name)
     return out
+
+
+def _empty(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Make an array for a result, if there is memory for it."""
+    try:
+        made = np.empty(shape, dtype)
+    except (MemoryError, ValueError) as error:
+        raise ValueError(
+            f"The result must be an array that fits into memory, got the shape {shape}; make fewer rows."
+        ) from error
+    if made.nbytes > SMALL:
+        require_memory("The result", made.nbytes, f"an array of shape {shape}", "make fewer rows at a time")
+    return made
+
+
+def shown(value: Any) -> str:
+    """Return what a value looks like, in one line that a sentence has room for."""
+    text = repr(value)
+    if "\n" in text:
+        text = " ".join(text.split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def overlap(name: str) -> ValueError:

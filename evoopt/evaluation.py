@@ -13,6 +13,7 @@ from numba.core.errors import NumbaError
 
 from evoopt import arguments, arrays
 from evoopt.arguments import Array
+from evoopt.arrays import shown
 from evoopt.executors import map_rows, require_picklable
 from evoopt.kernels import threads
 from evoopt.strategies.base import Strategy
@@ -45,7 +46,7 @@ class Evaluation:
 
     def __init__(self, name: str, task: Task, executor: Executor | None = None) -> None:
         if not callable(task):
-            raise ValueError(f"{name} must be a function of a population, got {task!r}.")
+            raise ValueError(f"{name} must be a function of a population, got {shown(task)}.")
         self._name, self._task, self._executor = name, task, executor
         self._with_generation = _way_of_the_generation(name, task)
         self._takes_populations = executor is not None or _takes_populations(task)  # as far as known
@@ -168,9 +169,9 @@ def _way_of_the_generation(name: str, task: Task) -> Callable[[Task, int], Task]
     surplus = [p for p in needed if p.kind == p.KEYWORD_ONLY] + places[1 if by_name else 2 :]
     if surplus or not any(p.kind in (*kinds, p.VAR_POSITIONAL) for p in parameters):
         raise ValueError(
-            f"{name} must be a function of a population, or of population and generation, got {task!r} with "
-            f"the parameters {inspect.signature(task)}; give others by functools.partial, or make a function "
-            "f of one vector and further arguments a task by evoopt.Objective(f, args)."
+            f"{name} must be a function of a population, or of population and generation, got {shown(task)} "
+            f"with the parameters {inspect.signature(task)}; give others by functools.partial, or make a "
+            "function f of one vector and further arguments a task by evoopt.Objective(f, args)."
         )
     if by_name and "generation" not in chosen:
         return _by_name
@@ -188,7 +189,7 @@ def check(strategy: Strategy, task: Task, validation: Task | None, executor: Exe
         )
     if executor is not None and not isinstance(executor, Executor):
         raise ValueError(
-            f"executor must be a concurrent.futures.Executor, got {executor!r}; take "
+            f"executor must be a concurrent.futures.Executor, got {shown(executor)}; take "
             "ProcessPoolExecutor(4) for four processes, for example."
         )
     if executor is not None and state_of(task):

@@ -275,3 +275,18 @@ def test_numbers_beyond_float32_are_infinite_without_a_warning():
 def test_an_epsilon_that_float32_takes_for_0_is_refused():
     with pytest.raises(ValueError, match=r"^epsilon must be from 1e-30 to 1e\+30, got"):
         evoopt.LayerNorm(1e-310)
+
+
+@pytest.mark.parametrize("value", [np.eye(3), "a" * 1000, ["b"] * 1000, np.ma.ones(3), {"a": np.eye(2)}])
+def test_a_value_in_a_sentence_is_one_short_line(value):
+    for call in (
+        lambda: evoopt.SNES([1.0], 1.0, popsize=value),
+        lambda: evoopt.SNES([1.0], 1.0, device=value),
+        lambda: evoopt.SNES([1.0], 1.0).save([value]),
+        lambda: evoopt.Dense(2, kernel_init=value),
+        lambda: evoopt.minimize(sum, [1.0], method=value),
+        lambda: evoopt.evolve(evoopt.SNES([1.0], 1.0), value),
+        lambda: evoopt.set_num_threads(value),
+    ):
+        with pytest.raises(ValueError, match=r"^[^\n]{30,700}\.$"):
+            call()

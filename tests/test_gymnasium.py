@@ -426,7 +426,7 @@ def _runs(pid):
         ({"normalize": "yes"}, ["normalize must be True or False", "got 'yes'"]),
         ({"check": None}, ["check must be True or False", "got None"]),
         ({"seed": -1}, ["seed", "got -1"]),
-        ({"new_episodes": "always"}, ['"row"', "'always' came"]),
+        ({"new_episodes": "always"}, ['"row"', "got 'always'"]),
         ({"net": linear(3, 2)}, ["input_shape (2,)", "got (3,)"]),
         ({"net": linear(2, 3)}, ["2 outputs", "(3,)"]),
         ({"observation": spaces.Discrete(4)}, ["(4,)", "(2,)"]),

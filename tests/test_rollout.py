@@ -561,7 +561,7 @@ def test_rewards_may_be_ints():
     [
         ({"env": "cartpole"}, "An environment such as evoopt.envs.cartpole was expected, but 'cartpole'"),
         ({"env": envs.acrobot}, "6 inputs and 3 outputs was expected, but one of 3 and 1 came"),
-        ({"new_episodes": "always"}, 'must be "generation", "row" or "never", but \'always\''),
+        ({"new_episodes": "always"}, 'must be "generation", "row" or "never", got \'always\''),
         ({"episodes": 0}, "episodes must be a whole number of at least 1"),
         ({"max_steps": 0}, "max_steps must be a whole number of at least 1"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from numba.core import config
 
+from evoopt.arrays import shown
+
 Device = Literal["cpu", "cuda"]
 _INSTALL = 'pip install "evoopt[cuda]"'
 
@@ -24,7 +26,7 @@ def read_device(device: Any) -> Device:
         If there is no driver or no device.
     """
     if not isinstance(device, str) or device not in ("cpu", "cuda"):
-        raise ValueError(f'A device of "cpu" or "cuda" was expected, but {device!r} came.')
+        raise ValueError(f'A device of "cpu" or "cuda" was expected, but {shown(device)} came.')
     if device == "cuda":
         _require_cuda()
     return "cuda" if device == "cuda" else "cpu"

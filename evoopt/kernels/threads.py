@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
+from evoopt.arrays import shown
 from evoopt.calls import called
 
 SMALLEST_SHARE = 40  # the last ranges are this share of a thread's work: what threads may wait for each other
@@ -84,7 +85,7 @@ def set_num_threads(n: int) -> None:
     >>> evoopt.set_num_threads(1)
     """
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"The number of threads must be a whole number of at least 1, but {n!r} came.")
+        raise ValueError(f"The number of threads must be a whole number of at least 1, but {shown(n)} came.")
     with _pool.lock:
         _pool.num_threads = n
         executor, _pool.executor = _pool.executor, None

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments, arrays
-from evoopt.arrays import Array
+from evoopt.arrays import Array, shown
 from evoopt.kernels.jit import kernel_array
 from evoopt.memory import require_memory
 from evoopt.networks.initializers import FORGET_ONES, INITIALIZERS
@@ -20,7 +20,7 @@ Shape = tuple[int, ...]
 def as_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Read the layers of a network, at least one."""
     found: list[Layer] = []
-    advice = f"; put it into a list, [{layers!r}]" if isinstance(layers, Layer) else ""
+    advice = f"; put it into a list, [{shown(layers)}]" if isinstance(layers, Layer) else ""
     for layer in arguments.items(layers):
         if not isinstance(layer, Layer):
             advice = f"; call {layer.__name__} with its sizes" if isinstance(layer, type) else ""
@@ -29,7 +29,9 @@ def as_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     else:
         if found:
             return tuple(found)
-    raise ValueError(f"layers must be a list of layers such as [evoopt.Dense(10)], got {layers!r}{advice}.")
+    raise ValueError(
+        f"layers must be a list of layers such as [evoopt.Dense(10)], got {shown(layers)}{advice}."
+    )
 
 
 def check_layer(name: str, layer: Layer, shape: Shape) -> Shape:
@@ -41,7 +43,8 @@ def check_layer(name: str, layer: Layer, shape: Shape) -> Shape:
     for key, parameter in parameters.items():
         if not isinstance(key, str) or not isinstance(parameter, Parameter):
             raise ValueError(
-                f"parameters() {of} must give an evoopt.Parameter for each name, got {key!r}: {parameter!r}."
+                f"parameters() {of} must give an evoopt.Parameter for each name, got {shown(parameter)} for "
+                f"{shown(key)}."
             )
         numbers += math.prod(_sizes(f"The shape of the parameter {key!r} {of}", parameter.shape))
         known = (*INITIALIZERS, FORGET_ONES)
@@ -55,16 +58,18 @@ def check_layer(name: str, layer: Layer, shape: Shape) -> Shape:
 
 def _sizes(name: str, shape: Any) -> Shape:
     if not isinstance(shape, tuple | list):
-        raise ValueError(f"{name} must be a tuple of sizes, got {shape!r}.")
+        raise ValueError(f"{name} must be a tuple of sizes, got {shown(shape)}.")
     return tuple(arguments.whole(name, size, 1) for size in shape)
 
 
 def as_shape(shape: Sequence[int]) -> Shape:
     """Read the shape of one sample, of at least one axis."""
-    sizes = np.atleast_1d(np.asarray(arrays.unmasked("input_shape", shape), object)).tolist()
+    arrays.unmasked("input_shape", shape)
+    sizes = np.atleast_1d(np.asarray(shape, object)).tolist()
     if not sizes or None in sizes:
         raise ValueError(
-            f"input_shape must be the sizes of one sample, without the batch, such as (64,), got {shape!r}."
+            "input_shape must be the sizes of one sample, without the batch, such as (64,), got "
+            f"{shown(shape)}."
         )
     arrays.read("input_shape", shape)
     return tuple(arguments.whole("each size of the input_shape", n, 1) for n in sizes)

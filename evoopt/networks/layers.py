@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from evoopt import arguments
+from evoopt.arrays import shown
 from evoopt.calls import Called
 from evoopt.kernels.cpu import steps
 from evoopt.kernels.cpu.operation import Step, by_tile, elementwise
@@ -126,7 +127,7 @@ class Layer(Called):
         if not is_compiled(function):
             raise ValueError(
                 f"The function of a layer must be decorated with numba.njit, but {type(self).__name__} "
-                f"gave {function!r}."
+                f"gave {shown(function)}."
             )
         sizes = {name: math.prod(p.shape) for name, p in self.parameters(input_shape).items()}
         yield Operation(
@@ -220,12 +221,12 @@ def check_activation(activation: Activation) -> None:
         if activation not in names:
             raise ValueError(
                 f"An activation of {', '.join(names)}, or an njit function, was expected, "
-                f"but {activation!r} came."
+                f"but {shown(activation)} came."
             )
     elif not is_compiled(activation):
         raise ValueError(
             f"An activation of your own must be a function of one number decorated with numba.njit, "
-            f"but {activation!r} came."
+            f"but {shown(activation)} came."
         )
 
 

@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from evoopt.arrays import shown
+
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
 
@@ -15,7 +17,7 @@ def read_callback(callback: Callable[..., Any]) -> Callable[["OptimizeResult"], 
     """Return the callback, whose form its parameters tell, as a function of the result so far."""
     if not callable(callback) or isinstance(callback, type):
         raise ValueError(
-            f"callback must be a function, got {callback!r}; for a file of the history take "
+            f"callback must be a function, got {shown(callback)}; for a file of the history take "
             'evoopt.CSVLogger("log.csv"), for one of all evaluations the option log.'
         )
     parameters = _parameters(callback)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from evoopt.arrays import shown
 from evoopt.calls import option_names, suggestion
 from evoopt.portfolio.start import Start
 from evoopt.strategies import CMAES, SepCMAES
@@ -74,4 +75,4 @@ def read_method(name: Any) -> Method:
     if key in direct:
         return Method(direct[key], None, REGISTRY[direct[key]])
     names = [*RESTARTS, *sorted(direct)]
-    raise ValueError(f"method must be one of {', '.join(names)}, got {name!r}{suggestion([key], names)}")
+    raise ValueError(f"method must be one of {', '.join(names)}, got {shown(name)}{suggestion([key], names)}")

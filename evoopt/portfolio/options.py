@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
+from evoopt.arrays import shown
 from evoopt.calls import suggestion
 from evoopt.portfolio.methods import RENAMED, Method
 
@@ -78,14 +79,14 @@ def check_names(method: Method, options: Iterable[Any]) -> None:
     for name in options:
         if name not in known:
             raise ValueError(
-                f"Options of {method.name} must be among {', '.join(known)}, got {name!r}"
+                f"Options of {method.name} must be among {', '.join(known)}, got {shown(name)}"
                 f"{suggestion([str(name)], known, RENAMED)}"
             )
 
 
 def _mapping(options: Any) -> dict[str, Any]:
     if options is not None and not isinstance(options, Mapping):
-        raise ValueError(f'options must be a dict such as {{"maxfun": 1000}}, got {options!r}.')
+        raise ValueError(f'options must be a dict such as {{"maxfun": 1000}}, got {shown(options)}.')
     return dict(options or {})
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from evoopt.arrays import shown
 from evoopt.executors import explaining_broken_pools, require_picklable
 from evoopt.kernels import threads
 
@@ -39,6 +40,6 @@ def _processes(workers: Any) -> int:
     if not is_whole or workers == 0 or workers < -1:
         raise ValueError(
             f"workers must be a number of processes, -1 for all cores, or a function like map, got "
-            f"{workers!r}; take 1 for none."
+            f"{shown(workers)}; take 1 for none."
         )
     return threads.get_num_threads() if workers == -1 else int(workers)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments, arrays
 from evoopt.arguments import Array
+from evoopt.arrays import shown
 from evoopt.kernels.cpu import genetic
 from evoopt.params import ParamSpec
 from evoopt.strategies.fields import Fields, Scope, array, choice, number, optional, require, whole
@@ -46,7 +47,7 @@ class Selection:
         self.parents = None if parents is None else arguments.whole("parents", parents, 1, popsize)
         if self.name == "tournament" and parents is not None:
             raise ValueError(
-                f'parents belongs to selection="truncation", but {parents!r} came with "tournament"; '
+                f'parents belongs to selection="truncation", but {shown(parents)} came with "tournament"; '
                 "choose one of the two."
             )
         if self.name == "truncation" and parents is None:
@@ -93,13 +94,13 @@ def _tensor_ends(crossover: str | None, spec: ParamSpec | None, n: int) -> NDArr
     """Return the columns where tensors end, none unless they are exchanged."""
     if (crossover == "tensor") != (spec is not None):
         raise ValueError(
-            f'A spec was expected with crossover="tensor" and only there, but {spec!r} came with '
-            f"{crossover!r}; take spec=net.spec."
+            f'A spec was expected with crossover="tensor" and only there, but {shown(spec)} came with '
+            f"{shown(crossover)}; take spec=net.spec."
         )
     if spec is None:
         return np.zeros(0, np.int64)
     if not isinstance(spec, ParamSpec) or spec.size != n:
-        raise ValueError(f"A ParamSpec of {n} parameters was expected as spec, but {spec!r} came.")
+        raise ValueError(f"A ParamSpec of {n} parameters was expected as spec, but {shown(spec)} came.")
     return np.append(spec.offsets[1:], spec.size).astype(np.int64)
 
 

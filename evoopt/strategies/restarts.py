@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from evoopt import arguments, arrays
 from evoopt.arguments import Array, Ids, Vector
+from evoopt.arrays import shown
 from evoopt.calls import option_names, refuse_unknown
 from evoopt.kernels.device import Device
 from evoopt.strategies import fields, reading
@@ -107,7 +108,7 @@ class Restarts(Strategy):
         if not known or issubclass(strategy, Restarts):
             name = type(self).__name__
             raise ValueError(
-                f"The strategy to restart must be a registered class, got {strategy!r}; write "
+                f"The strategy to restart must be a registered class, got {shown(strategy)}; write "
                 f"{name}(evoopt.CMAES, mean, sigma), and decorate one of your own with evoopt.register."
             )
         refuse_unknown(type(self), options, option_names(type(self)) | option_names(strategy))
@@ -159,7 +160,7 @@ class Restarts(Strategy):
     @start.setter
     def start(self, value: Start | None) -> None:
         if value is not None and not callable(value):
-            raise ValueError(f"start must be a function of a numpy Generator, got {value!r}.")
+            raise ValueError(f"start must be a function of a numpy Generator, got {shown(value)}.")
         vars(self)["start"] = value
 
     def _require_fit(self, place: str, scope: Scope) -> None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from evoopt import arguments
+from evoopt.arrays import shown
 from evoopt.calls import Called
 from evoopt.strategies.fields import Fields, number_or, whole
 from evoopt.strategies.registry import plain_data
@@ -79,7 +80,7 @@ def read(name: str, value: Any) -> Decay:
         return value
     if callable(value):
         raise ValueError(
-            f"{name} must be a number, a LinearDecay or a CosineDecay, but {value!r} came; to follow a "
+            f"{name} must be a number, a LinearDecay or a CosineDecay, but {shown(value)} came; to follow a "
             "function assign the learning rate between two generations."
         )
     return arguments.within(name, value, 0, 1)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments, arrays
 from evoopt.arguments import Vector
+from evoopt.arrays import shown
 from evoopt.calls import Called
 from evoopt.failures import Failure, RowValue, RowValues, attempt
 from evoopt.kernels import threads
@@ -184,7 +185,7 @@ def _mapped(map_rows: Any, function: Callable[..., Any], rows: NDArray[Any]) -> 
     values = map_rows(function, rows) if callable(map_rows) else None
     if not isinstance(values, Iterable):
         raise ValueError(
-            f"workers must be a function like map, which gives a value for each row, got {map_rows!r}."
+            f"workers must be a function like map, which gives a value for each row, got {shown(map_rows)}."
         )
     return values
 
