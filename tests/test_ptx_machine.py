@@ -87,8 +87,9 @@ def test_more_shared_memory_has_to_be_asked_for(ptx_client):
 
 def test_the_log_of_two_processes_is_one_report():
     report = read(
-        "FOUND RACE | a\nFOUND note: b\nTIMES 3 | RACE | a\nDONE launches 2 live-allocations -1\n"
-        "FOUND RACE | a\nDONE launches 40 live-allocations 1\n"
+        "FOUND RACE | a\nFOUND note: b\nCOUNTS of 7: launches 1 live-allocations 5\n"
+        "FOUND RACE | a\nCOUNTS of 8: launches 40 live-allocations 1\n"
+        "TIMES 3 | RACE | a\nCOUNTS of 7: launches 2 live-allocations -1\n"
     )
     assert report.findings == {"RACE | a": 4}
     assert report.notes == {"note: b": 1}

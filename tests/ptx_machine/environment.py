@@ -17,8 +17,14 @@ hooks.install()
 def make_folder() -> Path:
     """Make the folder of this version of the machine, with its driver, where it is not there."""
     usual = Path(tempfile.gettempdir()) / f"ptx-machine-{os.getuid()}"
-    folder = Path(os.environ.get("PTX_FOLDER", usual)) / version()
-    folder.mkdir(parents=True, exist_ok=True)
+    parent = Path(os.environ.get("PTX_FOLDER", usual))
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if parent.stat().st_uid != os.getuid():  # whose code would run
+        raise PermissionError(
+            f"{parent} must belong to you, but it belongs to somebody else; set PTX_FOLDER."
+        )
+    folder = parent / version()
+    folder.mkdir(exist_ok=True)
     build_driver(folder)
     (folder / "sitecustomize.py").write_text(SITECUSTOMIZE)
     return folder

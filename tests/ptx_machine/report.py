@@ -25,7 +25,7 @@ class Report(NamedTuple):
 def read(log: str) -> Report:
     """Read the text of a log, of one or several processes."""
     found: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
+    processes: dict[str, Counter[str]] = {}  # the last counts of each
     for line in log.splitlines():
         word, _, text = line.partition(" ")
         if word == "FOUND":
@@ -33,10 +33,13 @@ def read(log: str) -> Report:
         elif word == "TIMES":
             number, _, text = text.partition(" | ")
             found[text] += int(number) - 1
-        elif word == "DONE":
-            counts["processes"] += 1
-            for name, number in re.findall(r"([a-z-]+) (-?\d+)", text):
-                counts[name] += int(number)
+        elif word == "COUNTS":
+            process, _, text = text.partition(": ")
+            numbers = re.findall(r"([a-z-]+) (-?\d+)", text)
+            processes[process] = Counter({name: int(number) for name, number in numbers})
+    counts = Counter({"processes": len(processes)} if processes else {})
+    for last in processes.values():
+        counts.update(last)
     notes = {text: times for text, times in found.items() if text.startswith("note")}
     findings = {text: times for text, times in found.items() if text not in notes}
     return Report(findings, notes, counts)

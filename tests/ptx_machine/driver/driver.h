@@ -31,6 +31,7 @@ extern int with_launches; /* PTX_LAUNCHES=1: a line for each launch */
 void find(const char *kind, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void find_in_kernel(Launch *, const char *kind, int line, u32 thread, u64 at, const char *space);
 void write_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void write_counts(int end);
 const char *short_name(const char *mangled);
 extern struct Counts { /* of the whole run */
     _Atomic long launches, kernels, blocks, barriers, accesses, allocations, bytes;

@@ -5,6 +5,10 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FEW_LAUNCHES 1000
 
 typedef struct Finding {
     char key[400], text[600];
@@ -91,6 +95,18 @@ const char *machine_finding(long n) {
 void machine_forget(void) { findings = NULL; }
 long machine_allocations(void) { return counts.allocations; }
 
+/* Write what was counted; not all processes come to their end, so this is called after each launch. After many it
+ * writes only if a second is over since the last time, but at the end. */
+void write_counts(int end) {
+    static time_t last;
+    time_t now = time(NULL);
+    if (!end && counts.launches > FEW_LAUNCHES && now == last) return;
+    last = now;
+    write_log("COUNTS of %d: launches %ld kernels %ld blocks %ld barriers %ld accesses %ld live-allocations %ld\n",
+              getpid(), counts.launches, counts.kernels, counts.blocks, counts.barriers, counts.accesses,
+              counts.allocations);
+}
+
 /* Do what is still queued when the program ends, and write what was counted. */
 static void finish(void) {
     enter_call("the end of the program");
@@ -98,8 +114,7 @@ static void finish(void) {
     leave_call();
     for (Finding *f = findings; f; f = f->next)
         if (f->count > 1) write_log("TIMES %ld | %s\n", f->count, f->text);
-    write_log("DONE launches %ld kernels %ld blocks %ld barriers %ld accesses %ld live-allocations %ld\n",
-              counts.launches, counts.kernels, counts.blocks, counts.barriers, counts.accesses, counts.allocations);
+    write_counts(1);
 }
 
 __attribute__((constructor)) static void begin(void) {

@@ -46,16 +46,14 @@ def compare(i: Instruction, c: Context) -> str:
     a, b = (c.operands.read(source, i.kind) for source in i.sources[:2])
     if "ftz" in i.modifiers:
         a, b = f"ftz({a})", f"ftz({b})"
-    value, other = _comparison(how, a, b, i.kind[0] == "f"), "!value"
-    code = f"u8 value = {value};"
-    value = "value"
-    if len(i.sources) == 3:
-        joint = JOIN[next(m for m in i.modifiers if m in JOIN)]
-        code += f" u8 third = {c.operands.read(i.sources[2], 'pred')};"
-        value, other = f"value {joint} third", f"!value {joint} third"
+    joint = next((JOIN[m] for m in i.modifiers if m in JOIN), "&")
+    third = c.operands.read(i.sources[2], "pred") if len(i.sources) == 3 else "1"
     one, _, two = i.target.partition("|")
-    code += f" {c.operands.write(one, 'pred', value)}"
-    return f"{{ {code}{' ' + c.operands.write(two, 'pred', other) if two else ''} }}"
+    return (
+        f"{{ u8 value = {_comparison(how, a, b, i.kind[0] == 'f')}, third = {third}; "
+        f"{c.operands.write(one, 'pred', f'value {joint} third')} "
+        f"{c.operands.write(two or '_', 'pred', f'!value {joint} third')} }}"
+    )
 
 
 def _comparison(how: str, a: str, b: str, real: bool) -> str:
