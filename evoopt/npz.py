@@ -5,8 +5,6 @@ its own; then the directory, which repeats what the headers say; then the end, w
 The formats: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT and `numpy.lib.format`.
 """
 
-import io
-import math
 import os
 import struct
 import zlib
@@ -14,10 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from evoopt import arguments
 from evoopt.arrays import Array
+from evoopt.npy import read_npy
 
 _LOCAL = struct.Struct("<4s2x2H4x3L2H")  # flags, method, crc, packed, size, lengths of name and extra
 _ENTRY = struct.Struct("<4s4x2H4x3L3H8xL")  # flags, method, crc, packed, size, lengths (and comment), start
@@ -27,7 +24,6 @@ _END_64 = struct.Struct("<4sQ4x2L2Q2Q")  # as _END, behind its own size
 _IN_EXTRA = 0xFFFFFFFF  # a number that is in the extra field, in 64 bits
 _BEHIND, _UTF_8 = 0x8, 0x800  # flags: crc and sizes stand behind the data; the name is UTF-8
 _STORED, _DEFLATED = 0, 8
-_HEADER = 4096  # bytes, the longest header of an array
 _LEAST = _LOCAL.size + _ENTRY.size + 2 * len(".npy") + 10  # bytes that an entry takes
 _GROWTH, _SMALL = 16, 2**24  # how much larger compressed arrays may be than their file, but for small ones
 
@@ -102,7 +98,7 @@ def _arrays(file: BinaryIO, compressed: bool) -> Iterator[tuple[str, Array]]:
         entry.require(entry.method == _STORED or (compressed and entry.method == _DEFLATED), "is compressed")
         content = _content(file, entry, stop)
         entry.require(zlib.crc32(content) == entry.crc, "was changed, or its checksum")
-        yield entry.text.removesuffix(".npy"), _array(content, entry)
+        yield entry.text.removesuffix(".npy"), read_npy(content, f'its entry "{entry.text}"')
 
 
 def _check_claims(entries: list[_Entry], start: int, length: int) -> None:
@@ -200,31 +196,3 @@ def _descriptors(entry: _Entry) -> list[bytes]:
     """Return the forms of what stands behind an entry whose header was written before its data."""
     numbers = [struct.pack(form, entry.crc, entry.packed, entry.size) for form in ("<3L", "<L2Q")]
     return numbers + [b"PK\7\x08" + each for each in numbers]
-
-
-def _array(content: bytes, entry: _Entry) -> Array:
-    """Return the array of an entry; a copy, so that it can be written to and is aligned."""
-    shape, in_columns, dtype, start = _header(content, entry)
-    plain = all(type(n) is int and n >= 0 for n in shape) and not dtype.hasobject and dtype.itemsize > 0
-    entry.require(plain, "does not hold plain numbers or text")
-    held = len(content) - start
-    entry.require(math.prod(shape) * dtype.itemsize == held, f"is {dtype} {shape}, but holds {held} bytes")
-    try:
-        found: Array = np.ndarray(shape, dtype, content, start, order="F" if in_columns else "C")
-    except (ValueError, OverflowError, TypeError) as error:
-        raise ValueError(f'its entry "{entry.text}" cannot have the shape {shape}: {error}') from error
-    flags = found.view(np.uint8) if dtype == np.bool_ else np.zeros(1)
-    entry.require(flags.max(initial=0) <= 1, "has flags that are neither true nor false")
-    return found.copy(order="K")
-
-
-def _header(content: bytes, entry: _Entry) -> tuple[tuple[Any, ...], bool, np.dtype[Any], int]:
-    """Return shape, whether columns come first, and dtype of an array, and where its numbers begin."""
-    head = io.BytesIO(content[: _HEADER + 16])
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    try:
-        version = np.lib.format.read_magic(head)
-        shape, in_columns, dtype = readers[version](head, max_header_size=_HEADER)
-    except Exception as error:  # whatever numpy, and Python's parser, raise for text that is no header
-        raise ValueError(f'its entry "{entry.text}" has no header of an array') from error
-    return shape, in_columns, dtype, head.tell()

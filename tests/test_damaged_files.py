@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from numpy.testing import assert_array_equal
-from test_strategies import OURS, each_and_its_restarts, each_strategy, make, run, sphere
+from test_strategies import OURS, each_and_its_restarts, each_strategy, make, needs_jit, run, sphere
 
 import evoopt
 from evoopt.files import load_params, save_params, write_npz
 from evoopt.npz import read_npz
 from evoopt.params import ParamSpec
 from evoopt.strategies import REGISTRY, checkpoint
-from evoopt.strategies.base import NO_STATE
 from evoopt.strategies.checkpoint import FORMAT
 from evoopt.strategies.fields import fields_of
 from evoopt.strategies.registry import PLAIN_DATA
@@ -386,6 +385,14 @@ def test_attributes_must_be_there_and_be_of_their_kind(cls, tmp_path):
     load()
 
 
+@pytest.mark.parametrize("value", [1, 0, 1.5, -0.1, None, {"tuple": []}])
+def test_schedules_are_shares_or_schedules(value, tmp_path):
+    """A whole number was taken for a schedule, which has a method."""
+    load, _, _ = decoder(saved(evoopt.OpenAIES, tmp_path / "run.npz"), tmp_path / "run.npz")
+    with pytest.raises(checkpoint._DAMAGE):
+        load(change=set_attribute("sigma_decay", value))
+
+
 def test_all_attributes_are_declared(tmp_path):
     """Those of strategies as they are made and used, and those of all small classes in them."""
     spec = ParamSpec.from_shapes({"a": 2, "b": 1})
@@ -407,9 +414,9 @@ def test_all_attributes_are_declared(tmp_path):
                 visit(item)
         elif cls in PLAIN_DATA.values() or cls in REGISTRY.values():
             seen.add(cls)
-            assert vars(value).keys() - set(NO_STATE) <= fields_of(cls).keys(), cls
-            for item in vars(value).values():
-                visit(item)
+            state = value.__getstate__()
+            assert state.keys() <= fields_of(cls).keys(), cls
+            visit(state)
 
     for es in strategies:
         es.tell(population := es.ask(), sphere(population))
@@ -515,11 +522,12 @@ def test_the_state_of_a_task_must_fit(tmp_path):
             assert task.state()["count"] == state["count"]
 
 
+@needs_jit
 def test_damaged_by_chance():
     """A small part of ``python -m tests.stress flips``."""
     sys.path.append(str(ROOT / "tests" / "stress"))
     import flips
 
-    outcomes = flips.run(100, seed=0)
+    outcomes = flips.run(60, seed=0)
     assert outcomes["wrong"] == 0, outcomes
-    assert outcomes["refused"] > 50
+    assert outcomes["refused"] > 30

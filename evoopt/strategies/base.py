@@ -41,7 +41,7 @@ from evoopt.strategies.told import (
 
 _log = logging.getLogger(__name__)
 _BYTES_OF_A_ROW = 64  # without its coordinates: the number, the fitness, the rank, and so on
-NO_STATE = ("_cuda", "_ops", "_io", "_before")  # devices, found again by each copy; the state before a tell
+_NO_STATE = ("_cuda", "_ops", "_io", "_before")  # devices, found again by each copy; the state before a tell
 
 
 def _key_of(seed: int) -> np.uint64:
@@ -218,7 +218,7 @@ class Strategy(Called, ABC):
         """Return the state before or after a `tell`, whole, at any moment and from any thread."""
         state = vars(self).copy()
         state = state.get("_before") or state
-        state = {name: value for name, value in state.items() if name not in NO_STATE}
+        state = {name: value for name, value in state.items() if name not in _NO_STATE}
         return state | {"history": until(state["history"], state["generation"])}
 
     def _saved_state(self) -> dict[str, Any]:

@@ -102,10 +102,11 @@ class CMAES(Strategy):
         **dict.fromkeys(("_sigma", "_scale"), fields.POSITIVE),
         **dict.fromkeys(("_C", "_root"), fields.array("n_params", "n_params", finite=True)),
         **dict.fromkeys(("_p_sigma", "_p_c"), fields.VECTOR),
-        **dict.fromkeys(("_step", "_first_step", "_longest", "_h_factor"), fields.number(0)),
+        **dict.fromkeys(("_step", "_first_step", "_longest", "_h_factor"), fields.POSITIVE_NUMBER),
         **dict.fromkeys(("tolx", "tolfun", "tolfunhist", "tolupsigma", "tolconditioncov"), fields.number()),
         **dict.fromkeys(("tolflatfitness", "tolstagnation", "maxiter"), fields.number()),
-        **dict.fromkeys(("_extremes", "_step_range"), fields.tupled(fields.number(), fields.number())),
+        "_extremes": fields.tupled(fields.number(), fields.number(0)),
+        "_step_range": fields.tupled(fields.POSITIVE_NUMBER, fields.POSITIVE_NUMBER),
         **dict.fromkeys(("_updates", "_factorized", "_looked", "_flat_generations"), fields.whole()),
         "_stagnant": fields.flag,
         "_fitness_range": fields.ANY_NUMBER,
@@ -214,7 +215,9 @@ class CMAES(Strategy):
 
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
-        fields.tupled(fields.VECTOR, fields.number(0), fields.VECTOR, fields.MATRIX)(value, place, scope)
+        fields.tupled(fields.VECTOR, fields.POSITIVE_NUMBER, fields.VECTOR, fields.MATRIX)(
+            value, place, scope
+        )
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         grain = GRAIN // self.n_params**2 + 1

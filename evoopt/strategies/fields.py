@@ -96,10 +96,15 @@ def number(least: float = -math.inf, most: float = math.inf, *, nan: bool = Fals
 
     def kind(value: Any, place: str, scope: Scope) -> None:
         fits = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-        fits = fits and (least <= value <= most or (nan and math.isnan(value)))
+        fits = fits and (least <= value <= most or (nan and value != value))  # noqa: PLR0124
+        fits = fits and (isinstance(value, float | np.floating) or abs(value) < 2**1000)  # a float, at need
         require(fits, place, f"a number from {least} to {most}", value)
 
     return kind
+
+
+POSITIVE_NUMBER = number(math.ulp(0.0), np.finfo(float).max)
+ANY_NUMBER = number(nan=True)
 
 
 def flag(value: Any, place: str, scope: Scope) -> None:
@@ -160,7 +165,6 @@ def scalar(dtype: Any) -> Kind:
 VECTOR, MATRIX = array("n_params"), array("n_params", "n_params")
 POSITIVE = array("n_params", positive=True)
 ROW, DRAWN = array("n_params", dtype="rows"), array("n_params", dtype="drawn")
-ANY_NUMBER = number(nan=True)
 
 
 # ---------------------------------------------------------------- kinds made of kinds
@@ -186,12 +190,16 @@ def instance(*classes: type, **others: Kind) -> Kind:
     return kind
 
 
-def number_or(*classes: type, least: float, most: float) -> Kind:
-    """Return the kind of numbers of a range, and of objects of some classes."""
+def float_or(*classes: type, least: float, most: float) -> Kind:
+    """Return the kind of floats of a range, and of objects of some classes."""
     of_numbers, of_objects = number(least, most), instance(*classes)
 
     def kind(value: Any, place: str, scope: Scope) -> None:
-        (of_objects if type(value) in classes else of_numbers)(value, place, scope)
+        if type(value) in classes:
+            of_objects(value, place, scope)
+        else:
+            of_numbers(value, place, scope)
+            require(isinstance(value, float), place, "a float", value)
 
     return kind
 

@@ -17,7 +17,7 @@ from evoopt.arguments import Vector
 from evoopt.strategies import recombination, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import condition, outside_factors
-from evoopt.strategies.fields import ANY_NUMBER, POSITIVE, VECTOR, Fields, number, whole
+from evoopt.strategies.fields import ANY_NUMBER, POSITIVE, POSITIVE_NUMBER, VECTOR, Fields, number, whole
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -54,7 +54,7 @@ class SepCMAES(Strategy):
 
     _on_device = True
     _stored: ClassVar[Fields] = {
-        "_step": number(0),
+        "_step": POSITIVE_NUMBER,
         **dict.fromkeys(("_sigma", "_C"), POSITIVE),
         **dict.fromkeys(("_p_sigma", "_p_c"), VECTOR),
         **dict.fromkeys(("tolx", "tolfun"), number()),

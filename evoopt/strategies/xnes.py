@@ -69,7 +69,7 @@ class XNES(Strategy):
     _stored: ClassVar[Fields] = {
         **dict.fromkeys(("_sigma", "_scale"), fields.POSITIVE),
         **dict.fromkeys(("_factor", "_inverse"), fields.array("n_params", "n_params", finite=True)),
-        **dict.fromkeys(("eta_mean", "eta_sigma", "eta_B", "_step", "_condition"), fields.number(0)),
+        **dict.fromkeys(("eta_mean", "eta_sigma", "eta_B", "_step", "_condition"), fields.POSITIVE_NUMBER),
         **dict.fromkeys(("tolx", "tolfun"), fields.number()),
         "_fitness_range": fields.ANY_NUMBER,
     }
@@ -114,7 +114,7 @@ class XNES(Strategy):
 
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
-        fields.tupled(fields.VECTOR, fields.number(0), fields.MATRIX)(value, place, scope)
+        fields.tupled(fields.VECTOR, fields.POSITIVE_NUMBER, fields.MATRIX)(value, place, scope)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         grain = GRAIN // self.n_params**2 + 1
