@@ -376,7 +376,7 @@ class Hangs(gymnasium.Env):
     observation_space, action_space = gymnasium.spaces.Box(-1, 1, (4,)), gymnasium.spaces.Discrete(2)
 
     def reset(self, *, seed=None, options=None):
-        os.write(1, f"{os.getpid()}\n".encode())  # at once: two processes write
+        os.write(1, f"{os.getpid()}\\n".encode())  # at once: two processes write
         sum(itertools.repeat(0))
 
 def hang(population):

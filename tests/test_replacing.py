@@ -46,7 +46,7 @@ def mask():
 @pytest.mark.parametrize("path", ["", None, 5, 2.5, b"run.npz", ["run.npz"], "a\0b"], ids=repr)
 def test_what_is_no_path_is_refused_in_a_sentence(save, path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"^path must be the name of a file, got .*; take .*\.$"):
+    with pytest.raises(ValueError, match=r"^path must be the path of a file such as .*, got .*\.$"):
         save(path)
     assert os.listdir(tmp_path) == []
 
