@@ -249,7 +249,7 @@ def test_stagnation_is_pycmas_rule(maximize, tolerance):
     answers = []
     for generations in range(3000):
         history = {name: column[:generations] for name, column in columns.items()}
-        found = stagnates(history, tolerance, maximize)
+        found = stagnates(history, generations, tolerance, maximize)
         if found is None:
             continue
         values = [np.array(column[4::5][::-1]) * (-1) ** maximize for column in history.values()]

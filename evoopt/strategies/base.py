@@ -304,8 +304,7 @@ class Strategy(Called, ABC):
         """
         out, rows = self._places(out, self.popsize)
         ledger = self._asked(self.popsize)
-        self._make(ledger.current.snapshot, ledger.newest, rows)
-        ledger.note_newest(rows, self._ops)
+        ledger.make_newest(self._make, rows, self._ops)
         population = self._handed(out, rows)
         self._ledger = ledger
         return population
@@ -421,8 +420,9 @@ class Strategy(Called, ABC):
             scores = self._ops.scores(None if self.maximize else fitness, values)
             self._learn(Told(searched, values, order, outside, ids, drawn, scores), best)
             self._ledger = self._ledger.told(ids, found, rows, self._ops)
-            first_barren = self._barren > 0 and not self._warned
-            self._warned = self._warned or first_barren
+            first_barren = self._barren and not self._warned
+            if first_barren:
+                self._warned = True
             self._before = None
         except BaseException:  # of a strategy of the user's own, or Ctrl-C: this generation was not told
             self.__dict__ = before

@@ -13,6 +13,8 @@ from evoopt.strategies.registry import plain_data
 
 REMEMBERED = 8  # updates whose told rows are known again
 FOREIGN = np.uint64(2**64 - 1)  # in the place of an id: a row that was never asked for
+_NO_EPOCHS: list[Epoch] = []
+_NO_FINGERPRINTS: list[Any] = []
 
 
 @plain_data
@@ -33,16 +35,23 @@ class Ledger:
         "_told_fingerprints": items(list, array(None, dtype=np.uint64), REMEMBERED),
     }
 
-    def __init__(self, memory: int) -> None:
+    def __init__(
+        self,
+        memory: int,
+        next_id: int = 0,
+        current: Epoch | None = None,
+        older: list[Epoch] = _NO_EPOCHS,
+        newest: Ids | None = None,
+        told_fingerprints: list[Any] = _NO_FINGERPRINTS,
+    ) -> None:
         self.memory = memory
-        self.next_id = 0
-        self._current: Epoch | None = None
-        self._older: list[Epoch] = []
-        # the ids handed out last, and the fingerprints of their rows once made: None after the first `tell`
-        self._newest: Ids | None = None
+        self.next_id = next_id
+        self._current, self._older = current, older
+        # the ids handed out last, and the fingerprints of their rows once made: None after the first `told`
+        self._newest = newest
         self._newest_fingerprints: Any = None  # where `ops` has them, so that nobody waits for them
         # of the rows told in each of the last updates, oldest first; 0 for one that was not made here
-        self._told_fingerprints: list[Any] = []
+        self._told_fingerprints = told_fingerprints
 
     @property
     def is_open(self) -> bool:
@@ -67,17 +76,9 @@ class Ledger:
         """Return the ledger after `n` more ids were handed out, of an epoch of `snapshot` if none is open."""
         self._note_down()
         first, stop, epoch = self.next_id, self.next_id + n, self._current
-        return self._changed(
-            next_id=stop,
-            _current=Epoch(snapshot, first, stop, n) if epoch is None else epoch.asked(n),
-            _newest=np.arange(first, stop, dtype=np.uint64),
-            _newest_fingerprints=None,
-        )
-
-    def _changed(self, **changes: Any) -> "Ledger":
-        ledger = object.__new__(Ledger)
-        vars(ledger).update(vars(self), **changes)
-        return ledger
+        epoch = Epoch(snapshot, first, stop, n) if epoch is None else epoch.asked(n)
+        newest = np.arange(first, stop, dtype=np.uint64)
+        return Ledger(self.memory, stop, epoch, self._older, newest, self._told_fingerprints)
 
     def __getstate__(self) -> dict[str, Any]:
         self.settle()
@@ -111,14 +112,17 @@ class Ledger:
     def note(self, ids: Ids, found: list[Found], rows: Array, ops: Any) -> None:
         """Remember rows that were made, with what `locate` says of their ids; `ops` computes (`backend`)."""
         if self._newest is not None and np.array_equal(ids, self._newest):
-            self.note_newest(rows, ops)
+            self._newest_fingerprints = ops.fingerprints(rows)  # as a rule they are what is told next
             return
         fingerprints = ops.host(ops.fingerprints(rows))
         for epoch, where in found:
             epoch.fingerprints[epoch.places(ids[where])] = fingerprints[where]
 
-    def note_newest(self, rows: Array, ops: Any) -> None:
-        """Remember the rows of the ids handed out last: as a rule they are what is told next."""
+    def make_newest(self, make: Callable[..., None], rows: Array, ops: Any) -> None:
+        """Make the rows of the ids handed out last by `make(snapshot, ids, out)`, and remember them."""
+        if self._current is None or self._newest is None:
+            raise RuntimeError("No ids were handed out since the last update.")
+        make(self._current.snapshot, self._newest, rows)
         self._newest_fingerprints = ops.fingerprints(rows)
 
     def locate(self, ids: Ids) -> list[Found]:
@@ -258,14 +262,9 @@ class Ledger:
             changed = {epoch.start: epoch.told_of(ids[where]) for epoch, where in found}
             known = [changed.get(epoch.start, epoch) for epoch in self.epochs()]
             older = [epoch for epoch in known if epoch.waiting][-self.memory :]
-        return self._changed(
-            next_id=self.next_id + self.next_id % 2,  # antithetic pairs are rows 2k and 2k + 1
-            _current=None,
-            _older=older,
-            _newest=None,
-            _newest_fingerprints=None,
-            _told_fingerprints=[*self._told_fingerprints[1 - REMEMBERED :], told_fingerprints],
-        )
+        next_id = self.next_id + self.next_id % 2  # antithetic pairs are rows 2k and 2k + 1
+        last = [*self._told_fingerprints[1 - REMEMBERED :], told_fingerprints]
+        return Ledger(self.memory, next_id, None, older, None, last)
 
     def _fingerprints_of(self, ids: Ids, found: list[Found], rows: Array | None, ops: Any) -> Ids:
         """Return the fingerprints of told rows that are not foreign, 0 where they are not known."""
