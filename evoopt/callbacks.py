@@ -8,6 +8,7 @@ from typing import Any
 
 from evoopt.history import history_of, length_of
 from evoopt.strategies.base import Strategy
+from evoopt.strategies.told import FIRST
 
 History = dict[str, list[Any]]
 
@@ -81,12 +82,14 @@ class CSVLogger:
 
     def _open(self, history: History, may_cut: bool) -> None:
         """Make the file, or cut off what was not told, and write what it lacks of the history."""
-        expected = (_header(history) + _lines(history, 0)).encode()
+        found = Path(self.path).read_bytes() if os.path.exists(self.path) else b""
+        lines = (_header(history) + _lines(history, 0)).encode().splitlines(keepends=True)
+        if may_cut:
+            lines = _with_forgotten(lines, history, found)
+        expected = b"".join(lines)
         # What was told before this generation must be there, or a beginning of it. This one may have had
         # another fitness where it was not deterministic; but of a first generation nothing else is known.
-        lines = expected.splitlines(keepends=True)
-        before = b"".join(lines[: max(length_of(history), 2)]) if may_cut else expected
-        found = Path(self.path).read_bytes() if os.path.exists(self.path) else b""
+        before = b"".join(lines[: max(len(lines) - 1, 2)]) if may_cut else expected
         if not (before.startswith(found) or (may_cut and found.startswith(before))):
             raise ValueError(
                 f'"{self.path}" must be a CSV file of this run, but holds something else than its history; '
@@ -96,6 +99,14 @@ class CSVLogger:
         if found:
             os.truncate(self.path, kept)
         self._append(expected[kept:].decode())
+
+
+def _with_forgotten(lines: list[bytes], history: History, found: bytes) -> list[bytes]:
+    """Add the lines of generations that no checkpoint holds any more, as the file has them."""
+    numbers, first = history["generation"], FIRST + 1  # lines, with the header
+    forgotten = numbers[FIRST] - numbers[FIRST - 1] - 1 if len(numbers) > FIRST else 0
+    there = found.splitlines(keepends=True)[first : first + forgotten]
+    return [*lines[:first], *there, *lines[first:]]
 
 
 def _header(history: History) -> str:

@@ -2,16 +2,15 @@
 
 import json
 import os
-import uuid
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt.npz import damaged, read_npz
+from evoopt.replacing import replace
 from evoopt.tree import loads, nest, open_tree, read_tree, to_jsonable
 
 Array = NDArray[Any]
@@ -95,7 +94,7 @@ def _tree(arrays: dict[str, Array]) -> Any:
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> None:
-    """Write arrays into an ``.npz`` at exactly `path`, all or nothing: a failure leaves what was there.
+    """Write arrays into an ``.npz`` at exactly `path`, all or nothing; see `replace`.
 
     An array of objects is a ValueError.
 
@@ -107,23 +106,17 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> 
     ...     read_npz(f"{folder}/state")
     {'mean': array([0., 0.])}
     """
-    target = Path(path).resolve()  # a link stays a link
-    if not target.parent.is_dir():
-        raise FileNotFoundError(
-            f'The folder of "{path}" must exist, got "{target.parent}"; make it, or take another one.'
-        )
-    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
+
+    def write(file: BinaryIO) -> None:
         # Not np.savez: it appends ".npz" to a path, and takes an array named "file" for its own argument.
-        with temporary.open("xb") as file, zipfile.ZipFile(file, "w") as archive:
+        archive = zipfile.ZipFile(file, "w")
+        try:
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                     np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
-        temporary.replace(target)
-    except OSError as error:
-        if error.filename == str(temporary):  # which nobody asked for
-            error.filename = str(path)
-            del error.filename2
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
+            archive.close()
+        except BaseException:
+            archive.fp = None  # closing it would write once more, and hide what was raised
+            raise
+
+    replace(path, write)

@@ -27,7 +27,7 @@ class Watch:
         self.best, self.waited = math.nan, 0
         self.x: Array | None = None  # which the validation judged best
         self._values: set[float] = set()  # finite fitness that was seen; two of it will do
-        for name in ("best", "median"):
+        for name in ("best", "median", "best_so_far"):  # of a resumed run only the last one knows all
             self._add(np.array(strategy.history[name]))
 
     @property

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import logging
 import os
+import pickle
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from numba.core import caching, config
+from numba.core import caching, config, serialize
 from numba.misc.appdirs import AppDirs
+
+from evoopt.kernels import folders
 
 COMPILING = "Compiling kernels for the first use on this machine; this takes some seconds ..."
 
@@ -38,12 +41,14 @@ def announced(say: Callable[[str], Any]) -> Iterator[None]:
             _listeners.remove(listener)
 
 
-def _warn_of_no_cache() -> None:
+def _warn_of_no_cache(fault: str | None = None) -> None:
     if _first_warning.acquire(blocking=False):
+        because = f", as {fault} and so have code executed" if fault else ""
+        wanted = "that only you may write, and that is new" if fault else "that can be written"
         warnings.warn(
-            f'Compiled kernels cannot be kept on disk, in "{_cache_folder()}": every process will compile '
-            "them again, for several seconds. Set the environment variable NUMBA_CACHE_DIR to a folder that "
-            "can be written.",
+            f'Compiled kernels cannot be kept on disk, in "{_cache_folder()}"{because}: every process will '
+            "compile them again, for several seconds. Set the environment variable NUMBA_CACHE_DIR to a "
+            f"folder {wanted}.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -64,13 +69,23 @@ def _cache_folder() -> str:
     return os.path.abspath(config.CACHE_DIR) if config.CACHE_DIR else AppDirs("evoopt", False).user_cache_dir
 
 
+def _kernel_folder() -> str:
+    return os.path.join(_cache_folder(), f"evoopt-kernels-{source_stamp()}")
+
+
 class KernelLocator(caching._CacheLocator):
     """Keeps the machine code in the user's cache folder (or ``NUMBA_CACHE_DIR``), by source stamp."""
 
     def __init__(self, function: Callable[..., Any], file: str) -> None:
         self._py_file = file
         self._line = function.__code__.co_firstlineno
-        self._path = os.path.join(_cache_folder(), f"evoopt-kernels-{source_stamp()}")
+        self._path = _kernel_folder()
+
+    def ensure_cache_path(self) -> None:
+        folders.make_private(Path(self._path))
+        if fault := folders.fault_of(Path(self._path)):
+            raise PermissionError(fault)
+        super().ensure_cache_path()
 
     def get_cache_path(self) -> str:
         return self._path
@@ -86,7 +101,23 @@ class KernelLocator(caching._CacheLocator):
         return cls(function, file)
 
 
-class _KernelCacheImpl(caching.CompileResultCacheImpl):
+class Sealed:
+    """What numba keeps on disk, with its digest, so that nothing damaged is executed. A mixin."""
+
+    _dumps: ClassVar[Any] = staticmethod(serialize.dumps)
+
+    def reduce(self, compiled: Any) -> Any:
+        code = self._dumps(super().reduce(compiled))  # type: ignore[misc]
+        return hashlib.sha256(code).digest(), code
+
+    def rebuild(self, target_context: Any, sealed: Any) -> Any:
+        digest, code = sealed
+        if hashlib.sha256(code).digest() != digest:
+            raise ValueError("its digest is another one")
+        return super().rebuild(target_context, pickle.loads(code))  # type: ignore[misc]
+
+
+class _KernelCacheImpl(Sealed, caching.CompileResultCacheImpl):
     _locator_classes: ClassVar = [KernelLocator]
 
 
@@ -100,7 +131,10 @@ class _DiskCache(caching.FunctionCache):
 
 
 class KernelCache(caching._Cache):
-    """Opens the disk cache at the first compilation, not at import; does without where it cannot write."""
+    """Opens the disk cache at the first compilation, not at import; does without where it cannot write.
+
+    It also does without where others could write. What is damaged there is compiled and written again.
+    """
 
     disk_cache: ClassVar[Any] = _DiskCache
 
@@ -109,10 +143,12 @@ class KernelCache(caching._Cache):
 
     @functools.cached_property
     def _disk(self) -> caching._Cache:
-        if os.path.isabs(_cache_folder()):
+        is_found = os.path.isabs(_cache_folder())  # not so a "~" that no home stands for
+        fault = folders.fault_of(Path(_kernel_folder())) if is_found else None
+        if is_found and fault is None:
             cache: caching._Cache = self.disk_cache(self._function)
             return cache
-        _warn_of_no_cache()  # a "~" that no home stands for
+        _warn_of_no_cache(fault)
         return caching.NullCache()
 
     @property
@@ -125,6 +161,13 @@ class KernelCache(caching._Cache):
             loaded = self._disk.load_overload(sig, target_context)
         except OSError:  # a folder that cannot even be read
             loaded = None
+        except Exception as error:  # whatever unpickling may raise
+            _log.warning(
+                "the machine code of %s in %s is damaged, and is compiled again: %r",
+                *(self._function.__qualname__, self.cache_path, error),
+            )
+            self._start_anew()
+            loaded = None
         if loaded is None:
             _log.info("compiling %s", self._function.__qualname__)
             for listener in [*_listeners]:
@@ -136,7 +179,13 @@ class KernelCache(caching._Cache):
             self._disk.save_overload(sig, data)
         except OSError as error:  # a full disk must not stop a run
             _log.info("%s could not be cached on disk: %s", self._function.__qualname__, error)
-            _warn_of_no_cache()
+            _warn_of_no_cache(folders.fault_of(Path(_kernel_folder())))
+
+    def _start_anew(self) -> None:
+        try:
+            self._disk.flush()
+        except OSError:
+            self._disk.disable()  # nor could it be written
 
     def enable(self) -> None:
         self._disk.enable()

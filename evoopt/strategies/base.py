@@ -27,10 +27,19 @@ from evoopt.strategies.fields import Fields, Kind, Scope
 from evoopt.strategies.ledger import FOREIGN, Ledger
 from evoopt.strategies.memory import require_room
 from evoopt.strategies.stopping import Reason
-from evoopt.strategies.told import Best, Told, best_and_median, better, new_history, stored_history
+from evoopt.strategies.told import (
+    Best,
+    Told,
+    best_and_median,
+    better,
+    new_history,
+    remembered,
+    stored_history,
+    until,
+)
 
 _log = logging.getLogger(__name__)
-_DEVICES = ("_cuda", "_ops", "_io")  # found again by each process, and each copy
+_NO_STATE = ("_cuda", "_ops", "_io", "_before")  # devices, found again by each copy; the state before a tell
 
 
 def _key_of(seed: int) -> np.uint64:
@@ -86,9 +95,10 @@ class Strategy(Called, ABC):
     -----
     A strategy of your own is a subclass with `_update`, decorated by `register` if it is to be saved. Its
     state is what it keeps in attributes; it moves ``self._mean`` and ``self._sigma`` (float64, shape
-    (n_params,)). Replace arrays, lists and objects, never mutate them: if `_update` fails, the attributes
-    are again the objects that they were, with what was changed in these. To draw rows otherwise than mean +
-    sigma * normal deviates it also has `_snapshot` and `_sample`; `_reasons` adds to `stop`.
+    (n_params,)). Replace arrays, lists and objects, never mutate them: if `_update` fails, or the strategy
+    is saved meanwhile, the attributes are again the objects that they were, with what was changed in these.
+    To draw rows otherwise than mean + sigma * normal deviates it also has `_snapshot` and `_sample`;
+    `_reasons` adds to `stop`.
 
     Examples
     --------
@@ -134,6 +144,7 @@ class Strategy(Called, ABC):
     _needs_rows: ClassVar[bool] = True  # whether `_update` looks at the told rows
     _popsize_factor: int = 1  # which popsize is a multiple of
     _on_device: bool = False  # whether `_ops` is all it computes with, so that its device can be another
+    _before: dict[str, Any] | None = None  # the attributes as they were, during a `tell`
     _widest: Vector | None = None  # the largest standard deviations that the bounds leave sense, (n_params,)
     _reflects: bool = False  # search in the box itself, not in the space that maps onto it
 
@@ -202,7 +213,16 @@ class Strategy(Called, ABC):
         return Cuda()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in _DEVICES}
+        """Return the state before or after a `tell`, whole, at any moment and from any thread."""
+        state = vars(self).copy()
+        state = state.get("_before") or state
+        state = {name: value for name, value in state.items() if name not in _NO_STATE}
+        return state | {"history": until(state["history"], state["generation"])}
+
+    def _saved_state(self) -> dict[str, Any]:
+        """Return the state that a checkpoint holds."""
+        state = self.__getstate__()
+        return state | {"history": remembered(state["history"])}
 
     def _require_fit(self, place: str, scope: Scope) -> None:
         """Raise ValueError unless attributes that come from a file fit each other, see `fields`."""
@@ -279,10 +299,12 @@ class Strategy(Called, ABC):
             If `out` is another kind of array.
         """
         out, rows = self._places(out, self.popsize)
-        ids = self._hand_out(self.popsize)
-        self._make(self._ledger.current.snapshot, ids, rows)
-        self._ledger.note_newest(rows, self._ops)
-        return self._handed(out, rows)
+        ledger = self._asked(self.popsize)
+        self._make(ledger.current.snapshot, ledger.newest, rows)
+        ledger.note_newest(rows, self._ops)
+        population = self._handed(out, rows)
+        self._ledger = ledger
+        return population
 
     def ask_ids(self, n: int | None = None) -> Ids:
         """Return the numbers of `n` new rows (`popsize` by default), for `rows` and `tell`.
@@ -292,13 +314,20 @@ class Strategy(Called, ABC):
         ValueError
             If `n` is not a whole number of at least 1.
         """
-        return self._hand_out(self.popsize if n is None else arguments.whole("n", n, 1)).copy()
+        self._ledger = self._asked(self.popsize if n is None else arguments.whole("n", n, 1))
+        return self._ledger.newest.copy()
 
-    def _hand_out(self, n: int) -> Ids:
-        if not self._ledger.is_open:
-            self._mean, self._sigma = self._ops.vector(self._mean), self._ops.vector(self._sigma)
-            self._ledger.open(self._snapshot(self._ledger.next_id))
-        return self._ledger.hand_out(n)
+    def _asked(self, n: int) -> Ledger:
+        """Return the ledger after `n` more rows were asked for."""
+        ledger = self._ledger
+        if ledger.is_open:
+            return ledger.asked(n)
+        self._get_ready(ledger)
+        return ledger.asked(n, self._snapshot(ledger.next_id))
+
+    def _get_ready(self, ledger: Ledger) -> None:
+        """Change the form of the state, before a snapshot, and nothing else; `ledger` knows who waits."""
+        self._mean, self._sigma = self._ops.vector(self._mean), self._ops.vector(self._sigma)
 
     def rows(self, ids: ArrayLike, out: Array | None = None) -> Array:
         """Make rows that were asked for, in any order and company: always the same bits.
@@ -317,10 +346,11 @@ class Strategy(Called, ABC):
             For ids that are not known, or an `out` of another kind.
         """
         numbers = arguments.id_vector(ids)
-        found = self._ledger.locate(numbers)
+        ledger = self._ledger
+        found = ledger.locate(numbers)
         out, rows = self._places(out, len(numbers), ids=ids)
         remake(numbers, found, self._make, rows, self._ops)
-        self._ledger.note(numbers, found, rows, self._ops)
+        ledger.note(numbers, found, rows, self._ops)
         return self._handed(out, rows)
 
     def _places(self, out: Any, k: int, **sources: Any) -> tuple[Any, Array]:
@@ -381,15 +411,18 @@ class Strategy(Called, ABC):
         drawn = [(epoch.snapshot, where) for epoch, where in found]
         before = vars(self).copy()
         try:
+            self._before = before  # which is the state until all of it has changed
             scores = self._ops.scores(None if self.maximize else fitness, values)
             self._learn(Told(searched, values, order, outside, ids, drawn, scores), best)
-            self._ledger.tell(ids, found, rows, self._ops)
+            self._ledger = self._ledger.told(ids, found, rows, self._ops)
+            first_barren = self._barren > 0 and not self._warned
+            self._warned = self._warned or first_barren
+            self._before = None
         except BaseException:  # of a strategy of the user's own, or Ctrl-C: this generation was not told
             self.__dict__ = before
             self._trim_history()
             raise
-        if self._barren and not self._warned:
-            self._warned = True
+        if first_barren:
             _log.warning(
                 "the best fitness of generation %d is %g: nothing is learned from NaN, and little from "
                 "infinite values; after %d such generations in a row stop() has a reason",
@@ -486,9 +519,10 @@ class Strategy(Called, ABC):
 
     def _trim_history(self) -> None:
         """Forget generations that were not told after all, and columns that only these have."""
+        told = until(self.history, self.generation)
         for name, column in [*self.history.items()]:
-            del column[self.generation :]
-            if not column and name not in new_history():
+            del column[len(told.get(name, ())) :]
+            if name not in told:
                 del self.history[name]
 
     def _signed(self, value: float) -> float:
@@ -553,7 +587,6 @@ class Strategy(Called, ABC):
             If a strategy or task of one's own keeps something else than numbers, text, arrays and containers
             of these.
         """
-        self._ledger.settle()
         checkpoint.save(path, self, task)
 
     def __repr__(self) -> str:

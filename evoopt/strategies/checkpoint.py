@@ -195,7 +195,8 @@ class _Encoder:
         if id(value) in self._objects:
             return {"again": self._objects[id(value)]}
         self._objects[id(value)] = number = len(self._objects)
-        return {kind: name, "number": number, "state": self.encode(value.__getstate__())}
+        state = value._saved_state() if kind == "strategy" else value.__getstate__()
+        return {kind: name, "number": number, "state": self.encode(state)}
 
     def _store(self, value: Any) -> str:
         name = self._names.setdefault(id(value), f"array_{len(self._names)}")

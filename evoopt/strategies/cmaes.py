@@ -380,7 +380,7 @@ class CMAES(Strategy):
         flat = value(order[0]) >= value(order[3 * len(order) // 4])
         self._flat_generations = self._flat_generations + 1 if flat else 0
         if not self.noisy:
-            found = stagnation.stagnates(self.history, self.tolstagnation, self.maximize)
+            found = stagnation.stagnates(self.history, self.generation - 1, self.tolstagnation, self.maximize)
             self._stagnant = self._stagnant if found is None else found
 
     def _reasons(self) -> Sequence[Reason]:

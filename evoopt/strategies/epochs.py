@@ -1,7 +1,6 @@
 """Epochs: the rows asked for between two updates, which are made of one snapshot of the distribution."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,9 +21,12 @@ def _snapshot(value: Any, place: str, scope: Scope) -> None:
 
 
 @plain_data
-@dataclass
 class Epoch:
-    """Rows asked for between two updates; all are functions of one snapshot of the search distribution."""
+    """Rows asked for between two updates; all are functions of one snapshot of the search distribution.
+
+    Never changed: `asked` and `told_of` return another one, so whoever reads the state of a strategy at any
+    moment reads a whole one. Only fingerprints are written in place, as a row says them again.
+    """
 
     _stored: ClassVar[Fields] = {
         "snapshot": _snapshot,
@@ -35,33 +37,49 @@ class Epoch:
         "_fingerprints": array("room", dtype=np.uint64),
     }
 
-    snapshot: tuple[Any, ...]
-    start: int  # first id
-    stop: int  # one past the last id
-    waiting: int = 0  # ids not told yet
-    # by id - start, with room to grow; made when they are looked at, which a plain loop never does
-    _told: NDArray[np.bool_] = field(default_factory=lambda: _NOT_TOLD)
-    _fingerprints: Ids = field(default_factory=lambda: _NOT_MADE)
+    def __init__(
+        self,
+        snapshot: tuple[Any, ...],
+        start: int,
+        stop: int,
+        waiting: int,
+        told: NDArray[np.bool_] = _NOT_TOLD,
+        fingerprints: Ids = _NOT_MADE,
+    ) -> None:
+        self.snapshot = snapshot
+        self.start, self.stop = start, stop  # the first id, and one past the last
+        self.waiting = waiting  # ids not told yet
+        # by id - start, with room to grow; made when they are looked at, which a plain loop never does
+        self._told, self._fingerprints = told, fingerprints
+
+    def asked(self, n: int) -> "Epoch":
+        """Return the epoch with `n` more ids."""
+        waiting = self.waiting + n
+        return Epoch(self.snapshot, self.start, self.stop + n, waiting, self._told, self._fingerprints)
+
+    def told_of(self, ids: Ids) -> "Epoch":
+        """Return the epoch after some of its ids were told."""
+        told = self.told.copy()
+        told[self.places(ids)] = True
+        waiting = self.waiting - len(ids)
+        return Epoch(self.snapshot, self.start, self.stop, waiting, told, self._fingerprints)
 
     @property
     def told(self) -> NDArray[np.bool_]:
         """Whether an id was told."""
-        self.grow()
+        self.make_room()
         return self._told
 
     @property
     def fingerprints(self) -> Ids:
         """Of the rows; 0 for one that was not made here."""
-        self.grow()
+        self.make_room()
         return self._fingerprints
 
-    def grow(self) -> None:
+    def make_room(self) -> None:
         """Have room for all ids."""
-        size, room = self.stop - self.start, len(self._told)
-        if size > room:
-            more = max(size, 2 * room) - room
-            self._told = np.concatenate([self._told, np.zeros(more, np.bool_)])
-            self._fingerprints = np.concatenate([self._fingerprints, np.zeros(more, np.uint64)])
+        size = self.stop - self.start
+        self._told, self._fingerprints = _with_room(self._told, size), _with_room(self._fingerprints, size)
 
     def places(self, ids: Ids) -> NDArray[np.intp]:
         """Return where ids of this epoch stand in its arrays."""
@@ -77,6 +95,14 @@ class Epoch:
         """Return the ids not told yet, and their fingerprints."""
         places = np.flatnonzero(~self.told[: self.stop - self.start])
         return places.astype(np.uint64) + np.uint64(self.start), self.fingerprints[places]
+
+
+def _with_room(array: NDArray[Any], size: int) -> NDArray[Any]:
+    """Return an array of at least `size` elements, new ones 0, with room to grow."""
+    room = len(array)
+    if size <= room:
+        return array
+    return np.concatenate([array, np.zeros(max(size, 2 * room) - room, array.dtype)])
 
 
 Found = tuple[Epoch, Where]

@@ -17,7 +17,11 @@ FOREIGN = np.uint64(2**64 - 1)  # in the place of an id: a row that was never as
 
 @plain_data
 class Ledger:
-    """The epochs that rows can still be told for: the current one, and up to `memory` older ones."""
+    """The epochs that rows can still be told for: the current one, and up to `memory` older ones.
+
+    Never changed, as an `Epoch` is not: `asked` and `told` return another one. Only fingerprints are noted in
+    place.
+    """
 
     _stored: ClassVar[Fields] = {
         "memory": whole(),
@@ -40,10 +44,6 @@ class Ledger:
         # of the rows told in each of the last updates, oldest first; 0 for one that was not made here
         self._told_fingerprints: list[Any] = []
 
-    def open(self, snapshot: tuple[Any, ...]) -> None:
-        """Begin an epoch."""
-        self._current = Epoch(snapshot, self.next_id, self.next_id)
-
     @property
     def is_open(self) -> bool:
         """Whether there is a current epoch."""
@@ -56,21 +56,37 @@ class Ledger:
             raise RuntimeError("No epoch is open.")
         return self._current
 
-    def hand_out(self, n: int) -> Ids:
-        """Return `n` new ids of the current epoch; not to be changed."""
-        self._note_down()
-        epoch = self.current
-        self._newest = np.arange(self.next_id, self.next_id + n, dtype=np.uint64)
-        self._newest_fingerprints = None
-        self.next_id += n
-        epoch.stop += n
-        epoch.waiting += n
+    @property
+    def newest(self) -> Ids:
+        """The ids handed out last; not to be changed."""
+        if self._newest is None:
+            raise RuntimeError("No ids were handed out since the last update.")
         return self._newest
+
+    def asked(self, n: int, snapshot: tuple[Any, ...] = ()) -> "Ledger":
+        """Return the ledger after `n` more ids were handed out, of an epoch of `snapshot` if none is open."""
+        self._note_down()
+        first, stop, epoch = self.next_id, self.next_id + n, self._current
+        return self._changed(
+            next_id=stop,
+            _current=Epoch(snapshot, first, stop, n) if epoch is None else epoch.asked(n),
+            _newest=np.arange(first, stop, dtype=np.uint64),
+            _newest_fingerprints=None,
+        )
+
+    def _changed(self, **changes: Any) -> "Ledger":
+        ledger = object.__new__(Ledger)
+        vars(ledger).update(vars(self), **changes)
+        return ledger
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.settle()
+        return vars(self).copy()
 
     def settle(self) -> None:
         """Write down what was put off, so that a state looks the same however it was reached."""
         for epoch in self.epochs():
-            epoch.grow()
+            epoch.make_room()
         self._note_down()
 
     def _note_down(self) -> None:
@@ -233,22 +249,23 @@ class Ledger:
         """Whether these are the ids handed out last as `recognise` gives them, all of them waiting."""
         return ids is self._newest
 
-    def tell(self, ids: Ids, found: list[Found], rows: Array | None, ops: Any) -> None:
-        """Mark rows as told, keep their fingerprints, as far as they are made, and close the epoch."""
-        told_fingerprints = self._newest_fingerprints
+    def told(self, ids: Ids, found: list[Found], rows: Array | None, ops: Any) -> "Ledger":
+        """Return the ledger after rows were told, which closes the epoch and keeps known fingerprints."""
+        older, told_fingerprints = self._older, self._newest_fingerprints
         if not (self.is_newest(ids) and self.current.waiting == len(ids)):
             self.settle()
             told_fingerprints = self._fingerprints_of(ids, found, rows, ops)
-            for epoch, where in found:
-                told = ids[where]
-                epoch.told[epoch.places(told)] = True
-                epoch.waiting -= len(told)
-            kept = [epoch for epoch in self.epochs() if epoch.waiting]
-            self._older = kept[-self.memory :]
-        self._told_fingerprints = [*self._told_fingerprints[1 - REMEMBERED :], told_fingerprints]
-        self._newest = self._newest_fingerprints = None
-        self._current = None
-        self.next_id += self.next_id % 2  # antithetic pairs are rows 2k and 2k + 1
+            changed = {epoch.start: epoch.told_of(ids[where]) for epoch, where in found}
+            known = [changed.get(epoch.start, epoch) for epoch in self.epochs()]
+            older = [epoch for epoch in known if epoch.waiting][-self.memory :]
+        return self._changed(
+            next_id=self.next_id + self.next_id % 2,  # antithetic pairs are rows 2k and 2k + 1
+            _current=None,
+            _older=older,
+            _newest=None,
+            _newest_fingerprints=None,
+            _told_fingerprints=[*self._told_fingerprints[1 - REMEMBERED :], told_fingerprints],
+        )
 
     def _fingerprints_of(self, ids: Ids, found: list[Found], rows: Array | None, ops: Any) -> Ids:
         """Return the fingerprints of told rows that are not foreign, 0 where they are not known."""

@@ -5,6 +5,7 @@ optimization, https://arxiv.org/abs/1705.06693, whose symbols stand on the lines
 """
 
 import math
+import threading
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -17,11 +18,12 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu import directions as kernels
 from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.kernels.philox import COLUMNS
-from evoopt.strategies import fields, recombination, stopping
+from evoopt.strategies import fields, reading, recombination, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import moments, shortening
 from evoopt.strategies.epochs import blocks
 from evoopt.strategies.fields import Fields, Scope
+from evoopt.strategies.ledger import Ledger
 from evoopt.strategies.memory import require_room
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
@@ -102,31 +104,55 @@ class LMMAES(Strategy):
         self._p_sigma = np.zeros(n)
         self._spread = self._sigma  # (n,) standard deviations of the rows that were told last
         self._updates = 0
-        # Direction vectors (m, n) as they were before the last update, and that update: see _settle
+        # Direction vectors (m, n) as they were before the last update, and that update: an update that fails
+        # must leave everything as it was, so it only replaces the step to follow, see _get_ready
         self._M = np.zeros((m, n), self.dtype)
         self._step: tuple[Vector, Vector, Vector] | None = None
 
     # ---------------------------------------------------------------- sampling
 
-    def _settle(self, in_place: bool) -> None:
+    def _get_ready(self, ledger: Ledger) -> None:
         """Carry out the update of the direction vectors that `_update` has left to do.
 
         They are most of the memory beside the population, so they change in place; only while rows of older
-        epochs wait, which were drawn with them, a copy changes. An update that fails must leave everything as
-        it was: that is why `_update` only replaces the step to follow, and follows one itself in a copy,
-        where no row was asked for since the update before.
+        epochs wait, which were drawn with them, or a state that was read holds them, a copy changes.
         """
-        if self._step is None:
-            return
-        if not in_place or any(epoch.snapshot[2] is self._M for epoch in self._ledger.epochs()):
+        super()._get_ready(ledger)
+        if self._step is not None and all(epoch.snapshot[2] is not self._M for epoch in ledger.epochs()):
+            if self._M.size < 2 * GRAIN:  # one call of a kernel, which no signal handler comes between
+                self._follow_in_place()
+            else:  # in a thread that goes on while a signal handler waits for it, and after Ctrl-C
+                thread = threading.Thread(target=self._follow_in_place)
+                thread.start()
+                thread.join()
+        self._settle()
+
+    def _follow_in_place(self) -> None:
+        with reading.LOCK:
+            if self._step is not None and not reading.is_kept(self._M):
+                self._follow(self._M, self._step)
+                self._step = None
+
+    def _settle(self) -> None:
+        """Carry out that update, if it is left to do, in a copy."""
+        with reading.LOCK:
+            if self._step is None:
+                return
             step, decays, gains = self._step
-            self._M, self._step = self._M.copy(), (step, decays.copy(), gains.copy())
-        m, n = self._M.shape
-        threads.run(kernels.follow, m, self._M, *self._step, grain=GRAIN // n + 1)
-        self._step = None
+            M, copied = self._M.copy(), (step, decays.copy(), gains.copy())
+        self._follow(M, copied)
+        vars(self).update(_M=M, _step=None)  # at once
+
+    def _follow(self, M: Array, step: tuple[Vector, Vector, Vector]) -> None:
+        threads.run(kernels.follow, len(M), M, *step, grain=GRAIN // self.n_params + 1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        with reading.LOCK:
+            state = super().__getstate__()
+            reading.keep(state["_M"])
+        return state
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
-        self._settle(in_place=True)
         mean, sigma = self._mean.astype(self.dtype, copy=False), self._sigma.astype(self.dtype, copy=False)
         used = self._used()
         width, chunks = self._layout(used)
@@ -169,7 +195,7 @@ class LMMAES(Strategy):
     # ---------------------------------------------------------------- learning
 
     def _update(self, told: Told) -> None:
-        self._settle(in_place=False)
+        self._settle()  # where no row was asked for since the update before
         n, k = self.n_params, len(told.order)
         p = recombination.limited_memory(k, n, len(self._c_d))
         weights = np.empty(k)

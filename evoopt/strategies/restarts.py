@@ -7,11 +7,10 @@ BBOB-2009 function testbed, https://doi.org/10.1145/1570256.1570333.
 
 import copy
 import math
-import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,14 +19,16 @@ from evoopt import arguments, arrays
 from evoopt.arguments import Array, Ids, Vector
 from evoopt.calls import option_names, refuse_unknown
 from evoopt.kernels.device import Device
-from evoopt.strategies import fields
+from evoopt.strategies import fields, reading
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.bounds import has_scale, repeatable
 from evoopt.strategies.fields import Fields, Kind, Scope
+from evoopt.strategies.ledger import Ledger
 from evoopt.strategies.registry import REGISTRY, plain_data, register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
 
+_Strategy = TypeVar("_Strategy", bound=Strategy)
 Start = Callable[[np.random.Generator], ArrayLike]
 
 
@@ -148,6 +149,7 @@ class Restarts(Strategy):
         if self._box is not None:
             inside = arrays.read("mean", mean).astype(np.float64)
             run = strategy(self._unbounded_start(inside), sigma, popsize=popsize, **self._options)
+        self._ledger.memory = run._ledger.memory
         self._run = self._join(run)
 
     def _require_fit(self, place: str, scope: Scope) -> None:
@@ -180,9 +182,17 @@ class Restarts(Strategy):
         """Plan the run after this one, which is over; None if there is to be none."""
 
     def _join(self, run: Strategy) -> Strategy:
-        self._ledger.memory = run._ledger.memory
-        run._ledger, run._widest = self._ledger, self._widest
+        run._widest = self._widest
         return run
+
+    def __getstate__(self) -> dict[str, Any]:
+        with reading.LOCK:
+            state = super().__getstate__()
+            state["_run"] = copy.copy(state["_run"])  # as it is at this moment
+        return state
+
+    def _saved_state(self) -> dict[str, Any]:
+        return super()._saved_state() | {"start": None}
 
     def _generator(self, purpose: int) -> np.random.Generator:
         """Return random numbers that are a function of the seed and the number of the restart."""
@@ -190,10 +200,17 @@ class Restarts(Strategy):
 
     # ---------------------------------------------------------------- restarting
 
-    def _hand_out(self, n: int) -> Ids:
-        if self._plan is not None:
-            self._restart(self._plan)
-        return super()._hand_out(n)
+    def _asked(self, n: int) -> Ledger:
+        if self._plan is None:
+            return super()._asked(n)
+        twin = _twin(self)
+        twin._restart(self._plan)
+        twin._ledger = ledger = super(Restarts, twin)._asked(n)
+        vars(self).update(vars(twin))  # at once: the restart, and the first rows of its run
+        return ledger
+
+    def _get_ready(self, ledger: Ledger) -> None:
+        self._run._get_ready(ledger)
 
     def _restart(self, plan: Plan) -> None:
         if self._own_start and self.start is None:
@@ -242,7 +259,7 @@ class Restarts(Strategy):
     def _update(self, told: Told) -> None:
         mine = self._of_this_run(told)
         if len(mine.order) > 1:
-            self._run = copy.copy(self._run)  # not changed itself: this update may fail
+            self._run = _twin(self._run)  # not changed itself: this update may fail
             self._run._learn(mine, mine.population[mine.order[0]])
         reasons = self._run.stop()
         if not reasons and self._run.evaluations >= self._limit:
@@ -309,12 +326,12 @@ class Restarts(Strategy):
         x = self.best.x
         return self._enclosed(self._run.solution) if self.noisy or x is None else x
 
-    def save(self, path: str | os.PathLike[str], task: Any = None) -> None:
-        start, self.start = self.start, None
-        try:
-            super().save(path, task)
-        finally:
-            self.start = start
+
+def _twin(strategy: _Strategy) -> _Strategy:
+    """Return another strategy with the same attributes, the very same objects."""
+    twin = object.__new__(type(strategy))
+    vars(twin).update(vars(strategy))
+    return twin
 
 
 def run_of(strategy: Strategy) -> Strategy:

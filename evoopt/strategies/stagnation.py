@@ -2,22 +2,26 @@
 
 import numpy as np
 
+from evoopt.strategies.told import LAST
+
 PERIOD = 5  # generations, of which the rule sees one
-MOST = 20_000  # of those seen that it counts, as pycma keeps so many
+MOST = LAST // PERIOD  # of those seen that it counts, 20,000 as in pycma
 LOOKS = 10  # how often it looks while one of its windows passes
 
 
-def stagnates(history: dict[str, list[float]], tolerance: float, maximize: bool) -> bool | None:
+def stagnates(
+    history: dict[str, list[float]], generations: int, tolerance: float, maximize: bool
+) -> bool | None:
     """Whether neither best nor median of the last generations are better than those before; None if unknown.
 
     It compares the medians of two windows, one after the other, each of a tenth of `tolerance` or of the
-    history. It looks so seldom that it reads a few numbers a generation, however long the history is; between
-    two looks the answer is unknown.
+    `generations` so far, of which the history has at least the last ones. It looks so seldom that it reads a
+    few numbers a generation, however many there are; between two looks the answer is unknown.
     """
-    seen, rest = divmod(len(history["best"]), PERIOD)
+    seen, rest = divmod(generations, PERIOD)
     if rest:
         return None
-    window = max(tolerance, min(seen, MOST)) / 10
+    window = min(max(tolerance, min(seen, MOST)) / 10, MOST / 2)
     if 2 * window >= seen:
         return False
     size = max(int(window), 1)

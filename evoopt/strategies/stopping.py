@@ -8,12 +8,10 @@ import numpy as np
 
 from evoopt.arguments import Vector
 from evoopt.strategies.backend import CPU
-from evoopt.strategies.told import Told
+from evoopt.strategies.told import FIRST, LAST, Told
 
 if TYPE_CHECKING:
     from evoopt.strategies.base import Strategy
-
-FIRST = 10  # generations that show in which unit the fitness is
 
 Reason = tuple[str, str]
 BARREN = 10  # generations in a row without a finite fitness as their best
@@ -78,7 +76,7 @@ def latest(strategy: Strategy) -> list[float]:
 
 
 def _window(strategy: Strategy) -> int:
-    return int(10 + 30 * strategy.n_params / strategy.popsize)
+    return min(int(10 + 30 * strategy.n_params / strategy.popsize), LAST)
 
 
 def flat_fitness(

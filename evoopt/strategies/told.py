@@ -1,6 +1,7 @@
 """What was told: the rows of one `tell` as strategies see them, the best row, the history."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -12,6 +13,10 @@ from evoopt.arguments import Array, Ids, Vector
 from evoopt.strategies.epochs import Drawn
 from evoopt.strategies.fields import ANY_NUMBER, ROW, Fields, Scope, anything, items, optional, require, whole
 from evoopt.strategies.registry import plain_data
+
+# Generations of a history that checkpoints hold, and that decisions are made by: the first show in which unit
+# the fitness is.
+FIRST, LAST = 10, 100_000
 
 
 class Told(NamedTuple):
@@ -111,6 +116,22 @@ def better(fitness: float, than: float, maximize: bool) -> bool:
 def new_history() -> dict[str, list[Any]]:
     """Return a history without generations."""
     return {name: [] for name in ("generation", "evaluations", "best", "median", "best_so_far", "sigma")}
+
+
+def until(history: dict[str, list[Any]], generation: int) -> dict[str, list[Any]]:
+    """Return copies of the columns, up to a generation; without those that begin later."""
+    columns = history.copy()  # as a `tell` may add to it meanwhile
+    count = bisect_right(columns["generation"], generation)
+    result = {name: column[:count] for name, column in columns.items()}
+    return {name: column for name, column in result.items() if column or name in new_history()}
+
+
+def remembered(history: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return the first and the last generations of a history, as many as a checkpoint holds."""
+    return {
+        name: column if len(column) <= FIRST + LAST else [*column[:FIRST], *column[-LAST:]]
+        for name, column in history.items()
+    }
 
 
 def stored_history(value: Any, place: str, scope: Scope) -> None:

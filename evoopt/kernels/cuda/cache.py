@@ -5,9 +5,10 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any, ClassVar
 
+from numba.cuda import serialize
 from numba.cuda.dispatcher import CUDACache, CUDACacheImpl
 
-from evoopt.kernels.cache import KernelCache, KernelLocator
+from evoopt.kernels.cache import KernelCache, KernelLocator, Sealed
 from evoopt.kernels.jit import named
 
 
@@ -19,8 +20,9 @@ def cached(compiler: Callable[..., Any], function: Callable[..., None], name: st
     return compiled
 
 
-class _CacheImpl(CUDACacheImpl):
+class _CacheImpl(Sealed, CUDACacheImpl):
     _locator_classes: ClassVar = [KernelLocator]
+    _dumps = staticmethod(serialize.dumps)
 
 
 class _DiskCache(CUDACache):

@@ -1,0 +1,61 @@
+"""Runs that are attacked, and what a checkpoint of one must continue like."""
+
+import copy
+import functools
+
+import numpy as np
+
+import evoopt
+from evoopt.strategies import REGISTRY
+from evoopt.strategies.restarts import Restarts
+
+SINGLE = [name for name, cls in REGISTRY.items() if not issubclass(cls, Restarts)]
+KINDS = {name: REGISTRY[name] for name in SINGLE} | {
+    f"{kind.__name__} of {name}": functools.partial(kind, REGISTRY[name])
+    for kind in (evoopt.IPOP, evoopt.BIPOP)
+    for name in ("CMAES", "LMMAES", "PGPE")
+}
+
+
+def make(kind, n=5):
+    """A strategy whose restarts come soon."""
+    options = {"tolfun": 0.5} if "of" in kind.split() else {}
+    return KINDS[kind](np.linspace(1.0, 2.0, n), 0.5, popsize=6, seed=7, **options)
+
+
+def fitness(population):
+    return np.floor((population**2).sum(axis=1))
+
+
+def step(es):
+    population = es.ask()
+    es.tell(population, fitness(population))
+
+
+def continued(es):
+    """How a strategy goes on: rows of two generations, and all that was recorded."""
+    es = copy.deepcopy(es)
+    recorded = repr(es), repr(es.history)  # in which NaN is like NaN
+    first = es.ask()
+    es.tell(first, fitness(first))
+    es.stop()
+    return recorded, first.tobytes(), es.ask().tobytes(), repr(es.history)
+
+
+class Reference:
+    """The same run without an attack, as far as it is asked for."""
+
+    def __init__(self, kind):
+        self._es = make(kind)
+
+    @property
+    def generation(self):
+        return self._es.generation
+
+    def has(self, es):
+        """Whether a strategy goes on as the run does before or after the `ask` of its generation."""
+        while self._es.generation < es.generation:
+            step(self._es)
+        asked = copy.deepcopy(self._es)
+        asked.ask()
+        return continued(es) in (continued(self._es), continued(asked))
