@@ -385,6 +385,14 @@ def test_attributes_must_be_there_and_be_of_their_kind(cls, tmp_path):
     load()
 
 
+@pytest.mark.parametrize("value", [1, 0, 1.5, -0.1, None, {"tuple": []}])
+def test_schedules_are_shares_or_schedules(value, tmp_path):
+    """A whole number was taken for a schedule, which has a method."""
+    load, _, _ = decoder(saved(evoopt.OpenAIES, tmp_path / "run.npz"), tmp_path / "run.npz")
+    with pytest.raises(checkpoint._DAMAGE):
+        load(change=set_attribute("sigma_decay", value))
+
+
 def test_all_attributes_are_declared(tmp_path):
     """Those of strategies as they are made and used, and those of all small classes in them."""
     spec = ParamSpec.from_shapes({"a": 2, "b": 1})

@@ -190,12 +190,16 @@ def instance(*classes: type, **others: Kind) -> Kind:
     return kind
 
 
-def number_or(*classes: type, least: float, most: float) -> Kind:
-    """Return the kind of numbers of a range, and of objects of some classes."""
+def float_or(*classes: type, least: float, most: float) -> Kind:
+    """Return the kind of floats of a range, and of objects of some classes."""
     of_numbers, of_objects = number(least, most), instance(*classes)
 
     def kind(value: Any, place: str, scope: Scope) -> None:
-        (of_objects if type(value) in classes else of_numbers)(value, place, scope)
+        if type(value) in classes:
+            of_objects(value, place, scope)
+        else:
+            of_numbers(value, place, scope)
+            require(isinstance(value, float), place, "a float", value)
 
     return kind
 

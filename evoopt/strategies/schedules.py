@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from evoopt import arguments
-from evoopt.strategies.fields import Fields, number_or, whole
+from evoopt.strategies.fields import Fields, float_or, whole
 from evoopt.strategies.registry import plain_data
 
 
@@ -69,7 +69,7 @@ class CosineDecay(_Finite):
 
 
 Decay = float | LinearDecay | CosineDecay
-STORED_DECAY = number_or(LinearDecay, CosineDecay, least=0, most=1)
+STORED_DECAY = float_or(LinearDecay, CosineDecay, least=0, most=1)
 
 
 def read(name: str, value: Any) -> Decay:
