@@ -64,6 +64,15 @@ def test_without_a_folder_there_is_no_cache_but_a_warning(compilations, tmp_path
     assert compilations(folder=tmp_path / "file" / "folder") == (1, 1)
 
 
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+def test_a_damaged_file_is_compiled_again(compilations, tmp_path, suffix):
+    assert compilations() == (1, 0)
+    (path,) = (tmp_path / "cache").rglob(f"*{suffix}")
+    path.write_bytes(path.read_bytes()[:-200])
+    assert compilations() == (1, 0)
+    assert compilations() == (0, 0)
+
+
 def test_names():
     from evoopt import envs
     from evoopt.kernels.cuda.dense import DenseLayer

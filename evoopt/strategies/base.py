@@ -575,17 +575,29 @@ class Strategy(Called, ABC):
     def save(self, path: str | os.PathLike[str], task: Any = None) -> None:
         """Write the whole state to exactly `path`, an ``.npz`` without pickles, all or nothing; see `load`.
 
+        At any moment, from a signal handler or another thread too: in the middle of `ask` or `tell` it is the
+        state before or after.
+
         Parameters
         ----------
         path : str or path
+            A file that is there keeps its mode, and a link stays a link. The new one is on the disk when
+            `save` returns.
         task : callable, optional
             What it has learned, its ``state()`` if it has one, goes into the file too.
 
         Raises
         ------
         ValueError
-            If a strategy or task of one's own keeps something else than numbers, text, arrays and containers
-            of these.
+            If `path` is no path, or something else than a file is there. If a strategy or task of one's own
+            keeps something else than numbers, text, arrays and containers of these.
+        FileNotFoundError
+            If there is no such folder.
+
+        Notes
+        -----
+        Of `history` the file holds the first 10 and the last 100,000 generations, so that it does not grow
+        for ever; what a run decides depends on no others.
         """
         checkpoint.save(path, self, task)
 

@@ -48,6 +48,8 @@ def save(path: str | os.PathLike[str], strategy: Strategy, task: Any = None) -> 
 def load(path: str | os.PathLike[str], task: Any = None) -> Strategy:
     """Load a strategy that `Strategy.save` saved; it continues bit for bit where that one was.
 
+    Its `history` has at most the first 10 and the last 100,000 generations.
+
     Parameters
     ----------
     path : str or path

@@ -1,0 +1,224 @@
+"""The disk cache of kernels: damaged files are compiled again, folders that others may write not used."""
+
+import logging
+import os
+import pickle
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import JIT_DISABLED
+from numba.core import config
+
+from evoopt.kernels import cache, folders
+from evoopt.kernels.jit import kernel
+
+pytestmark = pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
+posix = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+DAMAGES = {
+    "empty": lambda data: b"",
+    "half": lambda data: data[: len(data) // 2],
+    "short": lambda data: data[:-1],
+    "zeros": lambda data: bytes(len(data)),
+    "garbage": lambda data: np.random.default_rng(1).bytes(len(data)),
+    "text": lambda data: b"not a pickle\n" * 9,
+    "another pickle": lambda data: pickle.dumps(5) + pickle.dumps("x"),
+    "one bit": lambda data: (
+        data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
+    ),
+}
+
+
+def twice(x):
+    for i in range(len(x)):
+        x[i] *= 2.0
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where kernels are kept; nobody was warned yet."""
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "home" / "cache"))
+    monkeypatch.setattr(cache, "_first_warning", cache.threading.Lock())
+    return tmp_path / "home" / "cache"
+
+
+def compiled(caplog):
+    """Use a kernel as a new process does; return whether it was compiled, and the warnings in the log."""
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "evoopt"):
+        x = np.ones(3)
+        kernel(twice)(x)
+    assert x.tolist() == [2.0, 2.0, 2.0]
+    said = [record.getMessage() for record in caplog.records]
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    return any(text.startswith("compiling twice") for text in said), warned
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+def test_what_is_damaged_is_compiled_again(damage, suffix, folder, caplog):
+    assert compiled(caplog) == (True, [])
+    assert compiled(caplog) == (False, [])
+    (path,) = folder.rglob(f"*{suffix}")
+    whole = path.read_bytes()
+    path.write_bytes(DAMAGES[damage](whole))
+    again, warned = compiled(caplog)
+    assert again or path.read_bytes() == DAMAGES[damage](whole)  # a bit of an index that means nothing
+    assert all("is damaged, and is compiled again" in text for text in warned)
+    assert warned or suffix == ".nbi"  # (to numba some are the index of another version)
+    assert compiled(caplog) == (False, [])
+
+
+class Raises:
+    """A pickle whose reading raises."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __reduce__(self):
+        return _raise, (self.error,)
+
+
+def _raise(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    "error", [RecursionError, MemoryError, ImportError, AttributeError, KeyError, OverflowError, RuntimeError]
+)
+def test_whatever_reading_raises(error, folder, caplog):
+    compiled(caplog)
+    (path,) = folder.rglob("*.nbc")
+    path.write_bytes(pickle.dumps(Raises(error("text"))))
+    assert compiled(caplog)[0]
+    assert compiled(caplog) == (False, [])
+
+
+def test_damage_that_cannot_be_mended_does_not_stop_a_program(folder, caplog, monkeypatch):
+    compiled(caplog)
+    (path,) = folder.rglob("*.nbi")
+    path.write_bytes(b"")
+
+    def refuse(self):
+        raise PermissionError(13, "read-only")
+
+    monkeypatch.setattr(cache.KernelLocator, "ensure_cache_path", refuse)
+    monkeypatch.setattr(cache.caching.IndexDataCacheFile, "flush", refuse)
+    for _ in range(2):
+        assert compiled(caplog)[0]
+    assert path.read_bytes() == b""
+
+
+# ---------------------------------------------------------------- whose folder it is
+
+
+@posix
+def test_new_folders_are_private(folder, caplog):
+    before = os.umask(0)
+    try:
+        compiled(caplog)
+    finally:
+        os.umask(before)
+    (leaf,) = folder.iterdir()
+    for path in (leaf, folder, folder.parent):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+
+
+def unused(folder, caplog, text):
+    """Whether no kernel is read from a folder or written to it, and one warning says why."""
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.warns(RuntimeWarning, match=rf"cannot be kept on disk.*{text}.*NUMBA_CACHE_DIR") as warned:
+        first, second = compiled(caplog), compiled(caplog)
+    assert first == second == (True, [])
+    assert len(warned) == 1
+    return before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o720, 0o702, 0o1777])
+@pytest.mark.parametrize("full", [False, True])
+def test_a_folder_that_others_may_write_is_not_used(mode, full, folder, caplog):
+    leaf = Path(cache._kernel_folder())
+    folders.make_private(leaf)
+    if full:
+        compiled(caplog)
+    leaf.chmod(mode)
+    assert unused(folder, caplog, "other users may write into")
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o777, 0o702])
+@pytest.mark.parametrize("above", [0, 1, 2])
+def test_nor_is_one_that_others_could_exchange(mode, above, folder, caplog):
+    compiled(caplog)
+    parent = [folder, *folder.parents][above]
+    parent.chmod(mode)
+    assert unused(folder, caplog, "other users may write into")
+
+
+@posix
+def test_the_sticky_bit_is_enough_above(folder, caplog):
+    folders.make_private(folder)
+    folder.chmod(0o1777)
+    assert compiled(caplog) == (True, [])
+    assert compiled(caplog) == (False, [])
+
+
+@posix
+def test_links_are_looked_behind(folder, caplog, tmp_path):
+    real = tmp_path / "shared" / "real"
+    folders.make_private(real)
+    folders.make_private(folder.parent)
+    folder.symlink_to(real)
+    real.parent.chmod(0o777)
+    assert unused(folder, caplog, "other users may write into")
+
+
+@posix
+@pytest.mark.parametrize("place", ["leaf", "folder"])
+def test_a_folder_of_another_user_is_not_used(place, folder, caplog, monkeypatch):
+    compiled(caplog)
+    owned, look = {"leaf": Path(cache._kernel_folder()), "folder": folder}[place], folders._look
+
+    def of_another(path):
+        found = look(path)
+        return os.stat_result([*found[:4], os.geteuid() + 1, *found[5:]]) if path == owned else found
+
+    monkeypatch.setattr(folders, "_look", of_another)
+    assert unused(folder, caplog, "belongs to another user")
+
+
+@posix
+def test_the_group_of_one_user_is_no_other(monkeypatch):
+    """As many systems make one for each user, and folders that it may write."""
+    import grp
+    import pwd
+
+    found = os.stat_result([0o40775, 0, 0, 0, 1234, 1234, 0, 0, 0, 0])
+    user = pwd.struct_passwd(["anne", "x", 1234, 1234, "", "", ""])
+    monkeypatch.setattr(pwd, "getpwuid", {1234: user}.__getitem__)
+    for name, members, alone in (
+        ("anne", [], True),
+        ("anne", ["anne"], True),
+        ("staff", [], False),
+        ("anne", ["bob"], False),
+    ):
+        group = grp.struct_group([name, "x", 1234, members])
+        monkeypatch.setattr(grp, "getgrgid", {1234: group}.__getitem__)
+        assert folders._is_of_one_user(found) == alone
+    assert not folders._is_of_one_user(os.stat_result([0o40775, 0, 0, 0, 1, 1, 0, 0, 0, 0]))
+
+
+@posix
+def test_a_folder_that_is_exchanged_while_we_compile_is_not_written(folder, caplog, monkeypatch):
+    make = folders.make_private
+
+    def make_for_all(path):
+        make(path)
+        path.chmod(0o777)
+
+    monkeypatch.setattr(folders, "make_private", make_for_all)
+    with pytest.warns(RuntimeWarning, match="other users may write into"):
+        assert compiled(caplog) == (True, [])
+    assert not list(folder.rglob("*.nb?"))
