@@ -83,8 +83,9 @@ def test_no_rule_looks_further_back():
 def test_runs_of_restarts_are_as_bounded(kind, tmp_path):
     es = kind(evoopt.CMAES, [1.0, 2.0], 0.5, popsize=6, seed=7)
     step(es)
-    es._run.history["best"] += [0.5] * GENERATIONS
-    es._run.history["generation"] += range(2, GENERATIONS + 2)
+    for column in es._run.history.values():
+        column += column * GENERATIONS
+    es._run.history["generation"][1:] = range(2, GENERATIONS + 2)
     es._run.generation += GENERATIONS
     twin = through_file(es, tmp_path / "run.npz")
     assert len(twin._run.history["best"]) == FIRST + LAST
