@@ -84,7 +84,7 @@ def test_runs_of_restarts_are_as_bounded(kind, tmp_path):
     es = kind(evoopt.CMAES, [1.0, 2.0], 0.5, popsize=6, seed=7)
     step(es)
     for column in es._run.history.values():
-        column += column * GENERATIONS
+        column.extend(column * GENERATIONS)
     es._run.history["generation"][1:] = range(2, GENERATIONS + 2)
     es._run.generation += GENERATIONS
     twin = through_file(es, tmp_path / "run.npz")
