@@ -476,8 +476,8 @@ def test_strategies_of_ones_own_keep_what_they_like(tmp_path):
 # ---------------------------------------------------------------- formats
 
 
-@pytest.mark.parametrize("number", range(1, FORMAT))
-def test_older_formats_load_or_say_so(number):
+@pytest.mark.parametrize("number", range(1, FORMAT + 1))
+def test_all_formats_load_or_say_so(number):
     path = ROOT / "tests" / "data" / f"format_{number}.npz"
     if number < 4:
         with pytest.raises(ValueError, match=f"has format {number}; load it with the version .* that wrote"):
