@@ -158,6 +158,7 @@ def test_a_task_on_images(rng):
     assert np.allclose(evoopt.Supervised(net, inputs, labels)(population), expected, rtol=1e-5)
 
 
+@pytest.mark.frameworks
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize("batch", [2, 70])
 def test_matches_torch(padding, batch, rng):

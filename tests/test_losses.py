@@ -134,6 +134,7 @@ def test_extremes(loss, outputs, target, expected, samples, dtype):
         assert task(row[None])[0] == pytest.approx(expected, rel=1e-6, nan_ok=True)
 
 
+@pytest.mark.frameworks
 def test_against_torch(rng):
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional

@@ -124,6 +124,7 @@ def test_keys_sort_as_strings_and_positions_as_numbers():
     assert names == (*(f"Z.{i}" for i in range(11)), "dense_10", "dense_2")
 
 
+@pytest.mark.frameworks
 @settings(deadline=None, max_examples=20)
 @given(trees_of(np.float32))
 def test_order_is_that_of_jax(tree):
@@ -226,6 +227,7 @@ def test_specs_differ_by_containers_and_frozen_values():
     assert ParamSpec.from_params({"a": 1.0, "n": 2}, "a") != ParamSpec.from_params({"a": 1.0, "n": 3}, "a")
 
 
+@pytest.mark.frameworks
 def test_tensors_are_leaves():
     torch = pytest.importorskip("torch")
     spec = ParamSpec.from_params({"kernel": torch.ones(2, 3)})

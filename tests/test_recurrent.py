@@ -229,6 +229,7 @@ def torch_order(kind, array):
     return np.concatenate([r, z, n], axis=-1)
 
 
+@pytest.mark.frameworks
 @pytest.mark.parametrize("layer", LAYERS)
 def test_agrees_with_torch(layer, rng):
     torch = pytest.importorskip("torch")

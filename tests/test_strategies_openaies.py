@@ -83,6 +83,7 @@ def test_an_update_is_adams(dtype, options):
         assert_allclose(es._mean, x, rtol=1e-4 if dtype == np.float32 else 1e-10)
 
 
+@pytest.mark.frameworks
 @pytest.mark.parametrize("weight_decay", [0.0, 0.3])
 def test_adam_is_torchs(weight_decay):
     torch = pytest.importorskip("torch")

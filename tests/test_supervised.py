@@ -241,6 +241,7 @@ def test_labels_of_text_are_refused_with_their_conversion(net, kind):
     assert evoopt.Supervised(net, X, names["targets"])(np.zeros((1, net.spec.size))).shape == (1,)
 
 
+@pytest.mark.frameworks
 def test_labels_of_a_table_of_pandas(net):
     pandas = pytest.importorskip("pandas")
     for dtype in ("category", "string", object):

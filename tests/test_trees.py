@@ -326,6 +326,7 @@ def test_other_choices_are_refused_in_a_sentence(trainable):
 # --- the libraries themselves
 
 
+@pytest.mark.frameworks
 def test_modules_of_torch(tmp_path):
     torch = pytest.importorskip("torch")
     module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 1))
@@ -347,6 +348,7 @@ def test_modules_of_torch(tmp_path):
     np.testing.assert_array_equal(loaded["2"]["weight"], half["2.weight"].float())
 
 
+@pytest.mark.frameworks
 def test_bfloat16_is_read_as_float32(tmp_path):
     bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
     tree = {"dense": {"kernel": KERNEL.astype(bfloat16), "bias": BIAS.astype(bfloat16)}}
@@ -357,6 +359,7 @@ def test_bfloat16_is_read_as_float32(tmp_path):
     assert equal(saved(tree, tmp_path), in_order(PLAIN))
 
 
+@pytest.mark.frameworks
 def test_a_frozen_dict_of_flax(tmp_path):
     freeze, jnp = pytest.importorskip("flax.core").freeze, pytest.importorskip("jax.numpy")
     tree = freeze({"dense": {"kernel": jnp.asarray(KERNEL), "bias": jnp.asarray(BIAS)}})
@@ -366,6 +369,7 @@ def test_a_frozen_dict_of_flax(tmp_path):
     assert ParamSpec.from_params(half) == ParamSpec.from_params(PLAIN)
 
 
+@pytest.mark.frameworks
 def test_a_state_of_nnx(tmp_path):
     nnx, flatten_util = pytest.importorskip("flax.nnx"), pytest.importorskip("jax.flatten_util")
 
@@ -388,6 +392,7 @@ def test_a_state_of_nnx(tmp_path):
     assert set(ParamSpec.from_params(half).dtypes) == {np.dtype(np.float32)}
 
 
+@pytest.mark.frameworks
 def test_a_mapping_of_haiku(tmp_path):
     structures = pytest.importorskip("haiku.data_structures")
     tree = structures.to_immutable_dict({"dense": {"kernel": KERNEL, "bias": BIAS}})
