@@ -40,6 +40,7 @@ from evoopt.strategies.told import (
 )
 
 _log = logging.getLogger(__name__)
+_DOUBLE = np.dtype(np.float64)
 _BYTES_OF_A_ROW = 64  # without its coordinates: the number, the fitness, the rank, and so on
 _NO_STATE = ("_cuda", "_ops", "_io", "_before")  # devices, found again by each copy; the state before a tell
 
@@ -455,7 +456,7 @@ class Strategy(Called, ABC):
                 f"_update of {type(self).__name__} must leave _mean and _sigma as arrays of shape "
                 f"({self.n_params},), got {self._mean!r} and {self._sigma!r}."
             )
-        if not self._mean.dtype == self._sigma.dtype == np.float64:  # of a strategy of the user's own
+        if not self._mean.dtype == self._sigma.dtype == _DOUBLE:  # of a strategy of the user's own
             self._mean, self._sigma = self._mean.astype(np.float64), self._sigma.astype(np.float64)
 
     def _read_rows(self, population: ArrayLike) -> tuple[Array | None, Ids]:
