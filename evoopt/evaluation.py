@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numba.core.errors import NumbaError
 
 from evoopt import arguments, arrays
 from evoopt.arguments import Array
 from evoopt.arrays import shown
 from evoopt.executors import map_rows, require_picklable
 from evoopt.kernels import threads
+from evoopt.kernels.jit import COMPILER_ERRORS
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.checkpoint import state_of
 from evoopt.tasks.gymnasium import GymnasiumTask
@@ -26,7 +26,7 @@ from evoopt.tasks.supervised import Supervised
 Task = Callable[..., Any]
 _ADVICE = "Make a function f of one vector a task by evoopt.Objective(f)."
 # what a function of one vector may raise when it is given a matrix
-_MISUSE = (IndexError, TypeError, ValueError, NumbaError)
+_MISUSE: tuple[type[Exception], ...] = (IndexError, TypeError, ValueError, *COMPILER_ERRORS)
 
 
 class Evaluation:

@@ -272,12 +272,9 @@ def test_a_function_that_raises_gives_nan():
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
-def test_a_function_of_two_numbers_is_refused():
-    @numba.njit
-    def product(x, y):
-        return x * y
-
-    net = evoopt.Network([evoopt.Dense(1, product)], (1,))
+@pytest.mark.parametrize("function", [lambda x, y: x * y, lambda x: len(f"{x:.2f}")])
+def test_what_is_no_compiled_function_of_a_number_is_refused(function):
+    net = evoopt.Network([evoopt.Dense(1, numba.njit(function))], (1,))
     with pytest.raises(ValueError, match="takes one number"):
         net.predict(np.zeros(2), [[4.0]])
 

@@ -150,10 +150,22 @@ print(evoopt.Objective(total)(np.ones((200, 1000))).sum())
     assert run_python(program, NUMBA_THREADING_LAYER="workqueue") == "200000.0\n"
 
 
+def asserts_a_text_of_numbers(x):
+    assert x[0] > 0, f"{x[0]}"
+    return x[0]
+
+
+def makes_a_list_of_all_sorts(x):
+    return [1, "a"]
+
+
 @needs_jit
 @pytest.mark.parametrize(
     ("function", "args"),
     [
+        (asserts_a_text_of_numbers, ()),  # numba's compiler stumbles: AssertionError, TypeError
+        (makes_a_list_of_all_sorts, ()),
+        (lambda x: len(f"{x[0]:.2f}"), ()),
         (lambda x: x, ()),
         (lambda x: None, ()),
         (lambda x: 1j * x[0], ()),
@@ -165,6 +177,13 @@ print(evoopt.Objective(total)(np.ones((200, 1000))).sum())
 def test_what_cannot_be_compiled_is_refused_in_a_sentence(function, args):
     with pytest.raises(ValueError, match=r"vector of float64 .* one number.*\.py_func\.$"):
         evoopt.Objective(numba.njit(function), args)(np.ones((3, 2)))
+
+
+@needs_jit
+def test_what_cannot_be_compiled_for_a_population_is_refused_in_a_sentence():
+    task = evoopt.Objective(numba.njit(lambda population: f"{population[0, 0]:.2f}"), vectorized=True)
+    with pytest.raises(ValueError, match=r"population of float64 .* fitness.*\.py_func\.$"):
+        task(np.ones((3, 2)))
 
 
 def test_pickling_leaves_the_compiled_loop_behind():

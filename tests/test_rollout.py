@@ -282,14 +282,14 @@ def test_evaluation_has_episodes_of_its_own(told_net):
     for seed in (0, 1):
         task = evoopt.Rollout(told_net, told, 5, seed=seed)
         training = [task.play(population, generation).returns[0] for generation in range(4)]
-        judged = task.measure(population, 5, seed).returns
+        judged = task._measure(population, 5, seed).returns
         assert (judged[0] == judged[1]).all()
         assert not np.isin(judged, training).any()
         judge = task.evaluation(episodes=5)
         np.testing.assert_array_equal(judge(population), judged.mean(axis=1))
         np.testing.assert_array_equal(judge(population), judge(population[:1])[0])
         assert judge.maximize
-        assert not np.isin(task.measure(population, 5, seed + 1).returns, judged).any()
+        assert not np.isin(task._measure(population, 5, seed + 1).returns, judged).any()
         assert task.evaluation(5, seed=seed + 1)(population)[0] != judge(population)[0]
 
 
@@ -527,10 +527,17 @@ def steps_with_a_sum(state, action):
     return math.fsum(state), False
 
 
+@numba.njit
+def writes_a_text(state, array):
+    """Runs in Python; the error of numba is none of its NumbaErrors."""
+    array[:] = len(f"{state[0]:.2f}")
+
+
 @needs_jit
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"reset": writes_a_text}, "A reset or observe takes two vectors of float64"),
         ({"step": steps_with_a_sum}, "A step takes a vector of float64 and a vector, and gives a reward"),
         ({"step": steps_with_a_sum, "actions": 2}, "A step takes a vector of float64 and an int"),
         ({"reset": writes_a_sum}, "A reset or observe takes two vectors of float64"),

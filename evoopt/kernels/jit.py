@@ -15,6 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import config
 from numba.core.dispatcher import Dispatcher
+from numba.core.errors import NumbaError, UnsupportedBytecodeError
 from numba.extending import intrinsic, register_jitable
 from numpy.typing import NDArray
 
@@ -22,6 +23,9 @@ from evoopt.kernels.cache import KernelCache
 from evoopt.kernels.parts import part
 
 JIT_DISABLED = bool(config.DISABLE_JIT)
+
+# what numba raises where it cannot compile; on the way it may also stumble, with any exception of Python's
+COMPILER_ERRORS: tuple[type[Exception], ...] = (NumbaError, UnsupportedBytecodeError)
 
 # Fused multiply-add and no care for the sign of zero. NaN and infinity keep their meaning (no nnan, ninf)
 # and sums keep their order (no reassoc), so a result does not depend on how the work was cut.

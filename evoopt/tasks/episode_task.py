@@ -16,7 +16,7 @@ from evoopt.tasks.statistics import Statistics
 
 
 class EpisodeTask(Called):
-    """The base of the tasks that play episodes: a subclass says how, in `measure`."""
+    """The base of the tasks that play episodes: a subclass says how, in `_measure`."""
 
     maximize = True
 
@@ -28,7 +28,7 @@ class EpisodeTask(Called):
         self.noisy = new_episodes != "never"
         self._statistics: Statistics | None = None
 
-    def measure(self, population: Array, episodes: int, seed: int) -> Episodes:
+    def _measure(self, population: Array, episodes: int, seed: int) -> Episodes:
         """Play a population on episodes that no generation has."""
         raise NotImplementedError
 
@@ -59,7 +59,7 @@ class EpisodeTask(Called):
         """
         population = self.net.check_population(self.net.as_vector(params)[None])
         episodes = arguments.whole("episodes", episodes, 1)
-        return self.measure(population, episodes, self._evaluation_seed(seed)).metrics()
+        return self._measure(population, episodes, self._evaluation_seed(seed)).metrics()
 
     @property
     def observation_mean(self) -> NDArray[np.float64]:
@@ -107,4 +107,4 @@ class _Evaluation:
 
     def __call__(self, population: ArrayLike) -> NDArray[np.float64]:
         rows = self._task.net.check_population(population)
-        return self._task.measure(rows, self._episodes, self._seed).returns.mean(axis=1)
+        return self._task._measure(rows, self._episodes, self._seed).returns.mean(axis=1)

@@ -201,7 +201,7 @@ class GymnasiumTask(EpisodeTask):
         fitness: NDArray[np.float64] = played.returns.mean(axis=1)
         return fitness
 
-    def measure(self, population: Array, episodes: int, seed: int) -> Episodes:
+    def _measure(self, population: Array, episodes: int, seed: int) -> Episodes:
         with self._lock:
             return self._play(population, _episode_seeds(seed, EVALUATION, 0, (1, episodes)))[0]
 

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numba import typeof
-from numba.core.errors import NumbaError
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments, arrays
@@ -17,7 +15,7 @@ from evoopt.calls import Called
 from evoopt.failures import Failure, RowValue, RowValues, attempt
 from evoopt.kernels import threads
 from evoopt.kernels.cpu.objective import loop_over_rows
-from evoopt.kernels.jit import JIT_DISABLED, is_compiled, kernel_array
+from evoopt.kernels.jit import COMPILER_ERRORS, JIT_DISABLED, is_compiled, kernel_array
 
 WORTH_A_THREAD = 100e-6  # seconds of work
 _MISSING = np.uint64(0x7FF8_0000_EC0D_E0FF).view(np.float64)  # a NaN that no function gives
@@ -136,8 +134,8 @@ class Objective(Called):
         dtype = np.float32 if population.dtype == np.float32 else np.float64
         rows = kernel_array(population, dtype)
         loop, seconds = loop_over_rows(self.fun), []
-        with _compiling(self.fun, f"a vector of {rows.dtype} and the args, and give one number"):
-            _require_types(self.args)
+        does = f"a vector of {rows.dtype} and the args, and give one number"
+        with _compiling(self.fun, does, Exception):  # nothing of the function's runs here
             loop(rows, self.args, fitness, 0, 0)  # compiles, if this was not done before
 
         def evaluate(lo: int, hi: int) -> None:
@@ -160,25 +158,16 @@ class Objective(Called):
 
 
 @contextmanager
-def _compiling(function: Callable[..., Any], does: str) -> Iterator[None]:
-    """Say what numba's errors mean for a function of the user's."""
+def _compiling(function: Callable[..., Any], does: str, *errors: type[Exception]) -> Iterator[None]:
+    """Say what numba's errors, and the given ones, mean for a function of the user's."""
     try:
         yield
-    except NumbaError as error:
+    except COMPILER_ERRORS + errors as error:
         name = getattr(function, "__name__", "fun")
         raise ValueError(
             f"The compiled function {name} must take {does}, but numba cannot compile that, as its error "
             f"above says; to run it as plain Python, pass {name}.py_func."
         ) from error
-
-
-def _require_types(args: tuple[Any, ...]) -> None:
-    """Raise NumbaError for arguments that numba has no type for, an empty list, for example."""
-    try:
-        for each in args:
-            typeof(each)
-    except (ValueError, NotImplementedError) as error:
-        raise NumbaError(str(error)) from error
 
 
 def _mapped(map_rows: Any, function: Callable[..., Any], rows: NDArray[Any]) -> Iterable[Any]:

@@ -16,9 +16,9 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core.errors import NumbaError
 
 from evoopt.arrays import Array
+from evoopt.kernels.jit import COMPILER_ERRORS
 from evoopt.kernels.remade import remade
 from evoopt.tasks import envs
 from evoopt.tasks.environment import Environment
@@ -149,7 +149,7 @@ class _Rehearsal:
         try:
             self._checked[name](*arguments)
         except Exception as found:
-            shown = error if isinstance(found, type(error) | NumbaError) else found
+            shown = error if isinstance(found, (type(error), *COMPILER_ERRORS)) else found
             duty = "keep to its arrays" if isinstance(shown, IndexError) else "run without an exception"
             sizes = [
                 f"{kind} of {len(item)}" if isinstance(item, np.ndarray) else f"{kind} {item}"

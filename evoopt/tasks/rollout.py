@@ -189,7 +189,7 @@ class Rollout(EpisodeTask):
         read, act = partial(_read_observation, self.env.observation_size), partial(_action_of, self.env)
         return Policy(self.net, params, read, act, self._statistics)
 
-    def measure(self, population: Array, episodes: int, seed: int) -> Episodes:
+    def _measure(self, population: Array, episodes: int, seed: int) -> Episodes:
         return self._run(population, self._uniforms((EVALUATION, seed), 1, episodes))[0]
 
     def _training(self, population: Any, generation: int) -> Array:

@@ -210,5 +210,6 @@ NETWORKS = [
         "(lambda a, c: SPEC.ravel({'a': a, 'b': {'c': c}}))",
         {"a": "np.ones((2, 3))", "c": "np.ones(2)"},
     ),
+    Case("ParamSpec.flat", "SPEC.flat", {"tree": "TREE"}, use=("assert result.keys() == {'a', 'b.c'}",)),
     Case("ParamSpec.unravel", "SPEC.unravel", {"array": "np.ones(8)"}, {"cast": "True"}),
 ]

@@ -95,14 +95,6 @@ TASKS = [
         ROLLOUT,
         ("assert result.returns.shape == (len(population), 2)", "result.metrics()"),
     ),
-    Case(
-        "Rollout.measure",
-        "task.measure",
-        {"population": "population", "episodes": "2", "seed": "1"},
-        {},
-        ROLLOUT,
-        fixed=frozenset({"population", "episodes", "seed"}),
-    ),
     Case("Rollout.evaluate", "task.evaluate", {"params": "row"}, {"episodes": "3", "seed": "2"}, ROLLOUT),
     Case(
         "Rollout.evaluation",
@@ -147,11 +139,14 @@ TASKS = [
         Case(f"GymnasiumTask.{each}", f"task.{each}", given, {}, GYMNASIUM)
         for each, given in (
             ("policy", {"params": "row"}),
-            ("evaluation", {}),
+            ("evaluation", {"episodes": "2", "seed": "1"}),
             ("state", {}),
             ("load_state", {"state": "{}"}),
         )
-        if hasattr(evoopt.GymnasiumTask, each)
+    ),
+    *(
+        Case(f"GymnasiumTask.{each}", f"(lambda: task.{each})", {}, {}, GYMNASIUM)
+        for each in ("observation_mean", "observation_std")
     ),
     Case(
         "GymnasiumTask.evaluate",

@@ -14,7 +14,6 @@ import numba
 import numpy as np
 from numba import types
 from numba.core import cgutils
-from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
 from evoopt.kernels.jit import JIT_DISABLED, closure, inline, is_kernel, kernel, without_owner
@@ -67,7 +66,7 @@ class Code(ABC):
     def _compile(self, signature: Any, dtype: "np.dtype[Any]") -> None:
         try:
             self._kernel.compile(signature)
-        except NumbaError as error:
+        except Exception as error:  # numba's, or one that its compiler stumbled with: nothing runs here
             if self._refusal is None:
                 raise
             raise ValueError(f"{self._refusal} It was compiled for {dtype}: {error}.") from error

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from numba import cuda
 from numba.core import config
-from numba.core.errors import NumbaError
 
-from evoopt.kernels.jit import is_rule
+from evoopt.kernels.jit import COMPILER_ERRORS, is_rule
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 SHARED_BYTES = 48 * 1024  # that every device gives a block without being asked
@@ -73,7 +72,7 @@ def compiling(functions: str) -> Iterator[None]:
     """Raise ValueError where functions of the user's, so called, do not compile for CUDA."""
     try:
         yield
-    except NumbaError as error:
+    except COMPILER_ERRORS as error:
         raise ValueError(
             f"{functions}, that CUDA can run were expected: scalars and elements of the given arrays, and no "
             f"new arrays. They did not compile: {error}."
