@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.parse_args(argv)
         print(listing())
         return 0
-    machine.TAKEN.peers = not known.own
+    machine.PARTICIPANTS.peers = not known.own
     notes = machine.limit_cores(known.threads, known.device)
     benchmark = importlib.import_module(f"benchmarks.{known.name}")
     if known.device == "cuda":

@@ -137,7 +137,7 @@ def one_of(name: str, value: Any, names: Iterable[str | None]) -> Any:
 
 
 def items(values: Any) -> Iterator[Any]:
-    """Return an iterator over values, over none where they are no collection of such."""
+    """Iterate over a collection; over nothing if `values` is text, a mapping, or no collection."""
     if isinstance(values, str | bytes | Mapping):
         return iter(())
     try:

@@ -10,7 +10,7 @@ from evoopt import arguments
 from evoopt.calls import Called
 from evoopt.history import history_of, length_of
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.told import FIRST
+from evoopt.strategies.told import FIRST_KEPT
 
 History = dict[str, list[Any]]
 
@@ -105,8 +105,8 @@ class CSVLogger(Called):
 
 def _with_forgotten(lines: list[bytes], history: History, found: bytes) -> list[bytes]:
     """Add the lines of generations that no checkpoint holds any more, as the file has them."""
-    numbers, first = history["generation"], FIRST + 1  # lines, with the header
-    forgotten = numbers[FIRST] - numbers[FIRST - 1] - 1 if len(numbers) > FIRST else 0
+    numbers, first = history["generation"], FIRST_KEPT + 1  # lines, with the header
+    forgotten = numbers[FIRST_KEPT] - numbers[FIRST_KEPT - 1] - 1 if len(numbers) > FIRST_KEPT else 0
     there = found.splitlines(keepends=True)[first : first + forgotten]
     return [*lines[:first], *there, *lines[first:]]
 

@@ -1,4 +1,4 @@
-"""Functions and constructors called otherwise than they are to be: sentences that name what was meant."""
+"""Wrong calls of functions and constructors: errors that say how to call them, and which name was meant."""
 
 import difflib
 import functools
@@ -8,10 +8,14 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar, cast
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_NAMED = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}  # kinds of parameters
 
 
 class Called:
-    """A class whose constructor says what is wrong with a call, where Python names a parent or no option."""
+    """The base of classes whose constructors explain a wrong call in a sentence.
+
+    Python's own message would name the constructor of a base class, or not the option that was meant.
+    """
 
     _usage: ClassVar[str] = ""  # what a constructor takes by place, where its parameters do not say it well
 
@@ -66,9 +70,6 @@ def _form(signature: inspect.Signature) -> str:
     parameters = [each for each in signature.parameters.values() if each.name != "self"]
     needed = [each.name for each in parameters if each.default is each.empty and each.kind in _NAMED]
     return ", ".join([*needed, *["..."] * (len(needed) < len(parameters))])
-
-
-_NAMED = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
 
 
 def option_names(cls: type) -> set[str]:

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from evoopt.arrays import Array
 from evoopt.calls import called
 from evoopt.npz import damaged, read_npz
 from evoopt.replacing import replace
 from evoopt.tree import ABSENT, MOST_LEVELS, loads, nest, open_tree, read_tree, to_jsonable
-
-Array = NDArray[Any]
 
 _TREE_ENTRY = ".tree"  # no leaf can have this name: it begins with an empty key
 _KIND = "An .npz file of plain arrays"  # what is read

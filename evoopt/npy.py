@@ -1,4 +1,4 @@
-"""Arrays in the bytes of a ``.npy`` file, see `numpy.lib.format`: no more is made than is there."""
+"""Reading of ``.npy`` files, see `numpy.lib.format`: no array is made that is larger than the file."""
 
 import io
 import math
@@ -13,7 +13,7 @@ _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 
 def read_npy(content: bytes, place: str) -> Array:
-    """Return an array; a copy, so that it can be written to and is aligned.
+    """Return the array in the bytes of a file; a copy, so that it can be written to and is aligned.
 
     Raises
     ------

@@ -59,8 +59,8 @@ def read_npz(
 ) -> dict[str, Array]:
     """Read all arrays of an ``.npz``, executing nothing in it, in at most twice its memory.
 
-    Each byte of the file belongs to an entry or says something of it, and all that is said twice is
-    compared. So a bit that was flipped is found, wherever it changes what is read.
+    Each byte of the file is part of an entry or describes one, and what the file says twice is compared. So a
+    flipped bit is found wherever it changes what is read.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def _directory(file: BinaryIO) -> tuple[int, int, int]:
         record = _END_64.unpack(tail[: _END_64.size])
         if _LOCATOR.unpack(locator) != (b"PK\6\7", 0, end, 1) or record[:2] != (b"PK\6\6", 44):
             raise ValueError("the end of its directory does not fit")
-        numbers = [*record[2:]]
+        numbers = list(record[2:])
     disk, disk_of_directory, here, count, size, start = numbers
     if (disk, disk_of_directory, here, start + size, comment) != (0, 0, count, end, 0):
         raise ValueError("its directory is not where the file says")

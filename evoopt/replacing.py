@@ -143,8 +143,8 @@ def _without_links(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
-def _unlink(file: Any) -> None:
-    """Remove an open file, if it has not got another name meanwhile."""
+def _unlink(file: BinaryIO) -> None:
+    """Remove an open file, unless it was renamed meanwhile."""
     if os.path.samestat(os.fstat(file.fileno()), os.lstat(file.name)):
         os.unlink(file.name)
 

@@ -25,7 +25,7 @@ Trainable = Callable[[str], bool] | Iterable[str] | None
 
 ABSENT = object()  # where `loads` found an absent leaf, because None is a leaf there
 MOST_LEVELS = 100  # of containers in each other
-# what batch normalization counts: not learned, but overwritten in a pass of training
+# the running statistics of batch normalization: training overwrites them, and does not learn them
 STATISTICS = frozenset(
     {"running_mean", "running_var", "num_batches_tracked", "moving_mean", "moving_variance"}
 )

@@ -30,7 +30,7 @@ LIMITS = limits.Limits(1, 1e9, 1e9, {"tanh": 1e-9}, {"flops": "", "read": ""})
 def _quick(monkeypatch):
     """Without peers, on tiny shapes."""
     monkeypatch.setattr(machine, "installed", lambda package: package == "numpy")
-    monkeypatch.setattr(machine.TAKEN, "peers", True)
+    monkeypatch.setattr(machine.PARTICIPANTS, "peers", True)
     monkeypatch.setattr(race, "MIN_REPEATS", 2)
     monkeypatch.setattr(race, "TURN", 1e-4)
     monkeypatch.setattr(mapping, "POPSIZE", 3)
@@ -142,7 +142,7 @@ def test_evoopt_alone(monkeypatch, capsys):
     assert main(["noise", "--own", "--seconds", "0"]) == 0
     out = capsys.readouterr().out
     assert "evoopt, Philox" in out
-    assert not machine.takes("torch")
+    assert not machine.takes_part("torch")
     assert "torch" not in out.partition("normal deviates")[2]
 
 

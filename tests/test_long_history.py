@@ -8,7 +8,7 @@ from stress.runs import fitness, step
 
 import evoopt
 from evoopt.strategies import REGISTRY, stagnation, told
-from evoopt.strategies.told import FIRST, LAST, remembered, until
+from evoopt.strategies.told import FIRST_KEPT, LAST_KEPT, remembered, until
 
 GENERATIONS = 120_000
 
@@ -35,10 +35,10 @@ def through_file(es, path):
 def test_a_checkpoint_holds_the_first_and_the_last_generations(name, tmp_path):
     es, path = aged(name), tmp_path / "run.npz"
     twin = through_file(es, path)
-    assert path.stat().st_size < 8 * (LAST + FIRST) * len(es.history) + 100_000
+    assert path.stat().st_size < 8 * (LAST_KEPT + FIRST_KEPT) * len(es.history) + 100_000
     assert twin.history.keys() == es.history.keys()
     for column, whole in zip(twin.history.values(), es.history.values(), strict=True):
-        assert column == [*whole[:FIRST], *whole[-LAST:]]
+        assert column == [*whole[:FIRST_KEPT], *whole[-LAST_KEPT:]]
         assert {*map(type, column)} == {*map(type, whole)} < {int, float}  # of Python
     for _ in range(12):  # of which some are looked at for stagnation
         for one in (es, twin):
@@ -46,7 +46,7 @@ def test_a_checkpoint_holds_the_first_and_the_last_generations(name, tmp_path):
         assert es.stop() == twin.stop()
     assert np.array_equal(es.ask(), twin.ask())
     assert twin.history["best"][-12:] == es.history["best"][-12:]
-    assert len(through_file(twin, path).history["best"]) == FIRST + LAST
+    assert len(through_file(twin, path).history["best"]) == FIRST_KEPT + LAST_KEPT
     assert len(es.history["best"]) == GENERATIONS + 12  # in memory all of it
 
 
@@ -76,7 +76,7 @@ def test_no_rule_looks_further_back():
     es = evoopt.SNES(np.zeros(10), 1.0, popsize=2)
     es.n_params = 10**9
     es.history["best"] = [0.0] * 300_000
-    assert len(evoopt.strategies.stopping.latest(es)) == LAST
+    assert len(evoopt.strategies.stopping.latest(es)) == LAST_KEPT
 
 
 @pytest.mark.parametrize("kind", [evoopt.IPOP, evoopt.BIPOP])
@@ -89,13 +89,13 @@ def test_runs_of_restarts_are_as_bounded(kind, tmp_path):
         values.extend(counts.get(column, [0.5] * GENERATIONS))
     es._run.generation, es._run.evaluations = GENERATIONS + 1, 6 * (GENERATIONS + 1)
     twin = through_file(es, tmp_path / "run.npz")
-    assert len(twin._run.history["best"]) == FIRST + LAST
+    assert len(twin._run.history["best"]) == FIRST_KEPT + LAST_KEPT
 
 
 @pytest.fixture
 def short(monkeypatch):
     """Checkpoints of few generations; a strategy that has had more, and their number."""
-    monkeypatch.setattr(told, "LAST", 100)
+    monkeypatch.setattr(told, "LAST_KEPT", 100)
     return aged("SNES", 500)
 
 
@@ -111,7 +111,7 @@ def test_a_file_of_the_history_goes_on(there, short, tmp_path):
     population = twin.ask()
     twin.tell(population, fitness(population))
     evoopt.CSVLogger(path)(twin)
-    found, known = path.read_text().splitlines(), 1 + FIRST
+    found, known = path.read_text().splitlines(), 1 + FIRST_KEPT
     middle = {"less": whole[known:200], "nothing": []}.get(there, whole[known:-100])
     assert found[:-1] == [*whole[:known], *middle, *whole[-100:]]
     assert found[-1].startswith("501,")

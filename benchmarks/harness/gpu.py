@@ -60,7 +60,7 @@ def measure() -> Limits:
 
     name = cuda.get_current_device().name
     device = name.decode() if isinstance(name, bytes) else str(name)
-    if not machine.takes("torch"):
+    if not machine.takes_part("torch"):
         return Limits(device, None, None)
     import torch
 

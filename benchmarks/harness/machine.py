@@ -18,13 +18,13 @@ class Named(Protocol):
     packages: tuple[str, ...]
 
 
-class Taken:
-    """Who takes part: `peers`, too, or evoopt alone."""
+class Participants:
+    """Who takes part in the benchmarks: evoopt and its `peers`, or with ``--own`` evoopt alone."""
 
     peers = True
 
 
-TAKEN = Taken()
+PARTICIPANTS = Participants()
 Someone = TypeVar("Someone", bound=Named)
 
 
@@ -33,16 +33,16 @@ def installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def takes(package: str) -> bool:
+def takes_part(package: str) -> bool:
     """Say whether a peer's package is installed, and peers take part."""
-    return TAKEN.peers and installed(package)
+    return PARTICIPANTS.peers and installed(package)
 
 
 def present(everyone: Iterable[Someone]) -> tuple[list[Someone], list[str]]:
     """Part those whose packages are installed from sentences about the others."""
     here, skipped = [], []
     for one in everyone:
-        if one.packages and not TAKEN.peers:
+        if one.packages and not PARTICIPANTS.peers:
             continue
         missing = [package for package in one.packages if not installed(package)]
         if missing:

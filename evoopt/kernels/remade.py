@@ -8,10 +8,10 @@ from numba.core.dispatcher import Dispatcher
 
 
 def remade(function: Any, decorate: Callable[[Any], Any], made: dict[int, Any] | None = None) -> Any:
-    """Return a function of the same Python code under another decorator; what is not compiled stays.
+    """Decorate the Python code of a compiled function again; any other object is returned as it is.
 
-    It calls no compiled function of the original either, be it global, of a module, or closed over: each is
-    made again in the same way. `made` has those that exist already, by id.
+    The compiled functions that it calls are made again in the same way: global ones, those of modules, and
+    those in closures. `made` has those that were made already, by id().
     """
     made = {} if made is None else made
     if not isinstance(function, Dispatcher):

@@ -20,22 +20,25 @@ Shape = tuple[int, ...]
 def as_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Read the layers of a network, at least one."""
     found: list[Layer] = []
-    advice = f"; put it into a list, [{shown(layers)}]" if isinstance(layers, Layer) else ""
-    for layer in arguments.items(layers):
+    for layer in arguments.items(layers):  # which may have no end
         if not isinstance(layer, Layer):
             advice = f"; call {layer.__name__} with its sizes" if isinstance(layer, type) else ""
-            break
+            raise _no_layers(layers, advice)
         found.append(layer)
-    else:
-        if found:
-            return tuple(found)
-    raise ValueError(
+    if not found:
+        advice = f"; put it into a list, [{shown(layers)}]" if isinstance(layers, Layer) else ""
+        raise _no_layers(layers, advice)
+    return tuple(found)
+
+
+def _no_layers(layers: Any, advice: str) -> ValueError:
+    return ValueError(
         f"layers must be a list of layers such as [evoopt.Dense(10)], got {shown(layers)}{advice}."
     )
 
 
 def check_layer(name: str, layer: Layer, shape: Shape) -> Shape:
-    """Return the shape of a layer's output; ValueError unless what it says of itself makes sense and fits."""
+    """Return the shape of a layer's output; ValueError for what no network can have."""
     of = f"of {type(layer).__name__}"
     output = _sizes(f"The output_shape {of}", layer.output_shape(shape))
     parameters = arguments.mapping(f"What parameters() {of} gives", layer.parameters(shape))

@@ -19,7 +19,11 @@ MOST = 2**62  # the largest count; such numbers are exact, and sums of them, in 
 
 @dataclass(frozen=True)
 class Scope:
-    """The strategy that values belong to, and the sizes that the names in shapes stand for."""
+    """The strategy that values belong to, and the sizes that names in shapes stand for.
+
+    ``array("n_params")`` has the strategy's number of parameters. The first array with another name, such as
+    "directions", says what the name stands for in those after it.
+    """
 
     owner: Any
     sizes: dict[str, int] = field(default_factory=dict)
@@ -117,7 +121,7 @@ def anything(value: Any, place: str, scope: Scope) -> None:
 
 
 def choice(*values: Any) -> Kind:
-    """Return the kind of some values."""
+    """Return the kind of values that are one of these, of the same type."""
 
     def kind(value: Any, place: str, scope: Scope) -> None:
         fits = any(type(value) is type(each) and value == each for each in values)
@@ -171,7 +175,7 @@ ROW, DRAWN = array("n_params", dtype="rows"), array("n_params", dtype="drawn")
 
 
 def optional(inner: Kind) -> Kind:
-    """Return the kind of None and what fits another one."""
+    """Return the kind of values that are None or of another kind."""
 
     def kind(value: Any, place: str, scope: Scope) -> None:
         if value is not None:
@@ -205,7 +209,7 @@ def float_or(*classes: type, least: float, most: float) -> Kind:
 
 
 def items(container: type, inner: Kind, most: float = math.inf) -> Kind:
-    """Return the kind of lists, or tuples, of up to so many values of a kind, whose sizes are their own."""
+    """Return the kind of lists, or of tuples, of at most so many items; each item has sizes of its own."""
 
     def kind(value: Any, place: str, scope: Scope) -> None:
         fits = isinstance(value, list | tuple) and type(value) is container and len(value) <= most
@@ -217,7 +221,7 @@ def items(container: type, inner: Kind, most: float = math.inf) -> Kind:
 
 
 def table(inner: Kind) -> Kind:
-    """Return the kind of dicts from text to values of a kind."""
+    """Return the kind of dicts from text to values of another kind."""
 
     def kind(value: Any, place: str, scope: Scope) -> None:
         fits = type(value) is dict and all(isinstance(key, str) for key in value)

@@ -1,4 +1,7 @@
-"""The moment at which the state of a strategy is read, and who may change arrays of it in place."""
+"""Between those who read the state of a strategy and those who change its arrays in place: a lock.
+
+Readers are `save`, copies and pickles, which may come from a signal handler or another thread.
+"""
 
 import os
 import threading
@@ -12,11 +15,11 @@ LOCK = threading.RLock()
 if hasattr(os, "register_at_fork"):  # the child of a fork must not wait for threads that it has not
     os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
 
-_kept: WeakValueDictionary[int, Array] = WeakValueDictionary()  # by their ids
+_kept: WeakValueDictionary[int, Array] = WeakValueDictionary()  # arrays that states hold, by id()
 
 
 def keep(array: Array) -> None:
-    """Say that a state which was read holds an array: nobody changes it in place any more."""
+    """Note that a state which was read holds an array, so that nobody changes the array in place any more."""
     _kept[id(array)] = array
 
 

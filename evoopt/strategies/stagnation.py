@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from evoopt.strategies.told import LAST
+from evoopt.strategies.told import LAST_KEPT
 
 PERIOD = 5  # generations, of which the rule sees one
-MOST = LAST // PERIOD  # of those seen that it counts, 20,000 as in pycma
+MOST = LAST_KEPT // PERIOD  # of those seen that it counts, 20,000 as in pycma
 LOOKS = 10  # how often it looks while one of its windows passes
 
 

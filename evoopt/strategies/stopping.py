@@ -8,7 +8,7 @@ import numpy as np
 
 from evoopt.arguments import Vector
 from evoopt.strategies.backend import CPU
-from evoopt.strategies.told import FIRST, LAST, Told
+from evoopt.strategies.told import FIRST_KEPT, LAST_KEPT, Told
 
 if TYPE_CHECKING:
     from evoopt.strategies.base import Strategy
@@ -51,7 +51,7 @@ def first_range(strategy: Strategy) -> float:
     The worst rows do not count, as they may have had a penalty.
     """
     history = strategy.history
-    pairs = zip(history["best"][:FIRST], history["median"][:FIRST], strict=True)
+    pairs = zip(history["best"][:FIRST_KEPT], history["median"][:FIRST_KEPT], strict=True)
     ranges = (abs(median - best) for best, median in pairs)
     return max((value for value in ranges if value < np.inf), default=0.0)
 
@@ -76,7 +76,7 @@ def latest(strategy: Strategy) -> list[float]:
 
 
 def _window(strategy: Strategy) -> int:
-    return min(int(10 + 30 * strategy.n_params / strategy.popsize), LAST)
+    return min(int(10 + 30 * strategy.n_params / strategy.popsize), LAST_KEPT)
 
 
 def flat_fitness(

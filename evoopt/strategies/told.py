@@ -14,9 +14,9 @@ from evoopt.strategies.epochs import Drawn
 from evoopt.strategies.fields import ANY_NUMBER, ROW, Fields, Scope, anything, items, optional, require, whole
 from evoopt.strategies.registry import plain_data
 
-# Generations of a history that checkpoints hold, and that decisions are made by: the first show in which unit
-# the fitness is.
-FIRST, LAST = 10, 100_000
+# A checkpoint holds so many generations of the history: the first ones, which show in which unit the fitness
+# is, and the last ones. No decision looks at others, so that a search goes on from a file as without one.
+FIRST_KEPT, LAST_KEPT = 10, 100_000
 
 
 class Told(NamedTuple):
@@ -119,7 +119,7 @@ def new_history() -> dict[str, list[Any]]:
 
 
 def until(history: dict[str, list[Any]], generation: int) -> dict[str, list[Any]]:
-    """Return copies of the columns, up to a generation; without those that begin later."""
+    """Return a copy of a history up to a generation, without columns that begin later."""
     columns = history.copy()  # as a `tell` may add to it meanwhile
     count = bisect_right(columns["generation"], generation)
     result = {name: column[:count] for name, column in columns.items()}
@@ -128,8 +128,9 @@ def until(history: dict[str, list[Any]], generation: int) -> dict[str, list[Any]
 
 def remembered(history: dict[str, list[Any]]) -> dict[str, list[Any]]:
     """Return the first and the last generations of a history, as many as a checkpoint holds."""
+    most = FIRST_KEPT + LAST_KEPT
     return {
-        name: column if len(column) <= FIRST + LAST else [*column[:FIRST], *column[-LAST:]]
+        name: column if len(column) <= most else [*column[:FIRST_KEPT], *column[-LAST_KEPT:]]
         for name, column in history.items()
     }
 

@@ -79,18 +79,22 @@ class EpisodeTask(Called):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state`; ValueError for one of another task."""
-        own, state = self.state(), arguments.mapping("state", state)
-        found = Statistics.read(state) if state and state.keys() == own.keys() else None
-        read = {} if found is None else asdict(found)
-        shapes = [[np.shape(value) for value in values.values()] for values in (own, read)]
-        if state.keys() != own.keys() or shapes[0] != shapes[1]:
+        state, shape = arguments.mapping("state", state), (self._observation_size,)
+        fits = state.keys() == self.state().keys()
+        found = Statistics.read(state) if state and fits else None
+        if not fits or (found and not found.mean.shape == found.squares.shape == shape):
             raise ValueError(
                 "The state of a task with the same environment and normalize was expected, but another came."
             )
         self._statistics = found
 
+    def _learn(self, sums: Array) -> None:
+        """Add observations to the statistics of `normalize`, given as `Statistics.merge` takes them."""
+        if self._statistics is not None:
+            self._statistics = self._statistics.merge(sums)
+
     def _number(self, generation: int) -> int:
-        """Read the number of a generation; of the one that all are where the episodes stay the same."""
+        """Read the number of a generation; 0 for all of them where the episodes stay the same."""
         return 0 if self.new_episodes == "never" else arguments.whole("generation", generation, 0)
 
     def _evaluation_seed(self, seed: int | None) -> int:

@@ -89,8 +89,8 @@ class GymnasiumTask(EpisodeTask):
     An episode starts from ``reset(seed=...)``; this seed is a function of the task's `seed`, the generation
     and the number of the episode, and with "row" of the row's number.
 
-    The network takes observations that are a Box, in their shape or flattened, or Discrete, as one input for
-    each, 1 for the one that is. Its outputs become actions so:
+    The network takes observations that are a Box, in their shape or flattened, or Discrete, one-hot encoded.
+    Its outputs become actions so:
 
     - Discrete: the largest output is chosen (the first, if several are); MultiDiscrete: the same for each
       part, one after the other.
@@ -196,8 +196,7 @@ class GymnasiumTask(EpisodeTask):
         seeds = _episode_seeds(self.seed, TRAINING, self._number(generation), shape)
         with self._lock:  # several threads share the environments
             played, sums = self._play(population, seeds)
-            if self._statistics is not None:
-                self._statistics = self._statistics.merge(sums)
+            self._learn(sums)
         fitness: NDArray[np.float64] = played.returns.mean(axis=1)
         return fitness
 

@@ -170,7 +170,7 @@ def _check_last_layer(loss: str, targets: Targets, net: Network) -> None:
 
 
 def _without_text(targets: ArrayLike) -> Array:
-    """Raise ValueError for text, of which numbers of classes are easily made."""
+    """Return targets as an array; ValueError for text, which says how labels become numbers of classes."""
     found = arrays.unmasked("targets", targets)
     items = found.ravel().tolist() if found.dtype.kind in "USTO" else []
     text = next((item for item in items if isinstance(item, str | bytes)), None)

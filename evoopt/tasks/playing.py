@@ -69,12 +69,8 @@ class Batch:
     def __init__(
         self, setting: Setting, population: Array, seeds: Array, episodes: int, statistics: Statistics | None
     ) -> None:
-        self._setting, self._population, self._seeds, self._statistics = (
-            setting,
-            population,
-            seeds,
-            statistics,
-        )
+        self._setting, self._statistics = setting, statistics
+        self._population, self._seeds = population, seeds
         net, (rows, columns) = setting.net, seeds.shape
         width = _width(net, population.dtype, columns, episodes)
         self._observations = np.zeros((rows, width, *net.input_shape), population.dtype)

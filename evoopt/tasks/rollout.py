@@ -162,16 +162,14 @@ class Rollout(EpisodeTask):
         """
         population = self.net.check_population(population)
         found, sums = self._run(population, self._training(population, generation))
-        if self._statistics is not None:
-            self._statistics = self._statistics.merge(sums)
+        self._learn(sums)
         return found
 
     def _judge(self, population: Any, generation: int) -> Any:
         """Give the fitness on the device."""
         uniforms = self._training(population, generation)
         fitness, sums = self._on_cuda()(population, uniforms, self._statistics)
-        if self._statistics is not None:
-            self._statistics = self._statistics.merge(sums)
+        self._learn(sums)
         return fitness
 
     def policy(self, params: Mapping[str, Any] | ArrayLike) -> Policy:

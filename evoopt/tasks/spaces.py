@@ -62,7 +62,7 @@ class Observations:
 
 @dataclass(frozen=True)
 class DiscreteObservations(Observations):
-    """How observations of a Discrete space are read, and become one input for each, 1 for the one that is."""
+    """How observations of a Discrete space are read, and become one-hot inputs."""
 
     start: int
 

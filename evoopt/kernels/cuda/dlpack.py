@@ -57,8 +57,8 @@ _is_valid, _pointer, _rename = (
 _DELETER = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
 
 
-class Loan:
-    """The memory that a capsule keeps: it goes back to the library that lent it when this object is gone."""
+class _Holder:
+    """What keeps borrowed memory: when this object is gone, its library gets the memory back."""
 
     _deleter: Any = None
 
@@ -73,8 +73,8 @@ class Loan:
             self._deleter(ctypes.addressof(self.managed))
 
 
-class Lent(NamedTuple):
-    """An array that another library lends: where it begins, its layout, and what keeps it."""
+class Borrowed(NamedTuple):
+    """An array of another library: where it begins, its layout, and what keeps its memory."""
 
     address: int
     shape: tuple[int, ...]
@@ -85,7 +85,7 @@ class Lent(NamedTuple):
     owner: Any
 
 
-def borrow(array: Any, stream: int | None) -> Lent:
+def borrow(array: Any, stream: int | None) -> Borrowed:
     """Take an array of another library for work on a stream, by its number.
 
     Raises
@@ -94,19 +94,19 @@ def borrow(array: Any, stream: int | None) -> Lent:
         If the library cannot lend the array, or numpy has no such dtype.
     """
     try:
-        loan = Loan(_capsule_of(array, stream))
+        holder = _Holder(_capsule_of(array, stream))
     except (BufferError, RuntimeError) as error:
         raise ValueError(
             f"An array of another library must be one that it lends, got a {type(array).__name__} that it "
             f"does not: {str(error).rstrip('.')}."
         ) from error
-    managed, tensor = loan.managed, loan.managed.tensor
+    managed, tensor = holder.managed, holder.managed.tensor
     if managed.major > _VERSION[0]:
         raise ValueError(f"An array's DLPack must be of version 1 at most, got {managed.major}.")
     dtype, axes = _dtype_of(tensor.dtype), range(tensor.ndim)
     strides = tuple(tensor.strides[i] * dtype.itemsize for i in axes) if tensor.strides else None
     shape, address = tuple(tensor.shape[i] for i in axes), (tensor.data or 0) + tensor.offset
-    return Lent(address, shape, dtype, strides, bool(managed.flags & _READ_ONLY), None, loan)
+    return Borrowed(address, shape, dtype, strides, bool(managed.flags & _READ_ONLY), None, holder)
 
 
 def _capsule_of(array: Any, stream: int | None) -> Any:
@@ -137,16 +137,16 @@ class _Memory:
         }  # fmt: skip
 
 
-def unread(array: Any, owner: Any) -> np.ndarray[Any, Any]:
-    """Return an array of numpy in the memory of the device, which must not be read, and keeps the owner."""
+def numpy_view(array: Any, owner: Any) -> np.ndarray[Any, Any]:
+    """Return an array of numpy that points to memory of the device, so must not be read; it keeps `owner`."""
     return np.asarray(_Memory(array, owner))
 
 
 def capsule(numbers: np.ndarray[Any, Any], device: tuple[int, int], max_version: Any, copied: bool) -> Any:
     """Make a capsule of an array of numpy, whose memory is that of a device.
 
-    numpy makes it without a look at the memory, and what is of the device is written into it: so the capsule
-    and its deleter run no function of Python's, which could disturb one that is taken apart at that time.
+    numpy makes the capsule, without reading the memory, and then the device is written into the capsule. So
+    its deleter is numpy's, in C: one in Python could be called while Python collects garbage, or ends.
 
     Raises
     ------

@@ -74,7 +74,7 @@ os.register_at_fork(after_in_child=_thread.cache_clear)
 
 
 def _enter() -> None:
-    """See that this Python thread has a context."""
+    """Give this Python thread a context of CUDA, if it has none yet."""
     _ = _thread().words
 
 
@@ -111,7 +111,7 @@ def synchronize(stream: Any) -> None:
     _do(cu.cuStreamSynchronize, stream)
 
 
-def settle() -> None:
+def synchronize_device() -> None:
     """Wait for all that is queued, by other libraries too; in a forked process do nothing."""
     if os.getpid() == _PROCESS:
         _enter()
@@ -189,7 +189,7 @@ def copy_in(target: int, source: np.ndarray[Any, Any], stream: Any) -> None:
     _enter()
     address = source.ctypes.data
     _do(cu.cuMemcpyHtoDAsync, target, address, source.nbytes, stream)
-    if _is_known(address):
+    if _is_pinned(address):
         synchronize(stream)
 
 
@@ -206,8 +206,8 @@ def copy_within(target: int, source: int, size: int, stream: Any) -> None:
     _do(cu.cuMemcpyDtoDAsync, target, source, size, stream)
 
 
-def _is_known(address: int) -> bool:
-    """Tell whether the driver made memory, or pinned it: a copy of other memory has read it on its return."""
+def _is_pinned(address: int) -> bool:
+    """Tell whether memory of the host is pinned: the driver may still read it after a copy has returned."""
     error, kind = cu.cuPointerGetAttribute(cu.CUpointer_attribute.CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address)
     return not error and bool(kind)
 

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from evoopt.kernels.cuda import dlpack
-from evoopt.kernels.cuda.dlpack import Lent
+from evoopt.kernels.cuda.dlpack import Borrowed
 from evoopt.kernels.cuda.memory import DeviceArray
 
-_LEGACY = 1  # the number of the default stream that waits for all others
+LEGACY = 1  # the number of the legacy default stream: our streams wait for it, and it waits for ours
 
 
 def is_device_array(array: Any) -> bool:
@@ -22,10 +22,10 @@ def is_device_array(array: Any) -> bool:
     return hasattr(array, "__cuda_array_interface__")
 
 
-def borrow(array: Any, stream: int | None, device: int) -> Lent:
+def borrow(array: Any, stream: int | None, device: int) -> Borrowed:
     """Read where an array of another library is, for work on a stream of a device, by their numbers.
 
-    DLPack comes first, because of it the library sees to it that the stream waits for the array.
+    DLPack comes first, because by it the library lets the stream wait until the array is written.
 
     Raises
     ------
@@ -42,14 +42,14 @@ def borrow(array: Any, stream: int | None, device: int) -> Lent:
     return dlpack.borrow(array, stream)
 
 
-def _by_interface(array: Any) -> Lent:
+def _by_interface(array: Any) -> Borrowed:
     """Read the CUDA Array Interface."""
     found = array.__cuda_array_interface__
     if found.get("mask") is not None:
         raise ValueError("An array must be without masked entries, got a mask; fill them, or leave them out.")
     address, read_only = found["data"]
     strides = found.get("strides")
-    return Lent(
+    return Borrowed(
         address, tuple(found["shape"]), np.dtype(found["typestr"]), strides and tuple(strides), read_only,
-        found.get("stream") or _LEGACY, array,
+        found.get("stream") or LEGACY, array,
     )  # fmt: skip

@@ -21,7 +21,7 @@ class Part(NamedTuple):
 
 
 def rows_y(rows: int) -> int:
-    """Give the blocks in y for so many rows, for kernels whose blocks go on to rows that far below."""
+    """Give the blocks in y for so many rows; a kernel's block does row after row, `gridDim.y` apart."""
     return min(rows, MOST_Y)
 
 

@@ -27,7 +27,7 @@ class DeviceArray:
     dtype : dtype
     stream : Queue
         The order of work that it belongs to.
-    owner : Block or Lent
+    owner : _Block or Borrowed
         What keeps the memory, and tells whether it is read-only; None if the array is empty.
     """
 
@@ -92,7 +92,7 @@ class DeviceArray:
             raise BufferError(f"dl_device must be {own} or {(dlpack.CPU, 0)}, got {device}.")
         array = self.stream.copied(self) if copy else self
         owner = array.stream.lend(array, stream)
-        return dlpack.capsule(dlpack.unread(array, owner), device, max_version, copied=bool(copy))
+        return dlpack.capsule(dlpack.numpy_view(array, owner), device, max_version, copied=bool(copy))
 
     def __jax_array__(self) -> Any:
         """Return the array of JAX; its `asarray` would read the CUDA Array Interface and keep no memory."""

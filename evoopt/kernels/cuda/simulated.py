@@ -39,7 +39,7 @@ def synchronize(stream: Any) -> None:
     """All is done."""
 
 
-def settle() -> None:
+def synchronize_device() -> None:
     """All is done."""
 
 

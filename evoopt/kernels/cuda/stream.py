@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from evoopt import arrays
 from evoopt.kernels.cuda import foreign
-from evoopt.kernels.cuda.foreign import is_device_array
+from evoopt.kernels.cuda.foreign import LEGACY, is_device_array
 from evoopt.kernels.cuda.jit import SIMULATED, Kernel
 from evoopt.kernels.cuda.memory import DeviceArray, Shape, strides_of
 
@@ -22,7 +22,6 @@ else:
     from evoopt.kernels.cuda import driver  # type: ignore[no-redef]
 
 most_shared_bytes = driver.most_shared_bytes
-_LEGACY = 1  # the number of the default stream, for which ours wait, and it for ours
 
 
 class Queue:
@@ -63,15 +62,18 @@ class Queue:
         stream.copy(array, result)
         return result
 
-    def lend(self, array: DeviceArray, number: int | None) -> "_Loan":
-        """Let another library's stream, by its number in DLPack, wait for an array; gives what keeps it."""
+    def lend(self, array: DeviceArray, number: int | None) -> "_Lent":
+        """Lend an array to another library, whose stream waits for it; return what keeps the array meanwhile.
+
+        The stream is given by its number in DLPack: 1, or None, is the default stream, -1 means not to wait.
+        """
         if number is None:
-            number = _LEGACY
+            number = LEGACY
         if number == 0 or number < -1:
             raise ValueError(f"stream must be -1, 1, 2, or the number of a stream, got {number}.")
         if number > 0:
             self.precede(known_queue(number))
-        return _Loan(array, number == _LEGACY)
+        return _Lent(array, number == LEGACY)
 
 
 @functools.cache
@@ -81,9 +83,10 @@ def known_queue(number: int) -> Queue:
 
 
 class _Unnamed(Queue):
-    """The order of work of a library that does not name its stream: it let ours wait, and the host waits.
+    """The order of work of a library that does not name its stream.
 
-    So what our kernels write is there when the library goes on, and what they read is not overwritten.
+    The library has let our stream wait for its own. It cannot be made to wait for ours, so the host does:
+    what our kernels write is there when the library goes on, and what they read is not overwritten.
     """
 
     def __init__(self, stream: "Stream") -> None:
@@ -108,15 +111,18 @@ class _Block:
             driver.free(self._address, self._stream.handle)
 
 
-class _Loan:
-    """An array that another library has, until it gives it back, which it may do before its work is done."""
+class _Lent:
+    """An array of ours while another library has it.
+
+    The library may give it back before its own work with the array is done, so the host then waits for that.
+    """
 
     def __init__(self, array: DeviceArray, is_default: bool) -> None:
         self._array, self._is_default = array, is_default
 
     def __del__(self, over: Callable[[], bool] = sys.is_finalizing) -> None:
         if not self._is_default and not over():  # (streams of ours wait for the default one)
-            driver.settle()
+            driver.synchronize_device()
 
 
 class Stream(Queue):
