@@ -15,6 +15,8 @@ from evoopt.arrays import Array, shown
 Vector = NDArray[np.float64]
 Ids = NDArray[np.uint64]
 
+MOST = 2**62  # the largest count: such numbers are exact, and sums of them, in 64 bits
+
 
 def finite_vector(mean: ArrayLike, name: str = "mean") -> Vector:
     """Read a mean: a copy in float64."""

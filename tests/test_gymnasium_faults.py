@@ -390,6 +390,22 @@ def test_what_makes_no_environment_is_refused(environment, error, match):
         task_of(environment)
     with pytest.raises(ValueError, match=r"^env_kwargs must be a dict"):
         task_of(Faulty, env_kwargs=5)
+    with pytest.raises(ValueError, match=r"^The keys of env_kwargs must be names of parameters, got 1\.$"):
+        task_of(Faulty, env_kwargs={1: 2})
+
+
+@pytest.mark.parametrize("use", ["call", "evaluate", "evaluation"])
+def test_more_episodes_than_memory_has_room_for_are_refused(use):
+    task = task_of(Faulty, episodes=10**13 if use == "call" else 1)
+    calls = {
+        "call": lambda: task(rows_of(task)),
+        "evaluate": lambda: task.evaluate(rows_of(task)[0], 10**13),
+        "evaluation": lambda: task.evaluation(10**13)(rows_of(task)),
+    }
+    with pytest.raises(
+        ValueError, match=r"^Playing needs .* bytes for .* episodes .*; take fewer episodes\.$"
+    ):
+        calls[use]()
 
 
 # --------------- Gymnasium's own checker

@@ -277,6 +277,37 @@ def test_any_number_of_threads_gives_the_same_bits(episodes):
     assert same(found[0], found[2])
 
 
+@pytest.mark.parametrize("episodes", [10**9, 10**12, 10**30])
+@pytest.mark.parametrize("use", ["call", "evaluate", "evaluation"])
+def test_more_episodes_than_memory_has_room_for_are_refused(use, episodes, told_net):
+    population = np.broadcast_to(rows_of(told_net, 1), (10**6, told_net.spec.size))
+    task = evoopt.Rollout(told_net, told, episodes if use == "call" else 1)
+    calls = {
+        "call": lambda: task(population),
+        "evaluate": lambda: task.evaluate(population[0], 10**3 * episodes),
+        "evaluation": lambda: task.evaluation(episodes)(population),
+    }
+    with pytest.raises(
+        ValueError, match=r"^Playing needs .* bytes for .*episodes .*; take fewer episodes\.$"
+    ):
+        calls[use]()
+
+
+@pytest.mark.parametrize("name", ["state_size", "uniforms"])
+@pytest.mark.parametrize("size", [10**11, 10**30])
+def test_an_environment_that_memory_has_no_room_for_is_refused(name, size):
+    with pytest.raises(ValueError, match=rf"^A rollout needs .* bytes .*; make .*{name}.* smaller\.$"):
+        evoopt.Rollout(network(drift), replace(drift, **{name: size}))
+
+
+def test_an_episode_may_have_more_steps_than_can_be_counted():
+    net, endless = network(cartpole := evoopt.envs.cartpole), 10**30
+    population = rows_of(net, 2)
+    expected = evoopt.Rollout(net, cartpole, max_steps=10**6)(population)
+    for env, steps in ((cartpole, endless), (replace(cartpole, max_steps=endless), None)):
+        np.testing.assert_array_equal(evoopt.Rollout(net, env, max_steps=steps)(population), expected)
+
+
 def test_evaluation_has_episodes_of_its_own(told_net):
     population = rows_of(told_net, 2)
     for seed in (0, 1):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-MOST = 2**62  # the largest count; such numbers are exact, and sums of them, in 64 bits
+from evoopt.arguments import MOST
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from evoopt import arguments
 from evoopt.arguments import Vector
+from evoopt.memory import require_memory
 
 NewEpisodes = Literal["generation", "row", "never"]
 TRAINING, EVALUATION = 0, 1  # what episodes are for
@@ -31,6 +32,12 @@ class Episodes(NamedTuple):
             "return_std": float(self.returns.std()),
             "length": float(self.lengths.mean()),
         }
+
+
+def require_room(rows: int, episodes: int, numbers: int = 0) -> None:
+    """Raise ValueError unless so many episodes fit into memory, each with `numbers` besides its result."""
+    needed, purpose = 8 * rows * episodes * (numbers + 2), f"{episodes:,} episodes of {rows:,} rows"
+    require_memory("Playing", needed, purpose, "take fewer episodes")
 
 
 def action_span(low: Any, high: Any) -> tuple[Vector, Vector]:

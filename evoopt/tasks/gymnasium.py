@@ -13,7 +13,7 @@ from evoopt import arguments
 from evoopt.arrays import Array
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.episode_task import EpisodeTask
-from evoopt.tasks.episodes import EVALUATION, TRAINING, Episodes, NewEpisodes
+from evoopt.tasks.episodes import EVALUATION, TRAINING, Episodes, NewEpisodes, require_room
 from evoopt.tasks.making import about, maker_of, run_checker
 from evoopt.tasks.playing import Setting, play
 from evoopt.tasks.policy import Policy
@@ -192,6 +192,7 @@ class GymnasiumTask(EpisodeTask):
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Give the mean return of each row of a population (popsize, n_params), as (popsize,)."""
         population = self.net.check_population(population)
+        require_room(len(population), self.episodes)
         shape = (len(population) if self.new_episodes == "row" else 1, self.episodes)
         seeds = _episode_seeds(self.seed, TRAINING, self._number(generation), shape)
         with self._lock:  # several threads share the environments
@@ -201,6 +202,7 @@ class GymnasiumTask(EpisodeTask):
         return fitness
 
     def _measure(self, population: Array, episodes: int, seed: int) -> Episodes:
+        require_room(len(population), episodes)
         with self._lock:
             return self._play(population, _episode_seeds(seed, EVALUATION, 0, (1, episodes)))[0]
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from evoopt import arguments
+from evoopt.arrays import shown
 from evoopt.tasks.spaces import described
 
 _made: dict[int, "weakref.ref[Any]"] = {}  # the innermost environments of this process that live, by id()
@@ -36,6 +37,9 @@ def maker_of(environment: Any, keywords: Mapping[str, Any] | None) -> Maker:
             "GymnasiumTask needs the package gymnasium, which is not installed: pip install evoopt[gymnasium]"
         ) from error
     keywords = arguments.mapping("env_kwargs", {} if keywords is None else keywords)
+    for key in keywords:
+        if not isinstance(key, str):
+            raise ValueError(f"The keys of env_kwargs must be names of parameters, got {shown(key)}.")
     if callable(environment):
         return Maker(partial(environment, **keywords))
     if isinstance(environment, str):  # other processes may not know what was registered here
@@ -59,7 +63,7 @@ def _make_registered(specification: Any, keywords: dict[str, Any]) -> Any:
         raise ImportError(f"The environment {name} needs another package. {error}") from error
     except gymnasium.error.Error as error:
         raise ValueError(
-            f"environment must be what gymnasium.make can make, got {specification!r}. {error}"
+            f"environment must be what gymnasium.make can make, got {shown(specification)}. {error}"
         ) from error
 
 

@@ -27,7 +27,15 @@ from evoopt.networks.compile import Program
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.environment import Environment
 from evoopt.tasks.episode_task import EpisodeTask
-from evoopt.tasks.episodes import EVALUATION, TRAINING, Episodes, NewEpisodes, action_span, spanned
+from evoopt.tasks.episodes import (
+    EVALUATION,
+    TRAINING,
+    Episodes,
+    NewEpisodes,
+    action_span,
+    require_room,
+    spanned,
+)
 from evoopt.tasks.policy import Policy
 from evoopt.tasks.rehearsal import rehearse
 from evoopt.tasks.statistics import Statistics
@@ -116,12 +124,15 @@ class Rollout(EpisodeTask):
                 f"A network of {env.observation_size} inputs and {env.n_actions} outputs was expected, but "
                 f"one of {sizes[0]} and {sizes[1]} came."
             )
+        _require_room(env)
         rehearse(env)
         super().__init__(net, episodes, new_episodes, seed)
         self.env = env
         normalize = arguments.flag("normalize", normalize)
         self._statistics = Statistics.empty(env.observation_size) if normalize else None
-        self.max_steps = env.max_steps if max_steps is None else arguments.whole("max_steps", max_steps, 1)
+        if max_steps is None:
+            max_steps = env.max_steps
+        self.max_steps = min(arguments.whole("max_steps", max_steps, 1), arguments.MOST)
         self.device = net.device if device is None else read_device(device)
         self._cuda: Any = None
         if self.device == "cuda":
@@ -188,16 +199,17 @@ class Rollout(EpisodeTask):
         return Policy(self.net, params, read, act, self._statistics)
 
     def _measure(self, population: Array, episodes: int, seed: int) -> Episodes:
+        require_room(len(population), episodes)
         return self._run(population, self._uniforms((EVALUATION, seed), 1, episodes))[0]
 
     def _training(self, population: Any, generation: int) -> Array:
         """Give the uniform numbers of a generation's episodes."""
+        require_room(len(population), self.episodes)
         rows = len(population) if self.new_episodes == "row" else 1
         return self._uniforms((TRAINING, self._number(generation)), rows, self.episodes)
 
     def _uniforms(self, stream: tuple[int, int], rows: int, episodes: int) -> Array:
-        needed = 8 * rows * episodes * (self.env.uniforms + 2)
-        require_memory("A rollout", needed, f"{episodes:,} episodes of {rows:,} rows", "take fewer episodes")
+        require_room(rows, episodes, self.env.uniforms)
         generator = np.random.default_rng((self.seed if stream[0] == TRAINING else 0, *stream))
         return generator.random((rows, episodes, self.env.uniforms))
 
@@ -258,6 +270,14 @@ class Rollout(EpisodeTask):
             return self.net.program_of_rows(few.frozen.dtype)
         except LookupError:
             return None
+
+
+def _require_room(env: Environment) -> None:
+    """Raise ValueError unless the episodes that the threads play side by side fit into memory."""
+    columns, _ = tile_shape(np.dtype(np.float32))
+    numbers = threads.get_num_threads() * columns * (env.state_size + env.uniforms)
+    what = f"a state of {env.state_size:,} and uniforms of {env.uniforms:,} numbers"
+    require_memory("A rollout", 8 * numbers, what, "make state_size or uniforms smaller")
 
 
 def _read_observation(size: int, observation: ArrayLike) -> Array:

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt import arguments, arrays
-from evoopt.arguments import Vector
+from evoopt.arguments import MOST, Vector
 from evoopt.kernels.cpu.rollout import FARTHEST
 
 LEAST_VARIANCE = 1e-8  # of an observation that hardly changes
-MOST = 2**62  # the largest number of observations
 LARGEST_SUM = 1e250  # with more, their total could overflow
 
 
