@@ -105,9 +105,9 @@ def _give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) 
     if state:
         try:
             task.load_state(state)
+        except ValueError:
+            raise
         except _DAMAGE as error:
-            if isinstance(error, ValueError):
-                raise
             raise damaged("The state of a task", path, repr(error)) from error
 
 
