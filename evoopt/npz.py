@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from evoopt import arguments
 from evoopt.arrays import Array
@@ -30,7 +30,7 @@ _GROWTH, _SMALL = 16, 2**24  # how much larger compressed arrays may be than the
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What the directory says of an entry."""
+    """An entry of the archive, as its directory describes it."""
 
     name: bytes
     flags: int
@@ -44,7 +44,7 @@ class _Entry:
     def text(self) -> str:
         return self.name.decode("utf-8" if self.flags & _UTF_8 else "cp437")
 
-    def require(self, fits: Any, what: str) -> None:
+    def require(self, fits: bool, what: str) -> None:
         if not fits:
             raise ValueError(f'its entry "{self.text}" {what}')
 

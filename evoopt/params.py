@@ -125,10 +125,10 @@ class ParamSpec:
         >>> ParamSpec.from_params({"0.weight": np.ones(3), "1.running_mean": np.zeros(3)})
         ParamSpec(3 parameters, float64: 0.weight (3,); frozen: 1.running_mean (3,))
         """
-        root, arrays = read_tree(tree)
-        chosen = select(list(arrays), trainable)
-        leaves = [_leaf(name, a.shape, a.dtype, trainable=name in chosen) for name, a in arrays.items()]
-        return cls(root, leaves, arrays)
+        root, values = read_tree(tree)
+        chosen = select(list(values), trainable)
+        leaves = [_leaf(name, a.shape, a.dtype, trainable=name in chosen) for name, a in values.items()]
+        return cls(root, leaves, values)
 
     @classmethod
     def from_shapes(cls, shapes: Mapping[str, Any]) -> Self:
@@ -312,9 +312,9 @@ class ParamSpec:
         >>> spec.ravel({"kernel": np.array([[3, 4]]), "bias": np.array([1, 2])})
         array([1., 2., 3., 4.], dtype=float32)
         """
-        root, arrays = read_tree(tree)
+        root, values = read_tree(tree)
         check_containers(self._root, root, "")
-        shape = (*self._leading_axis(arrays), self.size)
+        shape = (*self._leading_axis(values), self.size)
         if out is None:
             out = np.empty(shape, self.dtype)
         elif not (isinstance(out, np.ndarray) and out.dtype.kind == "f" and out.shape == shape):
@@ -323,7 +323,7 @@ class ParamSpec:
             )
         elif not out.flags.writeable:
             raise ValueError("A writeable array was expected as out, but a read-only one came: pass a copy.")
-        sources = [arrays[name] for name in self.names]
+        sources = [values[name] for name in self.names]
         # A leaf may be a view of `out` itself, elsewhere than where it goes.
         sources = [leaf.copy() if np.may_share_memory(leaf, out) else leaf for leaf in sources]
         for view, source in zip(self._views(out), sources, strict=True):
@@ -378,12 +378,12 @@ class ParamSpec:
         popsize = array.shape[:-1]
         return [array[cut].reshape(popsize + shape) if shape else array[cut] for cut, shape in self._cuts]
 
-    def _leading_axis(self, arrays: dict[str, Array]) -> tuple[int, ...]:
+    def _leading_axis(self, values: dict[str, Array]) -> tuple[int, ...]:
         """Return () for the leaves of a vector, (popsize,) for those of a population; refuse other shapes."""
         first = self.names[0]
-        popsize = arrays[first].shape[:1] if arrays[first].ndim > len(self.shapes[0]) else ()
+        popsize = values[first].shape[:1] if values[first].ndim > len(self.shapes[0]) else ()
         for leaf in self._leaves:
-            found = arrays[leaf.name].shape
+            found = values[leaf.name].shape
             if found != popsize + leaf.shape and (leaf.trainable or found != leaf.shape):
                 after = f' after the leading axis {popsize} of "{first}"' if popsize else ""
                 advice = "give all leaves their shapes, or all of them one leading axis of the same popsize"

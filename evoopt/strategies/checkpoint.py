@@ -27,7 +27,7 @@ FORMAT = 5
 READABLE = (4, FORMAT)  # format 4 has no lists of numbers as arrays
 _SKELETON = "strategy.json"
 _KIND = "A checkpoint of a strategy"
-# what reading a file that was changed may raise: no JSON, an array that is missing, a list for a dict
+# what may be raised while a damaged file is read: there is no JSON, an array is missing, a list is a dict
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
@@ -105,14 +105,14 @@ def _give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) 
     if state:
         try:
             task.load_state(state)
+        except ValueError:
+            raise
         except _DAMAGE as error:
-            if isinstance(error, ValueError):
-                raise
             raise damaged("The state of a task", path, repr(error)) from error
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[Strategy, dict[str, Any]]:
-    """Read a strategy and what a task had learned."""
+    """Return the strategy in a file, and what a task had learned."""
     arrays = read_npz(path, _KIND)
     if _SKELETON not in arrays:
         raise ValueError(
@@ -133,11 +133,15 @@ def _read(path: str | os.PathLike[str]) -> tuple[Strategy, dict[str, Any]]:
         ) from error
     except _DAMAGE as error:
         raise damaged(_KIND, path, error if isinstance(error, ValueError) else repr(error)) from error
+    raise _of_another_format(path, found)
+
+
+def _of_another_format(path: str | os.PathLike[str], found: int) -> ValueError:
     if found > FORMAT:
         advice = "load it with a newer version of evoopt"
     else:
         advice = "load it with the version of evoopt that wrote it, and begin a new search from its mean"
-    raise ValueError(
+    return ValueError(
         f'A checkpoint of format {FORMAT} was expected, but "{path}" has format {found}; {advice}.'
     )
 

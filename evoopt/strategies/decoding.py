@@ -62,7 +62,7 @@ class Decoder:
 
     def _dict(self, items: Any) -> dict[Any, Any]:
         pairs = self._list(items)
-        result = {key: value for key, value in pairs}  # noqa: C416  (three values are refused)
+        result = dict(pairs)
         if len(result) < len(pairs):
             raise ValueError(f"its dicts must have each key once, got {[key for key, _ in pairs]}")
         return result

@@ -19,7 +19,7 @@ from evoopt.kernels.cpu import directions as kernels
 from evoopt.kernels.cpu.simd import tile_shape
 from evoopt.kernels.philox import COLUMNS
 from evoopt.memory import require_memory
-from evoopt.strategies import fields, reading, recombination, stopping
+from evoopt.strategies import fields, recombination, state_lock, stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import moments, shortening
 from evoopt.strategies.epochs import blocks
@@ -115,8 +115,8 @@ class LMMAES(Strategy):
     def _get_ready(self, ledger: Ledger) -> None:
         """Carry out the update of the direction vectors that `_update` has left to do.
 
-        They are most of the memory beside the population, so they change in place; only while rows of older
-        epochs wait, which were drawn with them, or a state that was read holds them, a copy changes.
+        These vectors are most of the memory beside the population, so they are changed in place. They are
+        copied only if rows of older epochs wait that were drawn with them, or a state that was read has them.
         """
         super()._get_ready(ledger)
         if self._step is not None and all(epoch.snapshot[2] is not self._M for epoch in ledger.epochs()):
@@ -129,14 +129,14 @@ class LMMAES(Strategy):
         self._settle()
 
     def _follow_in_place(self) -> None:
-        with reading.LOCK:
-            if self._step is not None and not reading.is_kept(self._M):
+        with state_lock.LOCK:
+            if self._step is not None and not state_lock.is_kept(self._M):
                 self._follow(self._M, self._step)
                 self._step = None
 
     def _settle(self) -> None:
         """Carry out that update, if it is left to do, in a copy."""
-        with reading.LOCK:
+        with state_lock.LOCK:
             if self._step is None:
                 return
             step, decays, gains = self._step
@@ -148,9 +148,9 @@ class LMMAES(Strategy):
         threads.run(kernels.follow, len(M), M, *step, grain=GRAIN // self.n_params + 1)
 
     def __getstate__(self) -> dict[str, Any]:
-        with reading.LOCK:
+        with state_lock.LOCK:
             state = super().__getstate__()
-            reading.keep(state["_M"])
+            state_lock.keep(state["_M"])
         return state
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:

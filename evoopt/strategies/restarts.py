@@ -20,7 +20,7 @@ from evoopt.arguments import Array, Ids, Vector
 from evoopt.arrays import shown
 from evoopt.calls import option_names, refuse_unknown
 from evoopt.kernels.device import Device
-from evoopt.strategies import fields, reading
+from evoopt.strategies import fields, state_lock
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.bounds import has_scale, repeatable
 from evoopt.strategies.fields import Fields, Kind, Scope
@@ -197,7 +197,7 @@ class Restarts(Strategy):
         return run
 
     def __getstate__(self) -> dict[str, Any]:
-        with reading.LOCK:
+        with state_lock.LOCK:
             state = super().__getstate__()
             state["_run"] = copy.copy(state["_run"])  # as it is at this moment
         return state

@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection
 GRACE = int(signal.SIGQUIT) if sys.platform != "win32" else 3  # seconds for an orderly end after the parent's
 
 
-def hold_on_to(line: Connection) -> None:
-    """End this process `GRACE` seconds after the writing end of a pipe was closed, if it still runs then."""
+def end_with_parent(line: Connection) -> None:
+    """End this process `GRACE` seconds after its parent's end of a pipe was closed, if it still runs then."""
     if sys.platform == "linux":
         _let_the_kernel_end_it(line)
     else:
@@ -24,11 +24,11 @@ def hold_on_to(line: Connection) -> None:
 
 
 def _let_the_kernel_end_it(line: Connection) -> None:
-    """Have a signal when the pipe is closed, and then an alarm.
+    """Let the kernel send SIGQUIT when the pipe is closed; the handler sets an alarm, which ends the process.
 
     A thread would not do: it gets no turn while C code of an environment hangs with the GIL. So the handler
-    of the signal is a function of C as well. A handler gets the number of its signal; alarm takes a number
-    of seconds, and what it sends ends the process.
+    is a function of C as well, `alarm`. A handler is called with the number of its signal, and `alarm` with a
+    number of seconds: SIGQUIT, which is 3, calls alarm(3), and SIGALRM then ends the process.
     """
     import fcntl  # noqa: PLC0415  (not on every system)
 

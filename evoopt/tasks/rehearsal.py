@@ -59,6 +59,8 @@ class _EpisodeOverError(Exception):
 
 
 class _Rehearsal:
+    """One rehearsal of an environment, and what its functions have done so far."""
+
     def __init__(self, env: Environment) -> None:
         self._env = env
         self._python = {name: remade(getattr(env, name), lambda function: function) for name in ARRAYS}

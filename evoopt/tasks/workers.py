@@ -14,7 +14,7 @@ import numpy as np
 
 from evoopt.arrays import Array
 from evoopt.failures import Failure, attempt
-from evoopt.tasks.lifeline import hold_on_to
+from evoopt.tasks.lifeline import end_with_parent
 from evoopt.tasks.making import Maker
 from evoopt.tasks.spaces import Observations
 from evoopt.tasks.stepping import Environments, Stepped
@@ -155,7 +155,7 @@ class Worker:
             finished = self._finished[0]
         return True
 
-    def let_go(self) -> None:
+    def close_pipes(self) -> None:
         """Close the pipes, which is the sign to end."""
         self._connection.close()
         self._line.close()
@@ -185,20 +185,20 @@ class Worker:
 _pools: "weakref.WeakSet[Workers]" = weakref.WeakSet()
 
 
-def _let_go() -> None:
-    """Let go of the pipes of the process that this one was forked from: its workers wait for their end."""
+def _close_copies() -> None:
+    """Close the copies that a fork has of its parent's pipes: workers end once all copies are closed."""
     for pool in list(_pools):
         pool.close()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
+    os.register_at_fork(after_in_child=_close_copies)
 
 
 def _stop(workers: list[Worker], owner: int) -> None:
     """End processes; those that do not end by themselves are stopped."""
     for worker in workers:
-        worker.let_go()
+        worker.close_pipes()
     if os.getpid() == owner:  # or else this one was forked, and they are its parent's
         deadline = time.monotonic() + PATIENCE
         for worker in workers:
@@ -218,7 +218,7 @@ def work(
     connection: Connection, line: Connection, make: Any, observations: Observations, finished: Any
 ) -> None:
     """Serve messages until the connection is closed; what a worker process runs."""
-    hold_on_to(line)
+    end_with_parent(line)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process
     environments = Environments(make, observations, finished)
     try:

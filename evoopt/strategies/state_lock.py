@@ -1,4 +1,4 @@
-"""Between those who read the state of a strategy and those who change its arrays in place: a lock.
+"""A lock between those who read the state of a strategy and those who change its arrays in place.
 
 Readers are `save`, copies and pickles, which may come from a signal handler or another thread.
 """
@@ -9,8 +9,8 @@ from weakref import WeakValueDictionary
 
 from evoopt.arguments import Array
 
-# Held for a moment by whoever reads a state, and by whoever changes an array of one in place. A signal
-# handler may read while its own thread does: the lock lets that in.
+# Who reads a state holds it meanwhile, and who changes an array of a state in place. It can be taken again by
+# the thread that has it, so that a signal handler may read in the middle of a read.
 LOCK = threading.RLock()
 if hasattr(os, "register_at_fork"):  # the child of a fork must not wait for threads that it has not
     os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
