@@ -451,6 +451,8 @@ def test_an_environment_by_its_specification():
         assert evoopt.GymnasiumTask(specification, linear(4, 2))(np.zeros((1, 10)))[0] < 20
     with pytest.raises(ValueError, match="already made"):
         evoopt.GymnasiumTask(Spaces(), linear(2, 2))
+    with pytest.raises(ValueError, match=r"a function that makes an environment, got None\.$"):
+        evoopt.GymnasiumTask(None, linear(2, 2))
 
 
 def test_without_gymnasium(monkeypatch):
