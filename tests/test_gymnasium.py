@@ -427,7 +427,7 @@ def _runs(pid):
         ({"check": None}, ["check must be True or False", "got None"]),
         ({"seed": -1}, ["seed", "got -1"]),
         ({"new_episodes": "always"}, ['"row"', "got 'always'"]),
-        ({"net": linear(3, 2)}, ["input_shape (2,)", "got (3,)"]),
+        ({"net": linear(3, 2)}, ["must have the input_shape (2,) to act in ", "got (3,)"]),
         ({"net": linear(2, 3)}, ["2 outputs", "(3,)"]),
         ({"observation": spaces.Discrete(4)}, ["(4,)", "(2,)"]),
         ({"observation": spaces.Dict({"a": spaces.Discrete(2)})}, ["FlattenObservation"]),
