@@ -51,7 +51,9 @@ class _Entry:
 
 def damaged(kind: str, path: str | os.PathLike[str], reason: object) -> ValueError:
     """Return the error for a file whose content is not what it should be."""
-    return ValueError(f'{kind} was expected, but "{path}" is damaged: {reason}; take another copy.')
+    return ValueError(
+        f'{kind} was expected, but "{path}" is damaged: {str(reason).rstrip(".")}; take another copy.'
+    )
 
 
 def read_npz(

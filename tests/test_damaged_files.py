@@ -23,7 +23,7 @@ from evoopt.strategies.checkpoint import FORMAT
 from evoopt.strategies.fields import fields_of
 from evoopt.strategies.registry import PLAIN_DATA
 
-DAMAGED = r'^[A-Z].* was expected, but ".*" is damaged: .*; take another copy\.$'
+DAMAGED = r'^[A-Z].* was expected, but ".*" is damaged: .*[^.]; take another copy\.$'
 ARRAYS = {"a": np.arange(3.0), "b.c": np.array([[True, False]])}
 
 

@@ -427,7 +427,7 @@ def _runs(pid):
         ({"check": None}, ["check must be True or False", "got None"]),
         ({"seed": -1}, ["seed", "got -1"]),
         ({"new_episodes": "always"}, ['"row"', "got 'always'"]),
-        ({"net": linear(3, 2)}, ["input_shape (2,)", "got (3,)"]),
+        ({"net": linear(3, 2)}, ["must have the input_shape (2,) to act in ", "got (3,)"]),
         ({"net": linear(2, 3)}, ["2 outputs", "(3,)"]),
         ({"observation": spaces.Discrete(4)}, ["(4,)", "(2,)"]),
         ({"observation": spaces.Dict({"a": spaces.Discrete(2)})}, ["FlattenObservation"]),
@@ -451,6 +451,8 @@ def test_an_environment_by_its_specification():
         assert evoopt.GymnasiumTask(specification, linear(4, 2))(np.zeros((1, 10)))[0] < 20
     with pytest.raises(ValueError, match="already made"):
         evoopt.GymnasiumTask(Spaces(), linear(2, 2))
+    with pytest.raises(ValueError, match=r"a function that makes an environment, got None\.$"):
+        evoopt.GymnasiumTask(None, linear(2, 2))
 
 
 def test_without_gymnasium(monkeypatch):

@@ -210,7 +210,11 @@ def test_more_arguments_may_have_defaults():
 
 
 @pytest.mark.parametrize(
-    "returned", ["1.0", "1.0,", "1.0, False, 0", "state, False", "1.0, state", "'one', False", "1j, False"]
+    "returned",
+    [
+        *("1.0", "1.0,", "1.0, False, 0", "state, False", "1.0, state", "'one', False", "1j, False"),
+        *("False, 1.0", "False, -1", "1.0, state[0]", "1.0, 2"),  # a done that is a number
+    ],
 )
 def test_another_return_than_reward_and_done_is_told(returned):
     text = refusal(replace(point, **of_step(f"return {returned}")))

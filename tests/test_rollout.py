@@ -597,7 +597,10 @@ def test_rewards_may_be_ints():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"env": "cartpole"}, "An environment such as evoopt.envs.cartpole was expected, but 'cartpole'"),
+        (
+            {"env": "cartpole"},
+            "such as evoopt.envs.cartpole was expected, but 'cartpole' came; those of Gymnasium are for",
+        ),
         ({"env": envs.acrobot}, "6 inputs and 3 outputs was expected, but one of 3 and 1 came"),
         ({"new_episodes": "always"}, 'must be "generation", "row" or "never", got \'always\''),
         ({"episodes": 0}, "episodes must be a whole number of at least 1"),

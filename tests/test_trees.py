@@ -326,6 +326,46 @@ def test_other_choices_are_refused_in_a_sentence(trainable):
 # --- the libraries themselves
 
 
+@pytest.mark.parametrize(
+    "name", ["a\0b", "a\0", "\ud800", "é" * 32766], ids=["NUL", "NUL at the end", "half a pair", "long"]
+)
+@pytest.mark.parametrize("tree", [lambda key: {key: KERNEL}, lambda key: {"dense": [{key: KERNEL}]}])
+def test_names_that_no_file_can_hold_are_refused(tmp_path, name, tree):
+    path = tmp_path / "net.npz"
+    save_params(path, {"dense": BIAS})
+    with pytest.raises(
+        ValueError, match=r"^The name of a leaf in a file must be Unicode .* rename its keys\.$"
+    ):
+        save_params(path, tree(name))
+    assert equal(load_params(path), {"dense": BIAS})
+
+
+def test_names_of_a_file_that_clash_are_told_in_one_sentence(tmp_path):
+    np.savez(tmp_path / "net.npz", **{"a.b": KERNEL, "a": KERNEL})
+    text = r'damaged: At "a" one leaf or container was expected, but .*; take another copy\.$'
+    with pytest.raises(ValueError, match=text) as error:
+        load_params(tmp_path / "net.npz")
+    assert ".;" not in str(error.value)
+
+
+def test_the_longest_name_is_saved(tmp_path):
+    tree = {"é" * 32765 + "e": KERNEL}
+    save_params(tmp_path / "net.npz", tree)
+    assert equal(load_params(tmp_path / "net.npz"), tree)
+
+
+def test_tensors_that_cannot_come_to_the_host_are_refused():
+    class Meta(Tensor):
+        def detach(self):
+            return self
+
+        def cpu(self):
+            raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+
+    with pytest.raises(ValueError, match=r'^The leaf "a" must be a tensor .*: Cannot copy .*no data!'):
+        ParamSpec.from_params({"a": Meta(KERNEL)})
+
+
 @pytest.mark.frameworks
 def test_modules_of_torch(tmp_path):
     torch = pytest.importorskip("torch")

@@ -605,6 +605,10 @@ class Strategy(Called, ABC):
         -----
         Of `history` the file holds the first 10 and the last 100,000 generations, so that it does not grow
         for ever; what a run decides depends on no others.
+
+        Between `ask` and `tell` rows wait for their fitness. They can be told after `load`, but `evolve` asks
+        for others, so the run from there is another one, and what `task` has learned of rows that were not
+        told stays. To continue bit for bit, save in a callback of `evolve`: it is called between generations.
         """
         checkpoint.save(path, self, task)
 

@@ -45,9 +45,11 @@ def maker_of(environment: Any, keywords: Mapping[str, Any] | None) -> Maker:
     if isinstance(environment, str):  # other processes may not know what was registered here
         environment = gymnasium.registry.get(environment, environment)
     elif not isinstance(environment, gymnasium.envs.registration.EnvSpec):
+        made = isinstance(environment, gymnasium.Env | gymnasium.vector.VectorEnv)
+        advice = "; of an environment that is already made there would be only one" if made else ""
         raise ValueError(
             "environment must be an id of Gymnasium, an EnvSpec, or a function that makes an environment, "
-            f"got {environment!r}; of an environment that is already made there would be only one."
+            f"got {environment!r}{advice}."
         )
     # checks of what environments return are for those who write them
     return Maker(partial(_make_registered, environment, {"disable_env_checker": True, **keywords}))

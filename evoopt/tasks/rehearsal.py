@@ -108,8 +108,7 @@ class _Rehearsal:
         """Take the same action for some steps."""
         for _ in range(STEPS):
             result = self._call("step", state, action if self._env.discrete else action.copy())
-            is_pair = isinstance(result, tuple) and len(result) == 2
-            if not is_pair or not all(isinstance(item, numbers.Real | np.bool_) for item in result):
+            if not _is_reward_and_done(result):
                 found = textwrap.shorten(repr(result), 100)
                 raise ValueError(f"step must return a number and a bool, (reward, done), got {found}.")
             self._observe(state)
@@ -161,6 +160,18 @@ class _Rehearsal:
                 f"{name} of an environment must {duty}, got {type(shown).__name__}: {str(shown).rstrip('.')} "
                 f"({', '.join(sizes)}); correct the function, or the sizes of the environment."
             ) from shown
+
+
+def _is_reward_and_done(result: Any) -> bool:
+    """Tell whether `step` returned a number, and a bool or what is as good as one, 0 or 1.
+
+    A `done` that is another number is mostly a reward: the two were exchanged.
+    """
+    if not isinstance(result, tuple) or len(result) != 2:
+        return False
+    reward, done = result
+    is_flag = isinstance(done, numbers.Integral | np.bool_) and done in (0, 1)
+    return is_flag and isinstance(reward, numbers.Real | np.bool_)
 
 
 @contextmanager

@@ -117,7 +117,10 @@ class Rollout(EpisodeTask):
     ) -> None:
         require_network(net, "Rollout(net, env)")
         if not isinstance(env, Environment):
-            raise ValueError(f"An environment such as evoopt.envs.cartpole was expected, but {env!r} came.")
+            raise ValueError(
+                f"An environment such as evoopt.envs.cartpole was expected, but {env!r} came; those of "
+                "Gymnasium are for evoopt.GymnasiumTask."
+            )
         sizes = math.prod(net.input_shape), math.prod(net.output_shape)
         if sizes != (env.observation_size, env.n_actions):
             raise ValueError(

@@ -128,7 +128,8 @@ def observations_of(space: Any, net: Network, about: str) -> Observations:
 
     if isinstance(space, spaces.Box):
         shape, flat = tuple(space.shape), (math.prod(space.shape),)
-        _check_inputs(net, {shape, flat}, f"{shape}, or {flat} for flattened observations", about)
+        what = f"{shape}" if shape == flat else f"{shape}, or {flat} for flattened observations"
+        _check_inputs(net, {shape, flat}, what, about)
         return Observations(about, shape, net.input_shape)
     if isinstance(space, spaces.Discrete):
         shape = (int(space.n),)
@@ -172,7 +173,7 @@ def described(space: Any) -> str:
 def _check_inputs(net: Network, shapes: set[Shape], what: str, about: str) -> None:
     if net.input_shape not in shapes:
         raise ValueError(
-            f"The network must have the input_shape {what}, to act in {about}, got {net.input_shape}."
+            f"The network must have the input_shape {what} to act in {about}, got {net.input_shape}."
         )
 
 
