@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evoopt.arrays import shown
 from evoopt.calls import called
 from evoopt.npz import damaged, read_npz
 from evoopt.replacing import replace
@@ -17,6 +18,7 @@ from evoopt.tree import ABSENT, MOST_LEVELS, loads, nest, open_tree, read_tree, 
 Array = NDArray[Any]
 
 _TREE_ENTRY = ".tree"  # no leaf can have this name: it begins with an empty key
+_LONGEST_NAME = 2**16 - 1 - len(".npy")  # in bytes, of an entry
 _KIND = "An .npz file of plain arrays"  # what is read
 
 
@@ -47,9 +49,21 @@ def save_params(path: str | os.PathLike[str], tree: Any) -> None:
     {'dense_0': {'bias': array([0., 0.])}}
     """
     root, arrays = read_tree(tree)
+    for name in arrays:
+        _require_name(name)
     if open_tree(arrays)[0] != root:
         arrays[_TREE_ENTRY] = np.frombuffer(json.dumps(to_jsonable(root)).encode(), np.uint8)
     write_npz(path, arrays)
+
+
+def _require_name(name: str) -> None:
+    """Raise ValueError for a name that an entry of a zip archive cannot have."""
+    encoded = name.encode(errors="ignore")  # without surrogates
+    if "\0" in name or encoded.decode() != name or len(encoded) > _LONGEST_NAME:
+        raise ValueError(
+            f"The name of a leaf in a file must be Unicode text without NUL, at most {_LONGEST_NAME} bytes "
+            f"long, got {shown(name)}; rename its keys."
+        )
 
 
 @called

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "npy": {"arrays"},
     "npz": {"npy", "arguments", "arrays"},
     "replacing": {"arguments"},
-    "files": {"tree", "arguments", "calls", "npz", "replacing"},
+    "files": {"tree", "arguments", "arrays", "calls", "npz", "replacing"},
     "params": {"tree", "arguments", "arrays"},
     "arguments": {"arrays"},
     "strategies": {"kernels", "files", "npz", "params", "arguments", "arrays", "calls", "memory"},
