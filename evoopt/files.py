@@ -9,15 +9,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt.arrays import Array
+from evoopt.arrays import Array, shown
 from evoopt.calls import called
 from evoopt.npz import damaged, read_npz
 from evoopt.replacing import replace
 from evoopt.tree import ABSENT, MOST_LEVELS, loads, nest, open_tree, read_tree, to_jsonable
 
 _TREE_ENTRY = ".tree"  # no leaf can have this name: it begins with an empty key
+_LONGEST_NAME = 2**16 - 1 - len(".npy")  # in bytes, of an entry
 _KIND = "An .npz file of plain arrays"  # what is read
-_LONGEST_NAME = 65535 - len(".npy")  # of an entry in a zip file, in bytes
 
 
 @called
@@ -48,10 +48,20 @@ def save_params(path: str | os.PathLike[str], tree: Any) -> None:
     """
     root, arrays = read_tree(tree)
     for name in arrays:
-        _require_entry_name(name)
+        _require_name(name)
     if open_tree(arrays)[0] != root:
         arrays[_TREE_ENTRY] = np.frombuffer(json.dumps(to_jsonable(root)).encode(), np.uint8)
     write_npz(path, arrays)
+
+
+def _require_name(name: str) -> None:
+    """Raise ValueError for a name that an entry of a zip archive cannot have."""
+    encoded = name.encode(errors="ignore")  # without surrogates
+    if "\0" in name or encoded.decode() != name or len(encoded) > _LONGEST_NAME:
+        raise ValueError(
+            f"The name of a leaf in a file must be Unicode text without NUL, at most {_LONGEST_NAME} bytes "
+            f"long, got {shown(name)}; rename its keys."
+        )
 
 
 @called
@@ -96,19 +106,6 @@ def _tree(arrays: dict[str, Array]) -> Any:
     if names.keys() != arrays.keys():
         raise ValueError(f'the leaves of its entry "{_TREE_ENTRY}" are not the arrays')
     return root.build(iter([arrays[name] for name in names]))
-
-
-def _require_entry_name(name: str) -> None:
-    """Raise ValueError for a name that no entry of a zip file can have: it ends at NUL, for example."""
-    try:
-        fits = "\0" not in name and len(name.encode()) <= _LONGEST_NAME
-    except UnicodeEncodeError:  # half of a surrogate pair
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"The name of a leaf in a file must be Unicode without NUL, of at most {_LONGEST_NAME} bytes, "
-            f"got {name[:60]!a}; rename its keys."
-        )
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> None:

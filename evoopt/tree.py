@@ -219,10 +219,22 @@ def select(names: list[str], trainable: Trainable) -> set[str]:
         return {name for name in names if re.split("[./]", name)[-1] not in STATISTICS}
     if callable(trainable):
         return {name for name in names if trainable(name)}
-    patterns = [trainable] if isinstance(trainable, str) else list(arguments.items(trainable))
-    if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
-        raise ValueError(f"trainable must be a name, names or a function of a name, got {trainable!r}.")
+    patterns = list(_patterns(trainable))
+    if not patterns:
+        raise _no_pattern(trainable)
     return set().union(*(_matched(names, pattern) for pattern in patterns))
+
+
+def _patterns(trainable: Any) -> Iterator[str]:
+    for pattern in [trainable] if isinstance(trainable, str) else arguments.items(trainable):
+        if not isinstance(pattern, str):  # which ends it, however long the rest is
+            raise _no_pattern(trainable)
+        yield pattern
+
+
+def _no_pattern(trainable: Any) -> ValueError:
+    found = arrays.shown(trainable)
+    return ValueError(f"trainable must be a name, names or a function of a name, got {found}.")
 
 
 def _matched(names: list[str], pattern: str) -> set[str]:

@@ -436,6 +436,20 @@ def test_from_json_needs_exactly_the_frozen_leaves():
 # --- files
 
 
+@pytest.mark.parametrize("key", ["a\0b", "\ud800", "a" * 2**16, "\u00e9" * 2**15])
+@pytest.mark.parametrize("nested", [False, True])
+def test_keys_that_no_entry_of_a_file_can_have_are_refused(key, nested, tmp_path):
+    save_params(path := tmp_path / "net", {"a": np.ones(2)})
+    before = path.read_bytes()
+    with pytest.raises(
+        ValueError, match=r"^The name of a leaf in a file must be Unicode text .*rename its keys\.$"
+    ):
+        save_params(path, {"z": {key: np.ones(2)}} if nested else {key: np.ones(2)})
+    assert path.read_bytes() == before
+    save_params(path, {"\u00e9\n" + "a" * 65_520: np.ones(2)})
+    assert [len(name) for name in load_params(path)] == [65_522]
+
+
 def test_npz_is_plain_and_exactly_at_its_path(tmp_path):
     save_params(tmp_path / "net", network())
     assert [file.name for file in tmp_path.iterdir()] == ["net"]

@@ -241,7 +241,7 @@ def _pair(name: str, value: Any) -> tuple[int, int]:
     values = value if isinstance(value, tuple | list) else (value, value)
     if len(values) != 2:
         raise ValueError(f"{name} must be one whole number or two, but {value!r} came.")
-    first, second = (arguments.whole(name, n, 1) for n in values)
+    first, second = (arguments.whole(name, n, 1, arguments.MOST) for n in values)
     return first, second
 
 

@@ -133,6 +133,7 @@ class Supervised(Called):
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Give the mean loss of each row of a population (popsize, n_params), as (popsize,)."""
+        generation = arguments.whole("generation", generation, 0)
         if self.device == "cuda":
             fitness: NDArray[np.float64] = self._on_cuda()(
                 population, self._minibatch(generation) if self.noisy else None
@@ -140,7 +141,6 @@ class Supervised(Called):
             return fitness
         population = self.net.check_population(population)
         dtype, loss = population.dtype, self._data.targets.code(self.loss)
-        generation = arguments.whole("generation", generation, 0)
         if self.noisy:
             if dtype not in self._cast:
                 self._cast[dtype] = self._data.cast(dtype)

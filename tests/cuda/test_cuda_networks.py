@@ -162,6 +162,9 @@ def test_minibatches_and_explicit_device(rng):
         found = np.asarray(pickle.loads(pickle.dumps(task))(population, generation))
         np.testing.assert_allclose(found, cpu(population, generation), rtol=TOLERANCE)
     assert task.evaluate(population[0]) == cpu.evaluate(population[0])
+    for wrong in (-1, 0.5, "1"):
+        with pytest.raises(ValueError, match=r"^generation must be a whole number"):
+            task(population, wrong)
 
 
 @numba.njit
