@@ -42,9 +42,13 @@ def same(old: Any, value: Any) -> bool:
     if old is None or new is None or old == new:
         return True
     if not isinstance(value, evoopt.Strategy):
-        shown = [re.sub(r" at 0x\w+", "", repr(each)) for each in (pickle.loads(old), value)]
-        return isinstance(old, bytes) and shown[0] == shown[1]
+        both = isinstance(old, bytes) and isinstance(new, bytes)  # masked arrays look otherwise once pickled
+        return both and _shown(old) == _shown(new)
     return _settled(pickle.loads(old)) == _settled(value)
+
+
+def _shown(pickled: bytes) -> str:
+    return re.sub(r" at 0x\w+", "", repr(pickle.loads(pickled)))
 
 
 def _settled(strategy: evoopt.Strategy) -> dict[str, bytes]:
