@@ -156,19 +156,15 @@ TASKS = [
         GYMNASIUM,
     ),
     Case("GymnasiumTask.close", "task.close", {}, {}, GYMNASIUM),
-    Case(
-        "Objective",
-        "evoopt.Objective",
-        {"fun": "sphere"},
-        {"args": "()", "vectorized": "False"},
-        use=("fitness = result(np.ones((2, 3)))", "assert fitness.shape == (2,)"),
-    ),
-    Case(
-        "Objective",
-        "evoopt.Objective",
-        {"fun": "compiled_sphere"},
-        {"args": "()", "vectorized": "False"},
-        use=("fitness = result(np.ones((2, 3)))", "assert fitness.shape == (2,)"),
+    *(
+        Case(
+            "Objective",
+            "evoopt.Objective",
+            {"fun": fun},
+            {"args": "()", "vectorized": "False"},
+            use=("fitness = result(np.ones((2, 3)))", "assert fitness.shape == (2,)"),
+        )
+        for fun in ("sphere", "compiled_sphere")
     ),
     *(
         Case(
