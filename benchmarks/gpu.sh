@@ -117,10 +117,10 @@ for name in ("numpy", "numba", "numba-cuda", "cuda-core", "cuda-bindings", "cuda
         print(name, "-")
 '
 device='
-from evoopt.kernels.device import read_device
+from evoopt.devices.choose import read_device
 read_device("cuda")
 import numpy as np
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.runtime.stream import Stream
 from numba import cuda
 assert np.asarray(Stream().to_device(np.arange(3), np.float64)).tolist() == [0, 1, 2]
 found = cuda.get_current_device()

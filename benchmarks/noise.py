@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from benchmarks.harness import gpu
 from benchmarks.harness.outcome import Outcome
 from benchmarks.harness.race import Case, Contestant, Rate, Work, race
-from evoopt.kernels import threads
-from evoopt.kernels.cpu.noise import sample_rows
+from evoopt import threads
+from evoopt.kernels.cpu.population.noise import sample_rows
 
 POPSIZE, N_PARAMS = 256, 100_000
 STANDARD_ERRORS = 5.0  # allowed: more are found once in half a million runs

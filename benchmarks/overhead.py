@@ -22,7 +22,8 @@ from benchmarks.harness.memory import Memory, peak
 from benchmarks.harness.outcome import Outcome
 from benchmarks.harness.race import Case, Contestant, race
 from benchmarks.harness.search import Array, Loop, Search, ellipsoid, mean_generation
-from evoopt.strategies import REGISTRY, SNES, DeepGA, recombination
+from evoopt.strategies import REGISTRY, SNES, DeepGA
+from evoopt.strategies.parts import recombination
 
 DIMS = (2, 10, 40, 100, 400, 1000, 2000)
 GAPS = 4  # between decompositions, in a block of generations

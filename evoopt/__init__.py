@@ -3,7 +3,6 @@
 from evoopt.callbacks import CSVLogger
 from evoopt.evolve import evolve
 from evoopt.files import load_params, save_params
-from evoopt.kernels.threads import get_num_threads, set_num_threads
 from evoopt.minimize import minimize
 from evoopt.networks.convolution import AvgPool2D, Conv2D, Flatten, MaxPool2D
 from evoopt.networks.layers import Dense, Layer, Parameter
@@ -37,6 +36,7 @@ from evoopt.tasks.gymnasium import GymnasiumTask
 from evoopt.tasks.objective import Objective
 from evoopt.tasks.rollout import Rollout
 from evoopt.tasks.supervised import Supervised
+from evoopt.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 __all__ = [

@@ -7,13 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from evoopt import arrays
-from evoopt.arrays import Array, shown
-
-Vector = NDArray[np.float64]
-Ids = NDArray[np.uint64]
+from evoopt.arrays import shown
+from evoopt.types import Array, Ids, Vector
 
 MOST = 2**62  # the largest count: such numbers are exact, and sums of them, in 64 bits
 

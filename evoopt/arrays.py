@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evoopt.memory import SMALL, require_memory
+from evoopt.types import Array
 
-Array = NDArray[Any]
 _REAL = "biuf"  # kinds of dtypes
 _PLAIN_DTYPES = frozenset(map(np.dtype, "?bhilqBHILQefd"))  # in this machine's byte order, up to 8 bytes
 LONGEST = 300  # characters of a value in a sentence

@@ -9,8 +9,8 @@ from typing import Any
 from evoopt import arguments
 from evoopt.calls import Called
 from evoopt.history import history_of, length_of
-from evoopt.strategies.base import Strategy
-from evoopt.strategies.told import FIRST_KEPT
+from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract.told import FIRST_KEPT
 
 History = dict[str, list[Any]]
 

@@ -10,18 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from evoopt import arguments, arrays
-from evoopt.arguments import Array
+from evoopt import arguments, arrays, threads
 from evoopt.arrays import shown
+from evoopt.compiling.jit import COMPILER_ERRORS
 from evoopt.executors import map_rows, require_picklable
-from evoopt.kernels import threads
-from evoopt.kernels.jit import COMPILER_ERRORS
-from evoopt.strategies.base import Strategy
-from evoopt.strategies.checkpoint import state_of
+from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract.checkpoint import state_of
 from evoopt.tasks.gymnasium import GymnasiumTask
 from evoopt.tasks.objective import Objective
 from evoopt.tasks.rollout import Rollout
 from evoopt.tasks.supervised import Supervised
+from evoopt.types import Array
 
 Task = Callable[..., Any]
 _ADVICE = "Make a function f of one vector a task by evoopt.Objective(f)."

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from evoopt import arguments
-from evoopt.arguments import Array
 from evoopt.calls import called
 from evoopt.evaluation import Evaluation, Task, check, learning_nothing
 from evoopt.loop import INTERRUPTED, Limits, run, stopped_by
 from evoopt.outcome import FAILURES, OTHER_STATUS, Reasons, keeping, make_result, message_of, status_of
 from evoopt.progress import open_bar
-from evoopt.strategies.base import Strategy
+from evoopt.strategies.contract.base import Strategy
+from evoopt.types import Array
 from evoopt.watch import Watch, choose
 
 if TYPE_CHECKING:

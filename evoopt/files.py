@@ -9,11 +9,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt.arrays import Array, shown
+from evoopt.arrays import shown
 from evoopt.calls import called
 from evoopt.npz import damaged, read_npz
 from evoopt.replacing import replace
 from evoopt.tree import ABSENT, MOST_LEVELS, loads, nest, open_tree, read_tree, to_jsonable
+from evoopt.types import Array
 
 _TREE_ENTRY = ".tree"  # no leaf can have this name: it begins with an empty key
 _LONGEST_NAME = 2**16 - 1 - len(".npy")  # in bytes, of an entry

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from evoopt.strategies.base import Strategy
+from evoopt.strategies.contract.base import Strategy
 
 
 def history_of(run: Any) -> dict[str, list[Any]]:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from evoopt import arguments
-from evoopt.arguments import Array, Ids, Vector
 from evoopt.outcome import Reasons
-from evoopt.strategies.base import Strategy
-from evoopt.strategies.stopping import reaches
+from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract.stopping import reaches
+from evoopt.types import Array, Ids, Vector
 
 Evaluate = Callable[[Array, int], Any]  # (population, generation) -> fitness
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.calls import called
-from evoopt.kernels.cache import announced
+from evoopt.compiling.cache import announced
 from evoopt.outcome import keeping
 from evoopt.portfolio.auto import Portfolio
 from evoopt.portfolio.budget import Budget

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from evoopt.arrays import Array
+from evoopt.types import Array
 
 _HEADER = 4096  # bytes, the longest header
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

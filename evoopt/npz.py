@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from evoopt import arguments
-from evoopt.arrays import Array
 from evoopt.npy import read_npy
+from evoopt.types import Array
 
 _LOCAL = struct.Struct("<4s2x2H4x3L2H")  # flags, method, crc, packed, size, lengths of name and extra
 _ENTRY = struct.Struct("<4s4x2H4x3L3H8xL")  # flags, method, crc, packed, size, lengths (and comment), start

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from evoopt import arguments, arrays
-from evoopt.arrays import Array
 from evoopt.tree import (
     ABSENT,
     Container,
@@ -29,6 +28,7 @@ from evoopt.tree import (
     select,
     to_jsonable,
 )
+from evoopt.types import Array
 
 _DTYPES = frozenset(np.dtype(code).name for code in "?bhilqBHILQefdg")  # of leaves, as `to_json` has them
 _LARGEST = np.iinfo(np.intp).max  # the largest size of an axis

@@ -3,12 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evoopt.calls import called
 from evoopt.history import history_of, length_of
+from evoopt.types import Vector
 
-Vector = NDArray[np.float64]
 WIDE = 30.0  # from which ratio on positive numbers are shown on a logarithmic axis
 LARGEST = 1e150  # number drawn; margins of axes go further
 MEASURES = {

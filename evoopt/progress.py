@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from evoopt.kernels.cache import announced
+from evoopt.compiling.cache import announced
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from evoopt import arguments, arrays
-from evoopt.arrays import Array
+from evoopt.types import Array
 
 Key = str | int
 Trainable = Callable[[str], bool] | Iterable[str] | None

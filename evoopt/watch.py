@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from evoopt import arguments
-from evoopt.arguments import Array, Vector
 from evoopt.evaluation import Evaluation, Task, learning_nothing
-from evoopt.strategies.base import Strategy
-from evoopt.strategies.told import better
+from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract.told import better
+from evoopt.types import Array, Vector
 
 
 class Watch:

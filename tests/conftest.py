@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture
 def poisoned():
     """Make arrays of the device full of NaN, in which a number that no kernel wrote is seen."""
-    from evoopt.kernels.cuda.stream import Stream
+    from evoopt.kernels.cuda.runtime.stream import Stream
 
     stream = Stream()
     return lambda shape, dtype=np.float32: stream.to_device(np.full(shape, np.nan), dtype)

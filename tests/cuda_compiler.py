@@ -52,7 +52,7 @@ def array(dtype, dimensions=1):
 
 
 def layers(*units):
-    from evoopt.kernels.cuda.dense import DenseLayer
+    from evoopt.kernels.cuda.networks.dense import DenseLayer
 
     found, at = [], 0
     for i, (n_in, n_out) in enumerate(itertools.pairwise(units)):
@@ -65,7 +65,10 @@ def layers(*units):
 def cases():
     """Give all kernels by name, at the sizes of the benchmarks."""
     from evoopt import envs
-    from evoopt.kernels.cuda import few, genetic, loss, moments, noise, ranking, rollout, rows, tiles, vectors
+    from evoopt.kernels.cuda.networks import few, loss, tiles
+    from evoopt.kernels.cuda.population import genetic, moments, noise, ranking, rows, vectors
+    from evoopt.kernels.cuda.rollouts import rollout
+    from evoopt.rules import genetic as rules
     from evoopt.strategies import snes
 
     f, d, i, u = np.float32, float, int, np.uint64
@@ -92,8 +95,8 @@ def cases():
         "update of SNES": Case(vectors.map_vectors(snes.step), ((d1, d1), (*[d1] * 4, *[d] * 5), i)),
         "norm": Case(vectors.reduce_vectors(_square), (d2, (d1,), i)),
     }
-    for crossover, name in ((genetic.SBX, "SBX"), (genetic.TENSOR, "tensor")):
-        breed = genetic.breed(np.dtype("f4"), crossover, genetic.POLYNOMIAL, False)
+    for crossover, name in ((rules.SBX, "SBX"), (rules.TENSOR, "tensor")):
+        breed = genetic.breed(np.dtype("f4"), crossover, rules.POLYNOMIAL, False)
         found[f"children, {name}"] = Case(breed, (u, u1, array("i8", 2), f2, d1, d1, i1, u, f, f2))
     net, _ = layers(8, 64, 64, 4)
     for samples in (1, 8):
@@ -173,7 +176,7 @@ def compile_case(case, capability):
     """Compile and link a kernel for a compute capability, with the options with which numba-cuda runs it."""
     from numba.cuda import codegen, dispatcher
 
-    from evoopt.kernels.cuda import driver
+    from evoopt.kernels.cuda.runtime import driver
 
     compiled = case.kernel.compiled
     target = (*capability, "a" if capability >= (9, 0) else "")

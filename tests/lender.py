@@ -2,7 +2,7 @@
 
 import ctypes
 
-from evoopt.kernels.cuda.stream import known_queue
+from evoopt.kernels.cuda.runtime.stream import known_queue
 
 DELETER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 READ_ONLY, COPIED = 1, 2

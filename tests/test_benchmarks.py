@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evoopt.kernels import threads
-from evoopt.kernels.jit import JIT_DISABLED
+from evoopt import threads
+from evoopt.compiling.jit import JIT_DISABLED
 
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks are not part of the installed package
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import evoopt
-from evoopt.kernels import threads
+from evoopt import threads
 
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks are not part of the installed package
 
@@ -19,7 +19,7 @@ from benchmarks.control import Point, Scores
 from benchmarks.harness import cartpole, limits, machine, race, swingup
 from benchmarks.harness.limits import Limits
 from benchmarks.harness.swingup import Setting
-from evoopt.kernels.jit import JIT_DISABLED
+from evoopt.compiling.jit import JIT_DISABLED
 
 LIMITS = Limits(1, 2e9, 1e9, {"tanh": 1e-9, "exp": 2e-9}, {"flops": "a", "read": "b"})
 GAME = cartpole.Game.of(9, 2, 20)

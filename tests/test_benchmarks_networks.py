@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import evoopt
-from evoopt.kernels import threads
+from evoopt import threads
 
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks are not part of the installed package
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evoopt.kernels import threads
+from evoopt import threads
 
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks are not part of the installed package
 

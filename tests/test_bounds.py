@@ -14,7 +14,7 @@ from test_arrays import REFUSED, STRATEGIES, Tensor, each_registered, make, one_
 from test_strategies import needs_jit
 
 import evoopt
-from evoopt.strategies.bounds import Box
+from evoopt.strategies.contract.bounds import Box
 
 LOW, HIGH = np.array([0.5, -2.0, 1.25, -1.0]), np.array([3.0, 2.5, 1.25, 7.0])
 

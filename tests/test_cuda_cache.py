@@ -17,8 +17,8 @@ from unittest import mock
 import numpy as np
 from numba.cuda import codegen, dispatcher
 
-from evoopt.kernels.cuda.noise import sample_rows
-from evoopt.kernels.cuda import driver
+from evoopt.kernels.cuda.population.noise import sample_rows
+from evoopt.kernels.cuda.runtime import driver
 from cuda_compiler import array
 
 dtype, capability = np.dtype(sys.argv[1]), tuple(map(int, sys.argv[2].split(".")))
@@ -75,8 +75,8 @@ def test_a_damaged_file_is_compiled_again(compilations, tmp_path, suffix):
 
 def test_names():
     from evoopt import envs
-    from evoopt.kernels.cuda.dense import DenseLayer
-    from evoopt.kernels.cuda.jit import name_of
+    from evoopt.kernels.cuda.networks.dense import DenseLayer
+    from evoopt.kernels.cuda.runtime.jit import name_of
 
     layer = DenseLayer(3, 4, 0, False, 12, False, "tanh")
     names = [

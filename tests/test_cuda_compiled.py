@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
 def parameters_of(case):
     """The bytes of each parameter as the launch packs them, in places of eight."""
-    from evoopt.kernels.cuda import driver
+    from evoopt.kernels.cuda.runtime import driver
 
     packed = "".join(map(driver.format_of, case.kinds))
     numbers = [code for count, code in re.findall(r"(\d*)([qQdf])", packed) for _ in range(int(count or 1))]

@@ -44,9 +44,9 @@ def test_kernels_get_what_numba_would_give_them(run_pretended):
 import os, warnings
 import numpy as np
 from numba import cuda
-from evoopt.kernels.cuda import noise, rows, vectors
-from evoopt.kernels.cuda.memory import DeviceArray
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.population import noise, rows, vectors
+from evoopt.kernels.cuda.runtime.memory import DeviceArray
+from evoopt.kernels.cuda.runtime.stream import Stream
 from evoopt.strategies import snes
 
 warnings.simplefilter("ignore")  # of numba, about small grids
@@ -81,7 +81,7 @@ def test_everything_runs_and_all_memory_goes_back(run_pretended):
 import ctypes, gc
 import numpy as np
 import evoopt
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.runtime.stream import Stream
 
 net = evoopt.Network([evoopt.Dense(256, "tanh"), evoopt.Dense(10)], input_shape=(64,), device="cuda")
 inputs, labels = np.ones((300, 64)), np.arange(300) % 10
@@ -138,8 +138,8 @@ def test_every_choice_compiles(run_pretended):
         """
 import numpy as np
 import evoopt
-from evoopt.kernels.cpu.loss import LOSSES
-from evoopt.kernels.math import ELEMENTWISE
+from evoopt.kernels.cpu.networks.loss import LOSSES
+from evoopt.rules.math import ELEMENTWISE
 
 def network(n_in, *units):
     return evoopt.Network([evoopt.Dense(*n) for n in units], input_shape=(n_in,), device="cuda")
@@ -179,8 +179,8 @@ def test_streams_wait_for_each_other(run_pretended):
     _, log = run_pretended(
         """
 import numpy as np
-from evoopt.kernels.cuda.rows import mean_rows
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.population.rows import mean_rows
+from evoopt.kernels.cuda.runtime.stream import Stream
 
 ours, theirs = Stream(), Stream()
 numbers, out = theirs.empty(6, np.float64), ours.empty(3, np.float64)
@@ -204,8 +204,8 @@ def test_streams_of_other_libraries(run_pretended):
         """
 import numpy as np
 from lender import Lender
-from evoopt.kernels.cuda.rows import mean_rows
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.population.rows import mean_rows
+from evoopt.kernels.cuda.runtime.stream import Stream
 
 ours, theirs = Stream(), Stream()
 for number in (theirs.number, None, 1, -1):
@@ -232,8 +232,8 @@ def test_too_much_memory_and_other_errors(run_pretended):
         """
 import numpy as np
 import evoopt
-from evoopt.kernels.cuda.rows import mean_rows
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.population.rows import mean_rows
+from evoopt.kernels.cuda.runtime.stream import Stream
 
 es = evoopt.SNES(np.zeros(1000, np.float32), 0.1, popsize=1000, seed=1, device="cuda")
 try:
@@ -259,7 +259,7 @@ def test_what_the_pool_keeps_is_given_back_when_memory_is_short(run_pretended):
     output, _ = run_pretended(
         """
 import numpy as np
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.runtime.stream import Stream
 
 stream = Stream()
 for size in (700, 600, 800, 900):  # of 1000 bytes
@@ -281,7 +281,7 @@ def test_pinned_memory_may_change_after_a_copy(run_pretended):
         """
 import ctypes
 import numpy as np
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.runtime.stream import Stream
 
 stream, host = Stream(), np.arange(6.0)
 ctypes.CDLL("libcuda.so.1").pretended_pin(ctypes.c_void_p(host.ctypes.data), ctypes.c_size_t(host.nbytes))
@@ -298,7 +298,7 @@ OWNERS = """
 import gc
 import numpy as np
 import evoopt
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.runtime.stream import Stream
 
 net = evoopt.Network([evoopt.Dense(3)], input_shape=(4,), device="cuda")
 tasks = evoopt.Supervised(net, np.ones((9, 4)), np.arange(9) % 3), evoopt.Rollout(
@@ -336,7 +336,7 @@ def test_no_memory_goes_back_on_a_stream_that_is_gone(end, run_pretended):
 def test_the_next_object_gets_the_stream(run_pretended):
     output, _ = run_pretended(
         """
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.runtime.stream import Stream
 
 numbers = set()
 for _ in range(20):
@@ -381,7 +381,7 @@ def test_more_than_a_grid_has_is_launched_in_parts(run_pretended):
         """
 import numpy as np
 import evoopt
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.runtime.stream import Stream
 
 net = evoopt.Network([evoopt.Dense(1)], input_shape=(1,), device="cuda")
 rows = np.ones((2, net.spec.size), np.float32)

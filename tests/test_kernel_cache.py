@@ -1,8 +1,10 @@
 """The disk cache of kernels: damaged files are compiled again, folders that others may write not used."""
 
+import ast
 import logging
 import os
 import pickle
+import shutil
 import stat
 from pathlib import Path
 
@@ -11,8 +13,8 @@ import pytest
 from conftest import JIT_DISABLED
 from numba.core import config
 
-from evoopt.kernels import cache, folders
-from evoopt.kernels.jit import kernel
+from evoopt.compiling import cache, folders
+from evoopt.compiling.jit import kernel
 
 pytestmark = pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
@@ -53,6 +55,56 @@ def compiled(caplog):
     said = [record.getMessage() for record in caplog.records]
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     return any(text.startswith("compiling twice") for text in said), warned
+
+
+FOLDERS = sorted(
+    {
+        str(path.parent.relative_to(cache.PACKAGE))
+        for part in cache.COMPILED
+        for path in (cache.PACKAGE / part).rglob("*.py")
+    }
+)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the package, whose sources are those that count."""
+    copy = tmp_path / "evoopt"
+    shutil.copytree(cache.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(cache, "PACKAGE", copy)
+    cache.source_stamp.cache_clear()
+    yield copy
+    cache.source_stamp.cache_clear()
+
+
+@pytest.mark.parametrize("place", FOLDERS)
+def test_an_edit_in_any_folder_of_machine_code_compiles_again(place, package, folder, caplog):
+    assert compiled(caplog) == (True, [])
+    cache.source_stamp.cache_clear()
+    assert compiled(caplog) == (False, [])
+    edited = sorted((package / place).glob("*.py"))[-1]
+    edited.write_text(edited.read_text() + "\n")
+    cache.source_stamp.cache_clear()
+    assert compiled(caplog) == (True, [])
+
+
+def test_machine_code_is_made_in_folders_that_are_looked_at():
+    """Files elsewhere import nothing that compiles."""
+    compilers = {
+        "inline",
+        "kernel",
+        "rule",
+        "closure",
+        "part",
+        "intrinsic",
+        "njit",
+        "register_jitable",
+        "jit",
+    }
+    for path in sorted(cache.PACKAGE.rglob("*.py")):
+        nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        imported = {alias.name for node in nodes for alias in node.names}
+        assert not imported & compilers or path.relative_to(cache.PACKAGE).parts[0] in cache.COMPILED, path
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import evoopt
 from evoopt import AvgPool2D, Conv2D, Dense, Flatten, LayerNorm, MaxPool2D
-from evoopt.kernels.cpu.simd import tile_shape
+from evoopt.kernels.cpu.emit.simd import tile_shape
 from evoopt.networks.layers import Layer
 
 TOLERANCES = {np.float32: 3e-6, np.float64: 1e-13}

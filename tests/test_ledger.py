@@ -13,7 +13,7 @@ from test_strategies import COPIES, OURS, each_strategy, each_that_injects, need
 from test_strategies import make as make_strategy
 
 import evoopt
-from evoopt.strategies.ledger import REMEMBERED
+from evoopt.strategies.contract.ledger import REMEMBERED
 
 MEAN = np.array([1.5, 2.25, 0.25])
 

@@ -7,8 +7,9 @@ import pytest
 from stress.runs import fitness, step
 
 import evoopt
-from evoopt.strategies import REGISTRY, stagnation, told
-from evoopt.strategies.told import FIRST_KEPT, LAST_KEPT, remembered, until
+from evoopt.strategies import REGISTRY
+from evoopt.strategies.contract import stagnation, told
+from evoopt.strategies.contract.told import FIRST_KEPT, LAST_KEPT, remembered, until
 
 GENERATIONS = 120_000
 
@@ -53,7 +54,7 @@ def test_a_checkpoint_holds_the_first_and_the_last_generations(name, tmp_path):
 def test_a_generation_that_fails_leaves_a_shortened_history_as_it_was(tmp_path, monkeypatch):
     es = through_file(aged("SNES"), tmp_path / "run.npz")
     before, population = copy.deepcopy(es.history), es.ask()
-    monkeypatch.setattr("evoopt.strategies.ledger.Ledger.told", None)
+    monkeypatch.setattr("evoopt.strategies.contract.ledger.Ledger.told", None)
     with pytest.raises(TypeError):
         es.tell(population, fitness(population))
     assert es.history == before
@@ -76,7 +77,7 @@ def test_no_rule_looks_further_back():
     es = evoopt.SNES(np.zeros(10), 1.0, popsize=2)
     es.n_params = 10**9
     es.history["best"] = [0.0] * 300_000
-    assert len(evoopt.strategies.stopping.latest(es)) == LAST_KEPT
+    assert len(evoopt.strategies.contract.stopping.latest(es)) == LAST_KEPT
 
 
 @pytest.mark.parametrize("kind", [evoopt.IPOP, evoopt.BIPOP])

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import evoopt
-from evoopt.kernels.cpu.loss import LOSSES
+from evoopt.kernels.cpu.networks.loss import LOSSES
 from evoopt.networks.layers import Layer
 
 TOLERANCES = {np.float32: 2e-6, np.float64: 1e-13}

@@ -6,8 +6,8 @@ import pytest
 from reference import ACTIVATIONS
 from scipy import special
 
-from evoopt.kernels import math
-from evoopt.kernels.jit import FASTMATH, JIT_DISABLED
+from evoopt.compiling.jit import FASTMATH, JIT_DISABLED
+from evoopt.rules import math
 
 NAMES = ("tanh", "relu", "sigmoid", "gelu", "silu", "elu", "softplus")
 FUNCTIONS = {name: ACTIVATIONS[name] for name in NAMES} | {"exp": np.exp, "log": np.log}

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy.optimize import rosen
 
 import evoopt
-from evoopt.strategies.registry import REGISTRY
+from evoopt.strategies.contract.registry import REGISTRY
 from evoopt.strategies.restarts import Restarts
 
 SINGLE = [

@@ -16,8 +16,9 @@ from stress.runs import KINDS, continued, fitness, make, step
 from test_strategies import needs_jit
 
 import evoopt
-from evoopt.kernels.cpu import directions
-from evoopt.strategies import base, lmmaes
+from evoopt.kernels.cpu.population import directions
+from evoopt.strategies import lmmaes
+from evoopt.strategies.contract import base
 
 FOLDER = os.path.dirname(base.__file__)
 PICKLED_EACH, SAVED_EACH = 23, 299  # moments, besides those after a change that is seen from outside
@@ -122,7 +123,7 @@ def test_a_state_in_a_call_that_fails_is_that_before(kind, tmp_path, monkeypatch
 
     def fail():
         with monkeypatch.context() as patch:
-            patch.setattr("evoopt.strategies.ledger.Ledger.told", None)
+            patch.setattr("evoopt.strategies.contract.ledger.Ledger.told", None)
             with pytest.raises(TypeError):
                 es.tell(population, fitness(population))
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import evoopt
-from evoopt.kernels.cpu.products import BREADTH, DEPTH
-from evoopt.kernels.cpu.simd import tile_shape
+from evoopt.kernels.cpu.emit.simd import tile_shape
+from evoopt.kernels.cpu.networks.products import BREADTH, DEPTH
 from evoopt.networks.initializers import INITIALIZERS
 from evoopt.networks.layers import Layer
 

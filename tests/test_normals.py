@@ -10,8 +10,8 @@ from conftest import JIT_DISABLED
 from scipy.special import ndtr
 from scipy.stats import poisson
 
-from evoopt.kernels import threads
-from evoopt.kernels.cpu.noise import sample_rows
+from evoopt import threads
+from evoopt.kernels.cpu.population.noise import sample_rows
 
 ROWS, COLUMNS, BLOCKS = 1000, 10_000, 10
 COUNT = ROWS * COLUMNS * BLOCKS
@@ -106,8 +106,8 @@ def test_correlations(found, lag):
 SAMPLE = """
 import hashlib
 import numpy as np
-from evoopt.kernels.cpu.noise import sample_rows
-from evoopt.kernels.cpu.simd import host_vectors
+from evoopt.kernels.cpu.population.noise import sample_rows
+from evoopt.kernels.cpu.emit.simd import host_vectors
 digest = hashlib.sha256()
 for dtype in (np.float32, np.float64):
     out, ids = np.empty((3, 5000), dtype), np.arange(3, dtype=np.uint64)

@@ -10,8 +10,8 @@ from scipy.optimize import rosen
 from test_strategies import needs_jit
 
 import evoopt
-from evoopt.kernels import threads
-from evoopt.kernels.cpu.objective import loop_over_rows
+from evoopt import threads
+from evoopt.kernels.cpu.population.objective import loop_over_rows
 
 
 @numba.njit

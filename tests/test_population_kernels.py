@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from evoopt.kernels.cpu import covariance, genetic, small_covariance
-from evoopt.kernels.cpu.fingerprint import fingerprint_rows
-from evoopt.kernels.cpu.moments import squared_lengths, weighted_moments
-from evoopt.kernels.cpu.noise import sample_pairs, sample_rows
-from evoopt.kernels.cpu.simd import tile_shape
-from evoopt.kernels.cpu.small_covariance import SMALL
-from evoopt.kernels.jit import JIT_DISABLED
-from evoopt.kernels.philox import philox
-from evoopt.strategies.bounds import Box
+from evoopt.compiling.jit import JIT_DISABLED
+from evoopt.kernels.cpu.emit.simd import tile_shape
+from evoopt.kernels.cpu.population import covariance, genetic, small_covariance
+from evoopt.kernels.cpu.population.fingerprint import fingerprint_rows
+from evoopt.kernels.cpu.population.moments import squared_lengths, weighted_moments
+from evoopt.kernels.cpu.population.noise import sample_pairs, sample_rows
+from evoopt.kernels.cpu.population.small_covariance import SMALL
+from evoopt.rules import genetic as rules
+from evoopt.rules.philox import philox
+from evoopt.strategies.contract.bounds import Box
 
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 EPSILON = {np.float32: 1e-6, np.float64: 1e-14}
@@ -278,13 +279,13 @@ def test_the_update_of_cma(dtype, n, kernels, some_outside):
 
 
 CROSSOVERS = {
-    "clone": genetic.CLONE,
-    "uniform": genetic.UNIFORM,
-    "sbx": genetic.SBX,
-    "arithmetic": genetic.ARITHMETIC,
-    "tensor": genetic.TENSOR,
+    "clone": rules.CLONE,
+    "uniform": rules.UNIFORM,
+    "sbx": rules.SBX,
+    "arithmetic": rules.ARITHMETIC,
+    "tensor": rules.TENSOR,
 }
-MUTATIONS = {"gaussian": genetic.GAUSSIAN, "polynomial": genetic.POLYNOMIAL}
+MUTATIONS = {"gaussian": rules.GAUSSIAN, "polynomial": rules.POLYNOMIAL}
 TENSORS = {
     "few": [3, 61, 1, 64, 0, 41],  # one ends with a group, one has no columns
     "many": [1] * 100 + [70],
@@ -292,7 +293,7 @@ TENSORS = {
 
 
 def variation(crossover, tensors=(), mutation="gaussian", rate=1.0):
-    threshold = np.uint64(round(rate * genetic.ALWAYS))
+    threshold = np.uint64(round(rate * rules.ALWAYS))
     return CROSSOVERS[crossover], np.cumsum(tensors, dtype=np.int64), MUTATIONS[mutation], threshold
 
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import JIT_DISABLED, ROOT
 from llvmlite.binding import get_host_cpu_features
 
-from evoopt.kernels import threads
+from evoopt import threads
 
 needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
 
@@ -272,7 +272,7 @@ def test_a_cache_that_can_be_read_but_not_written_is_used(run_python, tmp_path):
 import sys
 import warnings
 import evoopt
-from evoopt.kernels.cache import KernelLocator
+from evoopt.compiling.cache import KernelLocator
 
 def refuse(self):
     raise PermissionError(13, "read-only")
@@ -326,7 +326,7 @@ def test_tiles_follow_the_host(run_python, tmp_path, features):
     program = """
 import numpy as np
 import evoopt
-from evoopt.kernels.cpu.simd import host_vectors
+from evoopt.kernels.cpu.emit.simd import host_vectors
 
 rng = np.random.default_rng(0)
 net = evoopt.Network([evoopt.Dense(21, "tanh"), evoopt.Dense(9)], input_shape=(5,))

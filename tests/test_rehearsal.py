@@ -12,8 +12,8 @@ from conftest import JIT_DISABLED
 
 import evoopt
 from evoopt import envs
-from evoopt.kernels import jit
-from evoopt.kernels.remade import remade
+from evoopt.compiling import jit
+from evoopt.compiling.remade import remade
 from evoopt.tasks import rehearsal
 
 BUILT_IN = [name for name, env in vars(envs).items() if isinstance(env, evoopt.Environment)]

@@ -228,7 +228,7 @@ def test_an_update_that_fails_changes_nothing(kind, inner, moment, tmp_path, mon
 
     with monkeypatch.context() as patch:
         if moment == "last":
-            patch.setattr("evoopt.strategies.ledger.Ledger.told", broken_tell)
+            patch.setattr("evoopt.strategies.contract.ledger.Ledger.told", broken_tell)
         else:
             patch.setattr(inner, "_update", broken)
         with pytest.raises(KeyboardInterrupt):

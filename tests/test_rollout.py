@@ -13,7 +13,7 @@ from conftest import JIT_DISABLED
 
 import evoopt
 from evoopt import envs
-from evoopt.kernels.cpu.simd import tile_shape
+from evoopt.kernels.cpu.emit.simd import tile_shape
 from evoopt.tasks import rollout
 from evoopt.tasks.statistics import Statistics
 

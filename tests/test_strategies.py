@@ -13,9 +13,10 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import evoopt
-from evoopt.kernels.jit import JIT_DISABLED
-from evoopt.strategies import REGISTRY, checkpoint
-from evoopt.strategies.registry import PLAIN_DATA, plain_data
+from evoopt.compiling.jit import JIT_DISABLED
+from evoopt.strategies import REGISTRY
+from evoopt.strategies.contract import checkpoint
+from evoopt.strategies.contract.registry import PLAIN_DATA, plain_data
 from evoopt.strategies.restarts import Restarts
 
 OURS = {
@@ -628,7 +629,7 @@ def test_load_refuses_what_is_no_checkpoint(tmp_path):
 
 
 def test_load_refuses_another_format(tmp_path, monkeypatch):
-    monkeypatch.setattr("evoopt.strategies.checkpoint.FORMAT", 99)
+    monkeypatch.setattr("evoopt.strategies.contract.checkpoint.FORMAT", 99)
     make(evoopt.SNES).save(tmp_path / "run.npz")
     monkeypatch.undo()
     with pytest.raises(ValueError, match=f"format {checkpoint.FORMAT} was expected.* has format 99"):

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import evoopt
 from evoopt import CMAES, SNES
-from evoopt.kernels.jit import JIT_DISABLED
-from evoopt.strategies import recombination
+from evoopt.compiling.jit import JIT_DISABLED
+from evoopt.strategies.parts import recombination
 from evoopt.strategies.snes import utilities
 
 needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="a whole optimization is slow in plain Python")

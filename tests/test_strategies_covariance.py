@@ -7,7 +7,7 @@ from test_strategies import each_dtype, needs_jit, run, state
 
 import evoopt
 from evoopt import BIPOP, CMAES, IPOP
-from evoopt.kernels.jit import JIT_DISABLED
+from evoopt.compiling.jit import JIT_DISABLED
 
 N = 5
 SHAPE = np.random.default_rng(0).normal(size=(N, N))

@@ -13,9 +13,9 @@ from test_strategies import COPIES, each_dtype, needs_jit, run, sphere
 
 import evoopt
 from evoopt import DeepGA
-from evoopt.kernels.cpu.noise import sample_rows
-from evoopt.kernels.jit import JIT_DISABLED
-from evoopt.strategies.genomes import ENTRY, Weights, common, name
+from evoopt.compiling.jit import JIT_DISABLED
+from evoopt.kernels.cpu.population.noise import sample_rows
+from evoopt.strategies.parts.genomes import ENTRY, Weights, common, name
 
 MEAN, SIGMA = np.linspace(-1, 2, 70), np.linspace(0.1, 0.5, 70)
 
@@ -257,7 +257,7 @@ def test_an_update_that_fails_leaves_the_parents(monkeypatch):
     es = run(make(), 3)
     twin = copy.deepcopy(es)
     with monkeypatch.context() as patch:
-        patch.setattr("evoopt.strategies.schedules.share", None)
+        patch.setattr("evoopt.strategies.parts.schedules.share", None)
         with pytest.raises(TypeError):
             es.tell(es.ask(), np.arange(12.0))
     twin.ask()

@@ -9,7 +9,7 @@ from test_strategies_algorithms import needs_jit, run, sphere
 
 import evoopt
 from evoopt import GA, IPOP, LinearDecay, ParamSpec, load
-from evoopt.kernels.jit import JIT_DISABLED
+from evoopt.compiling.jit import JIT_DISABLED
 
 
 def test_the_first_population_may_be_given():

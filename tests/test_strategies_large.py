@@ -9,9 +9,10 @@ from scipy.linalg import expm
 from test_strategies import each_dtype, make, needs_jit, run, sphere, state
 
 from evoopt import LMMAES, PGPE, SNES, XNES, OpenAIES, SepCMAES
-from evoopt.kernels.cpu.noise import sample_rows
-from evoopt.strategies import REGISTRY, recombination
-from evoopt.strategies.diagonal import longest_step
+from evoopt.kernels.cpu.population.noise import sample_rows
+from evoopt.strategies import REGISTRY
+from evoopt.strategies.parts import recombination
+from evoopt.strategies.parts.diagonal import longest_step
 from evoopt.strategies.snes import utilities
 
 

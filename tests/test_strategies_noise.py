@@ -10,8 +10,9 @@ from test_strategies import needs_jit, run, sphere, state
 
 import evoopt
 from evoopt import CMAES
-from evoopt.strategies import cmaes, learning_rates, recombination
-from evoopt.strategies.learning_rates import LearningRate
+from evoopt.strategies import cmaes
+from evoopt.strategies.parts import learning_rates, recombination
+from evoopt.strategies.parts.learning_rates import LearningRate
 
 
 def ellipsoid(x):

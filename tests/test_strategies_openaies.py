@@ -10,7 +10,7 @@ from test_strategies import each_dtype, needs_jit, run, sphere
 
 from evoopt import OpenAIES
 from evoopt.strategies.backend import CPU
-from evoopt.strategies.told import Told
+from evoopt.strategies.contract.told import Told
 
 MEAN, SIGMA = np.array([1.0, -2.0, 0.5]), np.array([0.5, 2.0, 0.1])
 

@@ -11,8 +11,8 @@ from test_strategies import each_dtype, needs_jit, run, sphere, state
 
 import evoopt
 from evoopt import PGPE, CosineDecay, LinearDecay, OpenAIES, arguments
-from evoopt.strategies import optimizers
 from evoopt.strategies.backend import CPU
+from evoopt.strategies.parts import optimizers
 
 MEAN, SIGMA = np.array([1.0, -2.0, 0.5]), np.array([0.5, 2.0, 0.1])
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from test_strategies import OURS
 
 from evoopt import BIPOP, CMAES, IPOP, arguments
-from evoopt.kernels.jit import JIT_DISABLED
-from evoopt.strategies.ledger import FOREIGN
+from evoopt.compiling.jit import JIT_DISABLED
+from evoopt.strategies.contract.ledger import FOREIGN
 
 CASES = {
     "CMAES": 3000,

@@ -17,8 +17,8 @@ from test_strategies import (
 )
 
 from evoopt import CMAES, GA, LMMAES, PGPE, SNES, XNES, OpenAIES, SepCMAES, load
+from evoopt.strategies.contract.stagnation import stagnates
 from evoopt.strategies.restarts import Restarts
-from evoopt.strategies.stagnation import stagnates
 
 
 def names(es):

@@ -7,7 +7,7 @@ import pytest
 import reference
 
 import evoopt
-from evoopt.kernels.cpu.simd import tile_shape
+from evoopt.kernels.cpu.emit.simd import tile_shape
 
 COLUMNS, LANES = tile_shape(np.dtype(np.float32))
 BATCHES = [1, LANES, COLUMNS, COLUMNS + LANES + 3]

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 import evoopt
 from benchmarks.harness import dense
 from benchmarks.harness.limits import Demand
-from evoopt.kernels.environments import cartpole
-from evoopt.kernels.jit import rule
+from evoopt.compiling.jit import rule
+from evoopt.rules.environments import cartpole
 
 Array = NDArray[Any]
 

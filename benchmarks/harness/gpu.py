@@ -116,7 +116,7 @@ def _to_host(found: Any) -> Any:
 
 
 def _copy(array: Any) -> Any:
-    from evoopt.kernels.cuda.stream import Stream
+    from evoopt.kernels.cuda.runtime.stream import Stream
 
     return Stream().to_device(array, array.dtype)
 

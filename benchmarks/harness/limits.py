@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from benchmarks.harness import machine
 from benchmarks.harness.outcome import Limit
 from benchmarks.harness.race import Rate, Work, wait_for_idle_threads
-from evoopt.kernels import math
-from evoopt.kernels.jit import FASTMATH
+from evoopt.compiling.jit import FASTMATH
+from evoopt.rules import math
 
 SGEMM_SIZES = (1024, 2048, 4096)
 READ_BYTES = 2**29

@@ -78,7 +78,7 @@ def limit_cores(n: int, device: str = "cpu") -> list[str]:
 
 def set_threads(n: int) -> None:
     """Set the number of threads of evoopt, of torch, and of numpy's BLAS, as far as they are loaded."""
-    from evoopt.kernels import threads
+    from evoopt import threads
 
     threads.set_num_threads(n)
     if "torch" in sys.modules:

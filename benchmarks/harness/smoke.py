@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import evoopt
-from evoopt.kernels.cpu import genetic
+from evoopt.rules import genetic as rules
 from evoopt.strategies.backend import CPU
-from evoopt.strategies.bounds import Box
+from evoopt.strategies.contract.bounds import Box
 
 DEVICES = ("cpu", "cuda")
 SINGLE, DOUBLE = 1e-4, 1e-12
@@ -79,7 +79,7 @@ def children(device: str, sizes: Sizes) -> Any:
     ops, out = _population(device, sizes)
     k, n, pool = sizes.rows, sizes.columns, _normal(9, sizes.columns)
     parents = np.stack([np.arange(k) % 9, np.arange(k) % 7], axis=1)
-    variation = genetic.SBX, np.zeros(0, np.int64), genetic.POLYNOMIAL, np.uint64(2**31)
+    variation = rules.SBX, np.zeros(0, np.int64), rules.POLYNOMIAL, np.uint64(2**31)
     steps, limit = np.linspace(0.5, 1, k), np.float32(100)
     ops.breed(KEY, _ids(sizes), parents, pool, steps, np.ones(n), variation, limit, out)
     return out

@@ -1,1 +1,1 @@
-"""Compiled code: the only package with JIT options."""
+"""Loops over a population as machine code; imported by `devices` alone."""

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments, arrays
-from evoopt.arrays import Array, shown
-from evoopt.kernels.jit import kernel_array
+from evoopt.arrays import shown
+from evoopt.compiling.arrays import kernel_array
 from evoopt.memory import require_memory
 from evoopt.networks.initializers import FORGET_ONES, INITIALIZERS
 from evoopt.networks.layers import Layer, Parameter
-
-Shape = tuple[int, ...]
+from evoopt.types import Array, Shape
 
 
 def as_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:

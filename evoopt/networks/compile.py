@@ -7,12 +7,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from evoopt.kernels import program
-from evoopt.kernels.cpu.operation import Step
-from evoopt.kernels.cpu.products import COPY_FROM
-from evoopt.kernels.cpu.simd import tile_shape
-from evoopt.networks.layers import Layer, Location, Operation, Shape
+from evoopt.kernels.cpu.emit.simd import tile_shape
+from evoopt.kernels.cpu.networks import program
+from evoopt.kernels.cpu.networks.code import Step
+from evoopt.kernels.cpu.networks.products import COPY_FROM
+from evoopt.networks.layers import Layer, Location, Operation
 from evoopt.params import ParamSpec
+from evoopt.types import Shape
 
 MULTIPLY_ADDS_WORTH_A_THREAD = 2.5e6  # some 50 microseconds of work
 ITEMS_WORTH_A_THREAD = 100  # of any size: calling the steps takes a part of a microsecond

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from evoopt import arguments
-from evoopt.kernels.cpu import convolution
-from evoopt.kernels.cpu.operation import Step
+from evoopt.kernels.cpu.networks import convolution
+from evoopt.kernels.cpu.networks.code import Step
 from evoopt.networks.initializers import check_initializer
 from evoopt.networks.layers import (
     Activation,
@@ -15,10 +15,10 @@ from evoopt.networks.layers import (
     Location,
     Operation,
     Parameter,
-    Shape,
     activation_operations,
     check_activation,
 )
+from evoopt.types import Shape
 
 PADDINGS = ("valid", "same")
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from evoopt.kernels.cuda import few, grid, tiles
-from evoopt.kernels.cuda.dense import NONE, DenseLayer
-from evoopt.kernels.cuda.memory import DeviceArray
-from evoopt.kernels.cuda.stream import Stream, alignment_of, most_shared_bytes
+from evoopt.kernels.cuda.networks import few, tiles
+from evoopt.kernels.cuda.networks.dense import NONE, DenseLayer
+from evoopt.kernels.cuda.runtime import grid
+from evoopt.kernels.cuda.runtime.memory import DeviceArray
+from evoopt.kernels.cuda.runtime.stream import Stream, alignment_of, most_shared_bytes
 from evoopt.networks.compile import NamedLayer
 from evoopt.networks.layers import Dense
 from evoopt.params import ParamSpec

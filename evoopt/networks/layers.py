@@ -11,12 +11,12 @@ from typing import Any, ClassVar, NamedTuple
 from evoopt import arguments
 from evoopt.arrays import shown
 from evoopt.calls import Called
-from evoopt.kernels.cpu import steps
-from evoopt.kernels.cpu.operation import Step, by_tile, elementwise
-from evoopt.kernels.jit import is_compiled
+from evoopt.compiling.jit import is_compiled
+from evoopt.kernels.cpu.networks import steps
+from evoopt.kernels.cpu.networks.code import Step, by_tile, elementwise
 from evoopt.networks.initializers import check_initializer
+from evoopt.types import Shape
 
-Shape = tuple[int, ...]
 Activation = str | Callable[[Any], Any]
 
 
@@ -40,7 +40,7 @@ class Location(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One row of the program, see `evoopt.kernels.program`; all sizes are of one sample."""
+    """One row of the program, see `evoopt.kernels.cpu.networks.program`; all sizes are of one sample."""
 
     step: Step
     inputs: int

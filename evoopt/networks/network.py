@@ -8,19 +8,18 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from evoopt import arguments, arrays
-from evoopt.arrays import Array
+from evoopt import arguments, arrays, threads
 from evoopt.calls import Called
-from evoopt.kernels import threads
-from evoopt.kernels.cpu.forward import blocks_of, forward_blocks, pack_tiles
-from evoopt.kernels.device import Device, read_device
-from evoopt.kernels.jit import aligned_empty, kernel_array
+from evoopt.compiling.arrays import aligned_empty, kernel_array
+from evoopt.devices.choose import read_device
+from evoopt.kernels.cpu.networks.forward import blocks_of, forward_blocks, pack_tiles
 from evoopt.networks.checks import as_layers, as_shape, check_inputs, check_layer, check_states, listed
 from evoopt.networks.compile import Kind, NamedLayer, Program, compile_program
 from evoopt.networks.initializers import initialize
 from evoopt.networks.layers import Layer, Location, Parameter
 from evoopt.params import ParamSpec
 from evoopt.tree import Trainable, read_tree
+from evoopt.types import Array, Device
 
 
 class Network(Called):

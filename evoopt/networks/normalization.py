@@ -8,17 +8,17 @@ from typing import ClassVar
 import numpy as np
 
 from evoopt import arguments
-from evoopt.kernels.cpu import steps
+from evoopt.kernels.cpu.networks import steps
 from evoopt.networks.layers import (
     Activation,
     Layer,
     Location,
     Operation,
     Parameter,
-    Shape,
     activation_operations,
     check_activation,
 )
+from evoopt.types import Shape
 
 SMALLEST = 1e-30  # epsilon, whose root float32 tells from 0 with digits to spare
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from evoopt import arguments
-from evoopt.kernels.cpu import recurrent as steps
-from evoopt.kernels.cpu.operation import Step
+from evoopt.kernels.cpu.networks import recurrent as steps
+from evoopt.kernels.cpu.networks.code import Step
 from evoopt.networks.initializers import FORGET_ONES, check_initializer
-from evoopt.networks.layers import Layer, Location, Operation, Parameter, Shape
+from evoopt.networks.layers import Layer, Location, Operation, Parameter
+from evoopt.types import Shape
 
 ACTIVATIONS = {"linear": steps.LINEAR, "tanh": steps.TANH, "relu": steps.RELU, "sigmoid": steps.SIGMOID}
 

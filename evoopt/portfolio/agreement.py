@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evoopt.arguments import Vector
 from evoopt.portfolio.budget import Budget
-from evoopt.strategies import stopping
-from evoopt.strategies.base import Strategy
+from evoopt.strategies.contract import stopping
+from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.restarts import run_of
+from evoopt.types import Vector
 
 AGREE = 1e-8  # of the best value, or of the range of the fitness at first: values that count as the same
 NEAR = 0.1  # of sigma, in each coordinate: points whose values should be alike if both are ends

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from evoopt.arguments import Vector
 from evoopt.loop import INTERRUPTED, Limits, run
 from evoopt.outcome import CONTRACTED, Reasons
 from evoopt.portfolio.agreement import End, Ends, end_of, has_contracted
@@ -13,8 +12,9 @@ from evoopt.portfolio.budget import Budget, OverError
 from evoopt.portfolio.descent import Descent
 from evoopt.portfolio.separable import WIDTH, is_separable, search_lines
 from evoopt.portfolio.start import Start
-from evoopt.strategies.base import Strategy
+from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.restarts import Restarts
+from evoopt.types import Vector
 
 LEAST_BUDGET = 5  # gradients; with fewer evaluations there is no descent
 

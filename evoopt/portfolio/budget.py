@@ -7,11 +7,11 @@ from contextlib import closing
 
 import numpy as np
 
-from evoopt.arguments import Array, Vector
 from evoopt.failures import Failure, RowValues
 from evoopt.loop import stopped_by
-from evoopt.strategies.stopping import Reason
-from evoopt.strategies.told import best_and_median, new_history
+from evoopt.strategies.contract.stopping import Reason
+from evoopt.strategies.contract.told import best_and_median, new_history
+from evoopt.types import Array, Vector
 
 Evaluate = Callable[[Array], RowValues]
 Observer = Callable[[int, Vector, float], object]

@@ -12,8 +12,8 @@ from contextlib import suppress
 
 import numpy as np
 
-from evoopt.arguments import Vector
 from evoopt.portfolio.budget import Budget
+from evoopt.types import Vector
 
 ROUNDING = 2.0**-53
 FIRST_STEP = 2.0**-26  # of x, as long as nothing is known of the curvature

@@ -9,8 +9,8 @@ from evoopt.arrays import shown
 from evoopt.calls import option_names, suggestion
 from evoopt.portfolio.start import Start
 from evoopt.strategies import CMAES, SepCMAES
-from evoopt.strategies.base import Strategy
-from evoopt.strategies.registry import REGISTRY
+from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract.registry import REGISTRY
 from evoopt.strategies.restarts import BIPOP, IPOP, Restarts
 
 LARGE = 1000  # coordinates; from here on a full covariance matrix costs more than it gains

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from evoopt.arguments import Vector
 from evoopt.portfolio.budget import Observer
 from evoopt.progress import open_bar
+from evoopt.types import Vector
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evoopt.arguments import Vector
 from evoopt.portfolio.budget import Budget
+from evoopt.types import Vector
 
 ROUNDING = 1e-9  # relative, of sums that are equal but for it
 WIDTH = 5.0  # sigma to both sides

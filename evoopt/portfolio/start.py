@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments, arrays
-from evoopt.arguments import Vector
-from evoopt.strategies.bounds import Box, has_scale, repeatable
+from evoopt.strategies.contract.bounds import Box, has_scale, repeatable
+from evoopt.types import Vector
 
 WIDEST = 10.0  # of a coordinate of x0: the first step size in a box that is far wider
 

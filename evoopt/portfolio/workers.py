@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from evoopt import threads
 from evoopt.arrays import shown
 from evoopt.executors import explaining_broken_pools, require_picklable
-from evoopt.kernels import threads
 
 
 @contextmanager

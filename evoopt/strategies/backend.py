@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from evoopt import arrays
-from evoopt.arguments import Array, Ids, Vector
-from evoopt.kernels import threads
-from evoopt.kernels.cpu.fingerprint import fingerprint_rows
-from evoopt.kernels.cpu.genetic import breed
-from evoopt.kernels.cpu.noise import sample_pairs, sample_rows
-from evoopt.kernels.jit import kernel_array
-from evoopt.strategies import diagonal
-from evoopt.strategies.bounds import Box
-from evoopt.strategies.told import Told
+from evoopt import arrays, threads
+from evoopt.compiling.arrays import kernel_array
+from evoopt.kernels.cpu.population.fingerprint import fingerprint_rows
+from evoopt.kernels.cpu.population.genetic import breed
+from evoopt.kernels.cpu.population.noise import sample_pairs, sample_rows
+from evoopt.strategies.contract.bounds import Box
+from evoopt.strategies.contract.told import Told
+from evoopt.strategies.parts import diagonal
+from evoopt.types import Array, Ids, Vector
 
 GRAIN = 20_000  # normal deviates worth waking a thread for
 FINGERPRINT_GRAIN = 100_000  # numbers

@@ -15,22 +15,22 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt import arguments
-from evoopt.arguments import Array, Ids, Vector
-from evoopt.kernels import threads
-from evoopt.kernels.cpu import covariance as kernels
-from evoopt.kernels.cpu.small_covariance import SMALL
-from evoopt.kernels.cpu.small_covariance import learn as small_learn
-from evoopt.strategies import fields, recombination, stagnation, stopping
-from evoopt.strategies.base import Strategy
-from evoopt.strategies.covariance import read_covariance, require_matrices
-from evoopt.strategies.diagonal import longest_step
-from evoopt.strategies.fields import Fields, Scope
-from evoopt.strategies.learning_rates import BETA_COVARIANCE, BETA_MEAN, LearningRate
-from evoopt.strategies.recombination import Parameters
-from evoopt.strategies.registry import register
-from evoopt.strategies.stopping import Reason
-from evoopt.strategies.told import Told
+from evoopt import arguments, threads
+from evoopt.kernels.cpu.population import covariance as kernels
+from evoopt.kernels.cpu.population.small_covariance import SMALL
+from evoopt.kernels.cpu.population.small_covariance import learn as small_learn
+from evoopt.strategies.contract import fields, stagnation, stopping
+from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract.fields import Fields, Scope
+from evoopt.strategies.contract.registry import register
+from evoopt.strategies.contract.stopping import Reason
+from evoopt.strategies.contract.told import Told
+from evoopt.strategies.parts import recombination
+from evoopt.strategies.parts.covariance import read_covariance, require_matrices
+from evoopt.strategies.parts.diagonal import longest_step
+from evoopt.strategies.parts.learning_rates import BETA_COVARIANCE, BETA_MEAN, LearningRate
+from evoopt.strategies.parts.recombination import Parameters
+from evoopt.types import Array, Ids, Vector
 
 MATRICES = 5  # of (n, n) float64 at once: C and its root, those before, and what looking at the axes takes
 NOISY_MATRICES = 2  # more of them: the moving average of the updates, and that before

@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evoopt.arguments import Array, Ids, Vector
-from evoopt.kernels.cpu.genetic import ALWAYS
-from evoopt.kernels.cuda import genetic, grid, moments, noise, ranking, rows, vectors
-from evoopt.kernels.cuda.foreign import is_device_array
-from evoopt.kernels.cuda.memory import DeviceArray
-from evoopt.kernels.cuda.stream import Stream
-from evoopt.strategies.bounds import Box
-from evoopt.strategies.told import Told
+from evoopt.kernels.cuda.population import genetic, moments, noise, ranking, rows, vectors
+from evoopt.kernels.cuda.runtime import grid
+from evoopt.kernels.cuda.runtime.foreign import is_device_array
+from evoopt.kernels.cuda.runtime.memory import DeviceArray
+from evoopt.kernels.cuda.runtime.stream import Stream
+from evoopt.rules.genetic import ALWAYS
+from evoopt.strategies.contract.bounds import Box
+from evoopt.strategies.contract.told import Told
+from evoopt.types import Array, Ids, Vector
 
 
 class Range(NamedTuple):

@@ -12,21 +12,21 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments, arrays
-from evoopt.arguments import Array, Ids, Vector
-from evoopt.kernels import threads
-from evoopt.kernels.cpu.genetic import choose_uniformly
-from evoopt.kernels.cpu.noise import sample_children, sample_rows
+from evoopt import arguments, arrays, threads
+from evoopt.kernels.cpu.population.genetic import choose_uniformly
+from evoopt.kernels.cpu.population.noise import sample_children, sample_rows
 from evoopt.memory import available
-from evoopt.strategies import fields, genomes, schedules, stopping
 from evoopt.strategies.backend import GRAIN
-from evoopt.strategies.base import Strategy
-from evoopt.strategies.fields import Fields, Scope
-from evoopt.strategies.genomes import ENTRY, FOUNDER, Genome, Origin, Weights
-from evoopt.strategies.registry import register
-from evoopt.strategies.schedules import Decay
-from evoopt.strategies.stopping import Reason
-from evoopt.strategies.told import Told
+from evoopt.strategies.contract import fields, stopping
+from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract.fields import Fields, Scope
+from evoopt.strategies.contract.registry import register
+from evoopt.strategies.contract.stopping import Reason
+from evoopt.strategies.contract.told import Told
+from evoopt.strategies.parts import genomes, schedules
+from evoopt.strategies.parts.genomes import ENTRY, FOUNDER, Genome, Origin, Weights
+from evoopt.strategies.parts.schedules import Decay
+from evoopt.types import Array, Ids, Vector
 
 PARENTS = 20
 

@@ -1,7 +1,8 @@
 """Real-coded genetic algorithm: selection, crossover, self-adaptive mutation, elites.
 
 Self-adaptation of the step size as in Beyer and Schwefel 2002, Evolution strategies: a comprehensive
-introduction, https://doi.org/10.1023/A:1015059928466; for the operators see `evoopt.strategies.operators`.
+introduction, https://doi.org/10.1023/A:1015059928466; for the operators see
+`evoopt.strategies.parts.operators`.
 """
 
 import math
@@ -11,18 +12,18 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments
-from evoopt.arguments import Array, Ids, Vector
-from evoopt.kernels import threads
-from evoopt.kernels.cpu.genetic import child_steps, choose_parents
+from evoopt import arguments, threads
+from evoopt.kernels.cpu.population.genetic import child_steps, choose_parents
 from evoopt.params import ParamSpec
-from evoopt.strategies import fields, operators, schedules, shape, stopping
-from evoopt.strategies.base import Strategy
-from evoopt.strategies.fields import Fields, Scope
-from evoopt.strategies.registry import register
-from evoopt.strategies.schedules import Decay
-from evoopt.strategies.stopping import Reason
-from evoopt.strategies.told import Told
+from evoopt.strategies.contract import fields, stopping
+from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract.fields import Fields, Scope
+from evoopt.strategies.contract.registry import register
+from evoopt.strategies.contract.stopping import Reason
+from evoopt.strategies.contract.told import Told
+from evoopt.strategies.parts import operators, schedules, shape
+from evoopt.strategies.parts.schedules import Decay
+from evoopt.types import Array, Ids, Vector
 
 LEAD_RATE = 0.1  # how fast it is forgotten whether the mean of the parents or an elite was better
 

@@ -12,22 +12,22 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt import arguments
-from evoopt.arguments import Array, Ids, Vector
-from evoopt.kernels import threads
-from evoopt.kernels.cpu import directions as kernels
-from evoopt.kernels.cpu.simd import tile_shape
-from evoopt.kernels.philox import COLUMNS
+from evoopt import arguments, threads
+from evoopt.kernels.cpu.emit.simd import tile_shape
+from evoopt.kernels.cpu.population import directions as kernels
 from evoopt.memory import require_memory
-from evoopt.strategies import fields, recombination, state_lock, stopping
-from evoopt.strategies.base import Strategy
-from evoopt.strategies.diagonal import moments, shortening
-from evoopt.strategies.epochs import blocks
-from evoopt.strategies.fields import Fields, Scope
-from evoopt.strategies.ledger import Ledger
-from evoopt.strategies.registry import register
-from evoopt.strategies.stopping import Reason
-from evoopt.strategies.told import Told
+from evoopt.rules.philox import COLUMNS
+from evoopt.strategies.contract import fields, state_lock, stopping
+from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract.epochs import blocks
+from evoopt.strategies.contract.fields import Fields, Scope
+from evoopt.strategies.contract.ledger import Ledger
+from evoopt.strategies.contract.registry import register
+from evoopt.strategies.contract.stopping import Reason
+from evoopt.strategies.contract.told import Told
+from evoopt.strategies.parts import recombination
+from evoopt.strategies.parts.diagonal import moments, shortening
+from evoopt.types import Array, Ids, Vector
 
 GRAIN = 100_000  # multiply-adds worth waking a thread for
 

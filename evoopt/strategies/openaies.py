@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
-from evoopt.strategies import schedules
-from evoopt.strategies.fields import POSITIVE, Fields, number
-from evoopt.strategies.pairs import PairStrategy
-from evoopt.strategies.registry import register
-from evoopt.strategies.schedules import Decay
-from evoopt.strategies.told import Told
+from evoopt.strategies.contract.fields import POSITIVE, Fields, number
+from evoopt.strategies.contract.registry import register
+from evoopt.strategies.contract.told import Told
+from evoopt.strategies.parts import schedules
+from evoopt.strategies.parts.pairs import PairStrategy
+from evoopt.strategies.parts.schedules import Decay
 
 
 @register

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
-from evoopt.strategies.fields import Fields, number
-from evoopt.strategies.pairs import PairStrategy, product
-from evoopt.strategies.registry import register
-from evoopt.strategies.schedules import Decay
-from evoopt.strategies.told import Told
+from evoopt.strategies.contract.fields import Fields, number
+from evoopt.strategies.contract.registry import register
+from evoopt.strategies.contract.told import Told
+from evoopt.strategies.parts.pairs import PairStrategy, product
+from evoopt.strategies.parts.schedules import Decay
 
 
 @register

@@ -16,18 +16,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments, arrays
-from evoopt.arguments import Array, Ids, Vector
 from evoopt.arrays import shown
 from evoopt.calls import option_names, refuse_unknown
-from evoopt.kernels.device import Device
-from evoopt.strategies import fields, state_lock
-from evoopt.strategies.base import Strategy
-from evoopt.strategies.bounds import has_scale, repeatable
-from evoopt.strategies.fields import Fields, Kind, Scope
-from evoopt.strategies.ledger import Ledger
-from evoopt.strategies.registry import REGISTRY, plain_data, register
-from evoopt.strategies.stopping import Reason
-from evoopt.strategies.told import Told
+from evoopt.strategies.contract import fields, state_lock
+from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract.bounds import has_scale, repeatable
+from evoopt.strategies.contract.fields import Fields, Kind, Scope
+from evoopt.strategies.contract.ledger import Ledger
+from evoopt.strategies.contract.registry import REGISTRY, plain_data, register
+from evoopt.strategies.contract.stopping import Reason
+from evoopt.strategies.contract.told import Told
+from evoopt.types import Array, Device, Ids, Vector
 
 _Strategy = TypeVar("_Strategy", bound=Strategy)
 Start = Callable[[np.random.Generator], ArrayLike]

@@ -13,14 +13,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
-from evoopt.arguments import Vector
-from evoopt.strategies import recombination, stopping
-from evoopt.strategies.base import Strategy
-from evoopt.strategies.diagonal import condition, outside_factors
-from evoopt.strategies.fields import ANY_NUMBER, POSITIVE, POSITIVE_NUMBER, VECTOR, Fields, number, whole
-from evoopt.strategies.registry import register
-from evoopt.strategies.stopping import Reason
-from evoopt.strategies.told import Told
+from evoopt.strategies.contract import stopping
+from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract.fields import (
+    ANY_NUMBER,
+    POSITIVE,
+    POSITIVE_NUMBER,
+    VECTOR,
+    Fields,
+    number,
+    whole,
+)
+from evoopt.strategies.contract.registry import register
+from evoopt.strategies.contract.stopping import Reason
+from evoopt.strategies.contract.told import Told
+from evoopt.strategies.parts import recombination
+from evoopt.strategies.parts.diagonal import condition, outside_factors
+from evoopt.types import Vector
 
 
 @register

@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
-from evoopt.arguments import Array, Ids, Vector
-from evoopt.kernels.cpu.covariance import sample
-from evoopt.strategies import fields, stopping
-from evoopt.strategies.base import Strategy
-from evoopt.strategies.covariance import require_matrices
-from evoopt.strategies.diagonal import shortening
-from evoopt.strategies.fields import Fields, Scope
-from evoopt.strategies.registry import register
+from evoopt.kernels.cpu.population.covariance import sample
+from evoopt.strategies.contract import fields, stopping
+from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract.fields import Fields, Scope
+from evoopt.strategies.contract.registry import register
+from evoopt.strategies.contract.stopping import Reason
+from evoopt.strategies.contract.told import Told
+from evoopt.strategies.parts.covariance import require_matrices
+from evoopt.strategies.parts.diagonal import shortening
 from evoopt.strategies.snes import utilities, without_baseline
-from evoopt.strategies.stopping import Reason
-from evoopt.strategies.told import Told
+from evoopt.types import Array, Ids, Vector
 
 MATRICES = 10  # of (n, n) float64 at once: B and its inverse, those before, what a decomposition takes
 LARGE = 1000  # parameters; from here on only one older factor is kept for rows that wait for their fitness

@@ -8,7 +8,7 @@ import numpy as np
 
 from evoopt import arguments, arrays
 from evoopt.calls import Called
-from evoopt.kernels.jit import is_compiled
+from evoopt.compiling.jit import is_compiled
 
 Bounds = tuple[tuple[float, ...], tuple[float, ...]]
 

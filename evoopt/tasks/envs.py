@@ -22,11 +22,11 @@ Examples
 
 from dataclasses import replace
 
-from evoopt.kernels.environments import acrobot as _acrobot
-from evoopt.kernels.environments import cartpole as _cartpole
-from evoopt.kernels.environments import mountain_car as _mountain_car
-from evoopt.kernels.environments import pendulum as _pendulum
-from evoopt.kernels.environments import swingup as _swingup
+from evoopt.rules.environments import acrobot as _acrobot
+from evoopt.rules.environments import cartpole as _cartpole
+from evoopt.rules.environments import mountain_car as _mountain_car
+from evoopt.rules.environments import pendulum as _pendulum
+from evoopt.rules.environments import swingup as _swingup
 from evoopt.tasks.environment import Environment
 
 cartpole = Environment(

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
-from evoopt.arrays import Array
 from evoopt.calls import Called
 from evoopt.networks.network import Network
 from evoopt.tasks.episodes import Episodes, NewEpisodes, read_new_episodes
 from evoopt.tasks.statistics import Statistics
+from evoopt.types import Array
 
 
 class EpisodeTask(Called):

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt import arguments
-from evoopt.arguments import Vector
 from evoopt.memory import require_memory
+from evoopt.types import Vector
 
 NewEpisodes = Literal["generation", "row", "never"]
 TRAINING, EVALUATION = 0, 1  # what episodes are for

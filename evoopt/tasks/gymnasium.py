@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
-from evoopt.arrays import Array
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.episode_task import EpisodeTask
 from evoopt.tasks.episodes import EVALUATION, TRAINING, Episodes, NewEpisodes, require_room
@@ -21,6 +20,7 @@ from evoopt.tasks.spaces import Actions, DiscreteObservations, Observations, act
 from evoopt.tasks.statistics import Statistics
 from evoopt.tasks.stepping import Environments
 from evoopt.tasks.workers import Workers
+from evoopt.types import Array
 
 LONGEST = 1e6  # seconds: systems wait for no more than some weeks
 

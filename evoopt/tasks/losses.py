@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arrays
-from evoopt.arrays import Array
-from evoopt.kernels.cpu import loss as kernels
-from evoopt.kernels.cpu.own_loss import own_loss
-from evoopt.kernels.jit import is_compiled
+from evoopt.compiling.jit import is_compiled
+from evoopt.kernels.cpu.networks import loss as kernels
+from evoopt.kernels.cpu.networks.own_loss import own_loss
 from evoopt.networks.network import Network
+from evoopt.types import Array, Shape
 
-Shape = tuple[int, ...]
 LossName = str | Callable[..., Any]
 NAMES = tuple(dict.fromkeys(name for name, _ in kernels.LOSSES))
 LARGEST_INTEGER = 2**24  # up to which float32 has them all

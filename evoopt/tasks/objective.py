@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments, arrays
-from evoopt.arguments import Vector
+from evoopt import arguments, arrays, threads
 from evoopt.arrays import shown
 from evoopt.calls import Called
+from evoopt.compiling.arrays import kernel_array
+from evoopt.compiling.jit import COMPILER_ERRORS, JIT_DISABLED, is_compiled
 from evoopt.failures import Failure, RowValue, RowValues, attempt
-from evoopt.kernels import threads
-from evoopt.kernels.cpu.objective import loop_over_rows
-from evoopt.kernels.jit import COMPILER_ERRORS, JIT_DISABLED, is_compiled, kernel_array
+from evoopt.kernels.cpu.population.objective import loop_over_rows
+from evoopt.types import Vector
 
 WORTH_A_THREAD = 100e-6  # seconds of work
 _MISSING = np.uint64(0x7FF8_0000_EC0D_E0FF).view(np.float64)  # a NaN that no function gives

@@ -6,12 +6,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from evoopt.arrays import Array
 from evoopt.networks.network import Network
 from evoopt.tasks.episodes import Episodes
 from evoopt.tasks.spaces import Actions, Observations
 from evoopt.tasks.statistics import Statistics, is_usable, normalized
 from evoopt.tasks.stepping import Stepped
+from evoopt.types import Array
 
 
 class Pool(Protocol):

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt.arrays import Array
 from evoopt.networks.network import Network
 from evoopt.tasks.statistics import Statistics, normalized
+from evoopt.types import Array
 
 
 class Policy:

@@ -17,11 +17,11 @@ from typing import Any
 import numba
 import numpy as np
 
-from evoopt.arrays import Array
-from evoopt.kernels.jit import COMPILER_ERRORS
-from evoopt.kernels.remade import remade
+from evoopt.compiling.jit import COMPILER_ERRORS
+from evoopt.compiling.remade import remade
 from evoopt.tasks import envs
 from evoopt.tasks.environment import Environment
+from evoopt.types import Array
 
 EPISODES = 4
 STEPS = 8  # with each action

@@ -8,20 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments, arrays
-from evoopt.arrays import Array
-from evoopt.kernels import threads
-from evoopt.kernels.cpu.environment import (
+from evoopt import arguments, arrays, threads
+from evoopt.devices.choose import read_device
+from evoopt.kernels.cpu.emit.simd import tile_shape
+from evoopt.kernels.cpu.networks.forward import blocks_of
+from evoopt.kernels.cpu.rollouts.environment import (
     code_of_observing,
     code_of_state,
     code_of_step,
     code_of_stepping,
 )
-from evoopt.kernels.cpu.forward import blocks_of
-from evoopt.kernels.cpu.lanes_rollout import rollout_lanes, rollout_tiles
-from evoopt.kernels.cpu.rollout import rollout_samples
-from evoopt.kernels.cpu.simd import tile_shape
-from evoopt.kernels.device import Device, read_device
+from evoopt.kernels.cpu.rollouts.lanes import rollout_lanes, rollout_tiles
+from evoopt.kernels.cpu.rollouts.samples import rollout_samples
 from evoopt.memory import require_memory
 from evoopt.networks.compile import Program
 from evoopt.networks.network import Network, require_network
@@ -39,6 +37,7 @@ from evoopt.tasks.episodes import (
 from evoopt.tasks.policy import Policy
 from evoopt.tasks.rehearsal import rehearse
 from evoopt.tasks.statistics import Statistics
+from evoopt.types import Array, Device
 
 LANES_FIT = 1 << 19  # bytes of packed weights, which are read in each step: half of a second level cache
 

@@ -4,18 +4,18 @@ from typing import Any
 
 import numpy as np
 
-from evoopt.arguments import Array
-from evoopt.kernels.cuda import grid
-from evoopt.kernels.cuda.few import widest
-from evoopt.kernels.cuda.jit import SHARED_BYTES, block_size, compiling
-from evoopt.kernels.cuda.memory import DeviceArray
-from evoopt.kernels.cuda.rollout import Game, rollout_rows, shared_bytes
-from evoopt.kernels.cuda.rows import THREADS, mean_rows
-from evoopt.kernels.cuda.stream import Stream, alignment_of, most_shared_bytes
+from evoopt.kernels.cuda.networks.few import widest
+from evoopt.kernels.cuda.population.rows import THREADS, mean_rows
+from evoopt.kernels.cuda.rollouts.rollout import Game, rollout_rows, shared_bytes
+from evoopt.kernels.cuda.runtime import grid
+from evoopt.kernels.cuda.runtime.jit import SHARED_BYTES, block_size, compiling
+from evoopt.kernels.cuda.runtime.memory import DeviceArray
+from evoopt.kernels.cuda.runtime.stream import Stream, alignment_of, most_shared_bytes
 from evoopt.networks.cuda import CudaNetwork
 from evoopt.tasks.environment import Environment
 from evoopt.tasks.episodes import action_span
 from evoopt.tasks.statistics import Statistics
+from evoopt.types import Array
 
 MOST_EPISODES = 8  # of a block
 CACHED_BYTES = 160 * 1024  # at most, of weights that are kept in shared memory

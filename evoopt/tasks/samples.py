@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt.arrays import Array
-from evoopt.kernels import threads
-from evoopt.kernels.cpu.fitness import pack_rows
-from evoopt.kernels.jit import aligned_empty, kernel_array
+from evoopt import threads
+from evoopt.compiling.arrays import aligned_empty, kernel_array
+from evoopt.kernels.cpu.networks.fitness import pack_rows
 from evoopt.tasks.losses import Targets, as_numbers
+from evoopt.types import Array
 
 NUMBERS_WORTH_A_THREAD = 100_000  # to pack
 

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from evoopt import arrays
-from evoopt.arrays import Array
 from evoopt.networks.network import Network
 from evoopt.tasks.episodes import action_span, spanned
+from evoopt.types import Array, Shape
 
-Shape = tuple[int, ...]
 Actions = Callable[[Array], Array]  # from outputs (k, n) to actions (k, ...)
 
 

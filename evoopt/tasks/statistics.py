@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt import arguments, arrays
-from evoopt.arguments import MOST, Vector
-from evoopt.kernels.cpu.rollout import FARTHEST
+from evoopt.arguments import MOST
+from evoopt.kernels.cpu.rollouts.samples import FARTHEST
+from evoopt.types import Vector
 
 LEAST_VARIANCE = 1e-8  # of an observation that hardly changes
 LARGEST_SUM = 1e250  # with more, their total could overflow

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from evoopt import arguments, arrays
-from evoopt.arrays import Array
 from evoopt.tasks.making import Maker, layers_of
 from evoopt.tasks.spaces import Observations
+from evoopt.types import Array
 
 Stepped = tuple[Array, Array, Array]  # observations (k, ...), rewards (k,), whether the episodes ended (k,)
 STEP = "(observation, reward, terminated, truncated, info)"

@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments
-from evoopt.arrays import Array
+from evoopt import arguments, threads
 from evoopt.calls import Called
-from evoopt.kernels import threads
-from evoopt.kernels.cpu.fitness import loss_blocks
-from evoopt.kernels.cpu.forward import blocks_of
-from evoopt.kernels.cpu.loss import Loss
-from evoopt.kernels.device import Device, read_device
+from evoopt.devices.choose import read_device
+from evoopt.kernels.cpu.networks.fitness import loss_blocks
+from evoopt.kernels.cpu.networks.forward import blocks_of
+from evoopt.kernels.cpu.networks.loss import Loss
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.losses import LossName, as_numbers, check_loss, read_targets, require_finite
 from evoopt.tasks.samples import Samples, Tiles, read_weights
+from evoopt.types import Array, Device
 
 
 class Supervised(Called):

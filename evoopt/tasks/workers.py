@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from evoopt.arrays import Array
 from evoopt.failures import Failure, attempt
 from evoopt.tasks.lifeline import end_with_parent
 from evoopt.tasks.making import Maker
 from evoopt.tasks.spaces import Observations
 from evoopt.tasks.stepping import Environments, Stepped
+from evoopt.types import Array
 
 PATIENCE = 1.0  # seconds that processes have to end by themselves
 

@@ -8,8 +8,8 @@ import pytest
 from conftest import SIMULATED
 
 import evoopt
-from evoopt.kernels.cuda.foreign import is_device_array
-from evoopt.kernels.cuda.stream import Stream, alignment_of
+from evoopt.kernels.cuda.runtime.foreign import is_device_array
+from evoopt.kernels.cuda.runtime.stream import Stream, alignment_of
 
 
 class Foreign:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import evoopt
-from evoopt.kernels.cuda import grid
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.runtime import grid
+from evoopt.kernels.cuda.runtime.stream import Stream
 
 
 def forward(rng, net, batch, own):

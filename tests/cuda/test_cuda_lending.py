@@ -11,9 +11,9 @@ from conftest import SIMULATED
 from lender import COPIED, READ_ONLY, Lender, Taken
 
 import evoopt
-from evoopt.kernels.cuda.foreign import is_device_array
-from evoopt.kernels.cuda.memory import DeviceArray
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.runtime.foreign import is_device_array
+from evoopt.kernels.cuda.runtime.memory import DeviceArray
+from evoopt.kernels.cuda.runtime.stream import Stream
 
 
 class Interface:

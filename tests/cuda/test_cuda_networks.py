@@ -9,9 +9,9 @@ import pytest
 from conftest import SIMULATED
 
 import evoopt
-from evoopt.kernels.cpu.loss import LOSSES
-from evoopt.kernels.cuda.foreign import is_device_array
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cpu.networks.loss import LOSSES
+from evoopt.kernels.cuda.runtime.foreign import is_device_array
+from evoopt.kernels.cuda.runtime.stream import Stream
 
 TOLERANCE = 1e-5
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from numba import cuda
 
-from evoopt.kernels.cpu.noise import sample_pairs as cpu_pairs
-from evoopt.kernels.cpu.noise import sample_rows as cpu_rows
-from evoopt.kernels.cuda.intrinsics import words
-from evoopt.kernels.cuda.jit import kernel
-from evoopt.kernels.cuda.noise import THREADS, grid_of, sample_rows
-from evoopt.kernels.cuda.stream import Stream
-from evoopt.kernels.philox import block_words
+from evoopt.kernels.cpu.population.noise import sample_pairs as cpu_pairs
+from evoopt.kernels.cpu.population.noise import sample_rows as cpu_rows
+from evoopt.kernels.cuda.emit.intrinsics import words
+from evoopt.kernels.cuda.population.noise import THREADS, grid_of, sample_rows
+from evoopt.kernels.cuda.runtime.jit import kernel
+from evoopt.kernels.cuda.runtime.stream import Stream
+from evoopt.rules.philox import block_words
 
 KEY = np.uint64(0x123456789ABCDEF)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import evoopt
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.runtime.stream import Stream
 
 pytestmark = pytest.mark.gpu
 

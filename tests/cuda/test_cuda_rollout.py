@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import evoopt
-from evoopt.kernels.cuda.foreign import is_device_array
-from evoopt.kernels.cuda.jit import SIMULATED
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.runtime.foreign import is_device_array
+from evoopt.kernels.cuda.runtime.jit import SIMULATED
+from evoopt.kernels.cuda.runtime.stream import Stream
 from evoopt.tasks import rollout_cuda
 
 ENVIRONMENTS = [

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import evoopt
-from evoopt.kernels.cuda.foreign import is_device_array
-from evoopt.kernels.cuda.stream import Stream
-from evoopt.strategies.registry import REGISTRY
+from evoopt.kernels.cuda.runtime.foreign import is_device_array
+from evoopt.kernels.cuda.runtime.stream import Stream
+from evoopt.strategies.contract.registry import REGISTRY
 
 ON_DEVICE = {
     "SNES": {},

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 import evoopt
-from evoopt.strategies.registry import REGISTRY
+from evoopt.strategies.contract.registry import REGISTRY
 
 from .judge import run
 from .names import NAMES

@@ -1,1 +1,1 @@
-"""The loops over a population, compiled for the CPU."""
+"""Kernels for the CPU."""

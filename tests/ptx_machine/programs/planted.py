@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numba import cuda, float32
 
-from evoopt.kernels.cuda.intrinsics import load4
-from evoopt.kernels.cuda.jit import kernel
-from evoopt.kernels.cuda.stream import Stream
+from evoopt.kernels.cuda.emit.intrinsics import load4
+from evoopt.kernels.cuda.runtime.jit import kernel
+from evoopt.kernels.cuda.runtime.stream import Stream
 
 THREADS = 64
 

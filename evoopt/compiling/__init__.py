@@ -1,0 +1,1 @@
+"""How Python becomes machine code: options, the disk cache, arrays as kernels take them."""

@@ -1,0 +1,73 @@
+"""Arrays as kernels take them: one layout, aligned memory, and uses that are not counted."""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, register_jitable
+from numpy.typing import NDArray
+
+from evoopt.compiling.jit import JIT_DISABLED
+
+CACHE_LINE = 64  # bytes; also the width of the widest vector register
+
+
+class _Writable:
+    """The memory of a read-only array under the type of a writable one; kernels only read their inputs."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array
+        interface = dict(array.__array_interface__)
+        interface["data"] = (interface["data"][0], False)
+        self.__array_interface__ = interface
+
+
+def kernel_array(array: Any, dtype: Any) -> NDArray[Any]:
+    """Give an array the one layout that kernels are compiled for: C order, aligned, `dtype`, writable.
+
+    Another layout or a read-only flag would be another type, hence another compilation. Copies only what
+    has another dtype or order.
+    """
+    if type(array) is np.ndarray and array.dtype == dtype and array.flags.carray:
+        return array  # as it is as a rule, and np.require takes a microsecond
+    with np.errstate(over="ignore"):  # beyond float32 is infinity
+        result = np.require(array, dtype=dtype, requirements=["C", "A"])
+    return result if result.flags.writeable else np.asarray(_Writable(result))
+
+
+@register_jitable
+def aligned_empty(rows, columns, like):
+    """Uninitialised (rows, columns) of the dtype of the array `like`, its start on a cache line."""
+    size = rows * columns
+    buffer = np.empty(size + CACHE_LINE // like.itemsize, like.dtype)
+    start = (-buffer.ctypes.data % CACHE_LINE) // like.itemsize
+    return buffer[start : start + size].reshape(rows, columns)
+
+
+def without_owner(builder: ir.IRBuilder, array: ir.Value) -> ir.Value:
+    """Give an array whose uses are not counted, for as long as somebody else owns it."""
+    owner = array.type.elements[0]  # (the first field)
+    return builder.insert_value(array, ir.Constant(owner, None), 0)
+
+
+@intrinsic
+def _borrowed(_typing, array):
+    def codegen(context, builder, signature, arguments):
+        return without_owner(builder, arguments[0])
+
+    return array(array), codegen
+
+
+# borrowed(array): the same array, not counted. Counting is atomic, and threads that count views of one array
+# wait for each other longer than a small step takes.
+borrowed = (lambda array: array) if JIT_DISABLED else _borrowed
+
+
+@intrinsic
+def _keep(_typing, array):
+    return types.void(array), lambda context, builder, signature, arguments: context.get_dummy_value()
+
+
+# keep(array): what was borrowed from it is not freed before this line
+keep = (lambda array: None) if JIT_DISABLED else _keep

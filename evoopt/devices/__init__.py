@@ -1,0 +1,1 @@
+"""Where populations are computed on; the only package that imports kernels."""

@@ -1,0 +1,1 @@
+"""What writes LLVM vector code: register tiles, rows, transposes, groups of random numbers."""

@@ -1,0 +1,104 @@
+"""Groups of random numbers of a row, as many lanes at once as a vector of the host has float32 numbers."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
+
+from evoopt.compiling.arrays import CACHE_LINE
+from evoopt.compiling.jit import JIT_DISABLED, inline
+from evoopt.compiling.recorder import Lanes, element_type
+from evoopt.kernels.cpu.emit.simd import host_vectors
+from evoopt.rules.philox import COLUMNS, LANES, block_words, box_muller
+
+# What becomes of the four words of each lane: from these and the dtype of the array to fill, its first rows
+Rule = Callable[[Any, Any], Sequence[Any]]
+
+
+def make_fill(rule: Rule) -> Callable[..., None]:
+    """Make ``fill(key, row, group, purpose, out)``: a rule for the words of a group, into `out` (COLUMNS,).
+
+    The rule is made of NumPy expressions. All arguments but `out` are uint64.
+    """
+
+    @intrinsic
+    def fill(_typing, key, row, group, purpose, out):
+        def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+            data = context.make_array(out)(context, builder, arguments[4]).data
+            _emit(rule, builder, arguments[:4], data, np.dtype(str(out.dtype)))
+            return context.get_dummy_value()
+
+        i = types.uint64
+        return types.void(i, i, i, i, out), emit
+
+    def fill_python(key, row, group, purpose, out):
+        blocks = group * np.uint64(LANES) + np.arange(LANES, dtype=np.uint64)
+        for place, numbers in enumerate(rule(block_words(key, row, blocks, purpose), out.dtype)):
+            out[place * LANES : (place + 1) * LANES] = numbers
+
+    return fill_python if JIT_DISABLED else fill
+
+
+def _emit(rule: Rule, builder: ir.IRBuilder, arguments: Any, data: ir.Value, dtype: np.dtype[Any]) -> None:
+    """Emit a loop over the lanes of a group, one vector of the host at a time: one on AVX-512."""
+    key, row, group, purpose = (Lanes(builder, argument, np.uint64) for argument in arguments)
+    intp = key.value.type
+    width = min(LANES, host_vectors()[0] // 4)
+    vector = ir.VectorType(element_type(dtype), width)
+    places = Lanes(builder, ir.Constant(ir.VectorType(intp, width), list(range(width))), np.uint64)
+    with cgutils.for_range_slice(builder, intp(0), intp(LANES), intp(width), intp) as (lane, _):
+        blocks = group * LANES + Lanes(builder, lane, np.uint64) + places
+        for place, numbers in enumerate(rule(block_words(key, row, blocks, purpose), dtype)):
+            at = builder.gep(data, [builder.add(lane, intp(place * LANES))])
+            builder.store(numbers.value, builder.bitcast(at, vector.as_pointer()), align=dtype.itemsize)
+
+
+@intrinsic
+def _group_of(_typing, dtype):
+    array_type = types.Array(dtype.dtype, 1, "C")
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        element = context.get_data_type(dtype.dtype)
+        memory = cgutils.alloca_once(builder, element, COLUMNS)
+        memory.align = CACHE_LINE
+        numbers = COLUMNS, context.get_abi_sizeof(element)
+        size, itemsize = (context.get_constant(types.intp, n) for n in numbers)
+        array = context.make_array(array_type)(context, builder)
+        populate_array(array, memory, [size], [itemsize], itemsize, None)
+        return array._getvalue()
+
+    return array_type(dtype), emit
+
+
+# group_of(dtype): an array (COLUMNS,) on the kernel's stack, not initialised, which takes no time
+group_of = (lambda dtype: np.zeros(COLUMNS, dtype)) if JIT_DISABLED else _group_of
+
+
+_fill_words = make_fill(lambda words, dtype: words)
+_fill_half = make_fill(lambda words, dtype: box_muller(words[0], words[1], dtype))
+_fill_normals = make_fill(
+    lambda words, dtype: [*box_muller(words[0], words[1], dtype), *box_muller(words[2], words[3], dtype)]
+)
+
+
+@inline
+def words(key, row, group, purpose, out):
+    """Fill `out` (COLUMNS,) uint32 with the words of one group of blocks of a row."""
+    _fill_words(key, row, np.uint64(group), np.uint64(purpose), out)
+
+
+@inline
+def normals(key, row, group, purpose, out, wanted=COLUMNS):
+    """Fill `out` (COLUMNS,) with the normal deviates of columns [64 group, 64 group + 64) of a row.
+
+    If only the first `wanted` of them are of use, the second half may be left out.
+    """
+    if wanted > 2 * LANES:
+        _fill_normals(key, row, np.uint64(group), np.uint64(purpose), out)
+    else:
+        _fill_half(key, row, np.uint64(group), np.uint64(purpose), out)

@@ -1,0 +1,83 @@
+"""Outputs from a feature-major tile to the sample-major layout that users get, in vector registers.
+
+A block of L features x L samples (L lanes to a register) is transposed by log2(L) rounds of shuffles: round d
+exchanges the elements whose feature and sample differ in bit d.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from evoopt.compiling.jit import JIT_DISABLED, inline
+from evoopt.kernels.cpu.emit.simd import VectorCode
+
+
+@intrinsic
+def _store_block(_typing, tile, start, step, features, out, out_start, out_step, samples):
+    i = types.intp
+    return i(tile, i, i, i, out, i, i, i), _emit_store_block
+
+
+def _emit_store_block(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+    tile, out = (context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 4))
+    _, start, step, features, _, out_start, out_step, samples = arguments
+    code, offset, int32 = VectorCode(context, builder, signature.args[0].dtype), features.type, ir.IntType(32)
+    lanes, indices = range(code.lanes), ir.VectorType(int32, code.lanes)
+
+    rows = []
+    last = builder.sub(features, offset(1))
+    for f in lanes:  # beyond the last feature the last again: what must be in memory, and is masked
+        row = builder.select(builder.icmp_signed("<", offset(f), last), offset(f), last)
+        rows.append(code.load(tile, builder.add(start, builder.mul(row, step))))
+
+    bit = 1
+    while bit < code.lanes:
+        lower = ir.Constant(indices, [k if not k & bit else code.lanes + (k ^ bit) for k in lanes])
+        upper = ir.Constant(indices, [k | bit if not k & bit else code.lanes + k for k in lanes])
+        for f in lanes:
+            if not f & bit:
+                pair = rows[f], rows[f | bit]
+                rows[f], rows[f | bit] = (builder.shuffle_vector(*pair, mask) for mask in (lower, upper))
+        bit *= 2
+
+    wanted = code.broadcast(builder.trunc(features, int32))
+    mask = builder.icmp_signed("<", ir.Constant(indices, list(lanes)), wanted)
+    masked_store = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(ir.VoidType(), [code.type, code.type.as_pointer(), int32, mask.type]),
+        f"llvm.masked.store.{code.name}.p0",
+    )
+    for s in lanes:
+        with builder.if_then(builder.icmp_signed("<", offset(s), samples)):
+            at = builder.add(out_start, builder.mul(offset(s), out_step))
+            builder.call(masked_store, [rows[s], code.pointer(out, at), int32(code.itemsize), mask])
+    return offset(code.lanes)
+
+
+def _store_block_python(tile, start, step, features, out, out_start, out_step, samples):
+    lanes = 4
+    for s in range(min(lanes, samples)):
+        for f in range(min(lanes, features)):
+            out[out_start + s * out_step + f] = tile[start + f * step + s]
+    return lanes
+
+
+# store_block(tile, start, step, features, out, out_start, out_step, samples) writes, for at most L features f
+# and samples s, ``out[out_start + s * out_step + f] = tile[start + f * step + s]`` and returns L.
+store_block = _store_block_python if JIT_DISABLED else _store_block
+
+
+@inline
+def store_samples(tile, width, features, samples, out, out_start):
+    """Write a feature-major `tile` (features * width,) to ``out[out_start:]`` as (samples, features)."""
+    s = 0
+    while s < samples:
+        f, lanes = 0, 1
+        while f < features:
+            start, at = f * width + s, out_start + s * features + f
+            lanes = store_block(tile, start, width, features - f, out, at, features, samples - s)
+            f += lanes
+        s += lanes

@@ -1,0 +1,193 @@
+"""The steps of a network as machine code behind addresses: one program runs them all, whatever they are.
+
+A program that held every kind of layer would take long to compile, and one that took a user's function as
+an argument would compile again in each process. Instead each step is a kernel of its own, compiled when a
+network first needs it, and the program's table holds its address. The losses are called in the same way.
+"""
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from evoopt.compiling.arrays import without_owner
+from evoopt.compiling.jit import JIT_DISABLED, closure, inline, is_kernel, kernel
+from evoopt.kernels.cpu.networks.program import INPUTS, OUTPUTS, PARAMETERS
+
+_python_code: dict[int, Callable[..., None]] = {}  # by "address", where the JIT is off
+
+
+class Code(ABC):
+    """A kernel that others call by its address: what has the same parameters can stand in its place.
+
+    Parameters
+    ----------
+    function : callable
+        In the Python that numba compiles, or a kernel; it returns a `returns`, by default nothing.
+    refusal : str, optional
+        Of code made around a user's function, which no disk cache can hold: what to say where that function
+        does not compile.
+    """
+
+    returns: types.Type = types.void
+
+    def __init__(self, function: Callable[..., Any], refusal: str | None = None) -> None:
+        self.function = function
+        if refusal is not None:
+            self._kernel: Any = closure(function)
+        else:
+            self._kernel = function if is_kernel(function) else kernel(function, allocates=False)
+        self._refusal = refusal
+        self._addresses: dict[Any, int] = {}
+
+    @staticmethod
+    @abstractmethod
+    def parameters(numbers: types.Array) -> tuple[types.Type, ...]:
+        """Types of the parameters, by that of an array of numbers."""
+
+    def address(self, dtype: "np.dtype[Any]") -> int:
+        """Give the address of the code for a precision, in this process and while `self` lives."""
+        if JIT_DISABLED:
+            _python_code[id(self)] = self._kernel
+            return id(self)
+        if dtype not in self._addresses:
+            arguments = self.parameters(types.Array(numba.from_dtype(dtype), 1, "C"))
+            self._compile(self.returns(*arguments), dtype)
+            compiled = self._kernel.overloads[arguments]
+            name = compiled.fndesc.llvm_func_name
+            self._addresses[dtype] = compiled.library.get_pointer_to_function(name)
+        return self._addresses[dtype]
+
+    def _compile(self, signature: Any, dtype: "np.dtype[Any]") -> None:
+        try:
+            self._kernel.compile(signature)
+        except Exception as error:  # numba's, or one that its compiler stumbled with: nothing runs here
+            if self._refusal is None:
+                raise
+            raise ValueError(f"{self._refusal} It was compiled for {dtype}: {error}.") from error
+
+
+class Step(Code):
+    """A step of a network: ``step(op, row, frozen, x, y, state, scratch, count, width)``, all arrays 1-d.
+
+    `op` is its row of the program's table. It makes `count` tiles of y (n_out, width) from `count` tiles of
+    x (n_in, width), the numbers of `width` samples side by side; a width of 1 is one sample after the other.
+    `state` (count tiles of it) is what the layer keeps from call to call, `scratch` its room to work in.
+    """
+
+    @staticmethod
+    def parameters(numbers: types.Array) -> tuple[types.Type, ...]:
+        return (types.Array(types.int64, 1, "C"), *[numbers] * 6, types.intp, types.intp)
+
+
+def elementwise(function: Callable[[Any], Any]) -> Step:
+    """Make the step that applies a user's njit function of one number to each element, in place.
+
+    Where the function raises, all that it was to change is NaN, which ranks worst.
+    """
+
+    def apply(op, row, frozen, x, y, state, scratch, count, width):
+        n = count * width * op[OUTPUTS]
+        try:
+            for i in range(n):
+                y[i] = function(y[i])
+        except Exception:  # numba knows no other
+            for i in range(n):
+                y[i] = np.nan
+
+    return Step(apply, f"An activation takes one number and gives one, but {function} does not.")
+
+
+def caller(returns: types.Type) -> Any:
+    """Make ``call(address, *arguments)``, which runs the code there and gives what that returns.
+
+    Nothing checks that the arguments are of its types.
+    """
+
+    @intrinsic
+    def call(_typing, address, *arguments):
+        parameters = [types.intp if isinstance(kind, types.Integer) else kind for kind in arguments]
+
+        def codegen(context, builder, signature, values):
+            given = cgutils.unpack_tuple(builder, values[1])
+            given = [
+                context.cast(builder, *each)
+                for each in zip(given, signature.args[1], parameters, strict=True)
+            ]
+            given = [
+                without_owner(builder, value) if isinstance(kind, types.Array) else value
+                for value, kind in zip(given, parameters, strict=True)
+            ]
+            function = context.call_conv.get_function_type(returns, parameters)
+            pointer = builder.inttoptr(values[0], function.as_pointer())
+            status, result = context.call_conv.call_function(builder, pointer, returns, parameters, given)
+            with cgutils.if_unlikely(builder, status.is_error):
+                context.call_conv.return_status_propagate(builder, status)
+            return context.get_dummy_value() if returns == types.void else result
+
+        return returns(types.int64, types.StarArgTuple.from_types(arguments)), codegen
+
+    return _call_python if JIT_DISABLED else call
+
+
+def _call_python(address, *arguments):
+    return _python_code[address](*arguments)
+
+
+call = caller(types.void)
+
+
+@inline
+def parameter(op, k, row, frozen):
+    """Give the array that holds parameter k of an operation, and where in it the parameter starts."""
+    start = op[PARAMETERS + 2 * k]
+    return (frozen, start) if op[PARAMETERS + 2 * k + 1] else (row, start)
+
+
+@functools.lru_cache(maxsize=64)
+def by_tile(function: Callable[..., None], sizes: tuple[int, ...]) -> Step:
+    """Make the step that calls a user's njit ``function(x, y, *parameters)`` for each tile.
+
+    x is (n_in, width) and y (n_out, width); the parameters are 1-d, of the given sizes. Where the function
+    raises, all outputs are NaN, which ranks worst.
+    """
+
+    def call(op, row, frozen, x, y, *parameters):
+        function(x, y, *parameters)
+
+    for k in reversed(range(len(sizes))):
+        call = _give_parameter(closure(call), k, sizes[k])
+    call = closure(call)
+
+    def apply(op, row, frozen, x, y, state, scratch, count, width):
+        n_in, n_out = op[INPUTS], op[OUTPUTS]
+        try:
+            for t in range(count):
+                inputs = x[t * n_in * width : (t + 1) * n_in * width].reshape(n_in, width)
+                outputs = y[t * n_out * width : (t + 1) * n_out * width].reshape(n_out, width)
+                call(op, row, frozen, inputs, outputs)
+        except Exception:  # numba knows no other
+            for i in range(count * width * n_out):
+                y[i] = np.nan
+
+    return Step(
+        apply,
+        f"The function of a layer takes arrays x (n_in, width) and y (n_out, width) and {len(sizes)} "
+        f"parameters (size,), but {function} does not.",
+    )
+
+
+def _give_parameter(call, k, size):
+    """Make `call` with parameter k after those that are given already."""
+
+    def give(op, row, frozen, x, y, *parameters):
+        array, start = parameter(op, k, row, frozen)
+        call(op, row, frozen, x, y, *parameters, array[start : start + size])
+
+    return give

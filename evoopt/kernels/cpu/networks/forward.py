@@ -1,0 +1,171 @@
+"""Forward passes of a whole population, straight from its rows by offset.
+
+Many samples: activations are feature-major, in tiles of T samples side by side: feature f of a tile is the T
+numbers from ``f * T`` on; the last tile is only as wide as its samples need. So vector instructions work on
+samples, whatever the width of a layer. Few samples: tiles of one sample each, which is sample-major, and
+the vectors lie along the outputs instead. Some tiles, a block, go through the network together, one step
+after the other, so that a step can use what it reads of the row for all of them.
+"""
+
+from evoopt.compiling.arrays import aligned_empty, borrowed, keep
+from evoopt.compiling.jit import inline, kernel
+from evoopt.kernels.cpu.emit.simd import tile_width
+from evoopt.kernels.cpu.emit.transpose import store_samples
+from evoopt.kernels.cpu.networks.code import call
+from evoopt.kernels.cpu.networks.program import ADDRESS, IN_PLACE, INPUTS, STATE, STATE_SIZE
+
+
+def blocks_of(samples: int, columns: int, block: int) -> int:
+    """Count the blocks of so many samples: each of at most `block` tiles, a narrow last tile alone."""
+    whole = samples // columns
+    return (whole + block - 1) // block + (whole * columns < samples)
+
+
+count_blocks = inline(blocks_of)  # the same in kernels
+
+
+@inline
+def block_at(index, samples, columns, lanes, block):
+    """Give the first sample of a block, its tiles and their width."""
+    whole = samples // columns
+    if index * block >= whole:
+        first = whole * columns
+        return first, 1, tile_width(samples - first, columns, lanes)
+    return index * block * columns, min(block, whole - index * block), columns
+
+
+@inline
+def run_block(program, row, frozen, x, front, back, state, scratch, count, width):
+    """Run a network on `count` tiles, x (count, n_in * width); gives the buffer that begins with the outputs.
+
+    `state` holds the states of the layers one after the other, each (count, its size * width).
+    """
+    source, target, spare = x, front, back
+    for op in program:
+        own = state[op[STATE] * count * width : (op[STATE] + op[STATE_SIZE]) * count * width]
+        if op[IN_PLACE]:
+            call(op[ADDRESS], op, row, frozen, source, source, own, scratch, count, width)
+        else:
+            call(op[ADDRESS], op, row, frozen, source, target, own, scratch, count, width)
+            source, target, spare = target, spare, target
+    return source
+
+
+@inline
+def block_memory(widest, n_in, n_state, samples, room, like):
+    """Give memory, and of it room for what a block of samples needs, valid until ``keep(memory)``.
+
+    That is the values before and after a step, inputs of each its own, states, and the scratch.
+    """
+    sizes = (widest * samples, widest * samples, n_in * samples, n_state * samples, room)
+    memory = aligned_empty(1, sum(sizes), like)
+    rest = borrowed(memory[0])
+    front, rest = rest[: sizes[0]], rest[sizes[0] :]
+    back, rest = rest[: sizes[1]], rest[sizes[1] :]
+    inputs, rest = rest[: sizes[2]], rest[sizes[2] :]
+    return memory, front, back, inputs, rest[: sizes[3]], rest[sizes[3] :]
+
+
+@inline
+def pack_samples(samples, first, start, n, tiles, count, width):
+    """Write features [start, start + n) of `samples` (batch, features) into tiles, from `first` on."""
+    if width == 1:
+        for t in range(count):
+            for i in range(n):
+                tiles[t * n + i] = samples[first + t, start + i]
+        return
+    for t in range(count):
+        tile = tiles[t * n * width : (t + 1) * n * width]
+        at = first + t * width
+        real = min(width, len(samples) - at)
+        for i in range(n):
+            for s in range(real):
+                tile[i * width + s] = samples[at + s, start + i]
+            for s in range(real, width):
+                tile[i * width + s] = 0
+
+
+@kernel
+def pack_tiles(samples, columns, lanes, tiles, lo, hi):
+    """Write tiles [lo, hi) of `tiles` (n_tiles, n_in * columns) from `samples` (batch, n_in).
+
+    The last one may be narrower: then it takes only the start of its row, n_in * width.
+    """
+    for t in range(lo, hi):
+        width = tile_width(len(samples) - t * columns, columns, lanes)
+        pack_samples(samples, t * columns, 0, samples.shape[1], tiles[t], 1, width)
+
+
+@inline
+def unpack_samples(tiles, width, n, count, samples, out, out_start):
+    """Write tiles of n features to ``out[out_start:]`` as (samples, n)."""
+    if width == 1:
+        for i in range(samples * n):
+            out[out_start + i] = tiles[i]
+        return
+    for t in range(count):
+        at = t * width
+        tile = tiles[t * n * width : (t + 1) * n * width]
+        store_samples(tile, width, n, min(width, samples - at), out, out_start + at * n)
+
+
+@inline
+def load_states(program, states, first, state, count, width):
+    """Write `states` (batch, state size) from sample `first` on into tiles, as `run_block` takes them."""
+    for op in program:
+        if op[STATE_SIZE] > 0:
+            part = state[op[STATE] * count * width :]
+            pack_samples(states, first, op[STATE], op[STATE_SIZE], part, count, width)
+
+
+@inline
+def store_states(program, state, count, width, states, first):
+    """Write tiles of states back to `states` (batch, state size) from sample `first` on."""
+    for op in program:
+        n, start, part = op[STATE_SIZE], op[STATE], state[op[STATE] * count * width :]
+        if width == 1:
+            for t in range(count):
+                for i in range(n):
+                    states[first + t, start + i] = part[t * n + i]
+        else:
+            for s in range(min(count * width, len(states) - first) if n > 0 else 0):
+                t = s // width
+                for i in range(n):
+                    states[first + s, start + i] = part[(t * n + i) * width + s - t * width]
+
+
+@kernel
+def forward_blocks(
+    population, frozen, program, widest, room, packed, inputs, states, columns, lanes, block, out, lo, hi
+):
+    """Items [lo, hi) of popsize x blocks, row by row: out (popsize, batch, n_out); new `states`, in place.
+
+    Inputs that all share come as tiles, `packed` (n_tiles, n_in * columns), with `inputs` empty; inputs of
+    each its own come as `inputs` (popsize, batch, n_in). `states` is (popsize, batch, state size), `widest`
+    the most features between two steps, `room` the length of their scratch.
+    """
+    population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
+    packed, inputs, states, out = borrowed(packed), borrowed(inputs), borrowed(states), borrowed(out)
+    batch, n_out = out.shape[1:]
+    n_in, own, n_state = program[0, INPUTS], inputs.shape[0] > 0, states.shape[2]
+    n_blocks = count_blocks(batch, columns, block)
+    flat, shared = out.reshape(-1), packed.reshape(-1)
+    memory, front, back, samples, state, scratch = block_memory(
+        widest, n_in if own else 0, n_state, columns * block, room, population
+    )
+    for item in range(lo, hi):
+        r, b = divmod(item, n_blocks)
+        first, count, width = block_at(b, batch, columns, lanes, block)
+        if own:
+            x = samples
+            pack_samples(inputs[r], first, 0, n_in, x, count, width)
+        else:
+            x = shared[first * n_in :]
+        if n_state > 0:
+            load_states(program, states[r], first, state, count, width)
+        y = run_block(program, population[r], frozen, x, front, back, state, scratch, count, width)
+        samples_here = min(count * width, batch - first)
+        unpack_samples(y, width, n_out, count, samples_here, flat, (r * batch + first) * n_out)
+        if n_state > 0:
+            store_states(program, state, count, width, states[r], first)
+    keep(memory)

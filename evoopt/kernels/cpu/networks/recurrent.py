@@ -1,0 +1,134 @@
+"""The steps of recurrent layers: RNN, GRU (Cho et al. 2014), LSTM (Hochreiter and Schmidhuber 1997).
+
+A tile goes through all its time steps before the next one. Two products make the gates of a time step, one
+from its input and one from the last output; each gate is then a run of units * width numbers, whether a tile
+is wide or a single sample, so the cells are flat loops. A loop writes to one array: with more of them LLVM
+would have to check too many pairs for overlap, and would not vectorize.
+
+See `operation.Step` for the arguments of steps. Parameters are kernel (n_in, gates * units), recurrent kernel
+(units, gates * units) and bias.
+"""
+
+from evoopt.compiling.jit import inline, kernel, widest_vectors
+from evoopt.kernels.cpu.networks.code import Step, parameter
+from evoopt.kernels.cpu.networks.products import dense_samples, dense_tiles
+from evoopt.kernels.cpu.networks.program import INPUTS, SIZES
+from evoopt.kernels.cpu.networks.steps import DENSE_SCRATCH
+from evoopt.rules.math import relu, sigmoid, tanh
+
+# Columns. TIMES counts the time steps of a call. With 2 BIASES the sums from the input and from the last
+# output stay apart. SEQUENCES says that the outputs of all time steps are wanted.
+TIMES, UNITS, GATES, BIASES, SEQUENCES, ACTIVATION = range(SIZES, SIZES + 6)
+LINEAR, TANH, RELU, SIGMOID = range(4)
+
+
+def _gate_sums(op, row, frozen, x, h, sums, room, width):
+    """Write to a tile of `sums` (gates * units, width) what comes from the input x and the last output h.
+
+    With two biases `sums` is twice as long, first what comes from x. This is a kernel of its own, and not
+    inlined, for the time that compiling takes.
+    """
+    n = op[UNITS]
+    n_out = op[GATES] * n
+    bias, bias_start = parameter(op, 2, row, frozen)
+    for k in range(2):
+        kernel, kernel_start = parameter(op, k, row, frozen)
+        source, n_in = (h, n) if k else (x, op[INPUTS] // op[TIMES])
+        at = k * (op[BIASES] - 1) * n_out
+        adds, start, y = (k > 0) & (at == 0), bias_start + at, sums[at * width :]
+        if width == 1:
+            dense_samples(n_in, n_out, kernel, kernel_start, bias, start, adds, source, y, 1)
+        else:
+            dense_tiles(n_in, n_out, kernel, kernel_start, bias, start, adds, source, y, room, 1, width)
+
+
+gate_sums = kernel(_gate_sums, allocates=False)
+
+
+@inline
+def place_of(op, tile, time, x, width):
+    """Give the input of a time step of a tile, and where in y its output starts; -1 if it is not wanted."""
+    moment = tile * op[TIMES] + time
+    size = op[INPUTS] // op[TIMES] * width
+    wanted = (op[SEQUENCES] > 0) | (time == op[TIMES] - 1)
+    at = (moment if op[SEQUENCES] else tile) * op[UNITS] * width
+    return x[moment * size : (moment + 1) * size], at if wanted else -1
+
+
+@inline
+def put(h, y, at):
+    """Copy an output to y, where it is wanted."""
+    if at >= 0:
+        out = y[at : at + len(h)]
+        for k in range(len(h)):
+            out[k] = h[k]
+
+
+def _rnn(op, row, frozen, x, y, state, scratch, count, width):
+    widest_vectors()
+    m = op[UNITS] * width
+    room, sums = scratch[:DENSE_SCRATCH], scratch[DENSE_SCRATCH : DENSE_SCRATCH + m]
+    for tile in range(count):
+        h = state[tile * m : (tile + 1) * m]
+        for time in range(op[TIMES]):
+            now, at = place_of(op, tile, time, x, width)
+            gate_sums(op, row, frozen, now, h, sums, room, width)
+            if op[ACTIVATION] == TANH:
+                for k in range(m):
+                    h[k] = tanh(sums[k])
+            elif op[ACTIVATION] == RELU:
+                for k in range(m):
+                    h[k] = relu(sums[k])
+            elif op[ACTIVATION] == SIGMOID:
+                for k in range(m):
+                    h[k] = sigmoid(sums[k])
+            else:
+                for k in range(m):
+                    h[k] = sums[k]
+            put(h, y, at)
+
+
+def _gru(op, row, frozen, x, y, state, scratch, count, width):
+    """z, r = sigmoid(..); h = z h + (1 - z) tanh(candidate from x + r * candidate from h)."""
+    widest_vectors()
+    m = op[UNITS] * width
+    room, sums = scratch[:DENSE_SCRATCH], scratch[DENSE_SCRATCH : DENSE_SCRATCH + 6 * m]
+    gates, z, r, candidate = sums[: 2 * m], sums[:m], sums[m : 2 * m], sums[2 * m : 3 * m]
+    gates_h, candidate_h = sums[3 * m : 5 * m], sums[5 * m :]
+    for tile in range(count):
+        h = state[tile * m : (tile + 1) * m]
+        for time in range(op[TIMES]):
+            now, at = place_of(op, tile, time, x, width)
+            gate_sums(op, row, frozen, now, h, sums, room, width)
+            for k in range(2 * m):
+                gates[k] = sigmoid(gates[k] + gates_h[k])
+            for k in range(m):
+                candidate[k] = tanh(candidate[k] + r[k] * candidate_h[k])
+            for k in range(m):
+                h[k] = candidate[k] + z[k] * (h[k] - candidate[k])
+            put(h, y, at)
+
+
+def _lstm(op, row, frozen, x, y, state, scratch, count, width):
+    """i, f, o = sigmoid(..); c = f c + i tanh(candidate); h = o tanh(c)."""
+    widest_vectors()
+    m = op[UNITS] * width
+    room, sums = scratch[:DENSE_SCRATCH], scratch[DENSE_SCRATCH : DENSE_SCRATCH + 4 * m]
+    gates, i, f, candidate, o = sums[: 2 * m], sums[:m], sums[m : 2 * m], sums[2 * m : 3 * m], sums[3 * m :]
+    for tile in range(count):
+        h, c = state[2 * tile * m : (2 * tile + 1) * m], state[(2 * tile + 1) * m : (2 * tile + 2) * m]
+        for time in range(op[TIMES]):
+            now, at = place_of(op, tile, time, x, width)
+            gate_sums(op, row, frozen, now, h, sums, room, width)
+            for k in range(2 * m):
+                gates[k] = sigmoid(gates[k])
+            for k in range(m):
+                candidate[k] = tanh(candidate[k])
+            for k in range(m):
+                c[k] = f[k] * c[k] + i[k] * candidate[k]
+            for k in range(m):
+                h[k] = sigmoid(o[k]) * tanh(c[k])
+            put(h, y, at)
+
+
+rnn, gru, lstm = Step(_rnn), Step(_gru), Step(_lstm)

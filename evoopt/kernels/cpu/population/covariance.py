@@ -1,0 +1,283 @@
+"""The loops of CMA-ES with a full covariance matrix of any size, its products made of register tiles."""
+
+import math
+
+import numpy as np
+
+from evoopt import threads
+from evoopt.compiling.jit import inline, kernel
+from evoopt.kernels.cpu.emit.groups import group_of, normals
+from evoopt.kernels.cpu.emit.simd import tile_shape
+from evoopt.kernels.cpu.networks.products import four_rows
+from evoopt.kernels.cpu.population import small_covariance
+from evoopt.kernels.cpu.population.adaptation import (
+    is_positive,
+    move,
+    negative_factor,
+    shorten_step,
+    shortening,
+)
+from evoopt.kernels.cpu.population.small_covariance import SMALL
+from evoopt.rules.philox import COLUMNS, NOISE
+
+TILE = tile_shape(np.dtype(np.float64))
+BLOCK = 4  # rows that share one pass over a matrix, as in four_rows
+
+
+@kernel
+def sample_correlated(key, ids, mean, sigma, scale, root, triangular, columns, lanes, out, lo, hi):
+    """Write rows [lo, hi) of `out` (popsize, n): mean + sigma * scale * (z @ root).
+
+    z are the normal deviates of row ids[r], `root` (n, n) is upper triangular if `triangular`, `scale` (n,);
+    `columns` and `lanes` are the tile's. A row has the same bits in any company: blocks are always whole, and
+    each sum runs over the rows of `root` in their order.
+    """
+    n = len(mean)
+    deviates = group_of(np.float64)
+    z = np.zeros(BLOCK * n)
+    matrix = root.reshape(n * n)
+    zeros, y = np.zeros(columns), np.empty(BLOCK * columns)
+    for start in range(lo, hi, BLOCK):
+        stop = min(start + BLOCK, hi)
+        for r in range(start, stop):
+            row = z[(r - start) * n : (r - start + 1) * n]
+            for group in range((n + COLUMNS - 1) // COLUMNS):
+                normals(key, ids[r], group, NOISE, deviates, n - group * COLUMNS)
+                for c in range(group * COLUMNS, min((group + 1) * COLUMNS, n)):
+                    row[c] = deviates[c - group * COLUMNS]
+        for first in range(0, n, columns):
+            width = min(columns, n - first)
+            terms = first + width if triangular else n
+            four_rows(z, 0, n, 1, matrix, first, n, terms, zeros, y, width, columns, lanes)
+            for r in range(start, stop):
+                for c in range(width):
+                    step = sigma * scale[first + c]
+                    out[r, first + c] = mean[first + c] + step * y[(r - start) * columns + c]
+
+
+@inline
+def _solve(root, row, n):
+    """Replace `row` (n,) by the solution of z @ root = row."""
+    for j in range(n):
+        row[j] /= root[j, j]
+        factor, tail, weights = row[j], row[j + 1 :], root[j, j + 1 :]
+        for c in range(len(tail)):
+            tail[c] -= factor * weights[c]
+
+
+@inline
+def _solve_block(root, rows, first, stop, n):
+    """Replace rows [first, stop), at most BLOCK, of `rows` (., n) by their solutions of z @ root = row."""
+    if stop - first < BLOCK:
+        for i in range(first, stop):
+            _solve(root, rows[i], n)
+        return
+    for j in range(n):
+        pivot, weights = root[j, j], root[j, j + 1 :]
+        for i in range(first, stop):
+            rows[i, j] /= pivot
+        z0, z1, z2, z3 = rows[first, j], rows[first + 1, j], rows[first + 2, j], rows[first + 3, j]
+        t0, t1, t2, t3 = (
+            rows[first, j + 1 :],
+            rows[first + 1, j + 1 :],
+            rows[first + 2, j + 1 :],
+            rows[first + 3, j + 1 :],
+        )
+        for c in range(len(weights)):
+            w = weights[c]
+            t0[c] -= z0 * w
+            t1[c] -= z1 * w
+            t2[c] -= z2 * w
+            t3[c] -= z3 * w
+
+
+@kernel
+def whiten(population, order, first, mean, sigma, scale, root, y, squares, lo, hi):
+    """For blocks [lo, hi) of BLOCK ranks i: y_i = (x_i - mean) / (sigma scale), |z_i|^2, z_i @ root = y_i.
+
+    `y` (popsize + 1, n) and `squares` (popsize,) are float64; x_i is row order[i] of the population. Lengths
+    are taken from rank `first` on.
+    """
+    k, n = population.shape
+    z = np.empty((BLOCK, n))
+    for block in range(lo, hi):
+        start, stop = block * BLOCK, min((block + 1) * BLOCK, k)
+        for i in range(start, stop):
+            x, step, copy = population[order[i]], y[i], z[i - start]
+            for c in range(n):
+                step[c] = (x[c] - mean[c]) / (sigma * scale[c])
+                copy[c] = step[c]
+        if stop > first:
+            _solve_block(root, z, 0, stop - start, n)
+            for i in range(max(start, first), stop):
+                total = 0.0
+                for c in range(n):
+                    total += z[i - start, c] * z[i - start, c]
+                squares[i] = total
+
+
+@kernel
+def to_local(root, rows, lo, hi):
+    """Replace blocks [lo, hi) of BLOCK rows of `rows` (k, n) by their z, z @ root = row."""
+    k, n = rows.shape
+    for block in range(lo, hi):
+        _solve_block(root, rows, block * BLOCK, min((block + 1) * BLOCK, k), n)
+
+
+@kernel
+def shorten(y, squares, outside, weights, longest):
+    """Shorten the steps of foreign and late rows, in place, and give them no negative weight.
+
+    `outside` (popsize,) says by rank which these are.
+    """
+    for i in range(len(weights)):
+        if outside[i]:
+            shorten_step(y[i], shortening(squares[i], longest))
+            weights[i] = max(weights[i], 0.0)
+
+
+@kernel
+def follow_paths(y, squares, weights, mean, sigma, scale, root, p_sigma, p_c, rates, h_limit, constants):
+    """Move `mean`, `p_sigma` and `p_c` (n,) in place by the weighted steps, see `adaptation.move`.
+
+    Writes p_c behind the steps in `y`, and into `rates` (popsize + 1,) what each row of `y` counts in C.
+    Returns the decay of C and the new sigma.
+    """
+    k, n, c_1, c_mu = len(weights), len(mean), constants[3], constants[4]
+    y_w, z_w = np.zeros(n), np.empty(n)
+    total = 0.0
+    for i in range(k):
+        w = weights[i]
+        total += w
+        rates[i] = c_mu * w
+        if w > 0.0:
+            for c in range(n):
+                y_w[c] += w * y[i, c]
+        elif w < 0.0:
+            rates[i] *= negative_factor(squares[i], n)
+    for c in range(n):
+        z_w[c] = y_w[c]
+    _solve(root, z_w, n)
+    decay, new_sigma = move(y_w, z_w, total, mean, sigma, scale, p_sigma, p_c, h_limit, constants)
+    rates[k] = c_1
+    for c in range(n):
+        y[k, c] = p_c[c]
+    return decay, new_sigma
+
+
+@kernel
+def adapt_covariance(C, y, rates, decay, columns, lanes, out, lo, hi):
+    """Blocks [lo, hi) of BLOCK rows of out = decay C + sum_i rates_i y_i y_i^T, Eq. (47).
+
+    The upper triangle of `out` (n, n); 0 below it.
+    """
+    k, n = y.shape
+    flat = y.reshape(k * n)
+    scaled = np.zeros(k * BLOCK)  # BLOCK columns of y, times the rates
+    zeros, products = np.zeros(columns), np.empty(BLOCK * columns)
+    for block in range(lo, hi):
+        a, stop = block * BLOCK, min((block + 1) * BLOCK, n)
+        for i in range(k):
+            for r in range(a, stop):
+                scaled[i * BLOCK + r - a] = rates[i] * y[i, r]
+        for first in range(a, n, columns):
+            width = min(columns, n - first)
+            four_rows(scaled, 0, 1, BLOCK, flat, first, n, k, zeros, products, width, columns, lanes)
+            for r in range(a, stop):
+                target, before = out[r, first : first + width], C[r, first : first + width]
+                for c in range(width):
+                    target[c] = decay * before[c] + products[(r - a) * columns + c]
+        for r in range(a, stop):
+            for c in range(r):
+                out[r, c] = 0.0
+
+
+@kernel
+def cholesky(C, columns, lanes, root):
+    """Write the upper triangular `root` R (n, n), C = R^T R; tells whether C was positive definite.
+
+    By blocks of BLOCK rows: first what the rows above contribute, then the block by itself.
+    """
+    n = len(C)
+    matrix = root.reshape(n * n)
+    zeros, products = np.zeros(columns), np.empty(BLOCK * columns)
+    for a in range(0, n, BLOCK):
+        stop = min(a + BLOCK, n)
+        for r in range(a, stop):
+            for c in range(n):  # assigning slices would compile for seconds
+                root[r, c] = C[r, c] if c >= a else 0.0
+        if a > 0:
+            for first in range(a, n, columns):
+                width = min(columns, n - first)
+                # a last block of fewer rows takes numbers of the next ones along, and drops the results
+                four_rows(matrix, a, 1, n, matrix, first, n, a, zeros, products, width, columns, lanes)
+                for r in range(a, stop):
+                    target = root[r, first : first + width]
+                    for c in range(width):
+                        target[c] -= products[(r - a) * columns + c]
+        for r in range(a, stop):
+            tail = root[r, r:]
+            for j in range(a, r):
+                factor, above = root[j, r], root[j, r:]
+                for c in range(len(tail)):
+                    tail[c] -= factor * above[c]
+            for c in range(a, r):
+                root[r, c] = 0.0
+            if not is_positive(tail[0], C[r, r], n):
+                return False
+            scale = 1.0 / math.sqrt(tail[0])
+            for c in range(len(tail)):
+                tail[c] *= scale
+    return True
+
+
+@kernel
+def learn(
+    population, order, outside, first, weights, mean, sigma, scale, root, p_sigma, p_c, longest, h_limit,
+    constants, columns, lanes, C, new_C, new_root,
+):  # fmt: skip
+    """A whole update on the calling thread; see the kernels that it is made of.
+
+    `outside` (popsize,) is by rank, or empty where no row is; `new_root` is (0, 0) if none is wanted. Returns
+    the new sigma, and whether the covariance is positive definite as far as one knows.
+    """
+    k, n = population.shape
+    y, squares, rates = np.empty((k + 1, n)), np.empty(k), np.empty(k + 1)
+    whiten(population, order, first, mean, sigma, scale, root, y, squares, 0, (k + BLOCK - 1) // BLOCK)
+    if len(outside):
+        weights = weights.copy()
+        shorten(y, squares, outside, weights, longest)
+    decay, new_sigma = follow_paths(
+        y, squares, weights, mean, sigma, scale, root, p_sigma, p_c, rates, h_limit, constants
+    )
+    adapt_covariance(C, y, rates, decay, columns, lanes, new_C, 0, (n + BLOCK - 1) // BLOCK)
+    return new_sigma, len(new_root) == 0 or cholesky(new_C, columns, lanes, new_root)
+
+
+@kernel
+def no_effect(mean, sigma, C, scale, p_c, axis):
+    """What the stopping rules look at, in one pass.
+
+    Returns the largest standard deviation and path step of a coordinate, the first coordinate in which 0.2
+    standard deviations do not change the mean (or -1), and whether 0.1 steps along `axis` (n,) change
+    nothing.
+    """
+    widest, longest, coordinate, along_axis = 0.0, 0.0, -1, True
+    for c in range(len(mean)):
+        deviation = sigma * scale[c] * math.sqrt(C[c, c])
+        widest = max(widest, deviation)
+        longest = max(longest, abs(sigma * scale[c] * p_c[c]))
+        if coordinate < 0 and mean[c] == mean[c] + 0.2 * deviation:
+            coordinate = c
+        if mean[c] != mean[c] + 0.1 * sigma * scale[c] * axis[c]:
+            along_axis = False
+    return widest, longest, coordinate, along_axis
+
+
+def sample(key, ids, mean, sigma, scale, root, triangular, out, grain):
+    """Write rows as `sample_correlated` does, over the threads; `grain` as in `threads.run`."""
+    drawn = (key, ids, mean, sigma, scale, root)
+    if len(mean) <= SMALL:
+        threads.run(small_covariance.sample_correlated, len(ids), *drawn, out, grain=grain)
+    else:
+        threads.run(sample_correlated, len(ids), *drawn, triangular, *TILE, out, grain=grain)

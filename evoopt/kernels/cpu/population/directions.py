@@ -1,0 +1,207 @@
+"""The loops of LM-MA-ES: products of maps (1 - c_j) I + c_j m_j m_j^T, one for each direction vector m_j.
+
+Such a product keeps z in the span of itself and the direction vectors: d = alpha z + sum_j b_j m_j. The b_j
+follow from the products m_j^T z and from the Gram matrix of the direction vectors, so that rows take two
+passes over columns that stay in cache, and no memory but their place in the population.
+"""
+
+import numpy as np
+
+from evoopt.compiling.jit import inline, kernel
+from evoopt.kernels.cpu.emit.groups import group_of, normals
+from evoopt.kernels.cpu.networks.products import product_of_columns
+from evoopt.rules.philox import COLUMNS, NOISE
+
+CHUNK = 8 * COLUMNS  # columns: what all direction vectors have there stays in the second-level cache
+ROWS = 64  # rows of an item of work
+GROUP = 6  # rows multiplied at once
+SUMS = 32  # partial sums of a product, which keep their order when they are vectorized
+
+
+@inline
+def _cut(item, rows, n):
+    """Return the chunk of an item of work, and its first and last column and row."""
+    blocks = (rows + ROWS - 1) // ROWS
+    chunk, block = item // blocks, item % blocks
+    return chunk, chunk * CHUNK, min((chunk + 1) * CHUNK, n), block * ROWS, min((block + 1) * ROWS, rows)
+
+
+@inline
+def _transpose(M, used, start, stop, packed, width):
+    """Pack columns [start, stop) of M (m, n) as (stop - start, width); beyond `used` there are zeros."""
+    for j in range(used):
+        row = M[j, start:stop]
+        for c in range(len(row)):
+            packed[c * width + j] = row[c]
+
+
+@inline
+def _fill_normals(key, number, start, stop, deviates, row):
+    """Write the normal deviates of columns [start, stop) of a row, `start` a multiple of COLUMNS."""
+    for group in range(start // COLUMNS, (stop + COLUMNS - 1) // COLUMNS):
+        normals(key, number, group, NOISE, deviates)
+        left = row[group * COLUMNS : min((group + 1) * COLUMNS, stop)]
+        for i in range(len(left)):
+            left[i] = deviates[i]
+
+
+@kernel
+def project(key, ids, M, used, out, products, lo, hi):
+    """Write the normal deviates z of rows ids[r] into `out` (k, n), and their products with directions.
+
+    products[chunk, r, j] is the part of m_j^T z that the columns of the chunk give, for j below `used`, with
+    room for whole vectors of `lanes`. Items [lo, hi) of work are pairs of a chunk and ROWS rows.
+    """
+    k, n = out.shape
+    width = products.shape[2]
+    deviates = group_of(out.dtype)
+    packed, zeros = np.zeros(CHUNK * width, out.dtype), np.zeros(k, out.dtype)
+    a, y = out.reshape(k * n), products.reshape(products.size)
+    for item in range(lo, hi):
+        chunk, start, stop, first, last = _cut(item, k, n)
+        for r in range(first, last):
+            _fill_normals(key, ids[r], start, stop, deviates, out[r])
+        if used > 0:
+            _transpose(M, used, start, stop, packed, width)
+            a_start, y_start = first * n + start, (chunk * k + first) * width
+            size = stop - start
+            product_of_columns(
+                a, a_start, n, 1, packed, 0, width, zeros, 0, False,
+                y, y_start, width, last - first, size, width,
+            )  # fmt: skip
+
+
+@kernel
+def gram_parts(M, used, out, lo, hi):
+    """Write what the columns of chunks [lo, hi) give to m_j^T m_i into `out` (chunks, used, width)."""
+    m, n = M.shape
+    width = out.shape[2]
+    packed, zeros = np.zeros(CHUNK * width, M.dtype), np.zeros(m, M.dtype)
+    a, y = M.reshape(m * n), out.reshape(out.size)
+    for chunk in range(lo, hi):
+        start, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, n)
+        _transpose(M, used, start, stop, packed, width)
+        product_of_columns(
+            a, start, n, 1, packed, 0, width, zeros, 0, False,
+            y, chunk * used * width, width, used, stop - start, width,
+        )  # fmt: skip
+
+
+@kernel
+def coefficients(products, gram, rates, out, lo, hi):
+    """Write b_j of rows [lo, hi) into `out` (k, used); `rates` (used,) are the c_j, `gram` (used, used)."""
+    chunks, used = len(products), len(rates)
+    b = np.zeros(used)
+    for r in range(lo, hi):
+        b[:] = 0.0
+        for chunk in range(chunks):
+            for j in range(used):
+                b[j] += products[chunk, r, j]
+        alpha = 1.0
+        for j in range(used):
+            product = alpha * b[j]
+            for i in range(j):
+                product += b[i] * gram[j, i]
+                b[i] *= 1.0 - rates[j]
+            alpha *= 1.0 - rates[j]
+            b[j] = rates[j] * product
+        for j in range(used):
+            out[r, j] = b[j]
+
+
+@kernel
+def combine(mean, sigma, M, alpha, b, out, lo, hi):
+    """Turn `out` (k, n) from z into mean + sigma * (alpha z + b M); items [lo, hi) as in `project`."""
+    k, n = out.shape
+    used = b.shape[1]
+    size = used * COLUMNS
+    packed, zeros = np.zeros(size * (CHUNK // COLUMNS), out.dtype), np.zeros(GROUP, out.dtype)
+    a, y = b.reshape(k * used), np.zeros(GROUP * COLUMNS, out.dtype)
+    for item in range(lo, hi):
+        _, chunk_start, chunk_stop, first, last = _cut(item, k, n)
+        for j in range(used):
+            row = M[j, chunk_start:chunk_stop]
+            for c in range(len(row)):
+                packed[c // COLUMNS * size + j * COLUMNS + c % COLUMNS] = row[c]
+        for top in range(first, last, GROUP):
+            rows = min(GROUP, last - top)
+            for start in range(chunk_start, chunk_stop, COLUMNS):
+                if used > 0:
+                    block = packed[(start - chunk_start) // COLUMNS * size :]
+                    product_of_columns(
+                        a, top * used, used, 1, block, 0, COLUMNS, zeros, 0, False,
+                        y, 0, COLUMNS, rows, used, COLUMNS,
+                    )  # fmt: skip
+                stop = min(start + COLUMNS, chunk_stop)
+                centre, spread = mean[start:stop], sigma[start:stop]
+                for r in range(rows):
+                    z, rest = out[top + r, start:stop], y[r * COLUMNS :]
+                    for c in range(len(z)):
+                        z[c] = centre[c] + spread[c] * (alpha * z[c] + rest[c])
+
+
+@kernel
+def weighted_noise(key, ids, weights, out, lo, hi):
+    """Sum weights[r] z_r over the rows r, for groups [lo, hi) of COLUMNS columns of `out` (n,) float64.
+
+    z_r are the normal deviates of row ids[r], made again; each column's sum runs in row order.
+    """
+    deviates = group_of(np.float64)
+    for group in range(lo, hi):
+        sums = out[group * COLUMNS : min((group + 1) * COLUMNS, len(out))]
+        sums[:] = 0.0
+        for r in range(len(weights)):
+            w = weights[r]
+            if w != 0.0:
+                normals(key, ids[r], group, NOISE, deviates)
+                for i in range(len(sums)):
+                    sums[i] += w * deviates[i]
+
+
+@kernel
+def follow(M, step, decays, gains, lo, hi):
+    """Move direction vectors j in [lo, hi), in place: m_j = decays[j] m_j + gains[j] step.
+
+    Then decays[j] is 1 and gains[j] is 0: whoever does it again, after Ctrl-C say, changes nothing.
+    """
+    for j in range(lo, hi):
+        row, decay, gain = M[j], decays[j], gains[j]
+        for c in range(len(row)):
+            row[c] = decay * row[c] + gain * step[c]
+        decays[j], gains[j] = 1.0, 0.0
+
+
+@inline
+def _dot(x, y, sums):
+    """Return x^T y in float64; `sums` (SUMS,) is working memory."""
+    whole = len(x) // SUMS
+    sums[:] = 0.0
+    for block in range(whole):
+        left, right = x[block * SUMS : (block + 1) * SUMS], y[block * SUMS : (block + 1) * SUMS]
+        for i in range(len(sums)):
+            sums[i] += left[i] * right[i]
+    left, right = x[whole * SUMS :], y[whole * SUMS :]
+    for i in range(len(left)):
+        sums[i] += left[i] * right[i]
+    total = 0.0
+    for i in range(SUMS):
+        total += sums[i]
+    return total
+
+
+@kernel
+def whiten(M, rates, rows, lo, hi):
+    """Turn d into z, rows [lo, hi) of `rows` (k, n) float64 in place, by the inverse of each map.
+
+    Of Sherman and Morrison: (a I + c m m^T)^-1 = (I - c m m^T / (a + c m^T m)) / a, where a = 1 - c and
+    `rates` (used,) are the c.
+    """
+    sums = np.zeros(SUMS)
+    for r in range(lo, hi):
+        d = rows[r]
+        for k in range(len(rates)):
+            j = len(rates) - 1 - k
+            m, c = M[j], rates[j]
+            share = c * _dot(m, d, sums) / (1.0 - c + c * _dot(m, m, sums))
+            for i in range(len(d)):
+                d[i] = (d[i] - share * m[i]) / (1.0 - c)

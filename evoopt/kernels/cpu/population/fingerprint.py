@@ -1,0 +1,32 @@
+"""Fingerprints of rows: 64 bits that tell rows of a population apart by their bits."""
+
+import numpy as np
+
+from evoopt.compiling.jit import JIT_DISABLED, inline, kernel
+from evoopt.rules.fingerprint import mixed, sum_of_words
+
+
+@inline
+def _sum_of_mixed(words):
+    total = np.uint64(0)
+    for i in range(len(words)):
+        total = sum_of_words(total, mixed(words[i], i))
+    return total
+
+
+def _sum_of_arrays(words):
+    return mixed(words, np.arange(len(words))).sum()
+
+
+if JIT_DISABLED:  # a loop over the words of large rows would take minutes
+    _sum_of_mixed = _sum_of_arrays
+
+
+@kernel(allocates=False)
+def fingerprint_rows(words, out, lo, hi):
+    """Write the fingerprints of rows [lo, hi) of `words` (popsize, words of 32 bits) into `out` (popsize,).
+
+    The sum of the words, each mixed with its place; never 0. Vectorizes, as integer sums may be reordered.
+    """
+    for r in range(lo, hi):
+        out[r] = max(_sum_of_mixed(words[r]), np.uint64(1))

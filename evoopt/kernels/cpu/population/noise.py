@@ -1,0 +1,77 @@
+"""Rows of a population: mean + sigma * normal deviates, each row a function of its number alone."""
+
+import numpy as np
+
+from evoopt.compiling.jit import inline, kernel
+from evoopt.kernels.cpu.emit.groups import group_of, normals
+from evoopt.rules.philox import COLUMNS, NOISE
+
+
+@inline
+def _combine(centre, factor, spread, deviates, out):
+    """Write centre + factor * spread * deviates into `out`; all of at most COLUMNS numbers."""
+    if len(out) >= COLUMNS:
+        for i in range(COLUMNS):
+            out[i] = centre[i] + factor * spread[i] * deviates[i]
+    else:
+        for i in range(len(out)):
+            out[i] = centre[i] + factor * spread[i] * deviates[i]
+
+
+@kernel(allocates=False)
+def sample_rows(key, ids, mean, sigma, out, lo, hi):
+    """Write rows [lo, hi) of `out` (popsize, n): mean (n,) + sigma (n,) * normal deviates of row ids[r]."""
+    n, one = out.shape[1], out.dtype.type(1)
+    deviates = group_of(out.dtype)
+    for r in range(lo, hi):
+        for group in range((n + COLUMNS - 1) // COLUMNS):
+            normals(key, ids[r], group, NOISE, deviates)
+            start = group * COLUMNS
+            _combine(mean[start:n], one, sigma[start:n], deviates, out[r, start:n])
+
+
+@kernel(allocates=False)
+def sample_children(key, ids, parents, pool, factor, sigma, out, lo, hi):
+    """Write rows [lo, hi) of `out` (popsize, n): pool[parents[r]] + factor * sigma (n,) * normal deviates."""
+    n, factor = out.shape[1], out.dtype.type(factor)
+    deviates = group_of(out.dtype)
+    for r in range(lo, hi):
+        for group in range((n + COLUMNS - 1) // COLUMNS):
+            normals(key, ids[r], group, NOISE, deviates)
+            start = group * COLUMNS
+            _combine(pool[parents[r], start:n], factor, sigma[start:n], deviates, out[r, start:n])
+
+
+@kernel(allocates=False)
+def sample_child(key, number, parent, factor, sigma, out, lo, hi):
+    """Write groups [lo, hi) of 64 columns of one row `out` (n,), the same bits as `sample_children`.
+
+    In place, where `parent` (n,) is `out`, it would be right but not vectorized.
+    """
+    n, factor = len(out), out.dtype.type(factor)
+    deviates = group_of(out.dtype)
+    for group in range(lo, hi):
+        normals(key, number, group, NOISE, deviates)
+        start = group * COLUMNS
+        _combine(parent[start:n], factor, sigma[start:n], deviates, out[start:n])
+
+
+@kernel(allocates=False)
+def sample_pairs(key, ids, mean, sigma, out, lo, hi):
+    """Write rows [lo, hi) of `out` (popsize, n), rows 2k as `sample_rows`, 2k + 1 with their noise negated.
+
+    A pair whose rows stand side by side shares the making of its noise.
+    """
+    n = out.shape[1]
+    deviates = group_of(out.dtype)
+    r = lo
+    while r < hi:
+        after = r + 2 if r + 1 < hi and ids[r + 1] == ids[r] ^ np.uint64(1) else r + 1
+        for group in range((n + COLUMNS - 1) // COLUMNS):
+            normals(key, ids[r] >> np.uint64(1) << np.uint64(1), group, NOISE, deviates)
+            start = group * COLUMNS
+            centre, spread = mean[start:n], sigma[start:n]
+            for row in range(r, after):
+                sign = out.dtype.type(1 - 2 * np.int64(ids[row] & np.uint64(1)))
+                _combine(centre, sign, spread, deviates, out[row, start:n])
+        r = after

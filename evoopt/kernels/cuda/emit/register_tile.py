@@ -1,0 +1,151 @@
+"""Sums of some samples and some units that stay in the registers of a thread, written out for LLVM.
+
+The compiler does not unroll loops over tuples, and an index that may be negative costs three instructions:
+here each read has an address of its own, a constant apart from the last. Each operation has a twin in plain
+Python, for the simulator.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from evoopt.kernels.cuda.emit.intrinsics import address_of, load_vector, store_vector
+from evoopt.kernels.cuda.runtime.jit import SIMULATED
+
+STEPS = 2  # inputs whose numbers are asked for together; with more, registers would spill on some devices
+_INDEX = ir.IntType(32)
+
+
+class Tile(NamedTuple):
+    """The operations on a tile of sums, a tuple sample by sample; all arrays are 1-d float32."""
+
+    start: Callable[..., Any]  # (bias, index) -> sums that begin with the biases of the units
+    zero: tuple[Any, ...]
+    # (sums, weights, start, weights_stride, x, at, x_stride) -> sums plus the products of all inputs, whose
+    # weights and numbers are these strides apart
+    multiply_add: Callable[..., Any]
+    # (sums, x, at, stride, skip): to units that are `stride` apart, without the first ones
+    store: Callable[..., None]
+
+
+@functools.cache
+def make_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> Tile:
+    """Make the operations of a tile that reads weights by vectors of `width`, and samples by up to four.
+
+    Of 8 samples, the second four are `far` numbers from the first.
+    """
+    if SIMULATED:
+        return _python_tile(n_in, n_samples, n_units, far, width)
+    sums_type, group = types.UniTuple(types.float32, n_samples * n_units), min(n_samples, 4)
+    starts = [(0, 0), (4, far)][: n_samples // group]  # of each vector: its first sample, and its place
+
+    @intrinsic
+    def start(_typing, bias, index):
+        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
+            at = address_of(context, builder, bias, arguments)
+            one = [number for u in range(n_units) for number in _load(builder, at, u, 1)]
+            return context.make_tuple(builder, sums_type, one * n_samples)
+
+        return sums_type(bias, types.intp), emit
+
+    @intrinsic
+    def multiply_add(_typing, sums, weights, start, weights_stride, x, at, x_stride):
+        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
+            def step(state: list[ir.Value]) -> list[ir.Value]:
+                w_at, x_at, *total = state
+                a = [z for _, place in starts for z in _load(builder, x_at, place, group)]
+                w = [z for u in range(0, n_units, width) for z in _load(builder, w_at, u, width)]
+                following = builder.gep(w_at, [arguments[3]]), builder.gep(x_at, [arguments[6]])
+                sums = (_fma(builder, a[i // n_units], w[i % n_units], z) for i, z in enumerate(total))
+                return [*following, *sums]
+
+            begin = [
+                address_of(context, builder, weights, arguments[1:3]),
+                address_of(context, builder, x, arguments[4:6]),
+                *cgutils.unpack_tuple(builder, arguments[0]),
+            ]
+            return context.make_tuple(builder, sums_type, _repeated(builder, n_in, step, begin)[2:])
+
+        signature = sums, weights, types.intp, types.intp, x, types.intp, types.intp
+        return sums_type(*signature), emit
+
+    @intrinsic
+    def store(_typing, sums, x, at, stride, skip):
+        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
+            values = cgutils.unpack_tuple(builder, arguments[0])
+            unit_at = address_of(context, builder, x, arguments[1:3])
+            for u in range(n_units):
+                with builder.if_then(builder.icmp_signed("<=", arguments[4], arguments[4].type(u))):
+                    for first, place in starts:
+                        numbers = [values[(first + s) * n_units + u] for s in range(group)]
+                        store_vector(builder, builder.gep(unit_at, [_INDEX(place)]), numbers)
+                unit_at = builder.gep(unit_at, [arguments[3]])
+            return context.get_dummy_value()
+
+        return types.void(sums, x, types.intp, types.intp, types.intp), emit
+
+    return Tile(start, (np.float32(0),) * (n_samples * n_units), multiply_add, store)
+
+
+def _repeated(
+    builder: ir.IRBuilder, times: int, step: Callable[[list[ir.Value]], list[ir.Value]], state: list[ir.Value]
+) -> list[ir.Value]:
+    """Emit a loop over a step from values to new values, STEPS of them in its body."""
+    if times >= STEPS:
+        before, body = builder.block, builder.append_basic_block("inputs")
+        builder.branch(body)
+        builder.position_at_end(body)
+        now = [builder.phi(value.type) for value in [_INDEX(0), *state]]
+        for phi, value in zip(now, [_INDEX(0), *state], strict=True):
+            phi.add_incoming(value, before)
+        state = list(now[1:])
+        for _ in range(STEPS):
+            state = step(state)
+        count = builder.add(now[0], _INDEX(1))
+        after = builder.append_basic_block("rest")
+        builder.cbranch(builder.icmp_signed("<", count, _INDEX(times // STEPS)), body, after)
+        for phi, value in zip(now, [count, *state], strict=True):
+            phi.add_incoming(value, builder.block)
+        builder.position_at_end(after)
+    for _ in range(times % STEPS):
+        state = step(state)
+    return state
+
+
+def _load(builder: ir.IRBuilder, start: ir.Value, place: int, n: int) -> list[ir.Value]:
+    return load_vector(builder, builder.gep(start, [_INDEX(place)]), n)
+
+
+def _fma(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+    kind = ir.FunctionType(a.type, [a.type] * 3)
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.fma.f32"), [a, b, c])
+
+
+def _python_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> Tile:
+    places = [s if s < 4 else s - 4 + far for s in range(n_samples)]
+    group = min(n_samples, 4)
+
+    def start(bias, index):
+        return tuple(bias[index + u] for _ in range(n_samples) for u in range(n_units))
+
+    def multiply_add(sums, weights, start, weights_stride, x, at, x_stride):
+        wide = [n % width for n in (start, weights_stride)] + [n % group for n in (at, x_stride, far)]
+        assert not any(wide), "a vector begins at a multiple of its width"
+        for _ in range(n_in):
+            a, w = [x[at + place] for place in places], [weights[start + u] for u in range(n_units)]
+            sums = tuple(value + a[i // n_units] * w[i % n_units] for i, value in enumerate(sums))
+            start, at = start + weights_stride, at + x_stride
+        return sums
+
+    def store(sums, x, at, stride, skip):
+        for i, value in enumerate(sums):
+            if i % n_units >= skip:
+                x[at + i % n_units * stride + places[i // n_units]] = value
+
+    return Tile(start, (np.float32(0),) * (n_samples * n_units), multiply_add, store)

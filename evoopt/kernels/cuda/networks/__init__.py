@@ -1,0 +1,1 @@
+"""Kernels that run networks, and their losses."""

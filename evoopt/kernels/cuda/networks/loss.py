@@ -1,0 +1,123 @@
+"""Losses of one sample, those of `cpu.loss`: ``loss(outputs, start, stride, n, targets, sample, padded)``.
+
+The n outputs are `stride` apart from `start`, the sample's targets `padded` apart.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from numba import cuda, float32
+
+from evoopt.compiling.jit import inline
+from evoopt.kernels.cuda.networks.dense import largest
+from evoopt.kernels.cuda.runtime.jit import part
+from evoopt.rules import losses as rules
+from evoopt.rules.losses import TARGET_READERS
+from evoopt.rules.math import exp, log, relu
+
+
+@inline
+def _log_normalizer(outputs, start, stride, n, most):
+    """The logarithm of sum_o exp(z_o - most)."""
+    total = float32(0)
+    for o in range(n):
+        total += exp(outputs[start + o * stride] - most)  # a NaN among them stays
+    return log(total)
+
+
+@inline
+def cross_entropy_of_labels(outputs, start, stride, n, targets, sample, padded):
+    """-log softmax(z)_y."""
+    most = largest(outputs, start, stride, n)
+    label = int(targets[sample])
+    return _log_normalizer(outputs, start, stride, n, most) + (most - outputs[start + label * stride])
+
+
+@inline
+def cross_entropy(outputs, start, stride, n, targets, sample, padded):
+    """-sum_o p_o log softmax(z)_o."""
+    most = largest(outputs, start, stride, n)
+    normalizer = _log_normalizer(outputs, start, stride, n, most)
+    total = float32(0)
+    for o in range(n):
+        total += targets[o * padded + sample] * (normalizer + (most - outputs[start + o * stride]))
+    return total
+
+
+@inline
+def hinge_of_labels(outputs, start, stride, n, targets, sample, padded):
+    """max(0, 1 + max_{j != y} z_j - z_y) (Crammer and Singer 2001)."""
+    label = int(targets[sample])
+    own = outputs[start + label * stride]
+    total, margin = own - own, float32(0)  # (0, or NaN if it is)
+    first = True
+    for o in range(n):
+        z = outputs[start + o * stride]
+        total += z - z
+        if o != label:
+            step = z - own
+            margin = step if first or step > margin else margin
+            first = False
+    return total if first else total + relu(float32(1) + margin)
+
+
+@inline
+def error_rate_of_labels(outputs, start, stride, n, targets, sample, padded):
+    """0 where the first of the largest outputs is at the label, else 1."""
+    label = int(targets[sample])
+    own = outputs[start + label * stride]
+    wrong = float32(0)
+    for o in range(n):
+        z = outputs[start + o * stride]
+        ahead = z > own or (z == own and o < label)
+        wrong = float32(1) if ahead and wrong == wrong else wrong  # noqa: PLR0124  (not NaN)
+        wrong = wrong if z == z else z  # noqa: PLR0124
+    return wrong
+
+
+def _mean_over_outputs(loss_of_one: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    @inline
+    def loss(outputs, start, stride, n, targets, sample, padded):
+        total = float32(0)
+        for o in range(n):
+            total += loss_of_one(outputs[start + o * stride], targets[o * padded + sample])
+        return total * (float32(1) / float32(n))
+
+    return loss
+
+
+LOSSES = {  # by name and what the targets mean
+    ("cross_entropy", "labels"): cross_entropy_of_labels,
+    ("cross_entropy", "probabilities"): cross_entropy,
+    ("binary_cross_entropy", "chances"): _mean_over_outputs(rules.binary_cross_entropy_of_one),
+    ("mse", "values"): _mean_over_outputs(rules.squared_error),
+    ("mae", "values"): _mean_over_outputs(rules.absolute_error),
+    ("hinge", "labels"): hinge_of_labels,
+    ("hinge", "signs"): _mean_over_outputs(rules.hinge_of_one),
+    ("error_rate", "labels"): error_rate_of_labels,
+    ("error_rate", "signs"): _mean_over_outputs(rules.error_of_one),
+}
+
+
+@functools.lru_cache(maxsize=64)
+def own_loss(
+    function: Callable[..., Any], meaning: str, n_outputs: int, n_targets: int
+) -> Callable[..., Any]:
+    """Make the loss of a user's njit function of one sample, see `cpu.own_loss`.
+
+    A thread in which it raises leaves its kernel there and then.
+    """
+    read = TARGET_READERS[meaning]
+
+    @part
+    def loss(outputs, start, stride, n, targets, sample, padded):
+        output = cuda.local.array(n_outputs, float32)
+        target = cuda.local.array(n_targets, float32)
+        for o in range(n_outputs):
+            output[o] = outputs[start + o * stride]
+        for o in range(n_targets):
+            target[o] = targets[o * padded + sample]
+        return float32(function(output, read(target)))
+
+    return loss

@@ -1,0 +1,1 @@
+"""Kernels on the rows of a population and the state of a strategy."""

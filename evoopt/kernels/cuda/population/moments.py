@@ -1,0 +1,54 @@
+"""Weighted sums over the rows of a population, column by column, and lengths of rows; all in float64."""
+
+from numba import cuda, types
+
+from evoopt.kernels.cuda.runtime.jit import SIMULATED, block_size, kernel
+
+COLUMNS = 4 if SIMULATED else 32  # of a block, whose rows are cut into PARTS
+PARTS = 2 if SIMULATED else 8
+THREADS = block_size(128)
+
+
+@kernel(COLUMNS * PARTS)
+def weighted_moments(population, weights, square_weights, mean, first, second):
+    """Write sum_r w_r (x_rc - mean_c) and sum_r v_r (x_rc - mean_c)^2 into `first`, `second` (n,).
+
+    `weights` w and `square_weights` v are (popsize,). A block of (COLUMNS, PARTS) threads has COLUMNS
+    columns: each part takes every PARTS-th row, and the parts are added in their order.
+    """
+    lane, part = cuda.threadIdx.x, cuda.threadIdx.y
+    c = cuda.blockIdx.x * COLUMNS + lane
+    shared = cuda.shared.array((2, PARTS, COLUMNS), types.float64)
+    total, squares = 0.0, 0.0
+    if c < len(mean):
+        centre = mean[c]
+        for r in range(part, len(weights), PARTS):
+            w, v = weights[r], square_weights[r]
+            if w != 0 or v != 0:  # not of rows so far away that 0 times their square is NaN
+                step = types.float64(population[r, c]) - centre
+                total += w * step
+                squares += (v * step) * step  # v is the smaller, the farther the row: no overflow
+    shared[0, part, lane], shared[1, part, lane] = total, squares
+    cuda.syncthreads()
+    if part == 0 and c < len(mean):
+        for other in range(1, PARTS):
+            total += shared[0, other, lane]
+            squares += shared[1, other, lane]
+        first[c], second[c] = total, squares
+
+
+@kernel(THREADS)
+def squared_lengths(population, mean, scale, out):
+    """Write |(x_r - mean) / scale|^2 into `out` (popsize,): a block for each row."""
+    r, t = cuda.blockIdx.x, cuda.threadIdx.x
+    shared = cuda.shared.array(THREADS, types.float64)
+    total = 0.0
+    for c in range(t, len(mean), THREADS):
+        z = (types.float64(population[r, c]) - mean[c]) / scale[c]
+        total += z * z
+    shared[t] = total
+    cuda.syncthreads()
+    if t == 0:
+        for other in range(1, THREADS):
+            total += shared[other]
+        out[r] = total

@@ -1,0 +1,54 @@
+"""The rows of a population from counter-based noise: a thread for each block of four deviates."""
+
+import functools
+from typing import Any
+
+import numpy as np
+from numba import cuda
+
+from evoopt.kernels.cuda.emit.intrinsics import normals_of
+from evoopt.kernels.cuda.runtime.grid import rows_y
+from evoopt.kernels.cuda.runtime.jit import block_size, kernel, name_of
+from evoopt.rules.philox import COLUMNS, LANES, NOISE
+
+THREADS = block_size(128)
+
+
+@functools.cache
+def sample_rows(dtype: Any, pairs: bool = False) -> Any:
+    """Make ``kernel(key, ids, mean, sigma, out)`` on a grid of `grid_of` blocks.
+
+    It writes mean + sigma * normal deviates into `out` (k, n) of the dtype; `mean` and `sigma` are (n,)
+    float64, `ids` (k,) uint64. Of `pairs`, rows 2k + 1 have the noise of rows 2k, negated.
+    """
+    normals = normals_of(dtype)
+    real = np.dtype(dtype).type
+
+    @kernel(THREADS, name=name_of(real, pairs))
+    def sample(key, ids, mean, sigma, out):
+        n = out.shape[1]
+        r = cuda.blockIdx.y
+        block = cuda.blockIdx.x * THREADS + cuda.threadIdx.x
+        # group, place and lane: the four deviates of a block are LANES columns apart
+        first = block // LANES * COLUMNS + block % LANES
+        if first >= n:
+            return
+        while r < out.shape[0]:
+            row, sign = ids[r], real(1)
+            if pairs:
+                sign = real(1) - real(2) * real(row & np.uint64(1))
+                row = row >> np.uint64(1) << np.uint64(1)
+            deviates = normals(np.uint64(key), row, np.uint64(block), np.uint64(NOISE))
+            for place in range(4):
+                c = first + place * LANES
+                if c < n:
+                    out[r, c] = real(mean[c]) + sign * (real(sigma[c]) * deviates[place])
+            r += cuda.gridDim.y
+
+    return sample
+
+
+def grid_of(rows: int, n: int) -> tuple[int, int]:
+    """Give the blocks of threads for so many rows of length n."""
+    blocks = -(-n // COLUMNS) * LANES
+    return -(-blocks // THREADS), rows_y(rows)

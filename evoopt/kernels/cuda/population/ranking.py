@@ -1,0 +1,43 @@
+"""Ranks by counting: a thread for each row looks at the fitness of all, so equal ones keep their order."""
+
+import functools
+from typing import Any
+
+import numpy as np
+from numba import cuda
+
+from evoopt.kernels.cuda.runtime.jit import block_size, kernel, name_of
+
+THREADS = block_size(128)
+
+
+@functools.cache
+def rank_rows(centred: bool) -> Any:
+    """Make ``kernel(fitness, table, out)``, all arrays (popsize,) float64; a thread for each row.
+
+    Smaller is better, and NaN worst of all. A row of rank i (from 0) gets table[i]; or where
+    `centred`, 1/2 for the best to -1/2 for the worst, equal fitness the average, and `table` is not read.
+    """
+
+    @kernel(THREADS, name=name_of(centred))
+    def rank(fitness, table, out):
+        i = cuda.grid(1)
+        k = len(fitness)
+        if i >= k:
+            return
+        mine = fitness[i]
+        has_none = np.isnan(mine)
+        better, before, equal = 0, 0, 0
+        for j in range(k):
+            other = fitness[j]
+            none = np.isnan(other)
+            better += (other < mine) | (has_none & (not none))
+            same = (other == mine) | (has_none & none)
+            equal += same
+            before += same & (j < i)
+        if centred:
+            out[i] = 0.5 - (better + (equal - 1) / 2) / (k - 1)
+        else:
+            out[i] = table[better + before]
+
+    return rank

@@ -1,0 +1,86 @@
+"""Rows of a population: their fingerprints, copies of some, their way into a box; and of numbers, means."""
+
+import functools
+from typing import Any
+
+import numpy as np
+from numba import cuda, types
+
+from evoopt.kernels.cuda.runtime.grid import rows_y
+from evoopt.kernels.cuda.runtime.jit import block_size, kernel, name_of
+from evoopt.rules.box import reflected, transformed
+from evoopt.rules.fingerprint import mixed, sum_of_words
+
+THREADS = block_size(128)
+
+
+@kernel(THREADS)
+def fingerprint_rows(words, out):
+    """Write fingerprints, as `cpu.fingerprint` has them, of rows `words` (popsize, words) uint32 into `out`.
+
+    A block for each row.
+    """
+    r, t = cuda.blockIdx.x, cuda.threadIdx.x
+    shared = cuda.shared.array(THREADS, types.uint64)
+    total = np.uint64(0)
+    for i in range(t, words.shape[1], THREADS):
+        total = sum_of_words(total, mixed(words[r, i], i))
+    shared[t] = total
+    cuda.syncthreads()
+    if t == 0:
+        for other in range(1, THREADS):
+            total = sum_of_words(total, shared[other])
+        out[r] = max(total, np.uint64(1))
+
+
+@kernel(THREADS)
+def gather_rows(places, old, kept, new, limit, out):
+    """Write rows `places` of [the first `kept` of `old`, all of `new`] into `out` (k, n).
+
+    Numbers beyond `limit` become `limit`. A grid of columns and rows.
+    """
+    c, r = cuda.blockIdx.x * THREADS + cuda.threadIdx.x, cuda.blockIdx.y
+    while c < out.shape[1] and r < out.shape[0]:
+        p = places[r]
+        x = old[p, c] if p < kept else new[p - kept, c]
+        x = x if x < limit else limit
+        out[r, c] = x if x > -limit else -limit
+        r += cuda.gridDim.y
+
+
+@functools.cache
+def enclose_rows(reflects: bool) -> Any:
+    """Make ``kernel(low, high, low_margin, high_margin, first, last, rows)``: rows into a box, in place.
+
+    As `cpu.box` does; all but `rows` (popsize, n) are (n,) float64. A grid of columns and rows.
+    """
+
+    @kernel(THREADS, name=name_of(reflects))
+    def enclose(low, high, low_margin, high_margin, first, last, rows):
+        c, r = cuda.blockIdx.x * THREADS + cuda.threadIdx.x, cuda.blockIdx.y
+        while c < rows.shape[1] and r < rows.shape[0]:
+            x = types.float64(rows[r, c])
+            if reflects:
+                x = reflected(x, low[c], high[c], first[c], last[c])
+            else:
+                x = transformed(x, low[c], high[c], low_margin[c], high_margin[c], first[c], last[c])
+            rows[r, c] = x
+            r += cuda.gridDim.y
+
+    return enclose
+
+
+@kernel(THREADS)
+def mean_rows(numbers, per_row, divisor, out):
+    """Write the sum of each row's `per_row` numbers over `divisor` into `out` (popsize,); a thread each."""
+    r = cuda.grid(1)
+    if r < len(out):
+        total = 0.0
+        for i in range(per_row):
+            total += numbers[r * per_row + i]
+        out[r] = total / divisor
+
+
+def grid_of(rows: int, n: int) -> tuple[int, int]:
+    """Give the blocks of a grid of columns and rows."""
+    return -(-n // THREADS), rows_y(rows)

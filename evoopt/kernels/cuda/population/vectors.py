@@ -1,0 +1,129 @@
+"""Formulas on vectors: a kernel for what is computed of each coordinate, and one that adds it up.
+
+A formula is a function of NumPy arrays and numbers, of what `scalar.Scalar` knows; strategies run it on
+arrays as it is. Here the same function makes the code of a thread. All numbers are float64.
+"""
+
+import functools
+import hashlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import cuda, types
+from numba.extending import intrinsic
+
+from evoopt.kernels.cuda.emit.scalar import Scalar
+from evoopt.kernels.cuda.runtime.jit import SIMULATED, block_size, kernel, name_of
+
+Formula = Callable[..., Any]
+THREADS = block_size(128)
+PARTS = 2 if SIMULATED else 64  # blocks that add up; each leaves three numbers
+
+
+@functools.cache
+def map_vectors(formula: Formula) -> Any:
+    """Make ``kernel(outs, args, n)``: the results of a formula, into tuples of arrays (n,).
+
+    Of `args` arrays are taken by coordinate, and numbers as they are.
+    """
+    evaluate = _evaluate(formula)
+
+    @kernel(THREADS, name=_name_of(formula))
+    def apply(outs, args, n):
+        i = cuda.grid(1)
+        if i < n:
+            evaluate(outs, args, i, i)
+
+    return apply
+
+
+@functools.cache
+def reduce_vectors(formula: Formula) -> Any:
+    """Make ``kernel(sums, args, n)`` for PARTS blocks: sum, minimum and maximum of a formula's one result.
+
+    Those of each block's coordinates go into `sums` (PARTS, 3), in a fixed order; NaN makes all three NaN.
+    """
+    evaluate = _evaluate(formula)
+
+    @kernel(THREADS, name=_name_of(formula))
+    def reduce(sums, args, n):
+        t = cuda.threadIdx.x
+        shared = cuda.shared.array((3, THREADS), types.float64)
+        value = cuda.local.array(1, types.float64)
+        total, least, most = 0.0, np.inf, -np.inf
+        for i in range(cuda.blockIdx.x * THREADS + t, n, PARTS * THREADS):
+            evaluate((value,), args, 0, i)
+            x = value[0]
+            total += x
+            least = least if least < x else x  # written so that NaN stays
+            most = most if most > x else x
+        shared[0, t], shared[1, t], shared[2, t] = total, least, most
+        cuda.syncthreads()
+        if t == 0:
+            for other in range(1, THREADS):
+                total += shared[0, other]
+                low, high = shared[1, other], shared[2, other]
+                least = least if least < low else low
+                most = most if most > high else high
+            nan = total - total if total != total else 0.0  # noqa: PLR0124
+            sums[cuda.blockIdx.x, 0] = total
+            sums[cuda.blockIdx.x, 1], sums[cuda.blockIdx.x, 2] = least + nan, most + nan
+
+    return reduce
+
+
+def _name_of(formula: Formula) -> str | None:
+    """Name a formula for the disk cache, with the source of its module; None for one of the user's.
+
+    (Formulas are not among the kernels, whose sources the cache knows.)
+    """
+    module = inspect.getmodule(formula)
+    if module is None or not module.__name__.startswith("evoopt.") or "<locals>" in formula.__qualname__:
+        return None
+    try:
+        source = inspect.getsource(module)
+    except OSError:  # installed without sources
+        return None
+    return name_of(module.__name__, formula.__qualname__, hashlib.sha256(source.encode()).hexdigest())
+
+
+@functools.cache
+def results_of(formula: Formula, numbers: int) -> int:
+    """Count the results of a formula of so many arguments."""
+    found = formula(*[np.ones(1)] * numbers)
+    return len(found) if isinstance(found, tuple) else 1
+
+
+def _evaluate(formula: Formula) -> Callable[..., None]:
+    """Make ``evaluate(outs, args, at, i)``: outs[...][at] from args at coordinate i."""
+
+    @intrinsic
+    def evaluate(_typing, outs, args, at, i):
+        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
+            def place(array_type: Any, array: ir.Value, index: ir.Value) -> ir.Value:
+                data = context.make_array(array_type)(context, builder, array).data
+                return builder.gep(data, [index])
+
+            numbers = []
+            for position, kind in enumerate(args):
+                value = builder.extract_value(values[1], position)
+                if isinstance(kind, types.Array):
+                    value = builder.load(place(kind, value, values[3]))
+                numbers.append(Scalar(builder, value, np.float64))
+            found = formula(*numbers)
+            for position, result in enumerate(found if isinstance(found, tuple) else (found,)):
+                array = builder.extract_value(values[0], position)
+                builder.store(result.value, place(outs[position], array, values[2]))
+            return context.get_dummy_value()
+
+        return types.void(outs, args, types.intp, types.intp), emit
+
+    def evaluate_python(outs, args, at, i):
+        found = formula(*[np.float64(arg if np.isscalar(arg) else arg[i]) for arg in args])
+        for out, result in zip(outs, found if isinstance(found, tuple) else (found,), strict=True):
+            out[at] = result
+
+    return evaluate_python if SIMULATED else evaluate

@@ -1,0 +1,1 @@
+"""Kernels that play episodes of environments."""

@@ -1,0 +1,38 @@
+"""The disk cache of kernels for CUDA: as that of the CPU, by the compute capability too."""
+
+import hashlib
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any, ClassVar
+
+from numba.cuda import serialize
+from numba.cuda.dispatcher import CUDACache, CUDACacheImpl
+
+from evoopt.compiling.cache import KernelCache, KernelLocator, Sealed
+from evoopt.compiling.jit import named
+
+
+def cached(compiler: Callable[..., Any], function: Callable[..., None], name: str) -> Any:
+    """Compile a kernel, and keep its machine code in a file of its name and the digest of `name`."""
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    compiled = compiler(named(function, digest))
+    compiled._cache = _KernelCache(function)
+    return compiled
+
+
+class _CacheImpl(Sealed, CUDACacheImpl):
+    _locator_classes: ClassVar = [KernelLocator]
+    _dumps = staticmethod(serialize.dumps)
+
+
+class _DiskCache(CUDACache):
+    _impl_class = _CacheImpl
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        # the folder stands for the sources, the file for the name; numba-cuda hashes the closure, which is
+        # another one in each process. The tuple has the version of CUDA and the compute capability
+        return sig, codegen.magic_tuple(), metadata.version("numba-cuda")
+
+
+class _KernelCache(KernelCache):
+    disk_cache = _DiskCache

@@ -1,0 +1,282 @@
+"""What is asked of CUDA's driver: memory, copies, streams and events, and the launch of a kernel.
+
+Kernels are compiled by numba-cuda and launched from here: its own launch takes the host some 40 us for four
+arrays, its allocation 30, and these 6 and 2. `simulated` has the same functions for the simulator.
+"""
+
+import ctypes
+import functools
+import os
+import struct
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from cuda.bindings import driver as cu
+from numba import cuda, from_dtype, typeof, types
+
+from evoopt.kernels.cuda.runtime.memory import DeviceArray
+
+_NO_MEMORY = cu.CUresult.CUDA_ERROR_OUT_OF_MEMORY
+MOST_WORDS = 256  # of eight bytes, of all arguments of a kernel
+_LOADING = threading.Lock()  # numba-cuda cannot load a kernel for two Python threads at once
+_PROCESS = os.getpid()  # that began with CUDA: nothing of it works in one that is forked
+_FORMATS = {int: "q", float: "d", np.int64: "q", np.uint64: "Q", np.float32: "f4x", np.float64: "d"}
+
+
+def _do(function: Any, *arguments: Any) -> Any:
+    """Call a function of the driver, and return what it gives besides its error.
+
+    Where it finds no memory it is called once more, without what our pool keeps.
+
+    Raises
+    ------
+    MemoryError
+        If there is no memory then, either.
+    RuntimeError
+        For any other error.
+    """
+    error, *values = function(*arguments)
+    if error == _NO_MEMORY:
+        _empty_pool()
+        error, *values = function(*arguments)
+    if error:
+        _, name = cu.cuGetErrorName(error)
+        _, text = cu.cuGetErrorString(error)
+        kind = MemoryError if error == _NO_MEMORY else RuntimeError
+        raise kind(f"CUDA failed: {name.decode()}, {text.decode()}.")
+    return values[0] if values else None
+
+
+class _Thread(threading.local):
+    """What each Python thread has: a context, and a buffer for the arguments of a launch."""
+
+    def __init__(self) -> None:
+        if os.getpid() != _PROCESS:
+            raise RuntimeError(
+                "CUDA must be used in the process that began with it, got a fork of that; start processes by "
+                'multiprocessing.get_context("spawn").'
+            )
+        cuda.current_context()
+        self.words = (ctypes.c_uint64 * MOST_WORDS)()
+        start = ctypes.addressof(self.words)
+        self._places = (ctypes.c_void_p * MOST_WORDS)(*(start + 8 * i for i in range(MOST_WORDS)))
+        self.arguments = ctypes.addressof(self._places)
+
+
+@functools.cache
+def _thread() -> _Thread:
+    return _Thread()
+
+
+os.register_at_fork(after_in_child=_thread.cache_clear)
+
+
+def _enter() -> None:
+    """Give this Python thread a context of CUDA, if it has none yet."""
+    _ = _thread().words
+
+
+# ---------------------------------------------------------------- streams and events
+
+
+def new_stream() -> Any:
+    """Make a stream, which waits for what the default stream does, and the other way round."""
+    _enter()
+    return _do(cu.cuStreamCreate, 0)
+
+
+def known_stream(handle: int) -> Any:
+    """Return a stream that another library made."""
+    return cu.CUstream(handle)
+
+
+def new_event() -> Any:
+    """Make an event, which has no time."""
+    _enter()
+    return _do(cu.cuEventCreate, cu.CUevent_flags.CU_EVENT_DISABLE_TIMING)
+
+
+def order(before: Any, event: Any, after: Any) -> None:
+    """Let what is queued later on one stream wait for what is queued now on another."""
+    _enter()
+    _do(cu.cuEventRecord, event, before)
+    _do(cu.cuStreamWaitEvent, after, event, 0)
+
+
+def synchronize(stream: Any) -> None:
+    """Wait for all that is queued on a stream."""
+    _enter()
+    _do(cu.cuStreamSynchronize, stream)
+
+
+def synchronize_device() -> None:
+    """Wait for all that is queued, by other libraries too; in a forked process do nothing."""
+    if os.getpid() == _PROCESS:
+        _enter()
+        cu.cuCtxSynchronize()
+
+
+def device_number() -> int:
+    """Return the number of the device."""
+    found: int = cuda.get_current_device().id
+    return found
+
+
+# ---------------------------------------------------------------- memory
+
+
+@functools.cache
+def _pool() -> Any:
+    """Return where memory comes from, and goes back to: a pool that keeps it for the next time.
+
+    None where the driver has no pools, as those of some virtual machines.
+    """
+    kind = cu.CUmemPoolProps()
+    kind.allocType = cu.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
+    kind.location.type = cu.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
+    kind.location.id = device_number()
+    error, pool = cu.cuMemPoolCreate(kind)
+    if error:
+        return None
+    keeps = cu.CUmemPool_attribute.CU_MEMPOOL_ATTR_RELEASE_THRESHOLD
+    _do(cu.cuMemPoolSetAttribute, pool, keeps, cu.cuuint64_t(2**64 - 1))
+    error, address = cu.cuMemAllocFromPoolAsync(1, pool, 0)
+    if error:
+        return None
+    _do(cu.cuMemFreeAsync, address, 0)
+    return pool
+
+
+def _empty_pool() -> None:
+    """Give all memory that is in no use back to the device."""
+    cu.cuCtxSynchronize()  # what was freed in the order of a stream is free only then
+    pool = _pool()
+    if pool is not None:
+        cu.cuMemPoolTrimTo(pool, 0)
+
+
+def allocate(size: int, stream: Any) -> int:
+    """Return the address of so many bytes; MemoryError if there are none."""
+    _enter()
+    pool = _pool()
+    try:
+        if pool is None:
+            return int(_do(cu.cuMemAlloc, size))
+        return int(_do(cu.cuMemAllocFromPoolAsync, size, pool, stream))
+    except MemoryError as error:
+        _, left, _ = cu.cuMemGetInfo()
+        raise MemoryError(
+            f"{size:,} bytes of the device's memory were asked for, but {left:,} are free; take fewer rows."
+        ) from error
+
+
+def free(address: int, stream: Any) -> None:
+    """Give memory back, once all that is queued on the stream is done; in a forked process do nothing."""
+    if os.getpid() != _PROCESS:
+        return
+    _enter()
+    if _pool() is None:
+        cu.cuStreamSynchronize(stream)
+        cu.cuMemFree(address)
+    else:
+        cu.cuMemFreeAsync(address, stream)
+
+
+def copy_in(target: int, source: np.ndarray[Any, Any], stream: Any) -> None:
+    """Copy from the host's memory; `source` may change when this returns."""
+    _enter()
+    address = source.ctypes.data
+    _do(cu.cuMemcpyHtoDAsync, target, address, source.nbytes, stream)
+    if _is_pinned(address):
+        synchronize(stream)
+
+
+def copy_out(target: np.ndarray[Any, Any], source: int, stream: Any) -> None:
+    """Copy to the host's memory, and wait."""
+    _enter()
+    _do(cu.cuMemcpyDtoHAsync, target.ctypes.data, source, target.nbytes, stream)
+    synchronize(stream)
+
+
+def copy_within(target: int, source: int, size: int, stream: Any) -> None:
+    """Copy bytes within the device's memory."""
+    _enter()
+    _do(cu.cuMemcpyDtoDAsync, target, source, size, stream)
+
+
+def _is_pinned(address: int) -> bool:
+    """Tell whether memory of the host is pinned: the driver may still read it after a copy has returned."""
+    error, kind = cu.cuPointerGetAttribute(cu.CUpointer_attribute.CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address)
+    return not error and bool(kind)
+
+
+def most_shared_bytes() -> int:
+    """Return what shared memory a block can have if it asks."""
+    found: int = cuda.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
+    return found
+
+
+# ---------------------------------------------------------------- kernels
+
+
+class Call(NamedTuple):
+    """A kernel that is compiled for some types of arguments, and how these are packed."""
+
+    kernel: Any  # of the driver
+    packer: struct.Struct
+
+
+def launch(
+    kernel: Any, grid: Sequence[int], threads: Sequence[int], shared: int, stream: Any, arguments: Any
+) -> None:
+    """Queue a kernel (`jit.Kernel`) with so many bytes of dynamic shared memory."""
+    words: list[Any] = []
+    kinds = tuple([_append(words, argument) for argument in arguments])
+    call = kernel.calls.get((kinds, shared))
+    if call is None:
+        with _LOADING:
+            call = kernel.calls[kinds, shared] = load(kernel, kinds, shared)
+    thread = _thread()
+    call.packer.pack_into(thread.words, 0, *words)
+    _do(cu.cuLaunchKernel, call.kernel, *grid, *threads, shared, stream, thread.arguments, 0)
+
+
+def _append(words: list[Any], argument: Any) -> Any:
+    """Append an argument as the words of numba's structures, and return its kind."""
+    if type(argument) is DeviceArray:
+        words += argument.words
+        return argument.kind
+    if type(argument) is tuple:
+        return tuple([_append(words, part) for part in argument])
+    words.append(argument)
+    return type(argument)
+
+
+def load(kernel: Any, kinds: tuple[Any, ...], shared: int) -> Call:
+    """Compile a kernel for arguments of these kinds, or take it from the disk, and load it."""
+    compiled = kernel.compiled.compile(tuple(map(type_of, kinds)))
+    function = compiled._codelibrary.get_cufunc()
+    if shared:  # beyond 48 KB, less what the kernel's other arrays take, it has to be asked for
+        attribute = cu.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        _do(cu.cuKernelSetAttribute, attribute, shared, function.handle, device_number())
+    return Call(cu.CUfunction(int(function.handle)), struct.Struct("=" + "".join(map(format_of, kinds))))
+
+
+def type_of(kind: Any) -> Any:
+    """Return numba's type of a kind of argument, which is (dtype, dimensions) of an array."""
+    if not isinstance(kind, tuple):
+        return typeof(kind(0))
+    if isinstance(kind[0], np.dtype):
+        return types.Array(from_dtype(kind[0]), kind[1], "C")
+    return types.BaseTuple.from_types(tuple(map(type_of, kind)))
+
+
+def format_of(kind: Any) -> str:
+    """Return how arguments of a kind are packed, in places of eight bytes."""
+    if not isinstance(kind, tuple):
+        return _FORMATS[kind]
+    if isinstance(kind[0], np.dtype):
+        return f"{5 + 2 * kind[1]}q"  # see `DeviceArray.words`
+    return "".join(map(format_of, kind))

@@ -1,0 +1,89 @@
+"""How kernels for CUDA are compiled: options, decided once.
+
+`kernel` makes what `Stream.launch` runs, `part` what kernels are made of where that speaks of threads or
+shared memory; scalar rules (`evoopt.rules.math`, environments) are those of the CPU, called as they are.
+Division and roots round as IEEE 754 says, products and sums may be fused; there is no other fast arithmetic
+but what `intrinsics` names.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numba import cuda
+from numba.core import config
+
+from evoopt.compiling.jit import COMPILER_ERRORS, is_rule
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+SHARED_BYTES = 48 * 1024  # that every device gives a block without being asked
+# of dynamic shared memory that is read by 128 bits: else it begins where other shared arrays end
+DYNAMIC_ALIGNMENT = None if SIMULATED else 16
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A kernel: numba's, which compiles, and what was loaded of it, by the kinds of arguments (`driver`)."""
+
+    compiled: Any
+    calls: dict[Any, Any] = field(default_factory=dict)
+
+
+def kernel(threads: int, blocks: int = 1, name: str | None = None) -> Callable[[Callable[..., None]], Kernel]:
+    """Compile for blocks of up to so many threads, of which so many are to fit a multiprocessor together.
+
+    A kernel with a name, which says all that its closure depends on (`name_of`), is kept on disk.
+    """
+    if SIMULATED:
+        return lambda function: Kernel(cuda.jit()(function))
+    compiler = cuda.jit(launch_bounds=(threads, blocks))
+    if name is None:
+        return lambda function: Kernel(compiler(function))
+    from evoopt.kernels.cuda.runtime.cache import cached  # noqa: PLC0415  (the simulator has none)
+
+    return lambda function: Kernel(cached(compiler, function, name))
+
+
+def name_of(*parts: Any) -> str | None:
+    """Name what a kernel is specialised for; None, and so no cache, if a function of the user's is among it.
+
+    `parts` are numbers, strings, dtypes, functions that `jit.rule` made, and tuples of them.
+    """
+    names = [_name_of(part) for part in parts]
+    return None if None in names else f"({', '.join(map(str, names))})"
+
+
+def _name_of(part: Any) -> str | None:
+    if isinstance(part, tuple):
+        return name_of(*part)
+    if is_rule(part):
+        return f"{part.__module__}.{part.__qualname__}"
+    if isinstance(part, np.dtype) or (isinstance(part, type) and issubclass(part, np.generic)):
+        return np.dtype(part).str
+    if part is None or isinstance(part, bool | int | float | str | np.generic):
+        return repr(part)
+    return None
+
+
+@contextmanager
+def compiling(functions: str) -> Iterator[None]:
+    """Raise ValueError where functions of the user's, so called, do not compile for CUDA."""
+    try:
+        yield
+    except COMPILER_ERRORS as error:
+        raise ValueError(
+            f"{functions}, that CUDA can run were expected: scalars and elements of the given arrays, and no "
+            f"new arrays. They did not compile: {error}."
+        ) from error
+
+
+def block_size(threads: int) -> int:
+    """Give the threads of a block: so many on a device, and few in the simulator, which is slow."""
+    return min(threads, 8) if SIMULATED else threads
+
+
+def part(function: Callable[..., Any]) -> Any:
+    """Compile a part of kernels that uses `numba.cuda`; always inlined."""
+    return cuda.jit(device=True)(function) if SIMULATED else cuda.jit(device=True, forceinline=True)(function)

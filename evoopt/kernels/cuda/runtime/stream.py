@@ -1,0 +1,272 @@
+"""Streams: what is queued on a device, in which order, and how arrays come there and back."""
+
+import functools
+import math
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from evoopt import arrays
+from evoopt.kernels.cuda.runtime import foreign
+from evoopt.kernels.cuda.runtime.foreign import LEGACY, is_device_array
+from evoopt.kernels.cuda.runtime.jit import SIMULATED, Kernel
+from evoopt.kernels.cuda.runtime.memory import DeviceArray, strides_of
+from evoopt.types import Shape
+
+if SIMULATED:
+    from evoopt.kernels.cuda.runtime import simulated as driver
+else:
+    from evoopt.kernels.cuda.runtime import driver  # type: ignore[no-redef]
+
+most_shared_bytes = driver.most_shared_bytes
+
+
+class Queue:
+    """An order of work on the device: a stream, and an event that is recorded on no other."""
+
+    def __init__(self, handle: Any, event: Any) -> None:
+        self.handle, self._event = handle, event
+
+    @property
+    def number(self) -> int | None:
+        """What other libraries know it by; None where the device is simulated."""
+        return None if self.handle is None else int(self.handle)
+
+    @property
+    def device_number(self) -> int:
+        """Which device it is of."""
+        return driver.device_number()
+
+    def precede(self, other: "Queue") -> None:
+        """Let what is queued there later wait for what is queued here now."""
+        driver.order(self.handle, self._event, other.handle)
+
+    def follow(self, other: "Queue") -> None:
+        """Let what is queued here later wait for what is queued there now."""
+        other.precede(self)
+
+    def to_host(self, array: DeviceArray) -> np.ndarray[Any, Any]:
+        """Give a copy of an array of this stream in the host's memory, once all is done that was queued."""
+        host = np.empty(array.shape, array.dtype)
+        if host.size:
+            driver.copy_out(host, array.address, self.handle)
+        return host
+
+    def copied(self, array: DeviceArray) -> DeviceArray:
+        """Give a copy of an array, of a stream of its own."""
+        stream = Stream()
+        result = stream.empty(array.shape, array.dtype)
+        stream.copy(array, result)
+        return result
+
+    def lend(self, array: DeviceArray, number: int | None) -> "_Lent":
+        """Lend an array to another library, whose stream waits for it; return what keeps the array meanwhile.
+
+        The stream is given by its number in DLPack: 1, or None, is the default stream, -1 means not to wait.
+        """
+        if number is None:
+            number = LEGACY
+        if number == 0 or number < -1:
+            raise ValueError(f"stream must be -1, 1, 2, or the number of a stream, got {number}.")
+        if number > 0:
+            self.precede(known_queue(number))
+        return _Lent(array, number == LEGACY)
+
+
+@functools.cache
+def known_queue(number: int) -> Queue:
+    """Give the order of work of a stream that another library made; 1 is the legacy default stream."""
+    return Queue(driver.known_stream(number), driver.new_event())
+
+
+class _Unnamed(Queue):
+    """The order of work of a library that does not name its stream.
+
+    The library has let our stream wait for its own. It cannot be made to wait for ours, so the host does:
+    what our kernels write is there when the library goes on, and what they read is not overwritten.
+    """
+
+    def __init__(self, stream: "Stream") -> None:
+        super().__init__(stream.handle, stream._event)
+        self._stream = stream  # which waits for the array, and so does what waits for it
+
+    def follow(self, other: Queue) -> None:
+        driver.synchronize(other.handle)
+
+
+class _Block:
+    """Memory, which goes back when the last array in it is gone."""
+
+    __slots__ = ("_address", "_stream")
+    read_only = False
+
+    def __init__(self, address: int, stream: "Stream") -> None:
+        self._address, self._stream = address, stream
+
+    def __del__(self, over: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not over():  # (else it goes back with all that the process has)
+            driver.free(self._address, self._stream.handle)
+
+
+class _Lent:
+    """An array of ours while another library has it.
+
+    The library may give it back before its own work with the array is done, so the host then waits for that.
+    """
+
+    def __init__(self, array: DeviceArray, is_default: bool) -> None:
+        self._array, self._is_default = array, is_default
+
+    def __del__(self, over: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not self._is_default and not over():  # (streams of ours wait for the default one)
+            driver.synchronize_device()
+
+
+class Stream(Queue):
+    """A queue of work on the device; each object has one of its own.
+
+    An array belongs to the stream that made it. A kernel that takes an array of another stream runs after
+    what was queued there before, and what is queued there later runs after the kernel. The host waits only
+    for copies that come to it.
+
+    A stream of the driver is never destroyed: memory may go back on it later than the object that had it,
+    in garbage, and at the end of Python. The next object gets it.
+    """
+
+    _idle: ClassVar[list[tuple[Any, Any]]] = []  # streams, each with its event
+
+    def __init__(self) -> None:
+        try:
+            pair = self._idle.pop()
+        except IndexError:
+            pair = driver.new_stream(), driver.new_event()
+        super().__init__(*pair)
+        weakref.finalize(self, self._idle.append, pair).atexit = False
+
+    def __reduce__(self) -> tuple[type["Stream"], tuple[()]]:
+        return Stream, ()  # a copy, or another process, has a queue of its own
+
+    def empty(self, shape: int | Shape, dtype: DTypeLike) -> DeviceArray:
+        """Give an array without values."""
+        shape, kind = (shape if isinstance(shape, tuple) else (shape,)), np.dtype(dtype)
+        size = math.prod(shape) * kind.itemsize
+        if not size:
+            return DeviceArray(0, shape, kind, self, None)
+        address = driver.allocate(size, self.handle)
+        return DeviceArray(address, shape, kind, self, _Block(address, self))
+
+    def adopt(self, array: Any) -> DeviceArray:
+        """Give an array of the device, of any library, as one of ours: no copy, if it is C-contiguous."""
+        if isinstance(array, DeviceArray):
+            return array
+        lent = foreign.borrow(array, self.number, self.device_number)
+        queue = _Unnamed(self) if lent.stream is None else known_queue(lent.stream)
+        address, shape, dtype, strides = lent[:4]
+        if strides is None or _is_contiguous(shape, strides, dtype.itemsize):
+            return DeviceArray(address, shape, dtype, queue, lent)
+        ends = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True)]
+        first, last = (sum(pick(0, end) for end in ends) for pick in (min, max))
+        span = DeviceArray(address + first, (last - first + dtype.itemsize,), np.dtype(np.uint8), queue, lent)
+        return self.to_device(np.ndarray(shape, dtype, queue.to_host(span), -first, strides), dtype)
+
+    def given(self, name: str, array: Any) -> Any:
+        """Read real numbers as an array where they are: of the device, or of the host."""
+        if not is_device_array(array):
+            return arrays.read(name, array)
+        found = self.adopt(array)
+        arrays.require_real(name, found.dtype)
+        return found
+
+    def to_device(self, array: ArrayLike, dtype: DTypeLike) -> DeviceArray:
+        """Give an array of the device, C-contiguous, of this dtype: itself if it is one, else a copy."""
+        if is_device_array(array):
+            found = self.adopt(array)
+            if found.dtype == dtype:
+                return found
+            array = np.asarray(found)
+        host = np.asarray(array, dtype, order="C")
+        result = self.empty(host.shape, host.dtype)
+        self.copy(host, result)
+        return result
+
+    def output(self, out: Any, shape: Shape, dtype: DTypeLike, **sources: Any) -> DeviceArray:
+        """Read an array of the device to write to, apart from the memory of the `sources`; None makes one.
+
+        ValueError for another kind, and for one that is read-only.
+        """
+        if out is None:
+            return self.empty(shape, dtype)
+        if not is_device_array(out):
+            raise ValueError(
+                f"out must be an array of the device, got a {type(out).__name__}; leave it out, or copy it "
+                "there."
+            )
+        found = self.adopt(out)
+        copied = not isinstance(out, DeviceArray) and isinstance(found.owner, _Block)
+        if found.shape != shape or found.dtype != dtype or copied:
+            layout = "another layout" if copied else f"{found.dtype} {found.shape}"
+            raise ValueError(f"out must be a C-contiguous array of {np.dtype(dtype)} {shape}, got {layout}.")
+        if found.read_only:
+            raise ValueError("out must be writable, got an array that is read-only; copy it.")
+        for name, source in sources.items():
+            if isinstance(source, DeviceArray) and found.overlaps(source):
+                raise arrays.overlap(name)
+        return found
+
+    def copy(self, source: Any, target: DeviceArray) -> None:
+        """Copy numbers of the host (C-contiguous) or of the device over those of an array of the device."""
+        if not target.size:
+            return
+        others = self._follow([source, target])
+        if isinstance(source, DeviceArray):
+            driver.copy_within(target.address, source.address, target.nbytes, self.handle)
+        else:
+            driver.copy_in(target.address, source, self.handle)
+        self._precede(others)
+
+    def launch(
+        self, kernel: Kernel, grid: int | Shape, threads: int | Shape, *args: Any, shared: int = 0
+    ) -> None:
+        """Queue a kernel on blocks of so many threads, with so many bytes of dynamic shared memory."""
+        others = self._follow(args)
+        driver.launch(kernel, _three(grid), _three(threads), shared, self.handle, args)
+        self._precede(others)
+
+    def _follow(self, args: Iterable[Any]) -> Iterable[Queue]:
+        """Wait for the streams of arrays; gives those that are others."""
+        others = {id(array.stream): array.stream for array in _arrays(args) if array.stream is not self}
+        for other in others.values():
+            other.precede(self)
+        return others.values()
+
+    def _precede(self, others: Iterable[Queue]) -> None:
+        for other in others:
+            other.follow(self)
+
+
+def alignment_of(rows: DeviceArray) -> int:
+    """Give at multiples of how many numbers the rows of an array (k, n) begin: 1, 2 or 4."""
+    return math.gcd(4, rows.shape[1], rows.address // rows.dtype.itemsize)
+
+
+def _is_contiguous(shape: Shape, strides: Iterable[int], itemsize: int) -> bool:
+    expected = strides_of(shape, itemsize)
+    return 0 in shape or all(n == 1 or a == b for n, a, b in zip(shape, strides, expected, strict=True))
+
+
+def _arrays(args: Iterable[Any]) -> Iterator[DeviceArray]:
+    """Give the arrays among arguments, and in tuples of them."""
+    for arg in args:
+        if isinstance(arg, DeviceArray):
+            yield arg
+        elif isinstance(arg, tuple):
+            yield from _arrays(arg)
+
+
+def _three(size: int | Shape) -> tuple[int, int, int]:
+    x, y, z = (*(size if isinstance(size, tuple) else (size,)), 1, 1)[:3]
+    return x, y, z

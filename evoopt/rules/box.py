@@ -1,0 +1,42 @@
+"""The way of a coordinate into a box: the smooth transformation of the ES, the reflection of the GA."""
+
+import math
+
+from evoopt.compiling.jit import inline
+
+
+@inline
+def _fold(x, low, high, low_margin, high_margin):
+    """Periodic shift and mirror of `x` into [low - low_margin, high + high_margin]."""
+    below, above = low - low_margin, high + high_margin
+    if below <= x <= above:
+        return x
+    width = above - below
+    if width == 0:
+        return low
+    if math.isfinite(width):
+        x = (x - below) % (2 * width)
+        return below + (x if x <= width else 2 * width - x)
+    return 2 * below - x if x < below else 2 * above - x
+
+
+@inline
+def transformed(x, low, high, low_margin, high_margin, first, last):
+    """The place of `x` in the box: itself inside the margins, quadratic across them, periodic beyond."""
+    x = _fold(x, low, high, low_margin, high_margin)
+    if x < low + low_margin:
+        distance = x - (low - low_margin)
+        x = low + distance * distance / (4 * low_margin)
+    elif x > high - high_margin:
+        distance = x - (high + high_margin)
+        x = high - distance * distance / (4 * high_margin)
+    x = x if x > first else first
+    return x if x < last else last
+
+
+@inline
+def reflected(x, low, high, first, last):
+    """The place of `x` in the box, mirrored at its ends."""
+    x = _fold(x, low, high, 0.0, 0.0)
+    x = x if x > first else first
+    return x if x < last else last

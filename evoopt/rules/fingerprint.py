@@ -1,0 +1,36 @@
+"""What the words of a row add to its fingerprint: 64 bits that tell rows apart by their bits."""
+
+import numpy as np
+
+from evoopt.compiling.jit import JIT_DISABLED, inline
+
+_MASK = np.uint64(0xFFFFFFFF)
+_SHIFT = np.uint64(32)
+_GOLDEN = np.uint64(0x9E3779B1)  # odd constants of XXH32
+_M0, _M1 = np.uint64(0x85EBCA77), np.uint64(0xC2B2AE3D)
+
+
+@inline
+def sum_of_words(x, y):
+    """Sum modulo 2^64."""
+    return x + y
+
+
+def _sum_python(x, y):
+    return x + y if isinstance(x, np.ndarray) else np.uint64((int(x) + int(y)) % 2**64)
+
+
+if JIT_DISABLED:  # NumPy warns of numbers that wrap around, not of arrays
+    sum_of_words = _sum_python
+
+
+@inline
+def mixed(word, i):
+    """What the word at place i adds to the fingerprint of its row.
+
+    Two products of 32 by 32 bits: the second one mixes the halves of the first, so that no change of one
+    word, nor an exchange of two, goes unseen.
+    """
+    word = (np.uint64(word) + np.uint64(i) * _GOLDEN) & _MASK
+    first = word * _M0
+    return sum_of_words(first, ((first >> _SHIFT) ^ (first & _MASK)) * _M1)

@@ -1,0 +1,24 @@
+"""Bringing numbers into their range; NaN stays NaN."""
+
+import math
+
+from evoopt.compiling.jit import inline
+
+
+@inline
+def clip(x, low, high):
+    """The number from `low` to `high` next to x."""
+    x = low if x < low else x
+    return high if x > high else x
+
+
+@inline
+def wrap(angle):
+    """The same angle from -pi to pi."""
+    return (angle + math.pi) % (2.0 * math.pi) - math.pi
+
+
+@inline
+def spanned(output, middle, half):
+    """The action that an output means: -1 to 1 span the bounds, middle +- half; as it is for a half of 0."""
+    return middle + half * clip(output, -1.0, 1.0) if half > 0 else output

@@ -1,0 +1,1 @@
+"""What all strategies share: rows and their numbers, limits, bounds, checkpoints."""

@@ -1,0 +1,188 @@
+"""Boxes: reading bounds in scipy's forms, and the way of rows into them and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoopt import arrays, threads
+from evoopt.kernels.cpu.population.box import reflect_rows, transform_rows
+from evoopt.strategies.contract.fields import VECTOR, Fields, Scope, flag, require
+from evoopt.strategies.contract.registry import plain_data
+from evoopt.types import Vector
+
+OPEN = 1e20  # ends from here on count as open where a scale is looked for
+GRAIN = 50_000  # numbers worth waking a thread for
+
+
+@plain_data
+class Box:
+    """The box low <= x <= high, half-open and fixed coordinates included.
+
+    `transform` is pycma's smooth map of the unbounded space onto the box (``BoundTransform``,
+    https://github.com/CMA-ES/pycma): the identity but near the ends, quadratic there, periodic beyond.
+
+    Parameters
+    ----------
+    bounds : n pairs, an array (n, 2), one pair of numbers for all, or scipy.optimize.Bounds
+        A pair is (low, high). Two arrays are refused: where n is 2 they would be read as two pairs.
+    n : int
+        Number of coordinates.
+    reflects : bool
+        Whether rows are mirrored at the ends instead of transformed.
+    dtype : numpy.dtype
+        Of the rows. The ends are rounded inward to it; where no number of the dtype lies between them, both
+        become the nearest one.
+
+    Raises
+    ------
+    ValueError
+        For bounds of another form, NaN, or an empty range.
+
+    Examples
+    --------
+    >>> box = Box(zip([0, None], [1, 5]), 2, np.dtype(float), reflects=False)
+    >>> box.low.tolist(), box.high.tolist()
+    ([0.0, -inf], [1.0, 5.0])
+    """
+
+    _stored: ClassVar[Fields] = {"reflects": flag} | dict.fromkeys(
+        ("low", "high", "low_margin", "high_margin", "first", "last"), VECTOR
+    )
+
+    def __init__(self, bounds: Any, n: int, dtype: np.dtype[Any], reflects: bool) -> None:
+        self.reflects = reflects
+        self.low, self.high = _read(bounds, n)
+        wrong = np.flatnonzero(~(self.low <= self.high) | (self.low == np.inf) | (self.high == -np.inf))
+        if len(wrong):
+            i = wrong[0]
+            raise ValueError(
+                f"bounds must have low <= high, got {self.low[i]} and {self.high[i]} for coordinate {i}."
+            )
+        half = self.high / 2 - self.low / 2
+        # a = min((high - low) / 2, max(1, |b|) / 20); an open side needs none
+        self.low_margin, self.high_margin = (
+            np.where(np.isfinite(end), np.minimum(half, np.maximum(1.0, np.abs(end)) / 20), 0.0)
+            for end in (self.low, self.high)
+        )
+        first, last = _inward(self.low, dtype, np.inf), _inward(self.high, dtype, -np.inf)
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):  # of open sides, not taken
+            nearest = (self.low / 2 + self.high / 2).astype(dtype).astype(np.float64)
+        self.first, self.last = (
+            np.where(first <= last, first, nearest),
+            np.where(first <= last, last, nearest),
+        )
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        ends = (self.low <= self.high) & (self.first <= self.last)  # not so for NaN
+        margins = (self.low_margin >= 0) & (self.high_margin >= 0)
+        require((ends & margins).all(), place, "of ends low <= high", self.low)
+        require(self.reflects == scope.owner._reflects, f"{place}.reflects", "as its strategy", self.reflects)
+
+    @property
+    def widest(self) -> Vector:
+        """The largest standard deviation that tells coordinates apart, (n,), infinity where there is none.
+
+        Of a wider distribution most rows are mirror images. A third of the range, as pycma has it.
+        """
+        return np.where(has_scale(self.low, self.high), self.high / 3 - self.low / 3, np.inf)
+
+    def require_inside(self, rows: NDArray[Any], name: str) -> None:
+        """Raise ValueError unless `rows` (..., n) are in the box, to the rounding of its dtype."""
+        low, high = np.minimum(self.low, self.first), np.maximum(self.high, self.last)
+        outside = np.argwhere((rows < low) | (rows > high))
+        if len(outside):
+            i = outside[0, -1]
+            raise ValueError(
+                f"A {name} inside the bounds was expected, but its coordinate {i} is outside "
+                f"[{self.low[i]:g}, {self.high[i]:g}]; move it or the bounds."
+            )
+
+    def enclose(self, rows: NDArray[Any]) -> None:
+        """Map `rows` (popsize, n) into the box, in place."""
+        grain = GRAIN // rows.shape[1] + 1
+        if self.reflects:
+            ends: tuple[Vector, ...] = (self.low, self.high, self.first, self.last)
+            threads.run(reflect_rows, len(rows), *ends, rows, grain=grain)
+        else:
+            ends = (self.low, self.high, self.low_margin, self.high_margin, self.first, self.last)
+            threads.run(transform_rows, len(rows), *ends, rows, grain=grain)
+
+    def inverse(self, rows: NDArray[Any], name: str) -> Vector:
+        """Return what `enclose` maps to `rows` (..., n) of the box, the nearest such points to it."""
+        self.require_inside(rows, name)
+        x = np.clip(rows.astype(np.float64), self.low, self.high)
+        if self.reflects:
+            return x
+        with np.errstate(invalid="ignore", over="ignore"):  # of open sides, not taken
+            below = self.low - self.low_margin + 2 * np.sqrt(self.low_margin * (x - self.low))
+            above = self.high + self.high_margin - 2 * np.sqrt(self.high_margin * (self.high - x))
+            x = np.where(x > self.high - self.high_margin, above, x)
+            return np.where(x < self.low + self.low_margin, below, x)
+
+
+def has_scale(low: Vector, high: Vector) -> NDArray[np.bool_]:
+    """Return which coordinates vary between two ends that are near enough to tell their scale."""
+    found: NDArray[np.bool_] = (low > -OPEN) & (low < high) & (high < OPEN)
+    return found
+
+
+def _inward(ends: Vector, dtype: np.dtype[Any], direction: float) -> Vector:
+    """Round ends to `dtype`, never out of the box."""
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = ends.astype(dtype)
+        inside = np.nextafter(rounded, dtype.type(direction))
+    outside = rounded < ends if direction > 0 else rounded > ends
+    return np.where(outside, inside, rounded).astype(np.float64)
+
+
+def repeatable(bounds: Any) -> Any:
+    """Return bounds that can be read more than once: a list in the place of what zip and generators give."""
+    return list(bounds) if isinstance(bounds, Iterator) else bounds
+
+
+def _read(bounds: Any, n: int) -> tuple[Vector, Vector]:
+    """Return low (n,) and high (n,)."""
+    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+        return _side(bounds.lb, -np.inf, n), _side(bounds.ub, np.inf, n)
+    pairs = _pairs(bounds, n)
+    lows, highs = zip(*pairs, strict=True)
+    return _side(lows, -np.inf, n), _side(highs, np.inf, n)
+
+
+def _pairs(bounds: Any, n: int) -> list[Any]:
+    """Return n pairs, or one pair for all coordinates."""
+    if hasattr(bounds, "__array__"):  # one array: its rows are pairs
+        bounds = arrays.unmasked("bounds", bounds).tolist()
+    if not isinstance(bounds, Iterable) or isinstance(bounds, str | bytes | Mapping | Set):
+        raise _refused(n, repr(bounds))
+    items = list(bounds)
+    shapes = [(len(item),) if isinstance(item, list | tuple) else np.shape(item) for item in items]
+    if shapes == [(), ()]:
+        return [items]
+    if shapes != [(2,)] * n:
+        shown = ", ".join([*map(str, shapes[:2]), *["..."] * (len(shapes) > 2)])
+        raise _refused(n, f"{len(items)} items of the shapes {shown}")
+    if n == 2 and any(hasattr(item, "__array__") for item in items):
+        raise _refused(n, "two arrays, which may be meant as either")
+    return items
+
+
+def _refused(n: int, got: str) -> ValueError:
+    return ValueError(
+        f"bounds must be a pair (low, high) for each of the {n} coordinates, one pair of numbers for all, or "
+        f"scipy.optimize.Bounds(low, high), got {got}; arrays of all low and all high ends go into "
+        "scipy.optimize.Bounds, and None or inf is an open side."
+    )
+
+
+def _side(ends: Any, opened: float, n: int) -> Vector:
+    """Return one side of the box as (n,), `opened` for None."""
+    items = np.atleast_1d(np.asarray(arrays.unmasked("bounds", ends), object)).tolist()
+    numbers = arrays.read("bounds", [opened if end is None else end for end in items])
+    if numbers.shape not in ((1,), (n,)):
+        raise ValueError(f"bounds must have ends of shape ({n},), or numbers, got {numbers.shape}.")
+    return np.broadcast_to(numbers, (n,)).astype(np.float64)

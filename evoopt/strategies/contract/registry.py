@@ -1,0 +1,59 @@
+"""Which classes a checkpoint may hold: strategies by name, and the small classes their state is made of.
+
+These are two tables, so that a strategy may have the name of a small class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from evoopt.calls import called
+
+if TYPE_CHECKING:
+    from evoopt.strategies.contract.base import Strategy
+
+REGISTRY: dict[str, type[Strategy]] = {}
+PLAIN_DATA: dict[str, type] = {}
+TABLES: dict[str, Mapping[str, type]] = {"strategy": REGISTRY, "object": PLAIN_DATA}  # by the kind of entry
+
+_StrategyClass = TypeVar("_StrategyClass", bound="type[Strategy]")
+_Class = TypeVar("_Class", bound=type)
+
+
+@called
+def register(cls: _StrategyClass) -> _StrategyClass:
+    """Make a strategy known by its class name, so that `load` finds it. A decorator.
+
+    Raises
+    ------
+    ValueError
+        If another class has the name. The same class, defined once more, replaces the old one. For
+        something else than a class.
+
+    See `Strategy` for an example.
+    """
+    if not isinstance(cls, type):
+        raise ValueError(
+            f"register must decorate a class, whose name it takes, got {cls!r}; write @evoopt.register above "
+            "the class."
+        )
+    _require_own_name(cls, REGISTRY)
+    REGISTRY[cls.__name__] = cls
+    return cls
+
+
+def plain_data(cls: _Class) -> _Class:
+    """Let checkpoints hold objects of this class. A decorator; it refuses a name as `register` does."""
+    _require_own_name(cls, PLAIN_DATA)
+    PLAIN_DATA[cls.__name__] = cls
+    return cls
+
+
+def _require_own_name(cls: type, table: dict[str, _Class]) -> None:
+    known = table.get(cls.__name__)
+    if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ValueError(
+            f'The name of a class must be its own, got "{cls.__name__}", which is {known.__module__}.'
+            f"{known.__qualname__}; rename {cls.__module__}.{cls.__qualname__}."
+        )

@@ -1,0 +1,114 @@
+"""Reasons to stop that strategies share; names, meanings and defaults are pycma's where it has the rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evoopt.strategies.backend import CPU
+from evoopt.strategies.contract.told import FIRST_KEPT, LAST_KEPT, Told
+from evoopt.types import Vector
+
+if TYPE_CHECKING:
+    from evoopt.strategies.contract.base import Strategy
+
+Reason = tuple[str, str]
+BARREN = 10  # generations in a row without a finite fitness as their best
+
+
+def limits(strategy: Strategy) -> list[Reason]:
+    """Return which limits of the user are reached, and whether there is no fitness to go by."""
+    reasons: list[Reason] = []
+    if strategy.target is not None and reaches(strategy, strategy.target):
+        best = strategy.best.fitness
+        reasons.append(("target", f"fitness {best:g} has reached the target {strategy.target:g}"))
+    if strategy.max_evaluations is not None and strategy.evaluations >= strategy.max_evaluations:
+        reasons.append(("max_evaluations", f"{strategy.evaluations} rows were told"))
+    if strategy.max_generations is not None and strategy.generation >= strategy.max_generations:
+        reasons.append(("max_generations", f"{strategy.generation} populations were told"))
+    if strategy._barren >= BARREN:
+        message = f"the best fitness of the last {strategy._barren} generations was NaN or infinite"
+        reasons.append(("nofitness", message))
+    return reasons
+
+
+def reaches(strategy: Strategy, target: float) -> bool:
+    """Whether the best fitness is at least as good as a target; never while there is none."""
+    best = strategy.best.fitness
+    return best >= target if strategy.maximize else best <= target
+
+
+def fitness_range(told: Told) -> float:
+    """Return the range of the fitness of one generation; NaN if there is any."""
+    value, order = told.fitness.item, told.order
+    return value(order[-1]) - value(order[0])
+
+
+def first_range(strategy: Strategy) -> float:
+    """Return how far the fitness ranged at first: best to median, most of ten generations; 0 if it did not.
+
+    The worst rows do not count, as they may have had a penalty.
+    """
+    history = strategy.history
+    pairs = zip(history["best"][:FIRST_KEPT], history["median"][:FIRST_KEPT], strict=True)
+    ranges = (abs(median - best) for best, median in pairs)
+    return max((value for value in ranges if value < np.inf), default=0.0)
+
+
+def least_range(strategy: Strategy, tolerance: float) -> float:
+    """Return the range of the fitness that counts as none: `tolerance`, or that share of a small first one.
+
+    So a search goes on where the unit of the fitness is small, and the fitness with it.
+    """
+    return tolerance * min(1.0, first_range(strategy) or 1.0)
+
+
+def least_step(strategy: Any) -> float:
+    """Return the step that counts as none: `tolx`, or that share of a first step size below 1."""
+    tolx: float = strategy.tolx
+    return tolx * min(1.0, *strategy.history["sigma"][:1])
+
+
+def latest(strategy: Strategy) -> list[float]:
+    """Return the best fitness of each of the last 10 + 30 n_params / popsize generations, or of fewer."""
+    return strategy.history["best"][-_window(strategy) :]
+
+
+def _window(strategy: Strategy) -> int:
+    return min(int(10 + 30 * strategy.n_params / strategy.popsize), LAST_KEPT)
+
+
+def flat_fitness(
+    strategy: Strategy, last_range: float, tolfun: float, tolfunhist: float = 0.0, *, at_once: bool = False
+) -> list[Reason]:
+    """Whether the fitness of the last generation and the best ones of the last generations are all alike.
+
+    These are 10 + 30 n_params / popsize generations, or with `at_once` fewer if there are fewer. Both
+    tolerances are for a first range of 1 or more, see `least_range`. Never with ``noisy=True``: where numbers
+    are alike by luck, they say nothing of the search.
+    """
+    if strategy.noisy:
+        return []
+    recent = latest(strategy)
+    if not (last_range < tolfun or abs(recent[-1] - recent[0]) < tolfunhist):
+        return []
+    reasons: list[Reason] = []
+    span = max(recent) - min(recent)
+    least, least_of_best = least_range(strategy, tolfun), least_range(strategy, tolfunhist)
+    if last_range < least and span < least and (at_once or len(recent) == _window(strategy)):
+        reasons.append(("tolfun", f"the fitness ranges over less than {least:g}"))
+    if len(recent) > 9 and span < least_of_best:
+        reasons.append(("tolfunhist", f"the best of {len(recent)} generations range over {span:g}"))
+    return reasons
+
+
+def small_steps(strategy: Strategy, mean: Vector, steps: Vector, ops: Any = CPU) -> list[Reason]:
+    """Whether steps (n,) are all smaller than `least_step`, or too small to move the mean (n,) at all."""
+    reasons: list[Reason] = []
+    least = least_step(strategy)
+    if ops.range_of(steps).most < least:
+        reasons.append(("tolx", f"steps are smaller than {least:g}"))
+    if ops.without_effect(mean, steps, strategy.dtype):
+        reasons.append(("noeffect", "steps no longer change the mean"))
+    return reasons

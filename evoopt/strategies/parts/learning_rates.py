@@ -1,0 +1,66 @@
+"""Learning rates of CMA-ES that keep the signal-to-noise ratio of its updates, for noisy fitness.
+
+Nomura, Akimoto and Ono 2023, CMA-ES with learning rate adaptation: can CMA-ES with default population size
+solve multimodal and noisy problems?, https://arxiv.org/abs/2304.03473; at length in
+https://arxiv.org/abs/2401.15876.
+
+The ordinary update moves the mean by Delta_m and the covariance by Delta_Sigma; of these only the parts eta_m
+and eta_Sigma are done. How far an update can be trusted is read from the moving averages of the updates and
+of their squared lengths, in local coordinates: those in which the distribution before the update is N(0, I).
+The paper takes the symmetric root of Sigma for them, here it is the Cholesky factor: lengths are the same.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from evoopt.strategies.contract.fields import VECTOR, Fields, number
+from evoopt.strategies.contract.registry import plain_data
+from evoopt.types import Array
+
+ALPHA = 1.4  # the signal-to-noise ratio, in units of the learning rate, that is kept
+GAMMA = 0.1  # how fast the learning rates move
+BETA_MEAN, BETA_COVARIANCE = 0.1, 0.03  # how fast the moving averages do
+
+
+@plain_data
+@dataclass(frozen=True, eq=False)  # arrays have no truth value
+class LearningRate:
+    """A learning rate and what it follows from; of a matrix `E` the upper triangle counts, 0 below it."""
+
+    _stored: ClassVar[Fields] = {"E": VECTOR, "V": number(0), "eta": number(0, 1)}
+
+    E: Array  # moving average of the updates, (n,) or (n, n)
+    V: float = 0.0  # of their squared lengths
+    eta: float = 1.0
+
+    def after(self, update: Array, beta: float) -> "LearningRate":
+        """Return the learning rate after one more `update`, in local coordinates."""
+        E = (1 - beta) * self.E
+        E += beta * update
+        V = (1 - beta) * self.V + beta * squared_length(update)
+        return LearningRate(E, V, adapted(self.eta, squared_length(E), V, beta))
+
+
+def squared_length(update: Array) -> float:
+    """Return that of a vector, or of a symmetric matrix by its upper triangle, 0 below it."""
+    # einsum and not a function of BLAS, whose bits change with its threads
+    if update.ndim == 1:
+        return float(np.einsum("i,i->", update, update))
+    diagonal = update.diagonal()
+    return float(2 * np.einsum("ij,ij->", update, update) - np.einsum("i,i->", diagonal, diagonal))
+
+
+def signal_to_noise(E_squared: float, V: float, beta: float) -> float:
+    """Return the estimate of |E[Delta]|^2 / Tr(Cov[Delta]); `E_squared` is |E|^2."""
+    return (E_squared - beta / (2 - beta) * V) / (V - E_squared)
+
+
+def adapted(eta: float, E_squared: float, V: float, beta: float) -> float:
+    """Return the learning rate for which the signal-to-noise ratio is nearer to `ALPHA` times the rate."""
+    if E_squared >= V:  # no update yet that moved anything
+        return eta
+    excess = signal_to_noise(E_squared, V, beta) / (ALPHA * eta) - 1
+    return min(1.0, eta * math.exp(min(GAMMA * eta, beta) * min(max(excess, -1.0), 1.0)))

@@ -1,0 +1,122 @@
+"""What the genetic algorithm's options mean: how parents are drawn, and how their children differ.
+
+Selection: Goldberg and Deb 1991, A comparative analysis of selection schemes used in genetic algorithms,
+https://doi.org/10.1016/B978-0-08-050684-5.50008-2. Simulated binary crossover: Deb and Agrawal 1995,
+https://www.complex-systems.com/abstracts/v09_i02_a02/. Whole arithmetical crossover: Michalewicz 1996,
+Genetic algorithms + data structures = evolution programs, https://doi.org/10.1007/978-3-662-03315-9.
+Polynomial mutation: Deb and Goyal 1996, A combined genetic adaptive search (GeneAS) for engineering design.
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evoopt import arguments, arrays
+from evoopt.arrays import shown
+from evoopt.params import ParamSpec
+from evoopt.rules import genetic
+from evoopt.strategies.contract.fields import Fields, Scope, array, choice, number, optional, require, whole
+from evoopt.strategies.contract.registry import plain_data
+from evoopt.types import Array
+
+_SELECTIONS = ("tournament", "truncation")
+_CROSSOVERS = {
+    "sbx": genetic.SBX,
+    "uniform": genetic.UNIFORM,
+    "arithmetic": genetic.ARITHMETIC,
+    "tensor": genetic.TENSOR,
+    None: genetic.CLONE,
+}
+_MUTATIONS = {"gaussian": genetic.GAUSSIAN, "polynomial": genetic.POLYNOMIAL}
+
+
+@plain_data
+class Selection:
+    """How parents are drawn from a pool that is sorted, best first."""
+
+    _stored: ClassVar[Fields] = {
+        "name": choice(*_SELECTIONS),
+        "tournament": whole(1, genetic.MOST_CONTESTANTS),
+        "parents": optional(whole(1)),
+    }
+
+    def __init__(self, selection: str, tournament: int, parents: int | None, popsize: int) -> None:
+        self.name = arguments.one_of("selection", selection, _SELECTIONS)
+        self.tournament = arguments.whole("tournament", tournament, 1, genetic.MOST_CONTESTANTS)
+        self.parents = None if parents is None else arguments.whole("parents", parents, 1, popsize)
+        if self.name == "tournament" and parents is not None:
+            raise ValueError(
+                f'parents belongs to selection="truncation", but {shown(parents)} came with "tournament"; '
+                "choose one of the two."
+            )
+        if self.name == "truncation" and parents is None:
+            self.parents = max(popsize // 5, 1)
+
+    def contest(self, pool_size: int) -> tuple[int, int]:
+        """Return from how many of the best rows members are drawn, and how many of them for each parent."""
+        if self.parents is None:
+            return pool_size, self.tournament
+        return min(self.parents, pool_size), 1
+
+
+@plain_data
+class Variation:
+    """How children differ from their parents."""
+
+    _stored: ClassVar[Fields] = {
+        "crossover": choice(*_CROSSOVERS),
+        "mutation": choice(*_MUTATIONS),
+        "mutation_rate": number(0, 1),
+        "_tensor_ends": array(None, dtype=np.int64),
+    }
+
+    def __init__(
+        self, crossover: str | None, spec: ParamSpec | None, mutation: str, mutation_rate: float, n: int
+    ) -> None:
+        self.crossover = arguments.one_of("crossover", crossover, _CROSSOVERS)
+        self.mutation = arguments.one_of("mutation", mutation, _MUTATIONS)
+        self.mutation_rate = arguments.within("mutation_rate", mutation_rate, 0, 1)
+        self._tensor_ends = _tensor_ends(self.crossover, spec, n)
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        ends = [0, *self._tensor_ends.tolist()]
+        last = scope.owner.n_params if self.crossover == "tensor" else 0
+        require(ends == sorted(ends) and ends[-1] == last, f"{place}._tensor_ends", "ends of tensors", ends)
+
+    def codes(self) -> tuple[int, NDArray[np.int64], int, np.uint64]:
+        """Return all of it as `genetic.breed` takes it."""
+        threshold = np.uint64(round(self.mutation_rate * genetic.ALWAYS))
+        return _CROSSOVERS[self.crossover], self._tensor_ends, _MUTATIONS[self.mutation], threshold
+
+
+def _tensor_ends(crossover: str | None, spec: ParamSpec | None, n: int) -> NDArray[np.int64]:
+    """Return the columns where tensors end, none unless they are exchanged."""
+    if (crossover == "tensor") != (spec is not None):
+        raise ValueError(
+            f'A spec was expected with crossover="tensor" and only there, but {shown(spec)} came with '
+            f"{shown(crossover)}; take spec=net.spec."
+        )
+    if spec is None:
+        return np.zeros(0, np.int64)
+    if not isinstance(spec, ParamSpec) or spec.size != n:
+        raise ValueError(f"A ParamSpec of {n} parameters was expected as spec, but {shown(spec)} came.")
+    return np.append(spec.offsets[1:], spec.size).astype(np.int64)
+
+
+def first_population(mean: ArrayLike, options: dict[str, Any]) -> Array | None:
+    """Return `mean` if it is a first population, and write its popsize into the options."""
+    population = arrays.read("mean", mean)
+    if population.ndim != 2:
+        return None
+    if not np.isfinite(population).all():
+        raise ValueError("A first population must be of finite numbers, got NaN or infinite ones.")
+    if options.setdefault("popsize", None) not in (None, len(population)):
+        raise ValueError(
+            f"A popsize of {len(population)}, the rows of the first population, was expected, but "
+            f"{options['popsize']} came; leave it out."
+        )
+    options["popsize"] = len(population)
+    if options.get("dtype") is None:
+        options["dtype"] = arguments.row_dtype(population, None)
+    return population

@@ -1,0 +1,128 @@
+"""Optimizers that turn gradients into steps of the mean; the strategies multiply these by the learning rate.
+
+Kingma and Ba 2015, Adam: a method for stochastic optimization, https://arxiv.org/abs/1412.6980; Toklu,
+Liskowski and Srivastava 2020, ClipUp: a simple and powerful optimizer for distribution-based policy
+evolution, https://arxiv.org/abs/2008.02387.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from evoopt import arguments
+from evoopt.strategies.contract.fields import VECTOR, Fields, number, whole
+from evoopt.strategies.contract.registry import plain_data
+from evoopt.types import Vector
+
+_SHARE = number(0, 1)
+EPSILON = 1e-8  # Kingma and Ba's, for gradients in units of sigma
+
+
+class Optimizer(Protocol):
+    """What an optimizer remembers of the gradients so far; nobody changes it."""
+
+    def after(self, gradient: Vector, ops: Any) -> tuple["Optimizer", Vector]:
+        """Return the optimizer after one more `gradient`, and where it leads; `ops` computes (`backend`)."""
+
+    def default_rate(self) -> float:
+        """Return a learning rate in units of sigma."""
+
+
+@plain_data
+@dataclass(frozen=True, eq=False)  # arrays have no truth value
+class Adam:
+    """Kingma and Ba, Algorithm 1, in their symbols."""
+
+    _stored: ClassVar[Fields] = {"beta_1": _SHARE, "beta_2": _SHARE, "m": VECTOR, "v": VECTOR, "t": whole()}
+
+    beta_1: float
+    beta_2: float
+    m: Vector
+    v: Vector
+    t: int = 0
+
+    def after(self, gradient: Vector, ops: Any) -> tuple["Adam", Vector]:
+        t = self.t + 1
+        betas = self.beta_1, self.beta_2
+        settled = 1 - self.beta_1**t, 1 - self.beta_2**t
+        m, v, step = ops.map(_adam, gradient, self.m, self.v, *betas, *settled)
+        return replace(self, m=m, v=v, t=t), step
+
+    def default_rate(self) -> float:
+        return 0.5  # that of the code of Salimans et al., 0.01 where sigma is 0.02
+
+
+@plain_data
+@dataclass(frozen=True, eq=False)
+class SGD:
+    """Gradient descent with momentum."""
+
+    _stored: ClassVar[Fields] = {"momentum": _SHARE, "velocity": VECTOR}
+
+    momentum: float
+    velocity: Vector
+
+    def after(self, gradient: Vector, ops: Any) -> tuple["SGD", Vector]:
+        velocity = ops.map(_accelerated, gradient, self.velocity, self.momentum, 1.0)
+        return replace(self, velocity=velocity), velocity
+
+    def default_rate(self) -> float:
+        return 0.5
+
+
+@plain_data
+@dataclass(frozen=True, eq=False)
+class ClipUp:
+    """Toklu et al., Algorithm 1: steps of one length, a velocity that is clipped; in learning rates."""
+
+    _stored: ClassVar[Fields] = {"momentum": _SHARE, "max_speed": number(0), "velocity": VECTOR}
+
+    momentum: float
+    max_speed: float
+    velocity: Vector
+
+    def after(self, gradient: Vector, ops: Any) -> tuple["ClipUp", Vector]:
+        length = ops.norm(gradient)
+        velocity = ops.map(
+            _accelerated, gradient, self.velocity, self.momentum, length if length > 0 else 1.0
+        )
+        speed = ops.norm(velocity)
+        if speed > self.max_speed:
+            velocity = ops.map(_scaled, velocity, self.max_speed / speed)
+        return replace(self, velocity=velocity), velocity
+
+    def default_rate(self) -> float:
+        # the paper's rule, a first |sigma| of 15 times the maximum speed, and that twice the learning rate
+        return math.sqrt(len(self.velocity)) / 30
+
+
+def make(name: str, n: int, momentum: float, beta_2: float, max_speed: float) -> Optimizer:
+    """Return an optimizer that has seen nothing; `max_speed` in learning rates."""
+    made: dict[str, Callable[[], Optimizer]] = {
+        "adam": lambda: Adam(momentum, beta_2, np.zeros(n), np.zeros(n)),
+        "sgd": lambda: SGD(momentum, np.zeros(n)),
+        "clipup": lambda: ClipUp(momentum, max_speed, np.zeros(n)),
+    }
+    return made[arguments.one_of("optimizer", name, made)]()
+
+
+# Formulas, see `Cpu.map`.
+
+
+def _adam(
+    gradient: Any, m: Any, v: Any, beta_1: Any, beta_2: Any, settled_1: Any, settled_2: Any
+) -> tuple[Any, Any, Any]:
+    m = beta_1 * m + (1 - beta_1) * gradient
+    v = beta_2 * v + (1 - beta_2) * (gradient * gradient)
+    return m, v, (m / settled_1) / (np.sqrt(v / settled_2) + EPSILON)
+
+
+def _accelerated(gradient: Any, velocity: Any, momentum: Any, length: Any) -> Any:
+    return gradient / length + momentum * velocity
+
+
+def _scaled(x: Any, factor: Any) -> Any:
+    return x * factor

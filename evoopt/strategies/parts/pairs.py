@@ -1,0 +1,170 @@
+"""What OpenAIES and PGPE share: antithetic pairs, centred ranks, and a gradient optimizer for the mean."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from evoopt import arguments
+from evoopt.strategies.contract import fields, stopping
+from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract.fields import Fields
+from evoopt.strategies.contract.stopping import Reason
+from evoopt.strategies.contract.told import Told
+from evoopt.strategies.parts import optimizers, schedules
+from evoopt.strategies.parts.schedules import Decay
+from evoopt.types import Array, Ids, Vector
+
+
+class PairStrategy(Strategy):
+    """The base of strategies that move the mean along the gradient of antithetic pairs.
+
+    A subclass has `_update`, which calls `_move`.
+    """
+
+    _injects = False
+    _on_device = True
+    _popsize_factor = 2
+    _stored: ClassVar[Fields] = {
+        "_sigma": fields.POSITIVE,
+        "learning_rate": fields.optional(fields.number(0)),
+        "weight_decay": fields.number(0),
+        "learning_rate_decay": schedules.STORED_DECAY,
+        "learning_rate_limit": fields.number(0, 1),
+        **dict.fromkeys(("tolx", "tolfun"), fields.number()),
+        "optimizer": fields.choice("adam", "sgd", "clipup"),
+        "_optimizer": fields.instance(optimizers.Adam, optimizers.SGD, optimizers.ClipUp),
+        "_updates": fields.whole(),
+        "_fitness_range": fields.ANY_NUMBER,
+    }
+
+    def __init__(
+        self,
+        mean: ArrayLike,
+        sigma: ArrayLike,
+        *,
+        optimizer: str,
+        learning_rate: float | None,
+        momentum: float,
+        beta_2: float,
+        max_speed: float | None,
+        weight_decay: float,
+        learning_rate_decay: Decay,
+        learning_rate_limit: float,
+        tolx: float,
+        tolfun: float,
+        **options: Any,
+    ) -> None:
+        super().__init__(mean, sigma, **options)
+        largest = arguments.step_range(self.dtype)[1]
+        speed = 2.0  # in learning rates
+        self.learning_rate = learning_rate
+        if max_speed is not None:
+            if self.learning_rate is None:
+                raise ValueError(f"max_speed must be None without a learning_rate, but {max_speed!r} came.")
+            speed = arguments.within("max_speed", max_speed, 1 / largest, largest) / self.learning_rate
+        self.weight_decay = arguments.within("weight_decay", weight_decay, 0, largest)
+        self.learning_rate_decay = schedules.read("learning_rate_decay", learning_rate_decay)
+        self.learning_rate_limit = arguments.within("learning_rate_limit", learning_rate_limit, 0, 1)
+        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
+        self.optimizer = optimizer
+        self._optimizer = optimizers.make(optimizer, self.n_params, momentum, beta_2, speed)
+        self._fitness_range = np.inf
+        self._updates = 0
+
+    @property
+    def learning_rate(self) -> float | None:
+        """How far the mean moves at most, in units of the optimizer; may be set between two generations."""
+        found: float | None = vars(self)["learning_rate"]
+        return found
+
+    @learning_rate.setter
+    def learning_rate(self, value: float | None) -> None:
+        largest = arguments.step_range(self.dtype)[1]
+        read = None if value is None else arguments.within("learning_rate", value, 1 / largest, largest)
+        vars(self)["learning_rate"] = read
+
+    @abstractmethod
+    def _update(self, told: Told) -> None: ...
+
+    def _default_popsize(self) -> int:
+        k = super()._default_popsize()
+        return k + k % 2
+
+    def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
+        mean, sigma = snapshot
+        self._ops.sample(self._key, ids, mean, sigma, out, pairs=True)
+
+    def _move(self, told: Told, gradient: Vector) -> None:
+        """Move the mean to where `gradient` (n_params,) leads; count the update."""
+        self._optimizer, step = self._optimizer.after(gradient, self._ops)
+        self._mean = self._ops.map(moved, self._mean, step, self._rate(), self.weight_decay)
+        self._updates += 1
+        self._fitness_range = stopping.fitness_range(told)
+
+    def _rate(self) -> float | Vector:
+        share = schedules.share(self.learning_rate_decay, self.learning_rate_limit, self._updates)
+        if self.learning_rate is None:
+            rate: Vector = self._ops.map(product, self._sigma, share * self._optimizer.default_rate())
+            return rate
+        return share * self.learning_rate
+
+    def _reasons(self) -> Sequence[Reason]:
+        steps = self._ops.map(larger, self._sigma, self._rate())
+        return [
+            *stopping.small_steps(self, self._mean, steps, self._ops),
+            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
+        ]
+
+    def _gradients(self, told: Told) -> tuple[Vector, Vector]:
+        """Return where fitness is better, in units of sigma: sum_r u_r z_r / k and sum_r u_r (z_r^2 - 1) / k.
+
+        Of the k told rows, each with the noise z that it was drawn with and its centred rank u; both
+        (n_params,). A pair adds (u - u') / 2 z and (u + u') / 2 (z^2 - 1), twice: the gradients of Sehnke et
+        al., here over the number of pairs. Centred ranks need no baseline, since their sum is 0, and a row
+        without its partner counts alone.
+        """
+        ops, ranks, k = self._ops, self._ops.centred_ranks(told), len(told.order)
+        found: list[tuple[Vector, Vector]] = []
+        for (mean, sigma), where in told.drawn:
+            weights, total = ranks, 0.0
+            if not isinstance(where, slice):  # rows of several epochs
+                weights = np.zeros(k)
+                weights[where] = ops.host(ranks)[where]
+                total = float(weights.sum())
+            first, second = ops.moments(told.population, weights, weights, mean)
+            found.append(ops.map(of_epoch, first, second, sigma, k, total))
+        of_mean, of_sigma = found[0]
+        for more_of_mean, more_of_sigma in found[1:]:
+            of_mean, of_sigma = ops.map(added, of_mean, of_sigma, more_of_mean, more_of_sigma)
+        return of_mean, of_sigma
+
+
+# Formulas, see `Cpu.map`.
+
+
+def of_epoch(first: Any, second: Any, sigma: Any, k: Any, total: Any) -> tuple[Any, Any]:
+    """Return both gradients, from sum u (x - mean), sum u (x - mean)^2 and sum u of k rows."""
+    return first / sigma / k, (second / sigma / sigma - total) / k
+
+
+def added(a: Any, b: Any, more_a: Any, more_b: Any) -> tuple[Any, Any]:
+    """Return two sums."""
+    return a + more_a, b + more_b
+
+
+def moved(mean: Any, step: Any, rate: Any, weight_decay: Any) -> Any:
+    """Return the mean after a step, and decayed."""
+    return mean + rate * step - np.minimum(rate * weight_decay, 1.0) * mean
+
+
+def product(x: Any, y: Any) -> Any:
+    """Return x y."""
+    return x * y
+
+
+def larger(x: Any, y: Any) -> Any:
+    """Return the larger one."""
+    return np.maximum(x, y)
