@@ -38,6 +38,11 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": F
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
+def twin_of(compiled: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Decorate the Python twin of code for the compiler: it takes its place where the JIT is off."""
+    return lambda python: python if JIT_DISABLED else compiled
+
+
 def inline(function: _Function) -> _Function:
     """Compile a part of its callers' loops: always inlined, or the loops would not be vectorized."""
     return function if JIT_DISABLED else part(function, **_OPTIONS)
@@ -102,9 +107,13 @@ def _widest_vectors(_typing):
     return types.void(), codegen
 
 
-# widest_vectors(): in the kernel that calls it, loops use 512 bits where there are: by default LLVM takes 256
-# because older processors then lower their clock, but for exp and tanh it is 1.3 to 2 times as fast.
-widest_vectors = (lambda: None) if JIT_DISABLED else _widest_vectors
+@twin_of(_widest_vectors)
+def widest_vectors():
+    """Let loops of the kernel that calls it use 512 bits where there are.
+
+    By default LLVM takes 256, because older processors then lower their clock, but for exp and tanh 512 are
+    1.3 to 2 times as fast.
+    """
 
 
 def is_kernel(function: Any) -> bool:

@@ -11,7 +11,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from evoopt.compiling.jit import JIT_DISABLED, inline
+from evoopt.compiling.jit import inline, twin_of
 from evoopt.kernels.cpu.emit.simd import VectorCode
 
 
@@ -57,17 +57,17 @@ def _emit_store_block(context: Any, builder: ir.IRBuilder, signature: Any, argum
     return offset(code.lanes)
 
 
-def _store_block_python(tile, start, step, features, out, out_start, out_step, samples):
+@twin_of(_store_block)
+def store_block(tile, start, step, features, out, out_start, out_step, samples):
+    """Write ``out[out_start + s * out_step + f] = tile[start + f * step + s]``, and return L.
+
+    For at most L features f and samples s.
+    """
     lanes = 4
     for s in range(min(lanes, samples)):
         for f in range(min(lanes, features)):
             out[out_start + s * out_step + f] = tile[start + f * step + s]
     return lanes
-
-
-# store_block(tile, start, step, features, out, out_start, out_step, samples) writes, for at most L features f
-# and samples s, ``out[out_start + s * out_step + f] = tile[start + f * step + s]`` and returns L.
-store_block = _store_block_python if JIT_DISABLED else _store_block
 
 
 @inline

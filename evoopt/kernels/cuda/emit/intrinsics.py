@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from evoopt.kernels.cuda.emit.scalar import Scalar
-from evoopt.kernels.cuda.runtime.jit import SIMULATED
+from evoopt.kernels.cuda.runtime.jit import twin_of
 from evoopt.rules.philox import block_words, box_muller
 
 Rule = Callable[[Any, Any], Sequence[Any]]  # what becomes of the four words of a block, for a dtype
@@ -36,11 +36,12 @@ def make_block(rule: Rule, dtype: Any, result: Any = None) -> Callable[..., tupl
 
         return four(*[types.uint64] * 4), emit
 
+    @twin_of(block)
     def block_python(key, row, block, purpose):
         counter = (np.array([np.uint64(number)]) for number in (row, block, purpose))
         return tuple(numbers[0] for numbers in rule(block_words(np.uint64(key), *counter), real))
 
-    return block_python if SIMULATED else block
+    return block_python
 
 
 def _normals(words: Any, dtype: Any) -> Sequence[Any]:
@@ -74,11 +75,12 @@ def load_of(width: int) -> Callable[..., tuple[Any, ...]]:
 
         return numbers(array, types.intp), emit
 
+    @twin_of(load)
     def load_python(array, index):
         assert index % width == 0, "a vector begins at a multiple of its width"
         return tuple(array[index + i] for i in range(width))
 
-    return load_python if SIMULATED else load
+    return load_python
 
 
 load4 = load_of(4)
@@ -91,6 +93,14 @@ def _store4(_typing, array, index, a, b, c, d):
         return context.get_dummy_value()
 
     return types.void(array, types.intp, *[array.dtype] * 4), emit
+
+
+@twin_of(_store4)
+def store4(array, index, a, b, c, d):
+    """Write four float32, as `load4` reads them."""
+    assert index % 4 == 0, "a vector begins at a multiple of four"
+    for i, value in enumerate((a, b, c, d)):
+        array[index + i] = value
 
 
 def address_of(context: Any, builder: ir.IRBuilder, array: types.Array, arguments: Any) -> ir.Value:
@@ -117,16 +127,6 @@ def _as_vector(builder: ir.IRBuilder, address: ir.Value, n: int) -> ir.Value:
     return builder.bitcast(address, ir.VectorType(ir.FloatType(), n).as_pointer(address.type.addrspace))
 
 
-def _store4_python(array, index, a, b, c, d):
-    assert index % 4 == 0, "a vector begins at a multiple of four"
-    for i, value in enumerate((a, b, c, d)):
-        array[index + i] = value
-
-
-# store4(array, index, a, b, c, d): as `load4`
-store4 = _store4_python if SIMULATED else _store4
-
-
 @intrinsic
 def _quotient(_typing, a, b):
     def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
@@ -138,9 +138,7 @@ def _quotient(_typing, a, b):
     return types.float32(types.float32, types.float32), emit
 
 
-def _quotient_python(a, b):
+@twin_of(_quotient)
+def quotient(a, b):
+    """Divide float32 to two units in the last place, for |b| from 2^-126 to 2^126."""
     return a / b
-
-
-# quotient(a, b) of float32 to two units in the last place, for |b| from 2^-126 to 2^126
-quotient = _quotient_python if SIMULATED else _quotient

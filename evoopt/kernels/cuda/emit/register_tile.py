@@ -16,7 +16,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from evoopt.kernels.cuda.emit.intrinsics import address_of, load_vector, store_vector
-from evoopt.kernels.cuda.runtime.jit import SIMULATED
+from evoopt.kernels.cuda.runtime.jit import twin_of
 
 STEPS = 2  # inputs whose numbers are asked for together; with more, registers would spill on some devices
 _INDEX = ir.IntType(32)
@@ -35,13 +35,7 @@ class Tile(NamedTuple):
 
 
 @functools.cache
-def make_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> Tile:
-    """Make the operations of a tile that reads weights by vectors of `width`, and samples by up to four.
-
-    Of 8 samples, the second four are `far` numbers from the first.
-    """
-    if SIMULATED:
-        return _python_tile(n_in, n_samples, n_units, far, width)
+def _compiled_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> Tile:
     sums_type, group = types.UniTuple(types.float32, n_samples * n_units), min(n_samples, 4)
     starts = [(0, 0), (4, far)][: n_samples // group]  # of each vector: its first sample, and its place
 
@@ -127,7 +121,12 @@ def _fma(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Val
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.fma.f32"), [a, b, c])
 
 
-def _python_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> Tile:
+@twin_of(_compiled_tile)
+def make_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> Tile:
+    """Make the operations of a tile that reads weights by vectors of `width`, and samples by up to four.
+
+    Of 8 samples, the second four are `far` numbers from the first.
+    """
     places = [s if s < 4 else s - 4 + far for s in range(n_samples)]
     group = min(n_samples, 4)
 

@@ -8,7 +8,8 @@ from numba import cuda
 
 from evoopt.kernels.cuda.emit.intrinsics import normals_of
 from evoopt.kernels.cuda.runtime.grid import rows_y
-from evoopt.kernels.cuda.runtime.jit import block_size, kernel, name_of
+from evoopt.kernels.cuda.runtime.jit import kernel, name_of
+from evoopt.kernels.cuda.runtime.sizes import block_size
 from evoopt.rules.philox import COLUMNS, LANES, NOISE
 
 THREADS = block_size(128)

@@ -16,11 +16,12 @@ from numba import cuda, types
 from numba.extending import intrinsic
 
 from evoopt.kernels.cuda.emit.scalar import Scalar
-from evoopt.kernels.cuda.runtime.jit import SIMULATED, block_size, kernel, name_of
+from evoopt.kernels.cuda.runtime.jit import kernel, name_of, twin_of
+from evoopt.kernels.cuda.runtime.sizes import SIZES, block_size
 
 Formula = Callable[..., Any]
 THREADS = block_size(128)
-PARTS = 2 if SIMULATED else 64  # blocks that add up; each leaves three numbers
+PARTS = SIZES.blocks  # blocks that add up; each leaves three numbers
 
 
 @functools.cache
@@ -121,9 +122,10 @@ def _evaluate(formula: Formula) -> Callable[..., None]:
 
         return types.void(outs, args, types.intp, types.intp), emit
 
+    @twin_of(evaluate)
     def evaluate_python(outs, args, at, i):
         found = formula(*[np.float64(arg if np.isscalar(arg) else arg[i]) for arg in args])
         for out, result in zip(outs, found if isinstance(found, tuple) else (found,), strict=True):
             out[at] = result
 
-    return evaluate_python if SIMULATED else evaluate
+    return evaluate_python
