@@ -6,7 +6,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, register_jitable
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from evoopt.compiling.jit import twin_of
 
@@ -23,7 +23,7 @@ class _Writable:
         self.__array_interface__ = interface
 
 
-def kernel_array(array: Any, dtype: Any) -> NDArray[Any]:
+def kernel_array(array: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
     """Give an array the one layout that kernels are compiled for: C order, aligned, `dtype`, writable.
 
     Another layout or a read-only flag would be another type, hence another compilation. Copies only what

@@ -48,7 +48,7 @@ def inline(function: _Function) -> _Function:
     return function if JIT_DISABLED else part(function, **_OPTIONS)
 
 
-def kernel(function: Any = None, *, allocates: bool = True) -> Any:
+def kernel(function: Callable[..., Any] | None = None, *, allocates: bool = True) -> Any:
     """Compile a function that Python calls, on its first use, and keep the machine code on disk.
 
     One that allocates nothing need not count who uses an array, which costs a small kernel half its time.
@@ -83,7 +83,7 @@ def rule(function: _Function) -> _Function:
     return compiled
 
 
-def is_rule(function: Any) -> bool:
+def is_rule(function: object) -> bool:
     """Tell whether `rule` made a function: the disk cache may then hold machine code around it."""
     return getattr(function, "is_rule", False)
 
@@ -116,11 +116,11 @@ def widest_vectors():
     """
 
 
-def is_kernel(function: Any) -> bool:
+def is_kernel(function: object) -> bool:
     """Tell whether `kernel` made a function, or where the JIT is off, may have."""
     return JIT_DISABLED or isinstance(getattr(function, "_cache", None), KernelCache)
 
 
-def is_compiled(function: Any) -> bool:
+def is_compiled(function: object) -> bool:
     """Tell whether kernels can call `function`: an njit function, or any where the JIT is off."""
     return callable(function) and (JIT_DISABLED or isinstance(function, Dispatcher))

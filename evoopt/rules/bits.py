@@ -50,7 +50,7 @@ def by_precision(single: Callable[..., Any], double: Callable[..., Any]) -> Call
     return choose
 
 
-def constant(single: Any, double: Any) -> Callable[[Any], Any]:
+def constant(single: float | np.generic, double: float | np.generic) -> Callable[[Any], Any]:
     """Make a function of one scalar that gives one number for float32 and another for float64.
 
     This and `polynomial` are emitted where they stand: a function to be compiled for each number would be

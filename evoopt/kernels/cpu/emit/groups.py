@@ -7,6 +7,8 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
@@ -28,7 +30,9 @@ def make_fill(rule: Rule) -> Callable[..., None]:
 
     @intrinsic
     def fill(_typing, key, row, group, purpose, out):
-        def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        def emit(
+            context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Sequence[ir.Value]
+        ) -> ir.Value:
             data = context.make_array(out)(context, builder, arguments[4]).data
             _emit(rule, builder, arguments[:4], data, np.dtype(str(out.dtype)))
             return context.get_dummy_value()
@@ -45,7 +49,9 @@ def make_fill(rule: Rule) -> Callable[..., None]:
     return fill_python
 
 
-def _emit(rule: Rule, builder: ir.IRBuilder, arguments: Any, data: ir.Value, dtype: np.dtype[Any]) -> None:
+def _emit(
+    rule: Rule, builder: ir.IRBuilder, arguments: Sequence[ir.Value], data: ir.Value, dtype: np.dtype[Any]
+) -> None:
     """Emit a loop over the lanes of a group, one vector of the host at a time: one on AVX-512."""
     key, row, group, purpose = (Lanes(builder, argument, np.uint64) for argument in arguments)
     intp = key.value.type
@@ -63,7 +69,9 @@ def _emit(rule: Rule, builder: ir.IRBuilder, arguments: Any, data: ir.Value, dty
 def _group_of(_typing, dtype):
     array_type = types.Array(dtype.dtype, 1, "C")
 
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+    def emit(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Sequence[ir.Value]
+    ) -> ir.Value:
         element = context.get_data_type(dtype.dtype)
         memory = cgutils.alloca_once(builder, element, COLUMNS)
         memory.align = CACHE_LINE

@@ -6,12 +6,13 @@ arithmetic. And one sample each of as many individuals as a vector has lanes, wi
 """
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 from evoopt.compiling.jit import twin_of
@@ -45,7 +46,11 @@ def _make_row(vectors: int) -> Callable[..., None]:
 
 
 def _emit_row(
-    n_vectors: int, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any
+    n_vectors: int,
+    context: BaseContext,
+    builder: ir.IRBuilder,
+    signature: Signature,
+    arguments: Sequence[ir.Value],
 ) -> ir.Value:
     x, w, bias, y = (
         context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 3, 6, 9)
@@ -114,7 +119,11 @@ def _make_lanes(outputs: int) -> Callable[..., None]:
 
 
 def _emit_lanes(
-    outputs: int, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any
+    outputs: int,
+    context: BaseContext,
+    builder: ir.IRBuilder,
+    signature: Signature,
+    arguments: Sequence[ir.Value],
 ) -> ir.Value:
     x, w, bias, y = (
         context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 3, 6, 8)

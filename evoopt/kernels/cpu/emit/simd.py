@@ -8,13 +8,15 @@ and rows x vectors fused multiply-adds. The loops around it are in `products.py`
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
 from numba.core.registry import cpu_target
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 from evoopt.compiling.jit import JIT_DISABLED, inline, twin_of
@@ -105,7 +107,7 @@ def _make_tile(rows: int, bias_by_row: bool, whole: bool = True) -> Callable[...
 class VectorCode:
     """Emits loads and stores of one host vector of a dtype, at positions counted in elements."""
 
-    def __init__(self, context: Any, builder: ir.IRBuilder, dtype: types.Type) -> None:
+    def __init__(self, context: BaseContext, builder: ir.IRBuilder, dtype: types.Type) -> None:
         self.builder = builder
         self.element = context.get_value_type(dtype)
         self.itemsize = context.get_abi_sizeof(self.element)
@@ -193,10 +195,10 @@ def _emit_tile(
     rows: int,
     bias_by_row: bool,
     whole: bool,
-    context: Any,
+    context: BaseContext,
     builder: ir.IRBuilder,
-    signature: Any,
-    arguments: Any,
+    signature: Signature,
+    arguments: Sequence[ir.Value],
 ) -> ir.Value:
     """Emit the LLVM code of a tile: start, loop over the reduction, store C."""
     a, b, bias, c = (

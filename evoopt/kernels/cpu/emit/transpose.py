@@ -4,11 +4,13 @@ A block of L features x L samples (L lanes to a register) is transposed by log2(
 exchanges the elements whose feature and sample differ in bit d.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 from evoopt.compiling.jit import inline, twin_of
@@ -21,7 +23,9 @@ def _store_block(_typing, tile, start, step, features, out, out_start, out_step,
     return i(tile, i, i, i, out, i, i, i), _emit_store_block
 
 
-def _emit_store_block(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+def _emit_store_block(
+    context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Sequence[ir.Value]
+) -> ir.Value:
     tile, out = (context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 4))
     _, start, step, features, _, out_start, out_step, samples = arguments
     code, offset, int32 = VectorCode(context, builder, signature.args[0].dtype), features.type, ir.IntType(32)

@@ -14,6 +14,7 @@ import numba
 import numpy as np
 from numba import types
 from numba.core import cgutils
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 from evoopt.compiling.arrays import without_owner
@@ -66,7 +67,7 @@ class Code(ABC):
         _python_code[id(self)] = self._kernel
         return id(self)
 
-    def _compile(self, signature: Any, dtype: "np.dtype[Any]") -> None:
+    def _compile(self, signature: Signature, dtype: "np.dtype[Any]") -> None:
         try:
             self._kernel.compile(signature)
         except Exception as error:  # numba's, or one that its compiler stumbled with: nothing runs here

@@ -11,7 +11,10 @@ import numpy as np
 from llvmlite import ir
 from numba import from_dtype, types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
+from numpy.typing import DTypeLike
 
 from evoopt.kernels.cuda.emit.scalar import Scalar
 from evoopt.kernels.cuda.runtime.jit import twin_of
@@ -20,7 +23,9 @@ from evoopt.rules.philox import block_words, box_muller
 Rule = Callable[[Any, Any], Sequence[Any]]  # what becomes of the four words of a block, for a dtype
 
 
-def make_block(rule: Rule, dtype: Any, result: Any = None) -> Callable[..., tuple[Any, ...]]:
+def make_block(
+    rule: Rule, dtype: DTypeLike, result: DTypeLike | None = None
+) -> Callable[..., tuple[Any, ...]]:
     """Make ``block(key, row, block, purpose) -> four numbers``: a rule for the words of one block of a row.
 
     All arguments are uint64. The rule is for numbers of `dtype` and gives `result`, by default the same.
@@ -30,7 +35,9 @@ def make_block(rule: Rule, dtype: Any, result: Any = None) -> Callable[..., tupl
 
     @intrinsic
     def block(_typing, key, row, block, purpose):
-        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
+        def emit(
+            context: BaseContext, builder: ir.IRBuilder, _signature: Signature, arguments: Sequence[ir.Value]
+        ) -> ir.Value:
             words = block_words(*(Scalar(builder, argument, np.uint64) for argument in arguments))
             return context.make_tuple(builder, four, [number.value for number in rule(words, real)])
 
@@ -44,7 +51,7 @@ def make_block(rule: Rule, dtype: Any, result: Any = None) -> Callable[..., tupl
     return block_python
 
 
-def _normals(words: Any, dtype: Any) -> Sequence[Any]:
+def _normals(words: Sequence[Any], dtype: DTypeLike) -> Sequence[Any]:
     return *box_muller(words[0], words[1], dtype), *box_muller(words[2], words[3], dtype)
 
 
@@ -53,7 +60,7 @@ words = make_block(lambda words, dtype: words, np.uint32)
 _NORMALS = {4: make_block(_normals, np.float32), 8: make_block(_normals, np.float64)}
 
 
-def normals_of(dtype: Any) -> Callable[..., tuple[Any, ...]]:
+def normals_of(dtype: DTypeLike) -> Callable[..., tuple[Any, ...]]:
     """Give ``normals(key, row, block, purpose)``, of a dtype."""
     return _NORMALS[np.dtype(dtype).itemsize]
 
@@ -69,7 +76,9 @@ def load_of(width: int) -> Callable[..., tuple[Any, ...]]:
     def load(_typing, array, index):
         numbers = types.UniTuple(array.dtype, width)
 
-        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
+        def emit(
+            context: BaseContext, builder: ir.IRBuilder, _signature: Signature, arguments: Sequence[ir.Value]
+        ) -> ir.Value:
             found = load_vector(builder, address_of(context, builder, array, arguments), width)
             return context.make_tuple(builder, numbers, found)
 
@@ -88,7 +97,9 @@ load4 = load_of(4)
 
 @intrinsic
 def _store4(_typing, array, index, a, b, c, d):
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+    def emit(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Sequence[ir.Value]
+    ) -> ir.Value:
         store_vector(builder, address_of(context, builder, array, arguments), arguments[2:])
         return context.get_dummy_value()
 
@@ -103,7 +114,9 @@ def store4(array, index, a, b, c, d):
         array[index + i] = value
 
 
-def address_of(context: Any, builder: ir.IRBuilder, array: types.Array, arguments: Any) -> ir.Value:
+def address_of(
+    context: BaseContext, builder: ir.IRBuilder, array: types.Array, arguments: Sequence[ir.Value]
+) -> ir.Value:
     """Give the address of a number, of an array and an index."""
     return builder.gep(context.make_array(array)(context, builder, arguments[0]).data, [arguments[1]])
 
@@ -129,7 +142,9 @@ def _as_vector(builder: ir.IRBuilder, address: ir.Value, n: int) -> ir.Value:
 
 @intrinsic
 def _quotient(_typing, a, b):
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+    def emit(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Sequence[ir.Value]
+    ) -> ir.Value:
         single = ir.FloatType()
         signature = ir.FunctionType(single, [single, single])
         divide = cgutils.get_or_insert_function(builder.module, signature, "llvm.nvvm.div.approx.f")

@@ -6,13 +6,15 @@ Python, for the simulator.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 from evoopt.kernels.cuda.emit.intrinsics import address_of, load_vector, store_vector
@@ -41,7 +43,9 @@ def _compiled_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int
 
     @intrinsic
     def start(_typing, bias, index):
-        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
+        def emit(
+            context: BaseContext, builder: ir.IRBuilder, _signature: Signature, arguments: Sequence[ir.Value]
+        ) -> ir.Value:
             at = address_of(context, builder, bias, arguments)
             one = [number for u in range(n_units) for number in _load(builder, at, u, 1)]
             return context.make_tuple(builder, sums_type, one * n_samples)
@@ -50,7 +54,9 @@ def _compiled_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int
 
     @intrinsic
     def multiply_add(_typing, sums, weights, start, weights_stride, x, at, x_stride):
-        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
+        def emit(
+            context: BaseContext, builder: ir.IRBuilder, _signature: Signature, arguments: Sequence[ir.Value]
+        ) -> ir.Value:
             def step(state: list[ir.Value]) -> list[ir.Value]:
                 w_at, x_at, *total = state
                 a = [z for _, place in starts for z in _load(builder, x_at, place, group)]
@@ -71,7 +77,9 @@ def _compiled_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int
 
     @intrinsic
     def store(_typing, sums, x, at, stride, skip):
-        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
+        def emit(
+            context: BaseContext, builder: ir.IRBuilder, _signature: Signature, arguments: Sequence[ir.Value]
+        ) -> ir.Value:
             values = cgutils.unpack_tuple(builder, arguments[0])
             unit_at = address_of(context, builder, x, arguments[1:3])
             for u in range(n_units):

@@ -7,12 +7,14 @@ arrays as it is. Here the same function makes the code of a thread. All numbers 
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import cuda, types
+from numba.core.base import BaseContext
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 from evoopt.kernels.cuda.emit.scalar import Scalar
@@ -103,8 +105,10 @@ def _evaluate(formula: Formula) -> Callable[..., None]:
 
     @intrinsic
     def evaluate(_typing, outs, args, at, i):
-        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
-            def place(array_type: Any, array: ir.Value, index: ir.Value) -> ir.Value:
+        def emit(
+            context: BaseContext, builder: ir.IRBuilder, _signature: Signature, values: Sequence[ir.Value]
+        ) -> ir.Value:
+            def place(array_type: types.Array, array: ir.Value, index: ir.Value) -> ir.Value:
                 data = context.make_array(array_type)(context, builder, array).data
                 return builder.gep(data, [index])
 

@@ -51,7 +51,7 @@ def kernel(threads: int, blocks: int = 1, name: str | None = None) -> Callable[[
     return lambda function: Kernel(cached(compiler, function, name))
 
 
-def name_of(*parts: Any) -> str | None:
+def name_of(*parts: object) -> str | None:
     """Name what a kernel is specialised for; None, and so no cache, if a function of the user's is among it.
 
     `parts` are numbers, strings, dtypes, functions that `jit.rule` made, and tuples of them.
