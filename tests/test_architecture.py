@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "npz": {"npy", "arguments", "arrays"},
     "replacing": {"arguments"},
     "files": {"tree", "arrays", "calls", "npz", "replacing"},
-    "params": {"tree", "arguments", "arrays"},
+    "leaves": {"tree"},
+    "params": {"leaves", "tree", "arguments", "arrays"},
     "strategies": {
         *("devices", "kernels", "rules", "compiling", "threads"),
         *("files", "npz", "params", "arguments", "arrays", "calls", "memory"),
