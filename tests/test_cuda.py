@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import JIT_DISABLED, ROOT
+from helpers import JIT_DISABLED, ROOT
 
 pytest.importorskip("numba_cuda", reason="the package numba-cuda is not installed")
 

@@ -3,7 +3,7 @@
 import importlib.util
 
 import pytest
-from conftest import SIMULATED
+from helpers import SIMULATED
 
 from evoopt.kernels import device
 from evoopt.kernels.device import read_device

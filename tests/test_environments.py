@@ -9,8 +9,8 @@ import numba
 import numpy as np
 import pytest
 import reference
-from conftest import JIT_DISABLED
 from gymnasium.envs.classic_control import continuous_mountain_car
+from helpers import JIT_DISABLED
 from scipy import stats
 
 from evoopt import envs

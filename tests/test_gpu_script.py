@@ -7,7 +7,7 @@ import sys
 import tarfile
 
 import pytest
-from conftest import ROOT
+from helpers import ROOT
 
 sys.path.append(str(ROOT))  # benchmarks are not part of the installed package
 

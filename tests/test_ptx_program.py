@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 from cuda_compiler import why_not as why_not_compiled
+from helpers import ROOT
 from ptx_machine.build import why_not
 
 SHELL = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")

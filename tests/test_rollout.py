@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import pytest
 import reference
-from conftest import JIT_DISABLED
+from helpers import JIT_DISABLED
 
 import evoopt
 from evoopt import envs

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import hypothesis
 import numpy as np
 import pytest
+from helpers.strategies import OURS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_strategies import OURS
 
 from evoopt import BIPOP, CMAES, IPOP, arguments
 from evoopt.kernels.jit import JIT_DISABLED
