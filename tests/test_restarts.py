@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import needs_jit
 from helpers.functions import rastrigin
-from helpers.strategies import OURS, run, state
+from helpers.strategies import OURS, run, run_until_stopped, state
 from numpy.testing import assert_array_equal
 
 import evoopt
@@ -101,9 +101,7 @@ def test_bipop_alternates_by_evaluations():
 
 def test_after_the_last_restart_the_run_says_why():
     es = make(IPOP, max_restarts=2)
-    while not es.stop():
-        population = es.ask()
-        es.tell(population, flat(population))
+    run_until_stopped(es, flat)
     assert es.restarts == 2
     assert es.stop()[0][0] in ("tolflatfitness", "tolfun")
     run(es, 2, rastrigin)  # it is advice

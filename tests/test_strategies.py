@@ -21,6 +21,7 @@ from helpers.strategies import (
     each_that_injects_nothing,
     make,
     needs,
+    reasons,
     run,
     run_until_stopped,
     state,
@@ -418,9 +419,9 @@ def test_limits(cls):
     run(es, 2)
     assert es.stop() == ()
     run(es, 1)
-    assert [name for name, _ in es.stop()] == ["max_evaluations"]
+    assert reasons(es) == ["max_evaluations"]
     run(es, 2)
-    assert [name for name, _ in es.stop()] == ["max_evaluations", "max_generations"]
+    assert reasons(es) == ["max_evaluations", "max_generations"]
     assert es.ask().shape == (10, 4)
     es = make(cls, maximize=True, target=-3.0, max_generations=500)
     run_until_stopped(es, lambda x: -sphere(x))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import needs_jit
 from helpers.functions import rosenbrock, rotated_ellipsoid, sphere
-from helpers.strategies import reasons, run_until_stopped
+from helpers.strategies import reasons, run, run_until_stopped
 from numpy.testing import assert_allclose, assert_array_equal
 
 import evoopt
@@ -126,9 +126,7 @@ def test_cmaes_repairs_in_the_scale_of_each_coordinate():
 @pytest.mark.parametrize("mean", [[1.0], [1.0, 0.0]])
 def test_cmaes_keeps_the_variance_of_a_coordinate_that_never_moves(mean):
     es = CMAES(mean, 1e-30, popsize=100, seed=1)  # so many rows leave no weight for the past in C
-    for _ in range(3):
-        population = es.ask()
-        es.tell(population, np.arange(100.0))
+    run(es, 3, lambda x: np.arange(100.0))
     assert_allclose(es._C[0, 0], 1.0)
     assert (es._root.diagonal() > 0).all()
 
@@ -173,9 +171,7 @@ def test_cmaes_keeps_its_steps_under_pure_noise(seed):
     """Selection at random must not make steps shrink or grow, or a flat or noisy start ends a search."""
     noise = np.random.default_rng(seed)
     es = CMAES(np.zeros(20), 1.0, seed=seed)
-    for _ in range(600):
-        population = es.ask()
-        es.tell(population, noise.normal(size=len(population)))
+    run(es, 600, lambda x: noise.normal(size=len(x)))
     assert 0.01 < es.sigma * math.sqrt(es._C.diagonal().mean()) < 100
 
 

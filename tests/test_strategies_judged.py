@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers import needs_jit
 from helpers.functions import rastrigin, sphere, with_noise
+from helpers.strategies import run
 from numpy.testing import assert_array_equal
 
 import evoopt
@@ -93,9 +94,7 @@ def test_the_solution_of_a_ga_is_better_than_the_luckiest_row(function, generati
     """Where the mean of the parents is a solution; where it is none, between optima, no worse."""
     values = []
     for seed in range(20):
-        es, fitness = search(GA, seed), with_noise(function, NOISE, seed)
-        for _ in range(generations):
-            es.tell(population := es.ask(), fitness(population))
+        es = run(search(GA, seed), generations, with_noise(function, NOISE, seed))
         values.append(function(np.array([es.solution, es.best.x])))
     solution, luckiest = np.mean(values, axis=0)
     assert solution < gain * luckiest

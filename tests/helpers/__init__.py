@@ -1,6 +1,7 @@
 """What tests of all subjects share; beside it stands one file for each subject."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ JIT_DISABLED = bool(config.DISABLE_JIT)
 SIMULATED = bool(config.ENABLE_CUDASIM)
 
 needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="a whole optimization is slow in plain Python")
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 
 
