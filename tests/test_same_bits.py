@@ -124,6 +124,7 @@ def test_a_planted_difference_is_found(tmp_path):
     ]
 
 
+@pytest.mark.skipif(JIT_DISABLED, reason="takes long without the JIT")
 @pytest.mark.parametrize(
     "case", [case for case in cases() if "plain" in case.name][::29], ids=lambda case: case.name
 )
