@@ -23,5 +23,6 @@ def test_what_others_call_back_is_not_counted():
     task = evoopt.Objective(lambda x: evoopt.get_num_threads())
     names = [name for _, name in trace_calls.trace(lambda: task([[1.0], [2.0]]))]
     assert "Objective.__call__" in names
-    assert "get_num_threads" not in names
-    assert [name for _, name in trace_calls.trace(evoopt.get_num_threads)][:1] == ["get_num_threads"]
+    called = trace_calls.trace(evoopt.get_num_threads)
+    assert called
+    assert not {name for _, name in called} & {*names}
