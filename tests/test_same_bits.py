@@ -1,5 +1,6 @@
 """The comparison of two commits' bits finds planted differences, and has cases of all that is registered."""
 
+import re
 import shutil
 
 import numpy as np
@@ -11,6 +12,7 @@ from same_bits.catalogue import cases
 from same_bits.comparison import FAILED, compare
 
 import evoopt
+from evoopt.strategies import REGISTRY
 
 NAMES = [case.name for case in cases()]
 
@@ -23,14 +25,15 @@ def test_every_option_has_a_value():
 
 
 def test_everything_registered_has_cases():
-    from evoopt.kernels.cpu import loss, steps
-    from evoopt.strategies import REGISTRY
-
     ours = {name for name, cls in REGISTRY.items() if cls.__module__.startswith("evoopt.")}
     assert ours == {cls.__name__ for cls in public.strategies()}
+    documented = evoopt.Dense.__doc__.partition("activation : ")[2].partition("use_bias : ")[0]
+    activations = re.findall(r'"(\w+)"', documented)
+    losses = re.findall(r'"(\w+)"', "".join(re.findall(r'- ("[^:]+):', evoopt.Supervised.__doc__)))
+    assert len(activations) > 8
+    assert len(losses) > 5
     names = [*ours, *(cls.__name__ for cls in public.layers()), *public.environments()]
-    names += [f"activation {name}" for name in steps.ACTIVATIONS]
-    names += [f"loss {name}" for name, _ in loss.LOSSES]
+    names += [f"activation {name}" for name in activations] + [f"loss {name}" for name in losses]
     assert [name for name in names if not any(each.startswith(name) for each in NAMES)] == []
     assert len(set(NAMES)) == len(NAMES)
 

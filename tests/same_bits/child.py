@@ -30,7 +30,7 @@ def run(case: Case) -> dict[str, str]:
 def main() -> None:
     """Run the cases that the arguments choose."""
     folder, text = sys.argv[1:]
-    if not Path(evoopt.__file__).is_relative_to(folder):
+    if not Path(evoopt.__file__).resolve().is_relative_to(folder):
         sys.exit(f"evoopt was to come from {folder}, but it is {evoopt.__file__}")
     for case in cases():
         if text in case.name:

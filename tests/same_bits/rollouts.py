@@ -18,7 +18,7 @@ STEPS = 60
 # Which networks play, and how many episodes, decides in which way the kernels share the work.
 NETWORKS: dict[str, Callable[[int], Layers]] = {  # by the number of outputs
     "a small network": lambda n: [evoopt.Dense(8, "tanh"), evoopt.Dense(n)],
-    "a large network": lambda n: [evoopt.Dense(96, "tanh"), evoopt.Dense(96, "relu"), evoopt.Dense(n)],
+    "a large network": lambda n: [evoopt.Dense(140, "tanh"), evoopt.Dense(140, "relu"), evoopt.Dense(n)],
     "memory": lambda n: [evoopt.GRU(6), evoopt.Dense(n, "tanh")],
 }
 WAYS: dict[str, dict[str, Any]] = {
