@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
@@ -32,8 +32,8 @@ DEVICES: dict[str, dict[str, str]] = {
 POPSIZE = 8
 
 
-def trace(function: Callable[[], Any]) -> Calls:
-    """Call a function, and return the calls of evoopt's functions."""
+def trace(function: Callable[[], Any]) -> tuple[Calls, Any]:
+    """Call a function; return the calls of evoopt's functions, and what it returns."""
     calls: Calls = []
     frames = ["caller"]  # whose each open frame is: the caller's, ours, or another package's
 
@@ -49,10 +49,10 @@ def trace(function: Callable[[], Any]) -> Calls:
 
     sys.setprofile(note)
     try:
-        function()
+        result = function()
     finally:
         sys.setprofile(None)
-    return calls
+    return calls, result
 
 
 def count(calls: Calls) -> tuple[int, int, int]:
@@ -62,26 +62,27 @@ def count(calls: Calls) -> tuple[int, int, int]:
     return len(calls), len(set(files)), len(entered) - len(set(files))
 
 
-def traces(device: Any) -> Iterator[tuple[str, Calls]]:
-    """Trace the calls of two strategies and of the three that judge their rows."""
+def traces(device: Any) -> dict[str, Calls]:
+    """Trace the calls of two strategies, and of the three that judge their rows."""
     net = evoopt.Network([evoopt.Dense(4, "tanh"), evoopt.Dense(2)], (4,), device=device)
     inputs = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
     judges: dict[str, Callable[..., Any]] = {
         "Supervised": evoopt.Supervised(net, inputs, np.arange(6) % 2),
         "Rollout": evoopt.Rollout(net, evoopt.envs.cartpole, max_steps=3),
-        "Network.forward": lambda rows, generation: net.forward(rows, inputs),
+        "Network.forward": lambda rows: net.forward(rows, inputs),
     }
+    found: dict[str, Calls] = {}
     for name in ("SNES", "CMAES"):
         es = getattr(evoopt, name)(net.init(1), 0.1, popsize=POPSIZE, seed=1, device=device)
         for _ in range(3):
-            asked: list[Any] = []
-            found = {f"{name}.ask": trace(lambda es=es, asked=asked: asked.append(es.ask()))}
-            rows, generation = asked[0], es.generation
-            for judge, run in judges.items():
-                found[judge] = trace(lambda run=run, rows=rows, generation=generation: run(rows, generation))
-            fitness = judges["Supervised"](rows, generation)
-            found[f"{name}.tell"] = trace(lambda es=es, rows=rows, fitness=fitness: es.tell(rows, fitness))
-        yield from ((label, calls) for label, calls in found.items() if name == "SNES" or name in label)
+            calls, rows = trace(es.ask)
+            found[f"{name}.ask"] = calls
+            fitness = judges["Supervised"](rows)
+            found[f"{name}.tell"], _ = trace(lambda es=es, rows=rows, fitness=fitness: es.tell(rows, fitness))
+    for judge, call in judges.items():
+        for _ in range(3):
+            found[judge], _ = trace(lambda call=call: call(rows))
+    return found
 
 
 def run(device: str) -> dict[str, Calls]:
@@ -108,7 +109,7 @@ def main() -> None:
             from .cuda_simulator import take_turns
 
             take_turns()
-        print(json.dumps(dict(traces(given.device))))
+        print(json.dumps(traces(given.device)))
         return
     found = {device: run(device) for device in DEVICES}
     if given.calls:
