@@ -45,6 +45,11 @@ _BYTES_OF_A_ROW = 64  # without its coordinates: the number, the fitness, the ra
 _NO_STATE = ("_cuda", "_ops", "_io", "_before")  # devices, found again by each copy; the state before a tell
 
 
+def _read_ids(ids: ArrayLike) -> Ids:
+    """Read numbers of rows, as kernels take them."""
+    return kernel_array(arguments.id_vector(ids), np.uint64)
+
+
 def _key_of(seed: int) -> np.uint64:
     """Return the key of the noise."""
     digest = hashlib.blake2b(str(seed).encode(), digest_size=8).digest()
@@ -351,7 +356,7 @@ class Strategy(Called, ABC):
         ValueError
             For ids that are not known, or an `out` of another kind.
         """
-        numbers = kernel_array(arguments.id_vector(ids), np.uint64)
+        numbers = _read_ids(ids)
         ledger = self._ledger
         found = ledger.locate(numbers)
         out, rows = self._places(out, len(numbers), ids=ids)
@@ -472,7 +477,7 @@ class Strategy(Called, ABC):
         if len(given) < 2:
             raise ValueError(f"At least 2 rows were expected, but {len(given)} came; evaluate more rows.")
         if told_ids:
-            ids = kernel_array(arguments.id_vector(given), np.uint64)
+            ids = _read_ids(given)
             self._ledger.check_waiting(ids)
             return None, ids
         if self._copies:

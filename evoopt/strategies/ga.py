@@ -162,7 +162,6 @@ class GA(Strategy):
         # is the first population, without these
         self._pool = np.empty((0, self.n_params), self.dtype)
         if first is not None:
-            arguments.require_coordinates("first population", first.ravel(), self.dtype)
             self._pool = first.astype(self.dtype)
         if self._box is not None:
             self._box.require_inside(self._pool, "first population")
