@@ -146,6 +146,8 @@ class Strategy(Called, ABC):
         "_ledger": fields.instance(Ledger),
     }
 
+    _drawn: ClassVar[Kind] = staticmethod(fields.tupled(fields.DRAWN, fields.DRAWN))  # of snapshots
+
     device: Device = "cpu"
     _injects: bool = True  # whether foreign rows may be told
     _memory: ClassVar[int] = 8  # older epochs that rows can be told for
@@ -260,7 +262,7 @@ class Strategy(Called, ABC):
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
         """Take snapshots from a file, see `fields`."""
-        fields.tupled(fields.DRAWN, fields.DRAWN)(value, place, scope)
+        scope.owner._drawn(value, place, scope)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         """Write rows into `out` (k, n_params), each a function of the seed, its id and the snapshot."""

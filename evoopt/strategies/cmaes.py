@@ -23,10 +23,10 @@ from evoopt.kernels.cpu.small_covariance import SMALL
 from evoopt.kernels.cpu.small_covariance import learn as small_learn
 from evoopt.strategies import fields, recombination, stagnation, stopping
 from evoopt.strategies.base import Strategy
-from evoopt.strategies.covariance import read_covariance, require_matrices
+from evoopt.strategies.covariance import read_covariance, require_deviations, require_matrices
 from evoopt.strategies.diagonal import longest_step
 from evoopt.strategies.fields import Fields, Scope
-from evoopt.strategies.learning_rates import BETA_COVARIANCE, BETA_MEAN, LearningRate
+from evoopt.strategies.learning_rates import BETA_COVARIANCE, BETA_MEAN, STORED_MATRIX, LearningRate
 from evoopt.strategies.recombination import Parameters
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
@@ -99,10 +99,12 @@ class CMAES(Strategy):
     """
 
     _stored: ClassVar[Fields] = {
-        **dict.fromkeys(("_sigma", "_scale"), fields.POSITIVE),
-        **dict.fromkeys(("_C", "_root"), fields.array("n_params", "n_params", finite=True)),
-        **dict.fromkeys(("_p_sigma", "_p_c"), fields.VECTOR),
-        **dict.fromkeys(("_step", "_first_step", "_longest", "_h_factor"), fields.POSITIVE_NUMBER),
+        **fields.DISTRIBUTION,
+        "_scale": fields.POSITIVE,
+        **dict.fromkeys(("_C", "_root"), fields.FINITE_MATRIX),
+        **dict.fromkeys(("_p_sigma", "_p_c"), fields.PATH),
+        **dict.fromkeys(("_step", "_first_step"), fields.STEP),
+        **dict.fromkeys(("_longest", "_h_factor"), fields.POSITIVE_NUMBER),
         **dict.fromkeys(("tolx", "tolfun", "tolfunhist", "tolupsigma", "tolconditioncov"), fields.number()),
         **dict.fromkeys(("tolflatfitness", "tolstagnation", "maxiter"), fields.number()),
         "_extremes": fields.tupled(fields.number(), fields.number(0)),
@@ -111,7 +113,7 @@ class CMAES(Strategy):
         "_stagnant": fields.flag,
         "_fitness_range": fields.ANY_NUMBER,
         "_rates": fields.optional(
-            fields.tupled(fields.instance(LearningRate), fields.instance(LearningRate, E=fields.MATRIX))
+            fields.tupled(fields.instance(LearningRate), fields.instance(LearningRate, E=STORED_MATRIX))
         ),
     }
 
@@ -215,9 +217,24 @@ class CMAES(Strategy):
 
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
-        fields.tupled(fields.VECTOR, fields.POSITIVE_NUMBER, fields.VECTOR, fields.MATRIX)(
-            value, place, scope
-        )
+        kinds = fields.COORDINATES, fields.STEP, fields.POSITIVE, fields.FINITE_MATRIX
+        fields.tupled(*kinds)(value, place, scope)
+        _, step, scale, root = value
+        require_deviations(step * scale * _lengths(root), place, scope.owner.dtype)
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        super()._require_fit(place, scope)
+        limits, variances = arguments.step_range(self.dtype), self._C.diagonal()
+        fields.require(self._step_range == limits, f"{place}._step_range", str(limits), self._step_range)
+        fields.require((variances > 0).all(), f"{place}._C", "of positive variances", variances)
+        with np.errstate(over="ignore", invalid="ignore"):  # that does not fit
+            deviations = np.sqrt(variances)
+            correlations = np.abs(self._C) / deviations / deviations[:, None]
+            lengths = _lengths(self._root) / deviations
+            require_deviations(self._step * self._scale * deviations, f"{place}._scale", self.dtype)
+        fields.require((correlations <= 2).all(), f"{place}._C", "a covariance matrix", self._C)
+        fits = (lengths >= 1 / fields.APART) & (lengths <= fields.APART)
+        fields.require(fits.all(), f"{place}._root", "a root of C", self._root)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         grain = GRAIN // self.n_params**2 + 1
@@ -424,6 +441,11 @@ class CMAES(Strategy):
             if self._ops.without_effect(self._mean, steps, self.dtype):
                 reasons.append(("noeffect", "steps no longer change the mean"))
         return reasons
+
+
+def _lengths(root: Array) -> Vector:
+    """Return the lengths of the columns."""
+    return np.sqrt(np.einsum("jc,jc->c", root, root))
 
 
 def _eigenvalues(matrix: Array) -> tuple[float, float]:

@@ -13,7 +13,17 @@ from evoopt.kernels import threads
 from evoopt.kernels.cpu.noise import sample_child
 from evoopt.kernels.philox import COLUMNS
 from evoopt.strategies.backend import GRAIN
-from evoopt.strategies.fields import ROW, Fields, Scope, array, choice, require, scalar, whole
+from evoopt.strategies.fields import (
+    ROW_COORDINATES,
+    ROW_STEPS,
+    Fields,
+    Scope,
+    array,
+    choice,
+    require,
+    scalar,
+    whole,
+)
 from evoopt.strategies.registry import plain_data
 
 # A genome is an array of these, oldest first: the number of the row that a mutation was drawn for, and the
@@ -46,7 +56,11 @@ def name(genome: Genome) -> int:
 class Origin:
     """What a genome is decoded with: the key of the noise, and mean and sigma (n,) in the rows' dtype."""
 
-    _stored: ClassVar[Fields] = {"key": scalar(np.uint64), "mean": ROW, "sigma": ROW}
+    _stored: ClassVar[Fields] = {
+        "key": scalar(np.uint64),
+        "mean": ROW_COORDINATES,
+        "sigma": ROW_STEPS,
+    }
 
     key: np.uint64
     mean: Array

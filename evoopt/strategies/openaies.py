@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.strategies import schedules
-from evoopt.strategies.fields import POSITIVE, Fields, number
+from evoopt.strategies.fields import STEPS, Fields, number
 from evoopt.strategies.pairs import PairStrategy
 from evoopt.strategies.registry import register
 from evoopt.strategies.schedules import Decay
@@ -78,7 +78,7 @@ class OpenAIES(PairStrategy):
     _stored: ClassVar[Fields] = {
         "sigma_decay": schedules.STORED_DECAY,
         "sigma_limit": number(0, 1),
-        "_first_sigma": POSITIVE,
+        "_first_sigma": STEPS,
     }
 
     def __init__(

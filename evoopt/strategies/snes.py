@@ -18,7 +18,15 @@ from evoopt.arguments import Vector
 from evoopt.strategies import stopping
 from evoopt.strategies.base import Strategy
 from evoopt.strategies.diagonal import condition, outside_factors
-from evoopt.strategies.fields import ANY_NUMBER, POSITIVE, POSITIVE_NUMBER, Fields, number
+from evoopt.strategies.fields import (
+    ANY_NUMBER,
+    DISTRIBUTION,
+    DRAWN_DISTRIBUTION,
+    POSITIVE_NUMBER,
+    Fields,
+    Kind,
+    number,
+)
 from evoopt.strategies.registry import register
 from evoopt.strategies.stopping import Reason
 from evoopt.strategies.told import Told
@@ -59,11 +67,12 @@ class SNES(Strategy):
 
     _on_device = True
     _stored: ClassVar[Fields] = {
-        "_sigma": POSITIVE,
+        **DISTRIBUTION,
         **dict.fromkeys(("eta_mean", "eta_sigma"), POSITIVE_NUMBER),
         **dict.fromkeys(("tolx", "tolfun"), number()),
         "_fitness_range": ANY_NUMBER,
     }
+    _drawn: ClassVar[Kind] = staticmethod(DRAWN_DISTRIBUTION)
 
     def __init__(
         self,
