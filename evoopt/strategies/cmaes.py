@@ -196,7 +196,8 @@ class CMAES(Strategy):
     def covariance(self) -> Array:
         """The shape of the search distribution N(mean, sigma^2 covariance), before bounds; (n, n)."""
         root = self._root * self._scale
-        result: Array = root.T @ root
+        with np.errstate(over="ignore"):  # of scales beyond all measure
+            result: Array = root.T @ root
         return result
 
     @property
@@ -221,6 +222,7 @@ class CMAES(Strategy):
         fields.tupled(*kinds)(value, place, scope)
         _, step, scale, root = value
         require_deviations(step * scale * _lengths(root), place, scope.owner.dtype)
+        _require_root(root, place)
 
     def _require_fit(self, place: str, scope: Scope) -> None:
         super()._require_fit(place, scope)
@@ -235,6 +237,7 @@ class CMAES(Strategy):
         fields.require((correlations <= 2).all(), f"{place}._C", "a covariance matrix", self._C)
         fits = (lengths >= 1 / fields.APART) & (lengths <= fields.APART)
         fields.require(fits.all(), f"{place}._root", "a root of C", self._root)
+        _require_root(self._root, f"{place}._root")
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         grain = GRAIN // self.n_params**2 + 1
@@ -446,6 +449,13 @@ class CMAES(Strategy):
 def _lengths(root: Array) -> Vector:
     """Return the lengths of the columns."""
     return np.sqrt(np.einsum("jc,jc->c", root, root))
+
+
+def _require_root(root: Array, place: str) -> None:
+    """Raise ValueError unless a root from a file has an inverse."""
+    diagonal = root.diagonal()
+    fits = (diagonal > 0) & (diagonal * fields.APART >= _lengths(root))
+    fields.require(fits.all(), place, "a root with an inverse", root)
 
 
 def _eigenvalues(matrix: Array) -> tuple[float, float]:

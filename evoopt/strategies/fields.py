@@ -166,8 +166,9 @@ def coordinates(dtype: np.dtype[Any]) -> tuple[float, float]:
 
 
 def paths(dtype: np.dtype[Any]) -> tuple[float, float]:
-    """Return the limits of sums of steps, in units of step sizes."""
-    return -APART, APART
+    """Return the limits of sums of steps, in units of step sizes; rounding makes much of small steps."""
+    most = APART if dtype == np.float32 else step_range(dtype)[1]
+    return -most, most
 
 
 def within(limits: Limits) -> Kind:

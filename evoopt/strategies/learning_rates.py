@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from evoopt.arguments import Array
-from evoopt.strategies.fields import APART, PATH, Fields, array, number, paths
+from evoopt.strategies.fields import APART, PATH, Fields, array, finite, number, paths
 from evoopt.strategies.registry import plain_data
 
 ALPHA = 1.4  # the signal-to-noise ratio, in units of the learning rate, that is kept
@@ -33,7 +33,11 @@ STORED_MATRIX = array("n_params", "n_params", limits=paths)
 class LearningRate:
     """A learning rate and what it follows from; of a matrix `E` the upper triangle counts, 0 below it."""
 
-    _stored: ClassVar[Fields] = {"E": PATH, "V": number(0, APART**2), "eta": number(1 / APART, 1)}
+    _stored: ClassVar[Fields] = {
+        "E": PATH,
+        "V": number(0, finite(np.dtype(float))[1]),
+        "eta": number(1 / APART, 1),
+    }
 
     E: Array  # moving average of the updates, (n,) or (n, n)
     V: float = 0.0  # of their squared lengths
