@@ -377,10 +377,11 @@ def needs_a_package(**_):
     [
         ("NoSuchEnvironment-v0", ValueError, "must be what gymnasium.make can make, got 'NoSuchEnv"),
         ("CartPole-v99", ValueError, "must be what gymnasium.make can make"),
+        ("\0", ValueError, r"must be what gymnasium.make can make, got '\\x00'\. Malformed .*[^.]\.$"),
         (
             "evoopt-test/needs_a_package-v0",
             ImportError,
-            r"age-v0 needs another package\. Box2D is not inst",
+            r"age-v0 needs another package\. Box2D is not inst.*`\.$",
         ),
         (None, ValueError, "must be an id of Gymnasium, an EnvSpec, or a function"),
         (5, ValueError, "must be an id of Gymnasium, an EnvSpec, or a function"),
