@@ -19,7 +19,7 @@ from helpers.strategies import (
 
 from evoopt import CMAES, GA, LMMAES, PGPE, SNES, XNES, OpenAIES, SepCMAES, load
 from evoopt.strategies.contract.stagnation import stagnates
-from evoopt.strategies.restarts import Restarts
+from evoopt.strategies.parts.restarts import Restarts
 
 
 def run_to_stop(es, fitness):
