@@ -64,7 +64,7 @@ class CpuNetwork(NetworkEngine[Array]):
         inputs: ArrayLike,
         state: ArrayLike | None = None,
         reset: ArrayLike | None = None,
-        out: Any = None,
+        out: Array | None = None,
     ) -> tuple[Array, Array]:
         network, rows, given = self.description, self.population(population), arrays.read("inputs", inputs)
         popsize, dtype = len(rows), rows.dtype
