@@ -217,6 +217,7 @@ class Network(Called):
         device (numba, CuPy, torch, JAX), which are taken as they are; `out` and the outputs are of the
         device.
         """
+        outputs: Array
         outputs, states = self.engine().forward(population, inputs, state, reset, out)
         return outputs if state is None else (outputs, states)
 
