@@ -13,7 +13,7 @@ from helpers.strategies import each_registered, make_registered
 from numpy.testing import assert_array_equal
 
 import evoopt
-from evoopt import envs
+from evoopt import arrays, envs
 
 
 class OlderTensor(Tensor):
@@ -419,3 +419,12 @@ def test_a_leaf_in_the_memory_of_out_is_read_before_it_is_written():
     memory = np.arange(7.0)
     tree = {"a": memory[4:], "b": memory[:4].reshape(2, 2)}
     assert SPEC.ravel(tree, out=memory).tolist() == [4, 5, 6, 0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0], (1, 2**70), np.ones(2), Tensor([1.0], float)])
+def test_the_memory_is_looked_at_once(values, monkeypatch):
+    looks = []
+    monkeypatch.setattr("evoopt.arrays.require_memory", lambda *words: looks.append(words))
+    monkeypatch.setattr("evoopt.arrays.SMALL", 0)
+    arrays.read("values", values)
+    assert len(looks) == 1

@@ -9,7 +9,7 @@ from helpers.strategies import REGISTERED, each_and_its_restarts, make, run
 import evoopt
 from evoopt import CMAES, IPOP
 from evoopt.calls import option_names
-from evoopt.strategies.restarts import Restarts
+from evoopt.strategies.parts.restarts import Restarts
 
 each_registered = pytest.mark.parametrize("cls", REGISTERED.values(), ids=REGISTERED)
 

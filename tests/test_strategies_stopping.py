@@ -19,7 +19,7 @@ from helpers.strategies import (
 
 from evoopt import CMAES, GA, LMMAES, PGPE, SNES, XNES, OpenAIES, SepCMAES, load
 from evoopt.strategies.contract.stagnation import stagnates
-from evoopt.strategies.restarts import Restarts
+from evoopt.strategies.parts.restarts import Restarts
 
 
 def run_to_stop(es, fitness):
@@ -223,6 +223,12 @@ def test_nothing_costs_more_after_many_generations(cls):
     few, many = (reads_after(run(make(cls, popsize=6), 2), generations) for generations in (1000, 100_000))
     assert many[0] == few[0]
     assert many[1] <= few[1] + 10_000
+
+
+@pytest.mark.parametrize("tolstagnation", [-np.inf, 0, 9])
+def test_the_windows_of_stagnation_are_never_empty(tolstagnation):
+    es = CMAES(np.ones(2), 1.0, seed=1, tolstagnation=tolstagnation)
+    assert len(run(es, 30).history["best"]) == 30
 
 
 @pytest.mark.parametrize("maximize", [False, True])

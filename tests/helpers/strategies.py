@@ -9,7 +9,7 @@ import pytest
 
 import evoopt
 from evoopt.strategies import REGISTRY
-from evoopt.strategies.restarts import Restarts
+from evoopt.strategies.parts.restarts import Restarts
 from helpers import JIT_DISABLED
 from helpers.functions import sphere
 
