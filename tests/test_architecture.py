@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "compiling": set(),
     "rules": {"compiling"},
     "kernels": {"rules", "compiling", "threads", "arrays"},
-    "devices": {"arrays"},
+    "devices": {"kernels", "rules", "compiling", "threads", "arrays"},
     "tree": {"arguments", "arrays"},
     "npy": {"arrays"},
     "npz": {"npy", "arguments", "arrays"},
@@ -36,7 +36,7 @@ MAY_IMPORT = {
         *("files", "npz", "params", "arguments", "arrays", "calls", "memory"),
     },
     "networks": {
-        *("devices", "kernels", "compiling", "threads"),
+        *("devices", "rules", "compiling"),
         *("params", "tree", "arguments", "arrays", "calls", "memory"),
     },
     "tasks": {
@@ -64,22 +64,39 @@ MAY_IMPORT = {
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
 
 
+SEE_INTERFACE = ("networks",)  # of the devices no more than these two
+OF_DEVICES = ("evoopt.devices.choose.", "evoopt.devices.interface.")
+
+
 def imported(path):
-    """Names of the parts of evoopt that a file imports."""
+    """Full names of what a file imports of evoopt."""
     for node in ast.walk(ast.parse(path.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
         if isinstance(node, ast.ImportFrom):
             names = [f"{node.module}.{name}" for name in names]
-        yield from (name.split(".")[1] for name in names if name.startswith("evoopt."))
+        yield from (name for name in names if name.startswith("evoopt."))
+
+
+def files_of(part):
+    """Return the files of a package, or the one of a module."""
+    folder = ROOT / "evoopt" / part
+    files = list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    assert files
+    return files
 
 
 @pytest.mark.parametrize("part", MAY_IMPORT)
 def test_imports_run_downward(part):
-    folder = ROOT / "evoopt" / part
-    files = list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
-    assert files
-    for file in files:
-        assert set(imported(file)) <= MAY_IMPORT[part] | {part, "types"}, file
+    for file in files_of(part):
+        parts = {name.split(".")[1] for name in imported(file)}
+        assert parts <= MAY_IMPORT[part] | {part, "types"}, file
+
+
+@pytest.mark.parametrize("part", SEE_INTERFACE)
+def test_devices_are_seen_through_their_interface(part):
+    for file in files_of(part):
+        names = [name for name in imported(file) if name.startswith("evoopt.devices")]
+        assert all(name.startswith(OF_DEVICES) for name in names), file
 
 
 def test_every_part_has_its_place():
