@@ -12,8 +12,8 @@ from evoopt.kernels.cuda.runtime.jit import compiling
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.kernels.cuda.runtime.stream import alignment_of
 from evoopt.networks.cuda import CudaNetwork
-from evoopt.tasks.losses import LossName
 from evoopt.tasks.samples import Samples
+from evoopt.tasks.targets import LossName
 from evoopt.types import Array
 
 

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from evoopt import threads
 from evoopt.compiling.arrays import aligned_empty, kernel_array
 from evoopt.kernels.cpu.networks.fitness import pack_rows
-from evoopt.tasks.losses import Targets, as_numbers
+from evoopt.tasks.targets import Targets, as_numbers
 from evoopt.types import Array
 
 NUMBERS_WORTH_A_THREAD = 100_000  # to pack

@@ -14,8 +14,8 @@ from evoopt.kernels.cpu.networks.fitness import loss_blocks
 from evoopt.kernels.cpu.networks.forward import blocks_of
 from evoopt.kernels.cpu.networks.loss import Loss
 from evoopt.networks.network import Network, require_network
-from evoopt.tasks.losses import LossName, as_numbers, check_loss, read_targets, require_finite
 from evoopt.tasks.samples import Samples, Tiles, read_weights
+from evoopt.tasks.targets import LossName, as_numbers, check_loss, read_targets, require_finite
 from evoopt.types import Array, Device
 
 
