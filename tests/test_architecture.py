@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "compiling": set(),
     "rules": {"compiling"},
     "kernels": {"rules", "compiling", "threads", "arrays"},
-    "devices": {"arrays"},
+    "devices": {"kernels", "rules", "compiling", "threads", "memory", "arrays"},
     "tree": {"arguments", "arrays"},
     "npy": {"arrays"},
     "npz": {"npy", "arguments", "arrays"},

@@ -3,11 +3,15 @@
 import functools
 import importlib
 import importlib.util
+from collections.abc import Callable
 from typing import Any
 
 from numba.core import config
+from numba.core.dispatcher import Dispatcher
 
 from evoopt.arrays import shown
+from evoopt.devices.cpu.objective import CpuObjective
+from evoopt.devices.interface.objective import ObjectiveEngine
 from evoopt.types import Device
 
 _INSTALL = 'pip install "evoopt[cuda]"'
@@ -76,3 +80,8 @@ def _driver_error() -> str:
     lines = str(driver.initialization_error or "").split("\n")
     reason = next((line.strip(" .") for line in lines if line.strip()), "no device is visible")
     return f"none was found ({reason})"
+
+
+def objective_engine(function: Callable[..., Any]) -> ObjectiveEngine | None:
+    """Make what evaluates a function that numba compiled on rows; None for another function."""
+    return CpuObjective(function) if isinstance(function, Dispatcher) else None
