@@ -35,7 +35,7 @@ MAY_IMPORT = {
         *("files", "npz", "params", "arguments", "arrays", "calls", "memory"),
     },
     "networks": {
-        *("devices", "kernels", "compiling", "threads"),
+        *("devices", "rules", "compiling"),
         *("params", "tree", "arguments", "arrays", "calls", "memory"),
     },
     "tasks": {

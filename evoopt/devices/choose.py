@@ -10,7 +10,9 @@ from numba.core import config
 from numba.core.dispatcher import Dispatcher
 
 from evoopt.arrays import shown
+from evoopt.devices.cpu.network import CpuNetwork
 from evoopt.devices.cpu.objective import CpuObjective
+from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
 from evoopt.devices.interface.objective import ObjectiveEngine
 from evoopt.types import Device
 
@@ -85,3 +87,12 @@ def _driver_error() -> str:
 def objective_engine(function: Callable[..., Any]) -> ObjectiveEngine | None:
     """Make what evaluates a function that numba compiled on rows; None for another function."""
     return CpuObjective(function) if isinstance(function, Dispatcher) else None
+
+
+def network_engine(device: Device, description: NetworkDescription) -> NetworkEngine[Any]:
+    """Make the engine of a network; ValueError for layers that the device does not have."""
+    if device == "cuda":
+        from evoopt.devices.cuda.network import CudaNetwork  # noqa: PLC0415  (which needs numba-cuda)
+
+        return CudaNetwork(description)
+    return CpuNetwork(description)
