@@ -79,10 +79,9 @@ def test_a_rule_of_one_output_needs_a_row_and_no_more(monkeypatch, rng):
 
 def test_a_row_over_all_outputs_needs_a_loop(monkeypatch):
     monkeypatch.setitem(LOSSES, "planted", {"labels": ALL_OUTPUTS})
-    net, row = passing(2)
-    task = evoopt.Supervised(net, np.zeros((3, 2)), [0, 1, 1], "planted")
+    net, _ = passing(2)
     with pytest.raises(KeyError, match=r"'planted', 'labels'"):
-        task(row)
+        evoopt.Supervised(net, np.zeros((3, 2)), [0, 1, 1], "planted")
     with pytest.raises(ValueError, match=r"of shape \(3,\) .* loss 'planted', but \(3, 2\) came"):
         evoopt.Supervised(net, np.zeros((3, 2)), np.zeros((3, 2)), "planted")
 

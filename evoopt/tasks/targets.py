@@ -2,41 +2,19 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arrays
 from evoopt.compiling.jit import is_compiled
-from evoopt.kernels.cpu.networks.loss import Loss, loss_of, own_loss
+from evoopt.devices.interface.supervised import LossName, Targets
 from evoopt.networks.network import Network
 from evoopt.rules.losses import LOSSES, Meaning
 from evoopt.types import Array, Shape
 
-LossName = str | Callable[..., Any]
 LARGEST_INTEGER = 2**24  # up to which float32 has them all
-
-
-class Targets(NamedTuple):
-    """Numbers (samples, n), and what they mean to the loss."""
-
-    numbers: Array
-    meaning: Meaning
-
-    def code(self, loss: LossName) -> Loss:
-        """Give the loss for such targets."""
-        return loss_of(loss, self.meaning) if isinstance(loss, str) else own_loss(loss, self.meaning)
-
-    def classes(self) -> "Targets | None":
-        """Give the targets of the error rate that an accuracy is made of; None where there are no classes."""
-        if self.meaning in {"labels", "signs"}:
-            return self
-        if self.meaning == "probabilities":
-            return Targets(self.numbers.argmax(axis=1)[:, None], "labels")
-        if self.meaning == "chances":
-            return Targets(np.where(self.numbers > 0.5, 1, -1), "signs")
-        return None
 
 
 def check_loss(loss: Any) -> LossName:
@@ -153,6 +131,17 @@ _READERS: dict[Meaning, Callable[[str, Array, Shape], Array]] = {
     "values": _read_values,
     "signs": _read_signs,
 }
+
+
+def classes_of(targets: Targets) -> Targets | None:
+    """Return the targets of the error rate that an accuracy is made of; None where there are no classes."""
+    if targets.meaning in {"labels", "signs"}:
+        return targets
+    if targets.meaning == "probabilities":
+        return Targets(targets.numbers.argmax(axis=1)[:, None], "labels")
+    if targets.meaning == "chances":
+        return Targets(np.where(targets.numbers > 0.5, 1, -1), "signs")
+    return None
 
 
 def _check_labels(labels: Array, classes: int) -> Array:

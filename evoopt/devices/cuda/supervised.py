@@ -1,10 +1,13 @@
 """Supervised learning on CUDA: samples that stay on the device, and the fitness of a population there."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from evoopt.devices.cuda.network import CudaNetwork
+from evoopt.devices.interface.supervised import LossName, Samples, SupervisedEngine, Targets
 from evoopt.kernels.cuda.networks.loss import own_loss
 from evoopt.kernels.cuda.networks.tiles import loss_tiles
 from evoopt.kernels.cuda.population.rows import THREADS, mean_rows
@@ -12,9 +15,7 @@ from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import compiling
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.kernels.cuda.runtime.stream import alignment_of
-from evoopt.tasks.samples import Samples
-from evoopt.tasks.targets import LossName
-from evoopt.types import Array
+from evoopt.rules.losses import Meaning
 
 
 class Tiles(NamedTuple):
@@ -27,23 +28,20 @@ class Tiles(NamedTuple):
     total_weight: float
 
 
-class CudaSupervised:
-    """The kernels of a task, and its samples."""
+class CudaSupervised(SupervisedEngine[DeviceArray]):
+    """The loss of a task, and its samples, which stay on the device."""
 
-    def __init__(self, net: CudaNetwork, loss: LossName, samples: Samples) -> None:
-        self._net, self._plan = net, net.plan()
-        targets, self._weights = samples.targets, samples.weights
-        self._loss: Any = loss, targets.meaning
-        if not isinstance(loss, str):
-            self._loss = own_loss(loss, targets.meaning, net.layers[-1].units, targets.numbers.shape[1])
+    def __init__(self, network: CudaNetwork, loss: LossName, samples: Samples) -> None:
+        self._net, self._plan = network, network.plan()
+        samples = samples.cast(np.dtype(np.float32))
+        self._loss, self._weights = _loss(loss, samples.targets, network), samples.weights
         self._samples = [
-            net.stream.to_device(numbers, np.float32)
-            for numbers in (samples.inputs, targets.numbers, samples.weights[:, None])
+            network.stream.to_device(numbers, np.float32)
+            for numbers in (samples.inputs, samples.targets.numbers, samples.weights[:, None])
         ]
         self._all: Tiles | None = None
 
-    def __call__(self, population: Any, chosen: Array | None = None) -> DeviceArray:
-        """Give the mean loss of each row (popsize, n_params) on all samples, or the `chosen`: (popsize,)."""
+    def __call__(self, population: ArrayLike, chosen: NDArray[np.intp] | None = None) -> DeviceArray:
         net, stream = self._net, self._net.stream
         rows = net.population(population)
         if chosen is None:
@@ -68,9 +66,16 @@ class CudaSupervised:
         stream.launch(mean_rows, blocks, THREADS, sums, per_row, tiles.total_weight, fitness)
         return fitness
 
-    def _pack(self, chosen: Any = ()) -> Tiles:
+    def _pack(self, chosen: Sequence[int] | NDArray[np.intp] = ()) -> Tiles:
         (inputs, padded), (targets, _), (weights, _) = (
             self._net.pack(numbers, self._plan, chosen) for numbers in self._samples
         )
         total = self._weights[chosen].sum() if len(chosen) else self._weights.sum()
         return Tiles(inputs, targets, weights, padded, float(total))
+
+
+def _loss(loss: LossName, targets: Targets, network: CudaNetwork) -> tuple[str, Meaning] | Callable[..., Any]:
+    """Return a loss as `loss_tiles` takes it."""
+    if isinstance(loss, str):
+        return loss, targets.meaning
+    return own_loss(loss, targets.meaning, network.layers[-1].units, targets.numbers.shape[1])
