@@ -3,6 +3,7 @@
 import math
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -115,7 +116,7 @@ class GymnasiumTask(EpisodeTask):
 
     def __init__(
         self,
-        environment: Any,
+        environment: object,
         net: Network,
         *,
         episodes: int = 1,
@@ -198,8 +199,7 @@ class GymnasiumTask(EpisodeTask):
         with self._lock:  # several threads share the environments
             played, sums = self._play(population, seeds)
             self._learn(sums)
-        fitness: NDArray[np.float64] = played.returns.mean(axis=1)
-        return fitness
+        return played.fitness()
 
     def _measure(self, population: Array, episodes: int, seed: int) -> Episodes:
         require_room(len(population), episodes)
@@ -221,7 +221,8 @@ class GymnasiumTask(EpisodeTask):
         >>> act(observation) in (0, 1)
         True
         """
-        read, act = partial(_input_of, self._observations), partial(_action_of, self._actions)
+        observations = replace(self._observations, advice="give the policy one, as reset and step return it")
+        read, act = partial(_input_of, observations), partial(_action_of, self._actions)
         return Policy(self.net, params, read, act, self._statistics)
 
     def _play(self, population: Array, seeds: Array) -> tuple[Episodes, Array]:
@@ -242,7 +243,7 @@ class GymnasiumTask(EpisodeTask):
         return self._pool
 
 
-def _read_timeout(seconds: Any, num_workers: int) -> float | None:
+def _read_timeout(seconds: object, num_workers: int) -> float | None:
     """Read the time limit of a step."""
     if seconds is None:
         return None
@@ -254,7 +255,7 @@ def _read_timeout(seconds: Any, num_workers: int) -> float | None:
     return min(arguments.number("step_timeout", seconds, positive=True), LONGEST)
 
 
-def _input_of(observations: Observations, observation: Any) -> Array:
+def _input_of(observations: Observations, observation: object) -> Array:
     """Return an observation as inputs (1, *input_shape)."""
     return observations.inputs(observations.read([observation]))
 

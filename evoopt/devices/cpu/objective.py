@@ -35,13 +35,14 @@ class CpuObjective(ObjectiveEngine):
         rows = kernel_array(population, dtype)
         loop, seconds = loop_over_rows(self._function), []
         does = f"a vector of {rows.dtype} and the args, and give one number"
-        with explained(self._function, does, Exception):  # nothing of the function's runs here
-            loop(rows, args, fitness, 0, 0)  # compiles, if this was not done before
 
         def evaluate(lo: int, hi: int) -> None:
             start = time.perf_counter()
-            loop(rows, args, fitness, lo, hi)
+            loop(rows, (np.empty(rows.shape[1], dtype), *args), fitness, lo, hi)
             seconds.append(time.perf_counter() - start)
 
+        with explained(self._function, does, Exception):  # nothing of the function's runs here
+            evaluate(0, 0)  # compiles, if this was not done before
+        seconds.clear()
         threads.run(evaluate, len(rows), grain=max(len(rows), 1) if self._parallel else self._grain)
         self._grain = int(WORTH_A_THREAD * len(rows) / max(sum(seconds), 1e-9)) + 1

@@ -48,7 +48,8 @@ class CpuSupervised(SupervisedEngine[NDArray[np.float64]]):
             self._loss.address(rows.dtype), columns, lanes, block, sums,
             grain=program.grain(columns * block),
         )  # fmt: skip
-        mean: NDArray[np.float64] = sums.sum(axis=1) / tiles.weights.sum()
+        with np.errstate(over="ignore", invalid="ignore"):  # of losses beyond all measure
+            mean: NDArray[np.float64] = sums.sum(axis=1) / tiles.weights.sum()
         return mean
 
     def _tiles(self, dtype: np.dtype[Any]) -> Tiles:
