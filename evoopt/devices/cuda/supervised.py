@@ -42,29 +42,32 @@ class CudaSupervised(SupervisedEngine[DeviceArray]):
         self._all: Tiles | None = None
 
     def __call__(self, population: ArrayLike, chosen: NDArray[np.intp] | None = None) -> DeviceArray:
-        net, stream = self._net, self._net.stream
-        rows = net.population(population)
+        rows = self._net.population(population)
         if chosen is None:
             tiles = self._all = self._all or self._pack()
         else:
             tiles = self._pack(chosen)
-        per_row = tiles.padded // self._plan.samples
-        sums, fitness = stream.empty(len(rows) * per_row, np.float64), stream.empty(len(rows), np.float64)
-        if not len(rows):
-            return fitness
-        losses = loss_tiles(net.layers, self._plan, alignment_of(rows), self._loss)
+        stream, popsize, per_row = self._net.stream, len(rows), tiles.padded // self._plan.samples
+        sums, fitness = stream.empty(popsize * per_row, np.float64), stream.empty(popsize, np.float64)
+        if popsize:
+            self._sum(rows, tiles, per_row, sums)
+            blocks = -(-popsize // THREADS)
+            stream.launch(mean_rows, blocks, THREADS, sums, per_row, tiles.total_weight, fitness)
+        return fitness
+
+    def _sum(self, rows: DeviceArray, tiles: Tiles, per_row: int, sums: DeviceArray) -> None:
+        """Write the weighted sum of the losses of each row and tile, (popsize, per_row)."""
+        net, plan = self._net, self._plan
+        losses = loss_tiles(net.layers, plan, alignment_of(rows), self._loss)
         numbers = rows.reshape(rows.size)
         for part in grid.parts_of_rows(len(rows), per_row):
             with compiling("A loss, or an activation"):
-                stream.launch(
-                    losses, part.rows * per_row, self._plan.threads,
+                net.stream.launch(
+                    losses, part.rows * per_row, plan.threads,
                     grid.rest(numbers, part.row * net.size), net.size, net.frozen, *tiles[:4],
                     grid.rest(sums, part.row * per_row),
-                    shared=self._plan.shared,
+                    shared=plan.shared,
                 )  # fmt: skip
-        blocks = -(-len(rows) // THREADS)
-        stream.launch(mean_rows, blocks, THREADS, sums, per_row, tiles.total_weight, fitness)
-        return fitness
 
     def _pack(self, chosen: Sequence[int] | NDArray[np.intp] = ()) -> Tiles:
         (inputs, padded), (targets, _), (weights, _) = (
