@@ -3,13 +3,19 @@
 import functools
 import importlib
 import importlib.util
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from numba.core import config
+from numba.core.dispatcher import Dispatcher
 
 from evoopt.arrays import shown
 from evoopt.devices.cpu.network import CpuNetwork
+from evoopt.devices.cpu.objective import CpuObjective
+from evoopt.devices.cpu.supervised import CpuSupervised
 from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
+from evoopt.devices.interface.objective import ObjectiveEngine
+from evoopt.devices.interface.supervised import LossName, Samples, SupervisedEngine
 from evoopt.types import Device
 
 _INSTALL = 'pip install "evoopt[cuda]"'
@@ -80,6 +86,11 @@ def _driver_error() -> str:
     return f"none was found ({reason})"
 
 
+def objective_engine(function: Callable[..., Any]) -> ObjectiveEngine | None:
+    """Make what evaluates a function that numba compiled on rows; None for another function."""
+    return CpuObjective(function) if isinstance(function, Dispatcher) else None
+
+
 def network_engine(device: Device, description: NetworkDescription) -> NetworkEngine[Any]:
     """Make the engine of a network; ValueError for layers that the device does not have."""
     if device == "cuda":
@@ -87,3 +98,15 @@ def network_engine(device: Device, description: NetworkDescription) -> NetworkEn
 
         return CudaNetwork(description)
     return CpuNetwork(description)
+
+
+def supervised_engine(
+    device: Device, network: NetworkEngine[Any], loss: LossName, samples: Samples
+) -> SupervisedEngine[Any]:
+    """Make what judges populations on samples, with the engine of a network on the device."""
+    if device == "cuda":
+        from evoopt.devices.cuda.network import CudaNetwork  # noqa: PLC0415
+        from evoopt.devices.cuda.supervised import CudaSupervised  # noqa: PLC0415
+
+        return CudaSupervised(cast(CudaNetwork, network), loss, samples)
+    return CpuSupervised(cast(CpuNetwork, network), loss, samples)
