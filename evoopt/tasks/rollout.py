@@ -18,8 +18,9 @@ from evoopt.kernels.cpu.rollouts.environment import (
     code_of_step,
     code_of_stepping,
 )
-from evoopt.kernels.cpu.rollouts.lanes import rollout_lanes, rollout_tiles
-from evoopt.kernels.cpu.rollouts.samples import rollout_samples
+from evoopt.kernels.cpu.rollouts.few import rollout_few
+from evoopt.kernels.cpu.rollouts.many import rollout_many
+from evoopt.kernels.cpu.rollouts.rows import rollout_rows
 from evoopt.memory import require_memory
 from evoopt.networks.compile import Program
 from evoopt.networks.network import Network, require_network
@@ -249,16 +250,16 @@ class Rollout(EpisodeTask):
             # a range of rows fills the lanes, and keeps them filled: the longer, the better
             grain = max(-(-popsize // (2 * threads.get_num_threads())), lanes)
             threads.run(
-                rollout_lanes, popsize, population, *rows.arguments, *shared, lanes, *found, sums, grain=grain
+                rollout_rows, popsize, population, *rows.arguments, *shared, lanes, *found, sums, grain=grain
             )
         elif one_by_one:
             threads.run(
-                rollout_samples, popsize,
+                rollout_few, popsize,
                 population, *samples.arguments, samples.state_size, *shared, *found, sums,
             )  # fmt: skip
         else:
             threads.run(
-                rollout_tiles, popsize * blocks, population, *samples.arguments, samples.state_size,
+                rollout_many, popsize * blocks, population, *samples.arguments, samples.state_size,
                 *shared, columns, lanes, block, *found, sums,
             )  # fmt: skip
         return found, sums

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from evoopt import arguments, arrays
 from evoopt.arguments import MOST
-from evoopt.kernels.cpu.rollouts.samples import FARTHEST
+from evoopt.rules.ranges import FARTHEST
 from evoopt.types import Vector
 
 LEAST_VARIANCE = 1e-8  # of an observation that hardly changes

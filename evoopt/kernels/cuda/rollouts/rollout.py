@@ -13,9 +13,7 @@ from numba import cuda, float32, types
 from evoopt.kernels.cuda.networks import few
 from evoopt.kernels.cuda.networks.dense import DenseLayer
 from evoopt.kernels.cuda.runtime.jit import DYNAMIC_ALIGNMENT, kernel, name_of, part
-from evoopt.rules.ranges import clip, spanned
-
-FARTHEST = 10.0  # of a normalised observation from 0, as in `cpu.rollout`
+from evoopt.rules.ranges import FARTHEST, clip, spanned
 
 
 class Game(NamedTuple):
