@@ -3,7 +3,7 @@
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.memory import require_memory
@@ -13,7 +13,7 @@ NewEpisodes = Literal["generation", "row", "never"]
 TRAINING, EVALUATION = 0, 1  # what episodes are for
 
 
-def read_new_episodes(value: Any) -> NewEpisodes:
+def read_new_episodes(value: object) -> NewEpisodes:
     """Read which generations and rows play episodes of their own."""
     result: NewEpisodes = arguments.one_of("new_episodes", value, get_args(NewEpisodes))
     return result
@@ -40,7 +40,7 @@ def require_room(rows: int, episodes: int, numbers: int = 0) -> None:
     require_memory("Playing", needed, purpose, "take fewer episodes")
 
 
-def action_span(low: Any, high: Any) -> tuple[Vector, Vector]:
+def action_span(low: ArrayLike, high: ArrayLike) -> tuple[Vector, Vector]:
     """Give middle and half width of the bounds of actions; 0 and 0 where a side is open."""
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     bounded = np.isfinite(low) & np.isfinite(high)
