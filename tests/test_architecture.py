@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "compiling": set(),
     "rules": {"compiling"},
     "kernels": {"rules", "compiling", "threads", "arrays"},
-    "devices": {"arrays"},
+    "devices": {"kernels", "rules", "compiling", "threads", "memory", "arrays"},
     "tree": {"arguments", "arrays"},
     "npy": {"arrays"},
     "npz": {"npy", "arguments", "arrays"},
@@ -35,7 +35,7 @@ MAY_IMPORT = {
         *("files", "npz", "params", "arguments", "arrays", "calls", "memory"),
     },
     "networks": {
-        *("devices", "kernels", "compiling", "threads"),
+        *("devices", "rules", "compiling"),
         *("params", "tree", "arguments", "arrays", "calls", "memory"),
     },
     "tasks": {

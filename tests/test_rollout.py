@@ -126,7 +126,7 @@ def test_rows_in_the_lanes_of_a_vector(name, new_episodes):
     env = ENVIRONMENTS[name]
     net = network(env)
     task = evoopt.Rollout(net, env, 2, STEPS, new_episodes=new_episodes)
-    assert task._program_of_rows(net.program(np.dtype(np.float64), 2)).kind == "rows"
+    assert task._program_of_rows(net.engine("cpu").program(np.dtype(np.float64), 2)).kind == "rows"
     lengths = agree(task, rows_of(net, LANES + 3))
     if name in {"drift", "choice"}:
         assert lengths.min() < lengths.max()
@@ -152,7 +152,7 @@ def test_many_episodes_in_blocks_of_tiles(name):
 
 def test_blocks_of_several_tiles():
     net = network(choice, evoopt.Dense(4, "tanh"))
-    block = net.program(np.dtype(np.float64), 10 * COLUMNS).block
+    block = net.engine("cpu").program(np.dtype(np.float64), 10 * COLUMNS).block
     assert block > 1
     agree(evoopt.Rollout(net, choice, (block + 2) * COLUMNS + 1, 6), rows_of(net, 2))
 

@@ -8,6 +8,8 @@ from typing import Any
 from numba.core import config
 
 from evoopt.arrays import shown
+from evoopt.devices.cpu.network import CpuNetwork
+from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
 from evoopt.types import Device
 
 _INSTALL = 'pip install "evoopt[cuda]"'
@@ -76,3 +78,12 @@ def _driver_error() -> str:
     lines = str(driver.initialization_error or "").split("\n")
     reason = next((line.strip(" .") for line in lines if line.strip()), "no device is visible")
     return f"none was found ({reason})"
+
+
+def network_engine(device: Device, description: NetworkDescription) -> NetworkEngine[Any]:
+    """Make the engine of a network; ValueError for layers that the device does not have."""
+    if device == "cuda":
+        from evoopt.devices.cuda.network import CudaNetwork  # noqa: PLC0415  (which needs numba-cuda)
+
+        return CudaNetwork(description)
+    return CpuNetwork(description)

@@ -6,18 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from evoopt import arguments
-from evoopt.kernels.cpu.networks import convolution
-from evoopt.kernels.cpu.networks.code import Step
+from evoopt.devices.interface.network import Location, Operation
 from evoopt.networks.initializers import check_initializer
-from evoopt.networks.layers import (
-    Activation,
-    Layer,
-    Location,
-    Operation,
-    Parameter,
-    activation_operations,
-    check_activation,
-)
+from evoopt.networks.layers import Activation, Layer, Parameter, activation_operations, check_activation
 from evoopt.types import Shape
 
 PADDINGS = ("valid", "same")
@@ -95,15 +86,13 @@ class Conv2D(Layer):
         features = math.prod(windows.output_shape)
         window = math.prod(self.parameters(input_shape)["kernel"].shape[:-1])  # numbers that a filter takes
         yield Operation(
-            convolution.convolution,
+            "conv2d",
             math.prod(input_shape),
             features,
-            (locations["kernel"], locations["bias" if self.use_bias else "zeros"]),
+            (locations["kernel"], locations.get("bias")),
             sizes=windows.sizes,
             weights=window * self.filters,
             places=features // self.filters,
-            scratch=(convolution.scratch_of(windows.sizes, windows.output_shape[0]), 0),
-            step_of_few=convolution.convolution_of_few,
         )
         yield from activation_operations(self.activation, features, self.filters)
 
@@ -115,7 +104,7 @@ class _Pool2D(Layer):
     padding: str = "valid"
     activation: Activation = "linear"
 
-    step: ClassVar[Step]
+    operation: ClassVar[str]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pool_size", _pair("pool_size", self.pool_size))
@@ -130,7 +119,7 @@ class _Pool2D(Layer):
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
         windows = _Windows(self, self.pool_size, input_shape)
         features, channels = math.prod(windows.output_shape), input_shape[2]
-        yield Operation(self.step, math.prod(input_shape), features, sizes=windows.sizes)
+        yield Operation(self.operation, math.prod(input_shape), features, sizes=windows.sizes)
         yield from activation_operations(self.activation, features, channels)
 
 
@@ -162,7 +151,7 @@ class MaxPool2D(_Pool2D):
     """
 
     kind: ClassVar[str] = "max_pool"
-    step: ClassVar[Step] = convolution.max_pool
+    operation: ClassVar[str] = "max_pool"
 
 
 class AvgPool2D(_Pool2D):
@@ -187,7 +176,7 @@ class AvgPool2D(_Pool2D):
     """
 
     kind: ClassVar[str] = "avg_pool"
-    step: ClassVar[Step] = convolution.average_pool
+    operation: ClassVar[str] = "average_pool"
 
 
 @dataclass(frozen=True)

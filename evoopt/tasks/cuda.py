@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from evoopt.devices.cuda.network import CudaNetwork
 from evoopt.kernels.cuda.networks.loss import own_loss
 from evoopt.kernels.cuda.networks.tiles import loss_tiles
 from evoopt.kernels.cuda.population.rows import THREADS, mean_rows
@@ -11,7 +12,6 @@ from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import compiling
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.kernels.cuda.runtime.stream import alignment_of
-from evoopt.networks.cuda import CudaNetwork
 from evoopt.tasks.losses import LossName
 from evoopt.tasks.samples import Samples
 from evoopt.types import Array

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments, arrays, threads
 from evoopt.devices.choose import read_device
+from evoopt.devices.cpu.program import Program
 from evoopt.kernels.cpu.emit.simd import tile_shape
 from evoopt.kernels.cpu.networks.forward import blocks_of
 from evoopt.kernels.cpu.rollouts.environment import (
@@ -22,7 +23,6 @@ from evoopt.kernels.cpu.rollouts.few import rollout_few
 from evoopt.kernels.cpu.rollouts.many import rollout_many
 from evoopt.kernels.cpu.rollouts.rows import rollout_rows
 from evoopt.memory import require_memory
-from evoopt.networks.compile import Program
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.environment import Environment
 from evoopt.tasks.episode_task import EpisodeTask
@@ -146,8 +146,9 @@ class Rollout(EpisodeTask):
         if self._cuda is None:
             from evoopt.tasks.rollout_cuda import CudaRollout  # noqa: PLC0415  (which needs numba-cuda)
 
+            network: Any = self.net.engine("cuda")
             self._cuda = CudaRollout(
-                self.net.on_cuda(), self.env, self.episodes, self.max_steps, self._statistics is not None
+                network, self.env, self.episodes, self.max_steps, self._statistics is not None
             )
         return self._cuda
 
@@ -226,7 +227,8 @@ class Rollout(EpisodeTask):
         popsize, episodes = len(population), uniforms.shape[1]
         found = Episodes(np.empty((popsize, episodes)), np.empty((popsize, episodes), np.int64))
         middle, half = action_span(env.low, env.high)
-        samples = self.net.program(dtype, episodes)
+        network: Any = self.net.engine("cpu")
+        samples = network.program(dtype, episodes)
         rows = self._program_of_rows(samples)
         columns, _, block = samples.tiling(episodes)
         one_by_one = samples.kind == "few" and rows is None
@@ -269,8 +271,10 @@ class Rollout(EpisodeTask):
         lanes, itemsize = tile_shape(few.frozen.dtype)[1], few.frozen.itemsize
         if few.kind != "few" or (self.net.spec.size + few.frozen.size) * lanes * itemsize > LANES_FIT:
             return None
+        network: Any = self.net.engine("cpu")
         try:
-            return self.net.program_of_rows(few.frozen.dtype)
+            rows: Program = network.program_of_rows(few.frozen.dtype)
+            return rows
         except LookupError:
             return None
 

@@ -154,7 +154,8 @@ class Supervised(Called):
             from evoopt.tasks.cuda import CudaSupervised  # noqa: PLC0415  (which needs numba-cuda)
 
             samples = self._data.cast(np.dtype(np.float32))
-            self._cuda = CudaSupervised(self.net.on_cuda(), self.loss, samples)
+            network: Any = self.net.engine("cuda")
+            self._cuda = CudaSupervised(network, self.loss, samples)
         return self._cuda
 
     def evaluate(
@@ -223,13 +224,15 @@ class Supervised(Called):
     def _pack(self, samples: Samples, dtype: np.dtype[Any], rows: Array | None = None) -> Tiles:
         """Give some samples, or all, as the kernels take them for rows of a dtype."""
         rows = np.arange(len(samples.weights)) if rows is None else rows
-        columns, lanes, _ = self.net.program(dtype, len(rows)).tiling(len(rows))
+        network: Any = self.net.engine("cpu")
+        columns, lanes, _ = network.program(dtype, len(rows)).tiling(len(rows))
         return samples.cast(dtype).pack(rows, columns, lanes)
 
     def _mean(self, population: Array, tiles: Tiles, loss: Loss) -> NDArray[np.float64]:
         """Give the weighted mean of the losses for each row."""
         samples = len(tiles.weights)
-        run = self.net.program(population.dtype, samples)
+        network: Any = self.net.engine("cpu")
+        run = network.program(population.dtype, samples)
         columns, lanes, block = run.tiling(samples)
         sums = np.empty((len(population), blocks_of(samples, columns, block)))
         threads.run(

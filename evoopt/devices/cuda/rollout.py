@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from evoopt.devices.cuda.network import CudaNetwork
 from evoopt.kernels.cuda.networks.few import widest
 from evoopt.kernels.cuda.population.rows import THREADS, mean_rows
 from evoopt.kernels.cuda.rollouts.rollout import Game, rollout_rows, shared_bytes
@@ -11,7 +12,6 @@ from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import SHARED_BYTES, block_size, compiling
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.kernels.cuda.runtime.stream import Stream, alignment_of, most_shared_bytes
-from evoopt.networks.cuda import CudaNetwork
 from evoopt.tasks.environment import Environment
 from evoopt.tasks.episodes import action_span
 from evoopt.tasks.statistics import Statistics

@@ -20,6 +20,7 @@ from evoopt.rules.math import relu, sigmoid, tanh
 # output stay apart. SEQUENCES says that the outputs of all time steps are wanted.
 TIMES, UNITS, GATES, BIASES, SEQUENCES, ACTIVATION = range(SIZES, SIZES + 6)
 LINEAR, TANH, RELU, SIGMOID = range(4)
+ACTIVATIONS: dict[object, int] = {"linear": LINEAR, "tanh": TANH, "relu": RELU, "sigmoid": SIGMOID}
 
 
 def _gate_sums(op, row, frozen, x, h, sums, room, width):
