@@ -3,13 +3,15 @@
 import functools
 import importlib
 import importlib.util
-from typing import Any
+from typing import Any, Literal, cast, overload
 
 from numba.core import config
 
 from evoopt.arrays import shown
 from evoopt.devices.cpu.network import CpuNetwork
+from evoopt.devices.cpu.rollout import CpuRollout
 from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
+from evoopt.devices.interface.rollout import EpisodeEngine, Game, RolloutEngine
 from evoopt.types import Device
 
 _INSTALL = 'pip install "evoopt[cuda]"'
@@ -87,3 +89,19 @@ def network_engine(device: Device, description: NetworkDescription) -> NetworkEn
 
         return CudaNetwork(description)
     return CpuNetwork(description)
+
+
+@overload
+def rollout_engine(device: Literal["cpu"], net: NetworkEngine[Any], game: Game) -> EpisodeEngine: ...
+@overload
+def rollout_engine(device: Device, net: NetworkEngine[Any], game: Game) -> RolloutEngine[Any]: ...
+
+
+def rollout_engine(device: Device, net: NetworkEngine[Any], game: Game) -> RolloutEngine[Any]:
+    """Make what plays a game with a network, given as its engine on the same device."""
+    if device == "cuda":
+        from evoopt.devices.cuda.network import CudaNetwork  # noqa: PLC0415  (which needs numba-cuda)
+        from evoopt.devices.cuda.rollout import CudaRollout  # noqa: PLC0415
+
+        return CudaRollout(cast(CudaNetwork, net), game)
+    return CpuRollout(cast(CpuNetwork, net), game)

@@ -1,20 +1,18 @@
-"""Playing episodes on CUDA."""
+"""Episodes on CUDA."""
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from evoopt.devices.cuda.network import CudaNetwork
+from evoopt.devices.interface.rollout import Game, RolloutEngine, Scaling
 from evoopt.kernels.cuda.networks.few import widest
 from evoopt.kernels.cuda.population.rows import THREADS, mean_rows
-from evoopt.kernels.cuda.rollouts.rollout import Game, rollout_rows, shared_bytes
+from evoopt.kernels.cuda.rollouts.rollout import KernelGame, rollout_rows, shared_bytes
 from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import SHARED_BYTES, block_size, compiling
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.kernels.cuda.runtime.stream import Stream, alignment_of, most_shared_bytes
-from evoopt.tasks.environment import Environment
-from evoopt.tasks.episodes import action_span
-from evoopt.tasks.statistics import Statistics
 from evoopt.types import Array
 
 MOST_EPISODES = 8  # of a block
@@ -34,81 +32,104 @@ class _Copied:
         return self._device
 
 
-class CudaRollout:
-    """The kernel of a task, and what it takes besides population and episodes."""
+class _Block(NamedTuple):
+    """What a block of threads plays: so many episodes of a row, with its weights in shared memory or not."""
 
-    def __init__(
-        self, net: CudaNetwork, env: Environment, episodes: int, max_steps: int, normalizes: bool
-    ) -> None:
-        self._net, self._env, self._total, self._max_steps = net, env, episodes, max_steps
-        self._game = Game(
-            env.reset, env.observe, env.step, env.state_size, env.observation_size, env.n_actions,
-            env.discrete, env.uniforms, normalizes,
-        )  # fmt: skip
-        self._episodes, self._threads, shared = self._block()
-        bytes_of_row = 4 * net.size
-        fits = bytes_of_row <= min(CACHED_BYTES, most_shared_bytes() - shared)
-        self._cached = net.size if fits else 0
+    episodes: int
+    threads: int
+    cached: int  # the parameters in shared memory: all of a row, or none
+
+
+class _Results(NamedTuple):
+    """What a kernel writes: `returns` and `lengths` (popsize * episodes,), `sums`, one after the other."""
+
+    returns: DeviceArray
+    lengths: DeviceArray
+    sums: DeviceArray
+
+
+class CudaRollout(RolloutEngine[DeviceArray]):
+    """What plays the episodes of a network in an environment on CUDA.
+
+    Raises
+    ------
+    ValueError
+        For layers that are too wide.
+    """
+
+    def __init__(self, net: CudaNetwork, game: Game) -> None:
+        self._net, self._game = net, game
         self._uniforms, self._numbers = _Copied(net.stream), _Copied(net.stream)
+        self._blocks: dict[int, _Block] = {}
+        self._block(1)
 
-    def _block(self) -> tuple[int, int, int]:
-        """Give the episodes and threads of a block, and its shared memory; ValueError for wide layers."""
-        layers = self._net.layers
-        for episodes in range(min(self._total, MOST_EPISODES), 0, -1):
+    def _block(self, episodes: int) -> _Block:
+        """Return the block for so many episodes of each row, made once."""
+        if episodes not in self._blocks:
+            self._blocks[episodes] = self._make_block(episodes)
+        return self._blocks[episodes]
+
+    def _make_block(self, total: int) -> _Block:
+        layers, game = self._net.layers, self._kernel_game(False)
+        for episodes in range(min(total, MOST_EPISODES), 0, -1):
             # a thread for each output of the widest layer, in whole warps
             outputs = episodes * max(layer.units for layer in layers)
             threads = block_size(max(32, min(256, 32 * -(-outputs // 32))))
-            shared = shared_bytes(layers, self._game, episodes, threads)
+            shared = shared_bytes(layers, game, episodes, threads)
             if shared <= SHARED_BYTES:
-                return episodes, threads, shared
+                fits = 4 * self._net.size <= min(CACHED_BYTES, most_shared_bytes() - shared)
+                return _Block(episodes, threads, self._net.size if fits else 0)
         raise ValueError(
             f'Layers of up to about 5000 numbers were expected with device="cuda", but one has '
             f"{widest(layers)}; take narrower ones, or leave out device."
         )
 
-    def __call__(
-        self, population: Any, uniforms: Array, statistics: Statistics | None
+    def _kernel_game(self, normalizes: bool) -> KernelGame:
+        game = self._game
+        return KernelGame(
+            game.reset, game.observe, game.step, game.state_size, game.observation_size, game.n_actions,
+            game.discrete, game.uniforms, normalizes,
+        )  # fmt: skip
+
+    def fitness(
+        self, population: DeviceArray, uniforms: Array, max_steps: int, scaling: Scaling | None
     ) -> tuple[DeviceArray, Array]:
-        """Give the mean returns (popsize,) on the device, and the sums of observations for `statistics`."""
-        net, stream, env = self._net, self._net.stream, self._env
-        rows = net.population(population)
-        popsize, n = len(rows), env.observation_size
+        stream = self._net.stream
+        popsize, total, n = len(population), uniforms.shape[1], self._game.observation_size
         fitness = stream.empty(popsize, np.float64)
         if popsize == 0:
             return fitness, np.zeros((0, 3, n))
-        returns, lengths = (stream.empty(popsize * self._total, kind) for kind in (np.float64, np.int64))
-        sums = stream.empty(popsize * self._total * 2 * n if statistics else 1, np.float64)
-        spans = [] if env.discrete else action_span(env.low, env.high)
-        scaling = [statistics.mean, 1 / statistics.std] if statistics else []
-        numbers = self._numbers(np.concatenate([*spans, *scaling, [0.0]]))
-        with compiling("Functions of an environment, or an activation"):
-            self._play(rows, uniforms, numbers, returns, lengths, sums)
-        blocks = -(-popsize // THREADS)
-        stream.launch(mean_rows, blocks, THREADS, returns, self._total, self._total, fitness)
-        if statistics is None:
+        found = self._play(population, uniforms, max_steps, scaling)
+        stream.launch(mean_rows, -(-popsize // THREADS), THREADS, found.returns, total, total, fitness)
+        if scaling is None:
             return fitness, np.empty(0)
-        seen = stream.to_host(sums).reshape(popsize, self._total, 2, n).sum(axis=1)
-        steps = stream.to_host(lengths).reshape(popsize, self._total).sum(axis=1)
+        seen = stream.to_host(found.sums).reshape(popsize, total, 2, n).sum(axis=1)
+        steps = stream.to_host(found.lengths).reshape(popsize, total).sum(axis=1)
         return fitness, np.concatenate([seen, np.broadcast_to(steps[:, None, None], (popsize, 1, n))], axis=1)
 
-    def _play(
-        self, rows: DeviceArray, uniforms: Array, numbers: DeviceArray, returns: DeviceArray,
-        lengths: DeviceArray, sums: DeviceArray,
-    ) -> None:  # fmt: skip
-        """Play all episodes of all rows, and write how they went."""
-        net, total, per_sum = self._net, self._total, 2 * self._env.observation_size
+    def _play(self, rows: DeviceArray, uniforms: Array, max_steps: int, scaling: Scaling | None) -> _Results:
+        """Play all episodes of all rows."""
+        net, game, total, per_sum = self._net, self._game, uniforms.shape[1], 2 * self._game.observation_size
+        block, found = self._block(total), self._room(len(rows) * total, scaling is not None)
+        play = rollout_rows(net.layers, self._kernel_game(scaling is not None), *block, alignment_of(rows))
         drawn = self._uniforms(np.append(uniforms, 0.0))
         per_row = uniforms[0].size if len(uniforms) > 1 else 0
-        play = rollout_rows(
-            net.layers, self._game, self._episodes, self._threads, self._cached, alignment_of(rows)
-        )
+        numbers = self._numbers(np.concatenate([game.middle, game.half, *(scaling or ()), [0.0]]))
         population, rest = rows.reshape(rows.size), grid.rest
-        for part in grid.parts_of(len(rows), total, self._episodes):
-            first = part.row * total + part.column
-            net.stream.launch(
-                play, (part.rows, -(-part.columns // self._episodes)), self._threads,
-                rest(population, part.row * net.size), net.size, net.frozen,
-                rest(drawn, part.row * per_row + part.column * self._env.uniforms), per_row, numbers,
-                part.columns, self._max_steps, rest(returns, first), rest(lengths, first),
-                rest(sums, first * per_sum), shared=4 * self._cached,
-            )  # fmt: skip
+        with compiling("Functions of an environment, or an activation"):
+            for part in grid.parts_of(len(rows), total, block.episodes):
+                first = part.row * total + part.column
+                net.stream.launch(
+                    play, (part.rows, -(-part.columns // block.episodes)), block.threads,
+                    rest(population, part.row * net.size), net.size, net.frozen,
+                    rest(drawn, part.row * per_row + part.column * game.uniforms), per_row, numbers,
+                    part.columns, max_steps, rest(found.returns, first), rest(found.lengths, first),
+                    rest(found.sums, first * per_sum), shared=4 * block.cached,
+                )  # fmt: skip
+        return found
+
+    def _room(self, episodes: int, normalizes: bool) -> _Results:
+        """Make the arrays that kernels write for so many episodes in all."""
+        empty, n_sums = self._net.stream.empty, 2 * self._game.observation_size
+        returns, lengths = empty(episodes, np.float64), empty(episodes, np.int64)
+        return _Results(returns, lengths, empty(episodes * n_sums if normalizes else 1, np.float64))
