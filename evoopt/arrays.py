@@ -24,7 +24,7 @@ _OTHERS = {
 }
 
 
-def read(name: str, values: Any) -> Array:
+def read(name: str, values: object) -> Array:
     """Read real numbers as an ndarray of a bool, integer or float dtype; a copy only where it must be one.
 
     Takes what numpy.asarray takes: arrays of other libraries, nested lists, one number. Python integers of
@@ -35,7 +35,7 @@ def read(name: str, values: Any) -> Array:
     ValueError
         For masked entries, complex numbers, text, dates, other objects, and numbers beyond float64.
     """
-    array = values if type(values) is np.ndarray else unmasked(name, values)
+    array = values if type(values) is np.ndarray else _as_array(name, values)
     if array.nbytes > SMALL:
         _require_room(name, array)
     if array.dtype in _PLAIN_DTYPES:
@@ -55,11 +55,17 @@ def require_real(name: str, dtype: np.dtype[Any]) -> None:
         raise ValueError(f"{name} must be real numbers, got {got} ({dtype}); {advice}.")
 
 
-def unmasked(name: str, values: Any) -> Array:
+def unmasked(name: str, values: object) -> Array:
     """Return values of any kind as an ndarray; ValueError for masked ones, or if numpy cannot read them."""
+    array = _as_array(name, values)
+    _require_room(name, array)
+    return array
+
+
+def _as_array(name: str, values: Any) -> Array:
     require_unmasked(name, values)
     try:
-        array = np.asarray(values)
+        return np.asarray(values)
     except MemoryError as error:
         raise ValueError(
             f"{name} must be an array that fits into memory: {error} Take a smaller one."
@@ -69,8 +75,6 @@ def unmasked(name: str, values: Any) -> Array:
             f"{name} must be an array of real numbers, got a {type(values).__name__} that numpy cannot read: "
             f"{str(error).rstrip('.')}."
         ) from error
-    _require_room(name, array)
-    return array
 
 
 def _require_room(name: str, array: Array) -> None:
@@ -78,7 +82,7 @@ def _require_room(name: str, array: Array) -> None:
     require_memory(name, array.nbytes, f"an array of shape {array.shape}", "take a smaller one")
 
 
-def require_unmasked(name: str, values: Any) -> None:
+def require_unmasked(name: str, values: object) -> None:
     """Raise ValueError if an array, or one in nested lists, has masked entries."""
     if _is_masked(values):
         raise ValueError(
@@ -87,7 +91,7 @@ def require_unmasked(name: str, values: Any) -> None:
         )
 
 
-def _is_masked(values: Any) -> bool:
+def _is_masked(values: object) -> bool:
     if isinstance(values, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(values)
         return bool(np.frombuffer(mask.tobytes(), np.bool_).any())  # of structured arrays, too
@@ -110,7 +114,7 @@ def _floats(name: str, objects: Array) -> Array:
     return result
 
 
-def _advice(item: Any) -> str:
+def _advice(item: object) -> str:
     """Return how something else than a real number becomes one, or a vector of them."""
     if isinstance(item, Mapping):
         return "a tree of arrays becomes a vector by evoopt.ParamSpec.from_params(tree).ravel(tree)"
@@ -159,7 +163,7 @@ def _empty(shape: tuple[int, ...], dtype: Any) -> Array:
     return made
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return what a value looks like, in one line that a sentence has room for."""
     text = repr(value)
     if "\n" in text:

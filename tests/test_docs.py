@@ -4,9 +4,10 @@ import re
 import shlex
 
 import pytest
-from conftest import JIT_DISABLED, ROOT, python_of, why_no_cuda
+from helpers import JIT_DISABLED, ROOT, python_of, why_no_cuda
+from helpers.environments import BUILT_IN
 
-from evoopt import Environment, envs
+from evoopt import envs
 from evoopt.strategies import REGISTRY
 
 README = (ROOT / "README.md").read_text()
@@ -43,7 +44,7 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
     assert re.search(PROMISES.get(page, ""), capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("name", [name for name, env in vars(envs).items() if isinstance(env, Environment)])
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_each_environment_is_described(name):
     assert PAGES["environments.md"].read_text().count(f"\n| `{name}` |") == 2  # what it is; where it is from
     assert f"``{name}``" in envs.__doc__

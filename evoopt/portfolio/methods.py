@@ -9,9 +9,11 @@ from evoopt.arrays import shown
 from evoopt.calls import option_names, suggestion
 from evoopt.portfolio.start import Start
 from evoopt.strategies import CMAES, SepCMAES
+from evoopt.strategies.bipop import BIPOP
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.registry import REGISTRY
-from evoopt.strategies.restarts import BIPOP, IPOP, Restarts
+from evoopt.strategies.ipop import IPOP
+from evoopt.strategies.parts.restarts import Restarts
 
 LARGE = 1000  # coordinates; from here on a full covariance matrix costs more than it gains
 MAX_RESTARTS = 50  # of a portfolio: more than any budget allows
@@ -66,7 +68,7 @@ class Method:
         return make(start.x0, start.sigma, bounds=start.bounds, seed=seed, **options)
 
 
-def read_method(name: Any) -> Method:
+def read_method(name: object) -> Method:
     """Read the name of a method, in any case; None is "auto"."""
     direct = {cls.lower(): cls for cls in REGISTRY if not issubclass(REGISTRY[cls], Restarts)}
     key = "auto" if name is None else name.lower() if isinstance(name, str) else ""

@@ -22,6 +22,7 @@ from evoopt.types import Array, Ids, Vector
 
 GRAIN = 20_000  # normal deviates worth waking a thread for
 FINGERPRINT_GRAIN = 100_000  # numbers
+_WORD, _FINGERPRINT = np.dtype(np.uint32), np.dtype(np.uint64)  # (numpy takes a dtype sooner than a type)
 COPY_GRAIN = 500_000
 BLOCK = 16_384  # coordinates of which a formula computes at a time, so that what it makes on its way is small
 
@@ -64,9 +65,7 @@ class Cpu:
         """Return rows without values."""
         return np.empty(shape, dtype)
 
-    def output(self, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], **sources: Any) -> Array:
-        """Read an array to write rows into, apart from the memory of the `sources`; None makes one."""
-        return arrays.output(out, shape, dtype, **sources)
+    output = staticmethod(arrays.output)
 
     def given(self, rows: Any) -> Any:
         """Return what was given as rows as an array."""
@@ -139,9 +138,9 @@ class Cpu:
 
     def fingerprints(self, rows: Array) -> Ids:
         """Return 64 bits of each row; never 0."""
-        result = np.empty(len(rows), np.uint64)
+        result = np.empty(len(rows), _FINGERPRINT)
         grain = FINGERPRINT_GRAIN // rows.shape[1] + 1
-        threads.run(fingerprint_rows, len(rows), rows.view(np.uint32), result, grain=grain)
+        threads.run(fingerprint_rows, len(rows), rows.view(_WORD), result, grain=grain)
         return result
 
     # ---------------------------------------------------------------- one number for each told row

@@ -1,6 +1,6 @@
-"""What the tasks that play episodes share: which episodes, what they came to, what outputs mean."""
+"""What the tasks that play episodes share: which episodes, and the actions that outputs mean."""
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,21 +19,6 @@ def read_new_episodes(value: object) -> NewEpisodes:
     return result
 
 
-class Episodes(NamedTuple):
-    """What the episodes of a population came to: returns and lengths, both (popsize, episodes)."""
-
-    returns: NDArray[np.float64]
-    lengths: NDArray[np.int64]
-
-    def metrics(self) -> dict[str, float]:
-        """Give "return", "return_std" and "length": mean, standard deviation, mean number of steps."""
-        return {
-            "return": float(self.returns.mean()),
-            "return_std": float(self.returns.std()),
-            "length": float(self.lengths.mean()),
-        }
-
-
 def require_room(rows: int, episodes: int, numbers: int = 0) -> None:
     """Raise ValueError unless so many episodes fit into memory, each with `numbers` besides its result."""
     needed, purpose = 8 * rows * episodes * (numbers + 2), f"{episodes:,} episodes of {rows:,} rows"
@@ -45,7 +30,7 @@ def action_span(low: ArrayLike, high: ArrayLike) -> tuple[Vector, Vector]:
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     bounded = np.isfinite(low) & np.isfinite(high)
     low, high = np.where(bounded, low, 0.0), np.where(bounded, high, 0.0)
-    return (low + high) / 2, (high - low) / 2
+    return low / 2 + high / 2, high / 2 - low / 2  # finite for all ends
 
 
 def spanned(outputs: NDArray[Any], middle: Vector, half: Vector) -> Vector:

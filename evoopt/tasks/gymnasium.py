@@ -3,6 +3,7 @@
 import math
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
+from evoopt.devices.interface.rollout import Episodes
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.episode_task import EpisodeTask
-from evoopt.tasks.episodes import EVALUATION, TRAINING, Episodes, NewEpisodes, require_room
+from evoopt.tasks.episodes import EVALUATION, TRAINING, NewEpisodes, require_room
 from evoopt.tasks.making import about, maker_of, run_checker
 from evoopt.tasks.playing import Setting, play
 from evoopt.tasks.policy import Policy
@@ -115,7 +117,7 @@ class GymnasiumTask(EpisodeTask):
 
     def __init__(
         self,
-        environment: Any,
+        environment: object,
         net: Network,
         *,
         episodes: int = 1,
@@ -198,8 +200,7 @@ class GymnasiumTask(EpisodeTask):
         with self._lock:  # several threads share the environments
             played, sums = self._play(population, seeds)
             self._learn(sums)
-        fitness: NDArray[np.float64] = played.returns.mean(axis=1)
-        return fitness
+        return played.fitness()
 
     def _measure(self, population: Array, episodes: int, seed: int) -> Episodes:
         require_room(len(population), episodes)
@@ -221,7 +222,8 @@ class GymnasiumTask(EpisodeTask):
         >>> act(observation) in (0, 1)
         True
         """
-        read, act = partial(_input_of, self._observations), partial(_action_of, self._actions)
+        observations = replace(self._observations, advice="give the policy one, as reset and step return it")
+        read, act = partial(_input_of, observations), partial(_action_of, self._actions)
         return Policy(self.net, params, read, act, self._statistics)
 
     def _play(self, population: Array, seeds: Array) -> tuple[Episodes, Array]:
@@ -242,7 +244,7 @@ class GymnasiumTask(EpisodeTask):
         return self._pool
 
 
-def _read_timeout(seconds: Any, num_workers: int) -> float | None:
+def _read_timeout(seconds: object, num_workers: int) -> float | None:
     """Read the time limit of a step."""
     if seconds is None:
         return None
@@ -254,7 +256,7 @@ def _read_timeout(seconds: Any, num_workers: int) -> float | None:
     return min(arguments.number("step_timeout", seconds, positive=True), LONGEST)
 
 
-def _input_of(observations: Observations, observation: Any) -> Array:
+def _input_of(observations: Observations, observation: object) -> Array:
     """Return an observation as inputs (1, *input_shape)."""
     return observations.inputs(observations.read([observation]))
 

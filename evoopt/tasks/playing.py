@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from evoopt.devices.interface.rollout import Episodes
 from evoopt.networks.network import Network
-from evoopt.tasks.episodes import Episodes
 from evoopt.tasks.spaces import Actions, Observations
 from evoopt.tasks.statistics import Statistics, is_usable, normalized
 from evoopt.tasks.stepping import Stepped
@@ -120,7 +120,8 @@ class Batch:
         """Step by outputs (k, n) of the running episodes; return observations of those that go on."""
         stepped = self._numbers[self._running]
         found, rewards, ended = pool.step(stepped, self._setting.actions(outputs))
-        self.returns[stepped] += rewards
+        with np.errstate(over="ignore", invalid="ignore"):  # of rewards beyond all measure
+            self.returns[stepped] += rewards
         self.lengths[stepped] += 1
         self._running[self._running] = ~ended
         self._leave()

@@ -10,14 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments, arrays
 from evoopt.devices.choose import read_device, rollout_engine
-from evoopt.devices.interface.rollout import EpisodeEngine, Game, Played, RolloutEngine, Scaling
+from evoopt.devices.interface.rollout import EpisodeEngine, Episodes, Game, RolloutEngine, Scaling
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.environment import Environment
 from evoopt.tasks.episode_task import EpisodeTask
 from evoopt.tasks.episodes import (
     EVALUATION,
     TRAINING,
-    Episodes,
     NewEpisodes,
     action_span,
     require_room,
@@ -167,9 +166,9 @@ class Rollout(EpisodeTask):
             In steps.
         """
         rows = self.net.check_population(population)
-        played = self._play(rows, self._training(len(rows), generation))
-        self._learn(played.sums)
-        return Episodes(played.returns, played.lengths)
+        found, sums = self._play(rows, self._training(len(rows), generation))
+        self._learn(sums)
+        return found
 
     def policy(self, params: Mapping[str, Any] | ArrayLike) -> Policy:
         """Make what is deployed of a solution, nested or flat: a function from observation to action.
@@ -188,10 +187,9 @@ class Rollout(EpisodeTask):
 
     def _measure(self, population: Array, episodes: int, seed: int) -> Episodes:
         require_room(len(population), episodes)
-        played = self._play(population, self._uniforms((EVALUATION, seed), 1, episodes))
-        return Episodes(played.returns, played.lengths)
+        return self._play(population, self._uniforms((EVALUATION, seed), 1, episodes))[0]
 
-    def _play(self, population: Array, uniforms: Array) -> Played:
+    def _play(self, population: Array, uniforms: Array) -> tuple[Episodes, Array]:
         return self._on_cpu().play(population, uniforms, self.max_steps, self._scaling())
 
     def _scaling(self) -> Scaling | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,11 +27,14 @@ class Observations:
         Of an observation.
     input_shape : tuple of int
         Of the network.
+    advice : str
+        What to do about an observation that does not fit.
     """
 
     about: str
     shape: Shape
     input_shape: Shape
+    advice: str = field(default="correct what reset and step return, or the observation_space", kw_only=True)
 
     def read(self, observations: Sequence[Any]) -> Array:
         """Read observations, real numbers of the right shape, as floats (k, *shape)."""
@@ -45,12 +48,12 @@ class Observations:
         found = np.array(plain).reshape(-1, *shape)
         return found.astype(np.result_type(found, np.float32), copy=False)
 
-    def _read_one(self, observation: Any) -> Array:
+    def _read_one(self, observation: object) -> Array:
         found = arrays.read(f"An observation of {self.about}", observation)
         if found.shape != self.shape:
             raise ValueError(
                 f"An observation of {self.about} must have the shape {self.shape} of its space, got "
-                f"{found.shape}; correct what reset and step return, or the observation_space."
+                f"{found.shape}; {self.advice}."
             )
         return found
 
@@ -73,11 +76,11 @@ class DiscreteObservations(Observations):
         if len(outside):
             raise ValueError(
                 f"An observation of {self.about} must be from {self.start} to {self.start + size - 1}, got "
-                f"{outside[0]}; correct what reset and step return, or the observation_space."
+                f"{outside[0]}; {self.advice}."
             )
         return found
 
-    def _read_one(self, observation: Any) -> Any:
+    def _read_one(self, observation: object) -> Any:
         if isinstance(observation, int | np.integer):
             return int(observation)
         found = super()._read_one(observation)
@@ -121,7 +124,7 @@ class Continuous:
         return np.clip(numbers.reshape(-1, *self.low.shape), self.low, self.high)
 
 
-def observations_of(space: Any, net: Network, about: str) -> Observations:
+def observations_of(space: object, net: Network, about: str) -> Observations:
     """Return how observations of a space become inputs; ValueError if the network does not fit."""
     from gymnasium import spaces  # noqa: PLC0415  (an optional extra)
 
@@ -140,7 +143,7 @@ def observations_of(space: Any, net: Network, about: str) -> Observations:
     )
 
 
-def actions_of(space: Any, net: Network, about: str) -> Actions:
+def actions_of(space: object, net: Network, about: str) -> Actions:
     """Return how outputs become actions of a space; ValueError for one that does not fit."""
     from gymnasium import spaces  # noqa: PLC0415  (an optional extra)
 
@@ -160,7 +163,7 @@ def actions_of(space: Any, net: Network, about: str) -> Actions:
     )
 
 
-def described(space: Any) -> str:
+def described(space: object) -> str:
     """Return a short text about a space: the bounds of a Box can be thousands of numbers."""
     from gymnasium import spaces  # noqa: PLC0415  (an optional extra)
 

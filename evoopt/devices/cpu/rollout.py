@@ -7,7 +7,7 @@ import numpy as np
 from evoopt import threads
 from evoopt.devices.cpu.network import CpuNetwork
 from evoopt.devices.cpu.program import Program
-from evoopt.devices.interface.rollout import EpisodeEngine, Game, Played, Scaling
+from evoopt.devices.interface.rollout import EpisodeEngine, Episodes, Game, Scaling
 from evoopt.kernels.cpu.emit.simd import tile_shape
 from evoopt.kernels.cpu.networks.code import Code
 from evoopt.kernels.cpu.networks.forward import blocks_of
@@ -43,27 +43,31 @@ class CpuRollout(EpisodeEngine):
     def fitness(
         self, population: Array, uniforms: Array, max_steps: int, scaling: Scaling | None
     ) -> tuple[Array, Array]:
-        played = self.play(population, uniforms, max_steps, scaling)
-        return played.returns.mean(axis=1), played.sums
+        found, sums = self.play(population, uniforms, max_steps, scaling)
+        return found.fitness(), sums
 
-    def play(self, population: Array, uniforms: Array, max_steps: int, scaling: Scaling | None) -> Played:
+    def play(
+        self, population: Array, uniforms: Array, max_steps: int, scaling: Scaling | None
+    ) -> tuple[Episodes, Array]:
         popsize, episodes = len(population), uniforms.shape[1]
         program = self._program(population, episodes)
         columns, lanes, block = program.tiling(episodes)
         blocks = blocks_of(episodes, columns, block) if program.kind == "many" else 1
         codes = self._codes(program, lanes)  # (their addresses hold while they live)
         network, game = (population, *program.arguments), self._shared(codes, uniforms, max_steps, scaling)
-        played = _room(popsize, episodes, blocks, self._game.observation_size if scaling else 0)
+        found = Episodes(np.empty((popsize, episodes)), np.empty((popsize, episodes), np.int64))
+        sums = np.zeros((popsize, blocks, 3, self._game.observation_size if scaling else 0))
+        results = *found, sums
         if program.kind == "few":
-            threads.run(rollout_few, popsize, *network, program.state_size, *game, *played)
+            threads.run(rollout_few, popsize, *network, program.state_size, *game, *results)
         elif program.kind == "many":
             cut = columns, lanes, block
-            threads.run(rollout_many, popsize * blocks, *network, program.state_size, *game, *cut, *played)
+            threads.run(rollout_many, popsize * blocks, *network, program.state_size, *game, *cut, *results)
         else:
             # a range of rows fills the lanes, and keeps them filled: the longer, the better
             grain = max(-(-popsize // (2 * threads.get_num_threads())), lanes)
-            threads.run(rollout_rows, popsize, *network, *game, lanes, *played, grain=grain)
-        return played
+            threads.run(rollout_rows, popsize, *network, *game, lanes, *results, grain=grain)
+        return found, sums
 
     def _program(self, population: Array, episodes: int) -> Program:
         """Choose the way by the program that is the fastest for so many episodes of each row."""
@@ -100,12 +104,6 @@ class CpuRollout(EpisodeEngine):
             uniforms, addresses, game.state_size, game.discrete, game.middle, game.half, mean, scale,
             max_steps,
         )  # fmt: skip
-
-
-def _room(popsize: int, episodes: int, blocks: int, n_observed: int) -> Played:
-    """Make the arrays that kernels write."""
-    returns, lengths = np.empty((popsize, episodes)), np.empty((popsize, episodes), np.int64)
-    return Played(returns, lengths, np.zeros((popsize, blocks, 3, n_observed)))
 
 
 def _require_room(game: Game) -> None:

@@ -37,16 +37,26 @@ class Scaling(NamedTuple):
     scale: Vector
 
 
-class Played(NamedTuple):
-    """The episodes that were played: `returns` and `lengths`, both (popsize, episodes).
-
-    With a scaling, `sums` (..., 3, observation_size) are those of observation - mean, of its squares, and of
-    ones.
-    """
+class Episodes(NamedTuple):
+    """The episodes of a population: `returns` and `lengths` in steps, both (popsize, episodes)."""
 
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
-    sums: Array
+
+    def fitness(self) -> NDArray[np.float64]:
+        """Return the mean return of each row, as (popsize,)."""
+        with np.errstate(over="ignore", invalid="ignore"):  # of returns beyond all measure
+            mean: NDArray[np.float64] = self.returns.mean(axis=1)
+        return mean
+
+    def metrics(self) -> dict[str, float]:
+        """Return "return", "return_std" and "length": mean, standard deviation, mean number of steps."""
+        with np.errstate(over="ignore", invalid="ignore"):  # of returns beyond all measure
+            return {
+                "return": float(self.returns.mean()),
+                "return_std": float(self.returns.std()),
+                "length": float(self.lengths.mean()),
+            }
 
 
 class RolloutEngine(Protocol[A]):
@@ -73,7 +83,7 @@ class RolloutEngine(Protocol[A]):
         fitness : (popsize,)
             The mean returns, on the device.
         sums : (..., 3, observation_size)
-            Of the observations, see `Played`.
+            With a scaling the sums of observation - mean, of its squares, and of ones; else nothing.
         """
         ...
 
@@ -81,6 +91,8 @@ class RolloutEngine(Protocol[A]):
 class EpisodeEngine(RolloutEngine[Array], Protocol):
     """An engine that also tells of each episode: that of the CPU."""
 
-    def play(self, population: Array, uniforms: Array, max_steps: int, scaling: Scaling | None) -> Played:
-        """Play the same episodes; on the host."""
+    def play(
+        self, population: Array, uniforms: Array, max_steps: int, scaling: Scaling | None
+    ) -> tuple[Episodes, Array]:
+        """Play the episodes of a population; also return the sums."""
         ...

@@ -45,6 +45,11 @@ _BYTES_OF_A_ROW = 64  # without its coordinates: the number, the fitness, the ra
 _NO_STATE = ("_cuda", "_ops", "_io", "_before")  # devices, found again by each copy; the state before a tell
 
 
+def _read_ids(ids: ArrayLike) -> Ids:
+    """Read numbers of rows, as kernels take them."""
+    return kernel_array(arguments.id_vector(ids), np.uint64)
+
+
 def _key_of(seed: int) -> np.uint64:
     """Return the key of the noise."""
     digest = hashlib.blake2b(str(seed).encode(), digest_size=8).digest()
@@ -140,6 +145,8 @@ class Strategy(Called, ABC):
         "history": stored_history,
         "_ledger": fields.instance(Ledger),
     }
+
+    _drawn: ClassVar[Kind] = staticmethod(fields.tupled(fields.DRAWN, fields.DRAWN))  # of snapshots
 
     device: Device = "cpu"
     _injects: bool = True  # whether foreign rows may be told
@@ -255,7 +262,7 @@ class Strategy(Called, ABC):
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
         """Take snapshots from a file, see `fields`."""
-        fields.tupled(fields.DRAWN, fields.DRAWN)(value, place, scope)
+        scope.owner._drawn(value, place, scope)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         """Write rows into `out` (k, n_params), each a function of the seed, its id and the snapshot."""
@@ -351,17 +358,17 @@ class Strategy(Called, ABC):
         ValueError
             For ids that are not known, or an `out` of another kind.
         """
-        numbers = kernel_array(arguments.id_vector(ids), np.uint64)
+        numbers = _read_ids(ids)
         ledger = self._ledger
         found = ledger.locate(numbers)
-        out, rows = self._places(out, len(numbers), ids=ids)
+        out, rows = self._places(out, len(numbers), ids)
         remake(numbers, found, self._make, rows, self._ops)
         ledger.note(numbers, found, rows, self._ops)
         return self._handed(out, rows)
 
-    def _places(self, out: Any, k: int, **sources: Any) -> tuple[Any, Array]:
-        """Return the user's array for k rows, apart from the `sources`, and where to make them."""
-        out = self._io.output(out, (k, self.n_params), self.dtype, **sources)
+    def _places(self, out: Any, k: int, ids: ArrayLike | None = None) -> tuple[Any, Array]:
+        """Return the user's array for k rows, apart from the memory of `ids`, and where to make them."""
+        out = self._io.output(out, (k, self.n_params), self.dtype, ids=ids)
         return out, CPU.empty((k, self.n_params), self.dtype) if self._copies else out
 
     def _handed(self, out: Any, rows: Array) -> Array:
@@ -411,7 +418,7 @@ class Strategy(Called, ABC):
         order = values.argsort(kind="stable")  # NaN last
         if rows is None and self._needs_rows:
             rows = self._made_again(ids)
-        best = self._made_again(ids[order[:1]])[0] if rows is None else rows[int(order[0])]
+        best = self._made_again(ids[order[:1]])[0] if rows is None else rows[order.item(0)]
         found, outside = self._ledger.find(ids)
         searched = self._searched(rows, ids, found)
         drawn = [(epoch.snapshot, where) for epoch, where in found]
@@ -441,23 +448,25 @@ class Strategy(Called, ABC):
         self.generation += 1
         self.evaluations += len(told.order)
         best, median = best_and_median(told.fitness[told.order].tolist())
+        if self.maximize:
+            best, median = -best, -median
         self._barren = 0 if math.isfinite(best) else self._barren + 1
         if not math.isnan(best):
-            self._keep_best(best_row, self._signed(best))
+            self._keep_best(best_row, best)
             self._update(told)
             self._check_update()
-        self._record(self._signed(best), self._signed(median))
+        self._record(best, median)
 
     def _check_update(self) -> None:
         """Raise ValueError unless `_update` left a mean and a sigma for each coordinate; as float64."""
-        mean, sigma = getattr(self._mean, "shape", None), getattr(self._sigma, "shape", None)
-        if not mean == sigma == (self.n_params,):
+        mean, sigma = self._mean, self._sigma
+        if not getattr(mean, "shape", None) == getattr(sigma, "shape", None) == (self.n_params,):
             raise ValueError(
                 f"_update of {type(self).__name__} must leave _mean and _sigma as arrays of shape "
-                f"({self.n_params},), got {self._mean!r} and {self._sigma!r}."
+                f"({self.n_params},), got {mean!r} and {sigma!r}."
             )
-        if not self._mean.dtype == self._sigma.dtype == _DOUBLE:  # of a strategy of the user's own
-            self._mean, self._sigma = self._mean.astype(np.float64), self._sigma.astype(np.float64)
+        if not mean.dtype == sigma.dtype == _DOUBLE:  # of a strategy of the user's own
+            self._mean, self._sigma = mean.astype(np.float64), sigma.astype(np.float64)
 
     def _read_rows(self, population: ArrayLike) -> tuple[Array | None, Ids]:
         """Return the told rows, in the user's space, None if ids came, and their ids; changes nothing."""
@@ -472,7 +481,7 @@ class Strategy(Called, ABC):
         if len(given) < 2:
             raise ValueError(f"At least 2 rows were expected, but {len(given)} came; evaluate more rows.")
         if told_ids:
-            ids = kernel_array(arguments.id_vector(given), np.uint64)
+            ids = _read_ids(given)
             self._ledger.check_waiting(ids)
             return None, ids
         if self._copies:
@@ -531,9 +540,6 @@ class Strategy(Called, ABC):
             del column[len(told.get(name, ())) :]
             if name not in told:
                 del self.history[name]
-
-    def _signed(self, value: float) -> float:
-        return float(-value if self.maximize else value)
 
     def _record(self, best: float, median: float) -> None:
         history = self.history

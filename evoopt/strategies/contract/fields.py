@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from evoopt.arguments import MOST
+from evoopt.arguments import MOST, farthest, step_range
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ Kind = Callable[[Any, str, Scope], None]
 Fields = Mapping[str, Kind]
 
 
-def require(fits: Any, place: str, expected: str, got: Any) -> None:
+def require(fits: object, place: str, expected: str, got: object) -> None:
     """Raise ValueError unless a value fits."""
     if not fits:
         shown = f"{got.dtype} {got.shape}" if isinstance(got, np.ndarray) else reprlib.repr(got)
@@ -68,7 +68,7 @@ def fields_of(cls: type) -> dict[str, Kind]:
     return found
 
 
-def check(value: Any, place: str, scope: Scope, **others: Kind) -> None:
+def check(value: object, place: str, scope: Scope, **others: Kind) -> None:
     """Raise ValueError unless the attributes of an object are those of its class; `others` come instead."""
     fields = fields_of(type(value)) | others
     for name in vars(value).keys() - fields.keys():  # a user's own, which may be anything but hide no method
@@ -88,7 +88,7 @@ def check(value: Any, place: str, scope: Scope, **others: Kind) -> None:
 def whole(least: float = 0, most: float = MOST) -> Kind:
     """Return the kind of whole numbers of a range."""
 
-    def kind(value: Any, place: str, scope: Scope) -> None:
+    def kind(value: object, place: str, scope: Scope) -> None:
         fits = isinstance(value, int | np.integer) and not isinstance(value, bool) and least <= value <= most
         require(fits, place, f"a whole number from {least} to {most}", value)
 
@@ -111,36 +111,83 @@ POSITIVE_NUMBER = number(math.ulp(0.0), np.finfo(float).max)
 ANY_NUMBER = number(nan=True)
 
 
-def flag(value: Any, place: str, scope: Scope) -> None:
+def flag(value: object, place: str, scope: Scope) -> None:
     """Take True and False, and the numbers 1 and 0 that stand for them."""
     require(isinstance(value, int | np.integer | np.bool_) and value in (0, 1), place, "a flag", value)
 
 
-def anything(value: Any, place: str, scope: Scope) -> None:
+def anything(value: object, place: str, scope: Scope) -> None:
     """Take all values."""
 
 
-def choice(*values: Any) -> Kind:
+def choice(*values: object) -> Kind:
     """Return the kind of values that are one of these, of the same type."""
 
-    def kind(value: Any, place: str, scope: Scope) -> None:
+    def kind(value: object, place: str, scope: Scope) -> None:
         fits = any(type(value) is type(each) and value == each for each in values)
         require(fits, place, " or ".join(map(repr, values)), value)
 
     return kind
 
 
-def text(value: Any, place: str, scope: Scope) -> None:
+def text(value: object, place: str, scope: Scope) -> None:
     """Take text."""
     require(isinstance(value, str), place, "text", value)
+
+
+# ---------------------------------------------------------------- limits of numbers
+
+# The least and the largest number, given the dtype of the rows: those that strategies keep, and as much again
+# for what is rounded.
+Limits = Callable[[np.dtype[Any]], tuple[float, float]]
+APART = 1e50  # how far apart numbers of a strategy may be that follow each other
+_LARGEST = float(np.finfo(float).max)
+
+
+def finite(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return the limits of finite numbers."""
+    return -_LARGEST, _LARGEST
+
+
+def positive(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return the limits of positive numbers."""
+    return math.ulp(0.0), _LARGEST
+
+
+def steps(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return the limits of step sizes."""
+    smallest, largest = step_range(dtype)
+    return smallest / 2, 2 * largest
+
+
+def coordinates(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return the limits of the coordinates of a mean."""
+    most = float(np.finfo(np.float32).max) if dtype == np.float32 else 2 * farthest(dtype)
+    return -most, most
+
+
+def paths(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return the limits of sums of steps, in units of step sizes; rounding makes much of small steps."""
+    most = step_range(np.dtype(float))[1]
+    return -most, most
+
+
+def within(limits: Limits) -> Kind:
+    """Return the kind of numbers that limits say."""
+
+    def kind(value: Any, place: str, scope: Scope) -> None:
+        number(*limits(scope.owner.dtype))(value, place, scope)
+
+    return kind
+
+
+STEP = within(steps)
 
 
 # ---------------------------------------------------------------- kinds of arrays
 
 
-def array(
-    *shape: int | str | None, dtype: Any = np.float64, positive: bool = False, finite: bool = False
-) -> Kind:
+def array(*shape: int | str | None, dtype: Any = np.float64, limits: Limits | None = None) -> Kind:
     """Return the kind of arrays of a shape and a dtype, which are as `Scope` reads them."""
 
     def kind(value: Any, place: str, scope: Scope) -> None:
@@ -150,9 +197,10 @@ def array(
         wanted = tuple(scope.size(each, size) for each, size in zip(shape, sizes, strict=True))
         fits = fits and sizes == wanted and value.dtype == expected and value.flags.c_contiguous
         require(fits, place, f"an array of {expected} {wanted}", value)
-        if positive or finite:
-            inside = np.isfinite(value) & ((value > 0) | (not positive))
-            require(inside.all(), place, "finite" + positive * " and positive", value)
+        if limits is not None:
+            least, most = map(np.float64, limits(scope.owner.dtype))  # which float32 might not hold
+            inside = (value >= least) & (value <= most)  # not so for NaN
+            require(inside.all(), place, f"of numbers from {least:g} to {most:g}", value)
 
     return kind
 
@@ -167,8 +215,18 @@ def scalar(dtype: Any) -> Kind:
 
 
 VECTOR, MATRIX = array("n_params"), array("n_params", "n_params")
-POSITIVE = array("n_params", positive=True)
+FINITE_MATRIX = array("n_params", "n_params", limits=finite)
+POSITIVE = array("n_params", limits=positive)
+COORDINATES, STEPS = array("n_params", limits=coordinates), array("n_params", limits=steps)
+PATH = array("n_params", limits=paths)
+DISTRIBUTION: Fields = {"_mean": COORDINATES, "_sigma": STEPS}  # of a strategy that keeps to these limits
 ROW, DRAWN = array("n_params", dtype="rows"), array("n_params", dtype="drawn")
+
+
+DRAWN_COORDINATES = array("n_params", dtype="drawn", limits=coordinates)
+ROW_COORDINATES = array("n_params", dtype="rows", limits=coordinates)
+ROW_STEPS = array("n_params", dtype="rows", limits=steps)
+DRAWN_STEPS = array("n_params", dtype="drawn", limits=steps)
 
 
 # ---------------------------------------------------------------- kinds made of kinds
@@ -177,7 +235,7 @@ ROW, DRAWN = array("n_params", dtype="rows"), array("n_params", dtype="drawn")
 def optional(inner: Kind) -> Kind:
     """Return the kind of values that are None or of another kind."""
 
-    def kind(value: Any, place: str, scope: Scope) -> None:
+    def kind(value: object, place: str, scope: Scope) -> None:
         if value is not None:
             inner(value, place, scope)
 
@@ -187,7 +245,7 @@ def optional(inner: Kind) -> Kind:
 def instance(*classes: type, **others: Kind) -> Kind:
     """Return the kind of objects of some classes, by their fields; `others` come instead of theirs."""
 
-    def kind(value: Any, place: str, scope: Scope) -> None:
+    def kind(value: object, place: str, scope: Scope) -> None:
         require(type(value) in classes, place, f"a {' or '.join(cls.__name__ for cls in classes)}", value)
         check(value, place, scope.inner(), **others)
 
@@ -198,7 +256,7 @@ def float_or(*classes: type, least: float, most: float) -> Kind:
     """Return the kind of floats of a range, and of objects of some classes."""
     of_numbers, of_objects = number(least, most), instance(*classes)
 
-    def kind(value: Any, place: str, scope: Scope) -> None:
+    def kind(value: object, place: str, scope: Scope) -> None:
         if type(value) in classes:
             of_objects(value, place, scope)
         else:
@@ -241,3 +299,7 @@ def tupled(*kinds: Kind) -> Kind:
             inner(item, f"{place}[{i}]", scope)
 
     return kind
+
+
+# what `Strategy._sample` draws from, of a strategy that keeps to its limits
+DRAWN_DISTRIBUTION = tupled(DRAWN_COORDINATES, DRAWN_STEPS)
