@@ -4,7 +4,7 @@ import functools
 import importlib
 import importlib.util
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Literal, cast, overload
 
 from numba.core import config
 from numba.core.dispatcher import Dispatcher
@@ -12,9 +12,11 @@ from numba.core.dispatcher import Dispatcher
 from evoopt.arrays import shown
 from evoopt.devices.cpu.network import CpuNetwork
 from evoopt.devices.cpu.objective import CpuObjective
+from evoopt.devices.cpu.rollout import CpuRollout
 from evoopt.devices.cpu.supervised import CpuSupervised
 from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
 from evoopt.devices.interface.objective import ObjectiveEngine
+from evoopt.devices.interface.rollout import EpisodeEngine, Game, RolloutEngine
 from evoopt.devices.interface.supervised import LossName, Samples, SupervisedEngine
 from evoopt.types import Device
 
@@ -110,3 +112,19 @@ def supervised_engine(
 
         return CudaSupervised(cast(CudaNetwork, network), loss, samples)
     return CpuSupervised(cast(CpuNetwork, network), loss, samples)
+
+
+@overload
+def rollout_engine(device: Literal["cpu"], net: NetworkEngine[Any], game: Game) -> EpisodeEngine: ...
+@overload
+def rollout_engine(device: Device, net: NetworkEngine[Any], game: Game) -> RolloutEngine[Any]: ...
+
+
+def rollout_engine(device: Device, net: NetworkEngine[Any], game: Game) -> RolloutEngine[Any]:
+    """Make what plays a game with a network, given as its engine on the same device."""
+    if device == "cuda":
+        from evoopt.devices.cuda.network import CudaNetwork  # noqa: PLC0415  (which needs numba-cuda)
+        from evoopt.devices.cuda.rollout import CudaRollout  # noqa: PLC0415
+
+        return CudaRollout(cast(CudaNetwork, net), game)
+    return CpuRollout(cast(CpuNetwork, net), game)

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from evoopt.devices.interface.rollout import Episodes
 from evoopt.networks.network import Network
-from evoopt.tasks.episodes import Episodes
 from evoopt.tasks.spaces import Actions, Observations
 from evoopt.tasks.statistics import Statistics, is_usable, normalized
 from evoopt.tasks.stepping import Stepped
