@@ -1,15 +1,19 @@
-"""Which device: reading the word that users pass, and whether there is what it needs."""
+"""Which device: reading the word that users pass, whether there is what it needs, and its engines."""
 
 import functools
 import importlib
 import importlib.util
 from typing import Any
 
+import numpy as np
 from numba.core import config
 
 from evoopt.arrays import shown
+from evoopt.devices.cpu.population import CpuPopulation
+from evoopt.devices.interface.population import Ops
 from evoopt.types import Device
 
+HOST: Ops = CpuPopulation()
 _INSTALL = 'pip install "evoopt[cuda]"'
 
 
@@ -76,3 +80,24 @@ def _driver_error() -> str:
     lines = str(driver.initialization_error or "").split("\n")
     reason = next((line.strip(" .") for line in lines if line.strip()), "no device is visible")
     return f"none was found ({reason})"
+
+
+# ---------------------------------------------------------------- engines; those of CUDA need numba-cuda
+
+
+def population_ops(device: Device, *, computes_there: bool) -> Ops:
+    """Return what a strategy asks of its device, which computes there, or on the host and copies rows."""
+    if device == "cpu":
+        return HOST
+    if not computes_there:
+        from evoopt.devices.cuda.copying import CopyingPopulation  # noqa: PLC0415
+
+        return CopyingPopulation()
+    from evoopt.devices.cuda.population import CudaPopulation  # noqa: PLC0415
+
+    return CudaPopulation()
+
+
+def snapshot_dtype(device: Device, dtype: np.dtype[Any], *, computes_there: bool) -> np.dtype[Any]:
+    """Return the dtype of what `PopulationOps.snapshot` gives for rows of a dtype."""
+    return np.dtype(np.float64) if computes_there and device == "cuda" else dtype

@@ -61,7 +61,7 @@ class SepCMAES(Strategy):
     True
     """
 
-    _on_device = True
+    _computes_on_device = True
     _stored: ClassVar[Fields] = {
         "_step": POSITIVE_NUMBER,
         **dict.fromkeys(("_sigma", "_C"), POSITIVE),
@@ -141,7 +141,7 @@ class SepCMAES(Strategy):
         return weights, rates, float(ranked.sum())
 
 
-# Formulas, see `Cpu.map`; step sizes are sigma = step sqrt(C).
+# Formulas, see `PopulationOps.map`; step sizes are sigma = step sqrt(C).
 
 
 def move(mean: Any, p_sigma: Any, C: Any, y_w: Any, step: Any, c_sigma: Any, gain: Any) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ import os
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike, DTypeLike
 from evoopt import arguments
 from evoopt.calls import Called, option_names, refuse_unknown
 from evoopt.compiling.arrays import kernel_array
-from evoopt.devices.choose import read_device
+from evoopt.devices.choose import HOST, population_ops, read_device
+from evoopt.devices.interface.population import Ops
 from evoopt.memory import available, require_memory
-from evoopt.strategies.backend import CPU
 from evoopt.strategies.contract import checkpoint, fields, stopping
 from evoopt.strategies.contract.bounds import Box
 from evoopt.strategies.contract.epochs import Found, blocks, remake
@@ -42,7 +42,7 @@ from evoopt.types import Array, Device, Ids, Vector
 _log = logging.getLogger(__name__)
 _DOUBLE = np.dtype(np.float64)
 _BYTES_OF_A_ROW = 64  # without its coordinates: the number, the fitness, the rank, and so on
-_NO_STATE = ("_cuda", "_ops", "_io", "_before")  # devices, found again by each copy; the state before a tell
+_NO_STATE = ("_ops", "_before")  # of the device, found again by each copy; the state before a tell
 
 
 def _key_of(seed: int) -> np.uint64:
@@ -123,7 +123,7 @@ class Strategy(Called, ABC):
     """
 
     _stored: ClassVar[Fields] = {
-        "device": fields.choice("cpu", "cuda"),
+        "device": fields.choice(*get_args(Device)),
         "n_params": fields.whole(1),
         "dtype": fields.choice(np.dtype(np.float32), np.dtype(np.float64)),
         **dict.fromkeys(("_mean", "_sigma"), fields.VECTOR),
@@ -146,7 +146,7 @@ class Strategy(Called, ABC):
     _memory: ClassVar[int] = 8  # older epochs that rows can be told for
     _needs_rows: ClassVar[bool] = True  # whether `_update` looks at the told rows
     _popsize_factor: int = 1  # which popsize is a multiple of
-    _on_device: bool = False  # whether `_ops` is all it computes with, so that its device can be another
+    _computes_on_device: bool = False  # with `_ops` alone; else on the host, and rows are copied
     _before: dict[str, Any] | None = None  # the attributes as they were, during a `tell`
     _widest: Vector | None = None  # the largest standard deviations that the bounds leave sense, (n_params,)
     _reflects: bool = False  # search in the box itself, not in the space that maps onto it
@@ -195,25 +195,9 @@ class Strategy(Called, ABC):
         self._ledger = Ledger(self._memory)
 
     @functools.cached_property
-    def _ops(self) -> Any:
-        """What it computes with."""
-        return self._cuda if self._on_device and self.device == "cuda" else CPU
-
-    @functools.cached_property
-    def _io(self) -> Any:
-        """What has the user's arrays."""
-        return self._cuda if self.device == "cuda" else CPU
-
-    @property
-    def _copies(self) -> bool:
-        """Whether rows are made here and copied to the device."""
-        return self.device == "cuda" and not self._on_device
-
-    @functools.cached_property
-    def _cuda(self) -> Any:
-        from evoopt.strategies.cuda import Cuda  # noqa: PLC0415  (which needs numba-cuda)
-
-        return Cuda()
+    def _ops(self) -> Ops:
+        """The operations of its device."""
+        return population_ops(self.device, computes_there=self._computes_on_device)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state before or after a `tell`, whole, at any moment and from any thread."""
@@ -303,10 +287,11 @@ class Strategy(Called, ABC):
         ValueError
             If `out` is another kind of array.
         """
-        out, rows = self._places(out, self.popsize)
-        ledger = self._asked(self.popsize)
-        ledger.make_newest(self._make, rows, self._ops)
-        population = self._handed(out, rows)
+        ops, k = self._ops, self.popsize
+        out, rows = ops.output(out, (k, self.n_params), self.dtype)
+        ledger = self._asked(k)
+        ledger.make_newest(self._make, rows, ops)
+        population: Array = ops.handed(out, rows)
         self._ledger = ledger
         return population
 
@@ -352,23 +337,13 @@ class Strategy(Called, ABC):
             For ids that are not known, or an `out` of another kind.
         """
         numbers = kernel_array(arguments.id_vector(ids), np.uint64)
-        ledger = self._ledger
+        ledger, ops = self._ledger, self._ops
         found = ledger.locate(numbers)
-        out, rows = self._places(out, len(numbers), ids=ids)
-        remake(numbers, found, self._make, rows, self._ops)
-        ledger.note(numbers, found, rows, self._ops)
-        return self._handed(out, rows)
-
-    def _places(self, out: Any, k: int, **sources: Any) -> tuple[Any, Array]:
-        """Return the user's array for k rows, apart from the `sources`, and where to make them."""
-        out = self._io.output(out, (k, self.n_params), self.dtype, **sources)
-        return out, CPU.empty((k, self.n_params), self.dtype) if self._copies else out
-
-    def _handed(self, out: Any, rows: Array) -> Array:
-        """Return the user's array with the rows that were made."""
-        if self._copies:
-            self._io.fill(out, rows)
-        return out
+        out, rows = ops.output(out, (len(numbers), self.n_params), self.dtype, ids)
+        remake(numbers, found, self._make, rows, ops)
+        ledger.note(numbers, found, rows, ops)
+        made: Array = ops.handed(out, rows)
+        return made
 
     def _make(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         """Write rows in the user's space."""
@@ -405,7 +380,7 @@ class Strategy(Called, ABC):
         neither.
         """
         rows, ids = self._read_rows(population)
-        values = arguments.fitness_vector(self._io.host(fitness), len(ids))
+        values = arguments.fitness_vector(self._ops.host(fitness), len(ids))
         if self.maximize:
             values = -values
         order = values.argsort(kind="stable")  # NaN last
@@ -461,7 +436,7 @@ class Strategy(Called, ABC):
 
     def _read_rows(self, population: ArrayLike) -> tuple[Array | None, Ids]:
         """Return the told rows, in the user's space, None if ids came, and their ids; changes nothing."""
-        given = self._io.given(population)
+        given = self._ops.given(population)
         told_ids = given.ndim == 1 and given.dtype.kind in "iu"
         told_rows = given.ndim == 2 and given.shape[1] == self.n_params and given.dtype.kind in "biuf"
         if not told_ids and not told_rows:
@@ -475,8 +450,6 @@ class Strategy(Called, ABC):
             ids = kernel_array(arguments.id_vector(given), np.uint64)
             self._ledger.check_waiting(ids)
             return None, ids
-        if self._copies:
-            given = self._io.host(given)
         rows = self._ops.rows(given, self.dtype)
         ids = self._ledger.recognise(rows, self._make, self._ops)
         if not self._ledger.is_newest(ids):
@@ -508,7 +481,7 @@ class Strategy(Called, ABC):
     def _searched(self, rows: Array | None, ids: Ids, found: list[Found]) -> Array:
         """Return told rows in the space that is searched; none for a strategy that does not look at them."""
         if rows is None or not self._needs_rows:
-            return CPU.empty((0, self.n_params), self.dtype)
+            return np.empty((0, self.n_params), self.dtype)
         box = self._box
         return rows if box is None or self._reflects else self._unbounded(box, rows, ids, found)
 
@@ -554,11 +527,13 @@ class Strategy(Called, ABC):
 
         (As `sigma`, `solution` and ``best.x``: in the host's memory, whatever the device.)
         """
-        row = self._ops.host(self._mean).astype(self.dtype)[None]
+        return self._enclosed(self._ops.host(self._mean).astype(self.dtype))
+
+    def _enclosed(self, row: Array) -> Array:
+        """Return a row of the host, mapped into the box in place."""
         if self._box is not None:
-            self._box.enclose(row)
-        result: Array = row[0]
-        return result
+            HOST.enclose(self._box, row[None])
+        return row
 
     @property
     def sigma(self) -> float | Vector:

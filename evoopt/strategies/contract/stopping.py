@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evoopt.strategies.backend import CPU
+from evoopt.devices.choose import HOST
+from evoopt.devices.interface.population import Ops
 from evoopt.strategies.contract.told import FIRST_KEPT, LAST_KEPT, Told
 from evoopt.types import Vector
 
@@ -103,7 +104,7 @@ def flat_fitness(
     return reasons
 
 
-def small_steps(strategy: Strategy, mean: Vector, steps: Vector, ops: Any = CPU) -> list[Reason]:
+def small_steps(strategy: Strategy, mean: Vector, steps: Vector, ops: Ops = HOST) -> list[Reason]:
     """Whether steps (n,) are all smaller than `least_step`, or too small to move the mean (n,) at all."""
     reasons: list[Reason] = []
     least = least_step(strategy)

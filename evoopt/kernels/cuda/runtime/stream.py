@@ -181,6 +181,10 @@ class Stream(Queue):
         arrays.require_real(name, found.dtype)
         return found
 
+    def host(self, array: Any) -> Any:
+        """Give an array of the device, of any library, as one of the host: a copy; others as they are."""
+        return np.asarray(self.adopt(array)) if is_device_array(array) else array
+
     def to_device(self, array: ArrayLike, dtype: DTypeLike) -> DeviceArray:
         """Give an array of the device, C-contiguous, of this dtype: itself if it is one, else a copy."""
         if is_device_array(array):

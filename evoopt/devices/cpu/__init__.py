@@ -1,0 +1,1 @@
+"""Engines that compute on the CPU, with kernels over the threads and NumPy."""
