@@ -275,7 +275,8 @@ class Restarts(Strategy):
         if not reasons and self._run.evaluations >= self._limit:
             reasons = (("max_evaluations", "a run of small size has had its share"),)
         if reasons and len(self.ends) == self.restarts:
-            self.ends = [*self.ends, (self._signed(self._run.best.fitness), reasons[0][0])]
+            best = self._run.best.fitness
+            self.ends = [*self.ends, (-best if self.maximize else best, reasons[0][0])]
             self._plan = self._next_plan(self._generator(1))
             if self._plan is not None:
                 self.popsize = self._plan.popsize

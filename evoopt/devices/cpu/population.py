@@ -21,6 +21,7 @@ NOISE_GRAIN = 20_000  # normal deviates
 BOX_GRAIN = 50_000  # numbers that are mapped into a box
 SUM_GRAIN = 100_000  # numbers that are added up
 COPY_GRAIN = 500_000  # numbers that are copied
+_WORD, _FINGERPRINT = np.dtype(np.uint32), np.dtype(np.uint64)  # (numpy takes a dtype sooner than a type)
 BLOCK = 16_384  # coordinates of which a formula computes at a time, so that what it makes on its way is small
 
 
@@ -108,9 +109,9 @@ class CpuPopulation(PopulationOps[Array]):
             threads.run(transform_rows, len(rows), *ends, rows, grain=grain)
 
     def fingerprints(self, rows: Array) -> Ids:
-        result = np.empty(len(rows), np.uint64)
+        result = np.empty(len(rows), _FINGERPRINT)
         grain = SUM_GRAIN // rows.shape[1] + 1
-        threads.run(fingerprint_rows, len(rows), rows.view(np.uint32), result, grain=grain)
+        threads.run(fingerprint_rows, len(rows), rows.view(_WORD), result, grain=grain)
         return result
 
     # ---------------------------------------------------------------- one number for each told row

@@ -386,7 +386,7 @@ class Strategy(Called, ABC):
         order = values.argsort(kind="stable")  # NaN last
         if rows is None and self._needs_rows:
             rows = self._made_again(ids)
-        best = self._made_again(ids[order[:1]])[0] if rows is None else rows[int(order[0])]
+        best = self._made_again(ids[order[:1]])[0] if rows is None else rows[order.item(0)]
         found, outside = self._ledger.find(ids)
         searched = self._searched(rows, ids, found)
         drawn = [(epoch.snapshot, where) for epoch, where in found]
@@ -416,23 +416,25 @@ class Strategy(Called, ABC):
         self.generation += 1
         self.evaluations += len(told.order)
         best, median = best_and_median(told.fitness[told.order].tolist())
+        if self.maximize:
+            best, median = -best, -median
         self._barren = 0 if math.isfinite(best) else self._barren + 1
         if not math.isnan(best):
-            self._keep_best(best_row, self._signed(best))
+            self._keep_best(best_row, best)
             self._update(told)
             self._check_update()
-        self._record(self._signed(best), self._signed(median))
+        self._record(best, median)
 
     def _check_update(self) -> None:
         """Raise ValueError unless `_update` left a mean and a sigma for each coordinate; as float64."""
-        mean, sigma = getattr(self._mean, "shape", None), getattr(self._sigma, "shape", None)
-        if not mean == sigma == (self.n_params,):
+        mean, sigma = self._mean, self._sigma
+        if not getattr(mean, "shape", None) == getattr(sigma, "shape", None) == (self.n_params,):
             raise ValueError(
                 f"_update of {type(self).__name__} must leave _mean and _sigma as arrays of shape "
-                f"({self.n_params},), got {self._mean!r} and {self._sigma!r}."
+                f"({self.n_params},), got {mean!r} and {sigma!r}."
             )
-        if not self._mean.dtype == self._sigma.dtype == _DOUBLE:  # of a strategy of the user's own
-            self._mean, self._sigma = self._mean.astype(np.float64), self._sigma.astype(np.float64)
+        if not mean.dtype == sigma.dtype == _DOUBLE:  # of a strategy of the user's own
+            self._mean, self._sigma = mean.astype(np.float64), sigma.astype(np.float64)
 
     def _read_rows(self, population: ArrayLike) -> tuple[Array | None, Ids]:
         """Return the told rows, in the user's space, None if ids came, and their ids; changes nothing."""
@@ -504,9 +506,6 @@ class Strategy(Called, ABC):
             del column[len(told.get(name, ())) :]
             if name not in told:
                 del self.history[name]
-
-    def _signed(self, value: float) -> float:
-        return float(-value if self.maximize else value)
 
     def _record(self, best: float, median: float) -> None:
         history = self.history

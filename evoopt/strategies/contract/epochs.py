@@ -12,6 +12,7 @@ from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Array, Ids
 
 Where = NDArray[np.intp] | slice  # places in a vector of ids
+ALL = slice(None)
 Drawn = tuple[tuple[Any, ...], Where]
 BLOCK = 250_000  # numbers copied at once of rows that do not stand side by side
 _NOT_TOLD, _NOT_MADE = np.zeros(0, np.bool_), np.zeros(0, np.uint64)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.devices.interface.population import Ops
-from evoopt.strategies.contract.epochs import Epoch, Found
+from evoopt.strategies.contract.epochs import ALL, Epoch, Found
 from evoopt.strategies.contract.fields import Fields, Scope, array, instance, items, optional, require, whole
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Array, Ids
@@ -136,7 +136,7 @@ class Ledger:
         """
         epoch = self._current
         if epoch is not None and len(ids) and ids.min() >= epoch.start and ids.max() < epoch.stop:
-            return [(epoch, slice(None))]
+            return [(epoch, ALL)]
         found: list[Found] = []
         known = np.zeros(len(ids), np.bool_)
         for epoch in self.epochs():
@@ -192,7 +192,7 @@ class Ledger:
         fingerprints = ops.host(ops.fingerprints(rows))
         newest, made = self._newest, self._newest_fingerprints
         if newest is not None and made is not None:
-            if len(made) == len(fingerprints) and fingerprints.tobytes() == ops.host(made).tobytes():
+            if fingerprints.tobytes() == ops.host(made).tobytes():
                 return newest
             self.settle()
         waiting: dict[int, list[int]] = {}
@@ -240,7 +240,7 @@ class Ledger:
             none.
         """
         if self.is_newest(ids):
-            return [(self.current, slice(None))], None
+            return [(self.current, ALL)], None
         known = np.flatnonzero(ids != FOREIGN)
         found = self.locate(ids[known])
         if len(known) < len(ids):
@@ -257,7 +257,7 @@ class Ledger:
     def told(self, ids: Ids, found: list[Found], rows: Array | None, ops: Ops) -> "Ledger":
         """Return the ledger after rows were told, which closes the epoch and keeps known fingerprints."""
         older, told_fingerprints = self._older, self._newest_fingerprints
-        if not (self.is_newest(ids) and self.current.waiting == len(ids)):
+        if not (self.is_newest(ids) and found[0][0].waiting == len(ids)):
             self.settle()
             told_fingerprints = self._fingerprints_of(ids, found, rows, ops)
             changed = {epoch.start: epoch.told_of(ids[where]) for epoch, where in found}
