@@ -35,7 +35,7 @@ def read(name: str, values: Any) -> Array:
     ValueError
         For masked entries, complex numbers, text, dates, other objects, and numbers beyond float64.
     """
-    array = values if type(values) is np.ndarray else unmasked(name, values)
+    array = values if type(values) is np.ndarray else _as_array(name, values)
     if array.nbytes > SMALL:
         _require_room(name, array)
     if array.dtype in _PLAIN_DTYPES:
@@ -57,9 +57,15 @@ def require_real(name: str, dtype: np.dtype[Any]) -> None:
 
 def unmasked(name: str, values: Any) -> Array:
     """Return values of any kind as an ndarray; ValueError for masked ones, or if numpy cannot read them."""
+    array = _as_array(name, values)
+    _require_room(name, array)
+    return array
+
+
+def _as_array(name: str, values: Any) -> Array:
     require_unmasked(name, values)
     try:
-        array = np.asarray(values)
+        return np.asarray(values)
     except MemoryError as error:
         raise ValueError(
             f"{name} must be an array that fits into memory: {error} Take a smaller one."
@@ -69,8 +75,6 @@ def unmasked(name: str, values: Any) -> Array:
             f"{name} must be an array of real numbers, got a {type(values).__name__} that numpy cannot read: "
             f"{str(error).rstrip('.')}."
         ) from error
-    _require_room(name, array)
-    return array
 
 
 def _require_room(name: str, array: Array) -> None:

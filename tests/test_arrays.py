@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from test_strategies import needs, sphere
 
 import evoopt
-from evoopt import envs
+from evoopt import arrays, envs
 from evoopt.strategies import REGISTRY
 from evoopt.strategies.restarts import Restarts
 
@@ -511,3 +511,12 @@ def test_a_leaf_in_the_memory_of_out_is_read_before_it_is_written():
     memory = np.arange(7.0)
     tree = {"a": memory[4:], "b": memory[:4].reshape(2, 2)}
     assert SPEC.ravel(tree, out=memory).tolist() == [4, 5, 6, 0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0], (1, 2**70), np.ones(2), Tensor([1.0], float)])
+def test_the_memory_is_looked_at_once(values, monkeypatch):
+    looks = []
+    monkeypatch.setattr("evoopt.arrays.require_memory", lambda *words: looks.append(words))
+    monkeypatch.setattr("evoopt.arrays.SMALL", 0)
+    arrays.read("values", values)
+    assert len(looks) == 1

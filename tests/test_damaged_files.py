@@ -386,6 +386,40 @@ def test_attributes_must_be_there_and_be_of_their_kind(cls, tmp_path):
     load()
 
 
+def quiet_sphere(population):
+    with np.errstate(over="ignore"):
+        return sphere(population)
+
+
+@needs_jit
+@each_and_its_restarts
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e300, 1e-320, -1.0])
+def test_a_state_that_no_search_can_have_is_refused(cls, dtype, value, tmp_path):
+    """What is taken can be searched with, without a warning, and saved again."""
+    es = saved(cls, tmp_path / "run.npz", dtype=dtype)
+    load, content, arrays = decoder(es, tmp_path / "run.npz")
+    numbers = [name for name, value in attributes(content) if type(value) is float and name[0] == "_"]
+    changes = [{"change": set_attribute(name, value)} for name in numbers]
+    with np.errstate(over="ignore", under="ignore"):
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and array.size:
+                changed = array.copy()
+                changed.flat[0] = value
+                changes += [{"changed_arrays": {name: changed}}]
+    refused = 0
+    for change in changes:
+        try:
+            again = load(**change)
+        except checkpoint._DAMAGE:
+            refused += 1
+            continue
+        assert run(again, 2, quiet_sphere).stop() is not None
+        again.save(tmp_path / "again.npz")
+        evoopt.load(tmp_path / "again.npz")
+    assert refused
+
+
 @pytest.mark.parametrize("value", [1, 0, 1.5, -0.1, None, {"tuple": []}])
 def test_schedules_are_shares_or_schedules(value, tmp_path):
     """A whole number was taken for a schedule, which has a method."""

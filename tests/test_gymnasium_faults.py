@@ -4,6 +4,7 @@ import gc
 import pickle
 import threading
 import weakref
+from functools import partial
 
 import gymnasium
 import numpy as np
@@ -12,6 +13,7 @@ from gymnasium import spaces, wrappers
 
 import evoopt
 from evoopt.failures import Failure, attempt
+from evoopt.tasks.episodes import action_span
 
 BOX, DISCRETE = spaces.Box(-np.inf, np.inf, (2,)), spaces.Discrete(3)
 ABOUT = "Faulty (observations {}, actions Discrete(2))"
@@ -375,10 +377,11 @@ def needs_a_package(**_):
     [
         ("NoSuchEnvironment-v0", ValueError, "must be what gymnasium.make can make, got 'NoSuchEnv"),
         ("CartPole-v99", ValueError, "must be what gymnasium.make can make"),
+        ("\0", ValueError, r"must be what gymnasium.make can make, got '\\x00'\. Malformed .*[^.]\.$"),
         (
             "evoopt-test/needs_a_package-v0",
             ImportError,
-            r"age-v0 needs another package\. Box2D is not inst",
+            r"age-v0 needs another package\. Box2D is not inst.*`\.$",
         ),
         (None, ValueError, "must be an id of Gymnasium, an EnvSpec, or a function"),
         (5, ValueError, "must be an id of Gymnasium, an EnvSpec, or a function"),
@@ -406,6 +409,30 @@ def test_more_episodes_than_memory_has_room_for_are_refused(use):
         ValueError, match=r"^Playing needs .* bytes for .* episodes .*; take fewer episodes\.$"
     ):
         calls[use]()
+
+
+@pytest.mark.parametrize("reward", [1e308, np.inf])
+def test_returns_beyond_float64_are_infinite(reward):
+    task = task_of(partial(Faulty, reward=reward), episodes=2)
+    assert task(rows_of(task)).tolist() == [np.inf] * 2
+    assert task.evaluation(3)(rows_of(task)).tolist() == [np.inf] * 2
+    assert task.evaluate(rows_of(task)[0])["return"] == np.inf
+
+
+def test_bounds_of_actions_as_wide_as_float64():
+    middle, half = action_span([-1.7e308, 0.0], [1.7e308, 1.0])
+    assert (middle.tolist(), half.tolist()) == ([0.0, 0.5], [1.7e308, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("space", "observation", "got"),
+    [(BOX, np.ones(3), r"got \(3,\)"), (BOX, np.ones((1, 2)), r"got \(1, 2\)"), (DISCRETE, 3, "got 3")],
+)
+def test_an_observation_for_a_policy_that_does_not_fit_is_of_the_policy(space, observation, got):
+    task = task_of(partial(Faulty, space), n_in=2 if space is BOX else 3)
+    act = task.policy(rows_of(task)[0])
+    with pytest.raises(ValueError, match=rf"^An observation of Faulty .* {got}; give the policy one, as"):
+        act(observation)
 
 
 # --------------- Gymnasium's own checker

@@ -277,6 +277,25 @@ def test_samples_of_no_weight_are_left_out(rng):
     assert task.evaluate(row[0]) == kept.evaluate(row[0])
 
 
+@pytest.mark.parametrize("factor", [2.0**1022, 2.0**-1070])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_only_the_ratios_of_weights_count(factor, dtype, rng):
+    net, row = passing(2)
+    z, labels, weights = rng.normal(size=(30, 2)), rng.integers(0, 2, 30), rng.choice([0.0, 0.5, 2, 3], 30)
+    found, expected = (
+        evoopt.Supervised(net, 1000 * z, labels, "hinge", weights * each) for each in (factor, 1.0)
+    )
+    assert np.array_equal(found(row.astype(dtype)), expected(row.astype(dtype)))
+    assert found.evaluate(row[0]) == expected.evaluate(row[0])
+
+
+def test_a_mean_of_losses_beyond_float64_is_infinite():
+    net, row = passing(1)
+    targets, weights = np.zeros(10_000), np.full(10_000, 1e-300)
+    targets[::4000], weights[::4000] = 1.3e154, 1.0  # three losses of 1.7e308, each in a block of its own
+    assert evoopt.Supervised(net, np.zeros((10_000, 1)), targets, "mse", weights)(row).tolist() == [np.inf]
+
+
 @pytest.mark.parametrize(
     ("loss", "targets", "expected"),
     [

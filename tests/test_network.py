@@ -221,6 +221,9 @@ POPULATION = np.zeros((2, 15))
 INPUTS = np.zeros((5, 4))
 
 
+RAGGED = np.array([np.ones(2), np.ones(3), None], object)
+
+
 @pytest.mark.parametrize(
     ("call", "parts"),
     [
@@ -231,6 +234,7 @@ INPUTS = np.zeros((5, 4))
         (lambda: evoopt.Dense(2, kernel_init="twos"), ["he_uniform", "got 'twos'"]),
         (lambda: evoopt.Network([], (2,)), ["layers", "got []"]),
         (lambda: evoopt.Network([evoopt.Dense(2)], (0,)), ["input_shape", "at least 1", "got 0"]),
+        (lambda: evoopt.Network([evoopt.Dense(2)], RAGGED), ["input_shape", "sizes of one sample"]),
         (lambda: NET.forward(POPULATION[:, 1:], INPUTS), ["(popsize, 15)", "(2, 14) came"]),
         (lambda: NET.forward(POPULATION[0], INPUTS), ["(popsize, 15)", "(15,) came"]),
         (lambda: NET.forward(POPULATION.astype(int), INPUTS), ["float32 or float64", "int64 came"]),

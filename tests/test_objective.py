@@ -57,7 +57,7 @@ def test_a_compiled_function_gives_what_scipy_gives(rng, four_threads):
 def test_the_loop_alone(rng):
     """Also where the JIT is off, so that this is seen to be the same as the compiled one."""
     population, fitness = rng.normal(size=(5, 3)), np.full(5, -1.0)
-    loop_over_rows(shifted)(population, (0.5, 2.0), fitness, 1, 4)
+    loop_over_rows(shifted)(population, (np.empty(3), 0.5, 2.0), fitness, 1, 4)
     expected = 2 * ((population - 0.5) ** 2).sum(axis=1)
     np.testing.assert_allclose(fitness, [-1, *expected[1:4], -1], rtol=1e-14)
 
@@ -120,6 +120,30 @@ def test_the_loop_is_compiled_once():
         evoopt.minimize(own, [1.0, 2.0], args=3, options={"maxiter": 3})
     assert loop_over_rows(own) is loop
     assert len(loop.signatures) == 1
+
+
+@numba.njit
+def twice(x):
+    return 2 * x
+
+
+@numba.njit("float64(float64)")
+def thrice(x):
+    return 3 * x
+
+
+@numba.njit
+def applied(x, first, factor, second):
+    return first(x[0]) + factor * second(x[1])
+
+
+@pytest.mark.parametrize("functions", [(twice, thrice), (thrice, twice), (twice, twice), (thrice, thrice)])
+def test_functions_among_the_args_are_called_without_a_warning(functions):
+    first, second = functions
+    found = evoopt.Objective(applied, (first, 10.0, second))(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert found.tolist() == [first(1.0) + 10 * second(2.0), first(3.0) + 10 * second(4.0)]
+    result = evoopt.minimize(applied, [1.0, 1.0], args=(first, 1.0, second), bounds=(-1, 1))
+    assert result.fun == pytest.approx(first(-1.0) + second(-1.0))
 
 
 @needs_jit  # numpy divides otherwise than numba

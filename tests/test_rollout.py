@@ -428,11 +428,17 @@ def test_a_state_goes_into_another_task():
     assert plain.state() == {}
     assert (plain.observation_mean.tolist(), plain.observation_std.tolist()) == ([0, 0], [1, 1])
     plain.load_state({})
-    for other, state in ((plain, task.state()), (task, {}), (task, {"count": 1})):
-        with pytest.raises(ValueError, match="same environment and normalize"):
+    learned, odd = r"with count, mean \(2,\), squares \(2,\)", {"count": 1, 3: [4]}
+    for other, state, expected, came in (
+        (plain, task.state(), "without entries", learned),
+        (task, {}, learned, "without entries"),
+        (task, odd, learned, "with count, 3"),
+        (evoopt.Rollout(network(envs.pendulum), envs.pendulum, normalize=True), task.state(), "3,", learned),
+        (task, task.state() | {"mean": [0.0]}, learned, r"with count, mean \(1,\), squares \(2,\)"),
+    ):
+        match = rf"same environment and normalize was expected, .*{expected}.*, but one {came} came\.$"
+        with pytest.raises(ValueError, match=match):
             other.load_state(state)
-    with pytest.raises(ValueError, match="same environment and normalize"):
-        evoopt.Rollout(network(envs.pendulum), envs.pendulum, normalize=True).load_state(task.state())
 
 
 # --------------- failures

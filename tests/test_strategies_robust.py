@@ -230,6 +230,13 @@ def test_any_scale_is_searched_in_float64(cls, sigma):
 def test_a_first_population_beyond_the_dtype_is_refused():
     with pytest.raises(ValueError, match=r"^first population must be from .*, or take float64"):
         GA([[0.0, 1e31], [0.0, -1e31]], 1.0, dtype=np.float32)
+    with pytest.raises(ValueError, match=r"^first population must be from .* float64, got 1e\+308"):
+        GA([[1.0, 1e308], [1.0, 1e308]], 1.0)
+
+
+def test_a_first_population_without_rows_is_refused():
+    with pytest.raises(ValueError, match=r"rows of a first population must be .* at least 2, got 0"):
+        GA(np.empty((0, 3)), 1.0)
 
 
 @each_strategy

@@ -239,6 +239,12 @@ def test_nothing_costs_more_after_many_generations(cls):
     assert many[1] <= few[1] + 10_000
 
 
+@pytest.mark.parametrize("tolstagnation", [-np.inf, 0, 9])
+def test_the_windows_of_stagnation_are_never_empty(tolstagnation):
+    es = CMAES(np.ones(2), 1.0, seed=1, tolstagnation=tolstagnation)
+    assert len(run(es, 30).history["best"]) == 30
+
+
 @pytest.mark.parametrize("maximize", [False, True])
 @pytest.mark.parametrize("tolerance", [50.0, 200.0, np.inf])
 def test_stagnation_is_pycmas_rule(maximize, tolerance):

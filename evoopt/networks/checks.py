@@ -68,7 +68,7 @@ def as_shape(shape: Sequence[int]) -> Shape:
     """Read the shape of one sample, of at least one axis."""
     arrays.unmasked("input_shape", shape)
     sizes = np.atleast_1d(np.asarray(shape, object)).tolist()
-    if not sizes or None in sizes:
+    if not sizes or any(size is None for size in sizes):  # of which one may be an array
         raise ValueError(
             "input_shape must be the sizes of one sample, without the batch, such as (64,), got "
             f"{shown(shape)}."

@@ -25,9 +25,9 @@ from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import recombination
-from evoopt.strategies.parts.covariance import read_covariance, require_matrices
+from evoopt.strategies.parts.covariance import read_covariance, require_deviations, require_matrices
 from evoopt.strategies.parts.diagonal import longest_step
-from evoopt.strategies.parts.learning_rates import BETA_COVARIANCE, BETA_MEAN, LearningRate
+from evoopt.strategies.parts.learning_rates import BETA_COVARIANCE, BETA_MEAN, STORED_MATRIX, LearningRate
 from evoopt.strategies.parts.recombination import Parameters
 from evoopt.types import Array, Ids, Vector
 
@@ -97,10 +97,12 @@ class CMAES(Strategy):
     """
 
     _stored: ClassVar[Fields] = {
-        **dict.fromkeys(("_sigma", "_scale"), fields.POSITIVE),
-        **dict.fromkeys(("_C", "_root"), fields.array("n_params", "n_params", finite=True)),
-        **dict.fromkeys(("_p_sigma", "_p_c"), fields.VECTOR),
-        **dict.fromkeys(("_step", "_first_step", "_longest", "_h_factor"), fields.POSITIVE_NUMBER),
+        **fields.DISTRIBUTION,
+        "_scale": fields.POSITIVE,
+        **dict.fromkeys(("_C", "_root"), fields.FINITE_MATRIX),
+        **dict.fromkeys(("_p_sigma", "_p_c"), fields.PATH),
+        **dict.fromkeys(("_step", "_first_step"), fields.STEP),
+        **dict.fromkeys(("_longest", "_h_factor"), fields.POSITIVE_NUMBER),
         **dict.fromkeys(("tolx", "tolfun", "tolfunhist", "tolupsigma", "tolconditioncov"), fields.number()),
         **dict.fromkeys(("tolflatfitness", "tolstagnation", "maxiter"), fields.number()),
         "_extremes": fields.tupled(fields.number(), fields.number(0)),
@@ -109,7 +111,7 @@ class CMAES(Strategy):
         "_stagnant": fields.flag,
         "_fitness_range": fields.ANY_NUMBER,
         "_rates": fields.optional(
-            fields.tupled(fields.instance(LearningRate), fields.instance(LearningRate, E=fields.MATRIX))
+            fields.tupled(fields.instance(LearningRate), fields.instance(LearningRate, E=STORED_MATRIX))
         ),
     }
 
@@ -192,7 +194,8 @@ class CMAES(Strategy):
     def covariance(self) -> Array:
         """The shape of the search distribution N(mean, sigma^2 covariance), before bounds; (n, n)."""
         root = self._root * self._scale
-        result: Array = root.T @ root
+        with np.errstate(over="ignore"):  # of scales beyond all measure
+            result: Array = root.T @ root
         return result
 
     @property
@@ -213,9 +216,26 @@ class CMAES(Strategy):
 
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
-        fields.tupled(fields.VECTOR, fields.POSITIVE_NUMBER, fields.VECTOR, fields.MATRIX)(
-            value, place, scope
-        )
+        kinds = fields.COORDINATES, fields.STEP, fields.POSITIVE, fields.FINITE_MATRIX
+        fields.tupled(*kinds)(value, place, scope)
+        _, step, scale, root = value
+        require_deviations(step * scale * _lengths(root), place, scope.owner.dtype)
+        _require_root(root, place)
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        super()._require_fit(place, scope)
+        limits, variances = arguments.step_range(self.dtype), self._C.diagonal()
+        fields.require(self._step_range == limits, f"{place}._step_range", str(limits), self._step_range)
+        fields.require((variances > 0).all(), f"{place}._C", "of positive variances", variances)
+        with np.errstate(over="ignore", invalid="ignore"):  # that does not fit
+            deviations = np.sqrt(variances)
+            correlations = np.abs(self._C) / deviations / deviations[:, None]
+            lengths = _lengths(self._root) / deviations
+            require_deviations(self._step * self._scale * deviations, f"{place}._scale", self.dtype)
+        fields.require((correlations <= 2).all(), f"{place}._C", "a covariance matrix", self._C)
+        fits = (lengths >= 1 / fields.APART) & (lengths <= fields.APART)
+        fields.require(fits.all(), f"{place}._root", "a root of C", self._root)
+        _require_root(self._root, f"{place}._root")
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         mean, step, scale, root = snapshot
@@ -387,6 +407,18 @@ class CMAES(Strategy):
             if self._ops.without_effect(self._mean, steps, self.dtype):
                 reasons.append(("noeffect", "steps no longer change the mean"))
         return reasons
+
+
+def _lengths(root: Array) -> Vector:
+    """Return the lengths of the columns."""
+    return np.sqrt(np.einsum("jc,jc->c", root, root))
+
+
+def _require_root(root: Array, place: str) -> None:
+    """Raise ValueError unless a root from a file has an inverse."""
+    diagonal = root.diagonal()
+    fits = (diagonal > 0) & (diagonal * fields.APART >= _lengths(root))
+    fields.require(fits.all(), place, "a root with an inverse", root)
 
 
 def _eigenvalues(matrix: Array) -> tuple[float, float]:

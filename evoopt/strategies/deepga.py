@@ -98,7 +98,7 @@ class DeepGA(Strategy):
     _injects = False
     _needs_rows = False
     _stored: ClassVar[Fields] = {
-        "_sigma": fields.POSITIVE,
+        **fields.DISTRIBUTION,
         **dict.fromkeys(("parents", "elites", "_updates"), fields.whole()),
         "sigma_decay": schedules.STORED_DECAY,
         **dict.fromkeys(("sigma_limit", "_share"), fields.number(0, 1)),

@@ -104,17 +104,20 @@ class GA(Strategy):
     _computes_on_device = True
     _reflects = True
     _stored: ClassVar[Fields] = {
-        **dict.fromkeys(("_sigma", "_first_sigma"), fields.POSITIVE),
+        **fields.DISTRIBUTION,
+        "_first_sigma": fields.STEPS,
         "_selection": fields.instance(operators.Selection),
         "_variation": fields.instance(operators.Variation),
         **dict.fromkeys(("self_adaptation", "reevaluate"), fields.flag),
         "sigma_decay": schedules.STORED_DECAY,
         "sigma_limit": fields.number(0, 1),
         **dict.fromkeys(("elites", "_updates"), fields.whole()),
-        **dict.fromkeys(("tolx", "tolfun", "_log_centre", "_tau", "_lead"), fields.number()),
+        **dict.fromkeys(("tolx", "tolfun", "_log_centre", "_tau"), fields.number()),
+        "_lead": fields.number(-1, 1),
         **dict.fromkeys(("_fitness_range", "_diversity"), fields.ANY_NUMBER),
-        "_pool": fields.array("pool", "n_params", dtype="rows"),
-        **dict.fromkeys(("_fitness", "_steps"), fields.array("parents")),
+        "_pool": fields.array("pool", "n_params", dtype="rows", limits=fields.coordinates),
+        "_fitness": fields.array("parents"),
+        "_steps": fields.array("parents", limits=fields.positive),
         "_judged": fields.optional(fields.ROW),
     }
 
@@ -163,7 +166,6 @@ class GA(Strategy):
         # is the first population, without these
         self._pool = np.empty((0, self.n_params), self.dtype)
         if first is not None:
-            arguments.require_coordinates("first population", first.ravel(), self.dtype)
             self._pool = first.astype(self.dtype)
         if self._box is not None:
             self._box.require_inside(self._pool, "first population")
@@ -186,15 +188,21 @@ class GA(Strategy):
         fields.require(len(self._pool) == k or not k, f"{place}._pool", f"that of {k} parents", self._pool)
         fields.require(bool(k) == bool(self._updates), f"{place}._updates", f"of {k} parents", self._updates)
         fields.require(self.elites < self.popsize, f"{place}.elites", "fewer than popsize", self.elites)
+        _require_steps(self._steps, self._sigma, f"{place}._steps", scope)
+        centre = float(np.log(self._first_sigma).mean())
+        fits = abs(self._log_centre - centre) < 1e-6
+        fields.require(fits, f"{place}._log_centre", f"about {centre:g}", self._log_centre)
 
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
-        pool, steps = fields.array("drawn", "n_params", dtype="rows"), fields.array("steps")
-        kinds = fields.whole(), fields.whole(), fields.DRAWN, fields.DRAWN, pool, steps
+        pool = fields.array("drawn", "n_params", dtype="rows", limits=fields.coordinates)
+        steps = fields.array("steps", limits=fields.positive)
+        kinds = fields.whole(), fields.whole(), fields.DRAWN_COORDINATES, fields.DRAWN_STEPS, pool, steps
         fields.tupled(*kinds)(value, place, scope)
         k, asked_again = len(value[5]), value[1]
         fits = k in (0, len(value[4])) and asked_again <= k
         fields.require(fits, place, f"of {k} parents", value[4])
+        _require_steps(value[5], value[3], place, scope)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         first_id, asked_again, centre, sigma, pool, pool_steps = snapshot
@@ -332,3 +340,10 @@ class GA(Strategy):
         """What to use: the best row, with ``noisy=True`` one judged again; the centre if there is none."""
         x = self.best.x if self._judged is None else np.array(self._judged)
         return self.mean if x is None else x
+
+
+def _require_steps(steps: Vector, sigma: Array, place: str, scope: Scope) -> None:
+    """Raise ValueError unless the step sizes of parents from a file, times sigma, are within the limits."""
+    least, most = fields.steps(scope.owner.dtype)
+    fits = (steps >= least / float(sigma.min())) & (steps <= most / float(sigma.max()))
+    fields.require(fits.all(), place, f"of steps from {least:g} to {most:g}", steps)

@@ -27,6 +27,8 @@ from evoopt.strategies.parts import recombination
 from evoopt.strategies.parts.diagonal import shortening
 from evoopt.types import Array, Ids, Vector
 
+_DIRECTIONS = fields.array("directions", "n_params", dtype="rows", limits=fields.paths)
+
 
 @register
 class LMMAES(Strategy):
@@ -66,13 +68,14 @@ class LMMAES(Strategy):
     """
 
     _stored: ClassVar[Fields] = {
-        "_sigma": fields.POSITIVE,
+        **fields.DISTRIBUTION,
         "_c_d": fields.array("directions"),
-        "_M": fields.array("directions", "n_params", dtype="rows"),
+        "_M": _DIRECTIONS,
         "_step": fields.optional(
             fields.tupled(fields.VECTOR, fields.array("directions"), fields.array("directions"))
         ),
-        **dict.fromkeys(("_p_sigma", "_spread"), fields.VECTOR),
+        "_p_sigma": fields.PATH,
+        "_spread": fields.VECTOR,
         **dict.fromkeys(("tolx", "tolfun"), fields.number()),
         "_updates": fields.whole(),
         "_fitness_range": fields.ANY_NUMBER,
@@ -97,7 +100,7 @@ class LMMAES(Strategy):
         require_memory("LMMAES", m * (2 * n * self.dtype.itemsize + 24), f"{m:,} directions", advice)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self._fitness_range = math.inf
-        self._c_d = np.minimum(0.5, 1 / n / 1.5 ** np.arange(m))  # with 1, of n = 1, the map has no inverse
+        self._c_d = _rates(n, m)
         self._p_sigma = np.zeros(n)
         self._spread = self._sigma  # (n,) standard deviations of the rows that were told last
         self._updates = 0
@@ -105,6 +108,11 @@ class LMMAES(Strategy):
         # must leave everything as it was, so it only replaces the step to follow, see _get_ready
         self._M = np.zeros((m, n), self.dtype)
         self._step: tuple[Vector, Vector, Vector] | None = None
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        super()._require_fit(place, scope)
+        rates = _rates(self.n_params, len(self._c_d))
+        fields.require(np.allclose(self._c_d, rates, 1e-6, 0), f"{place}._c_d", "its rates", self._c_d)
 
     # ---------------------------------------------------------------- sampling
 
@@ -156,8 +164,9 @@ class LMMAES(Strategy):
 
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
-        directions = fields.array("directions", "n_params", dtype="rows")
-        fields.tupled(fields.ROW, fields.ROW, directions, fields.array("used", "used"))(value, place, scope)
+        gram = fields.array("used", "used", limits=fields.finite)
+        kinds = fields.ROW_COORDINATES, fields.ROW_STEPS, _DIRECTIONS, gram
+        fields.tupled(*kinds)(value, place, scope)
         fields.require(len(value[3]) <= len(value[2]), place, "of some of its directions", value[3])
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
@@ -220,3 +229,9 @@ class LMMAES(Strategy):
             *stopping.small_steps(self, self._mean, steps),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]
+
+
+def _rates(n: int, m: int) -> Vector:
+    """Return the learning rates of `m` direction vectors."""
+    rates: Vector = np.minimum(0.5, 1 / n / 1.5 ** np.arange(m))  # with 1, of n = 1, the map has no inverse
+    return rates

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
-from evoopt.strategies.contract.fields import POSITIVE, Fields, number
+from evoopt.strategies.contract.fields import STEPS, Fields, number
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import schedules
@@ -78,7 +78,7 @@ class OpenAIES(PairStrategy):
     _stored: ClassVar[Fields] = {
         "sigma_decay": schedules.STORED_DECAY,
         "sigma_limit": number(0, 1),
-        "_first_sigma": POSITIVE,
+        "_first_sigma": STEPS,
     }
 
     def __init__(

@@ -73,8 +73,9 @@ class Restarts(Strategy):
         **dict.fromkeys(("_reflects", "_injects", "_own_start"), fields.flag),
         "_popsize_factor": fields.whole(1),
         "start": fields.choice(None),
-        "_restart_sigma": fields.POSITIVE,
-        "_first_mean": fields.VECTOR,
+        **fields.DISTRIBUTION,
+        "_restart_sigma": fields.STEPS,
+        "_first_mean": fields.COORDINATES,
         "_first_popsize": fields.whole(2),
         **dict.fromkeys(("restarts", "max_restarts"), fields.whole()),
         "name": fields.text,
@@ -182,7 +183,7 @@ class Restarts(Strategy):
 
         def kind(value: Any, place: str, scope: Scope) -> None:
             fields.require(type(value) is tuple and len(value) > 0, place, "a tuple", value)
-            of_run(value[:-1], place, scope)
+            of_run(value[:-1], place, Scope(self._run))
             number_of_run(value[-1], place, scope)
 
         return kind

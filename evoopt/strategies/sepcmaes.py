@@ -13,17 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
-from evoopt.strategies.contract import stopping
+from evoopt.strategies.contract import fields, stopping
 from evoopt.strategies.contract.base import Strategy
-from evoopt.strategies.contract.fields import (
-    ANY_NUMBER,
-    POSITIVE,
-    POSITIVE_NUMBER,
-    VECTOR,
-    Fields,
-    number,
-    whole,
-)
+from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
@@ -63,13 +55,16 @@ class SepCMAES(Strategy):
 
     _computes_on_device = True
     _stored: ClassVar[Fields] = {
-        "_step": POSITIVE_NUMBER,
-        **dict.fromkeys(("_sigma", "_C"), POSITIVE),
-        **dict.fromkeys(("_p_sigma", "_p_c"), VECTOR),
-        **dict.fromkeys(("tolx", "tolfun"), number()),
-        "_updates": whole(),
-        "_fitness_range": ANY_NUMBER,
+        **fields.DISTRIBUTION,
+        "_step": fields.STEP,
+        "_C": fields.POSITIVE,
+        "_p_sigma": fields.PATH,
+        "_p_c": fields.array("n_params", limits=fields.finite),
+        **dict.fromkeys(("tolx", "tolfun"), fields.number()),
+        "_updates": fields.whole(),
+        "_fitness_range": fields.ANY_NUMBER,
     }
+    _drawn: ClassVar[fields.Kind] = staticmethod(fields.DRAWN_DISTRIBUTION)
 
     def __init__(
         self, mean: ArrayLike, sigma: ArrayLike, *, tolx: float = 1e-11, tolfun: float = 1e-11, **options: Any
@@ -83,6 +78,15 @@ class SepCMAES(Strategy):
         self._p_sigma = np.zeros(self.n_params)
         self._p_c = np.zeros(self.n_params)
         self._updates = 0
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        super()._require_fit(place, scope)
+        sigma = self._step * np.sqrt(self._C)
+        fields.require(
+            np.allclose(self._sigma, sigma, 1e-6, 0), f"{place}._sigma", "step sqrt(C)", self._sigma
+        )
+        fits = (np.abs(self._p_c) <= fields.APART * np.sqrt(self._C)).all()
+        fields.require(fits, f"{place}._p_c", "a path in units of C", self._p_c)
 
     def _overall_sigma(self) -> float:
         return self._step

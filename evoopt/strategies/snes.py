@@ -16,7 +16,15 @@ from numpy.typing import ArrayLike, NDArray
 from evoopt import arguments
 from evoopt.strategies.contract import stopping
 from evoopt.strategies.contract.base import Strategy
-from evoopt.strategies.contract.fields import ANY_NUMBER, POSITIVE, POSITIVE_NUMBER, Fields, number
+from evoopt.strategies.contract.fields import (
+    ANY_NUMBER,
+    DISTRIBUTION,
+    DRAWN_DISTRIBUTION,
+    POSITIVE_NUMBER,
+    Fields,
+    Kind,
+    number,
+)
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
@@ -59,11 +67,12 @@ class SNES(Strategy):
 
     _computes_on_device = True
     _stored: ClassVar[Fields] = {
-        "_sigma": POSITIVE,
+        **DISTRIBUTION,
         **dict.fromkeys(("eta_mean", "eta_sigma"), POSITIVE_NUMBER),
         **dict.fromkeys(("tolx", "tolfun"), number()),
         "_fitness_range": ANY_NUMBER,
     }
+    _drawn: ClassVar[Kind] = staticmethod(DRAWN_DISTRIBUTION)
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
-from evoopt.strategies.parts.covariance import require_matrices
+from evoopt.strategies.parts.covariance import require_deviations, require_matrices
 from evoopt.strategies.parts.diagonal import shortening
 from evoopt.strategies.snes import utilities, without_baseline
 from evoopt.types import Array, Ids, Vector
@@ -66,9 +66,11 @@ class XNES(Strategy):
     """
 
     _stored: ClassVar[Fields] = {
+        "_mean": fields.COORDINATES,
         **dict.fromkeys(("_sigma", "_scale"), fields.POSITIVE),
-        **dict.fromkeys(("_factor", "_inverse"), fields.array("n_params", "n_params", finite=True)),
-        **dict.fromkeys(("eta_mean", "eta_sigma", "eta_B", "_step", "_condition"), fields.POSITIVE_NUMBER),
+        "_step": fields.STEP,
+        **dict.fromkeys(("_factor", "_inverse"), fields.FINITE_MATRIX),
+        **dict.fromkeys(("eta_mean", "eta_sigma", "eta_B", "_condition"), fields.POSITIVE_NUMBER),
         **dict.fromkeys(("tolx", "tolfun"), fields.number()),
         "_fitness_range": fields.ANY_NUMBER,
     }
@@ -105,6 +107,17 @@ class XNES(Strategy):
         self._inverse = np.diag(1 / self._scale)  # of the factor
         self._condition = float(n)
 
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        super()._require_fit(place, scope)
+        volume = float(np.log(self._scale).mean())
+        fields.require(abs(volume) < 1e-6, f"{place}._scale", "of the volume 1", self._scale)
+        with np.errstate(over="ignore", invalid="ignore"):  # that does not fit
+            sigma = self._step * _lengths(self._factor)
+            ones = np.einsum("ij,ji->i", self._factor, self._inverse)
+        require_deviations(sigma, f"{place}._factor", self.dtype)
+        fields.require(np.allclose(sigma, self._sigma, 1e-6, 0), f"{place}._sigma", "of factor", self._sigma)
+        fields.require(np.allclose(ones, 1, 0, 0.1), f"{place}._inverse", "that of factor", self._inverse)
+
     def _overall_sigma(self) -> float:
         return self._step
 
@@ -113,7 +126,8 @@ class XNES(Strategy):
 
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
-        fields.tupled(fields.VECTOR, fields.POSITIVE_NUMBER, fields.MATRIX)(value, place, scope)
+        fields.tupled(fields.COORDINATES, fields.STEP, fields.FINITE_MATRIX)(value, place, scope)
+        require_deviations(value[1] * _lengths(value[2]), place, scope.owner.dtype)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         mean, step, factor = snapshot
@@ -134,7 +148,7 @@ class XNES(Strategy):
         smallest, largest = arguments.step_range(self.dtype)
         self._step = min(max(self._step * math.exp(min(max(change, -1.0), 1.0)), smallest), largest)
         self._reshape(self.eta_B / 2 * G_B)
-        self._sigma = self._step * np.sqrt(np.einsum("jc,jc->c", self._factor, self._factor))
+        self._sigma = self._step * _lengths(self._factor)
         self._fitness_range = stopping.fitness_range(told)
 
     def _deviates(self, told: Told) -> Array:
@@ -164,6 +178,11 @@ class XNES(Strategy):
             *stopping.small_steps(self, self._mean, self._sigma),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]
+
+
+def _lengths(matrix: Array) -> Vector:
+    """Return those of the columns."""
+    return np.sqrt(np.einsum("jc,jc->c", matrix, matrix))
 
 
 def _length(matrix: Array) -> float:

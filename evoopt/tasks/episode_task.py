@@ -80,13 +80,18 @@ class EpisodeTask(Called):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state`; ValueError for one of another task."""
         state, shape = arguments.mapping("state", state), (self._observation_size,)
-        fits = state.keys() == self.state().keys()
-        found = Statistics.read(state) if state and fits else None
-        if not fits or (found and not found.mean.shape == found.squares.shape == shape):
-            raise ValueError(
-                "The state of a task with the same environment and normalize was expected, but another came."
-            )
+        if state.keys() != self.state().keys():
+            raise self._refused(state)
+        found = Statistics.read(state) if state else None
+        if found and not found.mean.shape == found.squares.shape == shape:
+            raise self._refused(asdict(found))
         self._statistics = found
+
+    def _refused(self, state: Mapping[Any, Any]) -> ValueError:
+        return ValueError(
+            "The state of a task with the same environment and normalize was expected, one "
+            f"{_described(self.state())}, but one {_described(state)} came."
+        )
 
     def _learn(self, sums: Array) -> None:
         """Add observations to the statistics of `normalize`, given as `Statistics.merge` takes them."""
@@ -101,6 +106,16 @@ class EpisodeTask(Called):
         return self.seed if seed is None else arguments.whole("seed", seed, 0)
 
 
+def _described(state: Mapping[Any, Any]) -> str:
+    """Return which entries a state has, and the shapes of those that are arrays."""
+    shapes = {name: getattr(value, "shape", "") for name, value in state.items()}
+    return (
+        "with " + ", ".join(f"{name} {shape}".rstrip() for name, shape in shapes.items())
+        if state
+        else "without entries"
+    )
+
+
 class _Evaluation:
     """See `EpisodeTask.evaluation`."""
 
@@ -111,4 +126,4 @@ class _Evaluation:
 
     def __call__(self, population: ArrayLike) -> NDArray[np.float64]:
         rows = self._task.net.check_population(population)
-        return self._task._measure(rows, self._episodes, self._seed).returns.mean(axis=1)
+        return self._task._measure(rows, self._episodes, self._seed).fitness()

@@ -25,13 +25,20 @@ class Episodes(NamedTuple):
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
 
+    def fitness(self) -> NDArray[np.float64]:
+        """Return the mean return of each row, as (popsize,)."""
+        with np.errstate(over="ignore", invalid="ignore"):  # of returns beyond all measure
+            mean: NDArray[np.float64] = self.returns.mean(axis=1)
+        return mean
+
     def metrics(self) -> dict[str, float]:
         """Give "return", "return_std" and "length": mean, standard deviation, mean number of steps."""
-        return {
-            "return": float(self.returns.mean()),
-            "return_std": float(self.returns.std()),
-            "length": float(self.lengths.mean()),
-        }
+        with np.errstate(over="ignore", invalid="ignore"):  # of returns beyond all measure
+            return {
+                "return": float(self.returns.mean()),
+                "return_std": float(self.returns.std()),
+                "length": float(self.lengths.mean()),
+            }
 
 
 def require_room(rows: int, episodes: int, numbers: int = 0) -> None:
@@ -45,7 +52,7 @@ def action_span(low: Any, high: Any) -> tuple[Vector, Vector]:
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     bounded = np.isfinite(low) & np.isfinite(high)
     low, high = np.where(bounded, low, 0.0), np.where(bounded, high, 0.0)
-    return (low + high) / 2, (high - low) / 2
+    return low / 2 + high / 2, high / 2 - low / 2  # finite for all ends
 
 
 def spanned(outputs: NDArray[Any], middle: Vector, half: Vector) -> Vector:

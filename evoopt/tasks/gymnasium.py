@@ -3,6 +3,7 @@
 import math
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -198,8 +199,7 @@ class GymnasiumTask(EpisodeTask):
         with self._lock:  # several threads share the environments
             played, sums = self._play(population, seeds)
             self._learn(sums)
-        fitness: NDArray[np.float64] = played.returns.mean(axis=1)
-        return fitness
+        return played.fitness()
 
     def _measure(self, population: Array, episodes: int, seed: int) -> Episodes:
         require_room(len(population), episodes)
@@ -221,7 +221,8 @@ class GymnasiumTask(EpisodeTask):
         >>> act(observation) in (0, 1)
         True
         """
-        read, act = partial(_input_of, self._observations), partial(_action_of, self._actions)
+        observations = replace(self._observations, advice="give the policy one, as reset and step return it")
+        read, act = partial(_input_of, observations), partial(_action_of, self._actions)
         return Policy(self.net, params, read, act, self._statistics)
 
     def _play(self, population: Array, seeds: Array) -> tuple[Episodes, Array]:

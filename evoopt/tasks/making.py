@@ -62,10 +62,13 @@ def _make_registered(specification: Any, keywords: dict[str, Any]) -> Any:
         return gymnasium.make(specification, **keywords)
     except gymnasium.error.DependencyNotInstalled as error:
         name = getattr(specification, "id", specification)
-        raise ImportError(f"The environment {name} needs another package. {error}") from error
+        raise ImportError(
+            f"The environment {name} needs another package. {str(error).rstrip('.')}."
+        ) from error
     except gymnasium.error.Error as error:
         raise ValueError(
-            f"environment must be what gymnasium.make can make, got {shown(specification)}. {error}"
+            f"environment must be what gymnasium.make can make, got {shown(specification)}. "
+            f"{str(error).rstrip('.')}."
         ) from error
 
 

@@ -135,13 +135,15 @@ class Objective(Called):
         rows = kernel_array(population, dtype)
         loop, seconds = loop_over_rows(self.fun), []
         does = f"a vector of {rows.dtype} and the args, and give one number"
-        with _compiling(self.fun, does, Exception):  # nothing of the function's runs here
-            loop(rows, self.args, fitness, 0, 0)  # compiles, if this was not done before
 
         def evaluate(lo: int, hi: int) -> None:
             start = time.perf_counter()
-            loop(rows, self.args, fitness, lo, hi)
+            loop(rows, (np.empty(rows.shape[1], dtype), *self.args), fitness, lo, hi)
             seconds.append(time.perf_counter() - start)
+
+        with _compiling(self.fun, does, Exception):  # nothing of the function's runs here
+            evaluate(0, 0)  # compiles, if this was not done before
+        seconds.clear()
 
         # A function that is parallel itself has threads of numba's, which not every threading layer lets
         # several threads start at once.

@@ -120,7 +120,8 @@ class Batch:
         """Step by outputs (k, n) of the running episodes; return observations of those that go on."""
         stepped = self._numbers[self._running]
         found, rewards, ended = pool.step(stepped, self._setting.actions(outputs))
-        self.returns[stepped] += rewards
+        with np.errstate(over="ignore", invalid="ignore"):  # of rewards beyond all measure
+            self.returns[stepped] += rewards
         self.lengths[stepped] += 1
         self._running[self._running] = ~ended
         self._leave()

@@ -157,7 +157,7 @@ class Rollout(EpisodeTask):
         """Give the mean return of each row of a population (popsize, n_params), as (popsize,)."""
         if self.device == "cuda":
             return self._judge(population, generation)
-        return self.play(population, generation).returns.mean(axis=1)
+        return self.play(population, generation).fitness()
 
     def play(self, population: ArrayLike, generation: int = 0) -> Episodes:
         """Play the episodes of a generation; with `normalize` the observations count for later ones.

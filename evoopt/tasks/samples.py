@@ -69,7 +69,11 @@ def _pack(numbers: Array, rows: Array, columns: int, lanes: int) -> Array:
 
 
 def read_weights(weights: ArrayLike | None, samples: int) -> NDArray[np.float64]:
-    """Read the weights of so many samples; None is one for each."""
+    """Read the weights of so many samples, the largest of them from 1/2 to 1; None is one for each.
+
+    Only their ratios count, and a factor that is a power of two changes no bit of a weighted mean. So neither
+    their sum nor a product with a loss overflows.
+    """
     if weights is None:
         return np.ones(samples)
     found = as_numbers("sample_weight", weights).astype(np.float64)
@@ -80,4 +84,5 @@ def read_weights(weights: ArrayLike | None, samples: int) -> NDArray[np.float64]
             "A sample_weight of finite numbers of at least 0, not all 0, was expected, but "
             f"{found.min():g} to {found.max():g} came."
         )
-    return found
+    scaled: NDArray[np.float64] = np.ldexp(found, -np.frexp(found.max())[1])
+    return scaled

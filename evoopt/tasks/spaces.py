@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,11 +27,14 @@ class Observations:
         Of an observation.
     input_shape : tuple of int
         Of the network.
+    advice : str
+        What to do about an observation that does not fit.
     """
 
     about: str
     shape: Shape
     input_shape: Shape
+    advice: str = field(default="correct what reset and step return, or the observation_space", kw_only=True)
 
     def read(self, observations: Sequence[Any]) -> Array:
         """Read observations, real numbers of the right shape, as floats (k, *shape)."""
@@ -50,7 +53,7 @@ class Observations:
         if found.shape != self.shape:
             raise ValueError(
                 f"An observation of {self.about} must have the shape {self.shape} of its space, got "
-                f"{found.shape}; correct what reset and step return, or the observation_space."
+                f"{found.shape}; {self.advice}."
             )
         return found
 
@@ -73,7 +76,7 @@ class DiscreteObservations(Observations):
         if len(outside):
             raise ValueError(
                 f"An observation of {self.about} must be from {self.start} to {self.start + size - 1}, got "
-                f"{outside[0]}; correct what reset and step return, or the observation_space."
+                f"{outside[0]}; {self.advice}."
             )
         return found
 

@@ -238,5 +238,6 @@ class Supervised(Called):
             loss.address(population.dtype), columns, lanes, block, sums,
             grain=run.grain(columns * block),
         )  # fmt: skip
-        mean: NDArray[np.float64] = sums.sum(axis=1) / tiles.weights.sum()
+        with np.errstate(over="ignore", invalid="ignore"):  # of losses beyond all measure
+            mean: NDArray[np.float64] = sums.sum(axis=1) / tiles.weights.sum()
         return mean

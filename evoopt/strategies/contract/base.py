@@ -45,6 +45,11 @@ _BYTES_OF_A_ROW = 64  # without its coordinates: the number, the fitness, the ra
 _NO_STATE = ("_ops", "_before")  # of the device, found again by each copy; the state before a tell
 
 
+def _read_ids(ids: ArrayLike) -> Ids:
+    """Read numbers of rows, as kernels take them."""
+    return kernel_array(arguments.id_vector(ids), np.uint64)
+
+
 def _key_of(seed: int) -> np.uint64:
     """Return the key of the noise."""
     digest = hashlib.blake2b(str(seed).encode(), digest_size=8).digest()
@@ -140,6 +145,8 @@ class Strategy(Called, ABC):
         "history": stored_history,
         "_ledger": fields.instance(Ledger),
     }
+
+    _drawn: ClassVar[Kind] = staticmethod(fields.tupled(fields.DRAWN, fields.DRAWN))  # of snapshots
 
     device: Device = "cpu"
     _injects: bool = True  # whether foreign rows may be told
@@ -239,7 +246,7 @@ class Strategy(Called, ABC):
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
         """Take snapshots from a file, see `fields`."""
-        fields.tupled(fields.DRAWN, fields.DRAWN)(value, place, scope)
+        scope.owner._drawn(value, place, scope)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         """Write rows into `out` (k, n_params), each a function of the seed, its id and the snapshot."""
@@ -336,7 +343,7 @@ class Strategy(Called, ABC):
         ValueError
             For ids that are not known, or an `out` of another kind.
         """
-        numbers = kernel_array(arguments.id_vector(ids), np.uint64)
+        numbers = _read_ids(ids)
         ledger, ops = self._ledger, self._ops
         found = ledger.locate(numbers)
         out, rows = ops.output(out, (len(numbers), self.n_params), self.dtype, ids)
@@ -449,7 +456,7 @@ class Strategy(Called, ABC):
         if len(given) < 2:
             raise ValueError(f"At least 2 rows were expected, but {len(given)} came; evaluate more rows.")
         if told_ids:
-            ids = kernel_array(arguments.id_vector(given), np.uint64)
+            ids = _read_ids(given)
             self._ledger.check_waiting(ids)
             return None, ids
         rows = self._ops.rows(given, self.dtype)

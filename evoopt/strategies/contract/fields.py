@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from evoopt.arguments import MOST
+from evoopt.arguments import MOST, farthest, step_range
 from evoopt.devices.choose import snapshot_dtype
 
 
@@ -137,12 +137,58 @@ def text(value: Any, place: str, scope: Scope) -> None:
     require(isinstance(value, str), place, "text", value)
 
 
+# ---------------------------------------------------------------- limits of numbers
+
+# The least and the largest number, given the dtype of the rows: those that strategies keep, and as much again
+# for what is rounded.
+Limits = Callable[[np.dtype[Any]], tuple[float, float]]
+APART = 1e50  # how far apart numbers of a strategy may be that follow each other
+_LARGEST = float(np.finfo(float).max)
+
+
+def finite(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return the limits of finite numbers."""
+    return -_LARGEST, _LARGEST
+
+
+def positive(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return the limits of positive numbers."""
+    return math.ulp(0.0), _LARGEST
+
+
+def steps(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return the limits of step sizes."""
+    smallest, largest = step_range(dtype)
+    return smallest / 2, 2 * largest
+
+
+def coordinates(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return the limits of the coordinates of a mean."""
+    return -2 * farthest(dtype), 2 * farthest(dtype)
+
+
+def paths(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return the limits of sums of steps, in units of step sizes; rounding makes much of small steps."""
+    most = APART if dtype == np.float32 else step_range(dtype)[1]
+    return -most, most
+
+
+def within(limits: Limits) -> Kind:
+    """Return the kind of numbers that limits say."""
+
+    def kind(value: Any, place: str, scope: Scope) -> None:
+        number(*limits(scope.owner.dtype))(value, place, scope)
+
+    return kind
+
+
+STEP = within(steps)
+
+
 # ---------------------------------------------------------------- kinds of arrays
 
 
-def array(
-    *shape: int | str | None, dtype: Any = np.float64, positive: bool = False, finite: bool = False
-) -> Kind:
+def array(*shape: int | str | None, dtype: Any = np.float64, limits: Limits | None = None) -> Kind:
     """Return the kind of arrays of a shape and a dtype, which are as `Scope` reads them."""
 
     def kind(value: Any, place: str, scope: Scope) -> None:
@@ -152,9 +198,10 @@ def array(
         wanted = tuple(scope.size(each, size) for each, size in zip(shape, sizes, strict=True))
         fits = fits and sizes == wanted and value.dtype == expected and value.flags.c_contiguous
         require(fits, place, f"an array of {expected} {wanted}", value)
-        if positive or finite:
-            inside = np.isfinite(value) & ((value > 0) | (not positive))
-            require(inside.all(), place, "finite" + positive * " and positive", value)
+        if limits is not None:
+            least, most = map(np.float64, limits(scope.owner.dtype))  # which float32 might not hold
+            inside = (value >= least) & (value <= most)  # not so for NaN
+            require(inside.all(), place, f"of numbers from {least:g} to {most:g}", value)
 
     return kind
 
@@ -169,8 +216,18 @@ def scalar(dtype: Any) -> Kind:
 
 
 VECTOR, MATRIX = array("n_params"), array("n_params", "n_params")
-POSITIVE = array("n_params", positive=True)
+FINITE_MATRIX = array("n_params", "n_params", limits=finite)
+POSITIVE = array("n_params", limits=positive)
+COORDINATES, STEPS = array("n_params", limits=coordinates), array("n_params", limits=steps)
+PATH = array("n_params", limits=paths)
+DISTRIBUTION: Fields = {"_mean": COORDINATES, "_sigma": STEPS}  # of a strategy that keeps to these limits
 ROW, DRAWN = array("n_params", dtype="rows"), array("n_params", dtype="drawn")
+
+
+DRAWN_COORDINATES = array("n_params", dtype="drawn", limits=coordinates)
+ROW_COORDINATES = array("n_params", dtype="rows", limits=coordinates)
+ROW_STEPS = array("n_params", dtype="rows", limits=steps)
+DRAWN_STEPS = array("n_params", dtype="drawn", limits=steps)
 
 
 # ---------------------------------------------------------------- kinds made of kinds
@@ -243,3 +300,7 @@ def tupled(*kinds: Kind) -> Kind:
             inner(item, f"{place}[{i}]", scope)
 
     return kind
+
+
+# what `Strategy._sample` draws from, of a strategy that keeps to its limits
+DRAWN_DISTRIBUTION = tupled(DRAWN_COORDINATES, DRAWN_STEPS)

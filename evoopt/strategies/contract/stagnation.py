@@ -21,10 +21,10 @@ def stagnates(
     seen, rest = divmod(generations, PERIOD)
     if rest:
         return None
-    window = min(max(tolerance, min(seen, MOST)) / 10, MOST / 2)
+    window = max(min(max(tolerance, min(seen, MOST)) / 10, MOST / 2), 1)
     if 2 * window >= seen:
         return False
-    size = max(int(window), 1)
+    size = int(window)
     if seen % max(size // LOOKS, 1):
         return None
     return all(_no_better(history[name], size, maximize) for name in ("best", "median"))

@@ -1,10 +1,14 @@
 """Covariance matrices: those that users pass, and whether there is room for them."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arrays
+from evoopt.arguments import step_range
 from evoopt.memory import require_memory
+from evoopt.strategies.contract.fields import require
 from evoopt.types import Array, Vector
 
 ASYMMETRY = 1e-8  # of correlations, that rounding may cause
@@ -38,6 +42,13 @@ def read_covariance(covariance: ArrayLike, n: int) -> tuple[Vector, Array]:
             "its transpose; take (covariance + covariance.T) / 2."
         )
     return deviations, (correlations + correlations.T) / 2
+
+
+def require_deviations(deviations: Vector, place: str, dtype: np.dtype[Any]) -> None:
+    """Raise ValueError unless standard deviations from a file are such that rows of a dtype can be drawn."""
+    smallest, largest = (end**2 for end in step_range(dtype))
+    inside = (deviations >= smallest) & (deviations <= largest)
+    require(inside.all(), place, f"of deviations from {smallest:g} to {largest:g}", deviations)
 
 
 def require_matrices(name: str, n: int, matrices: int) -> None:

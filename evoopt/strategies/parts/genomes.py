@@ -9,7 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.devices.cpu.genetic import mutate_one
-from evoopt.strategies.contract.fields import ROW, Fields, Scope, array, choice, require, scalar, whole
+from evoopt.strategies.contract.fields import (
+    ROW_COORDINATES,
+    ROW_STEPS,
+    Fields,
+    Scope,
+    array,
+    choice,
+    require,
+    scalar,
+    whole,
+)
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Array
 
@@ -43,7 +53,11 @@ def name(genome: Genome) -> int:
 class Origin:
     """What a genome is decoded with: the key of the noise, and mean and sigma (n,) in the rows' dtype."""
 
-    _stored: ClassVar[Fields] = {"key": scalar(np.uint64), "mean": ROW, "sigma": ROW}
+    _stored: ClassVar[Fields] = {
+        "key": scalar(np.uint64),
+        "mean": ROW_COORDINATES,
+        "sigma": ROW_STEPS,
+    }
 
     key: np.uint64
     mean: Array

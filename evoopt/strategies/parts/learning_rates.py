@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from evoopt.strategies.contract.fields import VECTOR, Fields, number
+from evoopt.strategies.contract.fields import APART, PATH, Fields, array, finite, number, paths
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Array
 
@@ -25,12 +25,19 @@ GAMMA = 0.1  # how fast the learning rates move
 BETA_MEAN, BETA_COVARIANCE = 0.1, 0.03  # how fast the moving averages do
 
 
+STORED_MATRIX = array("n_params", "n_params", limits=paths)
+
+
 @plain_data
 @dataclass(frozen=True, eq=False)  # arrays have no truth value
 class LearningRate:
     """A learning rate and what it follows from; of a matrix `E` the upper triangle counts, 0 below it."""
 
-    _stored: ClassVar[Fields] = {"E": VECTOR, "V": number(0), "eta": number(0, 1)}
+    _stored: ClassVar[Fields] = {
+        "E": PATH,
+        "V": number(0, finite(np.dtype(float))[1]),
+        "eta": number(1 / APART, 1),
+    }
 
     E: Array  # moving average of the updates, (n,) or (n, n)
     V: float = 0.0  # of their squared lengths

@@ -109,6 +109,7 @@ def first_population(mean: ArrayLike, options: dict[str, Any]) -> Array | None:
     population = arrays.read("mean", mean)
     if population.ndim != 2:
         return None
+    arguments.whole("The number of rows of a first population", len(population), 2)
     if not np.isfinite(population).all():
         raise ValueError("A first population must be of finite numbers, got NaN or infinite ones.")
     if options.setdefault("popsize", None) not in (None, len(population)):
@@ -117,6 +118,6 @@ def first_population(mean: ArrayLike, options: dict[str, Any]) -> Array | None:
             f"{options['popsize']} came; leave it out."
         )
     options["popsize"] = len(population)
-    if options.get("dtype") is None:
-        options["dtype"] = arguments.row_dtype(population, None)
+    options["dtype"] = dtype = arguments.row_dtype(population, options.get("dtype"))
+    arguments.require_coordinates("first population", population.ravel(), dtype)
     return population

@@ -14,7 +14,7 @@ import numpy as np
 
 from evoopt import arguments
 from evoopt.devices.interface.population import Ops
-from evoopt.strategies.contract.fields import VECTOR, Fields, number, whole
+from evoopt.strategies.contract.fields import COORDINATES, Fields, array, finite, number, whole
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Vector
 
@@ -37,7 +37,12 @@ class Optimizer(Protocol):
 class Adam:
     """Kingma and Ba, Algorithm 1, in their symbols."""
 
-    _stored: ClassVar[Fields] = {"beta_1": _SHARE, "beta_2": _SHARE, "m": VECTOR, "v": VECTOR, "t": whole()}
+    _stored: ClassVar[Fields] = {
+        **dict.fromkeys(("beta_1", "beta_2"), _SHARE),
+        "m": COORDINATES,
+        "v": array("n_params", limits=lambda dtype: (0.0, finite(dtype)[1])),
+        "t": whole(),
+    }
 
     beta_1: float
     beta_2: float
@@ -61,7 +66,7 @@ class Adam:
 class SGD:
     """Gradient descent with momentum."""
 
-    _stored: ClassVar[Fields] = {"momentum": _SHARE, "velocity": VECTOR}
+    _stored: ClassVar[Fields] = {"momentum": _SHARE, "velocity": COORDINATES}
 
     momentum: float
     velocity: Vector
@@ -79,7 +84,7 @@ class SGD:
 class ClipUp:
     """Toklu et al., Algorithm 1: steps of one length, a velocity that is clipped; in learning rates."""
 
-    _stored: ClassVar[Fields] = {"momentum": _SHARE, "max_speed": number(0), "velocity": VECTOR}
+    _stored: ClassVar[Fields] = {"momentum": _SHARE, "max_speed": number(0), "velocity": COORDINATES}
 
     momentum: float
     max_speed: float

@@ -28,8 +28,8 @@ class PairStrategy(Strategy):
     _computes_on_device = True
     _popsize_factor = 2
     _stored: ClassVar[Fields] = {
-        "_sigma": fields.POSITIVE,
-        "learning_rate": fields.optional(fields.number(0)),
+        **fields.DISTRIBUTION,
+        "learning_rate": fields.optional(fields.STEP),
         "weight_decay": fields.number(0),
         "learning_rate_decay": schedules.STORED_DECAY,
         "learning_rate_limit": fields.number(0, 1),
@@ -39,6 +39,7 @@ class PairStrategy(Strategy):
         "_updates": fields.whole(),
         "_fitness_range": fields.ANY_NUMBER,
     }
+    _drawn: ClassVar[fields.Kind] = staticmethod(fields.DRAWN_DISTRIBUTION)
 
     def __init__(
         self,
