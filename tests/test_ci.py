@@ -1,5 +1,6 @@
-"""The scripts of .ci find the oldest packages and the Pythons of the machine."""
+"""The scripts of .ci find the oldest packages, the Pythons of the machine, and tests that are there."""
 
+import re
 import sys
 import tomllib
 
@@ -41,3 +42,10 @@ def test_pythons_that_do_not_run_are_left_out(run_python, tmp_path):
         [version, str(tmp_path / "versions" / folder / "bin" / "python")]
         for version, folder in (("3.11", "3.11.7"), ("3.12", "3.12.1"))
     ]
+
+
+def test_the_quick_tests_of_the_ptx_machine_are_there():
+    found = re.findall(r'"(\w+\.py)::(\w+)\[', (ROOT / ".ci" / "ptx").read_text())
+    assert len(found) == 7
+    for file, test in found:
+        assert f"def {test}(" in (ROOT / "tests" / "cuda" / f"test_cuda_{file}").read_text()

@@ -1,0 +1,10 @@
+"""All cases."""
+
+from . import functions, losses, networks, rollouts, strategies
+from .case import Case
+
+
+def cases() -> list[Case]:
+    """Make the cases of what the evoopt that is imported has."""
+    subjects = (strategies, networks, losses, rollouts, functions)
+    return [case for subject in subjects for case in subject.cases()]

@@ -1,0 +1,168 @@
+"""Cases of strategies: generations of each, with each of its options, told in each of the `ways`."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import evoopt
+
+from . import public
+from .case import Case, Results
+from .ways import WAYS, Search, plainly
+
+Options = dict[str, Any]
+GENERATIONS = 60
+SIZES = (2, 10, 40, 120)
+SIDES = [(-1, 2), (None, 1), (0, None), (0.5, 0.5)]  # pairs of bounds around the mean, 0.5
+SPEC = evoopt.ParamSpec.from_shapes({"a": (2, 3), "b": 4})
+SETTINGS: dict[str, Callable[[int], Options]] = {  # by the number of parameters
+    "plain": lambda n: {},
+    "bounds": lambda n: {"bounds": [SIDES[i % 4] for i in range(n)]},
+    "noisy": lambda n: {"noisy": True},
+    "maximize": lambda n: {"maximize": True},
+}
+SCHEDULES = (0.97, evoopt.LinearDecay(40), evoopt.CosineDecay(40))
+# Values of each option of each strategy, for 10 parameters. A new option needs a line here.
+VALUES: dict[str, tuple[Any, ...]] = {
+    "popsize": (2, 24, 102),
+    "bounds": ((-1, 1),),
+    "maximize": (True,),
+    "noisy": (True,),
+    "seed": (0,),
+    "dtype": ("float32",),
+    "target": (0.5,),
+    "max_evaluations": (200,),
+    "max_generations": (20,),
+    "device": (),  # this is about the CPU
+    "covariance": (np.diag(np.arange(1.0, 11.0)) + 0.1,),
+    "directions": (2, 30),
+    **dict.fromkeys(("eta_mean", "eta_sigma", "eta_B"), (0.3,)),
+    **dict.fromkeys(("tolx", "tolfun", "tolfunhist", "tolupsigma", "tolconditioncov"), (0.1,)),
+    **dict.fromkeys(("tolflatfitness", "tolstagnation", "maxiter"), (20,)),
+    "optimizer": (),  # see WORDS
+    **dict.fromkeys(("learning_rate", "max_speed"), (0.2,)),
+    **dict.fromkeys(("beta_1", "beta_2", "momentum"), (0.7,)),
+    "weight_decay": (0.01,),
+    **dict.fromkeys(("sigma_decay", "learning_rate_decay"), SCHEDULES),
+    **dict.fromkeys(("sigma_limit", "learning_rate_limit"), (0.5,)),
+    **dict.fromkeys(("stdev_learning_rate", "stdev_max_change"), (0.3,)),
+    "selection": (),
+    "parents": (3,),
+    "tournament": (2,),
+    "crossover": (None,),
+    "spec": (SPEC,),
+    "mutation": (),
+    "mutation_rate": (0.3,),
+    **dict.fromkeys(("self_adaptation", "reevaluate"), (False, True)),
+    "elites": (0, 3),
+    "start": (lambda generator: generator.normal(size=10),),
+    "restart_sigma": (0.1,),
+    "max_restarts": (1,),
+}
+NOT_TAKEN = {("OpenAIES", "momentum")}  # that of its base, which is its beta_1
+WORDS = ("optimizer", "selection", "crossover", "mutation")
+# What an option needs beside it, of any strategy that has it.
+NEEDS: dict[str, Options] = {
+    "parents": {"selection": "truncation"},
+    "spec": {"crossover": "tensor"},
+    "sigma_decay": {"self_adaptation": False},
+    "sigma_limit": {"self_adaptation": False, "sigma_decay": 0.9},
+    "learning_rate_limit": {"learning_rate_decay": 0.9},
+    "max_speed": {"optimizer": "clipup", "learning_rate": 0.1},
+    "beta_2": {"optimizer": "adam"},
+}
+ENDING = {"tolx": 0.03, "tolfun": 0.03}  # so that runs end and restart
+
+
+@evoopt.register
+class BetterHalf(evoopt.Strategy):
+    """A strategy of the user's own."""
+
+    def _update(self, told: Any) -> None:
+        half = told.population[told.order[: len(told.order) // 2]]
+        self._mean = half.mean(axis=0, dtype=float)
+        self._sigma = 0.97 * self._sigma
+
+
+def cases() -> Iterator[Case]:
+    """Make the cases of every strategy."""
+    for cls in [*public.strategies(), BetterHalf]:
+        yield from _settings(cls)
+        yield from _options(cls)
+        for way, tell in WAYS.items():
+            for setting, dtype in (("plain", "float32"), ("bounds", "float64"), ("noisy", "float64")):
+                options = {"dtype": dtype, **SETTINGS[setting](10)}
+                name = f"{cls.__name__}, told {way}, {setting}, {dtype}"
+                yield Case(name, partial(search, cls, 10, options, tell))
+        if restarts(cls):
+            for inner in (each for each in public.strategies() if not restarts(each)):
+                ending = {name: value for name, value in ENDING.items() if name in public.options(inner)}
+                name = f"{cls.__name__} of {inner.__name__}"
+                yield Case(name, partial(search, cls, 2, ending, generations=200, inner=inner))
+
+
+def _settings(cls: type) -> Iterator[Case]:
+    for n in SIZES:
+        for setting, options in SETTINGS.items():
+            for dtype in ("float32", "float64") if n < SIZES[-1] else ("float64",):
+                name = f"{cls.__name__}, n = {n}, {setting}, {dtype}"
+                yield Case(name, partial(search, cls, n, {"dtype": dtype, **options(n)}))
+
+
+def _options(cls: type) -> Iterator[Case]:
+    known = options_of(cls)
+    for option in known:
+        values = [*VALUES[option], *(_words(cls, option) if option in WORDS else ())]
+        for i, value in enumerate(values):
+            needs = {name: each for name, each in NEEDS.get(option, {}).items() if name in known}
+            given = {"spec": SPEC} if isinstance(value, str) and value == "tensor" else {}
+            shown = value if isinstance(value, str | int | float | bool | None) else f"value {i}"
+            run = partial(search, cls, 10, {**needs, **given, option: value})
+            yield Case(f"{cls.__name__}, {option} = {shown}", run)
+
+
+def options_of(cls: type) -> list[str]:
+    """Return the options of a strategy that a case gives to it, each alone."""
+    apart = {"mean", "sigma", "strategy", *(name for owner, name in NOT_TAKEN if owner == cls.__name__)}
+    return [name for name in public.options(cls) if name not in apart]
+
+
+def _words(cls: type, option: str) -> list[str]:
+    return public.words(lambda word: cls([1.0], 1.0, **{option: word}))
+
+
+def restarts(cls: type) -> bool:
+    """Whether a strategy restarts another one."""
+    return "strategy" in inspect.signature(cls).parameters
+
+
+def search(
+    cls: Any,
+    n: int,
+    options: Options,
+    tell: Callable[[Search], None] = plainly,
+    generations: int = GENERATIONS,
+    inner: type[evoopt.Strategy] = evoopt.CMAES,
+) -> Results:
+    """Run a strategy from 0.5 in each coordinate, and yield all that it says of itself."""
+    first = (inner,) if restarts(cls) else ()
+    es = cls(*first, np.full(n, 0.5), 0.3, **{"seed": 5, **options})
+    run = Search(es)
+    for generation in range(generations):
+        tell(run)
+        yield f"generation {generation}", [run.rows, run.es.mean, run.es.sigma, run.es.best, run.es.stop()]
+    yield from said(run.es)
+
+
+def said(es: Any) -> Results:
+    """Yield the public properties and attributes of a strategy."""
+    for name in ("generation", "evaluations", "popsize", "history", "solution"):
+        yield name, getattr(es, name)
+    yield "repr", repr(es)
+    properties = inspect.getmembers(type(es), lambda value: isinstance(value, property))
+    for name, _ in properties:
+        if name not in ("solution", "start"):
+            yield name, getattr(es, name)
