@@ -98,12 +98,12 @@ def whole(name: str, value: Any, least: int, most: float = math.inf) -> int:
     return int(value)
 
 
-def optional_whole(name: str, value: Any, least: int) -> int | None:
+def optional_whole(name: str, value: object, least: int) -> int | None:
     """Read a whole number or None."""
     return None if value is None else whole(name, value, least)
 
 
-def number(name: str, value: Any, positive: bool = False) -> float:
+def number(name: str, value: object, positive: bool = False) -> float:
     """Read a number that is not NaN."""
     is_number = isinstance(value, int | float | np.integer | np.floating)
     is_number = is_number and not isinstance(value, bool | np.timedelta64)
@@ -114,7 +114,7 @@ def number(name: str, value: Any, positive: bool = False) -> float:
     return result
 
 
-def within(name: str, value: Any, least: float, most: float) -> float:
+def within(name: str, value: object, least: float, most: float) -> float:
     """Read a number of a range."""
     result = number(name, value)
     if not least <= result <= most:
@@ -122,12 +122,12 @@ def within(name: str, value: Any, least: float, most: float) -> float:
     return result
 
 
-def below_1(name: str, value: Any) -> float:
+def below_1(name: str, value: object) -> float:
     """Read a share that is at least 0 and less than 1."""
     return within(name, value, 0, math.nextafter(1, 0))
 
 
-def one_of(name: str, value: Any, names: Iterable[str | None]) -> Any:
+def one_of(name: str, value: object, names: Iterable[str | None]) -> Any:
     """Read a word, or None, of several."""
     known = list(names)
     if not isinstance(value, str | None) or value not in known:
@@ -146,14 +146,14 @@ def items(values: Any) -> Iterator[Any]:
         return iter(())
 
 
-def mapping(name: str, value: Any) -> Mapping[Any, Any]:
+def mapping(name: str, value: object) -> Mapping[Any, Any]:
     """Read a dict, or another mapping."""
     if not isinstance(value, Mapping):
         raise ValueError(f"{name} must be a dict or another mapping, got a {type(value).__name__}.")
     return value
 
 
-def path(name: str, value: Any) -> str:
+def path(name: str, value: object) -> str:
     """Read the path of a file."""
     found = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
     if not isinstance(found, str) or not found or "\0" in found or not _has_bytes(found):
@@ -169,7 +169,7 @@ def _has_bytes(text: str) -> bool:
     return True
 
 
-def flag(name: str, value: Any) -> bool:
+def flag(name: str, value: object) -> bool:
     """Read True or False, or the numbers 1 and 0 that stand for them."""
     if not isinstance(value, int | np.integer | np.bool_) or value not in (0, 1):
         raise ValueError(f"{name} must be True or False, got {shown(value)}.")

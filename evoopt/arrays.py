@@ -24,7 +24,7 @@ _OTHERS = {
 }
 
 
-def read(name: str, values: Any) -> Array:
+def read(name: str, values: object) -> Array:
     """Read real numbers as an ndarray of a bool, integer or float dtype; a copy only where it must be one.
 
     Takes what numpy.asarray takes: arrays of other libraries, nested lists, one number. Python integers of
@@ -55,7 +55,7 @@ def require_real(name: str, dtype: np.dtype[Any]) -> None:
         raise ValueError(f"{name} must be real numbers, got {got} ({dtype}); {advice}.")
 
 
-def unmasked(name: str, values: Any) -> Array:
+def unmasked(name: str, values: object) -> Array:
     """Return values of any kind as an ndarray; ValueError for masked ones, or if numpy cannot read them."""
     array = _as_array(name, values)
     _require_room(name, array)
@@ -82,7 +82,7 @@ def _require_room(name: str, array: Array) -> None:
     require_memory(name, array.nbytes, f"an array of shape {array.shape}", "take a smaller one")
 
 
-def require_unmasked(name: str, values: Any) -> None:
+def require_unmasked(name: str, values: object) -> None:
     """Raise ValueError if an array, or one in nested lists, has masked entries."""
     if _is_masked(values):
         raise ValueError(
@@ -91,7 +91,7 @@ def require_unmasked(name: str, values: Any) -> None:
         )
 
 
-def _is_masked(values: Any) -> bool:
+def _is_masked(values: object) -> bool:
     if isinstance(values, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(values)
         return bool(np.frombuffer(mask.tobytes(), np.bool_).any())  # of structured arrays, too
@@ -114,7 +114,7 @@ def _floats(name: str, objects: Array) -> Array:
     return result
 
 
-def _advice(item: Any) -> str:
+def _advice(item: object) -> str:
     """Return how something else than a real number becomes one, or a vector of them."""
     if isinstance(item, Mapping):
         return "a tree of arrays becomes a vector by evoopt.ParamSpec.from_params(tree).ravel(tree)"
@@ -163,7 +163,7 @@ def _empty(shape: tuple[int, ...], dtype: Any) -> Array:
     return made
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return what a value looks like, in one line that a sentence has room for."""
     text = repr(value)
     if "\n" in text:

@@ -51,7 +51,7 @@ class CSVLogger(Called):
         self._columns: list[str] = []
         self._written, self._last = 0, ""  # generations in the file, and the line of the last one
 
-    def __call__(self, intermediate_result: Any) -> None:
+    def __call__(self, intermediate_result: object) -> None:
         """Write the generations that are not in the file yet; what is no part of this run is refused.
 
         Parameters

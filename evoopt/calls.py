@@ -19,7 +19,7 @@ class Called:
 
     _usage: ClassVar[str] = ""  # what a constructor takes by place, where its parameters do not say it well
 
-    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+    def __new__(cls, *arguments: object, **options: object) -> Self:
         if arguments or options:  # without any it may be a copy, which gets its state later
             # (object's own takes anything where a class has a __new__)
             takes_none = cls.__init__ is object.__init__
@@ -28,7 +28,7 @@ class Called:
         return super().__new__(cls)
 
 
-def _nothing(self: Any) -> None:
+def _nothing(self: object) -> None:
     """Have the signature of a constructor that takes nothing."""
 
 
@@ -36,7 +36,7 @@ def called(function: _Function) -> _Function:
     """Let a function say what is wrong with a call, as `Called` does. A decorator."""
 
     @functools.wraps(function)
-    def call(*arguments: Any, **options: Any) -> Any:
+    def call(*arguments: object, **options: object) -> Any:
         try:
             return function(*arguments, **options)
         except TypeError as error:

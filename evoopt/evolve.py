@@ -155,7 +155,7 @@ def evolve(
             return finish((INTERRUPTED,))
 
 
-def _read_strategy(strategy: Any, task: Any) -> Strategy:
+def _read_strategy(strategy: object, task: object) -> Strategy:
     if isinstance(strategy, Strategy):
         return strategy
     if isinstance(task, Strategy):

@@ -35,7 +35,7 @@ RowValue = tuple[int, float | Failure]  # the number of a row, and its value
 RowValues = Generator[list[RowValue], None, None]  # as they become known
 
 
-def attempt(function: Callable[..., Any], *args: Any) -> Any:
+def attempt(function: Callable[..., Any], *args: object) -> Any:
     """Call a function; return its value, or a `Failure` for whatever it raises."""
     try:
         return function(*args)

@@ -22,7 +22,7 @@ _KIND = "An .npz file of plain arrays"  # what is read
 
 
 @called
-def save_params(path: str | os.PathLike[str], tree: Any) -> None:
+def save_params(path: str | os.PathLike[str], tree: object) -> None:
     """Save a tree as an ``.npz`` of one array per leaf under its name, as numpy or Elixir's Nx read it.
 
     Parameters

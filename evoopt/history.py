@@ -6,7 +6,7 @@ from typing import Any
 from evoopt.strategies.contract.base import Strategy
 
 
-def history_of(run: Any) -> dict[str, list[Any]]:
+def history_of(run: object) -> dict[str, list[Any]]:
     """Return the columns of a strategy, of a result of `evolve` or `minimize`, or of a history itself.
 
     Raises

@@ -97,7 +97,7 @@ def run(
     return reasons
 
 
-def stopped_by(callback: Callable[..., Any], *args: Any) -> bool:
+def stopped_by(callback: Callable[..., Any], *args: object) -> bool:
     """Call a callback; return whether it stops the run, by StopIteration or by the answer True.
 
     The number 1 and the True of other libraries count as True. Whatever else comes back goes on: None, text,

@@ -34,9 +34,9 @@ MAXFUN = 10_000  # evaluations for each coordinate, unless the options say other
 def minimize(
     fun: Callable[..., Any],
     x0: ArrayLike | None = None,
-    args: Any = (),
+    args: object = (),
     method: str | None = "auto",
-    bounds: Any = None,
+    bounds: object = None,
     callback: Callable[..., Any] | None = None,
     tol: float | None = None,
     options: Mapping[str, Any] | None = None,
@@ -197,7 +197,7 @@ def _check_forms(constraints: Any, vectorized: bool, workers: Any) -> None:
         )
 
 
-def _check_task(fun: Any) -> None:
+def _check_task(fun: object) -> None:
     """Raise ValueError for a task that asks for more than minimization: other directions, generations."""
     if getattr(fun, "maximize", False) is True:
         raise ValueError(

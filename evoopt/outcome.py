@@ -28,7 +28,7 @@ def message_of(reasons: Reasons) -> str:
     return "; ".join(message for _, message in reasons)
 
 
-def make_result(**fields: Any) -> "OptimizeResult":
+def make_result(**fields: object) -> "OptimizeResult":
     """Make the result; scipy.optimize would be a third of the time that importing evoopt takes."""
     from evoopt.result import Result  # noqa: PLC0415
 

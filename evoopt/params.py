@@ -97,7 +97,7 @@ class ParamSpec:
         self._cuts = [_cut(place, shape) for place, shape in zip(places, self.shapes, strict=True)]
 
     @classmethod
-    def from_params(cls, tree: Any, trainable: Trainable = None) -> Self:
+    def from_params(cls, tree: object, trainable: Trainable = None) -> Self:
         """Describe a tree of arrays.
 
         Parameters
@@ -285,7 +285,7 @@ class ParamSpec:
             raise mismatch(missing[0], "a number", "none", 'name it too, or begin with {"*": number}')
         return vector
 
-    def ravel(self, tree: Any, out: Array | None = None) -> Array:
+    def ravel(self, tree: object, out: Array | None = None) -> Array:
         """Write the trainable leaves of a tree into one vector.
 
         Parameters
@@ -390,7 +390,7 @@ class ParamSpec:
                 raise mismatch(leaf.name, f"shape {leaf.shape}{after}", f"shape {found}", advice)
         return popsize
 
-    def flat(self, tree: Any) -> dict[str, Any]:
+    def flat(self, tree: object) -> dict[str, Any]:
         """Return the leaves of a tree by their names, for example for ``load_state_dict`` of torch.
 
         Parameters
@@ -468,7 +468,9 @@ def _leaf(
     return _Leaf(name, shape, native, dimension_names, trainable)
 
 
-def _described(name: Any, shape: Any, dtype: Any, dimension_names: Any, trainable: Any) -> _Leaf:
+def _described(
+    name: object, shape: object, dtype: object, dimension_names: object, trainable: object
+) -> _Leaf:
     """Read a leaf as `to_json` describes it."""
     sizes = isinstance(shape, list) and all(type(n) is int and n <= _LARGEST for n in shape)
     named = dimension_names is None or isinstance(dimension_names, list)
@@ -514,7 +516,7 @@ def _check_frozen(expected: dict[str, _Leaf], given: dict[str, ArrayLike]) -> No
             raise mismatch(name, f"shape {leaf.shape} of dtype {leaf.dtype}", _describe(array), "convert it")
 
 
-def _describe(array: Any) -> str:
+def _describe(array: object) -> str:
     return (
         f"shape {array.shape} of dtype {array.dtype}"
         if isinstance(array, np.ndarray)

@@ -18,7 +18,7 @@ MEASURES = {
 
 
 @called
-def plot_history(run: Any, figure: Any = None) -> Any:
+def plot_history(run: object, figure: object = None) -> Any:
     """Plot how a run went: fitness and sigma, and condition and diversity where the strategy knows them.
 
     Parameters
@@ -107,7 +107,7 @@ def _scale(axes: Any, columns: list[Vector]) -> bool:
     return bool(logarithmic)
 
 
-def _read_history(run: Any) -> dict[str, Vector]:
+def _read_history(run: object) -> dict[str, Vector]:
     history = history_of(run)
     if not length_of(history):
         raise ValueError("run must have at least one generation, got an empty history.")

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from evoopt import arguments
 
@@ -26,7 +26,7 @@ _KINDS = {
 }
 
 
-def replace(path: Any, write: Callable[[BinaryIO], None]) -> None:
+def replace(path: object, write: Callable[[BinaryIO], None]) -> None:
     """Replace a file, or make it, by one that `write` fills; a failure leaves what was there.
 
     A file that is there keeps its mode and a link stays a link. The content is on the disk before it has the
@@ -59,7 +59,7 @@ def replace(path: Any, write: Callable[[BinaryIO], None]) -> None:
         raise
 
 
-def _read(path: Any) -> tuple[Path, int | None]:
+def _read(path: object) -> tuple[Path, int | None]:
     """Return the file that a path means, links followed, and its mode; None if there is none yet."""
     name = arguments.path("path", path)
     target = Path(os.path.realpath(name))

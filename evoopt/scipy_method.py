@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @called
-def scipy_method(name: str = "auto", **options: Any) -> Callable[..., "OptimizeResult"]:
+def scipy_method(name: str = "auto", **options: object) -> Callable[..., "OptimizeResult"]:
     """Make a method for `scipy.optimize.minimize`, and so for its `basinhopping` and `dual_annealing`.
 
     Parameters

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
 
 from evoopt.arrays import shown
 from evoopt.calls import called
@@ -103,7 +102,7 @@ def _ranges(n: int, threads: int, grain: int) -> Iterator[tuple[int, int]]:
         lo = hi
 
 
-def run(kernel: Callable[..., None], n: int, *args: Any, grain: int = 1) -> None:
+def run(kernel: Callable[..., None], n: int, *args: object, grain: int = 1) -> None:
     """Call ``kernel(*args, lo, hi)`` until the ranges [lo, hi) have covered [0, n).
 
     Parameters

@@ -52,17 +52,17 @@ class Container:
         return tuple(values) if self.kind is tuple else self.kind._make(values)
 
 
-def read_tree(tree: Any) -> tuple[Container, dict[str, Array]]:
+def read_tree(tree: object) -> tuple[Container, dict[str, Array]]:
     """Return the containers of a tree, and its leaves as arrays by name, in the order of the vector."""
     root, leaves = open_tree(tree)
     return root, {name: as_array(name, leaf) for name, leaf in leaves.items()}
 
 
-def open_tree(tree: Any, absent: Any = None) -> tuple[Container, dict[str, Any]]:
+def open_tree(tree: object, absent: object = None) -> tuple[Container, dict[str, Any]]:
     """Return the containers of a tree, and its leaves as they are by name, in the order of the vector."""
     leaves: dict[str, Any] = {}
 
-    def visit(node: Any, path: str) -> Container | None:
+    def visit(node: object, path: str) -> Container | None:
         kind: Any
         if path.count(".") >= MOST_LEVELS:
             raise ValueError(
@@ -107,7 +107,7 @@ def _open_mapping(node: Mapping[Any, Any], path: str) -> dict[Key, Any]:
     return {key: children[key] for key in sorted(children, key=_rank)}
 
 
-def _split(key: Any, path: str) -> tuple[Key, str, str]:
+def _split(key: object, path: str) -> tuple[Key, str, str]:
     """Split a key at its first dot: what is before it, the dot, what is after it."""
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
         return int(key), "", ""
@@ -225,14 +225,14 @@ def select(names: list[str], trainable: Trainable) -> set[str]:
     return set().union(*(_matched(names, pattern) for pattern in patterns))
 
 
-def _patterns(trainable: Any) -> Iterator[str]:
+def _patterns(trainable: object) -> Iterator[str]:
     for pattern in [trainable] if isinstance(trainable, str) else arguments.items(trainable):
         if not isinstance(pattern, str):  # which ends it, however long the rest is
             raise _no_pattern(trainable)
         yield pattern
 
 
-def _no_pattern(trainable: Any) -> ValueError:
+def _no_pattern(trainable: object) -> ValueError:
     found = arrays.shown(trainable)
     return ValueError(f"trainable must be a name, names or a function of a name, got {found}.")
 

@@ -6,9 +6,9 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, register_jitable
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from evoopt.compiling.jit import JIT_DISABLED
+from evoopt.compiling.jit import twin_of
 
 CACHE_LINE = 64  # bytes; also the width of the widest vector register
 
@@ -23,7 +23,7 @@ class _Writable:
         self.__array_interface__ = interface
 
 
-def kernel_array(array: Any, dtype: Any) -> NDArray[Any]:
+def kernel_array(array: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
     """Give an array the one layout that kernels are compiled for: C order, aligned, `dtype`, writable.
 
     Another layout or a read-only flag would be another type, hence another compilation. Copies only what
@@ -59,9 +59,14 @@ def _borrowed(_typing, array):
     return array(array), codegen
 
 
-# borrowed(array): the same array, not counted. Counting is atomic, and threads that count views of one array
-# wait for each other longer than a small step takes.
-borrowed = (lambda array: array) if JIT_DISABLED else _borrowed
+@twin_of(_borrowed)
+def borrowed(array):
+    """Give the same array, not counted.
+
+    Counting is atomic, and threads that count views of one array wait for each other longer than a small step
+    takes.
+    """
+    return array
 
 
 @intrinsic
@@ -69,5 +74,6 @@ def _keep(_typing, array):
     return types.void(array), lambda context, builder, signature, arguments: context.get_dummy_value()
 
 
-# keep(array): what was borrowed from it is not freed before this line
-keep = (lambda array: None) if JIT_DISABLED else _keep
+@twin_of(_keep)
+def keep(array):
+    """See to it that what was borrowed from an array is not freed before this line."""

@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from numba.core import caching, config, serialize
+from numba.core.base import BaseContext
+from numba.core.codegen import Codegen
+from numba.core.compiler import CompileResult
+from numba.core.typing.templates import Signature
 from numba.misc.appdirs import AppDirs
 
 from evoopt.compiling import folders
@@ -108,11 +112,11 @@ class Sealed:
 
     _dumps: ClassVar[Any] = staticmethod(serialize.dumps)
 
-    def reduce(self, compiled: Any) -> Any:
+    def reduce(self, compiled: CompileResult) -> Any:
         code = self._dumps(super().reduce(compiled))  # type: ignore[misc]
         return hashlib.sha256(code).digest(), code
 
-    def rebuild(self, target_context: Any, sealed: Any) -> Any:
+    def rebuild(self, target_context: BaseContext, sealed: tuple[bytes, bytes]) -> Any:
         digest, code = sealed
         if hashlib.sha256(code).digest() != digest:
             raise ValueError("its digest is another one")
@@ -126,7 +130,7 @@ class _KernelCacheImpl(Sealed, caching.CompileResultCacheImpl):
 class _DiskCache(caching.FunctionCache):
     _impl_class = _KernelCacheImpl
 
-    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+    def _index_key(self, sig: Signature, codegen: Codegen) -> tuple[Any, ...]:
         # the folder stands for the sources and the file for the name: that of `named`, for a function around
         # others, which numba would not know again in the next process
         return sig, codegen.magic_tuple()
@@ -157,7 +161,7 @@ class KernelCache(caching._Cache):
     def cache_path(self) -> str | None:
         return self._disk.cache_path
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
+    def load_overload(self, sig: Signature, target_context: BaseContext) -> Any:
         """Load machine code; None says to numba that it has to compile, which it does next."""
         try:
             loaded = self._disk.load_overload(sig, target_context)
@@ -176,7 +180,7 @@ class KernelCache(caching._Cache):
                 listener()
         return loaded
 
-    def save_overload(self, sig: Any, data: Any) -> None:
+    def save_overload(self, sig: Signature, data: CompileResult) -> None:
         try:
             self._disk.save_overload(sig, data)
         except OSError as error:  # a full disk must not stop a run

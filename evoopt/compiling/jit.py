@@ -38,12 +38,17 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": F
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
+def twin_of(compiled: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Decorate the Python twin of code for the compiler: it takes its place where the JIT is off."""
+    return lambda python: python if JIT_DISABLED else compiled
+
+
 def inline(function: _Function) -> _Function:
     """Compile a part of its callers' loops: always inlined, or the loops would not be vectorized."""
     return function if JIT_DISABLED else part(function, **_OPTIONS)
 
 
-def kernel(function: Any = None, *, allocates: bool = True) -> Any:
+def kernel(function: Callable[..., Any] | None = None, *, allocates: bool = True) -> Any:
     """Compile a function that Python calls, on its first use, and keep the machine code on disk.
 
     One that allocates nothing need not count who uses an array, which costs a small kernel half its time.
@@ -78,7 +83,7 @@ def rule(function: _Function) -> _Function:
     return compiled
 
 
-def is_rule(function: Any) -> bool:
+def is_rule(function: object) -> bool:
     """Tell whether `rule` made a function: the disk cache may then hold machine code around it."""
     return getattr(function, "is_rule", False)
 
@@ -102,16 +107,20 @@ def _widest_vectors(_typing):
     return types.void(), codegen
 
 
-# widest_vectors(): in the kernel that calls it, loops use 512 bits where there are: by default LLVM takes 256
-# because older processors then lower their clock, but for exp and tanh it is 1.3 to 2 times as fast.
-widest_vectors = (lambda: None) if JIT_DISABLED else _widest_vectors
+@twin_of(_widest_vectors)
+def widest_vectors():
+    """Let loops of the kernel that calls it use 512 bits where there are.
+
+    By default LLVM takes 256, because older processors then lower their clock, but for exp and tanh 512 are
+    1.3 to 2 times as fast.
+    """
 
 
-def is_kernel(function: Any) -> bool:
+def is_kernel(function: object) -> bool:
     """Tell whether `kernel` made a function, or where the JIT is off, may have."""
     return JIT_DISABLED or isinstance(getattr(function, "_cache", None), KernelCache)
 
 
-def is_compiled(function: Any) -> bool:
+def is_compiled(function: object) -> bool:
     """Tell whether kernels can call `function`: an njit function, or any where the JIT is off."""
     return callable(function) and (JIT_DISABLED or isinstance(function, Dispatcher))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numba
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
+from numba.core.compiler import Compiler, CompileResult
 from numba.core.registry import CPUDispatcher
 
 _NO_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -41,10 +41,15 @@ class _Translation(Compiler):
 class Part(CPUDispatcher):
     """A function that is compiled into its callers; where Python calls it, it is compiled by itself."""
 
-    def __init__(self, py_func: Any, locals: Any = None, targetoptions: Any = None) -> None:
+    def __init__(
+        self,
+        py_func: Callable[..., Any],
+        locals: dict[str, Any] | None = None,
+        targetoptions: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(py_func, locals, targetoptions, _Translation)
 
-    def add_overload(self, cres: Any) -> None:
+    def add_overload(self, cres: CompileResult) -> None:
         """Let callers find the code for some types; Python's calls do not."""
         cres.library.finalize()
         findable = cres._replace(entry_point=object())  # the key by which numba finds the code
@@ -56,7 +61,7 @@ class Part(CPUDispatcher):
         options = {name: value for name, value in self.targetoptions.items() if name not in _NO_WRAPPERS}
         return numba.jit(**options)(self.py_func)
 
-    def _compile_for_args(self, *args: Any, **kws: Any) -> Any:
+    def _compile_for_args(self, *args: object, **kws: object) -> Any:
         """Return the function that Python's call is handed on to."""
         return self._alone
 

@@ -4,16 +4,18 @@ LLVM would vectorize loops over a scalar rule too, but with AVX-512 in half vect
 beside a second version for arrays that overlap, which doubles the time of compilation.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 from numpy.lib.mixins import NDArrayOperatorsMixin
+from numpy.typing import DTypeLike
 
 _FLAGS = ("contract", "nsz")  # as in jit.FASTMATH
-_FLOATING = {np.add: "fadd", np.subtract: "fsub", np.multiply: "fmul", np.divide: "fdiv"}
-_INTEGER = {
+_FLOATING: dict[np.ufunc, str] = {np.add: "fadd", np.subtract: "fsub", np.multiply: "fmul", np.divide: "fdiv"}
+_INTEGER: dict[np.ufunc, str] = {
     np.add: "add",
     np.subtract: "sub",
     np.multiply: "mul",
@@ -36,10 +38,10 @@ class Lanes(NDArrayOperatorsMixin):
         Of the numbers; bool for comparisons.
     """
 
-    def __init__(self, builder: ir.IRBuilder, value: ir.Value, dtype: Any) -> None:
+    def __init__(self, builder: ir.IRBuilder, value: ir.Value, dtype: DTypeLike) -> None:
         self.builder, self.value, self.dtype = builder, value, np.dtype(dtype)
 
-    def _with(self, value: ir.Value, dtype: Any = None) -> "Lanes":
+    def _with(self, value: ir.Value, dtype: DTypeLike | None = None) -> "Lanes":
         return Lanes(self.builder, value, self.dtype if dtype is None else dtype)
 
     def _operand(self, x: Any) -> ir.Value:
@@ -56,12 +58,12 @@ class Lanes(NDArrayOperatorsMixin):
         lane_zero = ir.Constant(ir.VectorType(int32, vector.count), [0] * vector.count)
         return self.builder.shuffle_vector(first_lane, undefined, lane_zero)
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any) -> "Lanes":
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: "Lanes | float") -> "Lanes":
         lanes = [x for x in inputs if isinstance(x, Lanes)]
         widest = next((x for x in lanes if isinstance(x.value.type, ir.VectorType)), lanes[0])
         return widest._apply(ufunc, [widest._operand(x) for x in inputs])
 
-    def _apply(self, ufunc: Any, operands: list[ir.Value]) -> "Lanes":
+    def _apply(self, ufunc: np.ufunc, operands: list[ir.Value]) -> "Lanes":
         """Emit a function of operands of this one's type."""
         builder, kind = self.builder, self.dtype.kind
         if ufunc is np.less:
@@ -79,27 +81,29 @@ class Lanes(NDArrayOperatorsMixin):
             return self._with(getattr(builder, _FLOATING[ufunc])(*operands, flags=_FLAGS))
         return self._with(getattr(builder, _INTEGER[ufunc])(*operands))
 
-    def __array_function__(self, function: Any, _types: Any, args: Any, _kwargs: Any) -> "Lanes":
+    def __array_function__(
+        self, function: Callable[..., Any], _types: object, args: Sequence[Any], _kwargs: object
+    ) -> "Lanes":
         if function is not np.where:
             return NotImplemented
         condition, yes, no = args
         return yes._with(self.builder.select(condition.value, yes.value, yes._operand(no)))
 
-    def view(self, dtype: Any) -> "Lanes":
+    def view(self, dtype: DTypeLike) -> "Lanes":
         """The same bits of a vector as numbers of the same size."""
         return self._with(self.builder.bitcast(self.value, self._vector(dtype)), dtype)
 
-    def astype(self, dtype: Any) -> "Lanes":
+    def astype(self, dtype: DTypeLike) -> "Lanes":
         """Convert a vector of integers, to a floating or a narrower type."""
         kinds = self.dtype.kind + np.dtype(dtype).kind
         convert = {"uf": self.builder.uitofp, "if": self.builder.sitofp, "uu": self.builder.trunc}[kinds]
         return self._with(convert(self.value, self._vector(dtype)), dtype)
 
-    def _vector(self, dtype: Any) -> ir.Type:
+    def _vector(self, dtype: DTypeLike) -> ir.Type:
         return ir.VectorType(element_type(dtype), self.value.type.count)
 
 
-def element_type(dtype: Any) -> ir.Type:
+def element_type(dtype: DTypeLike) -> ir.Type:
     """Return LLVM's type of a number."""
     dtype = np.dtype(dtype)
     if dtype.kind == "f":

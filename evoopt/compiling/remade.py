@@ -7,7 +7,7 @@ from typing import Any
 from numba.core.dispatcher import Dispatcher
 
 
-def remade(function: Any, decorate: Callable[[Any], Any], made: dict[int, Any] | None = None) -> Any:
+def remade(function: object, decorate: Callable[[Any], Any], made: dict[int, Any] | None = None) -> Any:
     """Decorate the Python code of a compiled function again; any other object is returned as it is.
 
     The compiled functions that it calls are made again in the same way: global ones, those of modules, and
@@ -30,7 +30,7 @@ def remade(function: Any, decorate: Callable[[Any], Any], made: dict[int, Any] |
     return made[id(function)]
 
 
-def _remade_value(value: Any, used: set[str], decorate: Callable[[Any], Any], made: dict[int, Any]) -> Any:
+def _remade_value(value: object, used: set[str], decorate: Callable[[Any], Any], made: dict[int, Any]) -> Any:
     """Return what stands for a global variable: of a module a copy if compiled functions of it are used."""
     if not isinstance(value, ModuleType):
         return remade(value, decorate, made)

@@ -66,7 +66,7 @@ class Method:
         return make(start.x0, start.sigma, bounds=start.bounds, seed=seed, **options)
 
 
-def read_method(name: Any) -> Method:
+def read_method(name: object) -> Method:
     """Read the name of a method, in any case; None is "auto"."""
     direct = {cls.lower(): cls for cls in REGISTRY if not issubclass(REGISTRY[cls], Restarts)}
     key = "auto" if name is None else name.lower() if isinstance(name, str) else ""

@@ -54,7 +54,7 @@ class Options:
 OWN = tuple(field.name for field in fields(Options) if field.name not in ("exhaust", "strategy"))
 
 
-def read_options(method: Method, options: Any) -> Options:
+def read_options(method: Method, options: object) -> Options:
     """Read the options of a method."""
     given = _mapping(options)
     check_names(method, given)
@@ -84,7 +84,7 @@ def check_names(method: Method, options: Iterable[Any]) -> None:
             )
 
 
-def _mapping(options: Any) -> dict[str, Any]:
+def _mapping(options: object) -> dict[str, Any]:
     if options is not None and not isinstance(options, Mapping):
         raise ValueError(f'options must be a dict such as {{"maxfun": 1000}}, got {shown(options)}.')
     return dict(options or {})
@@ -98,11 +98,11 @@ def _limit(name: str, value: Any) -> float:
     return arguments.whole(name, int(value) if is_whole else value, 0)
 
 
-def _or(value: Any, default: Any) -> Any:
+def _or(value: object, default: object) -> Any:
     return default if value is None else value
 
 
-def _seed(value: Any) -> int | None:
+def _seed(value: object) -> int | None:
     """Read a seed, or draw one from a Generator."""
     if isinstance(value, np.random.Generator):
         return int(value.integers(2**63))

@@ -42,7 +42,7 @@ class Start(NamedTuple):
         return None if is_open else np.column_stack([self.low, self.high])
 
 
-def read_start(x0: ArrayLike | None, bounds: Any, sigma: ArrayLike | None) -> Start:
+def read_start(x0: ArrayLike | None, bounds: object, sigma: ArrayLike | None) -> Start:
     """Read x0, which is clipped to the bounds, and find the first step sizes unless they are given.
 
     Without x0 it is the middle of the box, which says nothing of the scale of the coordinates.
@@ -64,7 +64,7 @@ def read_start(x0: ArrayLike | None, bounds: Any, sigma: ArrayLike | None) -> St
     return Start(point, steps, steps, low, high)
 
 
-def _middle(bounds: Any) -> Vector:
+def _middle(bounds: object) -> Vector:
     """Return the middle of a box all of whose sides are closed."""
     n = _dimensions(bounds)
     if n:
@@ -78,7 +78,7 @@ def _middle(bounds: Any) -> Vector:
     return middle
 
 
-def _dimensions(bounds: Any) -> int:
+def _dimensions(bounds: object) -> int:
     """Return the number of coordinates that bounds are for, 0 where they do not say."""
     if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
         return max(np.size(bounds.lb), np.size(bounds.ub))

@@ -7,7 +7,7 @@ import numpy as np
 from numba import typeof, types
 from numba.extending import intrinsic, overload
 
-from evoopt.compiling.jit import JIT_DISABLED
+from evoopt.compiling.jit import twin_of
 
 _PARTNER = {
     types.float32: types.int32,
@@ -27,13 +27,11 @@ def _bitcast(_typing_context, x):
     return partner(x), codegen
 
 
-def _bitcast_python(x):
+@twin_of(_bitcast)
+def bitcast(x):
+    """Give the int32 of the same bits for a float32, the int64 for a float64, and the other way round."""
     partner = {"f": "i", "i": "f"}[x.dtype.kind]
     return x.view(f"{partner}{x.dtype.itemsize}")
-
-
-# float32 <-> int32 and float64 <-> int64 of the same bits
-bitcast = _bitcast_python if JIT_DISABLED else _bitcast
 
 
 def by_precision(single: Callable[..., Any], double: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,16 +43,14 @@ def by_precision(single: Callable[..., Any], double: Callable[..., Any]) -> Call
     def choose(x):
         return single(x) if x.dtype == np.float32 else double(x)
 
-    if not JIT_DISABLED:
-
-        @overload(choose, jit_options={"forceinline": True})
-        def _choose(x):
-            return single if x == types.float32 else double
+    @overload(choose, jit_options={"forceinline": True})
+    def _choose(x):
+        return single if x == types.float32 else double
 
     return choose
 
 
-def constant(single: Any, double: Any) -> Callable[[Any], Any]:
+def constant(single: float | np.generic, double: float | np.generic) -> Callable[[Any], Any]:
     """Make a function of one scalar that gives one number for float32 and another for float64.
 
     This and `polynomial` are emitted where they stand: a function to be compiled for each number would be
@@ -67,7 +63,11 @@ def constant(single: Any, double: Any) -> Callable[[Any], Any]:
         kind = typeof(value)
         return kind(x), lambda context, builder, signature, arguments: context.get_constant(kind, value)
 
-    return (lambda x: single if x.dtype == np.float32 else double) if JIT_DISABLED else choose
+    @twin_of(choose)
+    def choose_python(x):
+        return single if x.dtype == np.float32 else double
+
+    return choose_python
 
 
 def polynomial(single: Sequence[float], double: Sequence[float]) -> Callable[[Any], Any]:
@@ -87,6 +87,7 @@ def polynomial(single: Sequence[float], double: Sequence[float]) -> Callable[[An
 
         return x(x), codegen
 
+    @twin_of(horner)
     def horner_python(x):
         first, *others = single if x.dtype == np.float32 else double
         value = type(x)(first)
@@ -94,4 +95,4 @@ def polynomial(single: Sequence[float], double: Sequence[float]) -> Callable[[An
             value = value * x + type(x)(coefficient)
         return value
 
-    return horner_python if JIT_DISABLED else horner
+    return horner_python

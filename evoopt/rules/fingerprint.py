@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evoopt.compiling.jit import JIT_DISABLED, inline
+from evoopt.compiling.jit import inline, twin_of
 
 _MASK = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
@@ -11,17 +11,14 @@ _M0, _M1 = np.uint64(0x85EBCA77), np.uint64(0xC2B2AE3D)
 
 
 @inline
-def sum_of_words(x, y):
-    """Sum modulo 2^64."""
+def _sum_of_words(x, y):
     return x + y
 
 
-def _sum_python(x, y):
+@twin_of(_sum_of_words)
+def sum_of_words(x, y):
+    """Sum modulo 2^64."""  # (NumPy warns of numbers that wrap around, not of arrays)
     return x + y if isinstance(x, np.ndarray) else np.uint64((int(x) + int(y)) % 2**64)
-
-
-if JIT_DISABLED:  # NumPy warns of numbers that wrap around, not of arrays
-    sum_of_words = _sum_python
 
 
 @inline

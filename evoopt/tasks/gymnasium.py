@@ -116,7 +116,7 @@ class GymnasiumTask(EpisodeTask):
 
     def __init__(
         self,
-        environment: Any,
+        environment: object,
         net: Network,
         *,
         episodes: int = 1,
@@ -243,7 +243,7 @@ class GymnasiumTask(EpisodeTask):
         return self._pool
 
 
-def _read_timeout(seconds: Any, num_workers: int) -> float | None:
+def _read_timeout(seconds: object, num_workers: int) -> float | None:
     """Read the time limit of a step."""
     if seconds is None:
         return None
@@ -255,7 +255,7 @@ def _read_timeout(seconds: Any, num_workers: int) -> float | None:
     return min(arguments.number("step_timeout", seconds, positive=True), LONGEST)
 
 
-def _input_of(observations: Observations, observation: Any) -> Array:
+def _input_of(observations: Observations, observation: object) -> Array:
     """Return an observation as inputs (1, *input_shape)."""
     return observations.inputs(observations.read([observation]))
 

@@ -28,7 +28,7 @@ class Maker:
         return environment
 
 
-def maker_of(environment: Any, keywords: Mapping[str, Any] | None) -> Maker:
+def maker_of(environment: object, keywords: Mapping[str, Any] | None) -> Maker:
     """Read an id, an EnvSpec or a function, and the keywords that it gets."""
     try:
         import gymnasium  # noqa: PLC0415  (an optional extra)
@@ -72,7 +72,7 @@ def _make_registered(specification: Any, keywords: dict[str, Any]) -> Any:
         ) from error
 
 
-def layers_of(environment: Any) -> list[Any]:
+def layers_of(environment: object) -> list[Any]:
     """Return an environment, the one that it wraps, and so on to the innermost one."""
     import gymnasium  # noqa: PLC0415  (an optional extra)
 
@@ -90,7 +90,7 @@ def about(environment: Any) -> str:
     return f"{_name(environment)} (observations {described(observations)}, actions {described(actions)})"
 
 
-def _name(environment: Any) -> str:
+def _name(environment: object) -> str:
     specification = getattr(environment, "spec", None)
     return str(getattr(specification, "id", type(layers_of(environment)[-1]).__name__))
 
@@ -112,7 +112,7 @@ def run_checker(environment: Any) -> None:
         ) from error
 
 
-def _require_environment(environment: Any) -> None:
+def _require_environment(environment: object) -> None:
     """Raise ValueError for something else than one environment of Gymnasium with its two spaces."""
     import gymnasium  # noqa: PLC0415  (an optional extra)
 
@@ -135,7 +135,7 @@ def _require_environment(environment: Any) -> None:
             )
 
 
-def _refuse_normalizing(environment: Any) -> None:
+def _refuse_normalizing(environment: object) -> None:
     """Raise ValueError for wrappers that learn: each copy of the environment would learn something else."""
     from gymnasium import wrappers  # noqa: PLC0415  (an optional extra)
 
@@ -158,7 +158,7 @@ def _refuse_normalizing(environment: Any) -> None:
         )
 
 
-def _require_new(environment: Any) -> None:
+def _require_new(environment: object) -> None:
     """Raise ValueError if the innermost environment was returned before, and still lives."""
     innermost = layers_of(environment)[-1]
     key = id(innermost)

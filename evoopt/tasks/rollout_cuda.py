@@ -8,8 +8,9 @@ from evoopt.kernels.cuda.networks.few import widest
 from evoopt.kernels.cuda.population.rows import THREADS, mean_rows
 from evoopt.kernels.cuda.rollouts.rollout import Game, rollout_rows, shared_bytes
 from evoopt.kernels.cuda.runtime import grid
-from evoopt.kernels.cuda.runtime.jit import SHARED_BYTES, block_size, compiling
+from evoopt.kernels.cuda.runtime.jit import SHARED_BYTES, compiling
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
+from evoopt.kernels.cuda.runtime.sizes import block_size
 from evoopt.kernels.cuda.runtime.stream import Stream, alignment_of, most_shared_bytes
 from evoopt.networks.cuda import CudaNetwork
 from evoopt.tasks.environment import Environment

@@ -48,7 +48,7 @@ class Observations:
         found = np.array(plain).reshape(-1, *shape)
         return found.astype(np.result_type(found, np.float32), copy=False)
 
-    def _read_one(self, observation: Any) -> Array:
+    def _read_one(self, observation: object) -> Array:
         found = arrays.read(f"An observation of {self.about}", observation)
         if found.shape != self.shape:
             raise ValueError(
@@ -80,7 +80,7 @@ class DiscreteObservations(Observations):
             )
         return found
 
-    def _read_one(self, observation: Any) -> Any:
+    def _read_one(self, observation: object) -> Any:
         if isinstance(observation, int | np.integer):
             return int(observation)
         found = super()._read_one(observation)
@@ -124,7 +124,7 @@ class Continuous:
         return np.clip(numbers.reshape(-1, *self.low.shape), self.low, self.high)
 
 
-def observations_of(space: Any, net: Network, about: str) -> Observations:
+def observations_of(space: object, net: Network, about: str) -> Observations:
     """Return how observations of a space become inputs; ValueError if the network does not fit."""
     from gymnasium import spaces  # noqa: PLC0415  (an optional extra)
 
@@ -143,7 +143,7 @@ def observations_of(space: Any, net: Network, about: str) -> Observations:
     )
 
 
-def actions_of(space: Any, net: Network, about: str) -> Actions:
+def actions_of(space: object, net: Network, about: str) -> Actions:
     """Return how outputs become actions of a space; ValueError for one that does not fit."""
     from gymnasium import spaces  # noqa: PLC0415  (an optional extra)
 
@@ -163,7 +163,7 @@ def actions_of(space: Any, net: Network, about: str) -> Actions:
     )
 
 
-def described(space: Any) -> str:
+def described(space: object) -> str:
     """Return a short text about a space: the bounds of a Box can be thousands of numbers."""
     from gymnasium import spaces  # noqa: PLC0415  (an optional extra)
 

@@ -1,7 +1,7 @@
 """Environments of Gymnasium that are reset and stepped together, and what they return."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableSequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,9 @@ class Environments:
         Counts the calls of reset and step that are done.
     """
 
-    def __init__(self, make: Maker, observations: Observations, finished: Any = None) -> None:
+    def __init__(
+        self, make: Maker, observations: Observations, finished: MutableSequence[int] | None = None
+    ) -> None:
         self._make, self._observations, self._about = make, observations, observations.about
         self._finished = [0] if finished is None else finished
         self._environments: list[Any] = []
@@ -88,7 +90,7 @@ class Environments:
             truncated = self._read_end("truncated", truncated)
         return observation, reward, terminated or truncated
 
-    def _explain_reset(self, environment: Any, error: TypeError) -> None:
+    def _explain_reset(self, environment: object, error: TypeError) -> None:
         """Raise ValueError if a `reset` does not take what it is called with."""
         keywords = {"seed": 0}
         for layer in layers_of(environment):
@@ -102,14 +104,14 @@ class Environments:
                 ) from error
             keywords = {"seed": 0, "options": 0}  # wrappers pass both on
 
-    def _wrong_step(self, answer: Any) -> ValueError:
+    def _wrong_step(self, answer: object) -> ValueError:
         old = isinstance(answer, tuple) and len(answer) == 4
         advice = "the done of older environments is terminated or truncated" if old else f"return {STEP}"
         return ValueError(
             f"step of {self._about} must return a tuple of five, {STEP}, got {_kind(answer)}; {advice}."
         )
 
-    def _read_reward(self, reward: Any) -> float:
+    def _read_reward(self, reward: object) -> float:
         if isinstance(reward, float | int | np.floating | np.integer):
             return float(reward)
         number = arrays.read(f"A reward of {self._about}", reward)
@@ -127,5 +129,5 @@ class Environments:
         return arguments.flag(f"{name} of {self._about}", value.item() if single else value)
 
 
-def _kind(answer: Any) -> str:
+def _kind(answer: object) -> str:
     return f"a tuple of {len(answer)}" if isinstance(answer, tuple) else f"a {type(answer).__name__}"

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
@@ -215,7 +215,11 @@ def _merge(owners: Array, parts: dict[int, Array]) -> Array:
 
 
 def work(
-    connection: Connection, line: Connection, make: Any, observations: Observations, finished: Any
+    connection: Connection,
+    line: Connection,
+    make: Maker,
+    observations: Observations,
+    finished: MutableSequence[int],
 ) -> None:
     """Serve messages until the connection is closed; what a worker process runs."""
     end_with_parent(line)

@@ -52,7 +52,7 @@ class Box:
         ("low", "high", "low_margin", "high_margin", "first", "last"), VECTOR
     )
 
-    def __init__(self, bounds: Any, n: int, dtype: np.dtype[Any], reflects: bool) -> None:
+    def __init__(self, bounds: object, n: int, dtype: np.dtype[Any], reflects: bool) -> None:
         self.reflects = reflects
         self.low, self.high = _read(bounds, n)
         wrong = np.flatnonzero(~(self.low <= self.high) | (self.low == np.inf) | (self.high == -np.inf))
@@ -128,12 +128,12 @@ def _inward(ends: Vector, dtype: np.dtype[Any], direction: float) -> Vector:
     return np.where(outside, inside, rounded).astype(np.float64)
 
 
-def repeatable(bounds: Any) -> Any:
+def repeatable(bounds: object) -> Any:
     """Return bounds that can be read more than once: a list in the place of what zip and generators give."""
     return list(bounds) if isinstance(bounds, Iterator) else bounds
 
 
-def _read(bounds: Any, n: int) -> tuple[Vector, Vector]:
+def _read(bounds: object, n: int) -> tuple[Vector, Vector]:
     """Return low (n,) and high (n,)."""
     if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
         return _side(bounds.lb, -np.inf, n), _side(bounds.ub, np.inf, n)
@@ -142,7 +142,7 @@ def _read(bounds: Any, n: int) -> tuple[Vector, Vector]:
     return _side(lows, -np.inf, n), _side(highs, np.inf, n)
 
 
-def _pairs(bounds: Any, n: int) -> list[Any]:
+def _pairs(bounds: object, n: int) -> list[Any]:
     """Return n pairs, or one pair for all coordinates."""
     if hasattr(bounds, "__array__"):  # one array: its rows are pairs
         bounds = arrays.unmasked("bounds", bounds).tolist()
@@ -168,7 +168,7 @@ def _refused(n: int, got: str) -> ValueError:
     )
 
 
-def _side(ends: Any, opened: float, n: int) -> Vector:
+def _side(ends: object, opened: float, n: int) -> Vector:
     """Return one side of the box as (n,), `opened` for None."""
     items = np.atleast_1d(np.asarray(arrays.unmasked("bounds", ends), object)).tolist()
     numbers = arrays.read("bounds", [opened if end is None else end for end in items])

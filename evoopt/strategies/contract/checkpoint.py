@@ -37,7 +37,7 @@ def state_of(task: Any) -> dict[str, Any]:
     return state
 
 
-def save(path: str | os.PathLike[str], strategy: Strategy, task: Any = None) -> None:
+def save(path: str | os.PathLike[str], strategy: Strategy, task: object = None) -> None:
     """Write a strategy, and what a task has learned, to exactly `path`, all or nothing."""
     arrays: dict[str, NDArray[Any]] = {}
     encode = Encoder(arrays).encode
@@ -47,7 +47,7 @@ def save(path: str | os.PathLike[str], strategy: Strategy, task: Any = None) -> 
 
 
 @called
-def load(path: str | os.PathLike[str], task: Any = None) -> Strategy:
+def load(path: str | os.PathLike[str], task: object = None) -> Strategy:
     """Load a strategy that `Strategy.save` saved; it continues bit for bit where that one was.
 
     Its `history` has at most the first 10 and the last 100,000 generations.

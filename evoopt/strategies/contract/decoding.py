@@ -39,7 +39,7 @@ class Decoder:
             ("again",): lambda number: self._objects[number],
         }
 
-    def decode(self, value: Any) -> Any:
+    def decode(self, value: object) -> Any:
         """Return what a value of JSON stands for."""
         if isinstance(value, list):
             return self._list(value)
@@ -55,12 +55,12 @@ class Decoder:
         if self._unused:
             raise ValueError(f"it has arrays that nothing in it asks for: {sorted(self._unused)}")
 
-    def _list(self, items: Any) -> list[Any]:
+    def _list(self, items: object) -> list[Any]:
         if not isinstance(items, list):
             raise TypeError(f"its lists must be lists, got {items!r}")
         return [self.decode(item) for item in items]
 
-    def _dict(self, items: Any) -> dict[Any, Any]:
+    def _dict(self, items: object) -> dict[Any, Any]:
         pairs = self._list(items)
         result = dict(pairs)
         if len(result) < len(pairs):
@@ -85,7 +85,7 @@ class Decoder:
             raise ValueError(f"its number {name} is {array.dtype} {array.shape}")
         return array[()]
 
-    def _object(self, table: Mapping[str, type], name: str, number: int, state: Any) -> Any:
+    def _object(self, table: Mapping[str, type], name: str, number: int, state: object) -> Any:
         cls = table.get(name)
         if cls is None:
             raise UnknownClassError(name)

@@ -25,7 +25,7 @@ class Encoder:
         self._names: dict[int, str] = {}
         self._objects: dict[int, int] = {}
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: object) -> Any:
         """Return the JSON that stands for a value; ValueError for one that no checkpoint holds."""
         if value is None or type(value) in (bool, int, float, str):
             return value

@@ -54,7 +54,7 @@ Kind = Callable[[Any, str, Scope], None]
 Fields = Mapping[str, Kind]
 
 
-def require(fits: Any, place: str, expected: str, got: Any) -> None:
+def require(fits: object, place: str, expected: str, got: object) -> None:
     """Raise ValueError unless a value fits."""
     if not fits:
         shown = f"{got.dtype} {got.shape}" if isinstance(got, np.ndarray) else reprlib.repr(got)
@@ -70,7 +70,7 @@ def fields_of(cls: type) -> dict[str, Kind]:
     return found
 
 
-def check(value: Any, place: str, scope: Scope, **others: Kind) -> None:
+def check(value: object, place: str, scope: Scope, **others: Kind) -> None:
     """Raise ValueError unless the attributes of an object are those of its class; `others` come instead."""
     fields = fields_of(type(value)) | others
     for name in vars(value).keys() - fields.keys():  # a user's own, which may be anything but hide no method
@@ -90,7 +90,7 @@ def check(value: Any, place: str, scope: Scope, **others: Kind) -> None:
 def whole(least: float = 0, most: float = MOST) -> Kind:
     """Return the kind of whole numbers of a range."""
 
-    def kind(value: Any, place: str, scope: Scope) -> None:
+    def kind(value: object, place: str, scope: Scope) -> None:
         fits = isinstance(value, int | np.integer) and not isinstance(value, bool) and least <= value <= most
         require(fits, place, f"a whole number from {least} to {most}", value)
 
@@ -113,26 +113,26 @@ POSITIVE_NUMBER = number(math.ulp(0.0), np.finfo(float).max)
 ANY_NUMBER = number(nan=True)
 
 
-def flag(value: Any, place: str, scope: Scope) -> None:
+def flag(value: object, place: str, scope: Scope) -> None:
     """Take True and False, and the numbers 1 and 0 that stand for them."""
     require(isinstance(value, int | np.integer | np.bool_) and value in (0, 1), place, "a flag", value)
 
 
-def anything(value: Any, place: str, scope: Scope) -> None:
+def anything(value: object, place: str, scope: Scope) -> None:
     """Take all values."""
 
 
-def choice(*values: Any) -> Kind:
+def choice(*values: object) -> Kind:
     """Return the kind of values that are one of these, of the same type."""
 
-    def kind(value: Any, place: str, scope: Scope) -> None:
+    def kind(value: object, place: str, scope: Scope) -> None:
         fits = any(type(value) is type(each) and value == each for each in values)
         require(fits, place, " or ".join(map(repr, values)), value)
 
     return kind
 
 
-def text(value: Any, place: str, scope: Scope) -> None:
+def text(value: object, place: str, scope: Scope) -> None:
     """Take text."""
     require(isinstance(value, str), place, "text", value)
 
@@ -236,7 +236,7 @@ DRAWN_STEPS = array("n_params", dtype="drawn", limits=steps)
 def optional(inner: Kind) -> Kind:
     """Return the kind of values that are None or of another kind."""
 
-    def kind(value: Any, place: str, scope: Scope) -> None:
+    def kind(value: object, place: str, scope: Scope) -> None:
         if value is not None:
             inner(value, place, scope)
 
@@ -246,7 +246,7 @@ def optional(inner: Kind) -> Kind:
 def instance(*classes: type, **others: Kind) -> Kind:
     """Return the kind of objects of some classes, by their fields; `others` come instead of theirs."""
 
-    def kind(value: Any, place: str, scope: Scope) -> None:
+    def kind(value: object, place: str, scope: Scope) -> None:
         require(type(value) in classes, place, f"a {' or '.join(cls.__name__ for cls in classes)}", value)
         check(value, place, scope.inner(), **others)
 
@@ -257,7 +257,7 @@ def float_or(*classes: type, least: float, most: float) -> Kind:
     """Return the kind of floats of a range, and of objects of some classes."""
     of_numbers, of_objects = number(least, most), instance(*classes)
 
-    def kind(value: Any, place: str, scope: Scope) -> None:
+    def kind(value: object, place: str, scope: Scope) -> None:
         if type(value) in classes:
             of_objects(value, place, scope)
         else:

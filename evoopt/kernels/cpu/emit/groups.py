@@ -7,11 +7,13 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 from evoopt.compiling.arrays import CACHE_LINE
-from evoopt.compiling.jit import JIT_DISABLED, inline
+from evoopt.compiling.jit import inline, twin_of
 from evoopt.compiling.recorder import Lanes, element_type
 from evoopt.kernels.cpu.emit.simd import host_vectors
 from evoopt.rules.philox import COLUMNS, LANES, block_words, box_muller
@@ -28,7 +30,9 @@ def make_fill(rule: Rule) -> Callable[..., None]:
 
     @intrinsic
     def fill(_typing, key, row, group, purpose, out):
-        def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        def emit(
+            context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Sequence[ir.Value]
+        ) -> ir.Value:
             data = context.make_array(out)(context, builder, arguments[4]).data
             _emit(rule, builder, arguments[:4], data, np.dtype(str(out.dtype)))
             return context.get_dummy_value()
@@ -36,19 +40,22 @@ def make_fill(rule: Rule) -> Callable[..., None]:
         i = types.uint64
         return types.void(i, i, i, i, out), emit
 
+    @twin_of(fill)
     def fill_python(key, row, group, purpose, out):
         blocks = group * np.uint64(LANES) + np.arange(LANES, dtype=np.uint64)
         for place, numbers in enumerate(rule(block_words(key, row, blocks, purpose), out.dtype)):
             out[place * LANES : (place + 1) * LANES] = numbers
 
-    return fill_python if JIT_DISABLED else fill
+    return fill_python
 
 
-def _emit(rule: Rule, builder: ir.IRBuilder, arguments: Any, data: ir.Value, dtype: np.dtype[Any]) -> None:
+def _emit(
+    rule: Rule, builder: ir.IRBuilder, arguments: Sequence[ir.Value], data: ir.Value, dtype: np.dtype[Any]
+) -> None:
     """Emit a loop over the lanes of a group, one vector of the host at a time: one on AVX-512."""
     key, row, group, purpose = (Lanes(builder, argument, np.uint64) for argument in arguments)
     intp = key.value.type
-    width = min(LANES, host_vectors()[0] // 4)
+    width = min(LANES, host_vectors().bytes // 4)
     vector = ir.VectorType(element_type(dtype), width)
     places = Lanes(builder, ir.Constant(ir.VectorType(intp, width), list(range(width))), np.uint64)
     with cgutils.for_range_slice(builder, intp(0), intp(LANES), intp(width), intp) as (lane, _):
@@ -62,7 +69,9 @@ def _emit(rule: Rule, builder: ir.IRBuilder, arguments: Any, data: ir.Value, dty
 def _group_of(_typing, dtype):
     array_type = types.Array(dtype.dtype, 1, "C")
 
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+    def emit(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Sequence[ir.Value]
+    ) -> ir.Value:
         element = context.get_data_type(dtype.dtype)
         memory = cgutils.alloca_once(builder, element, COLUMNS)
         memory.align = CACHE_LINE
@@ -75,8 +84,10 @@ def _group_of(_typing, dtype):
     return array_type(dtype), emit
 
 
-# group_of(dtype): an array (COLUMNS,) on the kernel's stack, not initialised, which takes no time
-group_of = (lambda dtype: np.zeros(COLUMNS, dtype)) if JIT_DISABLED else _group_of
+@twin_of(_group_of)
+def group_of(dtype):
+    """Give an array (COLUMNS,) on the kernel's stack, not initialised, which takes no time."""
+    return np.zeros(COLUMNS, dtype)
 
 
 _fill_words = make_fill(lambda words, dtype: words)

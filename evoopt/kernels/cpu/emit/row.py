@@ -6,15 +6,16 @@ arithmetic. And one sample each of as many individuals as a vector has lanes, wi
 """
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
-from evoopt.compiling.jit import JIT_DISABLED
+from evoopt.compiling.jit import twin_of
 from evoopt.kernels.cpu.emit.simd import AHEAD, VectorCode, host_vectors, tile_shape
 
 PARTS = 4
@@ -33,6 +34,7 @@ def _make_row(vectors: int) -> Callable[..., None]:
         signature = types.void(x, i, i, w, i, i, bias, i, types.boolean, y, i, i)
         return signature, functools.partial(_emit_row, vectors)
 
+    @twin_of(row)
     def row_python(x, x_start, n, w, w_start, w_step, bias, bias_start, adds, y, y_start, columns):
         out = y[y_start:][: min(columns, vectors * tile_shape(y.dtype)[1])]
         if not adds:
@@ -40,11 +42,15 @@ def _make_row(vectors: int) -> Callable[..., None]:
         for i in range(n):
             out += x[x_start + i] * w[w_start + i * w_step :][: len(out)]
 
-    return row_python if JIT_DISABLED else row
+    return row_python
 
 
 def _emit_row(
-    n_vectors: int, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any
+    n_vectors: int,
+    context: BaseContext,
+    builder: ir.IRBuilder,
+    signature: Signature,
+    arguments: Sequence[ir.Value],
 ) -> ir.Value:
     x, w, bias, y = (
         context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 3, 6, 9)
@@ -82,7 +88,7 @@ def _emit_row(
     return context.get_dummy_value()
 
 
-row_tile = _make_row(2 if JIT_DISABLED else host_vectors()[1])
+row_tile = _make_row(host_vectors().of_tile)
 row_pair, row_strip = _make_row(2), _make_row(1)
 
 
@@ -99,6 +105,7 @@ def _make_lanes(outputs: int) -> Callable[..., None]:
         signature = types.void(x, i, i, w, i, i, bias, i, y, i)
         return signature, functools.partial(_emit_lanes, outputs)
 
+    @twin_of(lanes)
     def lanes_python(x, x_start, n, w, w_start, w_step, bias, bias_start, y, y_start):
         width = tile_shape(y.dtype)[1]
         size = outputs * width
@@ -108,11 +115,15 @@ def _make_lanes(outputs: int) -> Callable[..., None]:
             total += x[x_start + i * width :][:width] * weights
         y[y_start:][:size] = total.reshape(-1)
 
-    return lanes_python if JIT_DISABLED else lanes
+    return lanes_python
 
 
 def _emit_lanes(
-    outputs: int, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any
+    outputs: int,
+    context: BaseContext,
+    builder: ir.IRBuilder,
+    signature: Signature,
+    arguments: Sequence[ir.Value],
 ) -> ir.Value:
     x, w, bias, y = (
         context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 3, 6, 8)
@@ -132,5 +143,5 @@ def _emit_lanes(
     return context.get_dummy_value()
 
 
-MANY = 4 * (1 if JIT_DISABLED else host_vectors()[1])  # sums, of the registers of a vector tile
+MANY = 4 * host_vectors().of_tile  # sums, of the registers of a vector tile
 lanes_many, lanes4, lanes1 = _make_lanes(MANY), _make_lanes(4), _make_lanes(1)

@@ -8,45 +8,57 @@ and rows x vectors fused multiply-adds. The loops around it are in `products.py`
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
 from numba.core.registry import cpu_target
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
-from evoopt.compiling.jit import JIT_DISABLED, inline
+from evoopt.compiling.jit import JIT_DISABLED, inline, twin_of
 
 AHEAD = 2048  # bytes, by which a product that reads each number once asks for what comes next
 
 
+class Vectors(NamedTuple):
+    """What vectors a host computes with."""
+
+    bytes: int  # of a register
+    of_tile: int  # how many make a row of a tile
+    fused: bool  # whether there is a fused multiply-add
+
+
+_NARROW = Vectors(16, 2, False)  # those of any host
+
+
 @functools.cache
-def host_vectors() -> tuple[int, int, bool]:
-    """Return bytes of a vector register, vectors to a tile and whether there is a fused multiply-add.
+def host_vectors() -> Vectors:
+    """Return the vectors of this host; where the JIT is off, the narrowest: for loops in Python the best.
 
     Read from the features that numba compiles for (``NUMBA_CPU_FEATURES`` included), which the key of its
     disk cache holds too.
     """
+    if JIT_DISABLED:
+        return _NARROW
     triple, _, features = cpu_target.target_context.codegen().magic_tuple()
     enabled = set(features.split(","))
     if "+avx512f" in enabled:
-        return 64, 4, True  # 32 registers: 24 of C, 4 of B, and the broadcasts
+        return Vectors(64, 4, True)  # 32 registers: 24 of C, 4 of B, and the broadcasts
     if "+avx" in enabled:
-        return 32, 2, "+fma" in enabled  # 16 registers: 12 of C, 2 of B
+        return Vectors(32, 2, "+fma" in enabled)  # 16 registers: 12 of C, 2 of B
     if triple.startswith(("aarch64", "arm64")):
-        return 16, 4, True  # 32 registers
-    return 16, 2, False
+        return Vectors(16, 4, True)  # 32 registers
+    return _NARROW
 
 
 def tile_shape(dtype: np.dtype) -> tuple[int, int]:
     """Return the columns of a tile, which are samples handled side by side, and the lanes of one vector."""
-    if JIT_DISABLED:
-        return 4, 2  # loops in Python: less padding
-    width, vectors, _ = host_vectors()
-    lanes = width // dtype.itemsize
-    return vectors * lanes, lanes
+    lanes = host_vectors().bytes // dtype.itemsize
+    return host_vectors().of_tile * lanes, lanes
 
 
 @inline
@@ -74,6 +86,7 @@ def _make_tile(rows: int, bias_by_row: bool, whole: bool = True) -> Callable[...
         signature = types.void(a, *[i] * 4, b, *[i] * 4, bias, i, types.boolean, c, *[i] * 5)
         return signature, functools.partial(_emit_tile, rows, bias_by_row, whole)
 
+    @twin_of(tile)
     def tile_python(
         a, a_start, a_row, a_step, a_outer, b, b_start, b_vector, b_step, b_outer,
         bias, bias_start, adds, c, c_start, c_row, c_vector, n, outer,
@@ -88,17 +101,17 @@ def _make_tile(rows: int, bias_by_row: bool, whole: bool = True) -> Callable[...
                     factor = a[a_start + r * a_row + i * a_step + j * a_outer]
                     row += factor * b[b_start + v * b_vector + i * b_step + j * b_outer :][:lanes]
 
-    return tile_python if JIT_DISABLED else tile
+    return tile_python
 
 
 class VectorCode:
     """Emits loads and stores of one host vector of a dtype, at positions counted in elements."""
 
-    def __init__(self, context: Any, builder: ir.IRBuilder, dtype: types.Type) -> None:
+    def __init__(self, context: BaseContext, builder: ir.IRBuilder, dtype: types.Type) -> None:
         self.builder = builder
         self.element = context.get_value_type(dtype)
         self.itemsize = context.get_abi_sizeof(self.element)
-        self.lanes = host_vectors()[0] // self.itemsize
+        self.lanes = host_vectors().bytes // self.itemsize
         self.type = ir.VectorType(self.element, self.lanes)
         self.name = f"v{self.lanes}f{8 * self.itemsize}"  # in the names of LLVM's functions
         self._mask: ir.Value | None = None
@@ -147,7 +160,7 @@ class VectorCode:
         return self.builder.shuffle_vector(first_lane, undefined, lane_zero)
 
     def multiply_add(self, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
-        if not host_vectors()[2]:  # without the instruction, llvm.fma would call libm for each lane
+        if not host_vectors().fused:  # without the instruction, llvm.fma would call libm for each lane
             return self.builder.fadd(self.builder.fmul(x, y), z)
         signature = ir.FunctionType(self.type, [self.type] * 3)
         fma = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.fma.{self.name}")
@@ -182,10 +195,10 @@ def _emit_tile(
     rows: int,
     bias_by_row: bool,
     whole: bool,
-    context: Any,
+    context: BaseContext,
     builder: ir.IRBuilder,
-    signature: Any,
-    arguments: Any,
+    signature: Signature,
+    arguments: Sequence[ir.Value],
 ) -> ir.Value:
     """Emit the LLVM code of a tile: start, loop over the reduction, store C."""
     a, b, bias, c = (
@@ -194,7 +207,7 @@ def _emit_tile(
     _, a_start, a_row, a_step, a_outer, _, b_start, b_vector, b_step, b_outer = arguments[:10]
     _, bias_start, adds, _, c_start, c_row, c_vector, n, outer = arguments[10:]
     code, offset = VectorCode(context, builder, signature.args[0].dtype), n.type
-    vectors = host_vectors()[1] if whole else 1
+    vectors = host_vectors().of_tile if whole else 1
 
     def load_broadcast(data: ir.Value, at: ir.Value) -> ir.Value:
         return code.broadcast(builder.load(builder.gep(data, [at])))

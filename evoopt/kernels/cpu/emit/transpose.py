@@ -4,14 +4,16 @@ A block of L features x L samples (L lanes to a register) is transposed by log2(
 exchanges the elements whose feature and sample differ in bit d.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
-from evoopt.compiling.jit import JIT_DISABLED, inline
+from evoopt.compiling.jit import inline, twin_of
 from evoopt.kernels.cpu.emit.simd import VectorCode
 
 
@@ -21,7 +23,9 @@ def _store_block(_typing, tile, start, step, features, out, out_start, out_step,
     return i(tile, i, i, i, out, i, i, i), _emit_store_block
 
 
-def _emit_store_block(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+def _emit_store_block(
+    context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Sequence[ir.Value]
+) -> ir.Value:
     tile, out = (context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 4))
     _, start, step, features, _, out_start, out_step, samples = arguments
     code, offset, int32 = VectorCode(context, builder, signature.args[0].dtype), features.type, ir.IntType(32)
@@ -57,17 +61,17 @@ def _emit_store_block(context: Any, builder: ir.IRBuilder, signature: Any, argum
     return offset(code.lanes)
 
 
-def _store_block_python(tile, start, step, features, out, out_start, out_step, samples):
+@twin_of(_store_block)
+def store_block(tile, start, step, features, out, out_start, out_step, samples):
+    """Write ``out[out_start + s * out_step + f] = tile[start + f * step + s]``, and return L.
+
+    For at most L features f and samples s.
+    """
     lanes = 4
     for s in range(min(lanes, samples)):
         for f in range(min(lanes, features)):
             out[out_start + s * out_step + f] = tile[start + f * step + s]
     return lanes
-
-
-# store_block(tile, start, step, features, out, out_start, out_step, samples) writes, for at most L features f
-# and samples s, ``out[out_start + s * out_step + f] = tile[start + f * step + s]`` and returns L.
-store_block = _store_block_python if JIT_DISABLED else _store_block
 
 
 @inline

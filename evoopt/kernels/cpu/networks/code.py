@@ -14,10 +14,11 @@ import numba
 import numpy as np
 from numba import types
 from numba.core import cgutils
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 from evoopt.compiling.arrays import without_owner
-from evoopt.compiling.jit import JIT_DISABLED, closure, inline, is_kernel, kernel
+from evoopt.compiling.jit import closure, inline, is_kernel, kernel, twin_of
 from evoopt.kernels.cpu.networks.program import INPUTS, OUTPUTS, PARAMETERS
 
 _python_code: dict[int, Callable[..., None]] = {}  # by "address", where the JIT is off
@@ -51,11 +52,7 @@ class Code(ABC):
     def parameters(numbers: types.Array) -> tuple[types.Type, ...]:
         """Types of the parameters, by that of an array of numbers."""
 
-    def address(self, dtype: "np.dtype[Any]") -> int:
-        """Give the address of the code for a precision, in this process and while `self` lives."""
-        if JIT_DISABLED:
-            _python_code[id(self)] = self._kernel
-            return id(self)
+    def _compiled_address(self, dtype: "np.dtype[Any]") -> int:
         if dtype not in self._addresses:
             arguments = self.parameters(types.Array(numba.from_dtype(dtype), 1, "C"))
             self._compile(self.returns(*arguments), dtype)
@@ -64,7 +61,13 @@ class Code(ABC):
             self._addresses[dtype] = compiled.library.get_pointer_to_function(name)
         return self._addresses[dtype]
 
-    def _compile(self, signature: Any, dtype: "np.dtype[Any]") -> None:
+    @twin_of(_compiled_address)
+    def address(self, dtype: "np.dtype[Any]") -> int:
+        """Give the address of the code for a precision, in this process and while `self` lives."""
+        _python_code[id(self)] = self._kernel
+        return id(self)
+
+    def _compile(self, signature: Signature, dtype: "np.dtype[Any]") -> None:
         try:
             self._kernel.compile(signature)
         except Exception as error:  # numba's, or one that its compiler stumbled with: nothing runs here
@@ -133,11 +136,11 @@ def caller(returns: types.Type) -> Any:
 
         return returns(types.int64, types.StarArgTuple.from_types(arguments)), codegen
 
-    return _call_python if JIT_DISABLED else call
+    @twin_of(call)
+    def call_python(address, *arguments):
+        return _python_code[address](*arguments)
 
-
-def _call_python(address, *arguments):
-    return _python_code[address](*arguments)
+    return call_python
 
 
 call = caller(types.void)

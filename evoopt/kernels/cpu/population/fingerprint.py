@@ -2,24 +2,21 @@
 
 import numpy as np
 
-from evoopt.compiling.jit import JIT_DISABLED, inline, kernel
+from evoopt.compiling.jit import inline, kernel, twin_of
 from evoopt.rules.fingerprint import mixed, sum_of_words
 
 
 @inline
-def _sum_of_mixed(words):
+def _sum_in_a_loop(words):
     total = np.uint64(0)
     for i in range(len(words)):
         total = sum_of_words(total, mixed(words[i], i))
     return total
 
 
-def _sum_of_arrays(words):
-    return mixed(words, np.arange(len(words))).sum()
-
-
-if JIT_DISABLED:  # a loop over the words of large rows would take minutes
-    _sum_of_mixed = _sum_of_arrays
+@twin_of(_sum_in_a_loop)
+def _sum_of_mixed(words):
+    return mixed(words, np.arange(len(words))).sum()  # (in Python a loop would take minutes)
 
 
 @kernel(allocates=False)

@@ -11,16 +11,21 @@ import numpy as np
 from llvmlite import ir
 from numba import from_dtype, types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
+from numpy.typing import DTypeLike
 
 from evoopt.kernels.cuda.emit.scalar import Scalar
-from evoopt.kernels.cuda.runtime.jit import SIMULATED
+from evoopt.kernels.cuda.runtime.jit import twin_of
 from evoopt.rules.philox import block_words, box_muller
 
 Rule = Callable[[Any, Any], Sequence[Any]]  # what becomes of the four words of a block, for a dtype
 
 
-def make_block(rule: Rule, dtype: Any, result: Any = None) -> Callable[..., tuple[Any, ...]]:
+def make_block(
+    rule: Rule, dtype: DTypeLike, result: DTypeLike | None = None
+) -> Callable[..., tuple[Any, ...]]:
     """Make ``block(key, row, block, purpose) -> four numbers``: a rule for the words of one block of a row.
 
     All arguments are uint64. The rule is for numbers of `dtype` and gives `result`, by default the same.
@@ -30,20 +35,23 @@ def make_block(rule: Rule, dtype: Any, result: Any = None) -> Callable[..., tupl
 
     @intrinsic
     def block(_typing, key, row, block, purpose):
-        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
+        def emit(
+            context: BaseContext, builder: ir.IRBuilder, _signature: Signature, arguments: Sequence[ir.Value]
+        ) -> ir.Value:
             words = block_words(*(Scalar(builder, argument, np.uint64) for argument in arguments))
             return context.make_tuple(builder, four, [number.value for number in rule(words, real)])
 
         return four(*[types.uint64] * 4), emit
 
+    @twin_of(block)
     def block_python(key, row, block, purpose):
         counter = (np.array([np.uint64(number)]) for number in (row, block, purpose))
         return tuple(numbers[0] for numbers in rule(block_words(np.uint64(key), *counter), real))
 
-    return block_python if SIMULATED else block
+    return block_python
 
 
-def _normals(words: Any, dtype: Any) -> Sequence[Any]:
+def _normals(words: Sequence[Any], dtype: DTypeLike) -> Sequence[Any]:
     return *box_muller(words[0], words[1], dtype), *box_muller(words[2], words[3], dtype)
 
 
@@ -52,7 +60,7 @@ words = make_block(lambda words, dtype: words, np.uint32)
 _NORMALS = {4: make_block(_normals, np.float32), 8: make_block(_normals, np.float64)}
 
 
-def normals_of(dtype: Any) -> Callable[..., tuple[Any, ...]]:
+def normals_of(dtype: DTypeLike) -> Callable[..., tuple[Any, ...]]:
     """Give ``normals(key, row, block, purpose)``, of a dtype."""
     return _NORMALS[np.dtype(dtype).itemsize]
 
@@ -68,17 +76,20 @@ def load_of(width: int) -> Callable[..., tuple[Any, ...]]:
     def load(_typing, array, index):
         numbers = types.UniTuple(array.dtype, width)
 
-        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
+        def emit(
+            context: BaseContext, builder: ir.IRBuilder, _signature: Signature, arguments: Sequence[ir.Value]
+        ) -> ir.Value:
             found = load_vector(builder, address_of(context, builder, array, arguments), width)
             return context.make_tuple(builder, numbers, found)
 
         return numbers(array, types.intp), emit
 
+    @twin_of(load)
     def load_python(array, index):
         assert index % width == 0, "a vector begins at a multiple of its width"
         return tuple(array[index + i] for i in range(width))
 
-    return load_python if SIMULATED else load
+    return load_python
 
 
 load4 = load_of(4)
@@ -86,14 +97,26 @@ load4 = load_of(4)
 
 @intrinsic
 def _store4(_typing, array, index, a, b, c, d):
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+    def emit(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Sequence[ir.Value]
+    ) -> ir.Value:
         store_vector(builder, address_of(context, builder, array, arguments), arguments[2:])
         return context.get_dummy_value()
 
     return types.void(array, types.intp, *[array.dtype] * 4), emit
 
 
-def address_of(context: Any, builder: ir.IRBuilder, array: types.Array, arguments: Any) -> ir.Value:
+@twin_of(_store4)
+def store4(array, index, a, b, c, d):
+    """Write four float32, as `load4` reads them."""
+    assert index % 4 == 0, "a vector begins at a multiple of four"
+    for i, value in enumerate((a, b, c, d)):
+        array[index + i] = value
+
+
+def address_of(
+    context: BaseContext, builder: ir.IRBuilder, array: types.Array, arguments: Sequence[ir.Value]
+) -> ir.Value:
     """Give the address of a number, of an array and an index."""
     return builder.gep(context.make_array(array)(context, builder, arguments[0]).data, [arguments[1]])
 
@@ -117,19 +140,11 @@ def _as_vector(builder: ir.IRBuilder, address: ir.Value, n: int) -> ir.Value:
     return builder.bitcast(address, ir.VectorType(ir.FloatType(), n).as_pointer(address.type.addrspace))
 
 
-def _store4_python(array, index, a, b, c, d):
-    assert index % 4 == 0, "a vector begins at a multiple of four"
-    for i, value in enumerate((a, b, c, d)):
-        array[index + i] = value
-
-
-# store4(array, index, a, b, c, d): as `load4`
-store4 = _store4_python if SIMULATED else _store4
-
-
 @intrinsic
 def _quotient(_typing, a, b):
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+    def emit(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Sequence[ir.Value]
+    ) -> ir.Value:
         single = ir.FloatType()
         signature = ir.FunctionType(single, [single, single])
         divide = cgutils.get_or_insert_function(builder.module, signature, "llvm.nvvm.div.approx.f")
@@ -138,9 +153,7 @@ def _quotient(_typing, a, b):
     return types.float32(types.float32, types.float32), emit
 
 
-def _quotient_python(a, b):
+@twin_of(_quotient)
+def quotient(a, b):
+    """Divide float32 to two units in the last place, for |b| from 2^-126 to 2^126."""
     return a / b
-
-
-# quotient(a, b) of float32 to two units in the last place, for |b| from 2^-126 to 2^126
-quotient = _quotient_python if SIMULATED else _quotient

@@ -6,17 +6,19 @@ Python, for the simulator.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 from evoopt.kernels.cuda.emit.intrinsics import address_of, load_vector, store_vector
-from evoopt.kernels.cuda.runtime.jit import SIMULATED
+from evoopt.kernels.cuda.runtime.jit import twin_of
 
 STEPS = 2  # inputs whose numbers are asked for together; with more, registers would spill on some devices
 _INDEX = ir.IntType(32)
@@ -35,19 +37,15 @@ class Tile(NamedTuple):
 
 
 @functools.cache
-def make_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> Tile:
-    """Make the operations of a tile that reads weights by vectors of `width`, and samples by up to four.
-
-    Of 8 samples, the second four are `far` numbers from the first.
-    """
-    if SIMULATED:
-        return _python_tile(n_in, n_samples, n_units, far, width)
+def _compiled_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> Tile:
     sums_type, group = types.UniTuple(types.float32, n_samples * n_units), min(n_samples, 4)
     starts = [(0, 0), (4, far)][: n_samples // group]  # of each vector: its first sample, and its place
 
     @intrinsic
     def start(_typing, bias, index):
-        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
+        def emit(
+            context: BaseContext, builder: ir.IRBuilder, _signature: Signature, arguments: Sequence[ir.Value]
+        ) -> ir.Value:
             at = address_of(context, builder, bias, arguments)
             one = [number for u in range(n_units) for number in _load(builder, at, u, 1)]
             return context.make_tuple(builder, sums_type, one * n_samples)
@@ -56,7 +54,9 @@ def make_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> 
 
     @intrinsic
     def multiply_add(_typing, sums, weights, start, weights_stride, x, at, x_stride):
-        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
+        def emit(
+            context: BaseContext, builder: ir.IRBuilder, _signature: Signature, arguments: Sequence[ir.Value]
+        ) -> ir.Value:
             def step(state: list[ir.Value]) -> list[ir.Value]:
                 w_at, x_at, *total = state
                 a = [z for _, place in starts for z in _load(builder, x_at, place, group)]
@@ -77,7 +77,9 @@ def make_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> 
 
     @intrinsic
     def store(_typing, sums, x, at, stride, skip):
-        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
+        def emit(
+            context: BaseContext, builder: ir.IRBuilder, _signature: Signature, arguments: Sequence[ir.Value]
+        ) -> ir.Value:
             values = cgutils.unpack_tuple(builder, arguments[0])
             unit_at = address_of(context, builder, x, arguments[1:3])
             for u in range(n_units):
@@ -127,7 +129,12 @@ def _fma(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Val
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.fma.f32"), [a, b, c])
 
 
-def _python_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> Tile:
+@twin_of(_compiled_tile)
+def make_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> Tile:
+    """Make the operations of a tile that reads weights by vectors of `width`, and samples by up to four.
+
+    Of 8 samples, the second four are `far` numbers from the first.
+    """
     places = [s if s < 4 else s - 4 + far for s in range(n_samples)]
     group = min(n_samples, 4)
 

@@ -1,11 +1,11 @@
 """The number of one thread: from a formula that is written for NumPy arrays it makes the code of CUDA."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
+from numpy.typing import DTypeLike
 
 from evoopt.compiling.recorder import Lanes, element_type
 
@@ -18,7 +18,7 @@ _COMPARISONS = {
 }
 # functions of CUDA's library, and the compiler's own; roots of float32 are off by up to two units in the last
 # place, and take a quarter of the instructions of rounded ones
-_LIBRARY = {
+_LIBRARY: dict[tuple[np.ufunc, int], str] = {
     (np.exp, 8): "__nv_exp",
     (np.log, 8): "__nv_log",
     (np.sqrt, 4): "llvm.nvvm.sqrt.approx.f",
@@ -34,10 +34,10 @@ class Scalar(Lanes):
     argument is no constant), and `astype` and `view`.
     """
 
-    def _with(self, value: ir.Value, dtype: Any = None) -> "Scalar":
+    def _with(self, value: ir.Value, dtype: DTypeLike | None = None) -> "Scalar":
         return Scalar(self.builder, value, self.dtype if dtype is None else dtype)
 
-    def _apply(self, ufunc: Any, operands: list[ir.Value]) -> Lanes:
+    def _apply(self, ufunc: np.ufunc, operands: list[ir.Value]) -> Lanes:
         builder, kind = self.builder, self.value.type
         if self.dtype.kind == "f" and ufunc in _COMPARISONS:
             return self._with(builder.fcmp_ordered(_COMPARISONS[ufunc], *operands), bool)
@@ -54,7 +54,7 @@ class Scalar(Lanes):
             return self._with(builder.fsub(ir.Constant(kind, -0.0), *operands))
         return super()._apply(ufunc, operands)
 
-    def astype(self, dtype: Any) -> Lanes:
+    def astype(self, dtype: DTypeLike) -> Lanes:
         """Convert, also between floating types."""
         sizes = self.dtype.itemsize, np.dtype(dtype).itemsize
         if self.dtype.kind != "f" or np.dtype(dtype).kind != "f" or sizes[0] == sizes[1]:
@@ -62,5 +62,5 @@ class Scalar(Lanes):
         convert: Callable[..., ir.Value] = self.builder.fptrunc if sizes == (8, 4) else self.builder.fpext
         return self._with(convert(self.value, element_type(dtype)), dtype)
 
-    def _vector(self, dtype: Any) -> ir.Type:
+    def _vector(self, dtype: DTypeLike) -> ir.Type:
         return element_type(dtype)

@@ -14,7 +14,8 @@ from numba import cuda, float32
 
 from evoopt.kernels.cuda.emit.intrinsics import load_of
 from evoopt.kernels.cuda.networks.dense import NONE, DenseLayer, activation_of, softmax, width_of
-from evoopt.kernels.cuda.runtime.jit import block_size, kernel, name_of, part
+from evoopt.kernels.cuda.runtime.jit import kernel, name_of, part
+from evoopt.kernels.cuda.runtime.sizes import block_size
 
 MOST_SAMPLES = 8
 UNROLL = 4  # reads under way

@@ -19,12 +19,12 @@ from evoopt.kernels.cuda.emit.intrinsics import load4, store4
 from evoopt.kernels.cuda.emit.register_tile import make_tile
 from evoopt.kernels.cuda.networks.dense import NONE, DenseLayer, activation_of, softmax, width_of
 from evoopt.kernels.cuda.networks.loss import LOSSES
-from evoopt.kernels.cuda.runtime.jit import DYNAMIC_ALIGNMENT, SIMULATED, block_size, kernel, name_of, part
+from evoopt.kernels.cuda.runtime.jit import DYNAMIC_ALIGNMENT, kernel, name_of, part
+from evoopt.kernels.cuda.runtime.sizes import SIZES, block_size
 
-MOST_THREADS = 8 if SIMULATED else 256
+MOST_THREADS = block_size(256)
 RESIDENT = 512  # threads of a multiprocessor with 128 registers each
 OWN_BYTES = 4 * 1024  # of shared memory, for a block's other arrays and what the system keeps
-SAMPLES = (16, 8) if SIMULATED else (256, 128, 64, 32, 16, 8)
 TILES = ((8, 8), (8, 4), (4, 4), (4, 2), (2, 2), (2, 1), (1, 1))  # samples and units of a thread
 
 
@@ -44,7 +44,7 @@ class Plan(NamedTuple):
 
 def widest_for(most: int) -> int:
     """Give how wide layers can be for which there is a plan."""
-    return (most - OWN_BYTES) // 8 // SAMPLES[-1]
+    return (most - OWN_BYTES) // 8 // SIZES.samples[-1]
 
 
 @functools.cache
@@ -53,7 +53,7 @@ def plan(layers: tuple[DenseLayer, ...], most: int) -> Plan | None:
 
     `most` are the bytes of shared memory of a multiprocessor that a block can have.
     """
-    plans = [_plan(layers, samples) for samples in SAMPLES]
+    plans = [_plan(layers, samples) for samples in SIZES.samples]
     fitting = [found for found in plans if found.shared <= most - OWN_BYTES]
     roomy = [found for found in fitting if found.shared <= most // 2 - OWN_BYTES and found.in_place]
     return next(iter([*roomy, *fitting]), None)

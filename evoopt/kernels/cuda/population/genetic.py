@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numba import cuda
+from numpy.typing import DTypeLike
 
 from evoopt.kernels.cuda.emit.intrinsics import make_block, normals_of, words
 from evoopt.kernels.cuda.population.noise import THREADS
@@ -24,13 +25,13 @@ _HIGHEST = np.uint32(1 << 31)
 
 
 @functools.cache
-def breed(dtype: Any, crossover: int, mutation: int, always: bool) -> Any:
+def breed(dtype: DTypeLike, crossover: int, mutation: int, always: bool) -> Any:
     """Make ``kernel(key, ids, parents, pool, steps, sigma, ends, threshold, limit, out)``, see `cpu.genetic`.
 
     `crossover` and `mutation` are codes from there; with `always`, a threshold of ALWAYS, every coordinate
     mutates. `steps` (k,) and `sigma` (n,) are float64, `parents` (k, 2) int64; the grid is `noise.grid_of`.
     """
-    real = np.dtype(dtype).type
+    real: Any = np.dtype(dtype).type
     deviates_of = make_block(polynomial_steps, dtype) if mutation == POLYNOMIAL else normals_of(dtype)
     factors_of = make_block(spread_factors, dtype)
     half = real(0.5)

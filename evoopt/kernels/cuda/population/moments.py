@@ -2,10 +2,10 @@
 
 from numba import cuda, types
 
-from evoopt.kernels.cuda.runtime.jit import SIMULATED, block_size, kernel
+from evoopt.kernels.cuda.runtime.jit import kernel
+from evoopt.kernels.cuda.runtime.sizes import SIZES, block_size
 
-COLUMNS = 4 if SIMULATED else 32  # of a block, whose rows are cut into PARTS
-PARTS = 2 if SIMULATED else 8
+COLUMNS, PARTS = SIZES.columns, SIZES.parts  # of a block, whose rows are cut into parts
 THREADS = block_size(128)
 
 

@@ -5,17 +5,19 @@ from typing import Any
 
 import numpy as np
 from numba import cuda
+from numpy.typing import DTypeLike
 
 from evoopt.kernels.cuda.emit.intrinsics import normals_of
 from evoopt.kernels.cuda.runtime.grid import rows_y
-from evoopt.kernels.cuda.runtime.jit import block_size, kernel, name_of
+from evoopt.kernels.cuda.runtime.jit import kernel, name_of
+from evoopt.kernels.cuda.runtime.sizes import block_size
 from evoopt.rules.philox import COLUMNS, LANES, NOISE
 
 THREADS = block_size(128)
 
 
 @functools.cache
-def sample_rows(dtype: Any, pairs: bool = False) -> Any:
+def sample_rows(dtype: DTypeLike, pairs: bool = False) -> Any:
     """Make ``kernel(key, ids, mean, sigma, out)`` on a grid of `grid_of` blocks.
 
     It writes mean + sigma * normal deviates into `out` (k, n) of the dtype; `mean` and `sigma` are (n,)

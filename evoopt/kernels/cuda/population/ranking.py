@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from evoopt.kernels.cuda.runtime.jit import block_size, kernel, name_of
+from evoopt.kernels.cuda.runtime.jit import kernel, name_of
+from evoopt.kernels.cuda.runtime.sizes import block_size
 
 THREADS = block_size(128)
 

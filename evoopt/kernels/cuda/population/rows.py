@@ -7,7 +7,8 @@ import numpy as np
 from numba import cuda, types
 
 from evoopt.kernels.cuda.runtime.grid import rows_y
-from evoopt.kernels.cuda.runtime.jit import block_size, kernel, name_of
+from evoopt.kernels.cuda.runtime.jit import kernel, name_of
+from evoopt.kernels.cuda.runtime.sizes import block_size
 from evoopt.rules.box import reflected, transformed
 from evoopt.rules.fingerprint import mixed, sum_of_words
 

@@ -7,20 +7,23 @@ arrays as it is. Here the same function makes the code of a thread. All numbers 
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import cuda, types
+from numba.core.base import BaseContext
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 from evoopt.kernels.cuda.emit.scalar import Scalar
-from evoopt.kernels.cuda.runtime.jit import SIMULATED, block_size, kernel, name_of
+from evoopt.kernels.cuda.runtime.jit import kernel, name_of, twin_of
+from evoopt.kernels.cuda.runtime.sizes import SIZES, block_size
 
 Formula = Callable[..., Any]
 THREADS = block_size(128)
-PARTS = 2 if SIMULATED else 64  # blocks that add up; each leaves three numbers
+PARTS = SIZES.blocks  # blocks that add up; each leaves three numbers
 
 
 @functools.cache
@@ -102,8 +105,10 @@ def _evaluate(formula: Formula) -> Callable[..., None]:
 
     @intrinsic
     def evaluate(_typing, outs, args, at, i):
-        def emit(context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
-            def place(array_type: Any, array: ir.Value, index: ir.Value) -> ir.Value:
+        def emit(
+            context: BaseContext, builder: ir.IRBuilder, _signature: Signature, values: Sequence[ir.Value]
+        ) -> ir.Value:
+            def place(array_type: types.Array, array: ir.Value, index: ir.Value) -> ir.Value:
                 data = context.make_array(array_type)(context, builder, array).data
                 return builder.gep(data, [index])
 
@@ -121,9 +126,10 @@ def _evaluate(formula: Formula) -> Callable[..., None]:
 
         return types.void(outs, args, types.intp, types.intp), emit
 
+    @twin_of(evaluate)
     def evaluate_python(outs, args, at, i):
         found = formula(*[np.float64(arg if np.isscalar(arg) else arg[i]) for arg in args])
         for out, result in zip(outs, found if isinstance(found, tuple) else (found,), strict=True):
             out[at] = result
 
-    return evaluate_python if SIMULATED else evaluate
+    return evaluate_python

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any, ClassVar
 
+from numba.core.codegen import Codegen
+from numba.core.typing.templates import Signature
 from numba.cuda import serialize
 from numba.cuda.dispatcher import CUDACache, CUDACacheImpl
 
@@ -28,7 +30,7 @@ class _CacheImpl(Sealed, CUDACacheImpl):
 class _DiskCache(CUDACache):
     _impl_class = _CacheImpl
 
-    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+    def _index_key(self, sig: Signature, codegen: Codegen) -> tuple[Any, ...]:
         # the folder stands for the sources, the file for the name; numba-cuda hashes the closure, which is
         # another one in each process. The tuple has the version of CUDA and the compute capability
         return sig, codegen.magic_tuple(), metadata.version("numba-cuda")

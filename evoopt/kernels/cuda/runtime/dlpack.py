@@ -62,7 +62,7 @@ class _Holder:
 
     _deleter: Any = None
 
-    def __init__(self, capsule: Any) -> None:
+    def __init__(self, capsule: object) -> None:
         self.managed = _managed(capsule)
         self._deleter = _DELETER(self.managed.deleter) if self.managed.deleter else None
         used = _USED_VERSIONED if type(self.managed) is _Versioned else _USED
@@ -85,7 +85,7 @@ class Borrowed(NamedTuple):
     owner: Any
 
 
-def borrow(array: Any, stream: int | None) -> Borrowed:
+def borrow(array: object, stream: int | None) -> Borrowed:
     """Take an array of another library for work on a stream, by its number.
 
     Raises
@@ -129,7 +129,7 @@ def _dtype_of(found: _DataType) -> np.dtype[Any]:
 class _Memory:
     """Memory of a device as numpy reads of an array; it keeps the owner."""
 
-    def __init__(self, array: Any, owner: Any) -> None:
+    def __init__(self, array: Any, owner: object) -> None:
         self.owner = owner
         self.__array_interface__ = {
             "data": (array.address, array.read_only), "shape": array.shape, "typestr": array.dtype.str,
@@ -137,12 +137,14 @@ class _Memory:
         }  # fmt: skip
 
 
-def numpy_view(array: Any, owner: Any) -> np.ndarray[Any, Any]:
+def numpy_view(array: Any, owner: object) -> np.ndarray[Any, Any]:
     """Return an array of numpy that points to memory of the device, so must not be read; it keeps `owner`."""
     return np.asarray(_Memory(array, owner))
 
 
-def capsule(numbers: np.ndarray[Any, Any], device: tuple[int, int], max_version: Any, copied: bool) -> Any:
+def capsule(
+    numbers: np.ndarray[Any, Any], device: tuple[int, int], max_version: tuple[int, int] | None, copied: bool
+) -> Any:
     """Make a capsule of an array of numpy, whose memory is that of a device.
 
     numpy makes the capsule, without reading the memory, and then the device is written into the capsule. So
@@ -162,7 +164,7 @@ def capsule(numbers: np.ndarray[Any, Any], device: tuple[int, int], max_version:
     return result
 
 
-def _managed(capsule: Any) -> Any:
+def _managed(capsule: object) -> Any:
     """Return the structure of a capsule that nobody has used."""
     if _is_valid(capsule, _VERSIONED):
         return _Versioned.from_address(_pointer(capsule, _VERSIONED))

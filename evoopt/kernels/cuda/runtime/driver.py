@@ -9,23 +9,26 @@ import functools
 import os
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from cuda.bindings import driver as cu
 from numba import cuda, from_dtype, typeof, types
 
+from evoopt.kernels.cuda.runtime.jit import Kernel
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 
 _NO_MEMORY = cu.CUresult.CUDA_ERROR_OUT_OF_MEMORY
 MOST_WORDS = 256  # of eight bytes, of all arguments of a kernel
 _LOADING = threading.Lock()  # numba-cuda cannot load a kernel for two Python threads at once
 _PROCESS = os.getpid()  # that began with CUDA: nothing of it works in one that is forked
+# of an argument: its type; of an array its dtype and number of axes; of a tuple those of its parts
+Kind = type | tuple[Any, ...]
 _FORMATS = {int: "q", float: "d", np.int64: "q", np.uint64: "Q", np.float32: "f4x", np.float64: "d"}
 
 
-def _do(function: Any, *arguments: Any) -> Any:
+def _do(function: Callable[..., Any], *arguments: object) -> Any:
     """Call a function of the driver, and return what it gives besides its error.
 
     Where it finds no memory it is called once more, without what our pool keeps.
@@ -98,14 +101,14 @@ def new_event() -> Any:
     return _do(cu.cuEventCreate, cu.CUevent_flags.CU_EVENT_DISABLE_TIMING)
 
 
-def order(before: Any, event: Any, after: Any) -> None:
+def order(before: cu.CUstream, event: cu.CUevent, after: cu.CUstream) -> None:
     """Let what is queued later on one stream wait for what is queued now on another."""
     _enter()
     _do(cu.cuEventRecord, event, before)
     _do(cu.cuStreamWaitEvent, after, event, 0)
 
 
-def synchronize(stream: Any) -> None:
+def synchronize(stream: cu.CUstream) -> None:
     """Wait for all that is queued on a stream."""
     _enter()
     _do(cu.cuStreamSynchronize, stream)
@@ -157,7 +160,7 @@ def _empty_pool() -> None:
         cu.cuMemPoolTrimTo(pool, 0)
 
 
-def allocate(size: int, stream: Any) -> int:
+def allocate(size: int, stream: cu.CUstream) -> int:
     """Return the address of so many bytes; MemoryError if there are none."""
     _enter()
     pool = _pool()
@@ -172,7 +175,7 @@ def allocate(size: int, stream: Any) -> int:
         ) from error
 
 
-def free(address: int, stream: Any) -> None:
+def free(address: int, stream: cu.CUstream) -> None:
     """Give memory back, once all that is queued on the stream is done; in a forked process do nothing."""
     if os.getpid() != _PROCESS:
         return
@@ -184,7 +187,7 @@ def free(address: int, stream: Any) -> None:
         cu.cuMemFreeAsync(address, stream)
 
 
-def copy_in(target: int, source: np.ndarray[Any, Any], stream: Any) -> None:
+def copy_in(target: int, source: np.ndarray[Any, Any], stream: cu.CUstream) -> None:
     """Copy from the host's memory; `source` may change when this returns."""
     _enter()
     address = source.ctypes.data
@@ -193,14 +196,14 @@ def copy_in(target: int, source: np.ndarray[Any, Any], stream: Any) -> None:
         synchronize(stream)
 
 
-def copy_out(target: np.ndarray[Any, Any], source: int, stream: Any) -> None:
+def copy_out(target: np.ndarray[Any, Any], source: int, stream: cu.CUstream) -> None:
     """Copy to the host's memory, and wait."""
     _enter()
     _do(cu.cuMemcpyDtoHAsync, target.ctypes.data, source, target.nbytes, stream)
     synchronize(stream)
 
 
-def copy_within(target: int, source: int, size: int, stream: Any) -> None:
+def copy_within(target: int, source: int, size: int, stream: cu.CUstream) -> None:
     """Copy bytes within the device's memory."""
     _enter()
     _do(cu.cuMemcpyDtoDAsync, target, source, size, stream)
@@ -229,7 +232,12 @@ class Call(NamedTuple):
 
 
 def launch(
-    kernel: Any, grid: Sequence[int], threads: Sequence[int], shared: int, stream: Any, arguments: Any
+    kernel: Kernel,
+    grid: Sequence[int],
+    threads: Sequence[int],
+    shared: int,
+    stream: cu.CUstream,
+    arguments: Iterable[Any],
 ) -> None:
     """Queue a kernel (`jit.Kernel`) with so many bytes of dynamic shared memory."""
     words: list[Any] = []
@@ -243,7 +251,7 @@ def launch(
     _do(cu.cuLaunchKernel, call.kernel, *grid, *threads, shared, stream, thread.arguments, 0)
 
 
-def _append(words: list[Any], argument: Any) -> Any:
+def _append(words: list[Any], argument: object) -> Any:
     """Append an argument as the words of numba's structures, and return its kind."""
     if type(argument) is DeviceArray:
         words += argument.words
@@ -254,7 +262,7 @@ def _append(words: list[Any], argument: Any) -> Any:
     return type(argument)
 
 
-def load(kernel: Any, kinds: tuple[Any, ...], shared: int) -> Call:
+def load(kernel: Kernel, kinds: tuple[Any, ...], shared: int) -> Call:
     """Compile a kernel for arguments of these kinds, or take it from the disk, and load it."""
     compiled = kernel.compiled.compile(tuple(map(type_of, kinds)))
     function = compiled._codelibrary.get_cufunc()
@@ -264,7 +272,7 @@ def load(kernel: Any, kinds: tuple[Any, ...], shared: int) -> Call:
     return Call(cu.CUfunction(int(function.handle)), struct.Struct("=" + "".join(map(format_of, kinds))))
 
 
-def type_of(kind: Any) -> Any:
+def type_of(kind: Kind) -> Any:
     """Return numba's type of a kind of argument, which is (dtype, dimensions) of an array."""
     if not isinstance(kind, tuple):
         return typeof(kind(0))
@@ -273,7 +281,7 @@ def type_of(kind: Any) -> Any:
     return types.BaseTuple.from_types(tuple(map(type_of, kind)))
 
 
-def format_of(kind: Any) -> str:
+def format_of(kind: Kind) -> str:
     """Return how arguments of a kind are packed, in places of eight bytes."""
     if not isinstance(kind, tuple):
         return _FORMATS[kind]

@@ -11,7 +11,7 @@ from evoopt.kernels.cuda.runtime.memory import DeviceArray
 LEGACY = 1  # the number of the legacy default stream: our streams wait for it, and it waits for ours
 
 
-def is_device_array(array: Any) -> bool:
+def is_device_array(array: object) -> bool:
     """Tell whether an array is in the memory of a device: ours, or of torch, CuPy, JAX or Numba."""
     if isinstance(array, DeviceArray):
         return True

@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from evoopt.kernels.cuda.runtime.jit import SIMULATED
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
+from evoopt.kernels.cuda.runtime.sizes import SIZES
 
-# few in the simulator, so that all that is launched there is launched in parts
-MOST_X = 6 if SIMULATED else 2**31 - 1
-MOST_Y = 2 if SIMULATED else 65535
+MOST_X, MOST_Y = SIZES.most_blocks
 
 
 class Part(NamedTuple):

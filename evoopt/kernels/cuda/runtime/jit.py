@@ -23,6 +23,11 @@ SHARED_BYTES = 48 * 1024  # that every device gives a block without being asked
 DYNAMIC_ALIGNMENT = None if SIMULATED else 16
 
 
+def twin_of(compiled: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Decorate the Python twin of code for the compiler: it takes its place in the simulator."""
+    return lambda python: python if SIMULATED else compiled
+
+
 @dataclass(frozen=True, eq=False)
 class Kernel:
     """A kernel: numba's, which compiles, and what was loaded of it, by the kinds of arguments (`driver`)."""
@@ -46,7 +51,7 @@ def kernel(threads: int, blocks: int = 1, name: str | None = None) -> Callable[[
     return lambda function: Kernel(cached(compiler, function, name))
 
 
-def name_of(*parts: Any) -> str | None:
+def name_of(*parts: object) -> str | None:
     """Name what a kernel is specialised for; None, and so no cache, if a function of the user's is among it.
 
     `parts` are numbers, strings, dtypes, functions that `jit.rule` made, and tuples of them.
@@ -77,11 +82,6 @@ def compiling(functions: str) -> Iterator[None]:
             f"{functions}, that CUDA can run were expected: scalars and elements of the given arrays, and no "
             f"new arrays. They did not compile: {error}."
         ) from error
-
-
-def block_size(threads: int) -> int:
-    """Give the threads of a block: so many on a device, and few in the simulator, which is slow."""
-    return min(threads, 8) if SIMULATED else threads
 
 
 def part(function: Callable[..., Any]) -> Any:

@@ -108,7 +108,7 @@ class DeviceArray:
             raise TypeError("A number without axes has no length.")
         return self.shape[0]
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> Any:
         """Return a row, or a slice of rows side by side, which share the memory; or a number, of the host."""
         if isinstance(key, slice):
             start, stop, step = key.indices(len(self))
@@ -128,9 +128,9 @@ class DeviceArray:
         address = self.address + first * math.prod(self.shape[1:]) * self.dtype.itemsize
         return DeviceArray(address, shape, self.dtype, self.stream, self.owner)
 
-    def reshape(self, *shape: Any) -> "DeviceArray":
+    def reshape(self, *shape: int | Shape) -> "DeviceArray":
         """Return the same numbers in another shape."""
-        given = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
+        given: Any = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
         if math.prod(given) != self.size:
             raise ValueError(f"An array of shape {self.shape} has no {math.prod(given)} numbers.")
         return DeviceArray(self.address, tuple(given), self.dtype, self.stream, self.owner)

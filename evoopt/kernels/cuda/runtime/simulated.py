@@ -4,13 +4,13 @@ All that is allocated is full of NaN, so that a number that no kernel wrote is s
 """
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
 
-from evoopt.kernels.cuda.runtime.jit import SHARED_BYTES
+from evoopt.kernels.cuda.runtime.jit import SHARED_BYTES, Kernel
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 
 _memory: dict[int, np.ndarray[Any, Any]] = {}  # by address
@@ -31,11 +31,11 @@ def new_event() -> Any:
     return None
 
 
-def order(before: Any, event: Any, after: Any) -> None:
+def order(before: object, event: object, after: object) -> None:
     """All is done in order."""
 
 
-def synchronize(stream: Any) -> None:
+def synchronize(stream: object) -> None:
     """All is done."""
 
 
@@ -48,7 +48,7 @@ def device_number() -> int:
     return 0
 
 
-def allocate(size: int, stream: Any) -> int:
+def allocate(size: int, stream: object) -> int:
     """Return the address of so many bytes, at a multiple of 256 as on a device."""
     buffer = np.full(size + 256, 0xFF, np.uint8)
     address = int(-(-buffer.ctypes.data // 256) * 256)
@@ -56,22 +56,22 @@ def allocate(size: int, stream: Any) -> int:
     return address
 
 
-def free(address: int, stream: Any) -> None:
+def free(address: int, stream: object) -> None:
     """Give memory back."""
     _memory.pop(address, None)
 
 
-def copy_in(target: int, source: np.ndarray[Any, Any], stream: Any) -> None:
+def copy_in(target: int, source: np.ndarray[Any, Any], stream: object) -> None:
     """Copy from an array."""
     ctypes.memmove(target, source.ctypes.data, source.nbytes)
 
 
-def copy_out(target: np.ndarray[Any, Any], source: int, stream: Any) -> None:
+def copy_out(target: np.ndarray[Any, Any], source: int, stream: object) -> None:
     """Copy to an array."""
     ctypes.memmove(target.ctypes.data, source, target.nbytes)
 
 
-def copy_within(target: int, source: int, size: int, stream: Any) -> None:
+def copy_within(target: int, source: int, size: int, stream: object) -> None:
     """Copy bytes."""
     ctypes.memmove(target, source, size)
 
@@ -82,13 +82,18 @@ def most_shared_bytes() -> int:
 
 
 def launch(
-    kernel: Any, grid: Sequence[int], threads: Sequence[int], shared: int, stream: Any, arguments: Any
+    kernel: Kernel,
+    grid: Sequence[int],
+    threads: Sequence[int],
+    shared: int,
+    stream: object,
+    arguments: Iterable[Any],
 ) -> None:
     """Run a kernel, one block after the other."""
     kernel.compiled[tuple(grid), tuple(threads), 0, shared](*map(_view, arguments))
 
 
-def _view(argument: Any) -> Any:
+def _view(argument: object) -> Any:
     if isinstance(argument, tuple):
         return tuple(map(_view, argument))
     if not isinstance(argument, DeviceArray):

@@ -15,7 +15,7 @@ from evoopt.kernels.cuda.runtime import foreign
 from evoopt.kernels.cuda.runtime.foreign import LEGACY, is_device_array
 from evoopt.kernels.cuda.runtime.jit import SIMULATED, Kernel
 from evoopt.kernels.cuda.runtime.memory import DeviceArray, strides_of
-from evoopt.types import Shape
+from evoopt.types import Array, Shape
 
 if SIMULATED:
     from evoopt.kernels.cuda.runtime import simulated as driver
@@ -159,7 +159,7 @@ class Stream(Queue):
         address = driver.allocate(size, self.handle)
         return DeviceArray(address, shape, kind, self, _Block(address, self))
 
-    def adopt(self, array: Any) -> DeviceArray:
+    def adopt(self, array: object) -> DeviceArray:
         """Give an array of the device, of any library, as one of ours: no copy, if it is C-contiguous."""
         if isinstance(array, DeviceArray):
             return array
@@ -173,7 +173,7 @@ class Stream(Queue):
         span = DeviceArray(address + first, (last - first + dtype.itemsize,), np.dtype(np.uint8), queue, lent)
         return self.to_device(np.ndarray(shape, dtype, queue.to_host(span), -first, strides), dtype)
 
-    def given(self, name: str, array: Any) -> Any:
+    def given(self, name: str, array: object) -> Any:
         """Read real numbers as an array where they are: of the device, or of the host."""
         if not is_device_array(array):
             return arrays.read(name, array)
@@ -197,7 +197,7 @@ class Stream(Queue):
         self.copy(host, result)
         return result
 
-    def output(self, out: Any, shape: Shape, dtype: DTypeLike, **sources: Any) -> DeviceArray:
+    def output(self, out: object, shape: Shape, dtype: DTypeLike, **sources: object) -> DeviceArray:
         """Read an array of the device to write to, apart from the memory of the `sources`; None makes one.
 
         ValueError for another kind, and for one that is read-only.
@@ -221,7 +221,7 @@ class Stream(Queue):
                 raise arrays.overlap(name)
         return found
 
-    def copy(self, source: Any, target: DeviceArray) -> None:
+    def copy(self, source: Array | DeviceArray, target: DeviceArray) -> None:
         """Copy numbers of the host (C-contiguous) or of the device over those of an array of the device."""
         if not target.size:
             return
@@ -233,7 +233,7 @@ class Stream(Queue):
         self._precede(others)
 
     def launch(
-        self, kernel: Kernel, grid: int | Shape, threads: int | Shape, *args: Any, shared: int = 0
+        self, kernel: Kernel, grid: int | Shape, threads: int | Shape, *args: object, shared: int = 0
     ) -> None:
         """Queue a kernel on blocks of so many threads, with so many bytes of dynamic shared memory."""
         others = self._follow(args)
