@@ -46,6 +46,8 @@ class CudaPopulation(PopulationOps[DeviceArray]):
         return self._stream.host(array)
 
     def vector(self, values: Taken) -> DeviceArray:
+        if type(values) is DeviceArray and values.dtype == _DOUBLE:
+            return values
         return self._stream.to_device(values, _DOUBLE)
 
     def _constant(self, values: Vector) -> DeviceArray:
@@ -101,9 +103,10 @@ class CudaPopulation(PopulationOps[DeviceArray]):
     def sample(
         self, key: np.uint64, ids: Ids, mean: Taken, sigma: Taken, out: DeviceArray, pairs: bool = False
     ) -> None:
+        centre, spread = self.vector(mean), self.vector(sigma)
         self._stream.launch(
             noise.sample_rows(out.dtype, pairs), noise.grid_of(*out.shape), noise.THREADS,
-            key, self._stream.to_device(ids, _ID), self.vector(mean), self.vector(sigma), out,
+            key, self._stream.to_device(ids, _ID), centre, spread, out,
         )  # fmt: skip
 
     def breed(
@@ -147,13 +150,12 @@ class CudaPopulation(PopulationOps[DeviceArray]):
         )  # fmt: skip
 
     def fingerprints(self, rows: DeviceArray) -> DeviceArray:
-        result = self._stream.empty(len(rows), _ID)
-        words = rows.view(np.uint32)
-        for first, count, *_ in grid.parts_of_rows(len(rows)):
-            self._stream.launch(
-                kernels.fingerprint_rows, count, kernels.THREADS,
-                grid.rest(words, first), grid.rest(result, first),
-            )  # fmt: skip
+        k = rows.shape[0]
+        parts = grid.parts_of_rows(k)
+        result, words = self._stream.empty((k,), _ID), rows.view(np.uint32)
+        for first, count, *_ in parts:
+            some = (words[first:], result[first:]) if first else (words, result)
+            self._stream.launch(kernels.fingerprint_rows, count, kernels.THREADS, *some)
         return result
 
     # ---------------------------------------------------------------- one number for each told row

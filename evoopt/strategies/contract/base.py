@@ -318,14 +318,13 @@ class Strategy(Called, ABC):
     def _asked(self, n: int) -> Ledger:
         """Return the ledger after `n` more rows were asked for."""
         ledger = self._ledger
-        if ledger.is_open:
+        if ledger._current is not None:  # an epoch is open
             return ledger.asked(n)
         self._get_ready(ledger)
         return ledger.asked(n, self._snapshot(ledger.next_id))
 
     def _get_ready(self, ledger: Ledger) -> None:
         """Change the form of the state, before a snapshot, and nothing else; `ledger` knows who waits."""
-        self._mean, self._sigma = self._ops.vector(self._mean), self._ops.vector(self._sigma)
 
     def rows(self, ids: ArrayLike, out: Array | None = None) -> Array:
         """Make rows that were asked for, in any order and company: always the same bits.
@@ -441,7 +440,8 @@ class Strategy(Called, ABC):
                 f"({self.n_params},), got {mean!r} and {sigma!r}."
             )
         if not mean.dtype == sigma.dtype == _DOUBLE:  # of a strategy of the user's own
-            self._mean, self._sigma = mean.astype(np.float64), sigma.astype(np.float64)
+            mean, sigma = mean.astype(np.float64), sigma.astype(np.float64)
+        self._mean, self._sigma = self._ops.vector(mean), self._ops.vector(sigma)
 
     def _read_rows(self, population: ArrayLike) -> tuple[Array | None, Ids]:
         """Return the told rows, in the user's space, None if ids came, and their ids; changes nothing."""

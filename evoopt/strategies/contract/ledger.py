@@ -55,11 +55,6 @@ class Ledger:
         self._told_fingerprints = told_fingerprints
 
     @property
-    def is_open(self) -> bool:
-        """Whether there is a current epoch."""
-        return self._current is not None
-
-    @property
     def current(self) -> Epoch:
         """The epoch that ids are handed out from."""
         if self._current is None:
