@@ -2,25 +2,30 @@
 
 import json
 import math
-import operator
-import textwrap
-import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments, arrays
+from evoopt.leaves import (
+    Leaf,
+    describe,
+    listed,
+    locked,
+    make_leaf,
+    popsize_of,
+    read_entry,
+    read_json,
+    require_floats,
+    require_frozen,
+)
 from evoopt.tree import (
-    ABSENT,
     Container,
     Trainable,
-    as_array,
     check_containers,
-    loads,
     mismatch,
     nearest,
     open_tree,
@@ -29,20 +34,6 @@ from evoopt.tree import (
     to_jsonable,
 )
 from evoopt.types import Array
-
-_DTYPES = frozenset(np.dtype(code).name for code in "?bhilqBHILQefdg")  # of leaves, as `to_json` has them
-_LARGEST = np.iinfo(np.intp).max  # the largest size of an axis
-
-
-@dataclass(frozen=True)
-class _Leaf:
-    """What a template knows of one array; the values live in vectors, or in `ParamSpec.frozen`."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    dimension_names: tuple[str | None, ...] | None
-    trainable: bool
 
 
 class ParamSpec:
@@ -74,10 +65,10 @@ class ParamSpec:
            [4., 5.]])
     """
 
-    def __init__(self, root: Container, leaves: Iterable[_Leaf], frozen: Mapping[str, ArrayLike]) -> None:
+    def __init__(self, root: Container, leaves: Iterable[Leaf], frozen: Mapping[str, ArrayLike]) -> None:
         self._root, self._leaves = root, tuple(leaves)
         trainable = [leaf for leaf in self._leaves if leaf.trainable]
-        _check_floats(self._leaves)
+        require_floats(self._leaves)
         sizes = [math.prod(leaf.shape) for leaf in trainable]
         self.size = sum(sizes)
         if not self.size:
@@ -90,7 +81,7 @@ class ParamSpec:
         self.offsets = tuple(accumulate(sizes[:-1], initial=0))
         self.dtype = np.dtype(np.float64 if any(dtype.itemsize > 4 for dtype in self.dtypes) else np.float32)
         self.frozen = {
-            leaf.name: _locked(frozen[leaf.name], leaf) for leaf in self._leaves if not leaf.trainable
+            leaf.name: locked(frozen[leaf.name], leaf) for leaf in self._leaves if not leaf.trainable
         }
         places = [slice(start, start + size) for start, size in zip(self.offsets, sizes, strict=True)]
         self._slices = dict(zip(self.names, places, strict=True))
@@ -127,7 +118,7 @@ class ParamSpec:
         """
         root, values = read_tree(tree)
         chosen = select(list(values), trainable)
-        leaves = [_leaf(name, a.shape, a.dtype, trainable=name in chosen) for name, a in values.items()]
+        leaves = [make_leaf(name, a.shape, a.dtype, trainable=name in chosen) for name, a in values.items()]
         return cls(root, leaves, values)
 
     @classmethod
@@ -150,19 +141,8 @@ class ParamSpec:
         >>> ParamSpec.from_shapes({"bias": 2, "kernel": ((3, 2), "float64", ("in", "out"))}).size
         8
         """
-        leaves = {}
-        for name, entry in arguments.mapping("shapes", shapes).items():
-            if not isinstance(name, str):
-                raise ValueError(f"A name of dotted keys was expected, but {name!r} came: make it a str.")
-            is_shape = not isinstance(entry, tuple | list) or all(
-                isinstance(n, int | np.integer) for n in entry
-            )
-            try:
-                leaves[name] = _leaf(name, entry) if is_shape else _leaf(name, *entry)
-            except TypeError as error:
-                expected = "a shape, or a tuple (shape, dtype, dimension names),"
-                raise mismatch(name, expected, repr(entry), str(error)) from error
-        root, ordered = open_tree(leaves)
+        entries = arguments.mapping("shapes", shapes)
+        root, ordered = open_tree({name: read_entry(name, entry) for name, entry in entries.items()})
         return cls(root, ordered.values(), {})
 
     @classmethod
@@ -187,19 +167,9 @@ class ParamSpec:
         >>> ParamSpec.from_json(spec.to_json()) == spec
         True
         """
-        try:
-            data = loads(text)
-            root, names = open_tree(data["tree"], ABSENT)
-            leaves = [_described(**entry) for entry in data["leaves"]]
-            if [leaf.name for leaf in leaves] != list(names):
-                raise ValueError("its leaves are not those of its tree")
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise ValueError(
-                f"The JSON of a ParamSpec was expected, as to_json gives it, but it is damaged: {error!r}; "
-                "take another copy."
-            ) from error
+        root, leaves = read_json(text)
         given = {} if frozen is None else dict(arguments.mapping("frozen", frozen))
-        _check_frozen({leaf.name: leaf for leaf in leaves if not leaf.trainable}, given)
+        require_frozen({leaf.name: leaf for leaf in leaves if not leaf.trainable}, given)
         return cls(root, leaves, given)
 
     def to_json(self) -> str:
@@ -314,13 +284,11 @@ class ParamSpec:
         """
         root, values = read_tree(tree)
         check_containers(self._root, root, "")
-        shape = (*self._leading_axis(values), self.size)
+        shape = (*popsize_of(self._leaves, values), self.size)
         if out is None:
             out = np.empty(shape, self.dtype)
         elif not (isinstance(out, np.ndarray) and out.dtype.kind == "f" and out.shape == shape):
-            raise ValueError(
-                f"A float array of shape {shape} was expected as out, but {_describe(out)} came."
-            )
+            raise ValueError(f"A float array of shape {shape} was expected as out, but {describe(out)} came.")
         elif not out.flags.writeable:
             raise ValueError("A writeable array was expected as out, but a read-only one came: pass a copy.")
         sources = [values[name] for name in self.names]
@@ -359,7 +327,7 @@ class ParamSpec:
         array = arrays.read("array", array)
         if array.ndim not in (1, 2) or array.shape[-1] != self.size or array.dtype.kind != "f":
             expected = f"A float array of shape ({self.size},) or (popsize, {self.size})"
-            raise ValueError(f"{expected} was expected, but {_describe(array)} came: make it for this spec.")
+            raise ValueError(f"{expected} was expected, but {describe(array)} came: make it for this spec.")
         leaves = self._views(array)
         if self.frozen:
             views, popsize = iter(leaves), array.shape[:-1]
@@ -377,18 +345,6 @@ class ParamSpec:
         """Cut the last axis into the trainable leaves; to split an axis never copies, whatever its stride."""
         popsize = array.shape[:-1]
         return [array[cut].reshape(popsize + shape) if shape else array[cut] for cut, shape in self._cuts]
-
-    def _leading_axis(self, values: dict[str, Array]) -> tuple[int, ...]:
-        """Return () for the leaves of a vector, (popsize,) for those of a population; refuse other shapes."""
-        first = self.names[0]
-        popsize = values[first].shape[:1] if values[first].ndim > len(self.shapes[0]) else ()
-        for leaf in self._leaves:
-            found = values[leaf.name].shape
-            if found != popsize + leaf.shape and (leaf.trainable or found != leaf.shape):
-                after = f' after the leading axis {popsize} of "{first}"' if popsize else ""
-                advice = "give all leaves their shapes, or all of them one leading axis of the same popsize"
-                raise mismatch(leaf.name, f"shape {leaf.shape}{after}", f"shape {found}", advice)
-        return popsize
 
     def flat(self, tree: object) -> dict[str, Any]:
         """Return the leaves of a tree by their names, for example for ``load_state_dict`` of torch.
@@ -433,92 +389,12 @@ class ParamSpec:
         return type(self), (self._root, self._leaves, self.frozen)
 
     def __repr__(self) -> str:
-        trainable = _listed(leaf for leaf in self._leaves if leaf.trainable)
-        frozen = "; frozen: " + _listed(leaf for leaf in self._leaves if not leaf.trainable)
-        listed = trainable + (frozen if self.frozen else "")
-        return f"ParamSpec({self.size} parameters, {self.dtype}: {listed})"
-
-
-def _leaf(
-    name: str,
-    shape: Any,
-    dtype: DTypeLike | None = None,
-    dimension_names: Any = None,
-    *,
-    trainable: bool = True,
-) -> _Leaf:
-    """Check and normalise the description of a leaf; what has a wrong type is a TypeError."""
-    shape = tuple(operator.index(n) for n in ((shape,) if isinstance(shape, int | np.integer) else shape))
-    if any(n < 0 for n in shape):
-        raise mismatch(name, "a shape without negative sizes", f"shape {shape}", "give the actual sizes")
-    try:
-        with warnings.catch_warnings(action="ignore"):  # numpy's, of names that are old
-            native = np.dtype(np.float32 if dtype is None else dtype).newbyteorder("=")
-    except (ValueError, SyntaxError) as error:  # of what numpy takes for a description of one
-        raise TypeError(f"{dtype!r} is no dtype") from error
-    if native.kind not in "biuf":
-        raise mismatch(name, "a leaf of bool, integer or float dtype", native, "choose one of these")
-    if dimension_names is not None:
-        if not isinstance(dimension_names, list | tuple):
-            raise TypeError("dimension names come as a tuple")
-        dimension_names = tuple(dimension_names)
-        if len(dimension_names) != len(shape) or not all(isinstance(n, str | None) for n in dimension_names):
-            expected = f"one dimension name (str or None) for each size of {shape}"
-            raise mismatch(name, expected, dimension_names, "name every dimension or none")
-    return _Leaf(name, shape, native, dimension_names, trainable)
-
-
-def _described(
-    name: object, shape: object, dtype: object, dimension_names: object, trainable: object
-) -> _Leaf:
-    """Read a leaf as `to_json` describes it."""
-    sizes = isinstance(shape, list) and all(type(n) is int and n <= _LARGEST for n in shape)
-    named = dimension_names is None or isinstance(dimension_names, list)
-    if not (isinstance(name, str) and sizes and named and dtype in _DTYPES and isinstance(trainable, bool)):
-        raise TypeError(f"the leaf {name!r} is not described as to_json does it")
-    return _leaf(name, shape, dtype, dimension_names, trainable=trainable)
-
-
-def _check_floats(leaves: tuple[_Leaf, ...]) -> None:
-    """Raise for the trainable leaves that are not of a float dtype, for all at once."""
-    wrong = [leaf for leaf in leaves if leaf.trainable and leaf.dtype.kind != "f"]
-    if wrong:
-        names = [leaf.name for leaf in leaves if leaf in wrong or not leaf.trainable]
-        raise ValueError(
-            "Trainable leaves must be of a float dtype, got "
-            + ", ".join(f'"{leaf.name}" ({leaf.dtype})' for leaf in wrong)
-            + f"; freeze them: from_params(tree, trainable=lambda name: name not in {names})."
-        )
-
-
-def _listed(leaves: Iterable[_Leaf]) -> str:
-    text = ", ".join(f"{leaf.name} {leaf.shape}" for leaf in leaves)
-    return textwrap.shorten(text, 300, placeholder=" ...")
-
-
-def _locked(value: ArrayLike, leaf: _Leaf) -> Array:
-    array = np.array(value, leaf.dtype)
-    array.flags.writeable = False
-    return array
+        trainable = listed(leaf for leaf in self._leaves if leaf.trainable)
+        frozen = "; frozen: " + listed(leaf for leaf in self._leaves if not leaf.trainable)
+        text = trainable + (frozen if self.frozen else "")
+        return f"ParamSpec({self.size} parameters, {self.dtype}: {text})"
 
 
 def _cut(place: slice, shape: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
     """Return the index that cuts a leaf out of a last axis, and the shape to give it, () for none."""
     return (..., place if shape else place.start), shape if len(shape) > 1 else ()
-
-
-def _check_frozen(expected: dict[str, _Leaf], given: dict[str, ArrayLike]) -> None:
-    if expected.keys() != given.keys():
-        raise ValueError(f"frozen was expected to hold exactly {list(expected)}, but it holds {list(given)}.")
-    for name, leaf in expected.items():
-        array = as_array(name, given[name])
-        if (array.shape, array.dtype) != (leaf.shape, leaf.dtype):
-            raise mismatch(name, f"shape {leaf.shape} of dtype {leaf.dtype}", _describe(array), "convert it")
-
-
-def _describe(array: object) -> str:
-    return (
-        f"shape {array.shape} of dtype {array.dtype}"
-        if isinstance(array, np.ndarray)
-        else type(array).__name__
-    )

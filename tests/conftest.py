@@ -1,10 +1,9 @@
-"""Shared by all tests."""
+"""Fixtures of all tests, and which tests are collected; what else they share is in tests/helpers."""
 
 import importlib.util
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import quiet_imports
 
@@ -13,47 +12,26 @@ quiet_imports.install()
 import numpy as np
 import pytest
 from hypothesis import settings
-from numba import config
+
+pytest.register_assert_rewrite("helpers")
+
+from helpers import ROOT, SIMULATED, why_no_cuda
 
 from evoopt import memory
-
-JIT_DISABLED = bool(config.DISABLE_JIT)
 
 settings.register_profile("evoopt", deadline=None, derandomize=True)  # compilation is slow at the first call
 settings.load_profile("evoopt")
 
-ROOT = Path(__file__).parents[1]
 QUIET_IMPORTS = f"""
 import sys
 sys.path.append({str(ROOT / "tests")!r})
 import quiet_imports
 quiet_imports.install()
 """
-SIMULATED = bool(config.ENABLE_CUDASIM)
 if SIMULATED:
     from cuda_simulator import take_turns
 
     take_turns()
-
-
-def why_no_cuda():
-    """Say why the tests of tests/cuda cannot run here; None if they can: on a GPU, or simulated."""
-    if importlib.util.find_spec("numba_cuda") is None:
-        return "the package numba-cuda is not installed"
-    from numba import cuda
-
-    return None if SIMULATED or cuda.is_available() else "there is no GPU, and the simulator is off"
-
-
-def python_of(page):
-    """Return the Python blocks of a page of documentation; other lines are empty, so that numbers stay."""
-    lines, language = [], None
-    for line in page.read_text().splitlines():
-        fence = line.startswith("```")
-        lines.append(line if language == "python" and not fence else "")
-        if fence:
-            language = None if language else line[3:] or "text"
-    return "\n".join(lines)
 
 
 def pytest_ignore_collect(collection_path):

@@ -7,7 +7,7 @@ import pkgutil
 import re
 
 import pytest
-from conftest import ROOT
+from helpers import ROOT
 
 import evoopt
 
@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "npz": {"npy", "arguments", "arrays"},
     "replacing": {"arguments"},
     "files": {"tree", "arrays", "calls", "npz", "replacing"},
-    "params": {"tree", "arguments", "arrays"},
+    "leaves": {"tree"},
+    "params": {"leaves", "tree", "arguments", "arrays"},
     "strategies": {
         *("devices", "kernels", "rules", "compiling", "threads"),
         *("files", "npz", "params", "arguments", "arrays", "calls", "memory"),
@@ -109,3 +110,10 @@ def test_docstring_examples_run(name):
 def test_public_docstrings_have_an_example(name):
     """Of their own, or they say whose."""
     assert re.search(r">>>|See `\w+` for an example", getattr(evoopt, name).__doc__)
+
+
+def test_no_test_module_is_imported():
+    """What several test modules use stands in tests/helpers."""
+    imports = re.compile(r"^\s*(?:from|import) +(?:tests\.)?(?:test_\w+|conftest)\b.*", re.MULTILINE)
+    for file in (ROOT / "tests").rglob("*.py"):
+        assert not imports.findall(file.read_text()), file

@@ -7,97 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from helpers.functions import sphere
+from helpers.refusals import REFUSED, Tensor, each_refused, one_masked, refuses
+from helpers.strategies import each_registered, make_registered
 from numpy.testing import assert_array_equal
-from test_strategies import needs, sphere
 
 import evoopt
 from evoopt import arrays, envs
-from evoopt.strategies import REGISTRY
-from evoopt.strategies.restarts import Restarts
-
-STRATEGIES = {name: cls for name, cls in REGISTRY.items() if cls.__module__.startswith("evoopt.")}
-each_registered = pytest.mark.parametrize("name", STRATEGIES)
-
-
-class Tensor:
-    """What torch and Keras give numpy: no dtype that numpy knows."""
-
-    dtype = "another library's"
-
-    def __init__(self, values, dtype):
-        self.values = np.asarray(values, dtype)
-
-    def __array__(self, dtype=None, copy=None):
-        return self.values if dtype is None else self.values.astype(dtype)
-
-    def __len__(self):
-        return len(self.values)
-
-    def __iter__(self):
-        return iter([Tensor(value, self.values.dtype) for value in self.values])
 
 
 class OlderTensor(Tensor):
     def __array__(self, dtype=None):
         return Tensor.__array__(self, dtype)
 
-
-class Grad:
-    """A torch tensor that requires a gradient."""
-
-    def __init__(self, values):
-        self.shape = np.shape(values)
-
-    def __len__(self):
-        return self.shape[0]
-
-    def __array__(self, dtype=None, copy=None):
-        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy().")
-
-
-def one_masked(values):
-    values = np.asarray(values)
-    mask = np.zeros(values.shape, bool)
-    mask.flat[-1] = True
-    return np.ma.array(values, mask=mask)
-
-
-def whole(values):
-    return np.asarray(values).astype(int)
-
-
-def one_item(item):
-    def change(values):
-        values = np.asarray(values).astype(object)
-        values.flat[-1] = item
-        return values
-
-    return change
-
-
-REFUSED = {
-    "masked": one_masked,
-    "a list of masked": lambda values: list(one_masked(values)),
-    "complex": lambda values: np.asarray(values) + 1j,
-    "complex without an imaginary part": lambda values: np.asarray(values).astype(complex),
-    "text": lambda values: np.asarray(values).astype(str),
-    "a list of text": lambda values: np.asarray(values).astype(str).tolist(),
-    "bytes": lambda values: np.asarray(values).astype("S"),
-    "dates": lambda values: whole(values).astype("datetime64[s]"),
-    "durations": lambda values: whole(values).astype("timedelta64[s]"),
-    "None among numbers": one_item(None),
-    "complex among objects": one_item(1 + 0j),
-    "text among objects": one_item("1.0"),
-    "records": lambda values: np.asarray(values).astype([("x", float)]),
-    "beyond float64": one_item(10**400),
-    "beyond float64 in extended precision": lambda values: values * np.longdouble("1e400"),
-    "a tensor that requires a gradient": Grad,
-    "nothing": lambda values: None,
-    "a set": lambda values: {1.0, 2.0},
-}
-if np.finfo(np.longdouble).max == np.finfo(float).max:
-    del REFUSED["beyond float64 in extended precision"]
-each_refused = pytest.mark.parametrize("bad", REFUSED.values(), ids=REFUSED.keys())
 
 READ = {
     "an array": np.array,
@@ -115,20 +37,6 @@ READ = {
 each_read = pytest.mark.parametrize("kind", READ.values(), ids=READ.keys())
 
 
-def refuses(call, error=ValueError):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(error, match=r"(?s)^[A-Za-z].* must .* got .*\.$"):
-            call()
-
-
-def make(name, mean, sigma=0.5, **options):
-    cls = STRATEGIES[name]
-    if issubclass(cls, Restarts):
-        return cls(evoopt.SNES, mean, sigma, **{"seed": 1, "popsize": 6, **options})
-    return cls(mean, sigma, **{"seed": 1, "popsize": 6, **needs(cls), **options})
-
-
 # ---------------------------------------------------------------- strategies
 
 MEAN, SIGMA = np.array([1.5, 2.25, 0.25]), np.array([0.5, 0.25, 1.0])
@@ -138,8 +46,8 @@ FITNESS = np.array([3.5, 1.25, 2.0, 5.0, 4.0, 0.5])
 @each_registered
 @each_refused
 def test_mean_and_sigma_are_real_numbers(name, bad):
-    refuses(lambda: make(name, bad(MEAN)))
-    refuses(lambda: make(name, MEAN, bad(SIGMA)))
+    refuses(lambda: make_registered(name, bad(MEAN)))
+    refuses(lambda: make_registered(name, MEAN, bad(SIGMA)))
 
 
 @each_refused
@@ -156,7 +64,7 @@ def test_a_covariance_is_of_real_numbers(bad):
 @each_registered
 @each_refused
 def test_what_is_told_are_real_numbers(name, bad):
-    es, twin = make(name, MEAN), make(name, MEAN)
+    es, twin = make_registered(name, MEAN), make_registered(name, MEAN)
     population = es.ask()
     assert_array_equal(population, twin.ask())
     refuses(lambda: es.tell(bad(population), FITNESS))
@@ -172,7 +80,7 @@ def test_what_is_told_are_real_numbers(name, bad):
 @each_registered
 @each_read
 def test_real_numbers_are_read_whatever_holds_them(name, kind):
-    es, twin = make(name, kind(MEAN), kind(SIGMA)), make(name, MEAN, SIGMA)
+    es, twin = make_registered(name, kind(MEAN), kind(SIGMA)), make_registered(name, MEAN, SIGMA)
     for _ in range(2):
         population = twin.ask()
         twin.tell(population, FITNESS)
@@ -186,7 +94,7 @@ def test_real_numbers_are_read_whatever_holds_them(name, kind):
 def test_a_matrix_is_the_population_that_it_is(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)
-        es, twin = make(name, MEAN), make(name, MEAN)
+        es, twin = make_registered(name, MEAN), make_registered(name, MEAN)
         population = twin.ask()
         es.tell(np.matrix(es.ask()), FITNESS)
         twin.tell(population, FITNESS)
@@ -205,7 +113,7 @@ def test_a_matrix_is_the_population_that_it_is(name):
 @each_registered
 @pytest.mark.parametrize("offset", [10**20, -(10**25), 2**63, -(2**63) - 1])
 def test_integers_of_any_size_are_a_fitness(name, offset):
-    es, twin = make(name, MEAN), make(name, MEAN)
+    es, twin = make_registered(name, MEAN), make_registered(name, MEAN)
     large = [offset * (i + 1) for i in (3, 1, 2, 5, 4, 0)]
     for one, fitness in ((es, large), (twin, [float(value) for value in large])):
         one.tell(one.ask(), fitness)
@@ -220,10 +128,10 @@ def test_integers_of_any_size_are_a_fitness(name, offset):
 )
 @pytest.mark.parametrize("kind", [Tensor, OlderTensor, np.array, lambda x, dtype: list(np.array(x, dtype))])
 def test_the_dtype_that_numpy_reads_decides_that_of_the_rows(name, dtype, rows, kind):
-    es = make(name, kind([1.0, 2.0, 4.0], dtype))
+    es = make_registered(name, kind([1.0, 2.0, 4.0], dtype))
     assert es.dtype == es.ask().dtype == rows
     assert_array_equal(es.mean, [1.0, 2.0, 4.0])
-    assert make(name, kind([1.0, 2.0, 4.0], dtype), dtype=np.float64).dtype == np.float64
+    assert make_registered(name, kind([1.0, 2.0, 4.0], dtype), dtype=np.float64).dtype == np.float64
 
 
 def test_the_dtype_of_a_first_population_decides_too():
@@ -261,7 +169,7 @@ def test_a_task_gives_real_numbers_wherever_it_is_evaluated(bad):
         return bad(sphere(population))
 
     def evolve(task, **options):
-        evoopt.evolve(make("SNES", MEAN), task, max_generations=2, **options)
+        evoopt.evolve(make_registered("SNES", MEAN), task, max_generations=2, **options)
 
     def bad_for_the_solution(population):
         return bad_task(population) if len(population) == 1 else sphere(population)
@@ -495,7 +403,7 @@ def test_an_out_between_the_rows_of_its_source_is_apart():
 
 @each_registered
 def test_rows_are_not_written_over_their_numbers(name):
-    es, twin = make(name, MEAN), make(name, MEAN)
+    es, twin = make_registered(name, MEAN), make_registered(name, MEAN)
     memory = np.zeros(18)
     ids = memory.view(np.uint64)[4:10]
     ids[:] = es.ask_ids()

@@ -7,11 +7,12 @@ import warnings
 import numpy as np
 import pytest
 import scipy.optimize
+from helpers import needs_jit
+from helpers.refusals import REFUSED, Tensor, one_masked, refuses
+from helpers.strategies import REGISTERED, each_registered, make_registered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from test_arrays import REFUSED, STRATEGIES, Tensor, each_registered, make, one_masked, refuses
-from test_strategies import needs_jit
 
 import evoopt
 from evoopt.strategies.contract.bounds import Box
@@ -87,7 +88,9 @@ def test_pairs_are_pairs_at_any_size(form, n):
 @each_read
 def test_strategies_read_the_same(name, form):
     n = 2
-    es, twin = (make(name, np.ones(n), bounds=bounds) for bounds in (form(n), [(0.5, 3.0), (-2.0, 2.5)]))
+    es, twin = (
+        make_registered(name, np.ones(n), bounds=bounds) for bounds in (form(n), [(0.5, 3.0), (-2.0, 2.5)])
+    )
     for _ in range(2):
         population = twin.ask()
         assert_array_equal(es.ask(), population)
@@ -175,10 +178,10 @@ def test_one_array_of_low_and_high_ends_is_refused(n):
 @each_ambiguous
 def test_strategies_refuse_arrays_of_ends(name, n, form):
     with pytest.raises(ValueError, match=r"(?s)^bounds must be .* got .*scipy\.optimize\.Bounds.*\.$"):
-        make(name, np.ones(n), bounds=form(n))
+        make_registered(name, np.ones(n), bounds=form(n))
 
 
-@pytest.mark.parametrize("method", ["auto", *map(str.lower, STRATEGIES)])
+@pytest.mark.parametrize("method", ["auto", *map(str.lower, REGISTERED)])
 @pytest.mark.parametrize("n", [2, 4])
 @each_ambiguous
 def test_minimize_refuses_arrays_of_ends(method, n, form):
@@ -227,7 +230,7 @@ def test_empty_ranges_are_refused(pair, form):
 def test_numpy_says_nothing_of_the_widest_bounds(name, dtype, bounds):
     with warnings.catch_warnings(), np.errstate(all="warn"):
         warnings.simplefilter("error")
-        es = make(name, np.zeros(3, dtype), bounds=bounds)
+        es = make_registered(name, np.zeros(3, dtype), bounds=bounds)
         for generation in range(4):
             population = es.ask()
             assert np.isfinite(population).all()

@@ -6,7 +6,7 @@ import re
 import numba
 import numpy as np
 import pytest
-from conftest import JIT_DISABLED
+from helpers import JIT_DISABLED
 from numpy.lib.stride_tricks import as_strided
 
 import evoopt

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from cuda_compiler import why_not
+from helpers import ROOT
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 

@@ -7,8 +7,8 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import ROOT, python_of
 from cuda_compiler import why_not
+from helpers import ROOT, python_of
 
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 pytestmark = [

@@ -10,9 +10,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from helpers import ROOT, needs_jit
+from helpers.functions import sphere
+from helpers.strategies import OURS, each_and_its_restarts, each_strategy, make, run
 from numpy.testing import assert_array_equal
-from test_strategies import OURS, each_and_its_restarts, each_strategy, make, needs_jit, run, sphere
 
 import evoopt
 from evoopt.files import load_params, save_params, write_npz

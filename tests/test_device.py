@@ -3,7 +3,7 @@
 import importlib.util
 
 import pytest
-from conftest import SIMULATED
+from helpers import SIMULATED
 
 from evoopt.devices import choose as device
 from evoopt.devices.choose import read_device

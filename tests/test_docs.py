@@ -4,7 +4,7 @@ import re
 import shlex
 
 import pytest
-from conftest import JIT_DISABLED, ROOT, python_of, why_no_cuda
+from helpers import JIT_DISABLED, ROOT, python_of, why_no_cuda
 
 from evoopt.strategies import REGISTRY
 

@@ -9,8 +9,9 @@ import numba
 import numpy as np
 import pytest
 import reference
-from conftest import JIT_DISABLED
 from gymnasium.envs.classic_control import continuous_mountain_car
+from helpers import JIT_DISABLED
+from helpers.environments import BUILT_IN
 from scipy import stats
 
 from evoopt import envs
@@ -22,7 +23,6 @@ NAMES = {
     "mountain_car": "MountainCar-v0",
     "mountain_car_continuous": "MountainCarContinuous-v0",
 }
-BUILT_IN = [*NAMES, "cartpole_swingup", "cartpole_swingup_hard"]
 # States within and beyond the limits of each environment
 WIDE = {
     "cartpole": (3, 3, 0.3, 3),

@@ -7,12 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from helpers.functions import sphere
 
 import evoopt
-
-
-def sphere(population):
-    return (population**2).sum(axis=1)
 
 
 def make(**options):

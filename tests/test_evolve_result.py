@@ -5,8 +5,9 @@ import pickle
 
 import numpy as np
 import pytest
-from test_evolve_task import MAKERS, each_maker, made, sphere
-from test_strategies import needs_jit
+from helpers import needs_jit
+from helpers.evolve import MAKERS, each_maker, made
+from helpers.functions import sphere
 
 import evoopt
 from evoopt.outcome import keeping

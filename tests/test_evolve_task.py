@@ -9,24 +9,12 @@ from functools import partial
 import numba
 import numpy as np
 import pytest
+from helpers.evolve import MAKERS, N, each_maker, made
+from helpers.functions import sphere
 from numba.core.errors import NumbaError
 from scipy.optimize import rosen
-from test_strategies import OURS, sphere
 
 import evoopt
-
-N = 6  # parameters, and rows of the square populations
-MAKERS = {
-    **{name: partial(cls, np.ones(N), 0.5) for name, cls in OURS.items()},
-    "IPOP": partial(evoopt.IPOP, evoopt.CMAES, np.ones(N), 0.5),
-    "BIPOP": partial(evoopt.BIPOP, evoopt.CMAES, np.ones(N), 0.5),
-}
-each_maker = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-NEEDS = {"DeepGA": {"parents": 3}}
-
-
-def made(make, **options):
-    return make(**{"seed": 1, "popsize": N, **NEEDS.get(getattr(make.func, "__name__", ""), {}), **options})
 
 
 def sum_of_squares(x):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import JIT_DISABLED, ROOT
+from helpers import JIT_DISABLED, ROOT
 
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("[0-9]*.py"))
 PROMISES = {

@@ -3,12 +3,12 @@
 import sys
 
 import pytest
-from conftest import JIT_DISABLED
 from fuzz import runner
 from fuzz.catalogue import CASES, public_names
 from fuzz.judge import is_sentence, run
 from fuzz.programs import Line, Program, good, make
 from fuzz.runner import fuzz
+from helpers import JIT_DISABLED
 
 BASES = {"Layer.function", "Layer.operations"}  # for layers of one's own: others have no function
 

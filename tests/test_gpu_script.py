@@ -1,13 +1,12 @@
 """benchmarks/gpu.sh with a Python that only pretends, and the ten kernels that it compares."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
 
 import pytest
-from conftest import ROOT
+from helpers import ROOT, needs_bash
 
 sys.path.append(str(ROOT))  # benchmarks are not part of the installed package
 
@@ -23,7 +22,6 @@ case "$*" in
     *) echo "done: $*";;
 esac
 """
-bash = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 
 
 def program(path, text):
@@ -61,7 +59,7 @@ STEPS = ["versions", "device", "smoke", "own-noise", "own-forward", "own-fitness
 STEPS += ["tests", "tests-device", "memcheck", *(step.replace("own", "peers") for step in STEPS[3:])]
 
 
-@bash
+@needs_bash
 def test_a_step_that_fails_is_reported_and_the_next_one_runs(run, tmp_path):
     sanitizer = program(tmp_path / "bin" / "compute-sanitizer", '#!/bin/sh\necho "checked: $*"\n')
     code, rows = run(path=[sanitizer.parent], WHEELS=str(tmp_path))
@@ -78,7 +76,7 @@ def test_a_step_that_fails_is_reported_and_the_next_one_runs(run, tmp_path):
     assert "benchmarks.harness.smoke" in rows["memcheck"][2]
 
 
-@bash
+@needs_bash
 @pytest.mark.parametrize("environment", [{"DEVICE": "1"}, {"LIMIT": "4"}])
 def test_without_a_device_nothing_else_runs(environment, run):
     code, rows = run(**environment)
@@ -87,13 +85,13 @@ def test_without_a_device_nothing_else_runs(environment, run):
     assert rows["device"][0] == ("**failed (1)**" if "DEVICE" in environment else "**not run**")
 
 
-@bash
+@needs_bash
 def test_parts_of_the_script(run):
     assert [*run("smoke")[1]] == STEPS[:3]
     assert [*run("tests", "smoke")[1]] == [*STEPS[:2], "tests", "tests-device", "smoke"]
 
 
-@bash
+@needs_bash
 def test_everything_is_in_one_archive(run, tmp_path):
     assert run("smoke", WHEELS=str(tmp_path))[0] == 0
     with tarfile.open(tmp_path / "results.tar.gz") as archive:
@@ -104,7 +102,7 @@ def test_everything_is_in_one_archive(run, tmp_path):
     assert "done: -m benchmarks.harness.smoke" in summary.partition("## smoke")[2]
 
 
-@bash
+@needs_bash
 @pytest.mark.parametrize("place", ["CUDA_HOME", "nvcc", "CUDA_ROOT", "wheels", None])
 def test_the_toolkit_is_found(place, run, tmp_path):
     """Where libnvvm is; a folder without it, as an installed nvcc alone, is none."""

@@ -12,8 +12,8 @@ import time
 import gymnasium
 import numpy as np
 import pytest
-from conftest import ROOT
 from gymnasium import spaces
+from helpers import ROOT
 
 import evoopt
 

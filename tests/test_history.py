@@ -6,17 +6,14 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import JIT_DISABLED
+from helpers import JIT_DISABLED
+from helpers.functions import sphere
+from helpers.strategies import OURS
 from matplotlib.figure import Figure
-from test_strategies import OURS
 
 import evoopt
 
 CLASSES = [evoopt.CMAES, evoopt.SepCMAES, evoopt.SNES, evoopt.GA]
-
-
-def sphere(population):
-    return (population**2).sum(axis=1)
 
 
 def rastrigin(x):

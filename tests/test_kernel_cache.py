@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JIT_DISABLED
+from helpers import JIT_DISABLED
 from numba.core import config
 
 from evoopt.compiling import cache, folders

@@ -6,17 +6,16 @@ import numba
 import numpy as np
 import pytest
 import reference
-from conftest import JIT_DISABLED
+from helpers import JIT_DISABLED
+from helpers.networks import COLUMNS, LANES, close, draw
 from hypothesis import given
 from hypothesis import strategies as st
 
 import evoopt
 from evoopt import AvgPool2D, Conv2D, Dense, Flatten, LayerNorm, MaxPool2D
-from evoopt.kernels.cpu.emit.simd import tile_shape
 from evoopt.networks.layers import Layer
 
 TOLERANCES = {np.float32: 3e-6, np.float64: 1e-13}
-COLUMNS, LANES = tile_shape(np.dtype(np.float32))
 BATCHES = [1, Conv2D.few_samples, Layer.few_samples, Layer.few_samples + 1, COLUMNS + LANES, 2 * COLUMNS + 3]
 IMAGE = (4, 5, 3)  # as many rows of whole windows as a register tile has vectors, and fewer
 
@@ -55,15 +54,6 @@ CASES = {
 }
 
 
-def close(found, expected):
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max() <= TOLERANCES[found.dtype.type] * max(1.0, np.abs(expected).max())
-
-
-def draw(net, popsize, dtype, rng):
-    return rng.normal(0, 0.5, (popsize, net.spec.size)).astype(dtype)
-
-
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize("case", CASES)
@@ -74,7 +64,7 @@ def test_matches_the_definition(case, own, dtype, rng):
     for batch in BATCHES:
         inputs = rng.normal(size=(2, batch, *shape) if own else (batch, *shape)).astype(dtype)
         expected = [reference.run(net, row, inputs[r] if own else inputs) for r, row in enumerate(population)]
-        close(net.forward(population, inputs), np.array(expected))
+        close(net.forward(population, inputs), np.array(expected), TOLERANCES)
 
 
 sizes = st.integers(1, 4 if JIT_DISABLED else 12)
@@ -101,7 +91,7 @@ def test_windows_of_any_shape(image, filters, windows, strides, pool, batch, see
     population, inputs = draw(net, 1, np.float64, rng), rng.normal(size=(batch, *image))
     checked = [0, batch - 1]
     expected = reference.run(net, population[0], inputs[checked])
-    close(net.forward(population, inputs)[:, checked], expected[None])
+    close(net.forward(population, inputs)[:, checked], expected[None], TOLERANCES)
 
 
 def test_a_conv_and_a_dense_layer_are_named_and_shaped_as_elsewhere():
@@ -285,7 +275,7 @@ def test_a_layer_of_ones_own(trainable, dtype, rng):
         hidden = np.tanh(inputs @ tree["dense_0"]["kernel"] + tree["dense_0"]["bias"])
         p = tree["mix_0"]
         expected = hidden @ (p["gain"] * p["matrix"]).T + p["shift"]
-        close(net.predict(row, inputs), expected.reshape(batch, 2, 3))
+        close(net.predict(row, inputs), expected.reshape(batch, 2, 3), TOLERANCES)
 
 
 class Made(evoopt.Layer):

@@ -5,12 +5,21 @@ import pickle
 
 import numpy as np
 import pytest
+from helpers import needs_jit
+from helpers.functions import sphere
+from helpers.strategies import (
+    COPIES,
+    OURS,
+    each_registered,
+    each_strategy,
+    each_that_injects,
+    make,
+    make_registered,
+    state,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from test_arrays import each_registered, make
-from test_strategies import COPIES, OURS, each_strategy, each_that_injects, needs_jit, sphere, state
-from test_strategies import make as make_strategy
 
 import evoopt
 from evoopt.strategies.contract.ledger import REMEMBERED
@@ -84,7 +93,7 @@ def refused_as_told(es, rows, tmp_path):
 @each_way
 @pytest.mark.parametrize("way", COPIES.values(), ids=COPIES.keys())
 def test_a_row_is_told_once(name, tell, way, tmp_path):
-    es = make(name, MEAN)
+    es = make_registered(name, MEAN)
     rows = tell(es)
     twin = way(es, tmp_path)
     refused_as_told(twin, rows, tmp_path)
@@ -100,7 +109,7 @@ def test_a_row_is_told_once(name, tell, way, tmp_path):
 
 @each_registered
 def test_a_population_told_twice_in_a_row_is_refused_in_a_sentence(name):
-    es = make(name, MEAN)
+    es = make_registered(name, MEAN)
     population = es.ask()
     es.tell(population, sphere(population))
     sentence = (
@@ -114,7 +123,7 @@ def test_a_population_told_twice_in_a_row_is_refused_in_a_sentence(name):
 
 @each_registered
 def test_rows_of_some_updates_ago_are_known_too(name, tmp_path):
-    es = make(name, MEAN)
+    es = make_registered(name, MEAN)
     told = [asked(es) for _ in range(2 * REMEMBERED)]
     for rows in told[-REMEMBERED:]:
         refused_as_told(es, rows[:2], tmp_path)
@@ -124,7 +133,7 @@ def test_rows_of_some_updates_ago_are_known_too(name, tmp_path):
 
 @each_registered
 def test_rows_of_a_tell_that_failed_are_told_again(name, monkeypatch):
-    es, twin = make(name, MEAN), make(name, MEAN)
+    es, twin = make_registered(name, MEAN), make_registered(name, MEAN)
     population = es.ask()
     assert_array_equal(population, twin.ask())
     with monkeypatch.context() as patch:
@@ -138,7 +147,7 @@ def test_rows_of_a_tell_that_failed_are_told_again(name, monkeypatch):
 
 @each_that_injects
 def test_foreign_rows_are_told_as_often_as_one_likes(cls):
-    es = make_strategy(cls)
+    es = make(cls)
     foreign = np.random.default_rng(1).normal(1, 0.1, (8, 4))
     for generation in range(5):
         es.tell(foreign, sphere(foreign))
@@ -151,7 +160,7 @@ def test_foreign_rows_are_told_as_often_as_one_likes(cls):
 
 @each_that_injects
 def test_a_repaired_row_leaves_its_own_to_be_told(cls):
-    es = make_strategy(cls, popsize=6)
+    es = make(cls, popsize=6)
     population = es.ask()
     repaired = population.copy()
     repaired[:3] = np.round(repaired[:3], 1)
@@ -163,7 +172,7 @@ def test_a_repaired_row_leaves_its_own_to_be_told(cls):
 
 @each_that_injects
 def test_a_copy_of_a_waiting_row_is_foreign(cls):
-    es = make_strategy(cls, popsize=6)
+    es = make(cls, popsize=6)
     population = es.ask()
     population[::2] = population[0]
     es.tell(population, sphere(population))
@@ -246,7 +255,7 @@ steps = st.tuples(
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(WITH_MEMORY), st.lists(steps, min_size=1, max_size=REMEMBERED - 1), st.booleans())
 def test_each_row_is_told_once_whatever_is_told(name, sequence, copied):
-    es = make_strategy(OURS[name], n=3, popsize=4)
+    es = make(OURS[name], n=3, popsize=4)
     known, told = [], set()  # ids and rows; ids
     rng = np.random.default_rng(1)
     for kind, asked_for, places, foreign in sequence:

@@ -6,7 +6,8 @@ import numba
 import numpy as np
 import pytest
 import reference
-from conftest import JIT_DISABLED
+from helpers import JIT_DISABLED
+from helpers.networks import TOLERANCES
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ import evoopt
 from evoopt.kernels.cpu.networks.loss import LOSSES
 from evoopt.networks.layers import Layer
 
-TOLERANCES = {np.float32: 2e-6, np.float64: 1e-13}
 KINDS = list(LOSSES)  # a name and what the targets mean
 LARGEST = 9 if JIT_DISABLED else 140
 

@@ -6,8 +6,8 @@ import numba
 import numpy as np
 import pytest
 import scipy.optimize
+from helpers import needs_jit
 from scipy.optimize import rosen
-from test_strategies import needs_jit
 
 import evoopt
 

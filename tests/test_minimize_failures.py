@@ -14,10 +14,9 @@ from multiprocessing.pool import ThreadPool
 import numba
 import numpy as np
 import pytest
-from conftest import ROOT
+from helpers import ROOT, needs_jit
+from helpers.minimize import METHODS, Recorder, each_method
 from scipy.optimize import rosen
-from test_minimize_methods import METHODS, Recorder, every_method
-from test_strategies import needs_jit
 
 import evoopt
 
@@ -179,7 +178,7 @@ def test_exceptions_have_their_causes():
     assert isinstance(raised.value.__cause__, KeyError)
 
 
-@every_method
+@each_method
 def test_exceptions_of_a_callback_keep_the_result(method):
     def callback(xk):
         raise ArithmeticError("no")
@@ -190,7 +189,7 @@ def test_exceptions_of_a_callback_keep_the_result(method):
     assert raised.value.result.fun <= rosen(X0)
 
 
-@every_method
+@each_method
 def test_a_value_that_is_no_number_keeps_the_result(method):
     fun = Recorder(lambda x: rosen(x) if len(fun.points) < 25 else None)
     with pytest.raises(ValueError, match=r"got None; add the missing return statement\.$") as raised:
@@ -198,7 +197,7 @@ def test_a_value_that_is_no_number_keeps_the_result(method):
     assert raised.value.result.nfev == 24
 
 
-@every_method
+@each_method
 @pytest.mark.parametrize("vectorized", [False, True])
 def test_ctrl_c_returns_the_result(method, vectorized):
     def fun(x):
@@ -265,7 +264,7 @@ def read(path):
     return [tuple(map(float, line[1:])) for line in lines]
 
 
-@every_method
+@each_method
 def test_the_log_has_every_evaluation(method, tmp_path):
     fun = Recorder()
     evoopt.minimize(

@@ -7,35 +7,15 @@ import warnings
 import numpy as np
 import pytest
 import scipy.optimize
+from helpers.minimize import Recorder, each_method
 from matplotlib.figure import Figure
 from scipy.optimize import rosen
 
 import evoopt
 from evoopt.strategies.contract.registry import REGISTRY
-from evoopt.strategies.restarts import Restarts
 
-SINGLE = [
-    name.lower()
-    for name, cls in REGISTRY.items()
-    if cls.__module__.startswith("evoopt.") and not issubclass(cls, Restarts)
-]
-METHODS = ["auto", "ipop", "bipop", *SINGLE]
 SMALL = {name: {"popsize": 20} for name in ("ga", "deepga")}  # as without the JIT their own take long
 LARGEST = 1.7e308
-
-every_method = pytest.mark.parametrize("method", METHODS)
-
-
-class Recorder:
-    """A function that notes where it was evaluated, and what it gave."""
-
-    def __init__(self, fun=rosen):
-        self.fun, self.points, self.values = fun, [], []
-
-    def __call__(self, x):
-        self.points.append(x.copy())
-        self.values.append(self.fun(x))
-        return self.values[-1]
 
 
 def minimize(method, fun=rosen, x0=(-1.2, 1.0, 1.0), options=None, **arguments):
@@ -46,7 +26,7 @@ def minimize(method, fun=rosen, x0=(-1.2, 1.0, 1.0), options=None, **arguments):
 # ---------------------------------------------------------------- x0
 
 
-@every_method
+@each_method
 @pytest.mark.parametrize("maxfun", [1, 2, 3, 60])
 def test_never_worse_than_x0_which_is_evaluated_first(method, maxfun):
     fun, x0 = Recorder(), np.array([1.0, 1.001, 1.002])
@@ -57,14 +37,14 @@ def test_never_worse_than_x0_which_is_evaluated_first(method, maxfun):
     assert rosen(result.x) == result.fun
 
 
-@every_method
+@each_method
 def test_a_start_outside_the_box_is_clipped(method):
     fun = Recorder()
     minimize(method, fun, [9.0, -9.0], {"maxfun": 20}, bounds=[(0, 2), (None, 5)])
     assert list(fun.points[0]) == [2, -9]
 
 
-@every_method
+@each_method
 def test_a_box_without_freedom_takes_one_evaluation(method):
     fun = Recorder()
     result = minimize(method, fun, [9.0, 1.0], bounds=[(0.5, 0.5), (1, 1)])
@@ -73,7 +53,7 @@ def test_a_box_without_freedom_takes_one_evaluation(method):
     assert "free" in result.message
 
 
-@every_method
+@each_method
 @pytest.mark.parametrize(
     "bounds",
     [
@@ -111,7 +91,7 @@ def test_without_x0_all_bounds_must_be_finite(bounds):
 # ---------------------------------------------------------------- history
 
 
-@every_method
+@each_method
 @pytest.mark.parametrize(
     "options",
     [
@@ -157,7 +137,7 @@ def test_the_history_is_whole(method, options, tmp_path):
     assert len(path.read_text().splitlines()) == 1 + len(lines)
 
 
-@every_method
+@each_method
 def test_the_history_has_the_columns_of_the_strategy(method):
     result = minimize(method, options={"maxfun": 300})
     strategies = {"auto": "CMAES", "ipop": "CMAES", "bipop": "CMAES"}
@@ -177,7 +157,7 @@ def cut(x):
     return np.clip(x, -1e4, 1e4)
 
 
-@every_method
+@each_method
 @pytest.mark.parametrize(
     ("fun", "x0", "bounds"),
     [
@@ -206,7 +186,7 @@ def test_numpy_warns_of_nothing_inside(method, fun, x0, bounds):
     assert np.geterr() == before
 
 
-@every_method
+@each_method
 def test_the_functions_own_numpy_errors_are_the_users(method):
     def fun(x):
         if len(calls := recorder.points) == 40:
@@ -224,7 +204,7 @@ def test_the_functions_own_numpy_errors_are_the_users(method):
         assert minimize(method, recorder, options={"maxfun": 100}).nfev > 40
 
 
-@every_method
+@each_method
 @pytest.mark.parametrize("unit", [10**20, 10**300])
 def test_integers_of_any_size_are_values(method, unit):
     result = minimize(method, lambda x: int(8 * abs(x[0])) * unit, options={"maxfun": 60})
@@ -236,20 +216,20 @@ def test_integers_of_any_size_are_values(method, unit):
 # ---------------------------------------------------------------- callbacks
 
 
-@every_method
+@each_method
 @pytest.mark.parametrize("answer", [True, np.True_, 1, np.int64(1), np.array(True), np.array([True])])
 def test_answers_that_stop(method, answer):
     result = minimize(method, callback=lambda xk: answer)
     assert (result.nit, result.status, result.success) == (1, 99, False)
 
 
-@every_method
+@each_method
 @pytest.mark.parametrize("answer", [None, False, np.False_, 0, "stop", 0.5, np.ones(2), [1]])
 def test_answers_that_do_not(method, answer):
     assert minimize(method, callback=lambda xk: answer, options={"maxiter": 3}).nit == 3
 
 
-@every_method
+@each_method
 def test_no_success_before_the_end(method):
     def callback(intermediate_result):
         missing.append({"success", "status", "message"} - intermediate_result.keys())
@@ -283,7 +263,7 @@ def by_place_alone(x, convergence, /):
 SEEN = []
 
 
-@every_method
+@each_method
 @pytest.mark.parametrize("callback", [by_place, by_name, of_other_names, by_place_alone])
 def test_the_callback_of_differential_evolution(method, callback):
     SEEN.clear()
@@ -301,7 +281,7 @@ def test_the_callback_of_differential_evolution(method, callback):
         assert shares[-1] == 1
 
 
-@every_method
+@each_method
 def test_builtins_and_bad_callbacks(method):
     seen = []
     assert minimize(method, callback=seen.append, options={"maxiter": 2}).nit == len(seen) == 2
@@ -314,7 +294,7 @@ def test_builtins_and_bad_callbacks(method):
 # ---------------------------------------------------------------- seeds, time, progress
 
 
-@every_method
+@each_method
 def test_the_result_tells_its_seed(method):
     first = evoopt.minimize(rosen, [0.0, 0.0], method=method, options={"maxfun": 80})
     again = evoopt.minimize(rosen, [0.0, 0.0], method=method, options={"maxfun": 80, "seed": first.seed})
@@ -325,7 +305,7 @@ def test_the_result_tells_its_seed(method):
     assert other.seed != first.seed
 
 
-@every_method
+@each_method
 def test_a_generator_is_a_seed(method):
     generator = np.random.default_rng(5)
     first, second = (minimize(method, options={"seed": generator, "maxiter": 2}) for _ in range(2))
@@ -334,7 +314,7 @@ def test_a_generator_is_a_seed(method):
     assert np.array_equal(first.x, again.x)
 
 
-@every_method
+@each_method
 @pytest.mark.parametrize("vectorized", [False, True])
 def test_a_time_limit_ends_it(method, vectorized):
     def fun(x):
@@ -353,7 +333,7 @@ def test_a_time_limit_ends_it(method, vectorized):
     assert (at_once.nfev, at_once.status) == (1, 4)
 
 
-@every_method
+@each_method
 def test_progress_shows_evaluations(method, capfd):
     pytest.importorskip("tqdm")
     minimize(method, options={"maxfun": 60, "progress": True})

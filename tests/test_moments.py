@@ -11,9 +11,8 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from helpers import ROOT, needs_jit
 from stress.runs import KINDS, continued, fitness, make, step
-from test_strategies import needs_jit
 
 import evoopt
 from evoopt.devices.cpu.directions import kernels

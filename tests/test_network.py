@@ -6,22 +6,14 @@ import numba
 import numpy as np
 import pytest
 import reference
-from conftest import JIT_DISABLED
+from helpers import JIT_DISABLED
+from helpers.networks import BATCHES, COLUMNS, LANES, TOLERANCES, close, draw
 from hypothesis import given
 from hypothesis import strategies as st
 
 import evoopt
-from evoopt.kernels.cpu.emit.simd import tile_shape
 from evoopt.kernels.cpu.networks.products import BREADTH, DEPTH
 from evoopt.networks.initializers import INITIALIZERS
-from evoopt.networks.layers import Layer
-
-TOLERANCES = {np.float32: 2e-6, np.float64: 1e-13}
-
-
-def close(found, expected):
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max() <= TOLERANCES[found.dtype.type] * max(1.0, np.abs(expected).max())
 
 
 def make(sizes, activations, biases=None):
@@ -45,10 +37,6 @@ def python_of(function):
     return np.vectorize(getattr(function, "py_func", function), otypes=[float])
 
 
-def draw(net, popsize, dtype, rng):
-    return rng.normal(0, 0.5, (popsize, net.spec.size)).astype(dtype)
-
-
 def expected_outputs(net, population, inputs):
     own = inputs if inputs.ndim == 3 else [inputs] * len(population)
     return np.array(
@@ -59,16 +47,6 @@ def expected_outputs(net, population, inputs):
 @numba.njit
 def bent(x):
     return x * x - 1
-
-
-COLUMNS, LANES = tile_shape(np.dtype(np.float32))
-BATCHES = [
-    1,
-    Layer.few_samples - 2,
-    Layer.few_samples,
-    Layer.few_samples + 1,
-    *(2 * COLUMNS + n for n in (0, 3, LANES, LANES + 1)),
-]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)

@@ -6,7 +6,7 @@ import llvmlite.binding as llvm
 import numba
 import numpy as np
 import pytest
-from conftest import JIT_DISABLED
+from helpers import JIT_DISABLED
 from scipy.special import ndtr
 from scipy.stats import poisson
 

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numba
 import numpy as np
 import pytest
+from helpers import needs_jit
 from scipy.optimize import rosen
-from test_strategies import needs_jit
 
 import evoopt
 from evoopt import threads

@@ -6,6 +6,7 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
+from helpers.refusals import refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -66,14 +67,6 @@ def leaves(tree):
             leaf for child in (tree.values() if isinstance(tree, dict) else tree) for leaf in leaves(child)
         ]
     return [tree]
-
-
-def refusal(call, *words):
-    """Call what has to be refused, in a sentence that contains the words."""
-    with pytest.raises(ValueError, match=r"\.$") as caught:
-        call()
-    for word in words:
-        assert word in str(caught.value)
 
 
 # --- hypothesis: trees with at least one trainable number, and which names are frozen

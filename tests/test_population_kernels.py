@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import reference_population as reference
+from helpers import each_dtype
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -22,7 +23,6 @@ from evoopt.rules import genetic as rules
 from evoopt.rules.philox import philox
 from evoopt.strategies.contract.bounds import Box
 
-each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 EPSILON = {np.float32: 1e-6, np.float64: 1e-14}
 FULL = 2**32 - 1
 

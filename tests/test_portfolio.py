@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from helpers import needs_jit
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import rosen, rosen_der
-from test_strategies import needs_jit
 
 import evoopt
 from evoopt.portfolio.agreement import End, Ends

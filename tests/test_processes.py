@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import JIT_DISABLED, ROOT
+from helpers import JIT_DISABLED, ROOT
 from llvmlite.binding import get_host_cpu_features
 
 from evoopt import threads

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from helpers import ROOT
 from ptx_machine.build import why_not
 from ptx_machine.errors import THREADS, kernel_of
 from ptx_machine.report import read

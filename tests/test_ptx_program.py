@@ -6,11 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 from cuda_compiler import why_not as why_not_compiled
+from helpers import ROOT, needs_bash
 from ptx_machine.build import why_not
 
-SHELL = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 MACHINE = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 COMPILED = pytest.mark.skipif(why_not_compiled() is not None, reason=str(why_not_compiled()))
 
@@ -55,7 +54,7 @@ def test_the_exit_code_is_that_of_the_program(run):
     assert (code, output, told) == (5, "['-c', '-o', '--log']\n", "PTX machine: nothing ran, 0 findings\n")
 
 
-@SHELL
+@needs_bash
 def test_without_gcc_the_step_of_ci_is_a_sentence(tmp_path):
     for name in ("bash", "dirname"):
         (tmp_path / name).symlink_to(shutil.which(name))

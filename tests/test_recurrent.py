@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import reference
-from conftest import JIT_DISABLED
-from test_network import BATCHES, TOLERANCES, close
-from test_strategies_algorithms import needs_jit
+from helpers import JIT_DISABLED, needs_jit
+from helpers.networks import BATCHES, TOLERANCES, close
 
 import evoopt
 

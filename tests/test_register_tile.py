@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 import pytest
-from conftest import JIT_DISABLED, SIMULATED
+from helpers import JIT_DISABLED, SIMULATED
 
 pytest.importorskip("numba_cuda", reason="the package numba-cuda is not installed")
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numba
 import numpy as np
 import pytest
-from conftest import JIT_DISABLED
+from helpers import JIT_DISABLED
+from helpers.environments import BUILT_IN
 
 import evoopt
 from evoopt import envs
@@ -16,7 +17,6 @@ from evoopt.compiling import jit
 from evoopt.compiling.remade import remade
 from evoopt.tasks import rehearsal
 
-BUILT_IN = [name for name, env in vars(envs).items() if isinstance(env, evoopt.Environment)]
 helpers = types.ModuleType("helpers")  # as a user imports one
 
 

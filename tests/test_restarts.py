@@ -6,19 +6,16 @@ import pickle
 
 import numpy as np
 import pytest
+from helpers import needs_jit
+from helpers.functions import rastrigin
+from helpers.strategies import OURS, run, run_until_stopped, state
 from numpy.testing import assert_array_equal
-from test_strategies import OURS, needs_jit, state
 
 import evoopt
 from evoopt import BIPOP, CMAES, GA, IPOP
 
 each_kind = pytest.mark.parametrize("kind", [IPOP, BIPOP])
 each_inner = pytest.mark.parametrize("inner", OURS.values(), ids=OURS.keys())
-
-
-def rastrigin(population):
-    x = np.asarray(population, np.float64)
-    return 10 * x.shape[1] + (x**2 - 10 * np.cos(2 * np.pi * x)).sum(axis=1)
 
 
 def flat(population):
@@ -28,13 +25,6 @@ def flat(population):
 
 def make(kind, inner=CMAES, n=3, **options):
     return kind(inner, np.full(n, 2.3), 1.0, **({"seed": 5, "popsize": 6} | options))
-
-
-def run(es, generations, fitness=rastrigin):
-    for _ in range(generations):
-        population = es.ask()
-        es.tell(population, fitness(population))
-    return es
 
 
 def ask_after_a_restart(es, times=1):
@@ -111,12 +101,10 @@ def test_bipop_alternates_by_evaluations():
 
 def test_after_the_last_restart_the_run_says_why():
     es = make(IPOP, max_restarts=2)
-    while not es.stop():
-        population = es.ask()
-        es.tell(population, flat(population))
+    run_until_stopped(es, flat)
     assert es.restarts == 2
     assert es.stop()[0][0] in ("tolflatfitness", "tolfun")
-    run(es, 2)  # it is advice
+    run(es, 2, rastrigin)  # it is advice
     assert es.restarts == 2
 
 
@@ -215,7 +203,7 @@ def test_a_copy_continues_bit_for_bit_at_any_generation(kind, inner, way, tmp_pa
 @each_inner
 @pytest.mark.parametrize("moment", ["before", "after", "last"])
 def test_an_update_that_fails_changes_nothing(kind, inner, moment, tmp_path, monkeypatch):
-    es, twin = (run(make(kind, inner), 3) for _ in range(2))
+    es, twin = (run(make(kind, inner), 3, rastrigin) for _ in range(2))
     population = es.ask()
     twin.ask()
     before = state(es, tmp_path)
@@ -236,7 +224,7 @@ def test_an_update_that_fails_changes_nothing(kind, inner, moment, tmp_path, mon
     assert state(es, tmp_path) == before
     for one in (es, twin):
         one.tell(population, rastrigin(population))
-    assert_array_equal(run(es, 2).ask(), run(twin, 2).ask())
+    assert_array_equal(run(es, 2, rastrigin).ask(), run(twin, 2, rastrigin).ask())
     assert es.history == twin.history
 
 
@@ -321,7 +309,7 @@ def test_maximize_mirrors_minimize(kind):
 
 @each_kind
 def test_noisy_best_and_solution(kind):
-    es = run(make(kind, noisy=True), 3)
+    es = run(make(kind, noisy=True), 3, rastrigin)
     assert es.best.generation == 3
     assert_array_equal(es.solution, es.mean)
 

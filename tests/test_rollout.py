@@ -9,7 +9,8 @@ import numba
 import numpy as np
 import pytest
 import reference
-from conftest import JIT_DISABLED
+from helpers import JIT_DISABLED
+from helpers.environments import BUILT_IN
 
 import evoopt
 from evoopt import envs
@@ -18,15 +19,6 @@ from evoopt.tasks import rollout
 from evoopt.tasks.statistics import Statistics
 
 needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="what plain functions raise comes through")
-BUILT_IN = [
-    "cartpole",
-    "cartpole_swingup",
-    "cartpole_swingup_hard",
-    "pendulum",
-    "acrobot",
-    "mountain_car",
-    "mountain_car_continuous",
-]
 STEPS = 8 if JIT_DISABLED else 25
 COLUMNS, LANES = tile_shape(np.dtype(np.float64))
 

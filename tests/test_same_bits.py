@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import JIT_DISABLED
+from helpers import JIT_DISABLED
 from same_bits import child, networks, public, rollouts, runner, strategies
 from same_bits.case import Case, digest
 from same_bits.catalogue import cases

@@ -10,79 +10,29 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import JIT_DISABLED, each_dtype, needs_jit
+from helpers.functions import ellipsoid, sphere
+from helpers.strategies import (
+    COPIES,
+    OURS,
+    each_strategy,
+    each_that_injects,
+    each_that_injects_and_its_restarts,
+    each_that_injects_nothing,
+    make,
+    needs,
+    reasons,
+    run,
+    run_until_stopped,
+    state,
+    through_file,
+)
 from numpy.testing import assert_array_equal
 
 import evoopt
-from evoopt.compiling.jit import JIT_DISABLED
 from evoopt.strategies import REGISTRY
 from evoopt.strategies.contract import saving
 from evoopt.strategies.contract.registry import PLAIN_DATA, plain_data
-from evoopt.strategies.restarts import Restarts
-
-OURS = {
-    name: cls
-    for name, cls in REGISTRY.items()
-    if cls.__module__.startswith("evoopt.") and not issubclass(cls, Restarts)  # those are in test_restarts.py
-}
-# what leads to an optimum: step sizes that do not adapt must decay
-NEEDS = {"OpenAIES": {"sigma_decay": 0.99}, "DeepGA": {"sigma_decay": 0.99}}
-each_strategy = pytest.mark.parametrize("cls", OURS.values(), ids=OURS.keys())
-RESTARTED = {
-    f"{kind.__name__} of {name}": functools.partial(kind, cls)
-    for kind in (evoopt.IPOP, evoopt.BIPOP)
-    for name, cls in OURS.items()
-}
-each_and_its_restarts = pytest.mark.parametrize("cls", (OURS | RESTARTED).values(), ids=OURS | RESTARTED)
-each_that_injects = pytest.mark.parametrize(
-    "cls", [pytest.param(cls, id=name) for name, cls in OURS.items() if cls._injects]
-)
-each_that_injects_and_its_restarts = pytest.mark.parametrize(
-    "cls",
-    [
-        pytest.param(cls, id=name)
-        for name, cls in (OURS | RESTARTED).items()
-        if (cls.args[0] if isinstance(cls, functools.partial) else cls)._injects
-    ],
-)
-each_that_injects_nothing = pytest.mark.parametrize(
-    "cls", [pytest.param(cls, id=name) for name, cls in OURS.items() if not cls._injects]
-)
-needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="a whole optimization is slow in plain Python")
-each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-
-
-def sphere(population):
-    return (np.asarray(population, np.float64) ** 2).sum(axis=1)
-
-
-def ellipsoid(population):
-    n = population.shape[1]
-    return (np.asarray(population, np.float64) ** 2 * 1e3 ** (np.arange(n) / (n - 1))).sum(axis=1)
-
-
-def make(cls, n=4, mean=None, **options):
-    few = {"popsize": 6} if JIT_DISABLED else {}
-    mean = np.linspace(1.0, 2.0, n) if mean is None else mean
-    return cls(mean, 0.5, **({"seed": 7} | few | needs(cls) | options))
-
-
-def needs(cls):
-    return NEEDS.get(getattr(cls, "__name__", None), {})
-
-
-def run(es, generations, fitness=sphere):
-    for _ in range(generations):
-        population = es.ask()
-        es.tell(population, fitness(population))
-    return es
-
-
-def state(es, tmp_path):
-    """All of a strategy, as bytes."""
-    es.save(tmp_path / "state.npz")
-    with np.load(tmp_path / "state.npz", allow_pickle=False) as file:
-        return {name: (file[name].dtype, file[name].tobytes()) for name in file.files}
-
 
 # ---------------------------------------------------------------- optimization
 
@@ -111,12 +61,6 @@ def test_optimum_far_away_with_a_sigma_for_each_coordinate(cls):
     es = cls(np.zeros(3), 0.3 * scale, seed=1, target=1e-8, max_generations=2000, **needs(cls))
     run_until_stopped(es, lambda x: sphere(x / scale - 3))
     assert es.best.fitness <= 1e-8
-
-
-def run_until_stopped(es, fitness):
-    while not es.stop():
-        population = es.ask()
-        es.tell(population, fitness(population))
 
 
 @needs_jit
@@ -476,9 +420,9 @@ def test_limits(cls):
     run(es, 2)
     assert es.stop() == ()
     run(es, 1)
-    assert [name for name, _ in es.stop()] == ["max_evaluations"]
+    assert reasons(es) == ["max_evaluations"]
     run(es, 2)
-    assert [name for name, _ in es.stop()] == ["max_evaluations", "max_generations"]
+    assert reasons(es) == ["max_evaluations", "max_generations"]
     assert es.ask().shape == (10, 4)
     es = make(cls, maximize=True, target=-3.0, max_generations=500)
     run_until_stopped(es, lambda x: -sphere(x))
@@ -539,18 +483,6 @@ def test_foreign_rows_within_bounds(cls):
 
 
 # ---------------------------------------------------------------- checkpoints
-
-
-def through_file(es, tmp_path):
-    es.save(tmp_path / "run.npz")
-    return evoopt.load(tmp_path / "run.npz")
-
-
-COPIES = {
-    "file": through_file,
-    "pickle": lambda es, _: pickle.loads(pickle.dumps(es)),
-    "deepcopy": lambda es, _: copy.deepcopy(es),
-}
 
 
 @each_strategy

@@ -5,33 +5,15 @@ import math
 
 import numpy as np
 import pytest
+from helpers import needs_jit
+from helpers.functions import rosenbrock, rotated_ellipsoid, sphere
+from helpers.strategies import reasons, run, run_until_stopped
 from numpy.testing import assert_allclose, assert_array_equal
 
 import evoopt
 from evoopt import CMAES, SNES
-from evoopt.compiling.jit import JIT_DISABLED
 from evoopt.strategies.parts import recombination
 from evoopt.strategies.snes import utilities
-
-needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="a whole optimization is slow in plain Python")
-
-
-def sphere(population):
-    return (population**2).sum(axis=1)
-
-
-def names(es):
-    return [name for name, _ in es.stop()]
-
-
-def run(es, fitness, generations=5000):
-    for _ in range(generations):
-        if es.stop():
-            break
-        population = es.ask()
-        es.tell(population, fitness(population))
-    return es
-
 
 # ---------------------------------------------------------------- weights
 
@@ -90,22 +72,13 @@ def test_snes_refuses_learning_rates(option):
 # ---------------------------------------------------------------- CMA-ES
 
 
-def rotated_ellipsoid(n):
-    rotation = np.linalg.qr(np.random.default_rng(n).normal(size=(n, n)))[0]
-    return lambda x: ((x @ rotation) ** 2 * 1e6 ** (np.arange(n) / (n - 1))).sum(axis=1)
-
-
-def rosenbrock(x):
-    return (100 * (x[:, 1:] - x[:, :-1] ** 2) ** 2 + (1 - x[:, :-1]) ** 2).sum(axis=1)
-
-
 @needs_jit
 @pytest.mark.parametrize(("function", "needed"), [(rotated_ellipsoid(5), 1530), (rosenbrock, 1760)])
 def test_cmaes_needs_as_many_evaluations_as_pycma(function, needed):
     evaluations = []
     for seed in range(10):
         x0 = np.random.default_rng(seed).uniform(-0.5, 0.5, 5) + (3 if function is not rosenbrock else 0)
-        es = run(CMAES(x0, 1.0, seed=seed, target=1e-9), function)
+        es = run_until_stopped(CMAES(x0, 1.0, seed=seed, target=1e-9), function)
         if es.best.fitness <= 1e-9:
             evaluations.append(es.evaluations)
     assert len(evaluations) >= 8  # Rosenbrock has a local optimum
@@ -114,7 +87,7 @@ def test_cmaes_needs_as_many_evaluations_as_pycma(function, needed):
 
 @needs_jit
 def test_cmaes_learns_the_covariance():
-    es = run(CMAES(np.ones(4), 0.3, seed=1), rotated_ellipsoid(4))
+    es = run_until_stopped(CMAES(np.ones(4), 0.3, seed=1), rotated_ellipsoid(4))
     assert es.best.fitness < 1e-12
     smallest, *_, largest = np.linalg.eigvalsh(es._C, UPLO="U")
     assert 1e5 < largest / smallest < 1e7
@@ -125,8 +98,9 @@ def test_cmaes_learns_the_covariance():
 @needs_jit
 def test_cmaes_rescales_coordinates_of_different_size():
     scale = np.array([1e-7, 1.0, 1e7])
-    es = run(CMAES(np.zeros(3), 1.0, seed=1, target=1e-8, tolx=0), lambda x: sphere(x / scale - 1))
-    assert names(es) == ["target"]
+    es = CMAES(np.zeros(3), 1.0, seed=1, target=1e-8, tolx=0)
+    run_until_stopped(es, lambda x: sphere(x / scale - 1))
+    assert reasons(es) == ["target"]
 
 
 def test_cmaes_survives_a_broken_covariance(caplog):
@@ -152,44 +126,42 @@ def test_cmaes_repairs_in_the_scale_of_each_coordinate():
 @pytest.mark.parametrize("mean", [[1.0], [1.0, 0.0]])
 def test_cmaes_keeps_the_variance_of_a_coordinate_that_never_moves(mean):
     es = CMAES(mean, 1e-30, popsize=100, seed=1)  # so many rows leave no weight for the past in C
-    for _ in range(3):
-        population = es.ask()
-        es.tell(population, np.arange(100.0))
+    run(es, 3, lambda x: np.arange(100.0))
     assert_allclose(es._C[0, 0], 1.0)
     assert (es._root.diagonal() > 0).all()
 
 
 @needs_jit
 def test_cmaes_tol_stops():
-    assert "tolfun" in names(run(CMAES(np.ones(3), 1.0, seed=1), sphere))
-    es = run(CMAES(np.ones(3), 1.0, seed=1, tolfun=0, tolfunhist=0), sphere)
-    assert names(es) == ["tolx"]
-    es = run(CMAES(np.ones(3), 1.0, seed=1, tolfun=0, tolfunhist=1e-3), sphere)
-    assert names(es) == ["tolfunhist"]
+    assert "tolfun" in reasons(run_until_stopped(CMAES(np.ones(3), 1.0, seed=1), sphere))
+    es = run_until_stopped(CMAES(np.ones(3), 1.0, seed=1, tolfun=0, tolfunhist=0), sphere)
+    assert reasons(es) == ["tolx"]
+    es = run_until_stopped(CMAES(np.ones(3), 1.0, seed=1, tolfun=0, tolfunhist=1e-3), sphere)
+    assert reasons(es) == ["tolfunhist"]
     assert es.best.fitness < 1e-2
-    es = run(CMAES(np.ones(3), 1.0, seed=1, tolfun=0, tolfunhist=0), lambda x: np.ones(len(x)))
-    assert names(es) == ["tolflatfitness"]
+    es = run_until_stopped(CMAES(np.ones(3), 1.0, seed=1, tolfun=0, tolfunhist=0), lambda x: np.ones(len(x)))
+    assert reasons(es) == ["tolflatfitness"]
     assert es.generation == 2
 
 
 @needs_jit
 def test_cmaes_stops_at_a_bad_condition():
     es = CMAES(np.ones(5), 1.0, seed=1, tolconditioncov=100.0)
-    run(es, rotated_ellipsoid(5))
+    run_until_stopped(es, rotated_ellipsoid(5))
     ((name, message),) = es.stop()
     assert name == "tolconditioncov"
     assert float(message.split()[-1]) > 100
     es = CMAES(np.ones(2), 1e-3, seed=1, tolupsigma=10.0)
-    run(es, lambda x: -x[:, 0])
-    assert names(es) == ["tolupsigma"]
+    run_until_stopped(es, lambda x: -x[:, 0])
+    assert reasons(es) == ["tolupsigma"]
 
 
 @needs_jit
 def test_cmaes_stops_when_it_stagnates():
     noise = np.random.default_rng(0)
     es = CMAES(np.ones(2), 1.0, seed=1, tolstagnation=100)
-    run(es, lambda x: noise.normal(size=len(x)), generations=3000)
-    assert names(es) == ["tolstagnation"]
+    run_until_stopped(es, lambda x: noise.normal(size=len(x)), generations=3000)
+    assert reasons(es) == ["tolstagnation"]
     assert es.generation > 500
 
 
@@ -199,9 +171,7 @@ def test_cmaes_keeps_its_steps_under_pure_noise(seed):
     """Selection at random must not make steps shrink or grow, or a flat or noisy start ends a search."""
     noise = np.random.default_rng(seed)
     es = CMAES(np.zeros(20), 1.0, seed=seed)
-    for _ in range(600):
-        population = es.ask()
-        es.tell(population, noise.normal(size=len(population)))
+    run(es, 600, lambda x: noise.normal(size=len(x)))
     assert 0.01 < es.sigma * math.sqrt(es._C.diagonal().mean()) < 100
 
 

@@ -4,15 +4,14 @@ import re
 
 import numpy as np
 import pytest
-from test_strategies import REGISTRY, each_and_its_restarts, make, run
+from helpers.strategies import REGISTERED, each_and_its_restarts, make, run
 
 import evoopt
 from evoopt import CMAES, IPOP
 from evoopt.calls import option_names
-from evoopt.strategies.restarts import Restarts
+from evoopt.strategies.parts.restarts import Restarts
 
-OURS = {name: cls for name, cls in REGISTRY.items() if cls.__module__.startswith("evoopt.")}
-each_registered = pytest.mark.parametrize("cls", OURS.values(), ids=OURS)
+each_registered = pytest.mark.parametrize("cls", REGISTERED.values(), ids=REGISTERED)
 
 
 def by_place(cls):

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from helpers import each_dtype, needs_jit
+from helpers.strategies import run, state
 from numpy.testing import assert_allclose, assert_array_equal
-from test_strategies import each_dtype, needs_jit, run, state
 
 import evoopt
 from evoopt import BIPOP, CMAES, IPOP

@@ -8,8 +8,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from helpers import each_dtype, needs_jit
+from helpers.functions import sphere
+from helpers.strategies import COPIES, run
 from numpy.testing import assert_array_equal
-from test_strategies import COPIES, each_dtype, needs_jit, run, sphere
 
 import evoopt
 from evoopt import DeepGA

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from helpers import needs_jit
+from helpers.functions import sphere
+from helpers.strategies import run, run_until_stopped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from test_strategies_algorithms import needs_jit, run, sphere
 
 import evoopt
 from evoopt import GA, IPOP, LinearDecay, ParamSpec, load
@@ -53,7 +55,7 @@ def test_noisy_elites_are_asked_again():
 
 
 def test_a_few_rows_replace_the_worst():
-    es = run(GA(np.ones(3), 1.0, popsize=20, elites=1, seed=1), sphere, 3)
+    es = run(GA(np.ones(3), 1.0, popsize=20, elites=1, seed=1), 3)
     pool = es._pool
     ids = es.ask_ids(5)
     es.tell(ids, np.full(5, -1.0))
@@ -105,8 +107,8 @@ def test_a_fixed_sigma_follows_its_schedule():
     es = GA(np.ones(3), sigma, popsize=10, self_adaptation=False, sigma_decay=0.9, sigma_limit=0.5, seed=1)
     for updates in range(9):
         assert_array_equal(es.sigma, sigma * max(0.9**updates, 0.5))
-        run(es, sphere, 1)
-    constant = run(GA(np.ones(3), sigma, popsize=10, self_adaptation=False, seed=1), sphere, 5)
+        run(es, 1)
+    constant = run(GA(np.ones(3), sigma, popsize=10, self_adaptation=False, seed=1), 5)
     assert_array_equal(constant.sigma, sigma)
     assert constant.history["diversity"][-1] > 0
 
@@ -116,7 +118,7 @@ def test_each_variation_keeps_bounds_the_first_population_and_its_rows(options, 
     first = np.random.default_rng(0).uniform(-1, 1, (20, 5)).astype(np.float32)
     es = GA(first, 2.0, bounds=(-1, 1), seed=1, **options)
     assert_array_equal(es.ask(), first)
-    es = run(GA(first, 2.0, bounds=(-1, 1), seed=1, **options), sphere, 3)
+    es = run(GA(first, 2.0, bounds=(-1, 1), seed=1, **options), 3)
     es.save(tmp_path / "es.npz")
     twin = load(tmp_path / "es.npz")
     for _ in range(2):
@@ -129,7 +131,7 @@ def test_each_variation_keeps_bounds_the_first_population_and_its_rows(options, 
 
 def test_restarts_of_a_ga_with_a_spec_can_be_saved(tmp_path):
     es = IPOP(GA, np.ones(5), 0.1, crossover="tensor", spec=SPEC, tolfun=0.5, popsize=10, seed=1)
-    run(es, sphere, 3)
+    run(es, 3)
     es.save(tmp_path / "es.npz")
     twin = load(tmp_path / "es.npz")
     assert twin._options["spec"] == SPEC
@@ -224,7 +226,7 @@ def test_rows_are_the_same_for_any_number_of_threads(options, monkeypatch):
     try:
         for n in (1, 2, 3):
             evoopt.set_num_threads(n)
-            es = run(GA(np.ones(5), 1.0, popsize=30, seed=1, **options), sphere, 3)
+            es = run(GA(np.ones(5), 1.0, popsize=30, seed=1, **options), 3)
             ids = es.ask_ids()
             found.append(es.rows(ids))
             assert_array_equal(es.rows(ids[[7, 3]]), found[0][[7, 3]])
@@ -271,7 +273,7 @@ def test_ga_refuses(options, message):
 @each_variation
 def test_ga_reaches_the_optimum_in_any_way(options):
     es = GA(np.ones(5), 1.0, seed=1, target=1e-6, max_generations=1500, **options)
-    run(es, lambda x: sphere(x * [1, 1, 9, 9, 30]))
+    run_until_stopped(es, lambda x: sphere(x * [1, 1, 9, 9, 30]))
     assert es.best.fitness <= 1e-6
 
 
@@ -288,6 +290,7 @@ def test_ga_learns_xor():
     solved = 0
     for seed in range(10):
         start = np.random.default_rng(seed).normal(size=9)
-        es = run(GA(start, 1.0, popsize=100, seed=seed, target=0.05, max_generations=200), xor_loss)
+        es = GA(start, 1.0, popsize=100, seed=seed, target=0.05, max_generations=200)
+        run_until_stopped(es, xor_loss)
         solved += es.best.fitness <= 0.05
     assert solved >= 7

@@ -2,24 +2,16 @@
 
 import numpy as np
 import pytest
+from helpers import needs_jit
+from helpers.functions import rastrigin, sphere, with_noise
+from helpers.strategies import run
 from numpy.testing import assert_array_equal
-from test_strategies import needs_jit, sphere
 
 import evoopt
 from evoopt import GA, DeepGA
 
 NOISE = 5.0
 each_kind = pytest.mark.parametrize("cls", [GA, DeepGA])
-
-
-def noisy(function, seed):
-    noise = np.random.default_rng(seed)
-    return lambda x: function(x) + NOISE * noise.normal(size=len(x))
-
-
-def rastrigin(population):
-    x = np.asarray(population, np.float64)
-    return 10 * x.shape[1] + (x**2 - 10 * np.cos(2 * np.pi * x)).sum(axis=1)
 
 
 def search(cls, seed=1, **options):
@@ -30,7 +22,8 @@ def search(cls, seed=1, **options):
 @pytest.mark.parametrize("bounds", [None, (-3, 3)])
 @pytest.mark.parametrize("maximize", [False, True])
 def test_the_solution_is_of_the_rows_asked_for_again(cls, bounds, maximize, tmp_path):
-    es, fitness = search(cls, popsize=30, elites=3, bounds=bounds, maximize=maximize), noisy(sphere, 0)
+    es = search(cls, popsize=30, elites=3, bounds=bounds, maximize=maximize)
+    fitness = with_noise(sphere, NOISE)
     population = es.ask()
     es.tell(population, fitness(population))
     assert_array_equal(es.solution, es.best.x)  # as long as nothing was judged again
@@ -47,7 +40,7 @@ def test_the_solution_is_of_the_rows_asked_for_again(cls, bounds, maximize, tmp_
 
 @each_kind
 def test_what_has_no_fitness_is_no_solution(cls):
-    es, fitness = search(cls, elites=3), noisy(sphere, 0)
+    es, fitness = search(cls, elites=3), with_noise(sphere, NOISE)
     es.tell(population := es.ask(), fitness(population))
     population = es.ask()
     values = fitness(population)
@@ -60,7 +53,7 @@ def test_what_has_no_fitness_is_no_solution(cls):
 
 
 def test_the_mean_of_the_parents_is_asked_for_behind_the_elites():
-    es, fitness = search(GA, elites=2, bounds=(-3, 3)), noisy(sphere, 0)
+    es, fitness = search(GA, elites=2, bounds=(-3, 3)), with_noise(sphere, NOISE)
     for _ in range(3):
         es.tell(population := es.ask(), fitness(population))
         np.testing.assert_allclose(es.ask()[2], es.mean, atol=1e-12)
@@ -75,7 +68,7 @@ def test_the_mean_of_the_parents_is_asked_for_behind_the_elites():
 def test_restarts_say_what_their_run_says(cls, bounds):
     es, fitness = (
         evoopt.IPOP(cls, [2.0] * 10, 1.0, popsize=30, bounds=bounds, noisy=True, seed=1),
-        noisy(sphere, 0),
+        with_noise(sphere, NOISE),
     )
     for _ in range(4):
         es.tell(population := es.ask(), fitness(population))
@@ -89,7 +82,7 @@ def test_the_result_has_a_fresh_fitness(cls):
     """The luckiest of 100 rows is some 12 below its true fitness, at a minimum of 0."""
     errors = []
     for seed in range(40):
-        result = evoopt.evolve(search(cls, seed), noisy(sphere, seed), max_generations=15)
+        result = evoopt.evolve(search(cls, seed), with_noise(sphere, NOISE, seed), max_generations=15)
         errors.append(result.fun - sphere(result.x[None])[0])
     assert abs(np.mean(errors)) < 4 * NOISE / np.sqrt(len(errors))
     assert 0.6 * NOISE < np.std(errors) < 1.6 * NOISE
@@ -101,9 +94,7 @@ def test_the_solution_of_a_ga_is_better_than_the_luckiest_row(function, generati
     """Where the mean of the parents is a solution; where it is none, between optima, no worse."""
     values = []
     for seed in range(20):
-        es, fitness = search(GA, seed), noisy(function, seed)
-        for _ in range(generations):
-            es.tell(population := es.ask(), fitness(population))
+        es = run(search(GA, seed), generations, with_noise(function, NOISE, seed))
         values.append(function(np.array([es.solution, es.best.x])))
     solution, luckiest = np.mean(values, axis=0)
     assert solution < gain * luckiest

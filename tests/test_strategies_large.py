@@ -4,9 +4,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from helpers import each_dtype, needs_jit
+from helpers.functions import rosenbrock, rotated_ellipsoid, sphere
+from helpers.strategies import make, run, state
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import expm
-from test_strategies import each_dtype, make, needs_jit, run, sphere, state
 
 from evoopt import LMMAES, PGPE, SNES, XNES, OpenAIES, SepCMAES
 from evoopt.kernels.cpu.population.noise import sample_rows
@@ -16,17 +18,8 @@ from evoopt.strategies.parts.diagonal import longest_step
 from evoopt.strategies.snes import utilities
 
 
-def rosenbrock(x):
-    return (100 * (x[:, 1:] - x[:, :-1] ** 2) ** 2 + (1 - x[:, :-1]) ** 2).sum(axis=1)
-
-
 def cigar(x):
     return x[:, 0] ** 2 + 1e4 * (x[:, 1:] ** 2).sum(axis=1)
-
-
-def rotated_ellipsoid(n, condition=1e6):
-    rotation = np.linalg.qr(np.random.default_rng(n).normal(size=(n, n)))[0]
-    return lambda x: ((x @ rotation) ** 2 * condition ** (np.arange(n) / (n - 1))).sum(axis=1)
 
 
 def deviates(es, ids):

@@ -5,23 +5,16 @@ from functools import partial
 
 import numpy as np
 import pytest
+from helpers import needs_jit
+from helpers.functions import ellipsoid, sphere, with_noise
+from helpers.strategies import run, state
 from numpy.testing import assert_allclose, assert_array_equal
-from test_strategies import needs_jit, run, sphere, state
 
 import evoopt
 from evoopt import CMAES
 from evoopt.devices.cpu import covariance as matrices
 from evoopt.strategies.parts import learning_rates, recombination
 from evoopt.strategies.parts.learning_rates import LearningRate
-
-
-def ellipsoid(x):
-    return (np.asarray(x, float) ** 2 * 1e3 ** np.linspace(0, 1, x.shape[1])).sum(axis=1)
-
-
-def with_noise(function, deviation=1.0, seed=0):
-    rng = np.random.default_rng(seed)
-    return lambda x: function(x) + deviation * rng.normal(size=len(x))
 
 
 def full(matrix):

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 import reference_population as reference
+from helpers import each_dtype, needs_jit
+from helpers.functions import around_three, sphere
+from helpers.strategies import run
 from numpy.testing import assert_allclose, assert_array_equal
-from test_strategies import each_dtype, needs_jit, run, sphere
 
 from evoopt import OpenAIES
 from evoopt.devices.choose import HOST
@@ -17,10 +19,6 @@ MEAN, SIGMA = np.array([1.0, -2.0, 0.5]), np.array([0.5, 2.0, 0.1])
 def gradient(rows, mean, sigma, fitness):
     """The paper's, Algorithm 2, times sigma; it leads to where the fitness is larger."""
     return -reference.centred_ranks(fitness) @ ((rows - mean) / sigma) / len(rows)
-
-
-def shifted(population):
-    return sphere(population - 3)
 
 
 # ---------------------------------------------------------------- pairs and ranks
@@ -72,7 +70,7 @@ def test_an_update_is_adams(dtype, options):
     x = MEAN
     for _ in range(5):
         population = es.ask()
-        fitness = np.floor(shifted(population))  # some are equal
+        fitness = np.floor(around_three(population))  # some are equal
         x = adam.step(x, gradient(population.astype(float), x, SIGMA, fitness))
         es.tell(population, fitness)
         assert_allclose(es._mean, x, rtol=1e-4 if dtype == np.float32 else 1e-10)
@@ -87,9 +85,9 @@ def test_adam_is_torchs(weight_decay):
     es = OpenAIES(MEAN, SIGMA, popsize=8, learning_rate=0.1, weight_decay=weight_decay, seed=1)
     for _ in range(5):
         mean, population = es.mean, es.ask()
-        x.grad = torch.from_numpy(gradient(population, mean, SIGMA, shifted(population)))
+        x.grad = torch.from_numpy(gradient(population, mean, SIGMA, around_three(population)))
         adam.step()
-        es.tell(population, shifted(population))
+        es.tell(population, around_three(population))
         assert_allclose(es.mean, x.detach().numpy(), rtol=1e-10)
 
 
@@ -98,9 +96,9 @@ def test_sgd_has_momentum():
     x, momentum = MEAN, np.zeros(3)
     for _ in range(4):
         population = es.ask()
-        momentum = 0.7 * momentum + gradient(population, x, SIGMA, shifted(population))
+        momentum = 0.7 * momentum + gradient(population, x, SIGMA, around_three(population))
         x = x - SIGMA / 2 * momentum
-        es.tell(population, shifted(population))
+        es.tell(population, around_three(population))
         assert_allclose(es.mean, x)
 
 

@@ -6,8 +6,10 @@ import pickle
 import numpy as np
 import pytest
 import reference_population as reference
+from helpers import each_dtype, needs_jit
+from helpers.functions import around_three, sphere
+from helpers.strategies import run, state
 from numpy.testing import assert_allclose, assert_array_equal
-from test_strategies import each_dtype, needs_jit, run, sphere, state
 
 import evoopt
 from evoopt import PGPE, CosineDecay, LinearDecay, OpenAIES, arguments
@@ -17,12 +19,8 @@ from evoopt.strategies.parts import optimizers
 MEAN, SIGMA = np.array([1.0, -2.0, 0.5]), np.array([0.5, 2.0, 0.1])
 
 
-def shifted(population):
-    return sphere(population - 3)
-
-
 def in_steps(population):
-    return np.floor(shifted(population))  # some are equal
+    return np.floor(around_three(population))  # some are equal
 
 
 # ---------------------------------------------------------------- updates
@@ -47,12 +45,12 @@ def test_an_update_is_the_papers(dtype):
 
 def test_adam_and_sgd_see_the_gradient_in_coordinates():
     population = PGPE(MEAN, SIGMA, popsize=8, seed=1).ask()
-    gradient, _ = reference.pgpe_gradients(population - MEAN, shifted(population), SIGMA)
+    gradient, _ = reference.pgpe_gradients(population - MEAN, around_three(population), SIGMA)
     adam = reference.AdamW(0.1, beta_1=0.8, beta_2=0.7)
     options = {"popsize": 8, "learning_rate": 0.1, "seed": 1}
     for optimizer, expected in (("sgd", MEAN + 0.1 * gradient), ("adam", adam.step(MEAN, -gradient))):
         es = PGPE(MEAN, SIGMA, optimizer=optimizer, momentum=0.8, beta_2=0.7, **options)
-        es.tell(es.ask(), shifted(population))
+        es.tell(es.ask(), around_three(population))
         assert_allclose(es.mean, expected)
 
 

@@ -5,20 +5,19 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
-from test_strategies import (
+from helpers import each_dtype, needs_jit
+from helpers.functions import around_a_third, sphere
+from helpers.strategies import (
     each_and_its_restarts,
-    each_dtype,
     each_strategy,
     each_that_injects,
     each_that_injects_and_its_restarts,
     make,
     needs,
-    needs_jit,
     run,
-    sphere,
     state,
 )
+from numpy.testing import assert_array_equal
 
 import evoopt
 from evoopt import CMAES, GA, IPOP, LMMAES, PGPE, SNES, OpenAIES, SepCMAES
@@ -30,10 +29,6 @@ from evoopt.strategies.contract.saving import FORMAT
 # ---------------------------------------------------------------- past the end of a search
 
 
-def shifted(population):
-    return ((population.astype(float) - 1 / 3) ** 2).sum(axis=1)
-
-
 def linear(population):
     return -population[:, 0].astype(float)
 
@@ -41,7 +36,7 @@ def linear(population):
 @needs_jit
 @each_strategy
 @each_dtype
-@pytest.mark.parametrize(("fitness", "generations"), [(sphere, 3000), (shifted, 3000), (linear, 1500)])
+@pytest.mark.parametrize(("fitness", "generations"), [(sphere, 3000), (around_a_third, 3000), (linear, 1500)])
 def test_a_search_goes_on_for_ever(cls, dtype, fitness, generations):
     es = cls(np.array([1.0, 2.0], dtype), 1.0, popsize=8, seed=1, **needs(cls))
     for _ in range(generations):

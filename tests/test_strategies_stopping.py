@@ -4,46 +4,32 @@ import logging
 
 import numpy as np
 import pytest
-from test_strategies import (
+from helpers import each_dtype, needs_jit
+from helpers.functions import around_a_third, rosenbrock, sphere
+from helpers.strategies import (
     OURS,
     each_and_its_restarts,
-    each_dtype,
     each_strategy,
     make,
     needs,
-    needs_jit,
+    reasons,
     run,
-    sphere,
+    run_until_stopped,
 )
 
 from evoopt import CMAES, GA, LMMAES, PGPE, SNES, XNES, OpenAIES, SepCMAES, load
 from evoopt.strategies.contract.stagnation import stagnates
-from evoopt.strategies.restarts import Restarts
+from evoopt.strategies.parts.restarts import Restarts
 
 
-def names(es):
-    return [name for name, _ in es.stop()]
-
-
-def run_to_stop(es, fitness, generations=4000):
-    while not es.stop() and es.generation < generations:
-        run(es, 1, fitness)
-    return names(es)
-
-
-def shifted(population):
-    """Its optimum is no number of the machine."""
-    return ((population.astype(float) - 1 / 3) ** 2).sum(axis=1)
-
-
-def rosenbrock(x):
-    return (100 * (x[:, 1:] - x[:, :-1] ** 2) ** 2 + (1 - x[:, :-1]) ** 2).sum(axis=1)
+def run_to_stop(es, fitness):
+    return reasons(run_until_stopped(es, fitness))
 
 
 @needs_jit
 @each_strategy
 @each_dtype
-@pytest.mark.parametrize("fitness", [sphere, shifted])
+@pytest.mark.parametrize("fitness", [sphere, around_a_third])
 def test_a_search_without_limits_ends_at_the_optimum(cls, dtype, fitness):
     es = make(cls, dtype=dtype)
     assert set(run_to_stop(es, fitness)) & {"tolfun", "tolx", "noeffect"}
@@ -56,8 +42,8 @@ def test_a_search_without_limits_ends_at_the_optimum(cls, dtype, fitness):
 def test_far_from_zero_steps_end_where_numbers_do(cls, dtype):
     where = 1e3
     es = make(cls, mean=np.full(4, where + 1), dtype=dtype, tolx=0, noisy=True)
-    reasons = run_to_stop(es, lambda x: shifted(x - where))
-    assert set(reasons) & {"noeffect", "noeffectcoord", "noeffectaxis"}
+    found = run_to_stop(es, lambda x: around_a_third(x - where))
+    assert set(found) & {"noeffect", "noeffectcoord", "noeffectaxis"}
     assert abs(es.mean - where - 1 / 3).max() < 1e-2
 
 
@@ -149,7 +135,7 @@ def test_a_plateau_at_first_goes_on(cls):
         run(es, 1, lambda x: np.ones(len(x)))
         assert es.stop() == ()
     run(es, 1, lambda x: np.ones(len(x)))
-    assert names(es) == ["tolfun"]
+    assert reasons(es) == ["tolfun"]
 
 
 @each_strategy
@@ -172,9 +158,9 @@ def test_a_search_without_a_finite_fitness_ends_with_one_warning(cls, value, max
         while not es.stop():
             assert es.generation < 10
             run(es, 1, lambda x: np.full(len(x), value))
-        assert set(names(es)) & {"nofitness", "tolflatfitness"}
+        assert set(reasons(es)) & {"nofitness", "tolflatfitness"}
         run(es, 12 - es.generation, lambda x: np.full(len(x), value))
-    assert "nofitness" in names(es)
+    assert "nofitness" in reasons(es)
     (record,) = caplog.records
     assert f"generation 1 is {value:g}" in record.getMessage()
 
@@ -183,9 +169,9 @@ def test_a_search_without_a_finite_fitness_ends_with_one_warning(cls, value, max
 def test_a_search_that_loses_its_fitness_later_ends(cls, caplog):
     es = run(make(cls, popsize=6), 3)
     for generations in (9, 10):
-        assert "nofitness" not in names(es)
+        assert "nofitness" not in reasons(es)
         run(es, generations, lambda x: np.full(len(x), np.nan))
-        assert ("nofitness" in names(es)) == (generations == 10)
+        assert ("nofitness" in reasons(es)) == (generations == 10)
         run(es, 1)
     assert len(caplog.records) == 1
 
@@ -197,7 +183,7 @@ def test_a_constant_fitness_ends(cls):
     while not es.stop():
         assert es.generation < 500
         run(es, 1, lambda x: np.full(len(x), 3.5))
-    assert set(names(es)) & {"tolfun", "tolflatfitness"}
+    assert set(reasons(es)) & {"tolfun", "tolflatfitness"}
 
 
 # ---------------------------------------------------------------- long histories
@@ -284,7 +270,7 @@ def test_diverse_parents_of_a_ga_are_a_reason_to_go_on():
     es._steps[:] = 1e-20
     assert es.stop() == ()
     es._pool[:] = es._pool[0]
-    assert set(names(es)) == {"tolx", "noeffect"}
+    assert set(reasons(es)) == {"tolx", "noeffect"}
 
 
 # ---------------------------------------------------------------- rules of CMA-ES alone
@@ -299,7 +285,7 @@ def test_cmaes_tells_which_steps_have_no_effect():
     es = CMAES([1e9, 1.0], 1e-3, seed=1, tolflatfitness=1e9, **OFF)
     assert run_to_stop(es, lambda x: sphere(x - [1e9, 0.0])) == ["noeffectcoord"]
     es = CMAES(np.ones(3, np.float32), 1.0, seed=1, **OFF)
-    assert run_to_stop(es, shifted) == ["noeffect"]
+    assert run_to_stop(es, around_a_third) == ["noeffect"]
     es = CMAES(np.ones(2), 1.0, seed=1, **OFF)
     assert run_to_stop(es, lambda x: x[:, 0] ** 2 + 1e-30 * x[:, 1] ** 2) == ["tolflatfitness"]
 
@@ -310,11 +296,11 @@ def test_cmaes_stops_after_pycmas_number_of_iterations():
     assert es.maxiter == 100 + 150 * 5**2 // 3
     assert CMAES(np.ones(2), 1.0, noisy=True).maxiter == np.inf
     es = run(CMAES(np.ones(2), 1.0, seed=1, maxiter=3), 3)
-    assert names(es) == ["maxiter"]
+    assert reasons(es) == ["maxiter"]
 
 
 @needs_jit
 def test_cmaes_with_a_flat_start_stops_as_pycma_does():
     es = run(CMAES(np.ones(3), 1.0, seed=1), 1, lambda x: np.ones(len(x)))
-    assert names(es) == ["tolfun"]
-    assert names(run(es, 1, lambda x: np.ones(len(x)))) == ["tolfun", "tolflatfitness"]
+    assert reasons(es) == ["tolfun"]
+    assert reasons(run(es, 1, lambda x: np.ones(len(x)))) == ["tolfun", "tolflatfitness"]

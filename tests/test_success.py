@@ -2,16 +2,15 @@
 
 import numpy as np
 import pytest
+from helpers import needs_jit
+from helpers.minimize import METHODS, each_method
 from scipy.optimize import rosen
-from test_strategies import OURS, needs_jit
 
 import evoopt
 from evoopt.portfolio.start import read_start
 
 RESTARTS = ["auto", "ipop", "bipop"]
-METHODS = [*RESTARTS, *map(str.lower, OURS)]
 EXACT = [*RESTARTS, "cmaes", "lmmaes"]  # those that solve Rosenbrock's function to the end
-each_method = pytest.mark.parametrize("method", METHODS)
 each_restarts = pytest.mark.parametrize("method", RESTARTS)
 pytestmark = needs_jit
 START = [-1.2, 1.0, 1.0]

@@ -5,11 +5,10 @@ import pickle
 import numpy as np
 import pytest
 import reference
+from helpers.networks import COLUMNS, LANES
 
 import evoopt
-from evoopt.kernels.cpu.emit.simd import tile_shape
 
-COLUMNS, LANES = tile_shape(np.dtype(np.float32))
 BATCHES = [1, LANES, COLUMNS, COLUMNS + LANES + 3]
 
 

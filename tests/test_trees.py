@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from helpers.refusals import refusal
 
 from evoopt import ParamSpec, load_params, save_params
 from evoopt.tree import MOST_LEVELS
@@ -76,13 +77,6 @@ class Tensor:
 
 KERNEL, BIAS = np.arange(6, dtype=np.float32).reshape(2, 3), np.float32([7, 8])
 PLAIN = {"dense": {"kernel": KERNEL, "bias": BIAS}}
-
-
-def refusal(call, *words):
-    with pytest.raises(ValueError, match=r"\.$") as caught:
-        call()
-    for word in words:
-        assert word in str(caught.value)
 
 
 def saved(tree, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 from evoopt.portfolio.budget import Budget
 from evoopt.strategies.contract import stopping
 from evoopt.strategies.contract.base import Strategy
-from evoopt.strategies.restarts import run_of
+from evoopt.strategies.parts.restarts import run_of
 from evoopt.types import Vector
 
 AGREE = 1e-8  # of the best value, or of the range of the fitness at first: values that count as the same

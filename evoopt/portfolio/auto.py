@@ -13,7 +13,7 @@ from evoopt.portfolio.descent import Descent
 from evoopt.portfolio.separable import WIDTH, is_separable, search_lines
 from evoopt.portfolio.start import Start
 from evoopt.strategies.contract.base import Strategy
-from evoopt.strategies.restarts import Restarts
+from evoopt.strategies.parts.restarts import Restarts
 from evoopt.types import Vector
 
 LEAST_BUDGET = 5  # gradients; with fewer evaluations there is no descent

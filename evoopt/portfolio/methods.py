@@ -9,9 +9,11 @@ from evoopt.arrays import shown
 from evoopt.calls import option_names, suggestion
 from evoopt.portfolio.start import Start
 from evoopt.strategies import CMAES, SepCMAES
+from evoopt.strategies.bipop import BIPOP
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.registry import REGISTRY
-from evoopt.strategies.restarts import BIPOP, IPOP, Restarts
+from evoopt.strategies.ipop import IPOP
+from evoopt.strategies.parts.restarts import Restarts
 
 LARGE = 1000  # coordinates; from here on a full covariance matrix costs more than it gains
 MAX_RESTARTS = 50  # of a portfolio: more than any budget allows

@@ -1,5 +1,6 @@
 """Strategies: ``ask`` gives populations, ``tell`` learns from their fitness; one algorithm a file."""
 
+from evoopt.strategies.bipop import BIPOP
 from evoopt.strategies.cmaes import CMAES
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.checkpoint import load
@@ -7,11 +8,11 @@ from evoopt.strategies.contract.registry import REGISTRY, register
 from evoopt.strategies.contract.told import Best, Told
 from evoopt.strategies.deepga import DeepGA
 from evoopt.strategies.ga import GA
+from evoopt.strategies.ipop import IPOP
 from evoopt.strategies.lmmaes import LMMAES
 from evoopt.strategies.openaies import OpenAIES
 from evoopt.strategies.parts.schedules import CosineDecay, LinearDecay
 from evoopt.strategies.pgpe import PGPE
-from evoopt.strategies.restarts import BIPOP, IPOP
 from evoopt.strategies.sepcmaes import SepCMAES
 from evoopt.strategies.snes import SNES
 from evoopt.strategies.xnes import XNES

@@ -219,7 +219,7 @@ class CMAES(Strategy):
         kinds = fields.COORDINATES, fields.STEP, fields.POSITIVE, fields.FINITE_MATRIX
         fields.tupled(*kinds)(value, place, scope)
         _, step, scale, root = value
-        require_deviations(step * scale * _lengths(root), place, scope.owner.dtype)
+        require_deviations(step * scale * _lengths(root), place)
         _require_root(root, place)
 
     def _require_fit(self, place: str, scope: Scope) -> None:
@@ -231,7 +231,7 @@ class CMAES(Strategy):
             deviations = np.sqrt(variances)
             correlations = np.abs(self._C) / deviations / deviations[:, None]
             lengths = _lengths(self._root) / deviations
-            require_deviations(self._step * self._scale * deviations, f"{place}._scale", self.dtype)
+            require_deviations(self._step * self._scale * deviations, f"{place}._scale")
         fields.require((correlations <= 2).all(), f"{place}._C", "a covariance matrix", self._C)
         fits = (lengths >= 1 / fields.APART) & (lengths <= fields.APART)
         fields.require(fits.all(), f"{place}._root", "a root of C", self._root)

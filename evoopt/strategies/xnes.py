@@ -114,7 +114,7 @@ class XNES(Strategy):
         with np.errstate(over="ignore", invalid="ignore"):  # that does not fit
             sigma = self._step * _lengths(self._factor)
             ones = np.einsum("ij,ji->i", self._factor, self._inverse)
-        require_deviations(sigma, f"{place}._factor", self.dtype)
+        require_deviations(sigma, f"{place}._factor")
         fields.require(np.allclose(sigma, self._sigma, 1e-6, 0), f"{place}._sigma", "of factor", self._sigma)
         fields.require(np.allclose(ones, 1, 0, 0.1), f"{place}._inverse", "that of factor", self._inverse)
 
@@ -127,7 +127,7 @@ class XNES(Strategy):
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
         fields.tupled(fields.COORDINATES, fields.STEP, fields.FINITE_MATRIX)(value, place, scope)
-        require_deviations(value[1] * _lengths(value[2]), place, scope.owner.dtype)
+        require_deviations(value[1] * _lengths(value[2]), place)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         mean, step, factor = snapshot

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from conftest import SIMULATED
+from helpers import SIMULATED
 
 import evoopt
 from evoopt.kernels.cuda.runtime.foreign import is_device_array

@@ -7,7 +7,7 @@ import weakref
 
 import numpy as np
 import pytest
-from conftest import SIMULATED
+from helpers import SIMULATED
 from lender import COPIED, READ_ONLY, Lender, Taken
 
 import evoopt

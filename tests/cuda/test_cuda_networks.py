@@ -6,7 +6,7 @@ import pickle
 import numba
 import numpy as np
 import pytest
-from conftest import SIMULATED
+from helpers import SIMULATED
 
 import evoopt
 from evoopt.kernels.cpu.networks.loss import LOSSES

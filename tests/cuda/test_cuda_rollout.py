@@ -6,22 +6,13 @@ from dataclasses import replace
 import numba
 import numpy as np
 import pytest
+from helpers.environments import BUILT_IN
 
 import evoopt
 from evoopt.kernels.cuda.runtime.foreign import is_device_array
 from evoopt.kernels.cuda.runtime.jit import SIMULATED
 from evoopt.kernels.cuda.runtime.stream import Stream
 from evoopt.tasks import rollout_cuda
-
-ENVIRONMENTS = [
-    "cartpole",
-    "cartpole_swingup",
-    "cartpole_swingup_hard",
-    "pendulum",
-    "acrobot",
-    "mountain_car",
-    "mountain_car_continuous",
-]
 
 
 @numba.njit
@@ -95,7 +86,7 @@ def tasks(env, units=(6,), last="linear", **options):
     return net, *(evoopt.Rollout(net, env, device=device, **options) for device in ("cpu", "cuda"))
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_returns_are_those_of_the_cpu(name, rng):
     net, cpu, cuda = tasks(getattr(evoopt.envs, name), max_steps=9, episodes=2, seed=3)
     population = rng.normal(size=(3, net.spec.size)).astype(np.float32)

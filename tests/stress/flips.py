@@ -23,7 +23,7 @@ import numpy as np
 
 import evoopt
 from evoopt.strategies import REGISTRY
-from evoopt.strategies.restarts import Restarts
+from evoopt.strategies.parts.restarts import Restarts
 
 ROOM = 1 << 30  # bytes that a process may take beside what it has after its first files
 BATCH = 2000  # files of a process

@@ -7,7 +7,7 @@ import numpy as np
 
 import evoopt
 from evoopt.strategies import REGISTRY
-from evoopt.strategies.restarts import Restarts
+from evoopt.strategies.parts.restarts import Restarts
 
 SINGLE = [name for name, cls in REGISTRY.items() if not issubclass(cls, Restarts)]
 KINDS = {name: REGISTRY[name] for name in SINGLE} | {

@@ -164,12 +164,13 @@ def steps(dtype: np.dtype[Any]) -> tuple[float, float]:
 
 def coordinates(dtype: np.dtype[Any]) -> tuple[float, float]:
     """Return the limits of the coordinates of a mean."""
-    return -2 * farthest(dtype), 2 * farthest(dtype)
+    most = float(np.finfo(np.float32).max) if dtype == np.float32 else 2 * farthest(dtype)
+    return -most, most
 
 
 def paths(dtype: np.dtype[Any]) -> tuple[float, float]:
     """Return the limits of sums of steps, in units of step sizes; rounding makes much of small steps."""
-    most = APART if dtype == np.float32 else step_range(dtype)[1]
+    most = step_range(np.dtype(float))[1]
     return -most, most
 
 

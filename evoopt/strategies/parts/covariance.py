@@ -1,7 +1,5 @@
 """Covariance matrices: those that users pass, and whether there is room for them."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -44,9 +42,9 @@ def read_covariance(covariance: ArrayLike, n: int) -> tuple[Vector, Array]:
     return deviations, (correlations + correlations.T) / 2
 
 
-def require_deviations(deviations: Vector, place: str, dtype: np.dtype[Any]) -> None:
-    """Raise ValueError unless standard deviations from a file are such that rows of a dtype can be drawn."""
-    smallest, largest = (end**2 for end in step_range(dtype))
+def require_deviations(deviations: Vector, place: str) -> None:
+    """Raise ValueError unless standard deviations from a file have reasonable sizes."""
+    smallest, largest = (end**2 for end in step_range(np.dtype(float)))
     inside = (deviations >= smallest) & (deviations <= largest)
     require(inside.all(), place, f"of deviations from {smallest:g} to {largest:g}", deviations)
 

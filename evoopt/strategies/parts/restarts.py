@@ -1,9 +1,4 @@
-"""Restarts with larger populations, around any strategy.
-
-IPOP: Auger and Hansen 2005, A restart CMA evolution strategy with increasing population size,
-https://doi.org/10.1109/CEC.2005.1554902. BIPOP: Hansen 2009, Benchmarking a BI-population CMA-ES on the
-BBOB-2009 function testbed, https://doi.org/10.1145/1570256.1570333.
-"""
+"""Restarts around any strategy: what `ipop.IPOP` and `bipop.BIPOP` share."""
 
 import copy
 import math
@@ -23,7 +18,7 @@ from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.bounds import has_scale, repeatable
 from evoopt.strategies.contract.fields import Fields, Kind, Scope
 from evoopt.strategies.contract.ledger import Ledger
-from evoopt.strategies.contract.registry import REGISTRY, plain_data, register
+from evoopt.strategies.contract.registry import REGISTRY, plain_data
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.types import Array, Device, Ids, Vector
@@ -344,128 +339,3 @@ def _twin(strategy: _Strategy) -> _Strategy:
 def run_of(strategy: Strategy) -> Strategy:
     """Return the present run of restarts; a strategy without restarts is its own run."""
     return strategy._run if isinstance(strategy, Restarts) else strategy
-
-
-@register
-class IPOP(Restarts):
-    """Restarts that double the population each time.
-
-    Parameters
-    ----------
-    strategy : type
-        What to restart: `CMAES`, or any other registered strategy.
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
-        See `Strategy`; `popsize` of the first run. The limits are totals of all runs.
-    start : callable, optional
-        ``start(generator) -> mean`` draws where a restart begins, from a numpy Generator. By default it is
-        uniform in the bounds, or within two `sigma` of `mean` where a side is open. A checkpoint does not
-        hold it: after `load` set it again, ``es.start = function``.
-    restart_sigma : float or array_like, shape (n_params,), optional
-        `sigma` of the restarts; by default that of the first run.
-    max_restarts : int
-        After so many `stop` gives the reasons of the last run.
-    **options
-        Of the strategy.
-
-    Attributes
-    ----------
-    restarts : int
-        How many there were. `best` and `history` are of all runs, `mean` and `sigma` of the present one.
-    ends : list of (float, str)
-        Of each run that is over, the best fitness and the name of the first reason to stop it.
-    name : str
-        Of the strategy.
-
-    Raises
-    ------
-    ValueError
-        For arguments that do not fit.
-
-    Examples
-    --------
-    >>> import evoopt
-    >>> def rastrigin(x):
-    ...     return 30 + (x**2 - 10 * np.cos(2 * np.pi * x)).sum()
-    >>> es = evoopt.IPOP(evoopt.CMAES, [3.3, -2.2, 4.1], sigma=1.0, seed=1, target=1e-8)
-    >>> while not es.stop():
-    ...     population = es.ask()
-    ...     es.tell(population, [rastrigin(x) for x in population])
-    >>> es.stop()[0][0], bool(abs(es.solution).max() < 1e-4)
-    ('target', True)
-    """
-
-    def _next_plan(self, generator: np.random.Generator) -> Plan | None:
-        if self.restarts >= self.max_restarts:
-            return None
-        return Plan(self._first_popsize * 2 ** (self.restarts + 1))
-
-
-@register
-class BIPOP(Restarts):
-    """Restarts that double the population, and in between runs with small populations and step sizes.
-
-    A run of random small size follows whenever such runs have had fewer evaluations so far than those of
-    doubled size.
-
-    Parameters
-    ----------
-    strategy, mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, start, restart_sigma, target,
-    max_evaluations, max_generations, **options
-        See `IPOP`.
-    max_restarts : int
-        How often the population is doubled.
-
-    Attributes
-    ----------
-    restarts : int
-        How many there were, small ones included.
-
-    Raises
-    ------
-    ValueError
-        For arguments that do not fit.
-
-    Examples
-    --------
-    >>> import evoopt
-    >>> es = evoopt.BIPOP(evoopt.CMAES, [3.0, 4.0], sigma=1.0, bounds=[(-5, 5)] * 2, seed=1, target=1e-8)
-    >>> while not es.stop():
-    ...     population = es.ask()
-    ...     es.tell(population, 20 + (population**2 - 10 * np.cos(2 * np.pi * population)).sum(axis=1))
-    >>> es.stop()[0][0]
-    'target'
-    """
-
-    _stored: ClassVar[Fields] = {
-        **dict.fromkeys(("_doubled", "_spent_small", "_spent_large", "_last_large"), fields.whole()),
-        "_is_small": fields.flag,
-    }
-
-    def __init__(self, strategy: type[Strategy], mean: ArrayLike, sigma: ArrayLike, **options: Any) -> None:
-        super().__init__(strategy, mean, sigma, **options)
-        self._doubled = 0  # how often the population was
-        self._is_small = True  # this run; the first one counts as small
-        self._spent_small = self._spent_large = 0  # evaluations of the runs before
-        self._last_large = 0  # evaluations of the last run of doubled size
-
-    def _require_fit(self, place: str, scope: Scope) -> None:
-        super()._require_fit(place, scope)
-        ends = len(self.ends)
-        fields.require(self._doubled <= ends, f"{place}._doubled", f"at most {ends}", self._doubled)
-
-    def _next_plan(self, generator: np.random.Generator) -> Plan | None:
-        if self._is_small:
-            self._spent_small += self._run.evaluations
-        else:
-            self._spent_large += self._run.evaluations
-            self._last_large = self._run.evaluations
-        self._is_small = self._doubled > 0 and self._spent_small < self._spent_large
-        if not self._is_small:
-            if self._doubled >= self.max_restarts:
-                return None
-            self._doubled += 1
-            return Plan(self._first_popsize * 2**self._doubled)
-        # Hansen 2009: popsize_0 (popsize_large / popsize_0 / 2)^(U^2), and sigma_0 / 100^U of another U
-        popsize = int(self._first_popsize * (2 ** (self._doubled - 1)) ** (generator.random() ** 2))
-        popsize -= popsize % self._popsize_factor
-        return Plan(max(popsize, 2), 0.01 ** generator.random(), self._last_large / 2)

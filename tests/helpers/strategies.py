@@ -1,0 +1,102 @@
+"""All strategies, small ones made of them, and short runs."""
+
+import copy
+import functools
+import pickle
+
+import numpy as np
+import pytest
+
+import evoopt
+from evoopt.strategies import REGISTRY
+from evoopt.strategies.parts.restarts import Restarts
+from helpers import JIT_DISABLED
+from helpers.functions import sphere
+
+REGISTERED = {name: cls for name, cls in REGISTRY.items() if cls.__module__.startswith("evoopt.")}
+OURS = {name: cls for name, cls in REGISTERED.items() if not issubclass(cls, Restarts)}
+RESTARTED = {
+    f"{kind.__name__} of {name}": functools.partial(kind, cls)
+    for kind in (evoopt.IPOP, evoopt.BIPOP)
+    for name, cls in OURS.items()
+}
+# what leads to an optimum: step sizes that do not adapt must decay
+NEEDS = {"OpenAIES": {"sigma_decay": 0.99}, "DeepGA": {"sigma_decay": 0.99}}
+
+
+def injects(cls):
+    return (cls.args[0] if isinstance(cls, functools.partial) else cls)._injects
+
+
+def each(classes):
+    """Return the mark of a test that runs with each of the classes."""
+    return pytest.mark.parametrize("cls", classes.values(), ids=classes)
+
+
+def those(classes, condition):
+    return {name: cls for name, cls in classes.items() if condition(cls)}
+
+
+each_registered = pytest.mark.parametrize("name", REGISTERED)
+each_strategy = each(OURS)
+each_and_its_restarts = each(OURS | RESTARTED)
+each_that_injects = each(those(OURS, injects))
+each_that_injects_nothing = each(those(OURS, lambda cls: not injects(cls)))
+each_that_injects_and_its_restarts = each(those(OURS | RESTARTED, injects))
+
+
+def needs(cls):
+    return NEEDS.get(getattr(cls, "__name__", None), {})
+
+
+def make(cls, n=4, mean=None, **options):
+    few = {"popsize": 6} if JIT_DISABLED else {}
+    mean = np.linspace(1.0, 2.0, n) if mean is None else mean
+    return cls(mean, 0.5, **({"seed": 7} | few | needs(cls) | options))
+
+
+def make_registered(name, mean, sigma=0.5, **options):
+    cls = REGISTERED[name]
+    if issubclass(cls, Restarts):
+        cls = functools.partial(cls, evoopt.SNES)
+    return cls(mean, sigma, **{"seed": 1, "popsize": 6, **needs(cls), **options})
+
+
+def run(es, generations, fitness=sphere):
+    for _ in range(generations):
+        population = es.ask()
+        es.tell(population, fitness(population))
+    return es
+
+
+def run_until_stopped(es, fitness=sphere, generations=5000):
+    """Run until the strategy advises to stop, or for so many generations more."""
+    for _ in range(generations):
+        if es.stop():
+            break
+        run(es, 1, fitness)
+    return es
+
+
+def reasons(es):
+    """Return the names of the reasons to stop."""
+    return [name for name, _ in es.stop()]
+
+
+def state(es, tmp_path):
+    """All of a strategy, as bytes."""
+    es.save(tmp_path / "state.npz")
+    with np.load(tmp_path / "state.npz", allow_pickle=False) as file:
+        return {name: (file[name].dtype, file[name].tobytes()) for name in file.files}
+
+
+def through_file(es, tmp_path):
+    es.save(tmp_path / "run.npz")
+    return evoopt.load(tmp_path / "run.npz")
+
+
+COPIES = {
+    "file": through_file,
+    "pickle": lambda es, _: pickle.loads(pickle.dumps(es)),
+    "deepcopy": lambda es, _: copy.deepcopy(es),
+}
