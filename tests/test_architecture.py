@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "leaves": {"tree"},
     "params": {"leaves", "tree", "arguments", "arrays"},
     "strategies": {
-        *("devices", "kernels", "rules", "compiling", "threads"),
+        *("devices", "rules", "compiling"),
         *("files", "npz", "params", "arguments", "arrays", "calls", "memory"),
     },
     "networks": {
@@ -61,16 +61,27 @@ MAY_IMPORT = {
     "minimize": {"calls", "portfolio", "tasks", "outcome", "arguments", "compiling"},
     "scipy_method": {"calls", "minimize", "portfolio"},
 }
+# What describes sees `devices` through these files of it, and what computes on the host whatever the device
+# also through one of `devices/cpu`.
+SEEN = {"interface", "choose"}
+HOST_KERNELS = {
+    "strategies/cmaes.py": "covariance",
+    "strategies/xnes.py": "covariance",
+    "strategies/lmmaes.py": "directions",
+    "strategies/ga.py": "genetic",
+    "strategies/deepga.py": "genetic",
+    "strategies/parts/genomes.py": "genetic",
+}
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
 
 
 def imported(path):
-    """Names of the parts of evoopt that a file imports."""
+    """Names of what a file imports of evoopt, without that of evoopt."""
     for node in ast.walk(ast.parse(path.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
         if isinstance(node, ast.ImportFrom):
             names = [f"{node.module}.{name}" for name in names]
-        yield from (name.split(".")[1] for name in names if name.startswith("evoopt."))
+        yield from (name.split(".")[1:] for name in names if name.startswith("evoopt."))
 
 
 @pytest.mark.parametrize("part", MAY_IMPORT)
@@ -79,7 +90,15 @@ def test_imports_run_downward(part):
     files = list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
     assert files
     for file in files:
-        assert set(imported(file)) <= MAY_IMPORT[part] | {part, "types"}, file
+        assert {name[0] for name in imported(file)} <= MAY_IMPORT[part] | {part, "types"}, file
+
+
+@pytest.mark.parametrize("part", ["strategies", "networks", "tasks"])
+def test_devices_are_seen_through_their_interface(part):
+    for file in (ROOT / "evoopt" / part).rglob("*.py"):
+        own = HOST_KERNELS.get(file.relative_to(ROOT / "evoopt").as_posix())
+        seen = {tuple(name[1:3]) for name in imported(file) if name[0] == "devices"}
+        assert {names[0] for names in seen - {("cpu", own)}} <= SEEN, file
 
 
 def test_every_part_has_its_place():
