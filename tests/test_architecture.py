@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "compiling": set(),
     "rules": {"compiling"},
     "kernels": {"rules", "compiling", "arrays"},
-    "devices": {"kernels", "rules", "compiling", "threads", "arrays"},
+    "devices": {"kernels", "rules", "compiling", "threads", "memory", "arrays"},
     "tree": {"arguments", "arrays"},
     "npy": {"arrays"},
     "npz": {"npy", "arguments", "arrays"},
@@ -61,44 +61,51 @@ MAY_IMPORT = {
     "minimize": {"calls", "portfolio", "tasks", "outcome", "arguments", "compiling"},
     "scipy_method": {"calls", "minimize", "portfolio"},
 }
-# What describes sees `devices` through these files of it, and what computes on the host whatever the device
-# also through one of `devices/cpu`.
-SEEN = {"interface", "choose"}
-HOST_KERNELS = {
-    "strategies/cmaes.py": "covariance",
-    "strategies/xnes.py": "covariance",
-    "strategies/lmmaes.py": "directions",
-    "strategies/ga.py": "genetic",
-    "strategies/deepga.py": "genetic",
-    "strategies/parts/genomes.py": "genetic",
-}
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
 
 
+SEE_INTERFACE = ("networks", "strategies")  # of the devices no more than these two
+OF_DEVICES = ("evoopt.devices.choose.", "evoopt.devices.interface.")
+HOST_KERNELS = {  # and what these compute with on the host, whatever the device
+    "strategies/cmaes.py": "evoopt.devices.cpu.covariance",
+    "strategies/xnes.py": "evoopt.devices.cpu.covariance",
+    "strategies/lmmaes.py": "evoopt.devices.cpu.directions",
+    "strategies/ga.py": "evoopt.devices.cpu.genetic",
+    "strategies/deepga.py": "evoopt.devices.cpu.genetic",
+    "strategies/parts/genomes.py": "evoopt.devices.cpu.genetic",
+}
+
+
 def imported(path):
-    """Names of what a file imports of evoopt, without that of evoopt."""
+    """Full names of what a file imports of evoopt."""
     for node in ast.walk(ast.parse(path.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
         if isinstance(node, ast.ImportFrom):
             names = [f"{node.module}.{name}" for name in names]
-        yield from (name.split(".")[1:] for name in names if name.startswith("evoopt."))
+        yield from (name for name in names if name.startswith("evoopt."))
+
+
+def files_of(part):
+    """Return the files of a package, or the one of a module."""
+    folder = ROOT / "evoopt" / part
+    files = list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    assert files
+    return files
 
 
 @pytest.mark.parametrize("part", MAY_IMPORT)
 def test_imports_run_downward(part):
-    folder = ROOT / "evoopt" / part
-    files = list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
-    assert files
-    for file in files:
-        assert {name[0] for name in imported(file)} <= MAY_IMPORT[part] | {part, "types"}, file
+    for file in files_of(part):
+        parts = {name.split(".")[1] for name in imported(file)}
+        assert parts <= MAY_IMPORT[part] | {part, "types"}, file
 
 
-@pytest.mark.parametrize("part", ["strategies", "networks", "tasks"])
+@pytest.mark.parametrize("part", SEE_INTERFACE)
 def test_devices_are_seen_through_their_interface(part):
-    for file in (ROOT / "evoopt" / part).rglob("*.py"):
-        own = HOST_KERNELS.get(file.relative_to(ROOT / "evoopt").as_posix())
-        seen = {tuple(name[1:3]) for name in imported(file) if name[0] == "devices"}
-        assert {names[0] for names in seen - {("cpu", own)}} <= SEEN, file
+    for file in files_of(part):
+        names = [name for name in imported(file) if name.startswith("evoopt.devices")]
+        on_host = HOST_KERNELS.get(file.relative_to(ROOT / "evoopt").as_posix(), OF_DEVICES[0])
+        assert all(name.startswith((*OF_DEVICES, on_host)) for name in names), file
 
 
 def test_every_part_has_its_place():

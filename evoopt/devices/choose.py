@@ -82,18 +82,15 @@ def _driver_error() -> str:
     return f"none was found ({reason})"
 
 
-# ---------------------------------------------------------------- engines; those of CUDA need numba-cuda
-
-
 def population_ops(device: Device, *, computes_there: bool) -> Ops:
     """Return what a strategy asks of its device, which computes there, or on the host and copies rows."""
     if device == "cpu":
         return HOST
     if not computes_there:
-        from evoopt.devices.cuda.copying import CopyingPopulation  # noqa: PLC0415
+        from evoopt.devices.cuda.copying import CopyingPopulation  # noqa: PLC0415  (which needs numba-cuda)
 
         return CopyingPopulation()
-    from evoopt.devices.cuda.population import CudaPopulation  # noqa: PLC0415
+    from evoopt.devices.cuda.population import CudaPopulation  # noqa: PLC0415  (as well)
 
     return CudaPopulation()
 

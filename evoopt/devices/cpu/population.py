@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arrays, threads
 from evoopt.compiling.arrays import kernel_array
@@ -30,7 +30,7 @@ class CpuPopulation(PopulationOps[Array]):
 
     # ---------------------------------------------------------------- arrays
 
-    def host(self, array: Any) -> Any:
+    def host(self, array: ArrayLike) -> Any:
         return array
 
     def vector(self, values: Vector) -> Vector:
@@ -42,14 +42,16 @@ class CpuPopulation(PopulationOps[Array]):
     def empty(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
         return np.empty(shape, dtype)
 
-    def output(self, out: Any, shape: Shape, dtype: np.dtype[Any], ids: Any = None) -> tuple[Any, Array]:
+    def output(
+        self, out: object, shape: Shape, dtype: np.dtype[Any], ids: object = None
+    ) -> tuple[Any, Array]:
         found = arrays.output(out, shape, dtype, ids=ids)
         return found, found
 
-    def handed(self, out: Any, rows: Array) -> Any:
+    def handed(self, out: object, rows: Array) -> Any:
         return out
 
-    def given(self, rows: Any) -> Any:
+    def given(self, rows: object) -> Any:
         return arrays.read("population", rows)
 
     def rows(self, given: Any, dtype: np.dtype[Any]) -> Array:
@@ -64,7 +66,7 @@ class CpuPopulation(PopulationOps[Array]):
     def put(self, rows: Array, places: NDArray[np.intp], some: Array) -> None:
         rows[places] = some
 
-    def scores(self, given: Any, fitness: Vector) -> Vector:
+    def scores(self, given: object, fitness: Vector) -> Vector:
         return fitness
 
     # ---------------------------------------------------------------- rows
@@ -80,7 +82,7 @@ class CpuPopulation(PopulationOps[Array]):
 
     def breed(
         self, key: np.uint64, ids: Ids, parents: NDArray[np.intp], pool: Array, steps: Vector, sigma: Array,
-        variation: Variation, limit: Any, out: Array,
+        variation: Variation, limit: np.floating[Any], out: Array,
     ) -> None:  # fmt: skip
         drawn = (key, ids, parents, pool, steps.astype(out.dtype), sigma, variation, limit, out)
         threads.run(breed, len(ids), *drawn, grain=NOISE_GRAIN // out.shape[1] + 1)
@@ -147,7 +149,7 @@ class CpuPopulation(PopulationOps[Array]):
         threads.run(weighted_moments, n, rows, w, v, centre, first, second, grain=max(SUM_GRAIN // k, 64))
         return first.astype(np.float64, copy=False), second.astype(np.float64, copy=False)
 
-    def map(self, formula: Formula, *args: Any) -> Any:
+    def map(self, formula: Formula, *args: Vector | float) -> Any:
         n = max([len(arg) for arg in args if isinstance(arg, np.ndarray)])
         if n <= BLOCK:
             return formula(*args)
@@ -161,7 +163,7 @@ class CpuPopulation(PopulationOps[Array]):
                 result[block] = part
         return tuple(results) if isinstance(found, tuple) else results[0]
 
-    def total(self, formula: Formula, *args: Any) -> float:
+    def total(self, formula: Formula, *args: Vector | float) -> float:
         return float(self.map(formula, *args).sum())
 
     def norm(self, x: Vector) -> float:

@@ -1,1 +1,1 @@
-"""Engines that compute on a GPU, with arrays and kernels of CUDA; only `devices.choose` imports them."""
+"""Engines that compute on a GPU, with the arrays and kernels of CUDA; imported only when asked for."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from evoopt.devices.cpu.population import CpuPopulation
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
@@ -16,20 +17,20 @@ class CopyingPopulation(CpuPopulation):
     def __init__(self) -> None:
         self._stream = Stream()
 
-    def host(self, array: Any) -> Any:
+    def host(self, array: DeviceArray | ArrayLike) -> Any:
         return self._stream.host(array)
 
     def output(
-        self, out: Any, shape: Shape, dtype: np.dtype[Any], ids: Any = None
+        self, out: object, shape: Shape, dtype: np.dtype[Any], ids: object = None
     ) -> tuple[DeviceArray, Array]:
         return self._stream.output(out, shape, dtype, ids=ids), self.empty(shape, dtype)
 
-    def handed(self, out: DeviceArray, rows: Array) -> DeviceArray:
+    def handed(self, out: Any, rows: Array) -> DeviceArray:
         self._stream.copy(rows, out)
         return out
 
-    def given(self, rows: Any) -> Any:
+    def given(self, rows: object) -> Any:
         return self._stream.given("population", rows)
 
-    def rows(self, given: Any, dtype: np.dtype[Any]) -> Array:
+    def rows(self, given: DeviceArray | Array, dtype: np.dtype[Any]) -> Array:
         return super().rows(self.host(given), dtype)

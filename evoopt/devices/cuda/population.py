@@ -7,7 +7,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evoopt.devices.interface.population import Box, Formula, PopulationOps, Variation
 from evoopt.kernels.cuda.population import genetic, moments, noise, ranking, vectors
@@ -42,7 +42,7 @@ class CudaPopulation(PopulationOps[DeviceArray]):
 
     # ---------------------------------------------------------------- arrays
 
-    def host(self, array: Any) -> Any:
+    def host(self, array: DeviceArray | ArrayLike) -> Any:
         return self._stream.host(array)
 
     def vector(self, values: Taken) -> DeviceArray:
@@ -66,18 +66,18 @@ class CudaPopulation(PopulationOps[DeviceArray]):
         return self._stream.empty(shape, dtype)
 
     def output(
-        self, out: Any, shape: Shape, dtype: np.dtype[Any], ids: Any = None
+        self, out: object, shape: Shape, dtype: np.dtype[Any], ids: object = None
     ) -> tuple[DeviceArray, DeviceArray]:
         found = self._stream.output(out, shape, dtype, ids=ids)
         return found, found
 
-    def handed(self, out: Any, rows: DeviceArray) -> Any:
+    def handed(self, out: object, rows: DeviceArray) -> Any:
         return out
 
-    def given(self, rows: Any) -> Any:
+    def given(self, rows: object) -> Any:
         return self._stream.given("population", rows)
 
-    def rows(self, given: Any, dtype: np.dtype[Any]) -> DeviceArray:
+    def rows(self, given: Taken, dtype: np.dtype[Any]) -> DeviceArray:
         return self._stream.to_device(given, dtype)
 
     def copy(self, row: DeviceArray) -> DeviceArray:
@@ -94,7 +94,7 @@ class CudaPopulation(PopulationOps[DeviceArray]):
         for i, place in enumerate(places):
             self._stream.copy(some[i], rows[place])
 
-    def scores(self, given: Any, fitness: Vector) -> DeviceArray:
+    def scores(self, given: object, fitness: Vector) -> DeviceArray:
         found = self._stream.adopt(given) if is_device_array(given) else None
         return self.vector(fitness if found is None or found.dtype != _DOUBLE else found)
 
@@ -111,7 +111,7 @@ class CudaPopulation(PopulationOps[DeviceArray]):
 
     def breed(
         self, key: np.uint64, ids: Ids, parents: NDArray[np.intp], pool: Taken, steps: Vector, sigma: Taken,
-        variation: Variation, limit: Any, out: DeviceArray,
+        variation: Variation, limit: np.floating[Any], out: DeviceArray,
     ) -> None:  # fmt: skip
         crossover, ends, mutation, threshold = variation
         to_device = self._stream.to_device
@@ -201,15 +201,15 @@ class CudaPopulation(PopulationOps[DeviceArray]):
         )  # fmt: skip
         return first, second
 
-    def map(self, formula: Formula, *args: Any) -> Any:
-        args, n = self._read(args)
+    def map(self, formula: Formula, *args: Taken | float) -> Any:
+        read, n = self._read(args)
         results = vectors.results_of(formula, len(args))
         outs = tuple(self.empty((n,), _DOUBLE) for _ in range(results))
         blocks = -(-n // vectors.THREADS)
-        self._stream.launch(vectors.map_vectors(formula), blocks, vectors.THREADS, outs, args, n)
+        self._stream.launch(vectors.map_vectors(formula), blocks, vectors.THREADS, outs, read, n)
         return outs if results > 1 else outs[0]
 
-    def total(self, formula: Formula, *args: Any) -> float:
+    def total(self, formula: Formula, *args: Taken | float) -> float:
         return float(self._reduced(formula, *args)[:, 0].sum())
 
     def norm(self, x: Taken) -> float:
@@ -225,17 +225,19 @@ class CudaPopulation(PopulationOps[DeviceArray]):
     def without_effect(self, mean: Taken, steps: Taken, dtype: np.dtype[Any]) -> bool:
         return self.total(_MOVES[np.dtype(dtype).itemsize], mean, steps) == 0
 
-    def _reduced(self, formula: Formula, *args: Any) -> Array:
-        args, n = self._read(args)
+    def _reduced(self, formula: Formula, *args: Taken | float) -> Array:
+        read, n = self._read(args)
         sums = self.empty((vectors.PARTS, 3), _DOUBLE)
-        self._stream.launch(vectors.reduce_vectors(formula), vectors.PARTS, vectors.THREADS, sums, args, n)
+        self._stream.launch(vectors.reduce_vectors(formula), vectors.PARTS, vectors.THREADS, sums, read, n)
         found: Array = self.host(sums)
         return found
 
-    def _read(self, args: Any) -> tuple[tuple[Any, ...], int]:
+    def _read(self, args: tuple[Taken | float, ...]) -> tuple[tuple[DeviceArray | float, ...], int]:
         """Return vectors on the device and numbers as float64, and how long the vectors are."""
-        read = tuple(self.vector(arg) if hasattr(arg, "shape") and arg.shape else float(arg) for arg in args)
-        return read, max(arg.shape[0] for arg in read if not isinstance(arg, float))
+        read = tuple(
+            self.vector(arg) if isinstance(arg, DeviceArray | np.ndarray) else float(arg) for arg in args
+        )
+        return read, max(arg.shape[0] for arg in read if isinstance(arg, DeviceArray))
 
 
 def _itself(x: Any) -> Any:

@@ -1,6 +1,8 @@
 """What a strategy asks of its device: to make rows, and to compute with them and with vectors of its state.
 
-Rows are arrays (k, n_params) of the strategy's dtype, vectors (n_params,) of float64.
+Rows are arrays (k, n_params) of the strategy's dtype, vectors (n_params,) of float64. A population is an
+array today; one that is never held as a whole can come later, as an object with `shape`, `dtype`, `__array__`
+and `ids`.
 """
 
 from collections.abc import Callable
@@ -62,19 +64,19 @@ class PopulationOps(Protocol[A]):
     def empty(self, shape: Shape, dtype: np.dtype[Any]) -> A:
         """Return rows without values."""
 
-    def output(self, out: Any, shape: Shape, dtype: np.dtype[Any], ids: Any = None) -> tuple[Any, A]:
+    def output(self, out: object, shape: Shape, dtype: np.dtype[Any], ids: object = None) -> tuple[Any, A]:
         """Read the user's array for rows, apart from the memory of `ids`; None makes one.
 
         Return it, and the array to make the rows in.
         """
 
-    def handed(self, out: Any, rows: A) -> Any:
+    def handed(self, out: object, rows: A) -> Any:
         """Return the user's array with the rows that were made for it; both are from `output`."""
 
-    def given(self, rows: Any) -> Any:
+    def given(self, rows: object) -> Any:
         """Return what the user gave as rows, or as ids, as an array of real numbers, where it is."""
 
-    def rows(self, given: Any, dtype: np.dtype[Any]) -> A:
+    def rows(self, given: A | Array, dtype: np.dtype[Any]) -> A:
         """Return given rows where they are computed with."""
 
     def copy(self, row: A) -> A:
@@ -86,7 +88,7 @@ class PopulationOps(Protocol[A]):
     def put(self, rows: A, places: NDArray[np.intp], some: A | Array) -> None:
         """Write some rows over those at `places`."""
 
-    def scores(self, given: Any, fitness: Vector) -> A:
+    def scores(self, given: object, fitness: Vector) -> A:
         """Return the fitness of rows where it is ranked: what the user gave, if it is there."""
 
     # ---------------------------------------------------------------- rows
@@ -99,7 +101,7 @@ class PopulationOps(Protocol[A]):
 
     def breed(
         self, key: np.uint64, ids: Ids, parents: NDArray[np.intp], pool: A, steps: Vector, sigma: A,
-        variation: Variation, limit: Any, out: A,
+        variation: Variation, limit: np.floating[Any], out: A,
     ) -> None:  # fmt: skip
         """Write children of two `parents` (k, 2) each, rows of `pool`, into `out` (k, n_params).
 
@@ -134,14 +136,14 @@ class PopulationOps(Protocol[A]):
     def moments(self, rows: A, weights: A | Vector, square_weights: A | Vector, mean: A) -> tuple[A, A]:
         """Return sum_r w_r (x_r - mean) and sum_r v_r (x_r - mean)^2."""
 
-    def map(self, formula: Formula, *args: Any) -> Any:
+    def map(self, formula: Formula, *args: A | Vector | float) -> Any:
         """Return the results of a formula of vectors and numbers: a vector, or a tuple of them.
 
         A formula is a function made of + - * /, comparisons, and `np.sqrt`, `exp`, `log`, `abs`, `minimum`,
         `maximum` and `where` (whose second argument is no constant), as CUDA knows no others.
         """
 
-    def total(self, formula: Formula, *args: Any) -> float:
+    def total(self, formula: Formula, *args: A | Vector | float) -> float:
         """Return the sum over the coordinates of a formula of vectors and numbers."""
 
     def norm(self, x: A) -> float:
