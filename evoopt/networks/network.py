@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from evoopt import arguments, arrays
 from evoopt.calls import Called
-from evoopt.devices.choose import network_engine, read_device
+from evoopt.devices.available import read_device
+from evoopt.devices.choose import network_engine
 from evoopt.devices.interface.network import NetworkEngine
 from evoopt.networks.checks import as_layers, as_shape, check_layer
 from evoopt.networks.description import NamedLayer, describe

@@ -132,6 +132,9 @@ class PGPE(PairStrategy):
 
 
 def adapted(sigma: Any, gradient: Any, rate: Any, limit: Any, smallest: Any, largest: Any) -> Any:
-    """Return sigma moved by its gradient, r (z^2 - 1) sigma (Sehnke et al.); a formula, see `Cpu.map`."""
+    """Return sigma moved by its gradient, r (z^2 - 1) sigma (Sehnke et al.).
+
+    A formula, see `PopulationOps.map`.
+    """
     change = np.minimum(np.maximum(gradient * rate, -limit), limit)
     return np.minimum(np.maximum((change + 1) * sigma, smallest), largest)

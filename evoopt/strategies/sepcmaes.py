@@ -53,7 +53,7 @@ class SepCMAES(Strategy):
     True
     """
 
-    _on_device = True
+    _computes_on_device = True
     _stored: ClassVar[Fields] = {
         **fields.DISTRIBUTION,
         "_step": fields.STEP,
@@ -145,7 +145,7 @@ class SepCMAES(Strategy):
         return weights, rates, float(ranked.sum())
 
 
-# Formulas, see `Cpu.map`; step sizes are sigma = step sqrt(C).
+# Formulas, see `PopulationOps.map`; step sizes are sigma = step sqrt(C).
 
 
 def move(mean: Any, p_sigma: Any, C: Any, y_w: Any, step: Any, c_sigma: Any, gain: Any) -> tuple[Any, Any]:

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.calls import Called
-from evoopt.devices.choose import read_device, supervised_engine
+from evoopt.devices.available import read_device
+from evoopt.devices.choose import supervised_engine
 from evoopt.devices.interface.supervised import LossName, Samples, SupervisedEngine
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.samples import read_samples

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from evoopt import arguments
+from evoopt.devices.interface.population import Ops
 from evoopt.strategies.contract.fields import COORDINATES, Fields, array, finite, number, whole
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Vector
@@ -24,8 +25,8 @@ EPSILON = 1e-8  # Kingma and Ba's, for gradients in units of sigma
 class Optimizer(Protocol):
     """What an optimizer remembers of the gradients so far; nobody changes it."""
 
-    def after(self, gradient: Vector, ops: Any) -> tuple["Optimizer", Vector]:
-        """Return the optimizer after one more `gradient`, and where it leads; `ops` computes (`backend`)."""
+    def after(self, gradient: Vector, ops: Ops) -> tuple["Optimizer", Vector]:
+        """Return the optimizer after one more `gradient`, and where it leads; `ops` computes."""
 
     def default_rate(self) -> float:
         """Return a learning rate in units of sigma."""
@@ -49,7 +50,7 @@ class Adam:
     v: Vector
     t: int = 0
 
-    def after(self, gradient: Vector, ops: Any) -> tuple["Adam", Vector]:
+    def after(self, gradient: Vector, ops: Ops) -> tuple["Adam", Vector]:
         t = self.t + 1
         betas = self.beta_1, self.beta_2
         settled = 1 - self.beta_1**t, 1 - self.beta_2**t
@@ -70,7 +71,7 @@ class SGD:
     momentum: float
     velocity: Vector
 
-    def after(self, gradient: Vector, ops: Any) -> tuple["SGD", Vector]:
+    def after(self, gradient: Vector, ops: Ops) -> tuple["SGD", Vector]:
         velocity = ops.map(_accelerated, gradient, self.velocity, self.momentum, 1.0)
         return replace(self, velocity=velocity), velocity
 
@@ -89,7 +90,7 @@ class ClipUp:
     max_speed: float
     velocity: Vector
 
-    def after(self, gradient: Vector, ops: Any) -> tuple["ClipUp", Vector]:
+    def after(self, gradient: Vector, ops: Ops) -> tuple["ClipUp", Vector]:
         length = ops.norm(gradient)
         velocity = ops.map(
             _accelerated, gradient, self.velocity, self.momentum, length if length > 0 else 1.0
@@ -114,7 +115,7 @@ def make(name: str, n: int, momentum: float, beta_2: float, max_speed: float) ->
     return made[arguments.one_of("optimizer", name, made)]()
 
 
-# Formulas, see `Cpu.map`.
+# Formulas, see `PopulationOps.map`.
 
 
 def _adam(

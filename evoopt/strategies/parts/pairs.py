@@ -25,7 +25,7 @@ class PairStrategy(Strategy):
     """
 
     _injects = False
-    _on_device = True
+    _computes_on_device = True
     _popsize_factor = 2
     _stored: ClassVar[Fields] = {
         **fields.DISTRIBUTION,
@@ -127,7 +127,8 @@ class PairStrategy(Strategy):
         al., here over the number of pairs. Centred ranks need no baseline, since their sum is 0, and a row
         without its partner counts alone.
         """
-        ops, ranks, k = self._ops, self._ops.centred_ranks(told), len(told.order)
+        ops, k = self._ops, len(told.order)
+        ranks = ops.centred_ranks(told.order, told.scores)
         found: list[tuple[Vector, Vector]] = []
         for (mean, sigma), where in told.drawn:
             weights, total = ranks, 0.0
@@ -143,7 +144,7 @@ class PairStrategy(Strategy):
         return of_mean, of_sigma
 
 
-# Formulas, see `Cpu.map`.
+# Formulas, see `PopulationOps.map`.
 
 
 def of_epoch(first: Any, second: Any, sigma: Any, k: Any, total: Any) -> tuple[Any, Any]:

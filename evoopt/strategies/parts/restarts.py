@@ -311,11 +311,6 @@ class Restarts(Strategy):
         """The mean of this run, in the user's space; a copy of shape (n_params,)."""
         return self._enclosed(self._run.mean)
 
-    def _enclosed(self, row: Array) -> Array:
-        if self._box is not None:
-            self._box.enclose(row[None])
-        return row
-
     @property
     def sigma(self) -> float | Vector:
         """The sigma of this run."""

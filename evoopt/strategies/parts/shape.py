@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from evoopt.devices.interface.population import Ops
 from evoopt.types import Array, Vector
 
 WIDEST = math.log(1e8)  # of a sigma against the geometric mean of all
 RATE = 0.1  # of the logarithm of sigma in each coordinate; 1 forgets the past
 
 
-def spread_of_best(pool: Array, ops: Any) -> Vector:
+def spread_of_best(pool: Array, ops: Ops) -> Vector:
     """Return the standard deviations of the best quarter of `pool`, sorted best first; shape (n_params,)."""
     shift, squares, _ = _moments(pool[: max(len(pool) // 4, 2)], ops)
     with np.errstate(over="ignore", invalid="ignore"):  # of parents far apart; that is not finite
@@ -19,21 +20,21 @@ def spread_of_best(pool: Array, ops: Any) -> Vector:
     return spread
 
 
-def centre_of(pool: Array, ops: Any) -> Vector:
+def centre_of(pool: Array, ops: Ops) -> Vector:
     """Return the mean of all rows of `pool`, shape (n_params,)."""
     shift, _, first = _moments(pool, ops)
     centre: Vector = ops.map(_sum, first, shift)
     return centre
 
 
-def _moments(rows: Array, ops: Any) -> tuple[Vector, Vector, Vector]:
+def _moments(rows: Array, ops: Ops) -> tuple[Vector, Vector, Vector]:
     """Return mean and mean square of the differences of rows from the first one, and that."""
-    weights, first = np.full(len(rows), 1 / len(rows)), ops.snapshot(rows[0], np.float64)
+    weights, first = np.full(len(rows), 1 / len(rows)), ops.snapshot(rows[0], np.dtype(np.float64))
     return *ops.moments(rows, weights, weights, first), first
 
 
 def follow(
-    sigma: Vector, spread: Vector, log_centre: float, smallest: float, largest: float, ops: Any
+    sigma: Vector, spread: Vector, log_centre: float, smallest: float, largest: float, ops: Ops
 ) -> Vector:
     """Return `sigma` moved towards the ratios of `spread`, where there is any; both (n_params,).
 
@@ -47,7 +48,7 @@ def follow(
     return moved
 
 
-# Formulas, see `Cpu.map`. A spread of 0, or beyond all measure, is none.
+# Formulas, see `PopulationOps.map`. A spread of 0, or beyond all measure, is none.
 
 FARTHEST_SPREAD = 1e300
 
