@@ -16,6 +16,7 @@ from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts.pairs import PairStrategy, product
 from evoopt.strategies.parts.schedules import Decay
+from evoopt.types import Vector
 
 
 @register
@@ -131,7 +132,9 @@ class PGPE(PairStrategy):
         self._sigma = self._ops.map(adapted, self._sigma, of_sigma, *rates, *limits)
 
 
-def adapted(sigma: Any, gradient: Any, rate: Any, limit: Any, smallest: Any, largest: Any) -> Any:
+def adapted(
+    sigma: Vector, gradient: Vector, rate: float, limit: float, smallest: float, largest: float
+) -> Vector:
     """Return sigma moved by its gradient, r (z^2 - 1) sigma (Sehnke et al.).
 
     A formula, see `PopulationOps.map`.
