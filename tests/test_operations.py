@@ -1,13 +1,20 @@
-"""Every kind of operation that layers give has a row in each device's table of steps, or is refused there."""
+"""Every kind of operation that layers give has a row in each device's table of steps, or is refused there.
+
+And every layer and activation has a definition in reference.py.
+"""
+
+import re
 
 import numba
 import pytest
+import reference
 from same_bits import networks, public
 
 import evoopt
 from evoopt.devices.cpu import steps as cpu
 from evoopt.kernels.cpu.networks.code import Step
 from evoopt.kernels.cpu.networks.program import N_SIZES
+from evoopt.rules.math import ELEMENTWISE
 
 
 @numba.njit
@@ -64,3 +71,15 @@ def test_cuda_has_dense_layers_and_refuses_the_others(net):
     else:
         with pytest.raises(ValueError, match=r"takes Dense layers of inputs with one axis, but .*\.$"):
             cuda.dense_layers(layers)
+
+
+def test_each_activation_is_defined_and_documented():
+    known = {"linear", *ELEMENTWISE, "softmax"}
+    assert known == reference.ACTIVATIONS.keys()
+    documented = evoopt.Dense.__doc__.partition("activation : ")[2].partition("use_bias : ")[0]
+    assert known == set(re.findall(r'"(\w+)"', documented))
+
+
+@pytest.mark.parametrize("cls", public.layers())
+def test_each_layer_is_defined(cls):
+    assert cls.kind in reference.LAYERS or hasattr(reference, cls.kind)
