@@ -3,7 +3,6 @@
 import functools
 import importlib
 import importlib.util
-from typing import Any
 
 from numba.core import config
 
@@ -13,7 +12,7 @@ from evoopt.types import Device
 _INSTALL = 'pip install "evoopt[cuda]"'
 
 
-def read_device(device: Any) -> Device:
+def read_device(device: object) -> Device:
     """Read a device; for "cuda" also see that it can be used.
 
     Raises

@@ -5,7 +5,7 @@ https://doi.org/10.1016/j.neunet.2009.12.004; Toklu, Liskowski and Srivastava 20
 powerful optimizer for distribution-based policy evolution, https://arxiv.org/abs/2008.02387.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -101,7 +101,7 @@ class PGPE(PairStrategy):
         learning_rate_limit: float = 0.0,
         tolx: float = 1e-11,
         tolfun: float = 1e-11,
-        **options: Any,
+        **options: object,
     ) -> None:
         super().__init__(
             mean,

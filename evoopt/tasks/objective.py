@@ -55,7 +55,7 @@ class Objective(Called):
     array([5., 9.])
     """
 
-    def __init__(self, fun: Callable[..., Any], args: Any = (), vectorized: bool = False) -> None:
+    def __init__(self, fun: Callable[..., Any], args: object = (), vectorized: bool = False) -> None:
         if not callable(fun):
             raise ValueError(
                 f"fun must be a function of a vector, got a {type(fun).__name__}; it comes first: "
@@ -135,7 +135,7 @@ class Objective(Called):
         return self.fun(x.copy(), *self.args)  # a function may write into it, or keep it
 
 
-def _mapped(map_rows: Any, function: Callable[..., Any], rows: NDArray[Any]) -> Iterable[Any]:
+def _mapped(map_rows: object, function: Callable[..., Any], rows: NDArray[Any]) -> Iterable[Any]:
     values = map_rows(function, rows) if callable(map_rows) else None
     if not isinstance(values, Iterable):
         raise ValueError(
@@ -151,12 +151,12 @@ def _matrix(population: ArrayLike) -> NDArray[Any]:
     return matrix
 
 
-def _require_return(value: Any) -> None:
+def _require_return(value: object) -> None:
     if value is None:
         raise ValueError("The function must return a number, got None; add the missing return statement.")
 
 
-def _as_number(value: Any) -> float:
+def _as_number(value: object) -> float:
     """Take what scipy's objectives may give: a number, or an array of one number."""
     if isinstance(value, float):  # as a rule, and reading takes a microsecond
         return float(value)

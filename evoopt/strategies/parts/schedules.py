@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -75,7 +75,7 @@ Decay = float | LinearDecay | CosineDecay
 STORED_DECAY = float_or(LinearDecay, CosineDecay, least=0, most=1)
 
 
-def read(name: str, value: Any) -> Decay:
+def read(name: str, value: object) -> Decay:
     """Read what each update multiplies by, or a schedule."""
     if isinstance(value, LinearDecay | CosineDecay):
         return value
