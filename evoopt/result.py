@@ -16,7 +16,8 @@ class Result(OptimizeResult):
         if isinstance(history, Mapping):
             n = len(next(iter(history.values())))
             shown["history"] = f"of {n} generations: {', '.join(history)}"
-        return OptimizeResult.__repr__(OptimizeResult(shown))
+        text: str = OptimizeResult.__repr__(OptimizeResult(shown))
+        return text
 
     def copy(self) -> Self:
         """Return a result with the same fields; those that are arrays are shared."""

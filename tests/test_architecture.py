@@ -5,6 +5,7 @@ import doctest
 import importlib
 import pkgutil
 import re
+from graphlib import TopologicalSorter
 
 import pytest
 from helpers import ROOT
@@ -32,15 +33,12 @@ MAY_IMPORT = {
     "leaves": {"tree"},
     "params": {"leaves", "tree", "arguments", "arrays"},
     "strategies": {
-        *("devices", "rules", "compiling"),
+        *("devices", "rules", "compiling", "threads"),
         *("files", "npz", "params", "arguments", "arrays", "calls", "memory"),
     },
-    "networks": {
-        *("devices", "rules", "compiling"),
-        *("params", "tree", "arguments", "arrays", "calls", "memory"),
-    },
+    "networks": {"devices", "rules", "compiling", "params", "tree", "arguments", "arrays", "calls", "memory"},
     "tasks": {
-        *("devices", "kernels", "rules", "compiling", "threads", "memory"),
+        *("devices", "rules", "compiling", "threads", "memory"),
         *("networks", "arguments", "arrays", "calls", "failures"),
     },
     "progress": {"compiling"},
@@ -64,7 +62,7 @@ MAY_IMPORT = {
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
 
 
-SEE_INTERFACE = ("networks", "strategies")  # of the devices no more than these
+SEE_INTERFACE = ("networks", "strategies", "tasks")  # of the devices no more than these
 OF_DEVICES = ("evoopt.devices.available.", "evoopt.devices.choose.", "evoopt.devices.interface.")
 HOST_KERNELS = {  # and what these compute with on the host, whatever the device
     "strategies/cmaes.py": "evoopt.devices.cpu.covariance",
@@ -106,6 +104,55 @@ def test_devices_are_seen_through_their_interface(part):
         names = [name for name in imported(file) if name.startswith("evoopt.devices")]
         on_host = HOST_KERNELS.get(file.relative_to(ROOT / "evoopt").as_posix(), OF_DEVICES[0])
         assert all(name.startswith((*OF_DEVICES, on_host)) for name in names), file
+
+
+@pytest.mark.parametrize(("part", "other"), [("cpu", "cuda"), ("cuda", "cpu")])
+def test_kernels_of_a_device_never_import_those_of_another(part, other):
+    for file in files_of(f"kernels/{part}"):
+        assert not [name for name in imported(file) if name.startswith(f"evoopt.kernels.{other}")], file
+
+
+def test_there_is_no_circle_of_imports():
+    """Imports for the sake of types count, too."""
+    graph = {module_of(file): modules_imported(file) for file in files_of(".")}
+    TopologicalSorter(graph).prepare()
+
+
+def module_of(file):
+    """Return the name of a file's module."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def modules_imported(file):
+    """Return the modules that a file names: of ``from a import b`` a.b if it is a module, else a."""
+    names = {name if name in MODULES else name.rpartition(".")[0] for name in imported(file)}
+    return names - {module_of(file), "evoopt"}
+
+
+def test_parameters_say_what_they_take():
+    """Bare Any is left where nothing else is true."""
+    annotated = [
+        annotation
+        for file in files_of(".")
+        for function in ast.walk(ast.parse(file.read_text()))
+        if isinstance(function, ast.FunctionDef)
+        for annotation in annotations_of(function)
+    ]
+    bare = [each for each in annotated if isinstance(each, ast.Name) and each.id == "Any"]
+    assert len(bare) <= 0.03 * len(annotated)
+
+
+def annotations_of(function):
+    """Return the annotations of a function's parameters."""
+    taken = function.args
+    named = [*taken.posonlyargs, *taken.args, *taken.kwonlyargs, taken.vararg, taken.kwarg]
+    return [each.annotation for each in named if each is not None and each.annotation is not None]
+
+
+def test_files_are_short():
+    lengths = {file: len(file.read_text().splitlines()) for file in files_of(".")}
+    assert max(lengths.values()) <= 400, max(lengths, key=lengths.get)
 
 
 def test_every_part_has_its_place():

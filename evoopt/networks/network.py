@@ -272,7 +272,8 @@ class Network(Called):
             )
         population = self.engine().population_of(self.as_vector(params))
         if state is None:
-            return np.asarray(self.forward(population, inputs))[0]
+            result: Array = np.asarray(self.forward(population, inputs))[0]
+            return result
         given = arrays.read("state", state)
         if given.ndim != 2:
             raise ValueError(

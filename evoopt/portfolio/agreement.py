@@ -58,7 +58,8 @@ def has_contracted(strategy: Strategy, tol: float) -> bool:
 
 
 def _last_range(run: Strategy) -> float:
-    return abs(run.history["median"][-1] - run.history["best"][-1])
+    spread: float = abs(run.history["median"][-1] - run.history["best"][-1])
+    return spread
 
 
 class Ends:

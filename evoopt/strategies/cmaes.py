@@ -25,7 +25,16 @@ from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import recombination
-from evoopt.strategies.parts.covariance import read_covariance, require_deviations, require_matrices
+from evoopt.strategies.parts.covariance import (
+    eigenvalues,
+    lengths_of_columns,
+    not_definite,
+    read_covariance,
+    require_deviations,
+    require_matrices,
+    require_root,
+    require_root_of,
+)
 from evoopt.strategies.parts.diagonal import longest_step
 from evoopt.strategies.parts.learning_rates import BETA_COVARIANCE, BETA_MEAN, STORED_MATRIX, LearningRate
 from evoopt.strategies.parts.recombination import Parameters
@@ -178,12 +187,9 @@ class CMAES(Strategy):
                 f"The first standard deviations must be from {smallest:g} to {largest:g} for rows of "
                 f"{self.dtype}, got {steps.min():g} to {steps.max():g}; scale sigma or covariance."
             )
-        self._extremes = _eigenvalues(self._C)
+        self._extremes = eigenvalues(self._C)
         if not matrices.cholesky(self._C, self._root):
-            raise ValueError(
-                "covariance must be positive definite, got correlations with eigenvalues from "
-                f"{self._extremes[0]:g} to {self._extremes[1]:g}; add to its diagonal."
-            )
+            raise not_definite(*self._extremes)
 
     @property
     def sigma(self) -> float:
@@ -195,14 +201,12 @@ class CMAES(Strategy):
         """The shape of the search distribution N(mean, sigma^2 covariance), before bounds; (n, n)."""
         root = self._root * self._scale
         with np.errstate(over="ignore"):  # of scales beyond all measure
-            result: Array = root.T @ root
-        return result
+            return np.asarray(root.T @ root)
 
     @property
     def std(self) -> Vector:
         """The standard deviation of rows in each coordinate, before bounds; (n,)."""
-        result: Vector = self._step * self._scale * np.sqrt((self._root**2).sum(axis=0))
-        return result
+        return np.asarray(self._step * self._scale * np.sqrt((self._root**2).sum(axis=0)))
 
     def _overall_sigma(self) -> float:
         return self._step
@@ -219,8 +223,8 @@ class CMAES(Strategy):
         kinds = fields.COORDINATES, fields.STEP, fields.POSITIVE, fields.FINITE_MATRIX
         fields.tupled(*kinds)(value, place, scope)
         _, step, scale, root = value
-        require_deviations(step * scale * _lengths(root), place)
-        _require_root(root, place)
+        require_deviations(step * scale * lengths_of_columns(root), place)
+        require_root(root, place)
 
     def _require_fit(self, place: str, scope: Scope) -> None:
         super()._require_fit(place, scope)
@@ -228,14 +232,8 @@ class CMAES(Strategy):
         fields.require(self._step_range == limits, f"{place}._step_range", str(limits), self._step_range)
         fields.require((variances > 0).all(), f"{place}._C", "of positive variances", variances)
         with np.errstate(over="ignore", invalid="ignore"):  # that does not fit
-            deviations = np.sqrt(variances)
-            correlations = np.abs(self._C) / deviations / deviations[:, None]
-            lengths = _lengths(self._root) / deviations
-            require_deviations(self._step * self._scale * deviations, f"{place}._scale")
-        fields.require((correlations <= 2).all(), f"{place}._C", "a covariance matrix", self._C)
-        fits = (lengths >= 1 / fields.APART) & (lengths <= fields.APART)
-        fields.require(fits.all(), f"{place}._root", "a root of C", self._root)
-        _require_root(self._root, f"{place}._root")
+            require_deviations(self._step * self._scale * np.sqrt(variances), f"{place}._scale")
+        require_root_of(self._C, self._root, place)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         mean, step, scale, root = snapshot
@@ -322,14 +320,12 @@ class CMAES(Strategy):
         variances = np.where(variances > 0, variances, before.diagonal())
         C, deviations = self._C.copy(), np.sqrt(variances)
         np.fill_diagonal(C, variances)
-        smallest, largest = _eigenvalues(C / deviations / deviations[:, None])
-        _log.info(
-            "the smallest eigenvalue of the correlation matrix was %g, the largest %g", smallest, largest
-        )
+        smallest, largest = eigenvalues(C / deviations / deviations[:, None])
+        _log.info("the correlation matrix had eigenvalues from %g to %g", smallest, largest)
         # what sums of n numbers of this size may be off by
         shift = 1e-15 * self.n_params * largest - min(smallest, 0.0)
         np.fill_diagonal(C, (1 + shift) * variances)
-        self._C, self._extremes, root = C, _eigenvalues(C), np.empty_like(C)
+        self._C, self._extremes, root = C, eigenvalues(C), np.empty_like(C)
         if not matrices.cholesky(C, root):
             raise FloatingPointError(f"A finite covariance matrix was expected, but it is {C}.")
         return root
@@ -351,7 +347,7 @@ class CMAES(Strategy):
             self._C, self._p_c = self._C / np.outer(roots, roots), self._p_c / roots
             self._scale = np.clip(self._scale * roots, *SCALES)  # the same distribution
             self._root = self._root / roots
-        self._extremes = _eigenvalues(self._C)
+        self._extremes = eigenvalues(self._C)
 
     # ---------------------------------------------------------------- stopping, as pycma does
 
@@ -367,22 +363,16 @@ class CMAES(Strategy):
 
     def _reasons(self) -> Sequence[Reason]:
         reasons = self._shape_reasons()
-        tolerances = (self.tolfun, self.tolfunhist)
-        reasons += stopping.flat_fitness(self, self._fitness_range, *tolerances, at_once=True)
+        found, tolerances = self._fitness_range, (self.tolfun, self.tolfunhist)
+        reasons += stopping.flat_fitness(self, found, *tolerances, at_once=True)
         if not self.noisy and self._flat_generations > self.tolflatfitness:
-            reasons.append(
-                ("tolflatfitness", f"the fitness was flat for {self._flat_generations} generations")
-            )
-        if self._stagnant and self._has_had_its_time():
+            text = f"the fitness was flat for {self._flat_generations} generations"
+            reasons.append(("tolflatfitness", text))
+        if self._stagnant and stagnation.counts(self, self.tolstagnation):
             reasons.append(("tolstagnation", "the fitness does not improve any more"))
         if self._updates >= self.maxiter:
             reasons.append(("maxiter", f"there were {self._updates} updates, more than most searches need"))
         return reasons
-
-    def _has_had_its_time(self) -> bool:
-        """Whether the search is old enough, and its best row, for `stagnation` to count."""
-        least = max(self.n_params * (5 + 100 / self.popsize), 500)
-        return self.generation > least and self.generation - self.best.generation > self.tolstagnation / 2
 
     def _shape_reasons(self) -> list[Reason]:
         reasons: list[Reason] = []
@@ -407,21 +397,3 @@ class CMAES(Strategy):
             if self._ops.without_effect(self._mean, steps, self.dtype):
                 reasons.append(("noeffect", "steps no longer change the mean"))
         return reasons
-
-
-def _lengths(root: Array) -> Vector:
-    """Return the lengths of the columns."""
-    return np.sqrt(np.einsum("jc,jc->c", root, root))
-
-
-def _require_root(root: Array, place: str) -> None:
-    """Raise ValueError unless a root from a file has an inverse."""
-    diagonal = root.diagonal()
-    fits = (diagonal > 0) & (diagonal * fields.APART >= _lengths(root))
-    fields.require(fits.all(), place, "a root with an inverse", root)
-
-
-def _eigenvalues(matrix: Array) -> tuple[float, float]:
-    """Return the smallest and the largest eigenvalue of a symmetric matrix, given its upper triangle."""
-    values = np.linalg.eigvalsh(matrix, UPLO="U")
-    return float(values[0]), float(values[-1])

@@ -141,7 +141,7 @@ def step(
 def utilities(k: int) -> Vector:
     """Return the utilities of `k` rows, best first; they sum to 0. Wierstra et al. 2014, section 3.1."""
     raw = np.maximum(0.0, math.log(k / 2 + 1) - np.log(np.arange(1, k + 1)))
-    u = raw / raw.sum() - 1 / k
+    u: Vector = raw / raw.sum() - 1 / k
     u.flags.writeable = False
     return u
 

@@ -182,7 +182,8 @@ class XNES(Strategy):
 
 def _lengths(matrix: Array) -> Vector:
     """Return those of the columns."""
-    return np.sqrt(np.einsum("jc,jc->c", matrix, matrix))
+    lengths: Vector = np.sqrt(np.einsum("jc,jc->c", matrix, matrix))
+    return lengths
 
 
 def _length(matrix: Array) -> float:

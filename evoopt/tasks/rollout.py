@@ -148,6 +148,7 @@ class Rollout(EpisodeTask):
         """Give the mean return of each row of a population (popsize, n_params), as (popsize,)."""
         rows = self.net.engine(self.device).population(population)
         uniforms = self._training(len(rows), generation)
+        fitness: NDArray[np.float64]
         fitness, sums = self._on_device().fitness(rows, uniforms, self.max_steps, self._scaling())
         self._learn(sums)
         return fitness

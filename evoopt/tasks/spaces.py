@@ -121,7 +121,8 @@ class Continuous:
     def __call__(self, outputs: Array) -> Array:
         span = action_span(self.low.reshape(-1), self.high.reshape(-1))
         numbers = spanned(outputs, *span).astype(self.low.dtype)
-        return np.clip(numbers.reshape(-1, *self.low.shape), self.low, self.high)
+        clipped: Array = np.clip(numbers.reshape(-1, *self.low.shape), self.low, self.high)
+        return clipped
 
 
 def observations_of(space: object, net: Network, about: str) -> Observations:

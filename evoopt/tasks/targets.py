@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +16,7 @@ from evoopt.types import Array, Shape
 LARGEST_INTEGER = 2**24  # up to which float32 has them all
 
 
-def check_loss(loss: Any) -> LossName:
+def check_loss(loss: LossName) -> LossName:
     """Give a loss that is known or compiled; else ValueError."""
     if isinstance(loss, str):
         if loss in LOSSES:

@@ -32,7 +32,8 @@ class Client:
             name.encode(), ctypes.byref(function), 13000, ctypes.c_uint64(0), None
         )
         prototype = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * len(arguments))
-        return prototype(function.value or 0)(*arguments)
+        result: int = prototype(function.value or 0)(*arguments)
+        return result
 
     def make(self, name: str, *arguments: Any) -> int:
         """Call a function that makes something; returns its address."""

@@ -32,7 +32,8 @@ def gram(M: Array, used: int) -> Array:
     parts = np.empty((chunks, used, width), M.dtype)
     if used:
         threads.run(kernels.gram_parts, chunks, M, used, parts, grain=GRAIN // (kernels.CHUNK * used**2) + 1)
-    return parts.sum(axis=0, dtype=np.float64)[:, :used].copy()
+    sums: Array = parts.sum(axis=0, dtype=np.float64)[:, :used].copy()
+    return sums
 
 
 def sample(

@@ -1,6 +1,6 @@
 """Populations that are made on the host and copied, for strategies that compute there whatever the device."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,9 +25,10 @@ class CopyingPopulation(CpuPopulation):
     ) -> tuple[DeviceArray, Array]:
         return self._stream.output(out, shape, dtype, ids=ids), self.empty(shape, dtype)
 
-    def handed(self, out: Any, rows: Array) -> DeviceArray:
-        self._stream.copy(rows, out)
-        return out
+    def handed(self, out: object, rows: Array) -> DeviceArray:
+        target = cast(DeviceArray, out)
+        self._stream.copy(rows, target)
+        return target
 
     def given(self, rows: object) -> Any:
         return self._stream.given("population", rows)

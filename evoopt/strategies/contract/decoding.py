@@ -77,7 +77,8 @@ class Decoder:
         array = self._array(name)
         if array.ndim != 1 or array.dtype not in (np.int64, np.float64):
             raise ValueError(f"its list {name} is {array.dtype} {array.shape}")
-        return array.tolist()
+        items: list[Any] = array.tolist()
+        return items
 
     def _scalar(self, name: str) -> Any:
         array = self._array(name)

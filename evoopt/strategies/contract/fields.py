@@ -47,7 +47,8 @@ class Scope:
         owner = self.owner
         if name == "drawn":
             return snapshot_dtype(owner.device, owner.dtype, computes_there=owner._computes_on_device)
-        return np.dtype(owner.dtype if name == "rows" else name)
+        found: np.dtype[Any] = np.dtype(owner.dtype if name == "rows" else name)
+        return found
 
 
 Kind = Callable[[Any, str, Scope], None]

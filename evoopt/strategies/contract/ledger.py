@@ -269,7 +269,8 @@ class Ledger:
         if rows is None or result.all():
             return result
         made: Ids = ops.host(ops.fingerprints(rows))
-        return made[ids != FOREIGN]
+        known: Ids = made[ids != FOREIGN]
+        return known
 
 
 def _append(waiting: dict[int, list[int]], ids: Ids, fingerprints: Ids) -> None:

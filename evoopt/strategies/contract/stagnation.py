@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from evoopt.strategies.contract.state import State
 from evoopt.strategies.contract.told import LAST_KEPT
 
 PERIOD = 5  # generations, of which the rule sees one
@@ -28,6 +29,12 @@ def stagnates(
     if seen % max(size // LOOKS, 1):
         return None
     return all(_no_better(history[name], size, maximize) for name in ("best", "median"))
+
+
+def counts(strategy: State, tolerance: float) -> bool:
+    """Whether the search is old enough, and its best row, for stagnation to count."""
+    least = max(strategy.n_params * (5 + 100 / strategy.popsize), 500)
+    return strategy.generation > least and strategy.generation - strategy.best.generation > tolerance / 2
 
 
 def _no_better(column: list[float], size: int, maximize: bool) -> bool:

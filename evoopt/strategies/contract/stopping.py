@@ -63,8 +63,8 @@ def least_range(strategy: State, tolerance: float) -> float:
 
 def least_step(strategy: Any) -> float:
     """Return the step that counts as none: `tolx`, or that share of a first step size below 1."""
-    tolx: float = strategy.tolx
-    return tolx * min(1.0, *strategy.history["sigma"][:1])
+    least: float = strategy.tolx * min(1.0, *strategy.history["sigma"][:1])
+    return least
 
 
 def latest(strategy: State) -> list[float]:

@@ -1,4 +1,4 @@
-"""Covariance matrices: those that users pass, and whether there is room for them."""
+"""Covariance matrices: reading those of users and of files, their eigenvalues, and whether there is room."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 from evoopt import arrays
 from evoopt.arguments import step_range
 from evoopt.memory import require_memory
-from evoopt.strategies.contract.fields import require
+from evoopt.strategies.contract.fields import APART, require
 from evoopt.types import Array, Vector
 
 ASYMMETRY = 1e-8  # of correlations, that rounding may cause
@@ -42,6 +42,14 @@ def read_covariance(covariance: ArrayLike, n: int) -> tuple[Vector, Array]:
     return deviations, (correlations + correlations.T) / 2
 
 
+def not_definite(smallest: float, largest: float) -> ValueError:
+    """Make the error for a matrix of the user's whose correlations have these eigenvalues."""
+    return ValueError(
+        f"covariance must be positive definite, got correlations with eigenvalues from {smallest:g} to "
+        f"{largest:g}; add to its diagonal."
+    )
+
+
 def require_deviations(deviations: Vector, place: str) -> None:
     """Raise ValueError unless standard deviations from a file have reasonable sizes."""
     smallest, largest = (end**2 for end in step_range(np.dtype(float)))
@@ -53,3 +61,34 @@ def require_matrices(name: str, n: int, matrices: int) -> None:
     """Raise ValueError unless a strategy's `matrices` of (n, n) float64 fit into memory."""
     advice = "take LMMAES, SepCMAES or SNES, whose memory is linear in the number of parameters"
     require_memory(name, matrices * 8 * n * n, f"the matrices of {n:,} parameters", advice)
+
+
+def require_root(root: Array, place: str) -> None:
+    """Raise ValueError unless a root from a file has an inverse."""
+    diagonal = root.diagonal()
+    fits = (diagonal > 0) & (diagonal * APART >= lengths_of_columns(root))
+    require(fits.all(), place, "a root with an inverse", root)
+
+
+def require_root_of(C: Array, root: Array, place: str) -> None:
+    """Raise ValueError unless C from a file is a covariance matrix, and `root` its root."""
+    with np.errstate(over="ignore", invalid="ignore"):  # that does not fit
+        deviations = np.sqrt(C.diagonal())
+        correlations = np.abs(C) / deviations / deviations[:, None]
+        lengths = lengths_of_columns(root) / deviations
+    require((correlations <= 2).all(), f"{place}._C", "a covariance matrix", C)
+    fits = (lengths >= 1 / APART) & (lengths <= APART)
+    require(fits.all(), f"{place}._root", "a root of C", root)
+    require_root(root, f"{place}._root")
+
+
+def lengths_of_columns(root: Array) -> Vector:
+    """Return the lengths of the columns of a root, which are the standard deviations."""
+    lengths: Vector = np.sqrt(np.einsum("jc,jc->c", root, root))
+    return lengths
+
+
+def eigenvalues(matrix: Array) -> tuple[float, float]:
+    """Return the smallest and the largest eigenvalue of a symmetric matrix, given its upper triangle."""
+    values = np.linalg.eigvalsh(matrix, UPLO="U")
+    return float(values[0]), float(values[-1])

@@ -24,7 +24,7 @@ def sample_rows(dtype: DTypeLike, pairs: bool = False) -> Any:
     float64, `ids` (k,) uint64. Of `pairs`, rows 2k + 1 have the noise of rows 2k, negated.
     """
     normals = normals_of(dtype)
-    real = np.dtype(dtype).type
+    real: Any = np.dtype(dtype).type
 
     @kernel(THREADS, name=name_of(real, pairs))
     def sample(key, ids, mean, sigma, out):

@@ -128,7 +128,8 @@ def _evaluate(formula: Formula) -> Callable[..., None]:
 
     @twin_of(evaluate)
     def evaluate_python(outs, args, at, i):
-        found = formula(*[np.float64(arg if np.isscalar(arg) else arg[i]) for arg in args])
+        numbers: list[Any] = [arg if np.isscalar(arg) else arg[i] for arg in args]
+        found = formula(*map(np.float64, numbers))
         for out, result in zip(outs, found if isinstance(found, tuple) else (found,), strict=True):
             out[at] = result
 
