@@ -15,7 +15,7 @@ from evoopt.arrays import shown
 from evoopt.compiling.jit import COMPILER_ERRORS
 from evoopt.executors import map_rows, require_picklable
 from evoopt.strategies.contract.base import Strategy
-from evoopt.strategies.contract.checkpoint import state_of
+from evoopt.strategies.contract.saving import state_of
 from evoopt.tasks.gymnasium import GymnasiumTask
 from evoopt.tasks.objective import Objective
 from evoopt.tasks.rollout import Rollout

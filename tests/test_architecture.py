@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "leaves": {"tree"},
     "params": {"leaves", "tree", "arguments", "arrays"},
     "strategies": {
-        *("devices", "kernels", "rules", "compiling", "threads"),
+        *("devices", "rules", "compiling"),
         *("files", "npz", "params", "arguments", "arrays", "calls", "memory"),
     },
     "networks": {
@@ -64,22 +64,48 @@ MAY_IMPORT = {
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
 
 
+SEE_INTERFACE = ("networks", "strategies")  # of the devices no more than these
+OF_DEVICES = ("evoopt.devices.available.", "evoopt.devices.choose.", "evoopt.devices.interface.")
+HOST_KERNELS = {  # and what these compute with on the host, whatever the device
+    "strategies/cmaes.py": "evoopt.devices.cpu.covariance",
+    "strategies/xnes.py": "evoopt.devices.cpu.covariance",
+    "strategies/lmmaes.py": "evoopt.devices.cpu.directions",
+    "strategies/ga.py": "evoopt.devices.cpu.genetic",
+    "strategies/deepga.py": "evoopt.devices.cpu.genetic",
+    "strategies/parts/genomes.py": "evoopt.devices.cpu.genetic",
+}
+
+
 def imported(path):
-    """Names of the parts of evoopt that a file imports."""
+    """Full names of what a file imports of evoopt."""
     for node in ast.walk(ast.parse(path.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
         if isinstance(node, ast.ImportFrom):
             names = [f"{node.module}.{name}" for name in names]
-        yield from (name.split(".")[1] for name in names if name.startswith("evoopt."))
+        yield from (name for name in names if name.startswith("evoopt."))
+
+
+def files_of(part):
+    """Return the files of a package, or the one of a module."""
+    folder = ROOT / "evoopt" / part
+    files = list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    assert files
+    return files
 
 
 @pytest.mark.parametrize("part", MAY_IMPORT)
 def test_imports_run_downward(part):
-    folder = ROOT / "evoopt" / part
-    files = list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
-    assert files
-    for file in files:
-        assert set(imported(file)) <= MAY_IMPORT[part] | {part, "types"}, file
+    for file in files_of(part):
+        parts = {name.split(".")[1] for name in imported(file)}
+        assert parts <= MAY_IMPORT[part] | {part, "types"}, file
+
+
+@pytest.mark.parametrize("part", SEE_INTERFACE)
+def test_devices_are_seen_through_their_interface(part):
+    for file in files_of(part):
+        names = [name for name in imported(file) if name.startswith("evoopt.devices")]
+        on_host = HOST_KERNELS.get(file.relative_to(ROOT / "evoopt").as_posix(), OF_DEVICES[0])
+        assert all(name.startswith((*OF_DEVICES, on_host)) for name in names), file
 
 
 def test_every_part_has_its_place():

@@ -21,9 +21,9 @@ from evoopt.npz import read_npz
 from evoopt.params import ParamSpec
 from evoopt.strategies import REGISTRY
 from evoopt.strategies.contract import checkpoint
-from evoopt.strategies.contract.checkpoint import FORMAT
 from evoopt.strategies.contract.fields import fields_of
 from evoopt.strategies.contract.registry import PLAIN_DATA
+from evoopt.strategies.contract.saving import FORMAT
 
 DAMAGED = r'^[A-Z].* was expected, but ".*" is damaged: .*[^.]; take another copy\.$'
 ARRAYS = {"a": np.arange(3.0), "b.c": np.array([[True, False]])}

@@ -15,11 +15,9 @@ from helpers import ROOT, needs_jit
 from stress.runs import KINDS, continued, fitness, make, step
 
 import evoopt
-from evoopt.kernels.cpu.population import directions
-from evoopt.strategies import lmmaes
-from evoopt.strategies.contract import base
+from evoopt.devices.cpu.directions import kernels
 
-FOLDER = os.path.dirname(base.__file__)
+FOLDER = os.path.dirname(evoopt.strategies.__file__)
 PICKLED_EACH, SAVED_EACH = 23, 299  # moments, besides those after a change that is seen from outside
 CLOSELY = {"LMMAES", "IPOP of CMAES"}  # whose single instructions are looked at, not lines
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -166,7 +164,7 @@ def test_direction_vectors_that_change_in_place(kind, by, monkeypatch):
     es = make(kind, n)
     for _ in range(3):
         step(es)
-    follow, half_way, states = directions.follow, threading.Event(), []
+    follow, half_way, states = kernels.follow, threading.Event(), []
     before = continued(es)
 
     def slow(M, step, decays, gains, lo, hi):
@@ -190,7 +188,7 @@ def test_direction_vectors_that_change_in_place(kind, by, monkeypatch):
 
     handler, thread = signal.signal(signal.SIGALRM, handle), threading.Thread(target=read)
     with monkeypatch.context() as patch:
-        patch.setattr(lmmaes.kernels, "follow", slow)
+        patch.setattr(kernels, "follow", slow)
         thread.start()
         if by == "Ctrl-C":
             with pytest.raises(KeyboardInterrupt):

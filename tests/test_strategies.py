@@ -31,7 +31,7 @@ from numpy.testing import assert_array_equal
 
 import evoopt
 from evoopt.strategies import REGISTRY
-from evoopt.strategies.contract import checkpoint
+from evoopt.strategies.contract import saving
 from evoopt.strategies.contract.registry import PLAIN_DATA, plain_data
 
 # ---------------------------------------------------------------- optimization
@@ -561,10 +561,10 @@ def test_load_refuses_what_is_no_checkpoint(tmp_path):
 
 
 def test_load_refuses_another_format(tmp_path, monkeypatch):
-    monkeypatch.setattr("evoopt.strategies.contract.checkpoint.FORMAT", 99)
+    monkeypatch.setattr("evoopt.strategies.contract.saving.FORMAT", 99)
     make(evoopt.SNES).save(tmp_path / "run.npz")
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=f"format {checkpoint.FORMAT} was expected.* has format 99"):
+    with pytest.raises(ValueError, match=f"format {saving.FORMAT} was expected.* has format 99"):
         evoopt.load(tmp_path / "run.npz")
 
 

@@ -199,7 +199,7 @@ def test_import_is_silent_and_compiles_nothing():
 
     code = (
         "import logging; logging.basicConfig(level=0); import evoopt\n"
-        "from evoopt.kernels.cpu import covariance as c\n"
+        "from evoopt.kernels.cpu.population import covariance as c\n"
         "assert not getattr(c.whiten, 'signatures', [])"
     )
     result = subprocess.run(

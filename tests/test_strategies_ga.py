@@ -221,7 +221,7 @@ def test_other_coordinates_do_not_mutate(seed, rate):
 
 @each_variation
 def test_rows_are_the_same_for_any_number_of_threads(options, monkeypatch):
-    monkeypatch.setattr("evoopt.strategies.backend.GRAIN", 1)  # few rows, each for a thread
+    monkeypatch.setattr("evoopt.devices.cpu.population.NOISE_GRAIN", 1)  # few rows, each for a thread
     threads, found = evoopt.get_num_threads(), []
     try:
         for n in (1, 2, 3):

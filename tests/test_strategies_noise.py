@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import evoopt
 from evoopt import CMAES
-from evoopt.strategies import cmaes
+from evoopt.devices.cpu import covariance as matrices
 from evoopt.strategies.parts import learning_rates, recombination
 from evoopt.strategies.parts.learning_rates import LearningRate
 
@@ -69,7 +69,7 @@ def symmetric_root(Sigma):
 @pytest.mark.parametrize("n", [1, 2, 7])
 def test_an_update_is_the_papers(n, threaded, monkeypatch):
     if threaded:
-        monkeypatch.setattr(cmaes, "GRAIN", 0)
+        monkeypatch.setattr(matrices, "GRAIN", 0)
     es = CMAES(np.ones(n), np.linspace(0.5, 2.0, n), noisy=True, popsize=9, seed=3)
     for _ in range(4):
         population = es.ask()
@@ -220,7 +220,7 @@ def test_an_update_that_fails_changes_nothing(tmp_path, monkeypatch):
 
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch):
     es = run(CMAES(np.ones(40), 1.0, noisy=True, seed=1), 3)
-    monkeypatch.setattr(cmaes, "GRAIN", 0)
+    monkeypatch.setattr(matrices, "GRAIN", 0)
     assert_array_equal(run(CMAES(np.ones(40), 1.0, noisy=True, seed=1), 3).ask(), es.ask())
 
 

@@ -11,8 +11,7 @@ from helpers.strategies import run
 from numpy.testing import assert_allclose, assert_array_equal
 
 from evoopt import OpenAIES
-from evoopt.strategies.backend import CPU
-from evoopt.strategies.contract.told import Told
+from evoopt.devices.choose import HOST
 
 MEAN, SIGMA = np.array([1.0, -2.0, 0.5]), np.array([0.5, 2.0, 0.1])
 
@@ -20,11 +19,6 @@ MEAN, SIGMA = np.array([1.0, -2.0, 0.5]), np.array([0.5, 2.0, 0.1])
 def gradient(rows, mean, sigma, fitness):
     """The paper's, Algorithm 2, times sigma; it leads to where the fitness is larger."""
     return -reference.centred_ranks(fitness) @ ((rows - mean) / sigma) / len(rows)
-
-
-def told(fitness):
-    values = np.array(fitness, float)
-    return Told(None, values, values.argsort(kind="stable"), None, None, [], values)
 
 
 # ---------------------------------------------------------------- pairs and ranks
@@ -59,7 +53,8 @@ def test_popsize_is_even_by_default():
     ],
 )
 def test_centred_ranks(fitness, expected):
-    assert_allclose(CPU.centred_ranks(told(fitness)), expected)
+    scores = np.array(fitness, float)
+    assert_allclose(HOST.centred_ranks(scores.argsort(kind="stable"), scores), expected)
     assert_allclose(reference.centred_ranks(fitness), expected)
 
 

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import evoopt
 from evoopt import PGPE, CosineDecay, LinearDecay, OpenAIES, arguments
-from evoopt.strategies.backend import CPU
+from evoopt.devices.choose import HOST
 from evoopt.strategies.parts import optimizers
 
 MEAN, SIGMA = np.array([1.0, -2.0, 0.5]), np.array([0.5, 2.0, 0.1])
@@ -167,25 +167,25 @@ def test_clipup_is_the_papers_algorithm():
     for _ in range(20):
         gradient = rng.normal(size=5) * 10.0 ** rng.integers(-100, 100)
         y = expected.step(y, gradient)
-        clipup, step = clipup.after(gradient, CPU)
+        clipup, step = clipup.after(gradient, HOST)
         x = x + step
         assert_allclose(x, y)
 
 
 def test_clipup_without_a_gradient_keeps_its_momentum():
-    clipup, step = optimizers.make("clipup", 2, 0.5, 0.0, 9.0).after(np.array([3.0, 4.0]), CPU)
+    clipup, step = optimizers.make("clipup", 2, 0.5, 0.0, 9.0).after(np.array([3.0, 4.0]), HOST)
     assert_allclose(step, [0.6, 0.8])
-    clipup, step = clipup.after(np.zeros(2), CPU)
+    clipup, step = clipup.after(np.zeros(2), HOST)
     assert_allclose(step, [0.3, 0.4])
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd", "clipup"])
 def test_an_optimizer_is_never_changed(name):
     """An update that fails goes back to the one before."""
-    before = optimizers.make(name, 3, 0.9, 0.99, 2.0).after(np.ones(3), CPU)[0]
+    before = optimizers.make(name, 3, 0.9, 0.99, 2.0).after(np.ones(3), HOST)[0]
     kept = pickle.dumps(before)
     gradient = np.arange(3.0)
-    before.after(gradient, CPU)
+    before.after(gradient, HOST)
     assert pickle.dumps(before) == kept
     assert gradient.tolist() == [0, 1, 2]
 

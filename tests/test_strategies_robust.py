@@ -23,8 +23,8 @@ import evoopt
 from evoopt import CMAES, GA, IPOP, LMMAES, PGPE, SNES, OpenAIES, SepCMAES
 from evoopt.arguments import step_range
 from evoopt.strategies import Best
-from evoopt.strategies.contract.checkpoint import FORMAT
 from evoopt.strategies.contract.ledger import Ledger
+from evoopt.strategies.contract.saving import FORMAT
 
 # ---------------------------------------------------------------- past the end of a search
 

@@ -16,8 +16,8 @@ def test_functions_of_evoopt_are_traced():
     es = evoopt.SNES([0.0, 1.0], 0.5, seed=1)
     calls, rows = trace_calls.trace(es.ask)
     assert rows.shape == (es.popsize, 2)
-    assert [name for _, name in calls[:2]] == ["Strategy.ask", "Strategy._places"]
-    assert {name for _, name in calls} & {"Cpu.sample", "Ledger.asked"}
+    assert [name for _, name in calls[:2]] == ["Strategy.ask", "CpuPopulation.output"]
+    assert {name for _, name in calls} & {"CpuPopulation.sample", "Ledger.asked"}
     assert not any(name.endswith(trace_calls.COMPREHENSIONS) for _, name in calls)
 
 

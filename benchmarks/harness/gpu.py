@@ -19,6 +19,7 @@ from benchmarks.harness.dense import Problem
 from benchmarks.harness.outcome import Limit
 from benchmarks.harness.race import Case, Contestant, Rate, Work, mean_call, relative_error
 from benchmarks.harness.trainers import Trainer, Units
+from evoopt.devices.choose import population_ops
 
 COPIED = 1 << 30  # bytes
 PRODUCT = 8192  # rows and columns of the product that shows the peak
@@ -249,11 +250,9 @@ def noise(
 
 
 def evoopt_rows(shape: tuple[int, int]) -> Work:
-    from evoopt.strategies.cuda import Cuda
-
-    ops, generations = Cuda(), count()
+    ops, generations = population_ops("cuda", computes_there=True), count()
     out, mean, sigma = (
-        ops.empty(shape, np.float32),
+        ops.empty(shape, np.dtype(np.float32)),
         ops.vector(np.zeros(shape[1])),
         ops.vector(np.ones(shape[1])),
     )

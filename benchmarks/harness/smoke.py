@@ -9,14 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import evoopt
+from evoopt.devices.choose import population_ops
 from evoopt.rules import genetic as rules
-from evoopt.strategies.backend import CPU
 from evoopt.strategies.contract.bounds import Box
 
 DEVICES = ("cpu", "cuda")
@@ -46,12 +45,8 @@ class Check(NamedTuple):
 
 
 def _ops(device: str) -> Any:
-    """Give the kernels of strategies on a device."""
-    if device == "cpu":
-        return CPU
-    from evoopt.strategies.cuda import Cuda
-
-    return Cuda()
+    """Give the operations of strategies on a device."""
+    return population_ops(device, computes_there=True)
 
 
 def _normal(*shape: int, dtype: Any = np.float32) -> Any:
@@ -100,9 +95,7 @@ def ranks(device: str, sizes: Sizes) -> Any:
     fitness = np.round(_normal(sizes.rows, dtype=np.float64), 1)  # some are equal
     fitness[3] = np.nan
     ops = _ops(device)
-    told = SimpleNamespace(fitness=fitness, order=np.argsort(fitness, kind="stable"))
-    told.scores = ops.vector(fitness)
-    return ops.centred_ranks(told)
+    return ops.centred_ranks(np.argsort(fitness, kind="stable"), ops.vector(fitness))
 
 
 def moments(device: str, sizes: Sizes) -> Any:

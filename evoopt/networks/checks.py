@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +27,7 @@ def as_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     return tuple(found)
 
 
-def _no_layers(layers: Any, advice: str) -> ValueError:
+def _no_layers(layers: object, advice: str) -> ValueError:
     return ValueError(
         f"layers must be a list of layers such as [evoopt.Dense(10)], got {shown(layers)}{advice}."
     )
@@ -56,7 +55,7 @@ def check_layer(name: str, layer: Layer, shape: Shape) -> Shape:
     return output
 
 
-def _sizes(name: str, shape: Any) -> Shape:
+def _sizes(name: str, shape: object) -> Shape:
     if not isinstance(shape, tuple | list):
         raise ValueError(f"{name} must be a tuple of sizes, got {shown(shape)}.")
     return tuple(arguments.whole(name, size, 1) for size in shape)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from evoopt import arguments
 from evoopt.devices.interface.network import Location, Operation
@@ -202,15 +202,22 @@ class Flatten(Layer):
 class _Windows:
     """How a layer's windows lie on an image."""
 
-    def __init__(self, layer: Any, size: Any, input_shape: Shape, channels_out: int | None = None) -> None:
+    def __init__(
+        self,
+        layer: Conv2D | _Pool2D,
+        size: int | tuple[int, int],
+        input_shape: Shape,
+        channels_out: int | None = None,
+    ) -> None:
         name = type(layer).__name__
         if len(input_shape) != 3:
             raise ValueError(
                 f"{name} takes images of shape (height, width, channels), but {input_shape} came."
             )
         *image, channels = input_shape
+        windows, strides = _pair("size", size), _pair("strides", layer.strides)
         outputs, before = [], []
-        for n, window, stride in zip(image, size, layer.strides, strict=True):
+        for n, window, stride in zip(image, windows, strides, strict=True):
             if layer.padding == "same":
                 outputs.append(-(-n // stride))
                 before.append(max(0, (outputs[-1] - 1) * stride + window - n) // 2)
@@ -219,14 +226,14 @@ class _Windows:
                 before.append(0)
             else:
                 raise ValueError(
-                    f'{name} has windows of {size}, larger than the image {input_shape}; take padding="same" '
-                    f"or smaller windows."
+                    f"{name} has windows of {windows}, larger than the image {input_shape}; take "
+                    f'padding="same" or smaller windows.'
                 )
         self.output_shape = (*outputs, channels if channels_out is None else channels_out)
-        self.sizes = (image[1], channels, *self.output_shape[1:], *size, *layer.strides, *before)
+        self.sizes = (image[1], channels, *self.output_shape[1:], *windows, *strides, *before)
 
 
-def _pair(name: str, value: Any) -> tuple[int, int]:
+def _pair(name: str, value: object) -> tuple[int, int]:
     values = value if isinstance(value, tuple | list) else (value, value)
     if len(values) != 2:
         raise ValueError(f"{name} must be one whole number or two, but {value!r} came.")

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from evoopt import arguments, arrays
 from evoopt.calls import Called
-from evoopt.devices.choose import network_engine, read_device
+from evoopt.devices.available import read_device
+from evoopt.devices.choose import network_engine
 from evoopt.devices.interface.network import NetworkEngine
 from evoopt.networks.checks import as_layers, as_shape, check_layer
 from evoopt.networks.description import NamedLayer, describe
@@ -85,7 +86,7 @@ class Network(Called):
 
     def engine(self, device: Device | None = None) -> NetworkEngine[Any]:
         """Give what runs the network on a device, by default its own; made once for each."""
-        device = device or self.device
+        device = self.device if device is None else read_device(device)
         if device not in self._engines:
             description = describe(self._named, self.spec, self.output_shape)
             self._engines[device] = network_engine(device, description)
@@ -117,7 +118,7 @@ class Network(Called):
         }
         return np.concatenate([drawn[name].reshape(-1) for name in self.spec.names])
 
-    def freeze(self, params: Any, trainable: Trainable) -> "Network":
+    def freeze(self, params: Mapping[str, Any] | ArrayLike, trainable: Trainable) -> "Network":
         """Make the network of which only some parameters are evolved; the others keep the given values.
 
         Parameters
@@ -217,6 +218,7 @@ class Network(Called):
         device (numba, CuPy, torch, JAX), which are taken as they are; `out` and the outputs are of the
         device.
         """
+        outputs: Array
         outputs, states = self.engine().forward(population, inputs, state, reset, out)
         return outputs if state is None else (outputs, states)
 
@@ -303,7 +305,7 @@ class Network(Called):
         return rows
 
 
-def require_network(net: Any, call: str) -> None:
+def require_network(net: object, call: str) -> None:
     """Raise ValueError for something else than a network, with the form of the call that takes one."""
     if not isinstance(net, Network):
         raise ValueError(f"net must be an evoopt.Network, got a {type(net).__name__}; call evoopt.{call}.")

@@ -15,10 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt import arguments, threads
-from evoopt.kernels.cpu.population import covariance as kernels
-from evoopt.kernels.cpu.population.small_covariance import SMALL
-from evoopt.kernels.cpu.population.small_covariance import learn as small_learn
+from evoopt import arguments
+from evoopt.devices.cpu import covariance as matrices
+from evoopt.devices.cpu.covariance import Constants, Drawn, Paths, Ranked
 from evoopt.strategies.contract import fields, stagnation, stopping
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.fields import Fields, Scope
@@ -35,7 +34,6 @@ from evoopt.types import Array, Ids, Vector
 MATRICES = 5  # of (n, n) float64 at once: C and its root, those before, and what looking at the axes takes
 NOISY_MATRICES = 2  # more of them: the moving average of the updates, and that before
 LARGE = 1000  # parameters; from here on only one older factor is kept for rows that wait for their fitness
-GRAIN = 300_000  # multiply-adds worth waking a thread for
 LEAST_PERIOD = 50  # updates between two looks at the axes, or n_params if that is more
 _NOBODY, _NOTHING = np.empty(0, np.bool_), np.empty((0, 0))
 SCALES = (1e-100, 1e100)  # of the coordinates, so that no quotient by them overflows
@@ -181,7 +179,7 @@ class CMAES(Strategy):
                 f"{self.dtype}, got {steps.min():g} to {steps.max():g}; scale sigma or covariance."
             )
         self._extremes = _eigenvalues(self._C)
-        if not kernels.cholesky(self._C, *kernels.TILE, self._root):
+        if not matrices.cholesky(self._C, self._root):
             raise ValueError(
                 "covariance must be positive definite, got correlations with eigenvalues from "
                 f"{self._extremes[0]:g} to {self._extremes[1]:g}; add to its diagonal."
@@ -240,9 +238,8 @@ class CMAES(Strategy):
         _require_root(self._root, f"{place}._root")
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
-        grain = GRAIN // self.n_params**2 + 1
         mean, step, scale, root = snapshot
-        kernels.sample(self._key, ids, mean, step, scale, root, True, out, grain)
+        matrices.sample(self._key, ids, mean, step, scale, root, True, out)
 
     def _update(self, told: Told) -> None:
         n = self.n_params
@@ -254,7 +251,7 @@ class CMAES(Strategy):
         else:
             due = self._updates - self._factorized >= p.gap
             C, root = np.empty_like(self._C), np.empty_like(self._C) if due else _NOTHING
-            step, definite = self._learn_rows(told, p, C, root)
+            step, definite = matrices.learn(*self._given(told, p), self._C, C, root)
             before, self._C = self._C, C
             self._set_step(step)
             if due:
@@ -264,50 +261,18 @@ class CMAES(Strategy):
             self._look()
         self._watch(told)
 
-    def _learn_rows(self, told: Told, p: Parameters, C: Array, root: Array) -> tuple[float, bool]:
-        """Move mean and paths in place, write the covariance into `C` and its root into `root`.
-
-        Gives the new step size, and whether C is positive definite.
-        """
-        n, k = self.n_params, len(told.order)
-        if n <= SMALL or k * n * n < 2 * GRAIN:
-            first, outside, h_limit = self._selection(told, p)
-            rows, paths = (told.population, told.order, outside, first), (self._p_sigma, self._p_c)
-            drawn = (p.weights, self._mean, self._step, self._scale, self._root)
-            constants = (self._longest, h_limit, p.constants)
-            learn, tile = (small_learn, ()) if n <= SMALL else (kernels.learn, kernels.TILE)
-            result: tuple[float, bool] = learn(*rows, *drawn, *paths, *constants, *tile, self._C, C, root)
-            return result
-        y, rates, decay, step = self._follow_rows(told, p)
-        _weighted_sum(self._C, y, rates, decay, C)
-        return step, not len(root) or kernels.cholesky(C, *kernels.TILE, root)
-
-    def _selection(self, told: Told, p: Parameters) -> tuple[int, Array, float]:
-        """Return from which rank on lengths count, who is outside, and to which |p_sigma|^2 h_sigma is 1."""
+    def _given(self, told: Told, p: Parameters) -> tuple[Ranked, Drawn, Paths, Constants]:
+        """Return what an update is computed of; the mean and the paths in it are moved in place."""
+        first, outside = p.first_negative, _NOBODY
+        if told.outside is not None:
+            first, outside = 0, told.outside[told.order]
         h_limit = self._h_factor * (1 - (1 - p.c_sigma) ** (2 * self._updates))
-        if told.outside is None:
-            return p.first_negative, _NOBODY, h_limit
-        return 0, told.outside[told.order], h_limit
-
-    def _follow_rows(self, told: Told, p: Parameters) -> tuple[Array, Array, float, float]:
-        """Move mean and paths in place.
-
-        Gives y (popsize + 1, n) and rates of the new covariance decay C + sum_i rates_i y_i y_i^T, the decay,
-        and the new step size.
-        """
-        n, k = self.n_params, len(told.order)
-        first, outside, h_limit = self._selection(told, p)
-        weights, paths = p.weights, (self._p_sigma, self._p_c)
-        drawn = (self._mean, self._step, self._scale, self._root)
-        y, squares, rates = np.empty((k + 1, n)), np.empty(k), np.empty(k + 1)
-        blocks, grain = -(-k // kernels.BLOCK), GRAIN // (kernels.BLOCK * n * n) + 1
-        rows = (told.population, told.order, first)
-        threads.run(kernels.whiten, blocks, *rows, *drawn, y, squares, grain=grain)
-        if len(outside):
-            weights = weights.copy()
-            kernels.shorten(y, squares, outside, weights, self._longest)
-        decay, step = kernels.follow_paths(y, squares, weights, *drawn, *paths, rates, h_limit, p.constants)
-        return y, rates, decay, step
+        return (
+            (told.population, told.order, outside, first),
+            (p.weights, self._mean, self._step, self._scale, self._root),
+            (self._p_sigma, self._p_c),
+            (self._longest, h_limit, p.constants),
+        )
 
     def _update_in_part(self, told: Told, p: Parameters, of_mean: LearningRate, of_C: LearningRate) -> None:
         """Do as much of the update as its learning rates say, in the symbols of `learning_rates`.
@@ -317,16 +282,14 @@ class CMAES(Strategy):
         solved for.
         """
         n, mean = self.n_params, self._mean.copy()
-        y, rates, decay, step = self._follow_rows(told, p)
+        y, rates, decay, step = matrices.follow(*self._given(told, p))
         growth = (step / self._step) ** 2
         rates, decay = growth * rates, growth * decay
-        z = y.copy()
-        blocks, grain = -(-len(z) // kernels.BLOCK), GRAIN // (kernels.BLOCK * n * n) + 1
-        threads.run(kernels.to_local, blocks, self._root, z, grain=grain)
+        z = matrices.to_local(self._root, y)
         update = np.einsum("i,ij->j", np.maximum(p.weights, 0.0), z[:-1])  # not the bits of BLAS
         rate_of_mean = of_mean.after(update, BETA_MEAN)
         update = np.empty_like(self._C)
-        _weighted_sum(of_C.E, z, rates / math.sqrt(2), 0.0, update)
+        matrices.add_squares(of_C.E, z, rates / math.sqrt(2), 0.0, update)
         update.reshape(-1)[:: n + 1] += (decay - 1) / math.sqrt(2)
         rate_of_C = of_C.after(update, BETA_COVARIANCE)
         del update
@@ -334,8 +297,8 @@ class CMAES(Strategy):
         self._mean = mean + rate_of_mean.eta * (self._mean - mean)
         eta = rate_of_C.eta
         C, root = np.empty_like(self._C), np.empty_like(self._C)
-        _weighted_sum(self._C, y, eta * rates, 1 - eta + eta * decay, C)
-        definite = kernels.cholesky(C, *kernels.TILE, root)
+        matrices.add_squares(self._C, y, eta * rates, 1 - eta + eta * decay, C)
+        definite = matrices.cholesky(C, root)
         before, self._C, self._rates = self._C, C, (rate_of_mean, rate_of_C)
         self._root = root if definite else self._repair(before)
         spread = math.exp(float(np.log(self._root.diagonal()).mean()))  # (det C)^(1 / 2n)
@@ -367,7 +330,7 @@ class CMAES(Strategy):
         shift = 1e-15 * self.n_params * largest - min(smallest, 0.0)
         np.fill_diagonal(C, (1 + shift) * variances)
         self._C, self._extremes, root = C, _eigenvalues(C), np.empty_like(C)
-        if not kernels.cholesky(C, *kernels.TILE, root):
+        if not matrices.cholesky(C, root):
             raise FloatingPointError(f"A finite covariance matrix was expected, but it is {C}.")
         return root
 
@@ -425,7 +388,7 @@ class CMAES(Strategy):
         reasons: list[Reason] = []
         smallest, largest = self._extremes
         axis = self._root[self.generation % self.n_params]
-        widest, longest, coordinate, along_axis = kernels.no_effect(
+        widest, longest, coordinate, along_axis = matrices.no_effect(
             self._mean, self._step, self._C, self._scale, self._p_c, axis
         )
         if max(widest, longest) < (least := stopping.least_step(self)):
@@ -462,10 +425,3 @@ def _eigenvalues(matrix: Array) -> tuple[float, float]:
     """Return the smallest and the largest eigenvalue of a symmetric matrix, given its upper triangle."""
     values = np.linalg.eigvalsh(matrix, UPLO="U")
     return float(values[0]), float(values[-1])
-
-
-def _weighted_sum(C: Array, y: Array, rates: Array, decay: float, out: Array) -> None:
-    """Write decay C + sum_i rates_i y_i y_i^T into `out`, its upper triangle, 0 below it."""
-    k, n = y.shape
-    blocks, grain = -(-n // kernels.BLOCK), GRAIN // (kernels.BLOCK * n * k) + 1
-    threads.run(kernels.adapt_covariance, blocks, C, y, rates, decay, *kernels.TILE, out, grain=grain)

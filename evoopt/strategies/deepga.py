@@ -12,11 +12,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments, arrays, threads
-from evoopt.kernels.cpu.population.genetic import choose_uniformly
-from evoopt.kernels.cpu.population.noise import sample_children, sample_rows
+from evoopt import arguments, arrays
+from evoopt.devices.cpu.genetic import choose_uniformly, mutate
 from evoopt.memory import available
-from evoopt.strategies.backend import GRAIN
 from evoopt.strategies.contract import fields, stopping
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.fields import Fields, Scope
@@ -176,22 +174,19 @@ class DeepGA(Strategy):
             for i in range(len(ids)):  # late rows: their parents are no longer those that are kept
                 self._weights.decode(self._genome(snapshot, ids[i : i + 1]), origin, out[i])
             return
-        k, grain = len(ids), GRAIN // self.n_params + 1
         if not parents:
-            threads.run(sample_rows, k, origin.key, ids, origin.mean, origin.sigma, out, grain=grain)
+            self._ops.sample(origin.key, ids, origin.mean, origin.sigma, out)
             return
         chosen, again = self._parents(snapshot, ids)
         chosen = self._weights.places(parents, origin)[chosen]
-        drawn = (origin.key, ids, chosen, self._weights.rows, share, origin.sigma)
-        threads.run(sample_children, k, *drawn, out, grain=grain)
+        mutate(origin.key, ids, chosen, self._weights.rows, share, origin.sigma, out)
         for i in np.flatnonzero(again).tolist():
             out[i] = self._weights.rows[chosen[i]]
 
     def _parents(self, snapshot: tuple[Any, ...], ids: Ids) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Return the parents of rows, as places, and which of the rows are these parents, asked for again."""
         first_id, asked_again, parents, _, origin = snapshot
-        chosen = np.empty(len(ids), np.intp)
-        threads.run(choose_uniformly, len(ids), origin.key, ids, len(parents), chosen, grain=4000)
+        chosen = choose_uniformly(origin.key, ids, len(parents))
         place = ids - np.uint64(first_id)
         again = place < asked_again
         chosen[again] = place[again]
@@ -299,9 +294,7 @@ class DeepGA(Strategy):
             )
         weights = arrays.output(out, (self.n_params,), self.dtype)
         self._origin.decode(given, weights)
-        if self._box is not None:
-            self._box.enclose(weights[None])
-        return weights
+        return self._enclosed(weights)
 
     # ---------------------------------------------------------------- results
 
@@ -314,10 +307,7 @@ class DeepGA(Strategy):
         rows, shift = self._weights.rows, np.zeros(self.n_params)
         for place in others:
             shift += rows[place] - rows[first]  # 0 where all are alike, without a rounding
-        result: Array = (rows[first] + shift / len(self._genomes)).astype(self.dtype)
-        if self._box is not None:
-            self._box.enclose(result[None])
-        return result
+        return self._enclosed((rows[first] + shift / len(self._genomes)).astype(self.dtype))
 
     @property
     def sigma(self) -> Vector:
@@ -334,9 +324,7 @@ class DeepGA(Strategy):
             return self._best_or_mean()
         weights = np.empty(self.n_params, self.dtype)
         self._weights.decode(self._judged, self._origin, weights)
-        if self._box is not None:
-            self._box.enclose(weights[None])
-        return weights
+        return self._enclosed(weights)
 
     def _best_or_mean(self) -> Array:
         x = self.best.x

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments, threads
-from evoopt.kernels.cpu.population.genetic import child_steps, choose_parents
+from evoopt import arguments
+from evoopt.devices.cpu.genetic import child_steps, choose_parents
 from evoopt.params import ParamSpec
 from evoopt.strategies.contract import fields, stopping
 from evoopt.strategies.contract.base import Strategy
@@ -101,7 +101,7 @@ class GA(Strategy):
     """
 
     _memory = 1
-    _on_device = True
+    _computes_on_device = True
     _reflects = True
     _stored: ClassVar[Fields] = {
         **fields.DISTRIBUTION,
@@ -233,13 +233,10 @@ class GA(Strategy):
     def _parents(self, snapshot: tuple[Any, ...], ids: Ids) -> tuple[NDArray[np.intp], Vector]:
         """Return the parents of rows drawn from a pool, shape (k, 2), and the rows' step sizes."""
         first_id, asked_again, _, _, _, pool_steps = snapshot
-        k = len(ids)
-        parents, steps = np.empty((k, 2), np.intp), np.empty(k)
-        drawn = (self._key, ids, *self._selection.contest(len(pool_steps)), parents)
-        threads.run(choose_parents, k, *drawn, grain=4000)
+        parents = choose_parents(self._key, ids, *self._selection.contest(len(pool_steps)))
         if not self.self_adaptation:
-            return parents, np.ones(k)
-        threads.run(child_steps, k, self._key, ids, parents, pool_steps, self._tau, steps, grain=2000)
+            return parents, np.ones(len(ids))
+        steps = child_steps(self._key, ids, parents, pool_steps, self._tau)
         place = ids - np.uint64(first_id)
         again = np.flatnonzero(place < asked_again)
         steps[again] = pool_steps[place[again]]
@@ -329,10 +326,8 @@ class GA(Strategy):
         """The mean of the parents, at first the centre of the first population; shape (n_params,)."""
         if not len(self._steps):
             return super().mean
-        result: Array = self._ops.host(self._pool).mean(axis=0, dtype=float).astype(self.dtype)
-        if self._box is not None:  # which rounding may have left
-            self._box.enclose(result[None])
-        return result
+        mean: Array = self._ops.host(self._pool).mean(axis=0, dtype=float).astype(self.dtype)
+        return self._enclosed(mean)  # which rounding may have moved out
 
     @property
     def sigma(self) -> Vector:

@@ -12,11 +12,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt import arguments, threads
-from evoopt.kernels.cpu.emit.simd import tile_shape
-from evoopt.kernels.cpu.population import directions as kernels
+from evoopt import arguments
+from evoopt.devices.cpu import directions
 from evoopt.memory import require_memory
-from evoopt.rules.philox import COLUMNS
 from evoopt.strategies.contract import fields, state_lock, stopping
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.epochs import blocks
@@ -26,10 +24,9 @@ from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import recombination
-from evoopt.strategies.parts.diagonal import moments, shortening
+from evoopt.strategies.parts.diagonal import shortening
 from evoopt.types import Array, Ids, Vector
 
-GRAIN = 100_000  # multiply-adds worth waking a thread for
 _DIRECTIONS = fields.array("directions", "n_params", dtype="rows", limits=fields.paths)
 
 
@@ -127,7 +124,7 @@ class LMMAES(Strategy):
         """
         super()._get_ready(ledger)
         if self._step is not None and all(epoch.snapshot[2] is not self._M for epoch in ledger.epochs()):
-            if self._M.size < 2 * GRAIN:  # one call of a kernel, which no signal handler comes between
+            if self._M.size < directions.SMALL:  # one call of a kernel, which no signal handler comes between
                 self._follow_in_place()
             else:  # in a thread that goes on while a signal handler waits for it, and after Ctrl-C
                 thread = threading.Thread(target=self._follow_in_place)
@@ -138,7 +135,7 @@ class LMMAES(Strategy):
     def _follow_in_place(self) -> None:
         with state_lock.LOCK:
             if self._step is not None and not state_lock.is_kept(self._M):
-                self._follow(self._M, self._step)
+                directions.follow(self._M, *self._step)
                 self._step = None
 
     def _settle(self) -> None:
@@ -147,12 +144,9 @@ class LMMAES(Strategy):
             if self._step is None:
                 return
             step, decays, gains = self._step
-            M, copied = self._M.copy(), (step, decays.copy(), gains.copy())
-        self._follow(M, copied)
+            M, decays, gains = self._M.copy(), decays.copy(), gains.copy()
+        directions.follow(M, step, decays, gains)
         vars(self).update(_M=M, _step=None)  # at once
-
-    def _follow(self, M: Array, step: tuple[Vector, Vector, Vector]) -> None:
-        threads.run(kernels.follow, len(M), M, *step, grain=GRAIN // self.n_params + 1)
 
     def __getstate__(self) -> dict[str, Any]:
         with state_lock.LOCK:
@@ -162,22 +156,11 @@ class LMMAES(Strategy):
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
         mean, sigma = self._mean.astype(self.dtype, copy=False), self._sigma.astype(self.dtype, copy=False)
-        used = self._used()
-        width, chunks = self._layout(used)
-        parts = np.empty((chunks, used, width), self.dtype)
-        if used:
-            grain = GRAIN // (kernels.CHUNK * used**2) + 1
-            threads.run(kernels.gram_parts, chunks, self._M, used, parts, grain=grain)
-        return mean, sigma, self._M, parts.sum(axis=0, dtype=np.float64)[:, :used].copy()
+        return mean, sigma, self._M, directions.gram(self._M, self._used())
 
     def _used(self) -> int:
         """Return how many direction vectors count, min(t, m)."""
         return min(self._updates, len(self._c_d))
-
-    def _layout(self, used: int) -> tuple[int, int]:
-        """Return the width of products with direction vectors, whole vectors, and the chunks of columns."""
-        lanes = tile_shape(self.dtype)[1]
-        return -(-used // lanes) * lanes, -(-self.n_params // kernels.CHUNK)
 
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
@@ -188,18 +171,7 @@ class LMMAES(Strategy):
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         mean, sigma, M, gram = snapshot
-        (k, n), used = out.shape, len(gram)
-        rates = self._c_d[:used]
-        width, chunks = self._layout(used)
-        items = chunks * -(-k // kernels.ROWS)
-        grain = GRAIN // (min(k, kernels.ROWS) * min(n, kernels.CHUNK) * (used // 4 + 4)) + 1
-        products = np.empty((chunks, k, width), self.dtype)
-        threads.run(kernels.project, items, self._key, ids, M, used, out, products, grain=grain)
-        b = np.empty((k, used), self.dtype)
-        each = GRAIN // (used * (used + chunks) + 1) + 1
-        threads.run(kernels.coefficients, k, products, gram, rates, b, grain=each)
-        alpha = self.dtype.type(np.prod(1 - rates))
-        threads.run(kernels.combine, items, mean, sigma, M, alpha, b, out, grain=grain)
+        directions.sample(self._key, ids, mean, sigma, M, gram, self._c_d[: len(gram)], out)
 
     # ---------------------------------------------------------------- learning
 
@@ -213,7 +185,7 @@ class LMMAES(Strategy):
         z_w = self._weighted_deviates(told, weights)
         if told.outside is not None:
             shares[told.outside] = 0.0
-        first, second = moments(told.population, weights, shares, self._mean)
+        first, second = self._ops.moments(told.population, weights, shares, self._mean)
         self._mean = self._mean + first
         gain = math.sqrt(p.mueff * p.c_sigma * (2 - p.c_sigma))
         self._p_sigma = (1 - p.c_sigma) * self._p_sigma + gain * z_w
@@ -235,17 +207,15 @@ class LMMAES(Strategy):
         direction vectors, inverted, makes of their steps.
         """
         n = self.n_params
-        z_w, own = np.empty(n), weights.copy()
+        own = weights.copy()
         outside = np.flatnonzero(np.zeros(0) if told.outside is None else told.outside)
         own[outside] = 0.0
-        groups, grain = -(-n // COLUMNS), GRAIN // (COLUMNS * len(own)) + 1
-        threads.run(kernels.weighted_noise, groups, self._key, told.ids, own, z_w, grain=grain)
+        z_w = directions.weighted_noise(self._key, told.ids, own, n)
         rates = self._c_d[: self._used()]
-        grain = GRAIN // (n * (3 * len(rates) + 1)) + 1
         for places in blocks(outside, n):
             with np.errstate(over="ignore", invalid="ignore"):
                 steps = (told.population[places].astype(np.float64) - self._mean) / self._sigma
-                threads.run(kernels.whiten, len(steps), self._M, rates, steps, grain=grain)
+                directions.whiten(self._M, rates, steps)
                 factors = shortening(np.sqrt((steps**2).sum(axis=1)), n)
             weights[places] *= factors
             steps[factors == 0] = 0.0  # these may have no numbers

@@ -65,7 +65,7 @@ class SNES(Strategy):
     True
     """
 
-    _on_device = True
+    _computes_on_device = True
     _stored: ClassVar[Fields] = {
         **DISTRIBUTION,
         **dict.fromkeys(("eta_mean", "eta_sigma"), POSITIVE_NUMBER),
@@ -96,7 +96,7 @@ class SNES(Strategy):
 
     def _update(self, told: Told) -> None:
         ops, table = self._ops, utilities(len(told.order))
-        weights = square_weights = ops.ranked(told, table)
+        weights = square_weights = ops.ranked(told.order, told.scores, table)
         total = table.sum()
         factors = outside_factors(told, self._mean, self._sigma, ops)
         if factors is not None:
@@ -124,13 +124,13 @@ class SNES(Strategy):
 
 
 def step(
-    mean: Any, sigma: Any, first: Any, second: Any,
-    eta_mean: Any, eta_sigma: Any, sum_u: Any, smallest: Any, largest: Any,
-) -> tuple[Any, Any]:  # fmt: skip
-    """Return mean and sigma after sum u (x - mean) and sum u (x - mean)^2; a formula, see `Cpu.map`.
+    mean: Vector, sigma: Vector, first: Vector, second: Vector,
+    eta_mean: float, eta_sigma: float, sum_u: float, smallest: float, largest: float,
+) -> tuple[Vector, Vector]:  # fmt: skip
+    """Return mean and sigma after sum u (x - mean) and sum u (x - mean)^2.
 
-    Wierstra et al. 2014, Eq. (11), with z = (x - mean) / sigma: grad_mean J = sum u z and grad_sigma J =
-    sum u (z^2 - 1).
+    A formula, see `PopulationOps.map`; Wierstra et al. 2014, Eq. (11), with z = (x - mean) / sigma:
+    grad_mean J = sum u z and grad_sigma J = sum u (z^2 - 1).
     """
     change = eta_sigma / 2 * (second / (sigma * sigma) - sum_u)
     moved = sigma * np.exp(np.minimum(np.maximum(change, -1.0), 1.0))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
-from evoopt.kernels.cpu.population.covariance import sample
+from evoopt.devices.cpu import covariance as matrices
 from evoopt.strategies.contract import fields, stopping
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.fields import Fields, Scope
@@ -28,7 +28,6 @@ from evoopt.types import Array, Ids, Vector
 
 MATRICES = 10  # of (n, n) float64 at once: B and its inverse, those before, what a decomposition takes
 LARGE = 1000  # parameters; from here on only one older factor is kept for rows that wait for their fitness
-GRAIN = 100_000  # multiply-adds worth waking a thread for
 WORST_CONDITION = 1e10  # of B: with more, z would be rounding
 
 
@@ -131,9 +130,8 @@ class XNES(Strategy):
         require_deviations(value[1] * _lengths(value[2]), place)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
-        grain = GRAIN // self.n_params**2 + 1
         mean, step, factor = snapshot
-        sample(self._key, ids, mean, step, np.ones(self.n_params), factor, False, out, grain)
+        matrices.sample(self._key, ids, mean, step, np.ones(self.n_params), factor, False, out)
 
     def _update(self, told: Told) -> None:
         n, k = self.n_params, len(told.order)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments, arrays
-from evoopt.devices.choose import read_device, rollout_engine
+from evoopt.devices.available import read_device
+from evoopt.devices.choose import rollout_engine
 from evoopt.devices.interface.rollout import EpisodeEngine, Episodes, Game, RolloutEngine, Scaling
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.environment import Environment

@@ -158,7 +158,7 @@ NETWORKS = [
         ("assert result.shape == row.shape",),
     ),
     Case("Network.check_population", "net.check_population", {"population": "population"}, {}, _SETUP),
-    Case("Network.engine", "(lambda: net.engine)", {}, {}, _SETUP),  # which tasks call
+    Case("Network.engine", "net.engine", {}, {"device": "'cpu'"}, _SETUP),
     Case(
         "ParamSpec",
         "evoopt.ParamSpec",

@@ -44,7 +44,7 @@ class CpuNetwork(NetworkEngine[Array]):
         if columns == 1:
             return samples
         n_tiles = -(-len(samples) // columns)
-        tiles = aligned_empty(n_tiles, samples.shape[1] * columns, samples)
+        tiles: Array = aligned_empty(n_tiles, samples.shape[1] * columns, samples)
         threads.run(pack_tiles, n_tiles, samples, columns, lanes, tiles, grain=-(-100_000 // tiles.shape[1]))
         return tiles
 
@@ -64,7 +64,7 @@ class CpuNetwork(NetworkEngine[Array]):
         inputs: ArrayLike,
         state: ArrayLike | None = None,
         reset: ArrayLike | None = None,
-        out: Any = None,
+        out: Array | None = None,
     ) -> tuple[Array, Array]:
         network, rows, given = self.description, self.population(population), arrays.read("inputs", inputs)
         popsize, dtype = len(rows), rows.dtype
@@ -75,17 +75,23 @@ class CpuNetwork(NetworkEngine[Array]):
         states = _read_states(state, reset, (popsize, batch, program.state_size), dtype)
         shape = popsize, batch, *network.output_shape
         out = arrays.output(out, shape, dtype, population=population, inputs=inputs, state=state, reset=reset)
-        columns, lanes, block = program.tiling(batch)
-        if own:
-            packed, inputs_of_rows = np.empty((0, 0), dtype), samples
-        else:
-            packed, inputs_of_rows = self.pack(samples[0], columns, lanes), np.empty((0, 0, 0), dtype)
-        threads.run(
-            forward_blocks, popsize * blocks_of(batch, columns, block),
-            rows, *program.arguments, packed, inputs_of_rows, states, columns, lanes, block,
-            out.reshape(popsize, batch, network.n_outputs), grain=program.grain(columns * block),
-        )  # fmt: skip
+        self._run(program, rows, samples, own, states, out.reshape(popsize, batch, network.n_outputs))
         return out, states
+
+    def _run(
+        self, program: Program, rows: Array, samples: Array, own: bool, states: Array, out: Array
+    ) -> None:
+        """Write the outputs (popsize, batch, n_outputs), and new states in place."""
+        columns, lanes, block = program.tiling(out.shape[1])
+        if own:
+            packed, samples_of_rows = np.empty((0, 0), rows.dtype), samples
+        else:
+            packed, samples_of_rows = self.pack(samples[0], columns, lanes), np.empty((0, 0, 0), rows.dtype)
+        threads.run(
+            forward_blocks, len(rows) * blocks_of(out.shape[1], columns, block),
+            rows, *program.arguments, packed, samples_of_rows, states, columns, lanes, block, out,
+            grain=program.grain(columns * block),
+        )  # fmt: skip
 
 
 def _read_states(

@@ -1,6 +1,6 @@
 """Networks on CUDA: what users pass as kernels take it, and forward passes there."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -39,7 +39,9 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
     def population_of(self, vector: Array) -> Array:
         return vector[None].astype(np.float32)
 
-    def pack(self, numbers: DeviceArray, plan: tiles.Plan, chosen: Any = ()) -> tuple[DeviceArray, int]:
+    def pack(
+        self, numbers: DeviceArray, plan: tiles.Plan, chosen: Sequence[int] | Array = ()
+    ) -> tuple[DeviceArray, int]:
         """Return samples (n, features), or the `chosen` ones, as tiles, and how many with padding."""
         batch, features = len(chosen) or len(numbers), numbers.shape[1]
         padded = -(-batch // plan.samples) * plan.samples
@@ -68,7 +70,7 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
         inputs: ArrayLike,
         state: ArrayLike | None = None,
         reset: ArrayLike | None = None,
-        out: Any = None,
+        out: object = None,
     ) -> tuple[DeviceArray, Array]:
         """Return the outputs (popsize, batch, units) on the device; there are no states."""
         if state is not None or reset is not None:
@@ -76,10 +78,10 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
         rows, samples = self.population(population), self.stream.given("inputs", inputs)
         own, batch = self.description.check_inputs(samples.shape, len(rows)), samples.shape[-2]
         shape = len(rows), batch, *self.description.output_shape
-        out = self.stream.output(out, shape, np.float32, population=rows, inputs=samples)
-        if out.size:
-            self._run(rows, samples, own, batch, out)
-        return out, np.zeros((len(rows), batch, 0), np.float32)
+        outputs = self.stream.output(out, shape, np.float32, population=rows, inputs=samples)
+        if outputs.size:
+            self._run(rows, samples, own, batch, outputs)
+        return outputs, np.zeros((len(rows), batch, 0), np.float32)
 
     def _run(self, rows: DeviceArray, inputs: ArrayLike, own: bool, batch: int, out: DeviceArray) -> None:
         samples = self.stream.to_device(inputs, np.float32)

@@ -121,6 +121,6 @@ class NetworkEngine(Protocol[A_co]):
         inputs: ArrayLike,
         state: ArrayLike | None,
         reset: ArrayLike | None,
-        out: Any,
+        out: Array | None,
     ) -> tuple[A_co, Array]:
         """Return outputs and new states, see `Network.forward`; ValueError for what does not fit."""

@@ -1,62 +1,26 @@
-"""What all strategies share: rows and their numbers, fitness, the best, limits, checkpoints."""
+"""What all strategies share: `Strategy`, which learns from the fitness of its rows."""
 
-from __future__ import annotations
-
-import functools
-import hashlib
 import logging
 import math
 import os
-import secrets
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from evoopt import arguments
-from evoopt.calls import Called, option_names, refuse_unknown
-from evoopt.compiling.arrays import kernel_array
-from evoopt.devices.choose import read_device
-from evoopt.memory import available, require_memory
-from evoopt.strategies.backend import CPU
-from evoopt.strategies.contract import checkpoint, fields, stopping
-from evoopt.strategies.contract.bounds import Box
-from evoopt.strategies.contract.epochs import Found, blocks, remake
-from evoopt.strategies.contract.fields import Fields, Kind, Scope
-from evoopt.strategies.contract.ledger import FOREIGN, Ledger
+from evoopt.strategies.contract import saving, stopping
+from evoopt.strategies.contract.rows import Rows
 from evoopt.strategies.contract.stopping import Reason
-from evoopt.strategies.contract.told import (
-    Best,
-    Told,
-    best_and_median,
-    better,
-    new_history,
-    remembered,
-    stored_history,
-    until,
-)
-from evoopt.types import Array, Device, Ids, Vector
+from evoopt.strategies.contract.told import Best, Told, best_and_median, better, until
+from evoopt.types import Array
 
 _log = logging.getLogger(__name__)
 _DOUBLE = np.dtype(np.float64)
-_BYTES_OF_A_ROW = 64  # without its coordinates: the number, the fitness, the rank, and so on
-_NO_STATE = ("_cuda", "_ops", "_io", "_before")  # devices, found again by each copy; the state before a tell
 
 
-def _read_ids(ids: ArrayLike) -> Ids:
-    """Read numbers of rows, as kernels take them."""
-    return kernel_array(arguments.id_vector(ids), np.uint64)
-
-
-def _key_of(seed: int) -> np.uint64:
-    """Return the key of the noise."""
-    digest = hashlib.blake2b(str(seed).encode(), digest_size=8).digest()
-    return np.uint64(int.from_bytes(digest, "little"))
-
-
-class Strategy(Called, ABC):
+class Strategy(Rows):
     """The base of all strategies: ``ask`` gives a population, ``tell`` learns from its fitness.
 
     Parameters
@@ -127,261 +91,19 @@ class Strategy(Called, ABC):
     True
     """
 
-    _stored: ClassVar[Fields] = {
-        "device": fields.choice("cpu", "cuda"),
-        "n_params": fields.whole(1),
-        "dtype": fields.choice(np.dtype(np.float32), np.dtype(np.float64)),
-        **dict.fromkeys(("_mean", "_sigma"), fields.VECTOR),
-        "popsize": fields.whole(2),
-        "_box": fields.optional(fields.instance(Box)),
-        "_widest": fields.optional(fields.VECTOR),
-        **dict.fromkeys(("maximize", "noisy", "_warned"), fields.flag),
-        "seed": fields.whole(0, math.inf),
-        "_key": fields.scalar(np.uint64),
-        "target": fields.optional(fields.number()),
-        **dict.fromkeys(("max_evaluations", "max_generations"), fields.optional(fields.whole(1, math.inf))),
-        **dict.fromkeys(("generation", "evaluations", "_barren"), fields.whole()),
-        "best": fields.instance(Best),
-        "history": stored_history,
-        "_ledger": fields.instance(Ledger),
-    }
-
-    _drawn: ClassVar[Kind] = staticmethod(fields.tupled(fields.DRAWN, fields.DRAWN))  # of snapshots
-
-    device: Device = "cpu"
-    _injects: bool = True  # whether foreign rows may be told
-    _memory: ClassVar[int] = 8  # older epochs that rows can be told for
-    _needs_rows: ClassVar[bool] = True  # whether `_update` looks at the told rows
-    _popsize_factor: int = 1  # which popsize is a multiple of
-    _on_device: bool = False  # whether `_ops` is all it computes with, so that its device can be another
-    _before: dict[str, Any] | None = None  # the attributes as they were, during a `tell`
-    _widest: Vector | None = None  # the largest standard deviations that the bounds leave sense, (n_params,)
-    _reflects: bool = False  # search in the box itself, not in the space that maps onto it
-
-    def __init__(
-        self,
-        mean: ArrayLike,
-        sigma: ArrayLike,
-        *,
-        popsize: int | None = None,
-        bounds: Any = None,
-        maximize: bool = False,
-        noisy: bool = False,
-        seed: int | None = None,
-        dtype: DTypeLike | None = None,
-        target: float | None = None,
-        max_evaluations: int | None = None,
-        max_generations: int | None = None,
-        device: Device = "cpu",
-        **options: Any,
-    ) -> None:
-        if options:
-            refuse_unknown(type(self), options, option_names(type(self)) - options.keys())
-        self.device = read_device(device)
-        start = arguments.finite_vector(mean)
-        self.n_params = len(start)
-        self.dtype = arguments.row_dtype(mean, dtype)
-        arguments.require_coordinates("mean", start, self.dtype)
-        self._sigma = arguments.step_vector(sigma, self.n_params, self.dtype)
-        self.popsize = self._default_popsize() if popsize is None else self._read_popsize(popsize)
-        self._box = None if bounds is None else Box(bounds, self.n_params, self.dtype, self._reflects)
-        self._mean = start if self._box is None else self._box.inverse(start, "mean")
-        if self._box is not None:
-            self._widest = self._box.widest
-        self.maximize, self.noisy = arguments.flag("maximize", maximize), arguments.flag("noisy", noisy)
-        self.seed = secrets.randbits(64) if seed is None else arguments.whole("seed", seed, 0)
-        self._key = _key_of(self.seed)
-        self.target = None if target is None else arguments.number("target", target)
-        self.max_evaluations = arguments.optional_whole("max_evaluations", max_evaluations, 1)
-        self.max_generations = arguments.optional_whole("max_generations", max_generations, 1)
-        self.generation = self.evaluations = 0
-        self._barren = 0  # last generations without a finite fitness as their best
-        self._warned = False  # of such a generation
-        self.best = Best()
-        self.history = new_history()
-        self._ledger = Ledger(self._memory)
-
-    @functools.cached_property
-    def _ops(self) -> Any:
-        """What it computes with."""
-        return self._cuda if self._on_device and self.device == "cuda" else CPU
-
-    @functools.cached_property
-    def _io(self) -> Any:
-        """What has the user's arrays."""
-        return self._cuda if self.device == "cuda" else CPU
-
-    @property
-    def _copies(self) -> bool:
-        """Whether rows are made here and copied to the device."""
-        return self.device == "cuda" and not self._on_device
-
-    @functools.cached_property
-    def _cuda(self) -> Any:
-        from evoopt.strategies.cuda import Cuda  # noqa: PLC0415  (which needs numba-cuda)
-
-        return Cuda()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state before or after a `tell`, whole, at any moment and from any thread."""
-        state = vars(self).copy()
-        state = state.get("_before") or state
-        state = {name: value for name, value in state.items() if name not in _NO_STATE}
-        return state | {"history": until(state["history"], state["generation"])}
-
-    def _saved_state(self) -> dict[str, Any]:
-        """Return the state that a checkpoint holds."""
-        state = self.__getstate__()
-        return state | {"history": remembered(state["history"])}
-
-    def _require_fit(self, place: str, scope: Scope) -> None:
-        """Raise ValueError unless attributes that come from a file fit each other, see `fields`."""
-        fields.require(self._key == _key_of(self.seed), f"{place}.seed", "the seed of its noise", self.seed)
-        fits = self.popsize % self._popsize_factor == 0
-        fields.require(fits, f"{place}.popsize", f"a multiple of {self._popsize_factor}", self.popsize)
-        row = self.n_params * self.dtype.itemsize if self._needs_rows else 0
-        fits = self.popsize * max(row, _BYTES_OF_A_ROW) <= available()
-        fields.require(fits, f"{place}.popsize", "rows that fit into memory", self.popsize)
-
-    def _snapshot_kind(self) -> Kind:
-        """Return the kind of snapshots; of any tuples where a class of the user's makes them."""
-        makers = (cls for cls in type(self).__mro__ if "_snapshot" in vars(cls))
-        own = vars(next(makers)).get("_stored_snapshot")
-        return fields.items(tuple, fields.anything) if own is None else own.__func__
-
     # ---------------------------------------------------------------- what a strategy of one's own defines
 
     @abstractmethod
     def _update(self, told: Told) -> None:
         """Learn from rows, at least one of them with a fitness."""
 
-    def _snapshot(self, first_id: int) -> tuple[Any, ...]:
-        """Return what `_sample` needs, plain data that nobody changes later; `first_id` is the next row's."""
-        return self._ops.snapshot(self._mean, self.dtype), self._ops.snapshot(self._sigma, self.dtype)
-
-    @staticmethod
-    def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
-        """Take snapshots from a file, see `fields`."""
-        scope.owner._drawn(value, place, scope)
-
-    def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
-        """Write rows into `out` (k, n_params), each a function of the seed, its id and the snapshot."""
-        mean, sigma = snapshot
-        self._ops.sample(self._key, ids, mean, sigma, out)
-
     def _reasons(self) -> Sequence[Reason]:
         """Return further reasons to stop."""
         return ()
 
-    def _default_popsize(self) -> int:
-        return 4 + int(3 * math.log(self.n_params))
-
-    def _read_popsize(self, popsize: Any) -> int:
-        result, factor = arguments.whole("popsize", popsize, 2), self._popsize_factor
-        require_memory("A population", _BYTES_OF_A_ROW * result, f"{result:,} rows", "take a smaller popsize")
-        if result % factor:
-            raise ValueError(
-                f"popsize of {type(self).__name__} must be a multiple of {factor}, as rows {factor}k to "
-                f"{factor}k + {factor - 1} belong together, got {result}; take {result + -result % factor}."
-            )
-        return result
-
-    def _overall_sigma(self) -> float:
-        """Return the step size as one number, for `history`."""
-        mean: float = self._ops.range_of(self._sigma).mean
-        return mean
-
     def _measures(self) -> dict[str, float]:
         """Return further columns of `history`, which cost little: the same names in each generation."""
         return {}
-
-    # ---------------------------------------------------------------- rows
-
-    def ask(self, out: Array | None = None) -> Array:
-        """Return a population, yours to keep.
-
-        Parameters
-        ----------
-        out : array, shape (popsize, n_params), optional
-            C-contiguous, of the strategy's dtype and device: the population is written there.
-
-        Raises
-        ------
-        ValueError
-            If `out` is another kind of array.
-        """
-        out, rows = self._places(out, self.popsize)
-        ledger = self._asked(self.popsize)
-        ledger.make_newest(self._make, rows, self._ops)
-        population = self._handed(out, rows)
-        self._ledger = ledger
-        return population
-
-    def ask_ids(self, n: int | None = None) -> Ids:
-        """Return the numbers of `n` new rows (`popsize` by default), for `rows` and `tell`.
-
-        Raises
-        ------
-        ValueError
-            If `n` is not a whole number of at least 1.
-        """
-        n = self.popsize if n is None else arguments.whole("n", n, 1)
-        require_memory("ask_ids", _BYTES_OF_A_ROW * n, f"{n:,} ids", "ask for fewer at a time")
-        self._ledger = self._asked(n)
-        return self._ledger.newest.copy()
-
-    def _asked(self, n: int) -> Ledger:
-        """Return the ledger after `n` more rows were asked for."""
-        ledger = self._ledger
-        if ledger.is_open:
-            return ledger.asked(n)
-        self._get_ready(ledger)
-        return ledger.asked(n, self._snapshot(ledger.next_id))
-
-    def _get_ready(self, ledger: Ledger) -> None:
-        """Change the form of the state, before a snapshot, and nothing else; `ledger` knows who waits."""
-        self._mean, self._sigma = self._ops.vector(self._mean), self._ops.vector(self._sigma)
-
-    def rows(self, ids: ArrayLike, out: Array | None = None) -> Array:
-        """Make rows that were asked for, in any order and company: always the same bits.
-
-        Parameters
-        ----------
-        ids : array_like of int, shape (k,)
-            From `ask_ids`: of the time since the last update, or of the last few before that still wait for
-            fitness.
-        out : array, shape (k, n_params), optional
-            C-contiguous, of the strategy's dtype and device.
-
-        Raises
-        ------
-        ValueError
-            For ids that are not known, or an `out` of another kind.
-        """
-        numbers = _read_ids(ids)
-        ledger = self._ledger
-        found = ledger.locate(numbers)
-        out, rows = self._places(out, len(numbers), ids)
-        remake(numbers, found, self._make, rows, self._ops)
-        ledger.note(numbers, found, rows, self._ops)
-        return self._handed(out, rows)
-
-    def _places(self, out: Any, k: int, ids: ArrayLike | None = None) -> tuple[Any, Array]:
-        """Return the user's array for k rows, apart from the memory of `ids`, and where to make them."""
-        out = self._io.output(out, (k, self.n_params), self.dtype, ids=ids)
-        return out, CPU.empty((k, self.n_params), self.dtype) if self._copies else out
-
-    def _handed(self, out: Any, rows: Array) -> Array:
-        """Return the user's array with the rows that were made."""
-        if self._copies:
-            self._io.fill(out, rows)
-        return out
-
-    def _make(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
-        """Write rows in the user's space."""
-        self._sample(snapshot, ids, out)
-        if self._box is not None:
-            self._ops.enclose(self._box, out)
 
     # ---------------------------------------------------------------- fitness
 
@@ -412,7 +134,7 @@ class Strategy(Called, ABC):
         neither.
         """
         rows, ids = self._read_rows(population)
-        values = arguments.fitness_vector(self._io.host(fitness), len(ids))
+        values = arguments.fitness_vector(self._ops.host(fitness), len(ids))
         if self.maximize:
             values = -values
         order = values.argsort(kind="stable")  # NaN last
@@ -437,11 +159,14 @@ class Strategy(Called, ABC):
             self._trim_history()
             raise
         if first_barren:
-            _log.warning(
-                "the best fitness of generation %d is %g: nothing is learned from NaN, and little from "
-                "infinite values; after %d such generations in a row stop() has a reason",
-                *(self.generation, self.history["best"][-1], stopping.BARREN),
-            )
+            self._warn()
+
+    def _warn(self) -> None:
+        _log.warning(
+            "the best fitness of generation %d is %g: nothing is learned from NaN, and little from "
+            "infinite values; after %d such generations in a row stop() has a reason",
+            *(self.generation, self.history["best"][-1], stopping.BARREN),
+        )
 
     def _learn(self, told: Told, best_row: Array) -> None:
         """Count the rows, keep the best, update, and add to the history."""
@@ -466,68 +191,8 @@ class Strategy(Called, ABC):
                 f"({self.n_params},), got {mean!r} and {sigma!r}."
             )
         if not mean.dtype == sigma.dtype == _DOUBLE:  # of a strategy of the user's own
-            self._mean, self._sigma = mean.astype(np.float64), sigma.astype(np.float64)
-
-    def _read_rows(self, population: ArrayLike) -> tuple[Array | None, Ids]:
-        """Return the told rows, in the user's space, None if ids came, and their ids; changes nothing."""
-        given = self._io.given(population)
-        told_ids = given.ndim == 1 and given.dtype.kind in "iu"
-        told_rows = given.ndim == 2 and given.shape[1] == self.n_params and given.dtype.kind in "biuf"
-        if not told_ids and not told_rows:
-            raise ValueError(
-                f"A population of shape (k, {self.n_params}) or ids of shape (k,) were expected, but "
-                f"{given.dtype} {given.shape} came."
-            )
-        if len(given) < 2:
-            raise ValueError(f"At least 2 rows were expected, but {len(given)} came; evaluate more rows.")
-        if told_ids:
-            ids = _read_ids(given)
-            self._ledger.check_waiting(ids)
-            return None, ids
-        if self._copies:
-            given = self._io.host(given)
-        rows = self._ops.rows(given, self.dtype)
-        ids = self._ledger.recognise(rows, self._make, self._ops)
-        if not self._ledger.is_newest(ids):
-            self._check_foreign(rows, ids)
-        return rows, ids
-
-    def _check_foreign(self, rows: Array, ids: Ids) -> None:
-        foreign = np.flatnonzero(ids == FOREIGN)
-        if len(foreign) and not self._injects:
-            raise ValueError(
-                f"{type(self).__name__} learns only from rows that it made, but {len(foreign)} of {len(ids)} "
-                f"were changed or never asked for, the first of them row {foreign[0]}; tell others."
-            )
-        for places in blocks(foreign, self.n_params):
-            part = self._ops.take(rows, places)
-            infinite = places[~np.isfinite(part).all(axis=1)]
-            if len(infinite):
-                raise ValueError(
-                    f"Finite rows were expected, but row {infinite[0]} has NaN or infinite coordinates."
-                )
-            if self._box is not None:
-                self._box.require_inside(part, "population")
-
-    def _made_again(self, ids: Ids) -> Array:
-        rows: Array = self._ops.empty((len(ids), self.n_params), self.dtype)
-        remake(ids, self._ledger.locate(ids), self._make, rows, self._ops)
-        return rows
-
-    def _searched(self, rows: Array | None, ids: Ids, found: list[Found]) -> Array:
-        """Return told rows in the space that is searched; none for a strategy that does not look at them."""
-        if rows is None or not self._needs_rows:
-            return CPU.empty((0, self.n_params), self.dtype)
-        box = self._box
-        return rows if box is None or self._reflects else self._unbounded(box, rows, ids, found)
-
-    def _unbounded(self, box: Box, rows: Array, ids: Ids, found: list[Found]) -> Array:
-        """Return told rows in the unbounded space: known ones as drawn, foreign ones mapped back."""
-        result: Array = self._ops.empty(rows.shape, self.dtype)
-        remake(ids, found, self._sample, result, self._ops)
-        for places in blocks(np.flatnonzero(ids == FOREIGN), self.n_params):
-            self._ops.put(result, places, box.inverse(self._ops.take(rows, places), "population"))
-        return result
+            mean, sigma = mean.astype(np.float64), sigma.astype(np.float64)
+        self._mean, self._sigma = self._ops.vector(mean), self._ops.vector(sigma)
 
     def _keep_best(self, row: Array, fitness: float) -> None:
         if self.noisy or better(fitness, self.best.fitness, self.maximize):
@@ -552,29 +217,7 @@ class Strategy(Called, ABC):
         for name, value in self._measures().items():
             history.setdefault(name, []).append(value)
 
-    # ---------------------------------------------------------------- results
-
-    @property
-    def mean(self) -> Array:
-        """The mean of the search distribution, in the user's space; a copy of shape (n_params,), here.
-
-        (As `sigma`, `solution` and ``best.x``: in the host's memory, whatever the device.)
-        """
-        row = self._ops.host(self._mean).astype(self.dtype)[None]
-        if self._box is not None:
-            self._box.enclose(row)
-        result: Array = row[0]
-        return result
-
-    @property
-    def sigma(self) -> float | Vector:
-        """The standard deviation in each coordinate, before bounds; a copy of shape (n_params,)."""
-        return np.array(self._ops.host(self._sigma))
-
-    @property
-    def solution(self) -> Array:
-        """What to use: the mean."""
-        return self.mean
+    # ---------------------------------------------------------------- the end
 
     def stop(self) -> tuple[Reason, ...]:
         """Return reasons to stop, pairs (name, message), none at first; advice only: `ask` works on.
@@ -585,7 +228,7 @@ class Strategy(Called, ABC):
         reasons = stopping.limits(self)
         return tuple([*reasons, *self._reasons()] if self.generation else reasons)
 
-    def save(self, path: str | os.PathLike[str], task: Any = None) -> None:
+    def save(self, path: str | os.PathLike[str], task: object = None) -> None:
         """Write the whole state to exactly `path`, an ``.npz`` without pickles, all or nothing; see `load`.
 
         At any moment, from a signal handler or another thread too: in the middle of `ask` or `tell` it is the
@@ -616,10 +259,4 @@ class Strategy(Called, ABC):
         for others, so the run from there is another one, and what `task` has learned of rows that were not
         told stays. To continue bit for bit, save in a callback of `evolve`: it is called between generations.
         """
-        checkpoint.save(path, self, task)
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(n_params={self.n_params}, popsize={self.popsize}, seed={self.seed}, "
-            f"generation={self.generation}, best={self.best.fitness:g}, sigma={self._overall_sigma():g})"
-        )
+        saving.save(path, self, task)

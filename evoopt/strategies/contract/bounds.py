@@ -8,22 +8,21 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evoopt import arrays, threads
-from evoopt.kernels.cpu.population.box import reflect_rows, transform_rows
+from evoopt import arrays
 from evoopt.strategies.contract.fields import VECTOR, Fields, Scope, flag, require
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Vector
 
 OPEN = 1e20  # ends from here on count as open where a scale is looked for
-GRAIN = 50_000  # numbers worth waking a thread for
 
 
 @plain_data
 class Box:
     """The box low <= x <= high, half-open and fixed coordinates included.
 
-    `transform` is pycma's smooth map of the unbounded space onto the box (``BoundTransform``,
-    https://github.com/CMA-ES/pycma): the identity but near the ends, quadratic there, periodic beyond.
+    `PopulationOps.enclose` maps rows into it: by pycma's smooth map of the unbounded space onto the box
+    (``BoundTransform``, https://github.com/CMA-ES/pycma), the identity but near the ends, quadratic there,
+    periodic beyond; or mirrored at the ends.
 
     Parameters
     ----------
@@ -101,18 +100,8 @@ class Box:
                 f"[{self.low[i]:g}, {self.high[i]:g}]; move it or the bounds."
             )
 
-    def enclose(self, rows: NDArray[Any]) -> None:
-        """Map `rows` (popsize, n) into the box, in place."""
-        grain = GRAIN // rows.shape[1] + 1
-        if self.reflects:
-            ends: tuple[Vector, ...] = (self.low, self.high, self.first, self.last)
-            threads.run(reflect_rows, len(rows), *ends, rows, grain=grain)
-        else:
-            ends = (self.low, self.high, self.low_margin, self.high_margin, self.first, self.last)
-            threads.run(transform_rows, len(rows), *ends, rows, grain=grain)
-
     def inverse(self, rows: NDArray[Any], name: str) -> Vector:
-        """Return what `enclose` maps to `rows` (..., n) of the box, the nearest such points to it."""
+        """Return what the way into the box maps to `rows` (..., n) in it, the nearest such points."""
         self.require_inside(rows, name)
         x = np.clip(rows.astype(np.float64), self.low, self.high)
         if self.reflects:

@@ -1,49 +1,23 @@
-"""A strategy as one ``.npz`` file: its arrays, and a JSON skeleton that says where each belongs.
-
-What a task learns goes with it: any object that has ``state()``, plain data, and ``load_state(state)``.
-"""
-
-from __future__ import annotations
+"""Loading strategies, and what tasks have learned, from the files that `saving` writes."""
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.calls import called
-from evoopt.files import write_npz
 from evoopt.npz import damaged, read_npz
+from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.decoding import Decoder, UnknownClassError
-from evoopt.strategies.contract.encoding import Encoder
 from evoopt.strategies.contract.fields import Scope, check
 from evoopt.strategies.contract.registry import REGISTRY
+from evoopt.strategies.contract.saving import FORMAT, SKELETON, state_of
 
-if TYPE_CHECKING:
-    from evoopt.strategies.contract.base import Strategy
-
-FORMAT = 5
 READABLE = (4, FORMAT)  # format 4 has no lists of numbers as arrays
-_SKELETON = "strategy.json"
 _KIND = "A checkpoint of a strategy"
 # what may be raised while a damaged file is read: there is no JSON, an array is missing, a list is a dict
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
-
-
-def state_of(task: Any) -> dict[str, Any]:
-    """Give what a task has learned, empty where it learns nothing."""
-    state: dict[str, Any] = task.state() if hasattr(task, "load_state") else {}
-    return state
-
-
-def save(path: str | os.PathLike[str], strategy: Strategy, task: object = None) -> None:
-    """Write a strategy, and what a task has learned, to exactly `path`, all or nothing."""
-    arrays: dict[str, NDArray[Any]] = {}
-    encode = Encoder(arrays).encode
-    content = {"format": FORMAT, "strategy": encode(strategy), "task": encode(state_of(task))}
-    arrays[_SKELETON] = np.frombuffer(json.dumps(content).encode(), np.uint8)
-    write_npz(path, arrays)
 
 
 @called
@@ -114,13 +88,13 @@ def _give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) 
 def _read(path: str | os.PathLike[str]) -> tuple[Strategy, dict[str, Any]]:
     """Return the strategy in a file, and what a task had learned."""
     arrays = read_npz(path, _KIND)
-    if _SKELETON not in arrays:
+    if SKELETON not in arrays:
         raise ValueError(
-            f'{_KIND} was expected, but "{path}" has no entry "{_SKELETON}"; parameters of a network are '
+            f'{_KIND} was expected, but "{path}" has no entry "{SKELETON}"; parameters of a network are '
             "read by load_params."
         )
     try:
-        header = json.loads(arrays.pop(_SKELETON).tobytes())
+        header = json.loads(arrays.pop(SKELETON).tobytes())
         found = header["format"]
         if type(found) is not int or found < 1:
             raise TypeError(f"its format is {found!r}")

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from evoopt.devices.interface.population import Ops
 from evoopt.strategies.contract.fields import Fields, Scope, array, require, whole
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Array, Ids
@@ -17,7 +18,7 @@ BLOCK = 250_000  # numbers copied at once of rows that do not stand side by side
 _NOT_TOLD, _NOT_MADE = np.zeros(0, np.bool_), np.zeros(0, np.uint64)
 
 
-def _snapshot(value: Any, place: str, scope: Scope) -> None:
+def _snapshot(value: object, place: str, scope: Scope) -> None:
     scope.owner._snapshot_kind()(value, place, scope)
 
 
@@ -109,7 +110,7 @@ def _with_room(array: NDArray[Any], size: int) -> NDArray[Any]:
 Found = tuple[Epoch, Where]
 
 
-def remake(ids: Ids, found: list[Found], make: Callable[..., None], out: Array, ops: Any) -> None:
+def remake(ids: Ids, found: list[Found], make: Callable[..., None], out: Array, ops: Ops) -> None:
     """Make the rows of several epochs by `make(snapshot, ids, out)`, into `out` (k, n_params)."""
     for epoch, where in found:
         if isinstance(where, slice):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from evoopt.arguments import MOST, farthest, step_range
+from evoopt.devices.choose import snapshot_dtype
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,10 @@ class Scope:
 
     def dtype(self, name: Any) -> np.dtype[Any]:
         """Return a dtype: "rows" is that of rows, "drawn" that of vectors from which rows are drawn."""
-        if name == "drawn":  # on a device they stay as they are
-            name = np.float64 if self.owner._on_device and self.owner.device == "cuda" else "rows"
-        return np.dtype(self.owner.dtype if name == "rows" else name)
+        owner = self.owner
+        if name == "drawn":
+            return snapshot_dtype(owner.device, owner.dtype, computes_there=owner._computes_on_device)
+        return np.dtype(owner.dtype if name == "rows" else name)
 
 
 Kind = Callable[[Any, str, Scope], None]
@@ -175,7 +177,7 @@ def paths(dtype: np.dtype[Any]) -> tuple[float, float]:
 def within(limits: Limits) -> Kind:
     """Return the kind of numbers that limits say."""
 
-    def kind(value: Any, place: str, scope: Scope) -> None:
+    def kind(value: object, place: str, scope: Scope) -> None:
         number(*limits(scope.owner.dtype))(value, place, scope)
 
     return kind

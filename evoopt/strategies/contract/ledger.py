@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from evoopt.devices.interface.population import Ops
 from evoopt.strategies.contract.epochs import ALL, Epoch, Found
 from evoopt.strategies.contract.fields import Fields, Scope, array, instance, items, optional, require, whole
 from evoopt.strategies.contract.registry import plain_data
@@ -52,11 +53,6 @@ class Ledger:
         self._newest_fingerprints: Any = None  # where `ops` has them, so that nobody waits for them
         # of the rows told in each of the last updates, oldest first; 0 for one that was not made here
         self._told_fingerprints = told_fingerprints
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a current epoch."""
-        return self._current is not None
 
     @property
     def current(self) -> Epoch:
@@ -109,8 +105,8 @@ class Ledger:
         expected = np.arange(first, self.next_id, dtype=np.uint64)
         require(np.array_equal(self._newest, expected), f"{place}._newest", "the last ids", self._newest)
 
-    def note(self, ids: Ids, found: list[Found], rows: Array, ops: Any) -> None:
-        """Remember rows that were made, with what `locate` says of their ids; `ops` computes (`backend`)."""
+    def note(self, ids: Ids, found: list[Found], rows: Array, ops: Ops) -> None:
+        """Remember rows that were made, with what `locate` says of their ids; `ops` computes."""
         if self._newest is not None and np.array_equal(ids, self._newest):
             self._newest_fingerprints = ops.fingerprints(rows)  # as a rule they are what is told next
             return
@@ -118,7 +114,7 @@ class Ledger:
         for epoch, where in found:
             epoch.fingerprints[epoch.places(ids[where])] = fingerprints[where]
 
-    def make_newest(self, make: Callable[..., None], rows: Array, ops: Any) -> None:
+    def make_newest(self, make: Callable[..., None], rows: Array, ops: Ops) -> None:
         """Make the rows of the ids handed out last by `make(snapshot, ids, out)`, and remember them."""
         if self._current is None or self._newest is None:
             raise RuntimeError("No ids were handed out since the last update.")
@@ -178,7 +174,7 @@ class Ledger:
                     f"Rows that wait for their fitness were expected, but id {number} was told before."
                 )
 
-    def recognise(self, rows: Array, make: Callable[..., None], ops: Any) -> Ids:
+    def recognise(self, rows: Array, make: Callable[..., None], ops: Ops) -> Ids:
         """Return the ids of rows that wait for their fitness, FOREIGN for others.
 
         Rows that were handed out but not made here are made by `make(snapshot, ids, out)` if need be.
@@ -213,7 +209,7 @@ class Ledger:
         return found
 
     def _check_untold(
-        self, fingerprints: Ids, foreign: NDArray[np.bool_], waited: dict[int, list[int]], ops: Any
+        self, fingerprints: Ids, foreign: NDArray[np.bool_], waited: dict[int, list[int]], ops: Ops
     ) -> None:
         """Raise ValueError if foreign rows are those of ids told before; copies of rows that wait are not."""
         if not (foreign.any() and self._told_fingerprints):
@@ -253,7 +249,7 @@ class Ledger:
         """Whether these are the ids handed out last as `recognise` gives them, all of them waiting."""
         return ids is self._newest
 
-    def told(self, ids: Ids, found: list[Found], rows: Array | None, ops: Any) -> "Ledger":
+    def told(self, ids: Ids, found: list[Found], rows: Array | None, ops: Ops) -> "Ledger":
         """Return the ledger after rows were told, which closes the epoch and keeps known fingerprints."""
         older, told_fingerprints = self._older, self._newest_fingerprints
         if not (self.is_newest(ids) and found[0][0].waiting == len(ids)):
@@ -266,7 +262,7 @@ class Ledger:
         last = [*self._told_fingerprints[1 - REMEMBERED :], told_fingerprints]
         return Ledger(self.memory, next_id, None, older, None, last)
 
-    def _fingerprints_of(self, ids: Ids, found: list[Found], rows: Array | None, ops: Any) -> Ids:
+    def _fingerprints_of(self, ids: Ids, found: list[Found], rows: Array | None, ops: Ops) -> Ids:
         """Return the fingerprints of told rows that are not foreign, 0 where they are not known."""
         parts = [epoch.fingerprints[epoch.places(ids[where])] for epoch, where in found]
         result = np.concatenate([np.zeros(0, np.uint64), *parts])

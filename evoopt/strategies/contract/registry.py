@@ -3,26 +3,20 @@
 These are two tables, so that a strategy may have the name of a small class.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
 from evoopt.calls import called
 
-if TYPE_CHECKING:
-    from evoopt.strategies.contract.base import Strategy
-
-REGISTRY: dict[str, type[Strategy]] = {}
+REGISTRY: dict[str, type[Any]] = {}  # of strategies, which this file is below
 PLAIN_DATA: dict[str, type] = {}
 TABLES: dict[str, Mapping[str, type]] = {"strategy": REGISTRY, "object": PLAIN_DATA}  # by the kind of entry
 
-_StrategyClass = TypeVar("_StrategyClass", bound="type[Strategy]")
 _Class = TypeVar("_Class", bound=type)
 
 
 @called
-def register(cls: _StrategyClass) -> _StrategyClass:
+def register(cls: _Class) -> _Class:
     """Make a strategy known by its class name, so that `load` finds it. A decorator.
 
     Raises

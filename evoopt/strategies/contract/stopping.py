@@ -1,23 +1,20 @@
 """Reasons to stop that strategies share; names, meanings and defaults are pycma's where it has the rule."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from evoopt.strategies.backend import CPU
+from evoopt.devices.choose import HOST
+from evoopt.devices.interface.population import Ops
+from evoopt.strategies.contract.state import State
 from evoopt.strategies.contract.told import FIRST_KEPT, LAST_KEPT, Told
 from evoopt.types import Vector
-
-if TYPE_CHECKING:
-    from evoopt.strategies.contract.base import Strategy
 
 Reason = tuple[str, str]
 BARREN = 10  # generations in a row without a finite fitness as their best
 
 
-def limits(strategy: Strategy) -> list[Reason]:
+def limits(strategy: State) -> list[Reason]:
     """Return which limits of the user are reached, and whether there is no fitness to go by."""
     reasons: list[Reason] = []
     if strategy.target is not None and reaches(strategy, strategy.target):
@@ -33,7 +30,7 @@ def limits(strategy: Strategy) -> list[Reason]:
     return reasons
 
 
-def reaches(strategy: Strategy, target: float) -> bool:
+def reaches(strategy: State, target: float) -> bool:
     """Whether the best fitness is at least as good as a target; never while there is none."""
     best = strategy.best.fitness
     return best >= target if strategy.maximize else best <= target
@@ -45,7 +42,7 @@ def fitness_range(told: Told) -> float:
     return value(order[-1]) - value(order[0])
 
 
-def first_range(strategy: Strategy) -> float:
+def first_range(strategy: State) -> float:
     """Return how far the fitness ranged at first: best to median, most of ten generations; 0 if it did not.
 
     The worst rows do not count, as they may have had a penalty.
@@ -56,7 +53,7 @@ def first_range(strategy: Strategy) -> float:
     return max((value for value in ranges if value < np.inf), default=0.0)
 
 
-def least_range(strategy: Strategy, tolerance: float) -> float:
+def least_range(strategy: State, tolerance: float) -> float:
     """Return the range of the fitness that counts as none: `tolerance`, or that share of a small first one.
 
     So a search goes on where the unit of the fitness is small, and the fitness with it.
@@ -70,17 +67,17 @@ def least_step(strategy: Any) -> float:
     return tolx * min(1.0, *strategy.history["sigma"][:1])
 
 
-def latest(strategy: Strategy) -> list[float]:
+def latest(strategy: State) -> list[float]:
     """Return the best fitness of each of the last 10 + 30 n_params / popsize generations, or of fewer."""
     return strategy.history["best"][-_window(strategy) :]
 
 
-def _window(strategy: Strategy) -> int:
+def _window(strategy: State) -> int:
     return min(int(10 + 30 * strategy.n_params / strategy.popsize), LAST_KEPT)
 
 
 def flat_fitness(
-    strategy: Strategy, last_range: float, tolfun: float, tolfunhist: float = 0.0, *, at_once: bool = False
+    strategy: State, last_range: float, tolfun: float, tolfunhist: float = 0.0, *, at_once: bool = False
 ) -> list[Reason]:
     """Whether the fitness of the last generation and the best ones of the last generations are all alike.
 
@@ -103,7 +100,7 @@ def flat_fitness(
     return reasons
 
 
-def small_steps(strategy: Strategy, mean: Vector, steps: Vector, ops: Any = CPU) -> list[Reason]:
+def small_steps(strategy: State, mean: Vector, steps: Vector, ops: Ops = HOST) -> list[Reason]:
     """Whether steps (n,) are all smaller than `least_step`, or too small to move the mean (n,) at all."""
     reasons: list[Reason] = []
     least = least_step(strategy)

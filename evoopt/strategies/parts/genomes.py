@@ -8,10 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evoopt import threads
-from evoopt.kernels.cpu.population.noise import sample_child
-from evoopt.rules.philox import COLUMNS
-from evoopt.strategies.backend import GRAIN
+from evoopt.devices.cpu.genetic import mutate_one
 from evoopt.strategies.contract.fields import (
     ROW_COORDINATES,
     ROW_STEPS,
@@ -77,13 +74,12 @@ class Origin:
         weights = self.mean if ancestor is None else ancestor
         if not len(genome):
             out[:] = weights
-        groups, left = -(-len(out) // COLUMNS), len(genome)
+        left = len(genome)
         other = np.empty_like(out) if left > 1 else out
         for row, share in genome.tolist():
             left -= 1
             target = other if left % 2 else out  # by turns, so that `out` is the last one
-            mutation = (self.key, np.uint64(row), weights, share, self.sigma)
-            threads.run(sample_child, groups, *mutation, target, grain=GRAIN // COLUMNS)
+            mutate_one(self.key, np.uint64(row), weights, share, self.sigma, target)
             weights = target
 
 

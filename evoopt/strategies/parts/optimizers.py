@@ -8,11 +8,12 @@ evolution, https://arxiv.org/abs/2008.02387.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from evoopt import arguments
+from evoopt.devices.interface.population import Ops
 from evoopt.strategies.contract.fields import COORDINATES, Fields, array, finite, number, whole
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Vector
@@ -24,8 +25,8 @@ EPSILON = 1e-8  # Kingma and Ba's, for gradients in units of sigma
 class Optimizer(Protocol):
     """What an optimizer remembers of the gradients so far; nobody changes it."""
 
-    def after(self, gradient: Vector, ops: Any) -> tuple["Optimizer", Vector]:
-        """Return the optimizer after one more `gradient`, and where it leads; `ops` computes (`backend`)."""
+    def after(self, gradient: Vector, ops: Ops) -> tuple["Optimizer", Vector]:
+        """Return the optimizer after one more `gradient`, and where it leads; `ops` computes."""
 
     def default_rate(self) -> float:
         """Return a learning rate in units of sigma."""
@@ -49,7 +50,7 @@ class Adam:
     v: Vector
     t: int = 0
 
-    def after(self, gradient: Vector, ops: Any) -> tuple["Adam", Vector]:
+    def after(self, gradient: Vector, ops: Ops) -> tuple["Adam", Vector]:
         t = self.t + 1
         betas = self.beta_1, self.beta_2
         settled = 1 - self.beta_1**t, 1 - self.beta_2**t
@@ -70,7 +71,7 @@ class SGD:
     momentum: float
     velocity: Vector
 
-    def after(self, gradient: Vector, ops: Any) -> tuple["SGD", Vector]:
+    def after(self, gradient: Vector, ops: Ops) -> tuple["SGD", Vector]:
         velocity = ops.map(_accelerated, gradient, self.velocity, self.momentum, 1.0)
         return replace(self, velocity=velocity), velocity
 
@@ -89,7 +90,7 @@ class ClipUp:
     max_speed: float
     velocity: Vector
 
-    def after(self, gradient: Vector, ops: Any) -> tuple["ClipUp", Vector]:
+    def after(self, gradient: Vector, ops: Ops) -> tuple["ClipUp", Vector]:
         length = ops.norm(gradient)
         velocity = ops.map(
             _accelerated, gradient, self.velocity, self.momentum, length if length > 0 else 1.0
@@ -114,20 +115,20 @@ def make(name: str, n: int, momentum: float, beta_2: float, max_speed: float) ->
     return made[arguments.one_of("optimizer", name, made)]()
 
 
-# Formulas, see `Cpu.map`.
+# Formulas, see `PopulationOps.map`.
 
 
 def _adam(
-    gradient: Any, m: Any, v: Any, beta_1: Any, beta_2: Any, settled_1: Any, settled_2: Any
-) -> tuple[Any, Any, Any]:
+    gradient: Vector, m: Vector, v: Vector, beta_1: float, beta_2: float, settled_1: float, settled_2: float
+) -> tuple[Vector, Vector, Vector]:
     m = beta_1 * m + (1 - beta_1) * gradient
     v = beta_2 * v + (1 - beta_2) * (gradient * gradient)
     return m, v, (m / settled_1) / (np.sqrt(v / settled_2) + EPSILON)
 
 
-def _accelerated(gradient: Any, velocity: Any, momentum: Any, length: Any) -> Any:
+def _accelerated(gradient: Vector, velocity: Vector, momentum: float, length: float) -> Vector:
     return gradient / length + momentum * velocity
 
 
-def _scaled(x: Any, factor: Any) -> Any:
+def _scaled(x: Vector, factor: float) -> Vector:
     return x * factor

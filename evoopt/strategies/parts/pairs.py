@@ -25,7 +25,7 @@ class PairStrategy(Strategy):
     """
 
     _injects = False
-    _on_device = True
+    _computes_on_device = True
     _popsize_factor = 2
     _stored: ClassVar[Fields] = {
         **fields.DISTRIBUTION,
@@ -127,7 +127,8 @@ class PairStrategy(Strategy):
         al., here over the number of pairs. Centred ranks need no baseline, since their sum is 0, and a row
         without its partner counts alone.
         """
-        ops, ranks, k = self._ops, self._ops.centred_ranks(told), len(told.order)
+        ops, k = self._ops, len(told.order)
+        ranks = ops.centred_ranks(told.order, told.scores)
         found: list[tuple[Vector, Vector]] = []
         for (mean, sigma), where in told.drawn:
             weights, total = ranks, 0.0
@@ -143,29 +144,29 @@ class PairStrategy(Strategy):
         return of_mean, of_sigma
 
 
-# Formulas, see `Cpu.map`.
+# Formulas, see `PopulationOps.map`.
 
 
-def of_epoch(first: Any, second: Any, sigma: Any, k: Any, total: Any) -> tuple[Any, Any]:
+def of_epoch(first: Vector, second: Vector, sigma: Vector, k: float, total: float) -> tuple[Vector, Vector]:
     """Return both gradients, from sum u (x - mean), sum u (x - mean)^2 and sum u of k rows."""
     return first / sigma / k, (second / sigma / sigma - total) / k
 
 
-def added(a: Any, b: Any, more_a: Any, more_b: Any) -> tuple[Any, Any]:
+def added(a: Vector, b: Vector, more_a: Vector, more_b: Vector) -> tuple[Vector, Vector]:
     """Return two sums."""
     return a + more_a, b + more_b
 
 
-def moved(mean: Any, step: Any, rate: Any, weight_decay: Any) -> Any:
+def moved(mean: Vector, step: Vector, rate: Vector | float, weight_decay: float) -> Vector:
     """Return the mean after a step, and decayed."""
     return mean + rate * step - np.minimum(rate * weight_decay, 1.0) * mean
 
 
-def product(x: Any, y: Any) -> Any:
+def product(x: Vector, y: Vector | float) -> Vector:
     """Return x y."""
     return x * y
 
 
-def larger(x: Any, y: Any) -> Any:
+def larger(x: Vector, y: Vector | float) -> Vector:
     """Return the larger one."""
     return np.maximum(x, y)

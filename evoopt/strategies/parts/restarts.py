@@ -43,7 +43,7 @@ class Plan:
     max_evaluations: float = math.inf
 
 
-def _stored_run(value: Any, place: str, scope: Scope) -> None:
+def _stored_run(value: object, place: str, scope: Scope) -> None:
     """Take the run of a restarted strategy, see `fields`."""
     owner, cls = scope.owner, REGISTRY.get(scope.owner.name)
     known = cls is not None and not issubclass(cls, Restarts)
@@ -310,11 +310,6 @@ class Restarts(Strategy):
     def mean(self) -> Array:
         """The mean of this run, in the user's space; a copy of shape (n_params,)."""
         return self._enclosed(self._run.mean)
-
-    def _enclosed(self, row: Array) -> Array:
-        if self._box is not None:
-            self._box.enclose(row[None])
-        return row
 
     @property
     def sigma(self) -> float | Vector:

@@ -1,17 +1,18 @@
 """The shape of a genetic algorithm's mutations: the ratios of sigma follow the spread of the best parents."""
 
 import math
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from evoopt.devices.interface.population import Ops
 from evoopt.types import Array, Vector
 
 WIDEST = math.log(1e8)  # of a sigma against the geometric mean of all
 RATE = 0.1  # of the logarithm of sigma in each coordinate; 1 forgets the past
 
 
-def spread_of_best(pool: Array, ops: Any) -> Vector:
+def spread_of_best(pool: Array, ops: Ops) -> Vector:
     """Return the standard deviations of the best quarter of `pool`, sorted best first; shape (n_params,)."""
     shift, squares, _ = _moments(pool[: max(len(pool) // 4, 2)], ops)
     with np.errstate(over="ignore", invalid="ignore"):  # of parents far apart; that is not finite
@@ -19,21 +20,21 @@ def spread_of_best(pool: Array, ops: Any) -> Vector:
     return spread
 
 
-def centre_of(pool: Array, ops: Any) -> Vector:
+def centre_of(pool: Array, ops: Ops) -> Vector:
     """Return the mean of all rows of `pool`, shape (n_params,)."""
     shift, _, first = _moments(pool, ops)
     centre: Vector = ops.map(_sum, first, shift)
     return centre
 
 
-def _moments(rows: Array, ops: Any) -> tuple[Vector, Vector, Vector]:
+def _moments(rows: Array, ops: Ops) -> tuple[Vector, Vector, Vector]:
     """Return mean and mean square of the differences of rows from the first one, and that."""
-    weights, first = np.full(len(rows), 1 / len(rows)), ops.snapshot(rows[0], np.float64)
+    weights, first = np.full(len(rows), 1 / len(rows)), ops.snapshot(rows[0], np.dtype(np.float64))
     return *ops.moments(rows, weights, weights, first), first
 
 
 def follow(
-    sigma: Vector, spread: Vector, log_centre: float, smallest: float, largest: float, ops: Any
+    sigma: Vector, spread: Vector, log_centre: float, smallest: float, largest: float, ops: Ops
 ) -> Vector:
     """Return `sigma` moved towards the ratios of `spread`, where there is any; both (n_params,).
 
@@ -47,36 +48,38 @@ def follow(
     return moved
 
 
-# Formulas, see `Cpu.map`. A spread of 0, or beyond all measure, is none.
+# Formulas, see `PopulationOps.map`. A spread of 0, or beyond all measure, is none.
 
 FARTHEST_SPREAD = 1e300
 
 
-def _sum(first: Any, shift: Any) -> Any:
+def _sum(first: Vector, shift: Vector) -> Vector:
     return first + shift
 
 
-def _deviation(shift: Any, squares: Any) -> Any:
+def _deviation(shift: Vector, squares: Vector) -> Vector:
     return np.sqrt(np.maximum(squares - shift * shift, 0.0))
 
 
-def _is_varied(spread: Any) -> Any:
+def _is_varied(spread: Vector) -> NDArray[np.bool_]:
     return (spread > 0.0) & (spread < FARTHEST_SPREAD)
 
 
-def _log(spread: Any) -> Any:
+def _log(spread: Vector) -> Vector:
     return np.log(np.minimum(np.maximum(spread, 1e-300), FARTHEST_SPREAD))
 
 
-def _varied(spread: Any) -> Any:
+def _varied(spread: Vector) -> Vector:
     return np.where(_is_varied(spread), 0.0 * _log(spread) + 1.0, 0.0)
 
 
-def _log_of_varied(spread: Any) -> Any:
+def _log_of_varied(spread: Vector) -> Vector:
     return np.where(_is_varied(spread), _log(spread), 0.0)
 
 
-def _followed(sigma: Any, spread: Any, mean_log: Any, log_centre: Any, smallest: Any, largest: Any) -> Any:
+def _followed(
+    sigma: Vector, spread: Vector, mean_log: float, log_centre: float, smallest: float, largest: float
+) -> Vector:
     log_sigma = np.log(sigma)
     drift = (_log(spread) - mean_log) - (log_sigma - log_centre)
     moved = np.minimum(np.maximum(log_sigma + RATE * drift - log_centre, -WIDEST), WIDEST)

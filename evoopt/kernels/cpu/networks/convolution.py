@@ -1,7 +1,7 @@
 """Steps over windows of images: convolution, max and average pooling.
 
 An image (height, width, channels) is row-major, so one row of a window is a run of neighbouring features.
-See `operation.Step` for the arguments of a step.
+See `code.Step` for the arguments of a step.
 """
 
 from collections.abc import Sequence

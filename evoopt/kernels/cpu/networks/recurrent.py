@@ -5,7 +5,7 @@ from its input and one from the last output; each gate is then a run of units * 
 is wide or a single sample, so the cells are flat loops. A loop writes to one array: with more of them LLVM
 would have to check too many pairs for overlap, and would not vectorize.
 
-See `operation.Step` for the arguments of steps. Parameters are kernel (n_in, gates * units), recurrent kernel
+See `code.Step` for the arguments of steps. Parameters are kernel (n_in, gates * units), recurrent kernel
 (units, gates * units) and bias.
 """
 

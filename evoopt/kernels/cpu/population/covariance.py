@@ -4,12 +4,10 @@ import math
 
 import numpy as np
 
-from evoopt import threads
 from evoopt.compiling.jit import inline, kernel
 from evoopt.kernels.cpu.emit.groups import group_of, normals
 from evoopt.kernels.cpu.emit.simd import tile_shape
 from evoopt.kernels.cpu.networks.products import four_rows
-from evoopt.kernels.cpu.population import small_covariance
 from evoopt.kernels.cpu.population.adaptation import (
     is_positive,
     move,
@@ -17,7 +15,6 @@ from evoopt.kernels.cpu.population.adaptation import (
     shorten_step,
     shortening,
 )
-from evoopt.kernels.cpu.population.small_covariance import SMALL
 from evoopt.rules.philox import COLUMNS, NOISE
 
 TILE = tile_shape(np.dtype(np.float64))
@@ -272,12 +269,3 @@ def no_effect(mean, sigma, C, scale, p_c, axis):
         if mean[c] != mean[c] + 0.1 * sigma * scale[c] * axis[c]:
             along_axis = False
     return widest, longest, coordinate, along_axis
-
-
-def sample(key, ids, mean, sigma, scale, root, triangular, out, grain):
-    """Write rows as `sample_correlated` does, over the threads; `grain` as in `threads.run`."""
-    drawn = (key, ids, mean, sigma, scale, root)
-    if len(mean) <= SMALL:
-        threads.run(small_covariance.sample_correlated, len(ids), *drawn, out, grain=grain)
-    else:
-        threads.run(sample_correlated, len(ids), *drawn, triangular, *TILE, out, grain=grain)

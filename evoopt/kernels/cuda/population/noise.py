@@ -8,7 +8,7 @@ from numba import cuda
 from numpy.typing import DTypeLike
 
 from evoopt.kernels.cuda.emit.intrinsics import normals_of
-from evoopt.kernels.cuda.runtime.grid import rows_y
+from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import kernel, name_of
 from evoopt.kernels.cuda.runtime.sizes import block_size
 from evoopt.rules.philox import COLUMNS, LANES, NOISE
@@ -51,6 +51,6 @@ def sample_rows(dtype: DTypeLike, pairs: bool = False) -> Any:
 
 
 def grid_of(rows: int, n: int) -> tuple[int, int]:
-    """Give the blocks of threads for so many rows of length n."""
+    """Give the blocks for so many rows of length n; a block does row after row, `gridDim.y` apart."""
     blocks = -(-n // COLUMNS) * LANES
-    return -(-blocks // THREADS), rows_y(rows)
+    return -(-blocks // THREADS), min(rows, grid.MOST_Y)

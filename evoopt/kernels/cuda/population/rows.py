@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numba import cuda, types
 
-from evoopt.kernels.cuda.runtime.grid import rows_y
+from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import kernel, name_of
 from evoopt.kernels.cuda.runtime.sizes import block_size
 from evoopt.rules.box import reflected, transformed
@@ -83,5 +83,5 @@ def mean_rows(numbers, per_row, divisor, out):
 
 
 def grid_of(rows: int, n: int) -> tuple[int, int]:
-    """Give the blocks of a grid of columns and rows."""
-    return -(-n // THREADS), rows_y(rows)
+    """Give the blocks of a grid of columns and rows; a block does row after row, `gridDim.y` apart."""
+    return -(-n // THREADS), min(rows, grid.MOST_Y)

@@ -1,6 +1,5 @@
 """Grids of blocks: how many blocks a launch can have, and how more are spread over several launches."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
@@ -18,31 +17,25 @@ class Part(NamedTuple):
     columns: int
 
 
-def rows_y(rows: int) -> int:
-    """Give the blocks in y for so many rows; a kernel's block does row after row, `gridDim.y` apart."""
-    return min(rows, MOST_Y)
-
-
-def parts_of_rows(rows: int, per_row: int = 1) -> Iterator[Part]:
-    """Yield the launches for so many rows with `per_row` blocks each, all of them in x."""
+def parts_of_rows(rows: int, per_row: int = 1) -> list[Part]:
+    """Give the launches for so many rows with `per_row` blocks each, all of them in x."""
     most = max(1, MOST_X // per_row)
-    for row in range(0, rows, most):
-        yield Part(row, min(most, rows - row), 0, per_row)
+    return [Part(row, min(most, rows - row), 0, per_row) for row in range(0, rows, most)]
 
 
-def parts_of(rows: int, columns: int, per_block: int) -> Iterator[Part]:
-    """Yield the launches for rows, a block each in x, and columns, of which a block in y has `per_block`.
+def parts_of(rows: int, columns: int, per_block: int) -> list[Part]:
+    """Give the launches for rows, a block each in x, and columns, of which a block in y has `per_block`.
 
     A launch has all columns of its rows. Where a row has too many columns for that, it has some of one row.
     """
     most = MOST_Y * per_block
     if columns <= most:
-        for part in parts_of_rows(rows):
-            yield part._replace(columns=columns)
-        return
-    for row in range(rows):
-        for column in range(0, columns, most):
-            yield Part(row, 1, column, min(most, columns - column))
+        return [part._replace(columns=columns) for part in parts_of_rows(rows)]
+    return [
+        Part(row, 1, column, min(most, columns - column))
+        for row in range(rows)
+        for column in range(0, columns, most)
+    ]
 
 
 def rest(array: DeviceArray, start: int) -> DeviceArray:

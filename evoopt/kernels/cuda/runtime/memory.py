@@ -1,5 +1,6 @@
 """Arrays in the memory of a device."""
 
+import functools
 import importlib
 import math
 from typing import Any
@@ -38,8 +39,8 @@ class DeviceArray:
         # for kernels: what they are compiled for, and numba's structure of an array, which begins with who
         # owns it (nobody) and ends with shape and strides
         self.kind = dtype, len(shape)
-        words = [0, 0, self.size, dtype.itemsize, address, *shape]
-        self.words = [*words, *strides_of(shape, dtype.itemsize)]
+        strides = strides_of(shape, dtype.itemsize)
+        self.words = (0, 0, self.size, dtype.itemsize, address, *shape, *strides)
 
     @property
     def ndim(self) -> int:
@@ -152,9 +153,10 @@ class DeviceArray:
         return f"DeviceArray(shape={self.shape}, dtype={self.dtype})"
 
 
-def strides_of(shape: Shape, itemsize: int) -> list[int]:
+@functools.lru_cache(maxsize=1024)
+def strides_of(shape: Shape, itemsize: int) -> Shape:
     """Return the bytes from one number to the next along each axis, in C order."""
     strides = [itemsize] * len(shape)
     for axis in range(len(shape) - 2, -1, -1):
         strides[axis] = strides[axis + 1] * shape[axis + 1]
-    return strides
+    return tuple(strides)

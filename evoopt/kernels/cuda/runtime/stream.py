@@ -4,7 +4,7 @@ import functools
 import math
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -181,16 +181,23 @@ class Stream(Queue):
         arrays.require_real(name, found.dtype)
         return found
 
+    def host(self, array: object) -> Any:
+        """Give an array of the device, of any library, as one of the host: a copy; others as they are."""
+        return np.asarray(self.adopt(array)) if is_device_array(array) else array
+
     def to_device(self, array: ArrayLike, dtype: DTypeLike) -> DeviceArray:
         """Give an array of the device, C-contiguous, of this dtype: itself if it is one, else a copy."""
-        if is_device_array(array):
+        if type(array) is DeviceArray and array.dtype == dtype:
+            return array
+        if type(array) is not np.ndarray and is_device_array(array):
             found = self.adopt(array)
             if found.dtype == dtype:
                 return found
             array = np.asarray(found)
         host = np.asarray(array, dtype, order="C")
         result = self.empty(host.shape, host.dtype)
-        self.copy(host, result)
+        if host.size:
+            driver.copy_in(result.address, host, self.handle)
         return result
 
     def output(self, out: object, shape: Shape, dtype: DTypeLike, **sources: object) -> DeviceArray:
@@ -221,31 +228,37 @@ class Stream(Queue):
         """Copy numbers of the host (C-contiguous) or of the device over those of an array of the device."""
         if not target.size:
             return
-        others = self._follow([source, target])
+        others = self._others((source, target))
+        for other in others:
+            other.precede(self)
         if isinstance(source, DeviceArray):
             driver.copy_within(target.address, source.address, target.nbytes, self.handle)
         else:
             driver.copy_in(target.address, source, self.handle)
-        self._precede(others)
-
-    def launch(
-        self, kernel: Kernel, grid: int | Shape, threads: int | Shape, *args: object, shared: int = 0
-    ) -> None:
-        """Queue a kernel on blocks of so many threads, with so many bytes of dynamic shared memory."""
-        others = self._follow(args)
-        driver.launch(kernel, _three(grid), _three(threads), shared, self.handle, args)
-        self._precede(others)
-
-    def _follow(self, args: Iterable[Any]) -> Iterable[Queue]:
-        """Wait for the streams of arrays; gives those that are others."""
-        others = {id(array.stream): array.stream for array in _arrays(args) if array.stream is not self}
-        for other in others.values():
-            other.precede(self)
-        return others.values()
-
-    def _precede(self, others: Iterable[Queue]) -> None:
         for other in others:
             other.follow(self)
+
+    def launch(
+        self, kernel: Kernel, grid: int | Shape, threads: int | Shape, *args: Any, shared: int = 0
+    ) -> None:
+        """Queue a kernel on blocks of so many threads, with so many bytes of dynamic shared memory."""
+        others = self._others(args)
+        for other in others:
+            other.precede(self)
+        driver.launch(kernel, _three(grid), _three(threads), shared, self.handle, args)
+        for other in others:
+            other.follow(self)
+
+    def _others(self, args: Iterable[Any]) -> list[Queue]:
+        """Give the other streams that arrays among arguments, and in tuples of them, are of."""
+        found: list[Queue] = []
+        for arg in args:
+            if isinstance(arg, DeviceArray):
+                if arg.stream is not self and arg.stream not in found:
+                    found.append(arg.stream)
+            elif isinstance(arg, tuple):
+                found += [other for other in self._others(arg) if other not in found]
+        return found
 
 
 def alignment_of(rows: DeviceArray) -> int:
@@ -258,15 +271,7 @@ def _is_contiguous(shape: Shape, strides: Iterable[int], itemsize: int) -> bool:
     return 0 in shape or all(n == 1 or a == b for n, a, b in zip(shape, strides, expected, strict=True))
 
 
-def _arrays(args: Iterable[Any]) -> Iterator[DeviceArray]:
-    """Give the arrays among arguments, and in tuples of them."""
-    for arg in args:
-        if isinstance(arg, DeviceArray):
-            yield arg
-        elif isinstance(arg, tuple):
-            yield from _arrays(arg)
-
-
+@functools.lru_cache(maxsize=1024)
 def _three(size: int | Shape) -> tuple[int, int, int]:
     x, y, z = (*(size if isinstance(size, tuple) else (size,)), 1, 1)[:3]
     return x, y, z

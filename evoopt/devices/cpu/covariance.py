@@ -1,0 +1,103 @@
+"""Full covariance matrices C = R^T R: what CMAES and XNES compute on the host whatever the device.
+
+Rows are drawn from N(mean, sigma^2 S C S), S = diag(scale). Of symmetric matrices the upper triangle counts.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from evoopt import threads
+from evoopt.kernels.cpu.population import covariance as kernels
+from evoopt.kernels.cpu.population import small_covariance as small
+from evoopt.types import Array, Ids, Vector
+
+GRAIN = 300_000  # multiply-adds worth waking a thread for
+# (mean, sigma, C, scale, p_c, axis) -> the widest deviation and path of a coordinate, the first coordinate
+# whose mean 0.2 deviations do not change (or -1), and whether 0.1 steps along an axis change nothing
+no_effect: Callable[..., tuple[float, float, int, bool]] = kernels.no_effect
+
+# the told rows, their ranks, who is from outside by rank (or nobody), and from which rank on lengths count
+Ranked = tuple[Array, Array, Array, int]
+# the weights by rank, and mean, sigma, scale and root that the rows are compared with
+Drawn = tuple[Vector, Vector, float, Vector, Array]
+Paths = tuple[Vector, Vector]  # of the step size and of the covariance
+# the longest step from outside, the |p_sigma|^2 up to which h_sigma is 1, and what `recombination` gives
+Constants = tuple[float, float, tuple[float, ...]]
+
+
+def sample(
+    key: np.uint64, ids: Ids, mean: Vector, sigma: float, scale: Vector, root: Array, triangular: bool,
+    out: Array,
+) -> None:  # fmt: skip
+    """Write mean + sigma * scale * (z @ root) into `out` (k, n), z the normal deviates of a row's number."""
+    n = len(mean)
+    drawn, grain = (key, ids, mean, sigma, scale, root), GRAIN // n**2 + 1
+    if n <= small.SMALL:
+        threads.run(small.sample_correlated, len(ids), *drawn, out, grain=grain)
+    else:
+        threads.run(kernels.sample_correlated, len(ids), *drawn, triangular, *kernels.TILE, out, grain=grain)
+
+
+def learn(
+    rows: Ranked, drawn: Drawn, paths: Paths, constants: Constants, C: Array, new_C: Array, new_root: Array
+) -> tuple[float, bool]:
+    """Move the mean and the paths in place, write the new covariance and its root; (0, 0) wants no root.
+
+    Return the new sigma, and whether the covariance is positive definite.
+    """
+    population, order, outside, first = rows
+    k, n = population.shape
+    if n <= small.SMALL or k * n * n < 2 * GRAIN:
+        whole, tile = (small.learn, ()) if n <= small.SMALL else (kernels.learn, kernels.TILE)
+        result: tuple[float, bool] = whole(
+            population, order, outside, first, *drawn, *paths, *constants, *tile, C, new_C, new_root
+        )
+        return result
+    y, rates, decay, sigma = follow(rows, drawn, paths, constants)
+    add_squares(C, y, rates, decay, new_C)
+    return sigma, not len(new_root) or cholesky(new_C, new_root)
+
+
+def follow(
+    rows: Ranked, drawn: Drawn, paths: Paths, constants: Constants
+) -> tuple[Array, Vector, float, float]:
+    """Move the mean and the paths in place.
+
+    Return y (popsize + 1, n) and rates of the new covariance decay C + sum_i rates_i y_i y_i^T, the decay,
+    and the new sigma.
+    """
+    (population, order, outside, first), (weights, *where) = rows, drawn
+    (longest, h_limit, learning), (k, n) = constants, population.shape
+    y, squares, rates = np.empty((k + 1, n)), np.empty(k), np.empty(k + 1)
+    _run(kernels.whiten, k, n * n, population, order, first, *where, y, squares)
+    if len(outside):
+        weights = weights.copy()
+        kernels.shorten(y, squares, outside, weights, longest)
+    decay, sigma = kernels.follow_paths(y, squares, weights, *where, *paths, rates, h_limit, learning)
+    return y, rates, decay, sigma
+
+
+def to_local(root: Array, rows: Array) -> Array:
+    """Return z (k, n) with z @ root = rows."""
+    z = rows.copy()
+    _run(kernels.to_local, len(z), len(root) ** 2, root, z)
+    return z
+
+
+def add_squares(C: Array, y: Array, rates: Vector, decay: float, out: Array) -> None:
+    """Write decay C + sum_i rates_i y_i y_i^T into `out`, its upper triangle, 0 below it."""
+    k, n = y.shape
+    _run(kernels.adapt_covariance, n, n * k, C, y, rates, decay, *kernels.TILE, out)
+
+
+def cholesky(C: Array, root: Array) -> bool:
+    """Write the upper triangular `root` of C; tell whether C is positive definite."""
+    definite: bool = kernels.cholesky(C, *kernels.TILE, root)
+    return definite
+
+
+def _run(kernel: Callable[..., None], rows: int, work: int, *args: object) -> None:
+    """Run a kernel on blocks of rows, each row so many multiply-adds."""
+    blocks, grain = -(-rows // kernels.BLOCK), GRAIN // (kernels.BLOCK * work) + 1
+    threads.run(kernel, blocks, *args, grain=grain)

@@ -1,0 +1,53 @@
+"""Parents and mutations: what GA and DeepGA compute on the host whatever the device."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoopt import threads
+from evoopt.devices.cpu.population import NOISE_GRAIN
+from evoopt.kernels.cpu.population import genetic as kernels
+from evoopt.kernels.cpu.population import noise
+from evoopt.rules.philox import COLUMNS
+from evoopt.types import Array, Ids, Vector
+
+
+def choose_parents(key: np.uint64, ids: Ids, best: int, contestants: int) -> NDArray[np.intp]:
+    """Return two parents for each child (k, 2): places among the `best` of a pool that is sorted, best first.
+
+    Each is the best of so many contestants drawn at random.
+    """
+    parents = np.empty((len(ids), 2), np.intp)
+    threads.run(kernels.choose_parents, len(ids), key, ids, best, contestants, parents, grain=4000)
+    return parents
+
+
+def choose_uniformly(key: np.uint64, ids: Ids, size: int) -> NDArray[np.intp]:
+    """Return a parent for each child (k,): places in a pool of so many, all equally likely."""
+    parents = np.empty(len(ids), np.intp)
+    threads.run(kernels.choose_uniformly, len(ids), key, ids, size, parents, grain=4000)
+    return parents
+
+
+def child_steps(
+    key: np.uint64, ids: Ids, parents: NDArray[np.intp], pool_steps: Vector, rate: float
+) -> Vector:
+    """Return the step size of each child (k,): the parents' geometric mean * exp(rate N(0, 1))."""
+    steps = np.empty(len(ids))
+    threads.run(kernels.child_steps, len(ids), key, ids, parents, pool_steps, rate, steps, grain=2000)
+    return steps
+
+
+def mutate(
+    key: np.uint64, ids: Ids, parents: NDArray[np.intp], pool: Array, factor: float, sigma: Array, out: Array
+) -> None:
+    """Write pool[parents] + factor * sigma * normal deviates into `out` (k, n)."""
+    grain = NOISE_GRAIN // out.shape[1] + 1
+    threads.run(noise.sample_children, len(ids), key, ids, parents, pool, factor, sigma, out, grain=grain)
+
+
+def mutate_one(
+    key: np.uint64, number: np.uint64, parent: Array, factor: float, sigma: Array, out: Array
+) -> None:
+    """Write one child into `out` (n,), another array than its parent: the same bits as `mutate`."""
+    groups, grain = -(-len(out) // COLUMNS), NOISE_GRAIN // COLUMNS
+    threads.run(noise.sample_child, groups, key, number, parent, factor, sigma, out, grain=grain)

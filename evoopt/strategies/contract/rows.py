@@ -1,0 +1,187 @@
+"""The rows of a strategy: asked for, made again by their numbers, and recognised when they are told."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from evoopt import arguments
+from evoopt.compiling.arrays import kernel_array
+from evoopt.memory import require_memory
+from evoopt.strategies.contract import fields
+from evoopt.strategies.contract.bounds import Box
+from evoopt.strategies.contract.epochs import Found, blocks, remake
+from evoopt.strategies.contract.fields import Kind, Scope
+from evoopt.strategies.contract.ledger import FOREIGN, Ledger
+from evoopt.strategies.contract.state import BYTES_OF_A_ROW, State
+from evoopt.types import Array, Ids
+
+
+class Rows(State):
+    """The half of a strategy that makes rows; each is a function of the seed, its number and a snapshot."""
+
+    _drawn: ClassVar[Kind] = staticmethod(fields.tupled(fields.DRAWN, fields.DRAWN))  # of snapshots
+
+    def _snapshot(self, first_id: int) -> tuple[Any, ...]:
+        """Return what `_sample` needs, plain data that nobody changes later; `first_id` is the next row's."""
+        return self._ops.snapshot(self._mean, self.dtype), self._ops.snapshot(self._sigma, self.dtype)
+
+    @staticmethod
+    def _stored_snapshot(value: object, place: str, scope: Scope) -> None:
+        """Take snapshots from a file, see `fields`."""
+        scope.owner._drawn(value, place, scope)
+
+    def _snapshot_kind(self) -> Kind:
+        """Return the kind of snapshots; of any tuples where a class of the user's makes them."""
+        makers = (cls for cls in type(self).__mro__ if "_snapshot" in vars(cls))
+        own = vars(next(makers)).get("_stored_snapshot")
+        return fields.items(tuple, fields.anything) if own is None else own.__func__
+
+    def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
+        """Write rows into `out` (k, n_params), each a function of the seed, its id and the snapshot."""
+        mean, sigma = snapshot
+        self._ops.sample(self._key, ids, mean, sigma, out)
+
+    def _make(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
+        """Write rows in the user's space."""
+        self._sample(snapshot, ids, out)
+        if self._box is not None:
+            self._ops.enclose(self._box, out)
+
+    # ---------------------------------------------------------------- asking
+
+    def ask(self, out: Array | None = None) -> Array:
+        """Return a population, yours to keep.
+
+        Parameters
+        ----------
+        out : array, shape (popsize, n_params), optional
+            C-contiguous, of the strategy's dtype and device: the population is written there.
+
+        Raises
+        ------
+        ValueError
+            If `out` is another kind of array.
+        """
+        ops, k = self._ops, self.popsize
+        out, rows = ops.output(out, (k, self.n_params), self.dtype)
+        ledger = self._asked(k)
+        ledger.make_newest(self._make, rows, ops)
+        population: Array = ops.handed(out, rows)
+        self._ledger = ledger
+        return population
+
+    def ask_ids(self, n: int | None = None) -> Ids:
+        """Return the numbers of `n` new rows (`popsize` by default), for `rows` and `tell`.
+
+        Raises
+        ------
+        ValueError
+            If `n` is not a whole number of at least 1.
+        """
+        n = self.popsize if n is None else arguments.whole("n", n, 1)
+        require_memory("ask_ids", BYTES_OF_A_ROW * n, f"{n:,} ids", "ask for fewer at a time")
+        self._ledger = self._asked(n)
+        return self._ledger.newest.copy()
+
+    def _asked(self, n: int) -> Ledger:
+        """Return the ledger after `n` more rows were asked for."""
+        ledger = self._ledger
+        if ledger._current is not None:  # an epoch is open
+            return ledger.asked(n)
+        self._get_ready(ledger)
+        return ledger.asked(n, self._snapshot(ledger.next_id))
+
+    def _get_ready(self, ledger: Ledger) -> None:
+        """Change the form of the state, before a snapshot, and nothing else; `ledger` knows who waits."""
+
+    def rows(self, ids: ArrayLike, out: Array | None = None) -> Array:
+        """Make rows that were asked for, in any order and company: always the same bits.
+
+        Parameters
+        ----------
+        ids : array_like of int, shape (k,)
+            From `ask_ids`: of the time since the last update, or of the last few before that still wait for
+            fitness.
+        out : array, shape (k, n_params), optional
+            C-contiguous, of the strategy's dtype and device.
+
+        Raises
+        ------
+        ValueError
+            For ids that are not known, or an `out` of another kind.
+        """
+        numbers = _read_ids(ids)
+        ledger, ops = self._ledger, self._ops
+        found = ledger.locate(numbers)
+        out, rows = ops.output(out, (len(numbers), self.n_params), self.dtype, ids)
+        remake(numbers, found, self._make, rows, ops)
+        ledger.note(numbers, found, rows, ops)
+        made: Array = ops.handed(out, rows)
+        return made
+
+    # ---------------------------------------------------------------- rows that are told
+
+    def _read_rows(self, population: ArrayLike) -> tuple[Array | None, Ids]:
+        """Return the told rows, in the user's space, None if ids came, and their ids; changes nothing."""
+        given = self._ops.given(population)
+        told_ids = given.ndim == 1 and given.dtype.kind in "iu"
+        told_rows = given.ndim == 2 and given.shape[1] == self.n_params and given.dtype.kind in "biuf"
+        if not told_ids and not told_rows:
+            raise ValueError(
+                f"A population of shape (k, {self.n_params}) or ids of shape (k,) were expected, but "
+                f"{given.dtype} {given.shape} came."
+            )
+        if len(given) < 2:
+            raise ValueError(f"At least 2 rows were expected, but {len(given)} came; evaluate more rows.")
+        if told_ids:
+            ids = _read_ids(given)
+            self._ledger.check_waiting(ids)
+            return None, ids
+        rows = self._ops.rows(given, self.dtype)
+        ids = self._ledger.recognise(rows, self._make, self._ops)
+        if not self._ledger.is_newest(ids):
+            self._check_foreign(rows, ids)
+        return rows, ids
+
+    def _check_foreign(self, rows: Array, ids: Ids) -> None:
+        foreign = np.flatnonzero(ids == FOREIGN)
+        if len(foreign) and not self._injects:
+            raise ValueError(
+                f"{type(self).__name__} learns only from rows that it made, but {len(foreign)} of {len(ids)} "
+                f"were changed or never asked for, the first of them row {foreign[0]}; tell others."
+            )
+        for places in blocks(foreign, self.n_params):
+            part = self._ops.take(rows, places)
+            infinite = places[~np.isfinite(part).all(axis=1)]
+            if len(infinite):
+                raise ValueError(
+                    f"Finite rows were expected, but row {infinite[0]} has NaN or infinite coordinates."
+                )
+            if self._box is not None:
+                self._box.require_inside(part, "population")
+
+    def _made_again(self, ids: Ids) -> Array:
+        rows: Array = self._ops.empty((len(ids), self.n_params), self.dtype)
+        remake(ids, self._ledger.locate(ids), self._make, rows, self._ops)
+        return rows
+
+    def _searched(self, rows: Array | None, ids: Ids, found: list[Found]) -> Array:
+        """Return told rows in the space that is searched; none for a strategy that does not look at them."""
+        if rows is None or not self._needs_rows:
+            return np.empty((0, self.n_params), self.dtype)
+        box = self._box
+        return rows if box is None or self._reflects else self._unbounded(box, rows, ids, found)
+
+    def _unbounded(self, box: Box, rows: Array, ids: Ids, found: list[Found]) -> Array:
+        """Return told rows in the unbounded space: known ones as drawn, foreign ones mapped back."""
+        result: Array = self._ops.empty(rows.shape, self.dtype)
+        remake(ids, found, self._sample, result, self._ops)
+        for places in blocks(np.flatnonzero(ids == FOREIGN), self.n_params):
+            self._ops.put(result, places, box.inverse(self._ops.take(rows, places), "population"))
+        return result
+
+
+def _read_ids(ids: ArrayLike) -> Ids:
+    """Read numbers of rows, as kernels take them."""
+    return kernel_array(arguments.id_vector(ids), np.uint64)

@@ -1,0 +1,33 @@
+"""A strategy as one ``.npz`` file: its arrays, and a JSON skeleton that says where each belongs.
+
+What a task learns goes with it: any object that has ``state()``, plain data, and ``load_state(state)``.
+"""
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoopt.files import write_npz
+from evoopt.strategies.contract.encoding import Encoder
+from evoopt.strategies.contract.state import State
+
+FORMAT = 5
+SKELETON = "strategy.json"
+
+
+def state_of(task: Any) -> dict[str, Any]:
+    """Give what a task has learned, empty where it learns nothing."""
+    state: dict[str, Any] = task.state() if hasattr(task, "load_state") else {}
+    return state
+
+
+def save(path: str | os.PathLike[str], strategy: State, task: object = None) -> None:
+    """Write a strategy, and what a task has learned, to exactly `path`, all or nothing."""
+    arrays: dict[str, NDArray[Any]] = {}
+    encode = Encoder(arrays).encode
+    content = {"format": FORMAT, "strategy": encode(strategy), "task": encode(state_of(task))}
+    arrays[SKELETON] = np.frombuffer(json.dumps(content).encode(), np.uint8)
+    write_npz(path, arrays)

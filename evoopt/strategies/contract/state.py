@@ -1,0 +1,191 @@
+"""The state of a strategy: what it is made with, and what copies and checkpoints of it hold."""
+
+import functools
+import hashlib
+import math
+import secrets
+from abc import ABC
+from typing import Any, ClassVar, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from evoopt import arguments
+from evoopt.calls import Called, option_names, refuse_unknown
+from evoopt.devices.available import read_device
+from evoopt.devices.choose import HOST, population_ops
+from evoopt.devices.interface.population import Ops
+from evoopt.memory import available, require_memory
+from evoopt.strategies.contract import fields
+from evoopt.strategies.contract.bounds import Box
+from evoopt.strategies.contract.fields import Fields, Scope
+from evoopt.strategies.contract.ledger import Ledger
+from evoopt.strategies.contract.told import Best, new_history, remembered, stored_history, until
+from evoopt.types import Array, Device, Vector
+
+BYTES_OF_A_ROW = 64  # without its coordinates: the number, the fitness, the rank, and so on
+_NO_STATE = ("_ops", "_before")  # of the device, found again by each copy; the state before a tell
+
+
+class State(Called, ABC):
+    """The attributes of all strategies; see `Strategy` for the parameters."""
+
+    _stored: ClassVar[Fields] = {
+        "device": fields.choice(*get_args(Device)),
+        "n_params": fields.whole(1),
+        "dtype": fields.choice(np.dtype(np.float32), np.dtype(np.float64)),
+        **dict.fromkeys(("_mean", "_sigma"), fields.VECTOR),
+        "popsize": fields.whole(2),
+        "_box": fields.optional(fields.instance(Box)),
+        "_widest": fields.optional(fields.VECTOR),
+        **dict.fromkeys(("maximize", "noisy", "_warned"), fields.flag),
+        "seed": fields.whole(0, math.inf),
+        "_key": fields.scalar(np.uint64),
+        "target": fields.optional(fields.number()),
+        **dict.fromkeys(("max_evaluations", "max_generations"), fields.optional(fields.whole(1, math.inf))),
+        **dict.fromkeys(("generation", "evaluations", "_barren"), fields.whole()),
+        "best": fields.instance(Best),
+        "history": stored_history,
+        "_ledger": fields.instance(Ledger),
+    }
+
+    device: Device = "cpu"
+    _injects: bool = True  # whether foreign rows may be told
+    _memory: ClassVar[int] = 8  # older epochs that rows can be told for
+    _needs_rows: ClassVar[bool] = True  # whether `_update` looks at the told rows
+    _popsize_factor: int = 1  # which popsize is a multiple of
+    _computes_on_device: bool = False  # with `_ops` alone; else on the host, and rows are copied
+    _before: dict[str, Any] | None = None  # the attributes as they were, during a `tell`
+    _widest: Vector | None = None  # the largest standard deviations that the bounds leave sense, (n_params,)
+    _reflects: bool = False  # search in the box itself, not in the space that maps onto it
+
+    def __init__(
+        self,
+        mean: ArrayLike,
+        sigma: ArrayLike,
+        *,
+        popsize: int | None = None,
+        bounds: object = None,
+        maximize: bool = False,
+        noisy: bool = False,
+        seed: int | None = None,
+        dtype: DTypeLike | None = None,
+        target: float | None = None,
+        max_evaluations: int | None = None,
+        max_generations: int | None = None,
+        device: Device = "cpu",
+        **options: object,
+    ) -> None:
+        if options:
+            refuse_unknown(type(self), options, option_names(type(self)) - options.keys())
+        self.device = read_device(device)
+        self._place(mean, sigma, popsize, bounds, dtype)
+        self.maximize, self.noisy = arguments.flag("maximize", maximize), arguments.flag("noisy", noisy)
+        self.seed = secrets.randbits(64) if seed is None else arguments.whole("seed", seed, 0)
+        self._key = _key_of(self.seed)
+        self.target = None if target is None else arguments.number("target", target)
+        self.max_evaluations = arguments.optional_whole("max_evaluations", max_evaluations, 1)
+        self.max_generations = arguments.optional_whole("max_generations", max_generations, 1)
+        self.generation = self.evaluations = 0
+        self._barren = 0  # last generations without a finite fitness as their best
+        self._warned = False  # of such a generation
+        self.best = Best()
+        self.history = new_history()
+        self._ledger = Ledger(self._memory)
+
+    def _place(
+        self, mean: ArrayLike, sigma: ArrayLike, popsize: int | None, bounds: object, dtype: DTypeLike | None
+    ) -> None:
+        """Read where the search starts, and among which rows."""
+        start = arguments.finite_vector(mean)
+        self.n_params = len(start)
+        self.dtype = arguments.row_dtype(mean, dtype)
+        arguments.require_coordinates("mean", start, self.dtype)
+        self._sigma = arguments.step_vector(sigma, self.n_params, self.dtype)
+        self.popsize = self._default_popsize() if popsize is None else self._read_popsize(popsize)
+        self._box = None if bounds is None else Box(bounds, self.n_params, self.dtype, self._reflects)
+        self._mean = start if self._box is None else self._box.inverse(start, "mean")
+        if self._box is not None:
+            self._widest = self._box.widest
+
+    def _default_popsize(self) -> int:
+        return 4 + int(3 * math.log(self.n_params))
+
+    def _read_popsize(self, popsize: object) -> int:
+        result, factor = arguments.whole("popsize", popsize, 2), self._popsize_factor
+        require_memory("A population", BYTES_OF_A_ROW * result, f"{result:,} rows", "take a smaller popsize")
+        if result % factor:
+            raise ValueError(
+                f"popsize of {type(self).__name__} must be a multiple of {factor}, as rows {factor}k to "
+                f"{factor}k + {factor - 1} belong together, got {result}; take {result + -result % factor}."
+            )
+        return result
+
+    @functools.cached_property
+    def _ops(self) -> Ops:
+        """The operations of its device."""
+        return population_ops(self.device, computes_there=self._computes_on_device)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state before or after a `tell`, whole, at any moment and from any thread."""
+        state = vars(self).copy()
+        state = state.get("_before") or state
+        state = {name: value for name, value in state.items() if name not in _NO_STATE}
+        return state | {"history": until(state["history"], state["generation"])}
+
+    def _saved_state(self) -> dict[str, Any]:
+        """Return the state that a checkpoint holds."""
+        state = self.__getstate__()
+        return state | {"history": remembered(state["history"])}
+
+    def _require_fit(self, place: str, scope: Scope) -> None:
+        """Raise ValueError unless attributes that come from a file fit each other, see `fields`."""
+        fields.require(self._key == _key_of(self.seed), f"{place}.seed", "the seed of its noise", self.seed)
+        fits = self.popsize % self._popsize_factor == 0
+        fields.require(fits, f"{place}.popsize", f"a multiple of {self._popsize_factor}", self.popsize)
+        row = self.n_params * self.dtype.itemsize if self._needs_rows else 0
+        fits = self.popsize * max(row, BYTES_OF_A_ROW) <= available()
+        fields.require(fits, f"{place}.popsize", "rows that fit into memory", self.popsize)
+
+    # ---------------------------------------------------------------- results
+
+    @property
+    def mean(self) -> Array:
+        """The mean of the search distribution, in the user's space; a copy of shape (n_params,), here.
+
+        (As `sigma`, `solution` and ``best.x``: in the host's memory, whatever the device.)
+        """
+        return self._enclosed(self._ops.host(self._mean).astype(self.dtype))
+
+    def _enclosed(self, row: Array) -> Array:
+        """Return a row of the host, mapped into the box in place."""
+        if self._box is not None:
+            HOST.enclose(self._box, row[None])
+        return row
+
+    @property
+    def sigma(self) -> float | Vector:
+        """The standard deviation in each coordinate, before bounds; a copy of shape (n_params,)."""
+        return np.array(self._ops.host(self._sigma))
+
+    @property
+    def solution(self) -> Array:
+        """What to use: the mean."""
+        return self.mean
+
+    def _overall_sigma(self) -> float:
+        """Return the step size as one number, for `history`."""
+        mean: float = self._ops.range_of(self._sigma).mean
+        return mean
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(n_params={self.n_params}, popsize={self.popsize}, seed={self.seed}, "
+            f"generation={self.generation}, best={self.best.fitness:g}, sigma={self._overall_sigma():g})"
+        )
+
+
+def _key_of(seed: int) -> np.uint64:
+    """Return the key of the noise."""
+    digest = hashlib.blake2b(str(seed).encode(), digest_size=8).digest()
+    return np.uint64(int.from_bytes(digest, "little"))
