@@ -40,7 +40,7 @@ MAY_IMPORT = {
         *("params", "tree", "arguments", "arrays", "calls", "memory"),
     },
     "tasks": {
-        *("devices", "kernels", "rules", "compiling", "threads", "memory"),
+        *("devices", "rules", "compiling", "memory"),
         *("networks", "arguments", "arrays", "calls", "failures"),
     },
     "progress": {"compiling"},
@@ -64,7 +64,7 @@ MAY_IMPORT = {
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
 
 
-SEE_INTERFACE = ("networks", "strategies")  # of the devices no more than these
+SEE_INTERFACE = ("networks", "strategies", "tasks")  # of the devices no more than these
 OF_DEVICES = ("evoopt.devices.available.", "evoopt.devices.choose.", "evoopt.devices.interface.")
 HOST_KERNELS = {  # and what these compute with on the host, whatever the device
     "strategies/cmaes.py": "evoopt.devices.cpu.covariance",
