@@ -33,12 +33,12 @@ MAY_IMPORT = {
     "leaves": {"tree"},
     "params": {"leaves", "tree", "arguments", "arrays"},
     "strategies": {
-        *("devices", "rules", "compiling", "threads"),
+        *("devices", "rules", "compiling"),
         *("files", "npz", "params", "arguments", "arrays", "calls", "memory"),
     },
     "networks": {"devices", "rules", "compiling", "params", "tree", "arguments", "arrays", "calls", "memory"},
     "tasks": {
-        *("devices", "rules", "compiling", "threads", "memory"),
+        *("devices", "rules", "compiling", "memory"),
         *("networks", "arguments", "arrays", "calls", "failures"),
     },
     "progress": {"compiling"},

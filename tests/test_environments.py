@@ -15,6 +15,7 @@ from helpers.environments import BUILT_IN
 from scipy import stats
 
 from evoopt import envs
+from evoopt.compiling.jit import is_rule
 
 NAMES = {
     "cartpole": "CartPole-v1",
@@ -253,6 +254,12 @@ def test_spaces_are_gymnasiums(name):
         assert env.n_actions == theirs.action_space.n
     else:
         assert (env.low, env.high) == (tuple(theirs.action_space.low), tuple(theirs.action_space.high))
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_functions_are_rules_which_the_disk_cache_holds(name):
+    env = getattr(envs, name)
+    assert all(is_rule(function) for function in (env.reset, env.observe, env.step))
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")

@@ -75,7 +75,7 @@ class EpisodeTask(Called):
         raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
-        """Give what the task has learned of the observations, plain data for a checkpoint."""
+        """Return what the task has learned of the observations, plain data for a checkpoint."""
         return {} if self._statistics is None else asdict(self._statistics)
 
     def load_state(self, state: Mapping[str, Any]) -> None:

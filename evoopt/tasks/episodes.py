@@ -26,7 +26,7 @@ def require_room(rows: int, episodes: int, numbers: int = 0) -> None:
 
 
 def action_span(low: ArrayLike, high: ArrayLike) -> tuple[Vector, Vector]:
-    """Give middle and half width of the bounds of actions; 0 and 0 where a side is open."""
+    """Return middle and half width of the bounds of actions; 0 and 0 where a side is open."""
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     bounded = np.isfinite(low) & np.isfinite(high)
     low, high = np.where(bounded, low, 0.0), np.where(bounded, high, 0.0)
@@ -34,6 +34,6 @@ def action_span(low: ArrayLike, high: ArrayLike) -> tuple[Vector, Vector]:
 
 
 def spanned(outputs: NDArray[Any], middle: Vector, half: Vector) -> Vector:
-    """Give the continuous actions that outputs mean: -1 to 1 span the bounds; without bounds as they are."""
+    """Return the continuous actions of outputs: -1 to 1 span the bounds; without bounds as they are."""
     outputs = outputs.astype(np.float64)
     return np.where(half > 0, middle + half * np.clip(outputs, -1, 1), outputs)

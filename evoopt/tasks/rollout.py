@@ -130,13 +130,13 @@ class Rollout(EpisodeTask):
         self._on_device()  # refuses a network that the device does not have
 
     def _on_cpu(self) -> EpisodeEngine:
-        """Return what plays on the CPU, made once."""
+        """Return the engine of the CPU, made once."""
         if self._cpu is None:
             self._cpu = rollout_engine("cpu", self.net.engine("cpu"), self._game)
         return self._cpu
 
     def _on_device(self) -> RolloutEngine[Any]:
-        """Return what judges populations, made once."""
+        """Return the engine that judges populations, made once."""
         if self._engine is None:
             self._engine = rollout_engine(self.device, self.net.engine(self.device), self._game)
         return self._engine
@@ -145,7 +145,7 @@ class Rollout(EpisodeTask):
         return {**vars(self), "_cpu": None, "_engine": None}
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
-        """Give the mean return of each row of a population (popsize, n_params), as (popsize,)."""
+        """Return the mean return of each row of a population (popsize, n_params), as (popsize,)."""
         rows = self.net.engine(self.device).population(population)
         uniforms = self._training(len(rows), generation)
         fitness: NDArray[np.float64]
@@ -230,7 +230,7 @@ def _read_observation(size: int, observation: ArrayLike) -> Array:
 
 
 def _action_of(env: Environment, outputs: Array) -> int | Array:
-    """Give the action that outputs mean: a number, or a vector (n_actions,)."""
+    """Return the action that outputs mean: a number, or a vector (n_actions,)."""
     if env.discrete:
         return int(outputs.argmax())
     return spanned(outputs.reshape(-1), *action_span(env.low, env.high))

@@ -28,7 +28,7 @@ UNSCALED = Scaling(np.empty(0), np.empty(0))
 
 
 class CpuRollout(EpisodeEngine):
-    """What plays the episodes of a network in an environment over the threads.
+    """An engine that plays episodes over the threads of the CPU.
 
     Raises
     ------
@@ -107,6 +107,7 @@ class CpuRollout(EpisodeEngine):
 
 
 def _require_room(game: Game) -> None:
+    """Raise ValueError unless the episodes that the threads play side by side fit into memory."""
     columns, _ = tile_shape(np.dtype(np.float32))
     numbers = threads.get_num_threads() * columns * (game.state_size + game.uniforms)
     what = f"a state of {game.state_size:,} and uniforms of {game.uniforms:,} numbers"

@@ -34,7 +34,7 @@ class _Copied:
 
 
 class _Block(NamedTuple):
-    """What a block of threads plays: so many episodes of a row, with its weights in shared memory or not."""
+    """A block of threads: how many episodes of a row it plays, and whether from weights in shared memory."""
 
     episodes: int
     threads: int
@@ -42,7 +42,7 @@ class _Block(NamedTuple):
 
 
 class _Results(NamedTuple):
-    """What a kernel writes: `returns` and `lengths` (popsize * episodes,), `sums`, one after the other."""
+    """The arrays that a kernel writes: `returns` and `lengths` (popsize * episodes,), and `sums` of each."""
 
     returns: DeviceArray
     lengths: DeviceArray
@@ -50,7 +50,7 @@ class _Results(NamedTuple):
 
 
 class CudaRollout(RolloutEngine[DeviceArray]):
-    """What plays the episodes of a network in an environment on CUDA.
+    """An engine that plays episodes on a GPU, a block of threads for some episodes of a row.
 
     Raises
     ------
@@ -62,7 +62,7 @@ class CudaRollout(RolloutEngine[DeviceArray]):
         self._net, self._game = net, game
         self._uniforms, self._numbers = _Copied(net.stream), _Copied(net.stream)
         self._blocks: dict[int, _Block] = {}
-        self._block(1)
+        self._block(1)  # refuses layers that are too wide
 
     def _block(self, episodes: int) -> _Block:
         """Return the block for so many episodes of each row, made once."""
@@ -96,7 +96,7 @@ class CudaRollout(RolloutEngine[DeviceArray]):
         self, population: DeviceArray, uniforms: Array, max_steps: int, scaling: Scaling | None
     ) -> tuple[DeviceArray, Array]:
         stream = self._net.stream
-        popsize, total, n = len(population), uniforms.shape[1], self._game.observation_size
+        popsize, total, n = population.shape[0], uniforms.shape[1], self._game.observation_size
         fitness = stream.empty(popsize, np.float64)
         if popsize == 0:
             return fitness, np.zeros((0, 3, n))
@@ -110,15 +110,16 @@ class CudaRollout(RolloutEngine[DeviceArray]):
 
     def _play(self, rows: DeviceArray, uniforms: Array, max_steps: int, scaling: Scaling | None) -> _Results:
         """Play all episodes of all rows."""
-        net, game, total, per_sum = self._net, self._game, uniforms.shape[1], 2 * self._game.observation_size
-        block, found = self._block(total), self._room(len(rows) * total, scaling is not None)
+        net, game, per_sum = self._net, self._game, 2 * self._game.observation_size
+        popsize, total = rows.shape[0], uniforms.shape[1]
+        block, found = self._block(total), self._room(popsize * total, scaling is not None)
         play = rollout_rows(net.layers, self._kernel_game(scaling is not None), *block, alignment_of(rows))
         drawn = self._uniforms(np.append(uniforms, 0.0))
         per_row = uniforms[0].size if len(uniforms) > 1 else 0
         numbers = self._numbers(np.concatenate([game.middle, game.half, *(scaling or ()), [0.0]]))
         population, rest = rows.reshape(rows.size), grid.rest
         with compiling("Functions of an environment, or an activation"):
-            for part in grid.parts_of(len(rows), total, block.episodes):
+            for part in grid.parts_of(popsize, total, block.episodes):
                 first = part.row * total + part.column
                 net.stream.launch(
                     play, (part.rows, -(-part.columns // block.episodes)), block.threads,

@@ -60,7 +60,7 @@ class Episodes(NamedTuple):
 
 
 class RolloutEngine(Protocol[A]):
-    """What plays the episodes of a population on a device, for one network and one game."""
+    """An engine that plays the episodes of a population, for one network and one game."""
 
     def fitness(
         self, population: A, uniforms: Array, max_steps: int, scaling: Scaling | None
@@ -89,7 +89,7 @@ class RolloutEngine(Protocol[A]):
 
 
 class EpisodeEngine(RolloutEngine[Array], Protocol):
-    """An engine that also tells of each episode: that of the CPU."""
+    """An engine that also tells of each episode, as that of the CPU does."""
 
     def play(
         self, population: Array, uniforms: Array, max_steps: int, scaling: Scaling | None
