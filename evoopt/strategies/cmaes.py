@@ -26,7 +26,7 @@ from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import recombination
 from evoopt.strategies.parts.covariance import read_covariance, require_deviations, require_matrices
-from evoopt.strategies.parts.diagonal import longest_step
+from evoopt.strategies.parts.foreign import longest_step
 from evoopt.strategies.parts.learning_rates import BETA_COVARIANCE, BETA_MEAN, STORED_MATRIX, LearningRate
 from evoopt.strategies.parts.recombination import Parameters
 from evoopt.types import Array, Ids, Vector

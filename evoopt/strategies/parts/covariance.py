@@ -1,4 +1,4 @@
-"""Covariance matrices: those that users pass, and whether there is room for them."""
+"""Covariance matrices: those that users pass, whether there is room for them, and a condition."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -53,3 +53,9 @@ def require_matrices(name: str, n: int, matrices: int) -> None:
     """Raise ValueError unless a strategy's `matrices` of (n, n) float64 fit into memory."""
     advice = "take LMMAES, SepCMAES or SNES, whose memory is linear in the number of parameters"
     require_memory(name, matrices * 8 * n * n, f"the matrices of {n:,} parameters", advice)
+
+
+def condition(most: float, least: float) -> float:
+    """Return the condition of the covariance matrix with standard deviations from `least` to `most`."""
+    ratio = most / least
+    return ratio * ratio
