@@ -11,7 +11,7 @@ from typing import Any
 
 import benchmarks
 from benchmarks.harness import machine
-from evoopt.devices.choose import read_device
+from evoopt.devices.available import read_device
 
 
 def names() -> list[str]:

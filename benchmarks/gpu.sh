@@ -117,7 +117,7 @@ for name in ("numpy", "numba", "numba-cuda", "cuda-core", "cuda-bindings", "cuda
         print(name, "-")
 '
 device='
-from evoopt.devices.choose import read_device
+from evoopt.devices.available import read_device
 read_device("cuda")
 import numpy as np
 from evoopt.kernels.cuda.runtime.stream import Stream

@@ -34,7 +34,7 @@ def row_dtype(mean: ArrayLike, dtype: DTypeLike | None) -> np.dtype[Any]:
     return floating("dtype", dtype)
 
 
-def floating(name: str, dtype: Any) -> np.dtype[Any]:
+def floating(name: str, dtype: DTypeLike) -> np.dtype[Any]:
     """Read a dtype, float32 or float64."""
     try:
         with warnings.catch_warnings(action="ignore"):  # numpy's, of names that are old

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from evoopt.memory import SMALL, require_memory
 from evoopt.types import Array
@@ -62,7 +63,7 @@ def unmasked(name: str, values: object) -> Array:
     return array
 
 
-def _as_array(name: str, values: Any) -> Array:
+def _as_array(name: str, values: object) -> Array:
     require_unmasked(name, values)
     try:
         return np.asarray(values)
@@ -128,7 +129,7 @@ def _too_large(name: str) -> ValueError:
     )
 
 
-def output(out: Any, shape: tuple[int, ...], dtype: Any, **sources: Any) -> Array:
+def output(out: Any, shape: tuple[int, ...], dtype: DTypeLike, **sources: Any) -> Array:
     """Read an array to write into, which shares no memory with the `sources`; None makes one.
 
     Raises
@@ -150,7 +151,7 @@ def output(out: Any, shape: tuple[int, ...], dtype: Any, **sources: Any) -> Arra
     return out
 
 
-def _empty(shape: tuple[int, ...], dtype: Any) -> Array:
+def _empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """Make an array for a result, if there is memory for it."""
     try:
         made = np.empty(shape, dtype)

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from evoopt.failures import Failure, attempt
+from evoopt.types import Array
 
 
-def _evaluate(function: Callable[[Any], Any], rows: Any) -> list[Any]:
+def _evaluate(function: Callable[[Any], Any], rows: Array) -> list[Any]:
     """Return the values of the rows, up to the first `Failure`."""
     values: list[Any] = []
     for row in rows:
@@ -19,7 +20,7 @@ def _evaluate(function: Callable[[Any], Any], rows: Any) -> list[Any]:
     return values
 
 
-def map_rows(executor: Executor, function: Callable[[Any], Any], rows: Any, size: int) -> list[Any]:
+def map_rows(executor: Executor, function: Callable[[Any], Any], rows: Array, size: int) -> list[Any]:
     """Call a function with each of `rows`, `size` of them in one job; return the values in order.
 
     Raises

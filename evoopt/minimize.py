@@ -185,7 +185,7 @@ def minimize(
     return result
 
 
-def _check_forms(constraints: Any, vectorized: bool, workers: Any) -> None:
+def _check_forms(constraints: Any, vectorized: bool, workers: object) -> None:
     if constraints is not None and np.size(constraints):
         raise ValueError(
             "minimize() takes bounds but no constraints; add a penalty to the function, or use a "

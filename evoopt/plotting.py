@@ -1,12 +1,17 @@
 """Pictures of a run."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evoopt.calls import called
 from evoopt.history import history_of, length_of
 from evoopt.types import Vector
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 WIDE = 30.0  # from which ratio on positive numbers are shown on a logarithmic axis
 LARGEST = 1e150  # number drawn; margins of axes go further
@@ -78,7 +83,7 @@ def plot_history(run: object, figure: object = None) -> Any:
     return figure
 
 
-def _plot_fitness(axes: Any, history: dict[str, Vector]) -> None:
+def _plot_fitness(axes: Axes, history: dict[str, Vector]) -> None:
     best, so_far = history["best"], history["best_so_far"]
     columns = [best]
     if np.isfinite(history.get("median", np.empty(0))).any():  # a descent knows none
@@ -92,12 +97,12 @@ def _plot_fitness(axes: Any, history: dict[str, Vector]) -> None:
     _scale(axes, columns)
 
 
-def _plot(axes: Any, history: dict[str, Vector], name: str, **style: Any) -> None:
+def _plot(axes: Axes, history: dict[str, Vector], name: str, **style: Any) -> None:
     column = history[name]
     axes.plot(history["evaluations"], column, marker="." if len(column) == 1 else None, **style)
 
 
-def _scale(axes: Any, columns: list[Vector]) -> bool:
+def _scale(axes: Axes, columns: list[Vector]) -> bool:
     """Take a logarithmic axis for positive numbers of different magnitudes; return whether it is one."""
     values = np.concatenate(columns)
     values = values[np.isfinite(values)]

@@ -2,7 +2,7 @@
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
@@ -56,15 +56,15 @@ def _minimize(
     fun: Callable[..., Any],
     x0: ArrayLike,
     *,
-    args: Any = (),
-    bounds: Any = None,
-    constraints: Any = (),
+    args: object = (),
+    bounds: object = None,
+    constraints: Sequence[Any] = (),
     callback: Callable[..., Any] | None = None,
     tol: float | None = None,
-    jac: Any = None,
-    hess: Any = None,
-    hessp: Any = None,
-    **options: Any,
+    jac: object = None,
+    hess: object = None,
+    hessp: object = None,
+    **options: object,
 ) -> "OptimizeResult":
     """Do what scipy asks of a method of the user's own."""
     for word, derivative in ("jac", jac), ("hess", hess), ("hessp", hessp):

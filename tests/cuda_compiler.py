@@ -128,7 +128,7 @@ def cases():
     ):
         net, n_params = layers(*units)
         played = getattr(envs, env)
-        game = rollout.Game(
+        game = rollout.KernelGame(
             played.reset, played.observe, played.step, played.state_size, played.observation_size,
             played.n_actions, played.discrete, played.uniforms, normalizes,
         )  # fmt: skip

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "threads": {"arrays", "calls"},
     "compiling": set(),
     "rules": {"compiling"},
-    "kernels": {"rules", "compiling", "arrays"},
+    "kernels": {"rules", "compiling", "threads", "arrays"},
     "devices": {"kernels", "rules", "compiling", "threads", "memory", "arrays"},
     "tree": {"arguments", "arrays"},
     "npy": {"arrays"},
@@ -36,7 +36,7 @@ MAY_IMPORT = {
         *("files", "npz", "params", "arguments", "arrays", "calls", "memory"),
     },
     "networks": {
-        *("devices", "kernels", "compiling", "threads"),
+        *("devices", "rules", "compiling"),
         *("params", "tree", "arguments", "arrays", "calls", "memory"),
     },
     "tasks": {
@@ -64,8 +64,8 @@ MAY_IMPORT = {
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
 
 
-SEE_INTERFACE = ("networks", "strategies")  # of the devices no more than these two
-OF_DEVICES = ("evoopt.devices.choose.", "evoopt.devices.interface.")
+SEE_INTERFACE = ("networks", "strategies")  # of the devices no more than these
+OF_DEVICES = ("evoopt.devices.available.", "evoopt.devices.choose.", "evoopt.devices.interface.")
 HOST_KERNELS = {  # and what these compute with on the host, whatever the device
     "strategies/cmaes.py": "evoopt.devices.cpu.covariance",
     "strategies/xnes.py": "evoopt.devices.cpu.covariance",

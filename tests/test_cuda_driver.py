@@ -138,7 +138,7 @@ def test_every_choice_compiles(run_pretended):
         """
 import numpy as np
 import evoopt
-from evoopt.kernels.cpu.networks.loss import LOSSES
+from evoopt.rules.losses import LOSSES
 from evoopt.rules.math import ELEMENTWISE
 
 def network(n_in, *units):
@@ -150,7 +150,7 @@ def rows(net):
 inputs, ones = np.ones((12, 4)), np.ones((12, 3))
 targets = dict.fromkeys(("signs", "chances", "values"), ones)
 targets |= {"labels": np.arange(12) % 3, "probabilities": ones / 3}
-for loss, meaning in LOSSES:
+for loss, meaning in ((name, meaning) for name in LOSSES for meaning in LOSSES[name]):
     net, numbers = network(4, (3,)), targets[meaning]
     if (loss, meaning) == ("error_rate", "signs"):
         net, numbers = network(4, (1,)), ones[:, :1]

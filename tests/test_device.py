@@ -5,8 +5,8 @@ import importlib.util
 import pytest
 from helpers import SIMULATED
 
-from evoopt.devices import choose as device
-from evoopt.devices.choose import read_device
+from evoopt.devices import available as device
+from evoopt.devices.available import read_device
 
 INSTALL = r'pip install "evoopt\[cuda\]"'
 
@@ -61,7 +61,7 @@ hidden = ("numba_cuda", "cuda")
 PathFinder.find_spec = lambda name, *more: None if name.split(".")[0] in hidden else find(name, *more)
 
 import evoopt
-from evoopt.devices.choose import read_device
+from evoopt.devices.available import read_device
 
 evoopt.SNES([0.0] * 3, sigma=1.0, popsize=4).ask()
 try:

@@ -5,7 +5,9 @@ import shlex
 
 import pytest
 from helpers import JIT_DISABLED, ROOT, python_of, why_no_cuda
+from helpers.environments import BUILT_IN
 
+from evoopt import envs
 from evoopt.strategies import REGISTRY
 
 README = (ROOT / "README.md").read_text()
@@ -40,6 +42,12 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(compile(python_of(PAGES[page]), PAGES[page], "exec"), {"__name__": page})
     assert re.search(PROMISES.get(page, ""), capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_each_environment_is_described(name):
+    assert PAGES["environments.md"].read_text().count(f"\n| `{name}` |") == 2  # what it is; where it is from
+    assert f"``{name}``" in envs.__doc__
 
 
 @pytest.mark.parametrize("page", PAGES)

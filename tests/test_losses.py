@@ -12,10 +12,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import evoopt
-from evoopt.kernels.cpu.networks.loss import LOSSES
 from evoopt.networks.layers import Layer
+from evoopt.rules import losses
+from evoopt.rules.losses import ALL_OUTPUTS, LOSSES, squared_error
 
-KINDS = list(LOSSES)  # a name and what the targets mean
+KINDS = [(name, meaning) for name, meanings in LOSSES.items() for meaning in meanings]
 LARGEST = 9 if JIT_DISABLED else 140
 
 
@@ -48,6 +49,51 @@ def outputs_of(kind, draw_n):
 
 def mean_loss(name, outputs, targets, weights=None):
     return reference.mean_loss(reference.LOSSES[name], outputs, targets, weights)
+
+
+def rules_without_a_row():
+    rows = [rule for meanings in LOSSES.values() for rule in meanings.values()]
+    own = {name: value for name, value in vars(losses).items() if name[0] != "_" and callable(value)}
+    rules = {name: value for name, value in own.items() if value.__module__ == losses.__name__}
+    return [name for name, rule in rules.items() if rule not in rows]
+
+
+def test_each_rule_has_a_row(monkeypatch):
+    assert rules_without_a_row() == []
+
+    def planted(z, target):
+        return z - target
+
+    planted.__module__ = losses.__name__
+    monkeypatch.setattr(losses, "planted", planted, raising=False)
+    assert rules_without_a_row() == ["planted"]
+
+
+def test_a_rule_of_one_output_needs_a_row_and_no_more(monkeypatch, rng):
+    monkeypatch.setitem(LOSSES, "planted", {"values": squared_error})
+    net, row = passing(3)
+    z, targets = rng.normal(size=(20, 3)), rng.normal(size=(20, 3))
+    found = evoopt.Supervised(net, z, targets, "planted")(row)
+    assert np.array_equal(found, evoopt.Supervised(net, z, targets, "mse")(row))
+
+
+def test_a_row_over_all_outputs_needs_a_loop(monkeypatch):
+    monkeypatch.setitem(LOSSES, "planted", {"labels": ALL_OUTPUTS})
+    net, _ = passing(2)
+    with pytest.raises(KeyError, match=r"'planted', 'labels'"):
+        evoopt.Supervised(net, np.zeros((3, 2)), [0, 1, 1], "planted")
+    with pytest.raises(ValueError, match=r"of shape \(3,\) .* loss 'planted', but \(3, 2\) came"):
+        evoopt.Supervised(net, np.zeros((3, 2)), np.zeros((3, 2)), "planted")
+
+
+def test_the_docstring_and_the_error_list_the_table():
+    net, _ = passing(2)
+    listed, _, explained = evoopt.Supervised.__doc__.partition("Notes")
+    for name in LOSSES:
+        assert f'"{name}"' in listed
+        assert f'"{name}"' in explained
+    with pytest.raises(ValueError, match=", ".join(LOSSES)):
+        evoopt.Supervised(net, np.zeros((3, 2)), [0, 1, 1], "l1")
 
 
 @pytest.mark.parametrize("kind", KINDS)

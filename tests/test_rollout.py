@@ -14,6 +14,7 @@ from helpers.environments import BUILT_IN
 
 import evoopt
 from evoopt import envs
+from evoopt.devices.cpu import rollout as cpu_rollout
 from evoopt.kernels.cpu.emit.simd import tile_shape
 from evoopt.tasks import rollout
 from evoopt.tasks.statistics import Statistics
@@ -118,8 +119,9 @@ def test_rows_in_the_lanes_of_a_vector(name, new_episodes):
     env = ENVIRONMENTS[name]
     net = network(env)
     task = evoopt.Rollout(net, env, 2, STEPS, new_episodes=new_episodes)
-    assert task._program_of_rows(net.program(np.dtype(np.float64), 2)).kind == "rows"
-    lengths = agree(task, rows_of(net, LANES + 3))
+    population = rows_of(net, LANES + 3)
+    assert task._on_cpu()._program(population, 2).kind == "rows"
+    lengths = agree(task, population)
     if name in {"drift", "choice"}:
         assert lengths.min() < lengths.max()
 
@@ -128,7 +130,7 @@ def test_rows_in_the_lanes_of_a_vector(name, new_episodes):
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_few_episodes_as_samples(name, episodes, monkeypatch):
     """Where the weights of the lanes would not fit; those episodes that go on close up."""
-    monkeypatch.setattr(rollout, "LANES_FIT", 0)
+    monkeypatch.setattr(cpu_rollout, "LANES_FIT", 0)
     env = ENVIRONMENTS[name]
     net = network(env)
     agree(evoopt.Rollout(net, env, episodes, STEPS), rows_of(net, 3))
@@ -144,7 +146,7 @@ def test_many_episodes_in_blocks_of_tiles(name):
 
 def test_blocks_of_several_tiles():
     net = network(choice, evoopt.Dense(4, "tanh"))
-    block = net.program(np.dtype(np.float64), 10 * COLUMNS).block
+    block = net.engine("cpu").program(np.dtype(np.float64), 10 * COLUMNS).block
     assert block > 1
     agree(evoopt.Rollout(net, choice, (block + 2) * COLUMNS + 1, 6), rows_of(net, 2))
 

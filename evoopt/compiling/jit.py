@@ -6,7 +6,8 @@ a user's function. They become plain Python when ``NUMBA_DISABLE_JIT`` is set.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numba
@@ -124,3 +125,19 @@ def is_kernel(function: object) -> bool:
 def is_compiled(function: object) -> bool:
     """Tell whether kernels can call `function`: an njit function, or any where the JIT is off."""
     return callable(function) and (JIT_DISABLED or isinstance(function, Dispatcher))
+
+
+@contextmanager
+def explained(function: Callable[..., Any], does: str, *errors: type[Exception]) -> Iterator[None]:
+    """Raise ValueError, in a sentence, where numba cannot compile a function of the user's.
+
+    `does` tells what the function must take and give; `errors` mean the same as those of numba.
+    """
+    try:
+        yield
+    except COMPILER_ERRORS + errors as error:
+        name = getattr(function, "__name__", "fun")
+        raise ValueError(
+            f"The compiled function {name} must take {does}, but numba cannot compile that, as its error "
+            f"above says; to run it as plain Python, pass {name}.py_func."
+        ) from error

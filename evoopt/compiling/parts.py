@@ -66,6 +66,6 @@ class Part(CPUDispatcher):
         return self._alone
 
 
-def part(function: Callable[..., Any], **options: Any) -> Part:
+def part(function: Callable[..., Any], **options: object) -> Part:
     """Make a part of kernels, with options of `numba.njit`."""
     return Part(function, targetoptions={"nopython": True, "forceinline": True, **_NO_WRAPPERS, **options})

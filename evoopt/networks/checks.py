@@ -2,18 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from evoopt import arguments, arrays
 from evoopt.arrays import shown
-from evoopt.compiling.arrays import kernel_array
 from evoopt.memory import require_memory
 from evoopt.networks.initializers import FORGET_ONES, INITIALIZERS
 from evoopt.networks.layers import Layer, Parameter
-from evoopt.types import Array, Shape
+from evoopt.types import Shape
 
 
 def as_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -30,7 +27,7 @@ def as_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     return tuple(found)
 
 
-def _no_layers(layers: Any, advice: str) -> ValueError:
+def _no_layers(layers: object, advice: str) -> ValueError:
     return ValueError(
         f"layers must be a list of layers such as [evoopt.Dense(10)], got {shown(layers)}{advice}."
     )
@@ -58,7 +55,7 @@ def check_layer(name: str, layer: Layer, shape: Shape) -> Shape:
     return output
 
 
-def _sizes(name: str, shape: Any) -> Shape:
+def _sizes(name: str, shape: object) -> Shape:
     if not isinstance(shape, tuple | list):
         raise ValueError(f"{name} must be a tuple of sizes, got {shown(shape)}.")
     return tuple(arguments.whole(name, size, 1) for size in shape)
@@ -75,55 +72,3 @@ def as_shape(shape: Sequence[int]) -> Shape:
         )
     arrays.read("input_shape", shape)
     return tuple(arguments.whole("each size of the input_shape", n, 1) for n in sizes)
-
-
-def listed(shape: Shape) -> str:
-    """Give the sizes of a shape for a sentence."""
-    return ", ".join(map(str, shape))
-
-
-def check_inputs(inputs: Array, sample: Shape, popsize: int, dtype: "np.dtype[Any]") -> Array:
-    """Give inputs as (1 or popsize, batch, features)."""
-    rank = len(sample)
-    own = inputs.ndim == rank + 2
-    if inputs.ndim not in (rank + 1, rank + 2) or inputs.shape[-rank:] != sample:
-        raise ValueError(
-            f"Inputs (batch, {listed(sample)}), or (popsize, batch, {listed(sample)}) of each individual its "
-            f"own, were expected, but {inputs.shape} came."
-        )
-    if own and len(inputs) != popsize:
-        raise ValueError(
-            f"Inputs of each individual its own take the popsize {popsize} as first axis, "
-            f"but {inputs.shape} came."
-        )
-    return kernel_array(inputs, dtype).reshape(
-        popsize if own else 1, inputs.shape[-rank - 1], math.prod(sample)
-    )
-
-
-def check_states(
-    state: ArrayLike | None, reset: ArrayLike | None, shape: Shape, dtype: "np.dtype[Any]"
-) -> Array:
-    """Give states (popsize, batch, state size) to start from, an array of their own."""
-    if state is None:
-        if reset is not None:
-            raise ValueError(
-                "reset says which of the states start from zeros, but no state came; without one all do."
-            )
-        return np.zeros(shape, dtype)
-    states = arrays.read("state", state)
-    if states.shape != shape or states.dtype.kind == "b":
-        raise ValueError(
-            f"A state of numbers of shape (popsize, batch, state_size) = {shape} was expected, "
-            f"but {states.dtype} {states.shape} came."
-        )
-    states = np.array(states, dtype, order="C")
-    if reset is not None:
-        mask = arrays.read("reset", reset)
-        if mask.dtype != np.bool_ or mask.shape not in (shape[:2], shape[1:2]):
-            raise ValueError(
-                f"A reset of bool and shape (popsize, batch) = {shape[:2]}, or (batch,) for all individuals, "
-                f"was expected, but {mask.dtype} {mask.shape} came."
-            )
-        states[np.broadcast_to(mask, shape[:2])] = 0
-    return states

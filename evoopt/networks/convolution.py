@@ -3,21 +3,12 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from evoopt import arguments
-from evoopt.kernels.cpu.networks import convolution
-from evoopt.kernels.cpu.networks.code import Step
+from evoopt.devices.interface.network import Location, Operation
 from evoopt.networks.initializers import check_initializer
-from evoopt.networks.layers import (
-    Activation,
-    Layer,
-    Location,
-    Operation,
-    Parameter,
-    activation_operations,
-    check_activation,
-)
+from evoopt.networks.layers import Activation, Layer, Parameter, activation_operations, check_activation
 from evoopt.types import Shape
 
 PADDINGS = ("valid", "same")
@@ -95,15 +86,13 @@ class Conv2D(Layer):
         features = math.prod(windows.output_shape)
         window = math.prod(self.parameters(input_shape)["kernel"].shape[:-1])  # numbers that a filter takes
         yield Operation(
-            convolution.convolution,
+            "conv2d",
             math.prod(input_shape),
             features,
-            (locations["kernel"], locations["bias" if self.use_bias else "zeros"]),
+            (locations["kernel"], locations.get("bias")),
             sizes=windows.sizes,
             weights=window * self.filters,
             places=features // self.filters,
-            scratch=(convolution.scratch_of(windows.sizes, windows.output_shape[0]), 0),
-            step_of_few=convolution.convolution_of_few,
         )
         yield from activation_operations(self.activation, features, self.filters)
 
@@ -115,7 +104,7 @@ class _Pool2D(Layer):
     padding: str = "valid"
     activation: Activation = "linear"
 
-    step: ClassVar[Step]
+    operation: ClassVar[str]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pool_size", _pair("pool_size", self.pool_size))
@@ -130,7 +119,7 @@ class _Pool2D(Layer):
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
         windows = _Windows(self, self.pool_size, input_shape)
         features, channels = math.prod(windows.output_shape), input_shape[2]
-        yield Operation(self.step, math.prod(input_shape), features, sizes=windows.sizes)
+        yield Operation(self.operation, math.prod(input_shape), features, sizes=windows.sizes)
         yield from activation_operations(self.activation, features, channels)
 
 
@@ -162,7 +151,7 @@ class MaxPool2D(_Pool2D):
     """
 
     kind: ClassVar[str] = "max_pool"
-    step: ClassVar[Step] = convolution.max_pool
+    operation: ClassVar[str] = "max_pool"
 
 
 class AvgPool2D(_Pool2D):
@@ -187,7 +176,7 @@ class AvgPool2D(_Pool2D):
     """
 
     kind: ClassVar[str] = "avg_pool"
-    step: ClassVar[Step] = convolution.average_pool
+    operation: ClassVar[str] = "average_pool"
 
 
 @dataclass(frozen=True)
@@ -213,15 +202,22 @@ class Flatten(Layer):
 class _Windows:
     """How a layer's windows lie on an image."""
 
-    def __init__(self, layer: Any, size: Any, input_shape: Shape, channels_out: int | None = None) -> None:
+    def __init__(
+        self,
+        layer: Conv2D | _Pool2D,
+        size: int | tuple[int, int],
+        input_shape: Shape,
+        channels_out: int | None = None,
+    ) -> None:
         name = type(layer).__name__
         if len(input_shape) != 3:
             raise ValueError(
                 f"{name} takes images of shape (height, width, channels), but {input_shape} came."
             )
         *image, channels = input_shape
+        windows, strides = _pair("size", size), _pair("strides", layer.strides)
         outputs, before = [], []
-        for n, window, stride in zip(image, size, layer.strides, strict=True):
+        for n, window, stride in zip(image, windows, strides, strict=True):
             if layer.padding == "same":
                 outputs.append(-(-n // stride))
                 before.append(max(0, (outputs[-1] - 1) * stride + window - n) // 2)
@@ -230,14 +226,14 @@ class _Windows:
                 before.append(0)
             else:
                 raise ValueError(
-                    f'{name} has windows of {size}, larger than the image {input_shape}; take padding="same" '
-                    f"or smaller windows."
+                    f"{name} has windows of {windows}, larger than the image {input_shape}; take "
+                    f'padding="same" or smaller windows.'
                 )
         self.output_shape = (*outputs, channels if channels_out is None else channels_out)
-        self.sizes = (image[1], channels, *self.output_shape[1:], *size, *layer.strides, *before)
+        self.sizes = (image[1], channels, *self.output_shape[1:], *windows, *strides, *before)
 
 
-def _pair(name: str, value: Any) -> tuple[int, int]:
+def _pair(name: str, value: object) -> tuple[int, int]:
     values = value if isinstance(value, tuple | list) else (value, value)
     if len(values) != 2:
         raise ValueError(f"{name} must be one whole number or two, but {value!r} came.")

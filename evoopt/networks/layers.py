@@ -12,9 +12,9 @@ from evoopt import arguments
 from evoopt.arrays import shown
 from evoopt.calls import Called
 from evoopt.compiling.jit import is_compiled
-from evoopt.kernels.cpu.networks import steps
-from evoopt.kernels.cpu.networks.code import Step, by_tile, elementwise
+from evoopt.devices.interface.network import Location, Operation
 from evoopt.networks.initializers import check_initializer
+from evoopt.rules.math import ELEMENTWISE
 from evoopt.types import Shape
 
 Activation = str | Callable[[Any], Any]
@@ -32,33 +32,8 @@ class Parameter(NamedTuple):
     fan_out: int = 1
 
 
-class Location(NamedTuple):
-    """Where a parameter starts: in the individual's row, or in the shared vector of frozen parameters."""
-
-    offset: int
-    frozen: bool
-
-
-class Operation(NamedTuple):
-    """One row of the program, see `evoopt.kernels.cpu.networks.program`; all sizes are of one sample."""
-
-    step: Step
-    inputs: int
-    outputs: int
-    parameters: tuple[Location, ...] = ()
-    sizes: tuple[int, ...] = ()  # what they mean is between the layer and its step
-    weights: int = 0  # that the step reads
-    places: int = 1  # that use all of them
-    in_place: bool = False
-    state: int = 0
-    scratch: tuple[int, int] = (0, 0)  # its length: for all samples together, and for each of a tile
-    step_of_few: Step | None = None  # for tiles of one sample, where `step` does not take them
-    step_of_rows: Step | None = None  # for tiles of one sample of several rows; none where there is no other
-    zeros: int = 0  # how many it reads under "zeros", where they are more than inputs or outputs
-
-
 class Layer(Called):
-    """A part of a network, described for the kernels; it holds no weights.
+    """A part of a network, described for the devices; it holds no weights.
 
     A layer of your own gives its shapes, its parameters and a function compiled by numba: all weights then
     evolve, freeze and save as those of any other.
@@ -122,20 +97,21 @@ class Layer(Called):
         )
 
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
-        """Operations in order; `locations` says where each parameter starts, and zeros under ``"zeros"``."""
+        """Give the operations in order; `locations` says where each of the `parameters` lies."""
         function = self.function(input_shape)
         if not is_compiled(function):
             raise ValueError(
                 f"The function of a layer must be decorated with numba.njit, but {type(self).__name__} "
                 f"gave {shown(function)}."
             )
-        sizes = {name: math.prod(p.shape) for name, p in self.parameters(input_shape).items()}
+        parameters = self.parameters(input_shape)
         yield Operation(
-            by_tile(function, tuple(sizes.values())),
+            "function",
             math.prod(input_shape),
             math.prod(self.output_shape(input_shape)),
-            tuple(locations[name] for name in sizes),
-            weights=sum(sizes.values()),
+            tuple(locations[name] for name in parameters),
+            function=function,
+            weights=sum(math.prod(parameter.shape) for parameter in parameters.values()),
         )
 
 
@@ -198,25 +174,21 @@ class Dense(Layer):
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
         *axes, features = input_shape
         places = math.prod(axes)
-        bias = locations["bias" if self.use_bias else "zeros"]
         yield Operation(
-            steps.dense,
+            "dense",
             places * features,
             places * self.units,
-            (locations["kernel"], bias),
+            (locations["kernel"], locations.get("bias")),
             sizes=(places, features, self.units),
             weights=features * self.units,
             places=places,
-            scratch=(steps.DENSE_SCRATCH, 0),
-            step_of_few=steps.dense_of_few,
-            step_of_rows=steps.dense_of_rows,
         )
         yield from activation_operations(self.activation, places * self.units, self.units)
 
 
 def check_activation(activation: Activation) -> None:
     """Raise ValueError unless `activation` is a known name or a compiled function."""
-    names = ("linear", *steps.ACTIVATIONS)
+    names = ("linear", *ELEMENTWISE, "softmax")
     if isinstance(activation, str):
         if activation not in names:
             raise ValueError(
@@ -235,14 +207,7 @@ def activation_operations(activation: Activation, features: int, channels: int) 
 
     A softmax is over the last axis, the channels.
     """
-    if not isinstance(activation, str):
-        yield Operation(elementwise(activation), features, features, in_place=True)
+    if activation == "softmax":
+        yield Operation("softmax", features, features, sizes=(features // channels,))
     elif activation != "linear":
-        yield Operation(
-            steps.ACTIVATIONS[activation],
-            features,
-            features,
-            sizes=(features // channels,),
-            in_place=True,
-            scratch=(0, 2),
-        )
+        yield Operation("elementwise", features, features, function=activation)

@@ -1,6 +1,5 @@
-"""A network: layers -> the program that the kernels run, and the ParamSpec of its weights."""
+"""A network: layers -> what engines run, and the ParamSpec of its weights."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
@@ -8,15 +7,15 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from evoopt import arguments, arrays, threads
+from evoopt import arguments, arrays
 from evoopt.calls import Called
-from evoopt.compiling.arrays import aligned_empty, kernel_array
-from evoopt.devices.choose import read_device
-from evoopt.kernels.cpu.networks.forward import blocks_of, forward_blocks, pack_tiles
-from evoopt.networks.checks import as_layers, as_shape, check_inputs, check_layer, check_states, listed
-from evoopt.networks.compile import Kind, NamedLayer, Program, compile_program
+from evoopt.devices.available import read_device
+from evoopt.devices.choose import network_engine
+from evoopt.devices.interface.network import NetworkEngine
+from evoopt.networks.checks import as_layers, as_shape, check_layer
+from evoopt.networks.description import NamedLayer, describe
 from evoopt.networks.initializers import initialize
-from evoopt.networks.layers import Layer, Location, Parameter
+from evoopt.networks.layers import Layer, Parameter
 from evoopt.params import ParamSpec
 from evoopt.tree import Trainable, read_tree
 from evoopt.types import Array, Device
@@ -77,25 +76,27 @@ class Network(Called):
             counts[layer.kind] += 1
             shape = check_layer(name, layer, shape)
         self.output_shape = shape
-        self.spec = ParamSpec.from_shapes({name: parameter.shape for name, parameter in self._parameters()})
-        self._cuda: Any = None
-        self._programs: dict[Any, Program] = {}
-        if self.device == "cuda":
-            self.on_cuda()
+        self._take(ParamSpec.from_shapes({name: parameter.shape for name, parameter in self._parameters()}))
 
-    def on_cuda(self) -> Any:
-        """Give what runs the network on CUDA, made once; ValueError for layers that it does not have."""
-        if self._cuda is None:
-            from evoopt.networks.cuda import CudaNetwork  # noqa: PLC0415  (which needs numba-cuda)
+    def _take(self, spec: ParamSpec) -> None:
+        """Let parameters lie where a spec says."""
+        self.spec = spec
+        self._engines: dict[Device, NetworkEngine[Any]] = {}
+        self.engine()  # which refuses layers that the device does not have
 
-            self._cuda = CudaNetwork(self._named, self.spec)
-        return self._cuda
+    def engine(self, device: Device | None = None) -> NetworkEngine[Any]:
+        """Give what runs the network on a device, by default its own; made once for each."""
+        device = self.device if device is None else read_device(device)
+        if device not in self._engines:
+            description = describe(self._named, self.spec, self.output_shape)
+            self._engines[device] = network_engine(device, description)
+        return self._engines[device]
 
     def __repr__(self) -> str:
         return f"Network({list(self.layers)}, input_shape={self.input_shape}): {self.spec.size} parameters"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_programs": {}, "_cuda": None}  # they hold addresses of this process
+        return {**self.__dict__, "_engines": {}}  # they hold addresses of this process
 
     def _parameters(self) -> Iterator[tuple[str, Parameter]]:
         for name, layer, shape in self._named:
@@ -117,7 +118,7 @@ class Network(Called):
         }
         return np.concatenate([drawn[name].reshape(-1) for name in self.spec.names])
 
-    def freeze(self, params: Any, trainable: Trainable) -> "Network":
+    def freeze(self, params: Mapping[str, Any] | ArrayLike, trainable: Trainable) -> "Network":
         """Make the network of which only some parameters are evolved; the others keep the given values.
 
         Parameters
@@ -143,18 +144,12 @@ class Network(Called):
         network = Network(self.layers, self.input_shape, self.device)
         tree = params if isinstance(params, Mapping) else self.spec.unravel(self.as_vector(params))
         own = network.spec.unravel(network.as_vector(tree))  # refuses parameters of another shape or name
-        network.spec, network._cuda = ParamSpec.from_params(own, trainable), None
+        network._take(ParamSpec.from_params(own, trainable))
         return network
 
     @property
     def state_size(self) -> int:
-        return sum(
-            operation.state
-            for _, layer, shape in self._named
-            for operation in layer.operations(
-                shape, dict.fromkeys([*layer.parameters(shape), "zeros"], Location(0, True))
-            )
-        )
+        return self.engine().description.state_size
 
     def initial_state(self, popsize: int, batch: int, dtype: DTypeLike = np.float32) -> Array:
         """Give the states that everything starts from, zeros (popsize, batch, state_size)."""
@@ -223,30 +218,9 @@ class Network(Called):
         device (numba, CuPy, torch, JAX), which are taken as they are; `out` and the outputs are of the
         device.
         """
-        if self.device == "cuda":
-            if state is not None or reset is not None:
-                raise ValueError('A state was given, but Dense layers, all that "cuda" has, keep none.')
-            return self.on_cuda().forward(population, inputs, out)
-        rows = self.check_population(population)
-        popsize, dtype = len(rows), rows.dtype
-        samples = check_inputs(arrays.read("inputs", inputs), self.input_shape, popsize, dtype)
-        batch = samples.shape[1]
-        program = self.program(dtype, batch)
-        states = check_states(state, reset, (popsize, batch, program.state_size), dtype)
-        shape = popsize, batch, *self.output_shape
-        out = arrays.output(out, shape, dtype, population=population, inputs=inputs, state=state, reset=reset)
-        results = out.reshape(popsize, batch, math.prod(self.output_shape))
-        columns, lanes, block = program.tiling(batch)
-        if len(samples) == 1:
-            packed, own = self.pack(samples[0], columns, lanes), np.empty((0, 0, 0), dtype)
-        else:
-            packed, own = np.empty((0, 0), dtype), samples
-        threads.run(
-            forward_blocks, popsize * blocks_of(batch, columns, block),
-            rows, *program.arguments, packed, own, states, columns, lanes, block, results,
-            grain=program.grain(columns * block),
-        )  # fmt: skip
-        return out if state is None else (out, states)
+        outputs: Array
+        outputs, states = self.engine().forward(population, inputs, state, reset, out)
+        return outputs if state is None else (outputs, states)
 
     @overload
     def predict(
@@ -293,12 +267,10 @@ class Network(Called):
         inputs = arrays.read("inputs", inputs)
         if inputs.ndim != len(self.input_shape) + 1:
             raise ValueError(
-                f"Inputs (batch, {listed(self.input_shape)}) were expected, but {inputs.shape} came; "
-                f"one sample goes in as inputs[None]."
+                f"Inputs (batch, {', '.join(map(str, self.input_shape))}) were expected, but {inputs.shape} "
+                f"came; one sample goes in as inputs[None]."
             )
-        population = self.as_vector(params)[None]
-        if self.device == "cuda":
-            population = population.astype(np.float32)
+        population = self.engine().population_of(self.as_vector(params))
         if state is None:
             return np.asarray(self.forward(population, inputs))[0]
         given = arrays.read("state", state)
@@ -329,40 +301,11 @@ class Network(Called):
 
     def check_population(self, population: ArrayLike) -> Array:
         """Give a population as the kernels take it; ValueError for another shape or dtype."""
-        population = arrays.read("population", population)
-        if population.ndim != 2 or population.shape[1] != self.spec.size:
-            raise ValueError(
-                f"A population (popsize, {self.spec.size}) was expected, but {population.shape} came."
-            )
-        if population.dtype not in (np.float32, np.float64):
-            raise ValueError(f"A float32 or float64 population was expected, but {population.dtype} came.")
-        return kernel_array(population, population.dtype)
-
-    def program(self, dtype: np.dtype[Any], samples: int) -> Program:
-        """Give what the kernels run, made once for each precision, and for few and many samples."""
-        few = samples <= min(layer.few_samples for layer in self.layers)
-        return self._program(dtype, "few" if few else "many")
-
-    def program_of_rows(self, dtype: np.dtype[Any]) -> Program:
-        """Give what runs one sample each of several rows; LookupError if a layer cannot."""
-        return self._program(dtype, "rows")
-
-    def _program(self, dtype: np.dtype[Any], kind: Kind) -> Program:
-        if (dtype, kind) not in self._programs:
-            self._programs[dtype, kind] = compile_program(self._named, self.spec, dtype, kind)
-        return self._programs[dtype, kind]
-
-    def pack(self, samples: Array, columns: int, lanes: int) -> Array:
-        """Give samples (batch, features) as feature-major tiles (n_tiles, features * columns)."""
-        if columns == 1:
-            return samples
-        n_tiles = -(-len(samples) // columns)
-        tiles = aligned_empty(n_tiles, samples.shape[1] * columns, samples)
-        threads.run(pack_tiles, n_tiles, samples, columns, lanes, tiles, grain=-(-100_000 // tiles.shape[1]))
-        return tiles
+        rows: Array = self.engine("cpu").population(population)
+        return rows
 
 
-def require_network(net: Any, call: str) -> None:
+def require_network(net: object, call: str) -> None:
     """Raise ValueError for something else than a network, with the form of the call that takes one."""
     if not isinstance(net, Network):
         raise ValueError(f"net must be an evoopt.Network, got a {type(net).__name__}; call evoopt.{call}.")

@@ -5,19 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from evoopt import arguments
-from evoopt.kernels.cpu.networks import steps
-from evoopt.networks.layers import (
-    Activation,
-    Layer,
-    Location,
-    Operation,
-    Parameter,
-    activation_operations,
-    check_activation,
-)
+from evoopt.devices.interface.network import Location, Operation
+from evoopt.networks.layers import Activation, Layer, Parameter, activation_operations, check_activation
 from evoopt.types import Shape
 
 SMALLEST = 1e-30  # epsilon, whose root float32 tells from 0 with digits to spare
@@ -67,13 +57,13 @@ class LayerNorm(Layer):
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
         features, n = math.prod(input_shape), input_shape[-1]
         yield Operation(
-            steps.layer_norm,
+            "layer_norm",
             features,
             features,
             (locations["gamma"], locations["beta"]),
-            sizes=(features // n, int(np.float64(self.epsilon).view(np.int64))),
+            sizes=(features // n,),
+            numbers=(self.epsilon,),
             weights=2 * n,
             places=features // n,
-            scratch=(0, 2),
         )
         yield from activation_operations(self.activation, features, n)

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from evoopt import arguments
-from evoopt.kernels.cpu.networks import recurrent as steps
-from evoopt.kernels.cpu.networks.code import Step
+from evoopt.devices.interface.network import Location, Operation
 from evoopt.networks.initializers import FORGET_ONES, check_initializer
-from evoopt.networks.layers import Layer, Location, Operation, Parameter
+from evoopt.networks.layers import Layer, Parameter
 from evoopt.types import Shape
 
-ACTIVATIONS = {"linear": steps.LINEAR, "tanh": steps.TANH, "relu": steps.RELU, "sigmoid": steps.SIGMOID}
+ACTIVATIONS = ("linear", "tanh", "relu", "sigmoid")
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Recurrent(Layer):
     kernel_init: str = field(default="glorot_uniform", kw_only=True)
     recurrent_init: str = field(default="orthogonal", kw_only=True)
 
-    step: ClassVar[Step]
+    operation: ClassVar[str]
     gates: ClassVar[int]
     biases: ClassVar[int] = 1  # 2: one for the inputs and one for the last outputs
     bias_init: ClassVar[str] = "zeros"
@@ -63,29 +62,20 @@ class Recurrent(Layer):
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
         times, features = (1, *input_shape)[-2:]
         n_out = self.gates * self.units
-        bias = locations["bias" if self.use_bias else "zeros"]
         yield Operation(
-            self.step,
+            self.operation,
             times * features,
             math.prod(self.output_shape(input_shape)),
-            (locations["kernel"], locations["recurrent_kernel"], bias),
-            sizes=(
-                times,
-                self.units,
-                self.gates,
-                self.biases,
-                self.return_sequences,
-                self._activation_code(),
-            ),
+            (locations["kernel"], locations["recurrent_kernel"], locations.get("bias")),
+            sizes=(times, self.units, self.gates, self.biases, self.return_sequences),
+            function=self._activation(),
             weights=(features + self.units) * n_out,
             places=times,
             state=self.state_parts * self.units,
-            scratch=(steps.DENSE_SCRATCH, self.biases * n_out),
-            zeros=self.biases * n_out,
         )
 
-    def _activation_code(self) -> int:
-        return steps.TANH
+    def _activation(self) -> str:
+        return "tanh"
 
 
 @dataclass(frozen=True)
@@ -127,15 +117,15 @@ class RNN(Recurrent):
     activation: str = "tanh"
 
     kind: ClassVar[str] = "rnn"
-    step: ClassVar[Step] = steps.rnn
+    operation: ClassVar[str] = "rnn"
     gates: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         arguments.one_of("The activation of RNN", self.activation, ACTIVATIONS)
 
-    def _activation_code(self) -> int:
-        return ACTIVATIONS[self.activation]
+    def _activation(self) -> str:
+        return self.activation
 
 
 @dataclass(frozen=True)
@@ -174,7 +164,7 @@ class GRU(Recurrent):
     """
 
     kind: ClassVar[str] = "gru"
-    step: ClassVar[Step] = steps.gru
+    operation: ClassVar[str] = "gru"
     gates: ClassVar[int] = 3
     biases: ClassVar[int] = 2
 
@@ -212,7 +202,7 @@ class LSTM(Recurrent):
     """
 
     kind: ClassVar[str] = "lstm"
-    step: ClassVar[Step] = steps.lstm
+    operation: ClassVar[str] = "lstm"
     gates: ClassVar[int] = 4
     bias_init: ClassVar[str] = FORGET_ONES
     state_parts: ClassVar[int] = 2

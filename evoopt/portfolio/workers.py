@@ -10,6 +10,7 @@ import numpy as np
 from evoopt import threads
 from evoopt.arrays import shown
 from evoopt.executors import explaining_broken_pools, require_picklable
+from evoopt.types import Array
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def mapper(workers: Any, function: Callable[..., Any]) -> Iterator[Callable[...,
     pool = ProcessPoolExecutor(processes)
     require_picklable("fun", function, pool)
 
-    def map_rows(fun: Callable[..., Any], rows: Any) -> Iterator[Any]:
+    def map_rows(fun: Callable[..., Any], rows: Array) -> Iterator[Any]:
         with explaining_broken_pools():
             yield from pool.map(fun, rows, chunksize=max(1, len(rows) // (4 * processes)))
 

@@ -1,4 +1,11 @@
-"""Losses of one output."""
+"""The losses: rules of one output, and the one table of names that both devices and the tasks are built from.
+
+A loss of one output is a rule and a row of `LOSSES`. A loss over all outputs is a row, and a loop in the
+table `OVER_ALL_OUTPUTS` of each device (`kernels/cpu/networks/loss.py`, `kernels/cuda/networks/loss.py`).
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
 
 from evoopt.compiling.jit import inline
 from evoopt.rules.math import relu, softplus
@@ -37,6 +44,25 @@ def error_of_one(z, sign):
     return wrong if z == z else z  # noqa: PLR0124  (NaN, and np.isnan would be a call)
 
 
+# What targets mean: "labels" are class numbers, one for each sample; for each output there is one of
+# "probabilities" that sum to 1, of "chances" from 0 to 1, of "values" of any kind, or of "signs", -1 or 1.
+# A user's own loss gets the targets of a sample as "vectors", or one of "numbers" or "integers".
+Meaning = Literal["labels", "probabilities", "chances", "values", "signs", "vectors", "numbers", "integers"]
+Rule = Callable[
+    [Any, Any], Any
+]  # (output, its target) -> loss; that of a sample is the mean over its outputs
+ALL_OUTPUTS = None  # in the place of a rule: the loss looks at all outputs of a sample together
+
+LOSSES: dict[str, dict[Meaning, Rule | None]] = {
+    "cross_entropy": {"labels": ALL_OUTPUTS, "probabilities": ALL_OUTPUTS},
+    "binary_cross_entropy": {"chances": binary_cross_entropy_of_one},
+    "mse": {"values": squared_error},
+    "mae": {"values": absolute_error},
+    "hinge": {"labels": ALL_OUTPUTS, "signs": hinge_of_one},
+    "error_rate": {"labels": ALL_OUTPUTS, "signs": error_of_one},
+}
+
+
 @inline
 def _as_vector(target):
     return target
@@ -52,4 +78,8 @@ def _as_integer(target):
     return int(target[0])
 
 
-TARGET_READERS = {"vectors": _as_vector, "numbers": _as_number, "integers": _as_integer}
+TARGET_READERS: dict[Meaning, Callable[[Any], Any]] = {  # (n,) targets of a sample -> a user's own loss
+    "vectors": _as_vector,
+    "numbers": _as_number,
+    "integers": _as_integer,
+}

@@ -4,6 +4,8 @@ import math
 
 from evoopt.compiling.jit import inline
 
+FARTHEST = 10.0  # of a normalised observation from 0
+
 
 @inline
 def clip(x, low, high):

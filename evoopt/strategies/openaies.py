@@ -5,7 +5,7 @@ learning, https://arxiv.org/abs/1703.03864; Loshchilov and Hutter 2019, Decouple
 regularization, https://arxiv.org/abs/1711.05101.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from numpy.typing import ArrayLike
 
@@ -98,7 +98,7 @@ class OpenAIES(PairStrategy):
         learning_rate_limit: float = 0.0,
         tolx: float = 1e-11,
         tolfun: float = 1e-11,
-        **options: Any,
+        **options: object,
     ) -> None:
         super().__init__(
             mean,

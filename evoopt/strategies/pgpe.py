@@ -5,7 +5,7 @@ https://doi.org/10.1016/j.neunet.2009.12.004; Toklu, Liskowski and Srivastava 20
 powerful optimizer for distribution-based policy evolution, https://arxiv.org/abs/2008.02387.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +16,7 @@ from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts.pairs import PairStrategy, product
 from evoopt.strategies.parts.schedules import Decay
+from evoopt.types import Vector
 
 
 @register
@@ -100,7 +101,7 @@ class PGPE(PairStrategy):
         learning_rate_limit: float = 0.0,
         tolx: float = 1e-11,
         tolfun: float = 1e-11,
-        **options: Any,
+        **options: object,
     ) -> None:
         super().__init__(
             mean,
@@ -131,7 +132,9 @@ class PGPE(PairStrategy):
         self._sigma = self._ops.map(adapted, self._sigma, of_sigma, *rates, *limits)
 
 
-def adapted(sigma: Any, gradient: Any, rate: Any, limit: Any, smallest: Any, largest: Any) -> Any:
+def adapted(
+    sigma: Vector, gradient: Vector, rate: float, limit: float, smallest: float, largest: float
+) -> Vector:
     """Return sigma moved by its gradient, r (z^2 - 1) sigma (Sehnke et al.).
 
     A formula, see `PopulationOps.map`.

@@ -149,25 +149,35 @@ class SepCMAES(Strategy):
 # Formulas, see `PopulationOps.map`; step sizes are sigma = step sqrt(C).
 
 
-def move(mean: Any, p_sigma: Any, C: Any, y_w: Any, step: Any, c_sigma: Any, gain: Any) -> tuple[Any, Any]:
+def move(
+    mean: Vector, p_sigma: Vector, C: Vector, y_w: Vector, step: float, c_sigma: float, gain: float
+) -> tuple[Vector, Vector]:
     """Return the mean moved by the weighted mean of the steps, y_w, and the path of the step size."""
     return mean + y_w, (1 - c_sigma) * p_sigma + gain * (y_w / step) / np.sqrt(C)
 
 
 def adapt(
-    C: Any, p_c: Any, y_w: Any, squares: Any, step: Any, c_c: Any, gain: Any, c_1: Any, decay: Any
-) -> tuple[Any, Any]:
+    C: Vector,
+    p_c: Vector,
+    y_w: Vector,
+    squares: Vector,
+    step: float,
+    c_c: float,
+    gain: float,
+    c_1: float,
+    decay: float,
+) -> tuple[Vector, Vector]:
     """Return the path of the covariance, and that with the weighted squares of the steps."""
     p_c = (1 - c_c) * p_c + gain * (y_w / step)
     return p_c, squares / (step * step) + c_1 * (p_c * p_c) + decay * C
 
 
-def deviations(C: Any, step: Any, lowest: Any, highest: Any) -> tuple[Any, Any]:
+def deviations(C: Vector, step: float, lowest: float, highest: float) -> tuple[Vector, Vector]:
     """Return C within its limits, and the step sizes."""
     C = np.minimum(np.maximum(C, lowest), highest)
     return C, step * np.sqrt(C)
 
 
-def largest_steps(sigma: Any, p_c: Any, step: Any) -> Any:
+def largest_steps(sigma: Vector, p_c: Vector, step: float) -> Vector:
     """Return the larger one of a step size and of the path's step."""
     return np.maximum(sigma, np.abs(step * p_c))

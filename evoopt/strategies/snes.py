@@ -125,9 +125,9 @@ class SNES(Strategy):
 
 
 def step(
-    mean: Any, sigma: Any, first: Any, second: Any,
-    eta_mean: Any, eta_sigma: Any, sum_u: Any, smallest: Any, largest: Any,
-) -> tuple[Any, Any]:  # fmt: skip
+    mean: Vector, sigma: Vector, first: Vector, second: Vector,
+    eta_mean: float, eta_sigma: float, sum_u: float, smallest: float, largest: float,
+) -> tuple[Vector, Vector]:  # fmt: skip
     """Return mean and sigma after sum u (x - mean) and sum u (x - mean)^2.
 
     A formula, see `PopulationOps.map`; Wierstra et al. 2014, Eq. (11), with z = (x - mean) / sigma:

@@ -5,6 +5,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from evoopt import arguments, arrays
 from evoopt.calls import Called
@@ -131,7 +132,7 @@ class Environment(Called):
         return () if isinstance(self.actions, int) else self.actions[1]
 
 
-def _read_actions(actions: Any) -> int | Bounds:
+def _read_actions(actions: int | tuple[ArrayLike, ArrayLike]) -> int | Bounds:
     """Read a number of discrete actions, or the bounds of continuous ones."""
     if isinstance(actions, int | np.integer):
         return arguments.whole("The number of discrete actions", actions, 2)

@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.calls import Called
+from evoopt.devices.interface.rollout import Episodes
 from evoopt.networks.network import Network
-from evoopt.tasks.episodes import Episodes, NewEpisodes, read_new_episodes
+from evoopt.tasks.episodes import NewEpisodes, read_new_episodes
 from evoopt.tasks.statistics import Statistics
 from evoopt.types import Array
 

@@ -1,9 +1,9 @@
-"""What the tasks that play episodes share: which episodes, what they came to, what outputs mean."""
+"""What the tasks that play episodes share: which episodes, and the actions that outputs mean."""
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.memory import require_memory
@@ -13,32 +13,10 @@ NewEpisodes = Literal["generation", "row", "never"]
 TRAINING, EVALUATION = 0, 1  # what episodes are for
 
 
-def read_new_episodes(value: Any) -> NewEpisodes:
+def read_new_episodes(value: object) -> NewEpisodes:
     """Read which generations and rows play episodes of their own."""
     result: NewEpisodes = arguments.one_of("new_episodes", value, get_args(NewEpisodes))
     return result
-
-
-class Episodes(NamedTuple):
-    """What the episodes of a population came to: returns and lengths, both (popsize, episodes)."""
-
-    returns: NDArray[np.float64]
-    lengths: NDArray[np.int64]
-
-    def fitness(self) -> NDArray[np.float64]:
-        """Return the mean return of each row, as (popsize,)."""
-        with np.errstate(over="ignore", invalid="ignore"):  # of returns beyond all measure
-            mean: NDArray[np.float64] = self.returns.mean(axis=1)
-        return mean
-
-    def metrics(self) -> dict[str, float]:
-        """Give "return", "return_std" and "length": mean, standard deviation, mean number of steps."""
-        with np.errstate(over="ignore", invalid="ignore"):  # of returns beyond all measure
-            return {
-                "return": float(self.returns.mean()),
-                "return_std": float(self.returns.std()),
-                "length": float(self.lengths.mean()),
-            }
 
 
 def require_room(rows: int, episodes: int, numbers: int = 0) -> None:
@@ -47,7 +25,7 @@ def require_room(rows: int, episodes: int, numbers: int = 0) -> None:
     require_memory("Playing", needed, purpose, "take fewer episodes")
 
 
-def action_span(low: Any, high: Any) -> tuple[Vector, Vector]:
+def action_span(low: ArrayLike, high: ArrayLike) -> tuple[Vector, Vector]:
     """Give middle and half width of the bounds of actions; 0 and 0 where a side is open."""
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     bounded = np.isfinite(low) & np.isfinite(high)

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
+from evoopt.devices.interface.rollout import Episodes
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.episode_task import EpisodeTask
-from evoopt.tasks.episodes import EVALUATION, TRAINING, Episodes, NewEpisodes, require_room
+from evoopt.tasks.episodes import EVALUATION, TRAINING, NewEpisodes, require_room
 from evoopt.tasks.making import about, maker_of, run_checker
 from evoopt.tasks.playing import Setting, play
 from evoopt.tasks.policy import Policy

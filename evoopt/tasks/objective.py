@@ -1,23 +1,21 @@
 """A function of one vector as a task."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments, arrays, threads
+from evoopt import arguments, arrays
 from evoopt.arrays import shown
 from evoopt.calls import Called
-from evoopt.compiling.arrays import kernel_array
-from evoopt.compiling.jit import COMPILER_ERRORS, JIT_DISABLED, is_compiled
+from evoopt.compiling.jit import explained
+from evoopt.devices.choose import objective_engine
 from evoopt.failures import Failure, RowValue, RowValues, attempt
-from evoopt.kernels.cpu.population.objective import loop_over_rows
 from evoopt.types import Vector
 
-WORTH_A_THREAD = 100e-6  # seconds of work
+Evaluate = Callable[[NDArray[Any], Vector], None]  # (population, fitness): writes the fitness of all rows
 _MISSING = np.uint64(0x7FF8_0000_EC0D_E0FF).view(np.float64)  # a NaN that no function gives
 
 
@@ -57,7 +55,7 @@ class Objective(Called):
     array([5., 9.])
     """
 
-    def __init__(self, fun: Callable[..., Any], args: Any = (), vectorized: bool = False) -> None:
+    def __init__(self, fun: Callable[..., Any], args: object = (), vectorized: bool = False) -> None:
         if not callable(fun):
             raise ValueError(
                 f"fun must be a function of a vector, got a {type(fun).__name__}; it comes first: "
@@ -66,7 +64,7 @@ class Objective(Called):
         self.fun = fun
         self.args = args if isinstance(args, tuple) else (args,)
         self.vectorized = arguments.flag("vectorized", vectorized)
-        self._grain = 1  # rows worth a thread, as far as known
+        self._engine = objective_engine(fun)
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Return the fitness (popsize,) of the rows of a population (popsize, n_params)."""
@@ -104,13 +102,13 @@ class Objective(Called):
                 return
 
     @property
-    def _at_once(self) -> Callable[..., None] | None:
-        """What evaluates all rows at once, if anything does: ``evaluate(population, fitness)``."""
+    def _at_once(self) -> Evaluate | None:
+        """What evaluates all rows at once, if anything does."""
         if self.vectorized:
             return self._run_vectorized
-        return self._run_compiled if is_compiled(self.fun) and not JIT_DISABLED else None
+        return None if self._engine is None else partial(self._engine, self.args)
 
-    def _known(self, evaluate: Callable[..., None], population: NDArray[Any]) -> list[RowValue]:
+    def _known(self, evaluate: Evaluate, population: NDArray[Any]) -> list[RowValue]:
         fitness = np.full(len(population), _MISSING)
         outcome = attempt(evaluate, population.copy(), fitness)  # it may write into it, or keep it
         # threads need not have evaluated the first rows first
@@ -119,7 +117,7 @@ class Objective(Called):
         return [*known, (len(population), outcome)] if isinstance(outcome, Failure) else known
 
     def _run_vectorized(self, population: NDArray[Any], fitness: Vector) -> None:
-        with _compiling(self.fun, f"a population of {population.dtype} and the args, and give its fitness"):
+        with explained(self.fun, f"a population of {population.dtype} and the args, and give its fitness"):
             values = self.fun(population, *self.args)
         _require_return(values)
         given = arrays.read("fitness", values)
@@ -130,28 +128,6 @@ class Objective(Called):
             )
         fitness[:] = given
 
-    def _run_compiled(self, population: NDArray[Any], fitness: Vector) -> None:
-        dtype = np.float32 if population.dtype == np.float32 else np.float64
-        rows = kernel_array(population, dtype)
-        loop, seconds = loop_over_rows(self.fun), []
-        does = f"a vector of {rows.dtype} and the args, and give one number"
-
-        def evaluate(lo: int, hi: int) -> None:
-            start = time.perf_counter()
-            loop(rows, (np.empty(rows.shape[1], dtype), *self.args), fitness, lo, hi)
-            seconds.append(time.perf_counter() - start)
-
-        with _compiling(self.fun, does, Exception):  # nothing of the function's runs here
-            evaluate(0, 0)  # compiles, if this was not done before
-        seconds.clear()
-
-        # A function that is parallel itself has threads of numba's, which not every threading layer lets
-        # several threads start at once.
-        parallel = self.fun.targetoptions.get("parallel", False)  # type: ignore[attr-defined]
-        threads.run(evaluate, len(rows), grain=max(len(rows), 1) if parallel else self._grain)
-        # What the rows took tells how many are worth a thread in the next call; only the speed depends on it.
-        self._grain = int(WORTH_A_THREAD * len(rows) / max(sum(seconds), 1e-9)) + 1
-
     def _attempt_row(self, x: NDArray[Any]) -> Any:
         return attempt(self._evaluate_row, x)
 
@@ -159,20 +135,7 @@ class Objective(Called):
         return self.fun(x.copy(), *self.args)  # a function may write into it, or keep it
 
 
-@contextmanager
-def _compiling(function: Callable[..., Any], does: str, *errors: type[Exception]) -> Iterator[None]:
-    """Say what numba's errors, and the given ones, mean for a function of the user's."""
-    try:
-        yield
-    except COMPILER_ERRORS + errors as error:
-        name = getattr(function, "__name__", "fun")
-        raise ValueError(
-            f"The compiled function {name} must take {does}, but numba cannot compile that, as its error "
-            f"above says; to run it as plain Python, pass {name}.py_func."
-        ) from error
-
-
-def _mapped(map_rows: Any, function: Callable[..., Any], rows: NDArray[Any]) -> Iterable[Any]:
+def _mapped(map_rows: object, function: Callable[..., Any], rows: NDArray[Any]) -> Iterable[Any]:
     values = map_rows(function, rows) if callable(map_rows) else None
     if not isinstance(values, Iterable):
         raise ValueError(
@@ -188,12 +151,12 @@ def _matrix(population: ArrayLike) -> NDArray[Any]:
     return matrix
 
 
-def _require_return(value: Any) -> None:
+def _require_return(value: object) -> None:
     if value is None:
         raise ValueError("The function must return a number, got None; add the missing return statement.")
 
 
-def _as_number(value: Any) -> float:
+def _as_number(value: object) -> float:
     """Take what scipy's objectives may give: a number, or an array of one number."""
     if isinstance(value, float):  # as a rule, and reading takes a microsecond
         return float(value)

@@ -2,12 +2,12 @@
 
 import itertools
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from evoopt.devices.interface.rollout import Episodes
 from evoopt.networks.network import Network
-from evoopt.tasks.episodes import Episodes
 from evoopt.tasks.spaces import Actions, Observations
 from evoopt.tasks.statistics import Statistics, is_usable, normalized
 from evoopt.tasks.stepping import Stepped
@@ -72,7 +72,7 @@ class Batch:
         self._setting, self._statistics = setting, statistics
         self._population, self._seeds = population, seeds
         net, (rows, columns) = setting.net, seeds.shape
-        width = _width(net, population.dtype, columns, episodes)
+        width = _width(net, columns, episodes)
         self._observations = np.zeros((rows, width, *net.input_shape), population.dtype)
         self._state = net.initial_state(rows, width, population.dtype)
         self._running = np.zeros((rows, width), np.bool_)
@@ -136,10 +136,10 @@ class Batch:
             self._running, self._numbers = self._running[live], self._numbers[live]
 
 
-def _width(net: Network, dtype: "np.dtype[Any]", columns: int, episodes: int) -> int:
+def _width(net: Network, columns: int, episodes: int) -> int:
     """Return how many samples the networks get for some columns, so that the bits are those of all episodes.
 
     Few samples and many are summed up in another order. Only the first columns are played.
     """
-    program = net.program(dtype, episodes)
-    return next(n for n in range(columns, episodes + 1) if net.program(dtype, n) is program)
+    few = min(layer.few_samples for layer in net.layers)
+    return columns if (columns <= few) == (episodes <= few) else few + 1

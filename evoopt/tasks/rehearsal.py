@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import numba
 import numpy as np
@@ -66,7 +66,7 @@ class _Rehearsal:
         self._python = {name: remade(getattr(env, name), lambda function: function) for name in ARRAYS}
         self._checked: dict[str, Any] = {}  # compiled functions that check bounds
         self._ran: set[str] = set()
-        self._raised: dict[str, tuple[Exception, list[Any]]] = {}  # the first time: what, and the arguments
+        self._raised: dict[str, tuple[Exception, list[int | Array]]] = {}  # first, and with what
         self._deadline = time.perf_counter() + SECONDS
 
     def run(self) -> None:
@@ -96,7 +96,7 @@ class _Rehearsal:
             with suppress(_EpisodeOverError):
                 self._hold(start.copy(), action)
 
-    def _actions(self) -> Iterator[Any]:
+    def _actions(self) -> Iterator[int | Array]:
         """Return all discrete actions, or the lowest, the middle and the highest continuous ones."""
         if self._env.discrete:
             yield from range(self._env.n_actions)
@@ -104,10 +104,10 @@ class _Rehearsal:
             low, high = np.clip(self._env.low, -1e3, None), np.clip(self._env.high, None, 1e3)
             yield from (low, (low + high) / 2, high)
 
-    def _hold(self, state: Array, action: Any) -> None:
+    def _hold(self, state: Array, action: int | Array) -> None:
         """Take the same action for some steps."""
         for _ in range(STEPS):
-            result = self._call("step", state, action if self._env.discrete else action.copy())
+            result = self._call("step", state, action if isinstance(action, int) else action.copy())
             if not _is_reward_and_done(result):
                 found = textwrap.shorten(repr(result), 100)
                 raise ValueError(f"step must return a number and a bool, (reward, done), got {found}.")
@@ -125,12 +125,12 @@ class _Rehearsal:
                 f"{', '.join(map(str, missing[:5]))}; write them, or make observation_size smaller."
             )
 
-    def _call(self, name: str, *arguments: Any) -> Any:
+    def _call(self, name: str, *arguments: int | Array) -> object:
         if time.perf_counter() > self._deadline and self._ran == ARRAYS.keys():
             raise _EpisodeOverError
-        before = [np.copy(item) if isinstance(item, np.ndarray) else item for item in arguments]
+        before = [item if isinstance(item, int) else item.copy() for item in arguments]
         try:
-            result = self._python[name](*arguments)
+            result: object = self._python[name](*arguments)
         except Exception as error:
             if isinstance(error, IndexError):
                 self._refuse(name, error, before)
@@ -139,7 +139,7 @@ class _Rehearsal:
         self._ran.add(name)
         return result
 
-    def _refuse(self, name: str, error: Exception, arguments: list[Any]) -> None:
+    def _refuse(self, name: str, error: Exception, arguments: list[int | Array]) -> None:
         """Raise ValueError for what Python raised, if a compiled function that checks bounds raises, too.
 
         Python alone is no proof: it raises for the logarithm of 0, its integers have no end, and it cannot
@@ -162,7 +162,7 @@ class _Rehearsal:
             ) from shown
 
 
-def _is_reward_and_done(result: Any) -> bool:
+def _is_reward_and_done(result: object) -> TypeGuard[tuple[float, bool]]:
     """Tell whether `step` returned a number, and a bool or what is as good as one, 0 or 1.
 
     A `done` that is another number is mostly a reward: the two were exchanged.

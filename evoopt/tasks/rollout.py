@@ -8,27 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments, arrays, threads
-from evoopt.devices.choose import read_device
-from evoopt.kernels.cpu.emit.simd import tile_shape
-from evoopt.kernels.cpu.networks.forward import blocks_of
-from evoopt.kernels.cpu.rollouts.environment import (
-    code_of_observing,
-    code_of_state,
-    code_of_step,
-    code_of_stepping,
-)
-from evoopt.kernels.cpu.rollouts.lanes import rollout_lanes, rollout_tiles
-from evoopt.kernels.cpu.rollouts.samples import rollout_samples
-from evoopt.memory import require_memory
-from evoopt.networks.compile import Program
+from evoopt import arguments, arrays
+from evoopt.devices.available import read_device
+from evoopt.devices.choose import rollout_engine
+from evoopt.devices.interface.rollout import EpisodeEngine, Episodes, Game, RolloutEngine, Scaling
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.environment import Environment
 from evoopt.tasks.episode_task import EpisodeTask
 from evoopt.tasks.episodes import (
     EVALUATION,
     TRAINING,
-    Episodes,
     NewEpisodes,
     action_span,
     require_room,
@@ -126,38 +115,42 @@ class Rollout(EpisodeTask):
                 f"A network of {env.observation_size} inputs and {env.n_actions} outputs was expected, but "
                 f"one of {sizes[0]} and {sizes[1]} came."
             )
-        _require_room(env)
-        rehearse(env)
         super().__init__(net, episodes, new_episodes, seed)
-        self.env = env
+        self.env, self._game = env, _game_of(env)
+        self._cpu: EpisodeEngine | None = None
+        self._engine: RolloutEngine[Any] | None = None
+        self._on_cpu()  # refuses an environment that memory has no room for
+        rehearse(env)
         normalize = arguments.flag("normalize", normalize)
         self._statistics = Statistics.empty(env.observation_size) if normalize else None
         if max_steps is None:
             max_steps = env.max_steps
         self.max_steps = min(arguments.whole("max_steps", max_steps, 1), arguments.MOST)
         self.device = net.device if device is None else read_device(device)
-        self._cuda: Any = None
-        if self.device == "cuda":
-            self._on_cuda()
+        self._on_device()  # refuses a network that the device does not have
 
-    def _on_cuda(self) -> Any:
-        """Give what plays on the device, made once."""
-        if self._cuda is None:
-            from evoopt.tasks.rollout_cuda import CudaRollout  # noqa: PLC0415  (which needs numba-cuda)
+    def _on_cpu(self) -> EpisodeEngine:
+        """Return what plays on the CPU, made once."""
+        if self._cpu is None:
+            self._cpu = rollout_engine("cpu", self.net.engine("cpu"), self._game)
+        return self._cpu
 
-            self._cuda = CudaRollout(
-                self.net.on_cuda(), self.env, self.episodes, self.max_steps, self._statistics is not None
-            )
-        return self._cuda
+    def _on_device(self) -> RolloutEngine[Any]:
+        """Return what judges populations, made once."""
+        if self._engine is None:
+            self._engine = rollout_engine(self.device, self.net.engine(self.device), self._game)
+        return self._engine
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_cuda": None}
+        return {**vars(self), "_cpu": None, "_engine": None}
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Give the mean return of each row of a population (popsize, n_params), as (popsize,)."""
-        if self.device == "cuda":
-            return self._judge(population, generation)
-        return self.play(population, generation).fitness()
+        rows = self.net.engine(self.device).population(population)
+        uniforms = self._training(len(rows), generation)
+        fitness, sums = self._on_device().fitness(rows, uniforms, self.max_steps, self._scaling())
+        self._learn(sums)
+        return fitness
 
     def play(self, population: ArrayLike, generation: int = 0) -> Episodes:
         """Play the episodes of a generation; with `normalize` the observations count for later ones.
@@ -173,17 +166,10 @@ class Rollout(EpisodeTask):
         lengths : int (popsize, episodes)
             In steps.
         """
-        population = self.net.check_population(population)
-        found, sums = self._run(population, self._training(population, generation))
+        rows = self.net.check_population(population)
+        found, sums = self._play(rows, self._training(len(rows), generation))
         self._learn(sums)
         return found
-
-    def _judge(self, population: Any, generation: int) -> Any:
-        """Give the fitness on the device."""
-        uniforms = self._training(population, generation)
-        fitness, sums = self._on_cuda()(population, uniforms, self._statistics)
-        self._learn(sums)
-        return fitness
 
     def policy(self, params: Mapping[str, Any] | ArrayLike) -> Policy:
         """Make what is deployed of a solution, nested or flat: a function from observation to action.
@@ -202,12 +188,18 @@ class Rollout(EpisodeTask):
 
     def _measure(self, population: Array, episodes: int, seed: int) -> Episodes:
         require_room(len(population), episodes)
-        return self._run(population, self._uniforms((EVALUATION, seed), 1, episodes))[0]
+        return self._play(population, self._uniforms((EVALUATION, seed), 1, episodes))[0]
 
-    def _training(self, population: Any, generation: int) -> Array:
-        """Give the uniform numbers of a generation's episodes."""
-        require_room(len(population), self.episodes)
-        rows = len(population) if self.new_episodes == "row" else 1
+    def _play(self, population: Array, uniforms: Array) -> tuple[Episodes, Array]:
+        return self._on_cpu().play(population, uniforms, self.max_steps, self._scaling())
+
+    def _scaling(self) -> Scaling | None:
+        return None if self._statistics is None else self._statistics.scaling
+
+    def _training(self, popsize: int, generation: int) -> Array:
+        """Return the uniform numbers of a generation's episodes."""
+        require_room(popsize, self.episodes)
+        rows = popsize if self.new_episodes == "row" else 1
         return self._uniforms((TRAINING, self._number(generation)), rows, self.episodes)
 
     def _uniforms(self, stream: tuple[int, int], rows: int, episodes: int) -> Array:
@@ -219,67 +211,14 @@ class Rollout(EpisodeTask):
     def _observation_size(self) -> int:
         return self.env.observation_size
 
-    def _run(self, population: Array, uniforms: Array) -> tuple[Episodes, Array]:
-        """Play episodes; gives also the sums of observations, (popsize, blocks, 3, n), of `normalize`."""
-        env, dtype, double = self.env, population.dtype, np.dtype(np.float64)
-        popsize, episodes = len(population), uniforms.shape[1]
-        found = Episodes(np.empty((popsize, episodes)), np.empty((popsize, episodes), np.int64))
-        middle, half = action_span(env.low, env.high)
-        samples = self.net.program(dtype, episodes)
-        rows = self._program_of_rows(samples)
-        columns, _, block = samples.tiling(episodes)
-        one_by_one = samples.kind == "few" and rows is None
-        lanes = tile_shape(dtype)[1]
-        blocks = 1 if samples.kind == "few" else blocks_of(episodes, columns, block)
-        if one_by_one:
-            acting = code_of_state(env.observe), code_of_step(env.step, env.discrete)
-        else:
-            acting = (
-                code_of_observing(env.observe, env.state_size, env.observation_size, lanes),
-                code_of_stepping(env.step, env.state_size, len(env.low), lanes),
-            )
-        addresses = np.array([code.address(double) for code in (code_of_state(env.reset), *acting)])
-        statistics, n = self._statistics, env.observation_size
-        sums = np.zeros((popsize, blocks, 3, n if statistics else 0))
-        mean, scale = (statistics.mean, 1 / statistics.std) if statistics else (np.empty(0), np.empty(0))
-        shared = (
-            uniforms, addresses, env.state_size, env.discrete, middle, half, mean, scale, self.max_steps,
-        )  # fmt: skip
-        if rows is not None:
-            # a range of rows fills the lanes, and keeps them filled: the longer, the better
-            grain = max(-(-popsize // (2 * threads.get_num_threads())), lanes)
-            threads.run(
-                rollout_lanes, popsize, population, *rows.arguments, *shared, lanes, *found, sums, grain=grain
-            )
-        elif one_by_one:
-            threads.run(
-                rollout_samples, popsize,
-                population, *samples.arguments, samples.state_size, *shared, *found, sums,
-            )  # fmt: skip
-        else:
-            threads.run(
-                rollout_tiles, popsize * blocks, population, *samples.arguments, samples.state_size,
-                *shared, columns, lanes, block, *found, sums,
-            )  # fmt: skip
-        return found, sums
 
-    def _program_of_rows(self, few: Program) -> Program | None:
-        """Give the program whose lanes are rows, where it is the faster one."""
-        lanes, itemsize = tile_shape(few.frozen.dtype)[1], few.frozen.itemsize
-        if few.kind != "few" or (self.net.spec.size + few.frozen.size) * lanes * itemsize > LANES_FIT:
-            return None
-        try:
-            return self.net.program_of_rows(few.frozen.dtype)
-        except LookupError:
-            return None
-
-
-def _require_room(env: Environment) -> None:
-    """Raise ValueError unless the episodes that the threads play side by side fit into memory."""
-    columns, _ = tile_shape(np.dtype(np.float32))
-    numbers = threads.get_num_threads() * columns * (env.state_size + env.uniforms)
-    what = f"a state of {env.state_size:,} and uniforms of {env.uniforms:,} numbers"
-    require_memory("A rollout", 8 * numbers, what, "make state_size or uniforms smaller")
+def _game_of(env: Environment) -> Game:
+    """Return an environment as engines take it."""
+    middle, half = action_span(env.low, env.high)
+    return Game(
+        env.reset, env.observe, env.step, env.state_size, env.observation_size, env.uniforms,
+        env.n_actions, env.discrete, middle, half,
+    )  # fmt: skip
 
 
 def _read_observation(size: int, observation: ArrayLike) -> Array:

@@ -1,71 +1,29 @@
-"""Samples as tasks keep them, and as the kernels take them."""
+"""Reading samples: inputs, targets and weights that users pass."""
 
-from typing import Any, NamedTuple
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import threads
-from evoopt.compiling.arrays import aligned_empty, kernel_array
-from evoopt.kernels.cpu.networks.fitness import pack_rows
-from evoopt.tasks.losses import Targets, as_numbers
-from evoopt.types import Array
-
-NUMBERS_WORTH_A_THREAD = 100_000  # to pack
+from evoopt.devices.interface.supervised import LossName, Samples
+from evoopt.networks.network import Network
+from evoopt.tasks.targets import as_numbers, read_targets, require_finite
 
 
-class Samples(NamedTuple):
-    """Inputs (samples, features), targets and weights (samples,)."""
-
-    inputs: Array
-    targets: Targets
-    weights: NDArray[np.float64]
-
-    def chosen(self, rows: Array) -> "Samples":
-        """Copy some of them."""
-        targets = self.targets._replace(numbers=self.targets.numbers[rows])
-        return Samples(self.inputs[rows], targets, self.weights[rows])
-
-    def cast(self, dtype: "np.dtype[Any]") -> "Samples":
-        """Give them in the layout and precision of kernels; copies only what has another.
-
-        ValueError for numbers that would become infinite.
-        """
-        targets = self.targets._replace(numbers=_cast("targets", self.targets.numbers, dtype))
-        return self._replace(inputs=_cast("inputs", self.inputs, dtype), targets=targets)
-
-    def pack(self, rows: Array, columns: int, lanes: int) -> "Tiles":
-        """Give some of what `cast` gave as tiles."""
-        arrays = (self.inputs, self.targets.numbers)
-        inputs, targets = (_pack(array, rows, columns, lanes) for array in arrays)
-        return Tiles(inputs, targets, self.weights[rows])
-
-
-class Tiles(NamedTuple):
-    """Inputs and targets feature-major, (n_tiles, features * columns); weights (batch,)."""
-
-    inputs: Array
-    targets: Array
-    weights: NDArray[np.float64]
-
-
-def _cast(name: str, numbers: Array, dtype: "np.dtype[Any]") -> Array:
-    with np.errstate(over="ignore"):
-        found = kernel_array(numbers, dtype)
-    if found is not numbers and (np.isinf(found) & np.isfinite(numbers)).any():
+def read_samples(
+    net: Network, loss: LossName, inputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
+) -> Samples:
+    """Read samples of a network and a loss; ValueError if they do not fit."""
+    numbers, shape = as_numbers("inputs", inputs), net.input_shape
+    samples = len(numbers)
+    if numbers.shape[1:] != shape or not samples:
         raise ValueError(
-            f"{name} must be numbers that {dtype} holds, got some beyond {np.finfo(dtype).max:.2g}; scale "
-            "them, or take a population of float64."
+            f"Inputs of shape (samples, {', '.join(map(str, shape))}) were expected, "
+            f"but {numbers.shape} came."
         )
-    return found
-
-
-def _pack(numbers: Array, rows: Array, columns: int, lanes: int) -> Array:
-    n = numbers.shape[1]
-    tiles: Array = aligned_empty(-(-len(rows) // columns), n * columns, numbers)
-    grain = -(-NUMBERS_WORTH_A_THREAD // (n * columns))
-    threads.run(pack_rows, len(tiles), numbers, rows, columns, lanes, tiles, grain=grain)
-    return tiles
+    found = read_weights(weights, samples)
+    require_finite("inputs", numbers, found)
+    return Samples(numbers.reshape(samples, math.prod(shape)), read_targets(loss, targets, found, net), found)
 
 
 def read_weights(weights: ArrayLike | None, samples: int) -> NDArray[np.float64]:

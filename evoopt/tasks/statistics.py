@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from evoopt import arguments, arrays
 from evoopt.arguments import MOST
-from evoopt.kernels.cpu.rollouts.samples import FARTHEST
+from evoopt.devices.interface.rollout import Scaling
+from evoopt.rules.ranges import FARTHEST
 from evoopt.types import Vector
 
 LEAST_VARIANCE = 1e-8  # of an observation that hardly changes
@@ -46,6 +47,11 @@ class Statistics:
         if self.count < 2:
             return np.ones_like(self.mean)
         return np.sqrt(np.maximum(self.squares / self.count, LEAST_VARIANCE))
+
+    @property
+    def scaling(self) -> Scaling:
+        """How a network sees observations."""
+        return Scaling(self.mean, 1 / self.std)
 
     def merge(self, sums: NDArray[Any]) -> "Statistics":
         """Add observations, given as `sums` (..., 3, size) of observation - mean, of its squares and of ones.

@@ -1,21 +1,19 @@
 """Supervised learning: fitness is the loss of a network on samples with known targets."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt import arguments, threads
+from evoopt import arguments
 from evoopt.calls import Called
-from evoopt.devices.choose import read_device
-from evoopt.kernels.cpu.networks.fitness import loss_blocks
-from evoopt.kernels.cpu.networks.forward import blocks_of
-from evoopt.kernels.cpu.networks.loss import Loss
+from evoopt.devices.available import read_device
+from evoopt.devices.choose import supervised_engine
+from evoopt.devices.interface.supervised import LossName, Samples, SupervisedEngine
 from evoopt.networks.network import Network, require_network
-from evoopt.tasks.losses import LossName, as_numbers, check_loss, read_targets, require_finite
-from evoopt.tasks.samples import Samples, Tiles, read_weights
+from evoopt.tasks.samples import read_samples
+from evoopt.tasks.targets import check_loss, classes_of
 from evoopt.types import Array, Device
 
 
@@ -104,7 +102,7 @@ class Supervised(Called):
         self.net = net
         self.device = net.device if device is None else read_device(device)
         self.loss = check_loss(loss)
-        data = self._read(inputs, targets, sample_weight)
+        data = read_samples(net, self.loss, inputs, targets, sample_weight)
         self._data = data.chosen(np.flatnonzero(data.weights))  # a copy
         samples = len(self._data.weights)
         self.batch_size = (
@@ -113,14 +111,11 @@ class Supervised(Called):
         self.seed = arguments.whole("seed", seed, 0)
         self.noisy = batch_size is not None and batch_size < samples
         self._forget()
-        if self.device == "cuda":
-            self._on_cuda()
+        self._on_device()  # which refuses a network that the device does not have
 
     def _forget(self) -> None:
-        self._packed: dict[np.dtype[Any], Tiles] = {}  # all samples, for each precision
-        self._cast: dict[np.dtype[Any], Samples] = {}  # what minibatches are taken from
         self._order: tuple[int, Array] = (-1, np.empty(0, np.intp))  # the last epoch's
-        self._cuda: Any = None  # the kernels, and all samples, on the device
+        self._engine: SupervisedEngine[Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("net", "loss", "_data", "batch_size", "seed", "noisy", "device")
@@ -133,29 +128,17 @@ class Supervised(Called):
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Give the mean loss of each row of a population (popsize, n_params), as (popsize,)."""
         generation = arguments.whole("generation", generation, 0)
-        if self.device == "cuda":
-            fitness: NDArray[np.float64] = self._on_cuda()(
-                population, self._minibatch(generation) if self.noisy else None
-            )
-            return fitness
-        population = self.net.check_population(population)
-        dtype, loss = population.dtype, self._data.targets.code(self.loss)
-        if self.noisy:
-            if dtype not in self._cast:
-                self._cast[dtype] = self._data.cast(dtype)
-            tiles = self._pack(self._cast[dtype], dtype, self._minibatch(generation))
-            return self._mean(population, tiles, loss)
-        if dtype not in self._packed:
-            self._packed[dtype] = self._pack(self._data, dtype)
-        return self._mean(population, self._packed[dtype], loss)
+        fitness: NDArray[np.float64] = self._on_device()(
+            population, self._minibatch(generation) if self.noisy else None
+        )
+        return fitness
 
-    def _on_cuda(self) -> Any:
-        if self._cuda is None:
-            from evoopt.tasks.cuda import CudaSupervised  # noqa: PLC0415  (which needs numba-cuda)
-
-            samples = self._data.cast(np.dtype(np.float32))
-            self._cuda = CudaSupervised(self.net.on_cuda(), self.loss, samples)
-        return self._cuda
+    def _on_device(self) -> SupervisedEngine[Any]:
+        """Return what judges populations, made once in each process."""
+        if self._engine is None:
+            network = self.net.engine(self.device)
+            self._engine = supervised_engine(self.device, network, self.loss, self._data)
+        return self._engine
 
     def evaluate(
         self,
@@ -186,28 +169,20 @@ class Supervised(Called):
         """
         if (inputs is None) != (targets is None):
             raise ValueError("evaluate() takes inputs and targets together, but one of them came alone.")
-        data = self._data if inputs is None or targets is None else self._read(inputs, targets)
-        population = self.net.check_population(self.net.as_vector(params)[None])
-        tiles = self._pack(data, population.dtype)
-        metrics = {"loss": float(self._mean(population, tiles, data.targets.code(self.loss))[0])}
-        classes = data.targets.classes()
+        if inputs is None or targets is None:
+            data = self._data
+        else:
+            data = read_samples(self.net, self.loss, inputs, targets)
+        row = self.net.as_vector(params)[None]
+        metrics = {"loss": self._mean(row, self.loss, data)}
+        classes = classes_of(data.targets)
         if classes is not None:
-            tiles = self._pack(data._replace(targets=classes), population.dtype)
-            metrics["accuracy"] = 1 - float(self._mean(population, tiles, classes.code("error_rate"))[0])
+            metrics["accuracy"] = 1 - self._mean(row, "error_rate", data._replace(targets=classes))
         return metrics
 
-    def _read(self, inputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> Samples:
-        inputs, shape = as_numbers("inputs", inputs), self.net.input_shape
-        samples = len(inputs)
-        if inputs.shape[1:] != shape or not samples:
-            raise ValueError(
-                f"Inputs of shape (samples, {', '.join(map(str, shape))}) were expected, "
-                f"but {inputs.shape} came."
-            )
-        sample_weights = read_weights(weights, samples)
-        require_finite("inputs", inputs, sample_weights)
-        found = read_targets(self.loss, targets, sample_weights, self.net)
-        return Samples(inputs.reshape(samples, math.prod(shape)), found, sample_weights)
+    def _mean(self, row: Array, loss: LossName, data: Samples) -> float:
+        """Return the mean loss of one solution (1, n_params), by the CPU."""
+        return float(supervised_engine("cpu", self.net.engine("cpu"), loss, data)(row)[0])
 
     def _minibatch(self, generation: int) -> NDArray[np.intp]:
         """Give the samples of a generation; the last ones of an epoch that fill no batch are left out."""
@@ -219,25 +194,3 @@ class Supervised(Called):
             order = np.random.default_rng((self.seed, epoch)).permutation(samples)
             self._order = epoch, order
         return order[batch * size : (batch + 1) * size]
-
-    def _pack(self, samples: Samples, dtype: np.dtype[Any], rows: Array | None = None) -> Tiles:
-        """Give some samples, or all, as the kernels take them for rows of a dtype."""
-        rows = np.arange(len(samples.weights)) if rows is None else rows
-        columns, lanes, _ = self.net.program(dtype, len(rows)).tiling(len(rows))
-        return samples.cast(dtype).pack(rows, columns, lanes)
-
-    def _mean(self, population: Array, tiles: Tiles, loss: Loss) -> NDArray[np.float64]:
-        """Give the weighted mean of the losses for each row."""
-        samples = len(tiles.weights)
-        run = self.net.program(population.dtype, samples)
-        columns, lanes, block = run.tiling(samples)
-        sums = np.empty((len(population), blocks_of(samples, columns, block)))
-        threads.run(
-            loss_blocks, sums.size,
-            population, *run.arguments, run.state_size, tiles.inputs, tiles.targets, tiles.weights,
-            loss.address(population.dtype), columns, lanes, block, sums,
-            grain=run.grain(columns * block),
-        )  # fmt: skip
-        with np.errstate(over="ignore", invalid="ignore"):  # of losses beyond all measure
-            mean: NDArray[np.float64] = sums.sum(axis=1) / tiles.weights.sum()
-        return mean

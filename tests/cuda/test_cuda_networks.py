@@ -9,9 +9,10 @@ import pytest
 from helpers import SIMULATED
 
 import evoopt
-from evoopt.kernels.cpu.networks.loss import LOSSES
+from evoopt.kernels.cuda.networks.loss import loss_of
 from evoopt.kernels.cuda.runtime.foreign import is_device_array
 from evoopt.kernels.cuda.runtime.stream import Stream
+from evoopt.rules.losses import ALL_OUTPUTS, LOSSES
 
 TOLERANCE = 1e-5
 
@@ -137,7 +138,9 @@ def targets_of(meaning, samples, outputs, rng):
     return values / values.sum(axis=1, keepdims=True) if meaning == "probabilities" else values
 
 
-@pytest.mark.parametrize(("loss", "meaning"), LOSSES)
+@pytest.mark.parametrize(
+    ("loss", "meaning"), [(name, meaning) for name in LOSSES for meaning in LOSSES[name]]
+)
 def test_losses_are_those_of_the_cpu(loss, meaning, rng):
     outputs = 1 if (loss, meaning) == ("error_rate", "signs") else 3
     net = network(5, outputs, input_size=4)
@@ -150,6 +153,12 @@ def test_losses_are_those_of_the_cpu(loss, meaning, rng):
     found = task(Stream().to_device(population, np.float32))
     assert is_device_array(found)
     np.testing.assert_allclose(np.asarray(found), cpu(population.astype(float)), rtol=TOLERANCE, atol=1e-6)
+
+
+def test_a_row_over_all_outputs_needs_a_loop(monkeypatch):
+    monkeypatch.setitem(LOSSES, "planted", {"labels": ALL_OUTPUTS})
+    with pytest.raises(KeyError, match=r"'planted', 'labels'"):
+        loss_of("planted", "labels")
 
 
 def test_minibatches_and_explicit_device(rng):

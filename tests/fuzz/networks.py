@@ -158,10 +158,7 @@ NETWORKS = [
         ("assert result.shape == row.shape",),
     ),
     Case("Network.check_population", "net.check_population", {"population": "population"}, {}, _SETUP),
-    *(
-        Case(f"Network.{each}", f"(lambda: net.{each})", {}, {}, _SETUP)
-        for each in ("on_cuda", "pack", "program", "program_of_rows")
-    ),  # parts of it, which tasks call
+    Case("Network.engine", "net.engine", {}, {"device": "'cpu'"}, _SETUP),
     Case(
         "ParamSpec",
         "evoopt.ParamSpec",

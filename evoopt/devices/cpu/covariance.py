@@ -4,7 +4,6 @@ Rows are drawn from N(mean, sigma^2 S C S), S = diag(scale). Of symmetric matric
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -98,7 +97,7 @@ def cholesky(C: Array, root: Array) -> bool:
     return definite
 
 
-def _run(kernel: Callable[..., None], rows: int, work: int, *args: Any) -> None:
+def _run(kernel: Callable[..., None], rows: int, work: int, *args: object) -> None:
     """Run a kernel on blocks of rows, each row so many multiply-adds."""
     blocks, grain = -(-rows // kernels.BLOCK), GRAIN // (kernels.BLOCK * work) + 1
     threads.run(kernel, blocks, *args, grain=grain)

@@ -240,19 +240,19 @@ class CudaPopulation(PopulationOps[DeviceArray]):
         return read, max(arg.shape[0] for arg in read if isinstance(arg, DeviceArray))
 
 
-def _itself(x: Any) -> Any:
+def _itself(x: Vector) -> Vector:
     return x
 
 
-def _square(x: Any) -> Any:
+def _square(x: Vector) -> Vector:
     return x * x
 
 
-def _moves(mean: Any, steps: Any) -> Any:
+def _moves(mean: Vector, steps: Vector) -> Vector:
     return np.where(mean + 0.2 * steps == mean, mean - mean, 1.0)
 
 
-def _moves_single(mean: Any, steps: Any) -> Any:
+def _moves_single(mean: Vector, steps: Vector) -> Vector:
     same = (mean + 0.2 * steps).astype(np.float32) == mean.astype(np.float32)
     return np.where(same, mean - mean, 1.0)
 

@@ -5,7 +5,6 @@ import math
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -229,7 +228,7 @@ class Strategy(Rows):
         reasons = stopping.limits(self)
         return tuple([*reasons, *self._reasons()] if self.generation else reasons)
 
-    def save(self, path: str | os.PathLike[str], task: Any = None) -> None:
+    def save(self, path: str | os.PathLike[str], task: object = None) -> None:
         """Write the whole state to exactly `path`, an ``.npz`` without pickles, all or nothing; see `load`.
 
         At any moment, from a signal handler or another thread too: in the middle of `ask` or `tell` it is the

@@ -18,7 +18,7 @@ BLOCK = 250_000  # numbers copied at once of rows that do not stand side by side
 _NOT_TOLD, _NOT_MADE = np.zeros(0, np.bool_), np.zeros(0, np.uint64)
 
 
-def _snapshot(value: Any, place: str, scope: Scope) -> None:
+def _snapshot(value: object, place: str, scope: Scope) -> None:
     scope.owner._snapshot_kind()(value, place, scope)
 
 

@@ -177,7 +177,7 @@ def paths(dtype: np.dtype[Any]) -> tuple[float, float]:
 def within(limits: Limits) -> Kind:
     """Return the kind of numbers that limits say."""
 
-    def kind(value: Any, place: str, scope: Scope) -> None:
+    def kind(value: object, place: str, scope: Scope) -> None:
         number(*limits(scope.owner.dtype))(value, place, scope)
 
     return kind

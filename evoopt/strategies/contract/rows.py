@@ -27,7 +27,7 @@ class Rows(State):
         return self._ops.snapshot(self._mean, self.dtype), self._ops.snapshot(self._sigma, self.dtype)
 
     @staticmethod
-    def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
+    def _stored_snapshot(value: object, place: str, scope: Scope) -> None:
         """Take snapshots from a file, see `fields`."""
         scope.owner._drawn(value, place, scope)
 

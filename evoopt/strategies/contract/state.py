@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from evoopt import arguments
 from evoopt.calls import Called, option_names, refuse_unknown
-from evoopt.devices.choose import HOST, population_ops, read_device
+from evoopt.devices.available import read_device
+from evoopt.devices.choose import HOST, population_ops
 from evoopt.devices.interface.population import Ops
 from evoopt.memory import available, require_memory
 from evoopt.strategies.contract import fields
@@ -64,7 +65,7 @@ class State(Called, ABC):
         sigma: ArrayLike,
         *,
         popsize: int | None = None,
-        bounds: Any = None,
+        bounds: object = None,
         maximize: bool = False,
         noisy: bool = False,
         seed: int | None = None,
@@ -73,7 +74,7 @@ class State(Called, ABC):
         max_evaluations: int | None = None,
         max_generations: int | None = None,
         device: Device = "cpu",
-        **options: Any,
+        **options: object,
     ) -> None:
         if options:
             refuse_unknown(type(self), options, option_names(type(self)) - options.keys())
@@ -93,7 +94,7 @@ class State(Called, ABC):
         self._ledger = Ledger(self._memory)
 
     def _place(
-        self, mean: ArrayLike, sigma: ArrayLike, popsize: int | None, bounds: Any, dtype: DTypeLike | None
+        self, mean: ArrayLike, sigma: ArrayLike, popsize: int | None, bounds: object, dtype: DTypeLike | None
     ) -> None:
         """Read where the search starts, and among which rows."""
         start = arguments.finite_vector(mean)
@@ -110,7 +111,7 @@ class State(Called, ABC):
     def _default_popsize(self) -> int:
         return 4 + int(3 * math.log(self.n_params))
 
-    def _read_popsize(self, popsize: Any) -> int:
+    def _read_popsize(self, popsize: object) -> int:
         result, factor = arguments.whole("popsize", popsize, 2), self._popsize_factor
         require_memory("A population", BYTES_OF_A_ROW * result, f"{result:,} rows", "take a smaller popsize")
         if result % factor:

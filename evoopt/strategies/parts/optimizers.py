@@ -8,7 +8,7 @@ evolution, https://arxiv.org/abs/2008.02387.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -119,16 +119,16 @@ def make(name: str, n: int, momentum: float, beta_2: float, max_speed: float) ->
 
 
 def _adam(
-    gradient: Any, m: Any, v: Any, beta_1: Any, beta_2: Any, settled_1: Any, settled_2: Any
-) -> tuple[Any, Any, Any]:
+    gradient: Vector, m: Vector, v: Vector, beta_1: float, beta_2: float, settled_1: float, settled_2: float
+) -> tuple[Vector, Vector, Vector]:
     m = beta_1 * m + (1 - beta_1) * gradient
     v = beta_2 * v + (1 - beta_2) * (gradient * gradient)
     return m, v, (m / settled_1) / (np.sqrt(v / settled_2) + EPSILON)
 
 
-def _accelerated(gradient: Any, velocity: Any, momentum: Any, length: Any) -> Any:
+def _accelerated(gradient: Vector, velocity: Vector, momentum: float, length: float) -> Vector:
     return gradient / length + momentum * velocity
 
 
-def _scaled(x: Any, factor: Any) -> Any:
+def _scaled(x: Vector, factor: float) -> Vector:
     return x * factor

@@ -147,26 +147,26 @@ class PairStrategy(Strategy):
 # Formulas, see `PopulationOps.map`.
 
 
-def of_epoch(first: Any, second: Any, sigma: Any, k: Any, total: Any) -> tuple[Any, Any]:
+def of_epoch(first: Vector, second: Vector, sigma: Vector, k: float, total: float) -> tuple[Vector, Vector]:
     """Return both gradients, from sum u (x - mean), sum u (x - mean)^2 and sum u of k rows."""
     return first / sigma / k, (second / sigma / sigma - total) / k
 
 
-def added(a: Any, b: Any, more_a: Any, more_b: Any) -> tuple[Any, Any]:
+def added(a: Vector, b: Vector, more_a: Vector, more_b: Vector) -> tuple[Vector, Vector]:
     """Return two sums."""
     return a + more_a, b + more_b
 
 
-def moved(mean: Any, step: Any, rate: Any, weight_decay: Any) -> Any:
+def moved(mean: Vector, step: Vector, rate: Vector | float, weight_decay: float) -> Vector:
     """Return the mean after a step, and decayed."""
     return mean + rate * step - np.minimum(rate * weight_decay, 1.0) * mean
 
 
-def product(x: Any, y: Any) -> Any:
+def product(x: Vector, y: Vector | float) -> Vector:
     """Return x y."""
     return x * y
 
 
-def larger(x: Any, y: Any) -> Any:
+def larger(x: Vector, y: Vector | float) -> Vector:
     """Return the larger one."""
     return np.maximum(x, y)

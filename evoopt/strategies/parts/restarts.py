@@ -43,7 +43,7 @@ class Plan:
     max_evaluations: float = math.inf
 
 
-def _stored_run(value: Any, place: str, scope: Scope) -> None:
+def _stored_run(value: object, place: str, scope: Scope) -> None:
     """Take the run of a restarted strategy, see `fields`."""
     owner, cls = scope.owner, REGISTRY.get(scope.owner.name)
     known = cls is not None and not issubclass(cls, Restarts)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from evoopt.arrays import shown
 from evoopt.calls import Called
 from evoopt.strategies.contract.fields import Fields, float_or, whole
 from evoopt.strategies.contract.registry import plain_data
+from evoopt.types import Vector
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ Decay = float | LinearDecay | CosineDecay
 STORED_DECAY = float_or(LinearDecay, CosineDecay, least=0, most=1)
 
 
-def read(name: str, value: Any) -> Decay:
+def read(name: str, value: object) -> Decay:
     """Read what each update multiplies by, or a schedule."""
     if isinstance(value, LinearDecay | CosineDecay):
         return value
@@ -92,6 +93,6 @@ def share(decay: Decay, limit: float, updates: int) -> float:
     return max(left, limit)
 
 
-def shrunk(sigma: Any, share: Any, smallest: Any, largest: Any) -> Any:
-    """Return a share of the first step sizes; a formula, see `Cpu.map`."""
+def shrunk(sigma: Vector, share: float, smallest: float, largest: float) -> Vector:
+    """Return a share of the first step sizes; a formula, see `PopulationOps.map`."""
     return np.minimum(np.maximum(share * sigma, smallest), largest)

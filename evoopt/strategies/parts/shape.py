@@ -1,9 +1,9 @@
 """The shape of a genetic algorithm's mutations: the ratios of sigma follow the spread of the best parents."""
 
 import math
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evoopt.devices.interface.population import Ops
 from evoopt.types import Array, Vector
@@ -53,31 +53,33 @@ def follow(
 FARTHEST_SPREAD = 1e300
 
 
-def _sum(first: Any, shift: Any) -> Any:
+def _sum(first: Vector, shift: Vector) -> Vector:
     return first + shift
 
 
-def _deviation(shift: Any, squares: Any) -> Any:
+def _deviation(shift: Vector, squares: Vector) -> Vector:
     return np.sqrt(np.maximum(squares - shift * shift, 0.0))
 
 
-def _is_varied(spread: Any) -> Any:
+def _is_varied(spread: Vector) -> NDArray[np.bool_]:
     return (spread > 0.0) & (spread < FARTHEST_SPREAD)
 
 
-def _log(spread: Any) -> Any:
+def _log(spread: Vector) -> Vector:
     return np.log(np.minimum(np.maximum(spread, 1e-300), FARTHEST_SPREAD))
 
 
-def _varied(spread: Any) -> Any:
+def _varied(spread: Vector) -> Vector:
     return np.where(_is_varied(spread), 0.0 * _log(spread) + 1.0, 0.0)
 
 
-def _log_of_varied(spread: Any) -> Any:
+def _log_of_varied(spread: Vector) -> Vector:
     return np.where(_is_varied(spread), _log(spread), 0.0)
 
 
-def _followed(sigma: Any, spread: Any, mean_log: Any, log_centre: Any, smallest: Any, largest: Any) -> Any:
+def _followed(
+    sigma: Vector, spread: Vector, mean_log: float, log_centre: float, smallest: float, largest: float
+) -> Vector:
     log_sigma = np.log(sigma)
     drift = (_log(spread) - mean_log) - (log_sigma - log_centre)
     moved = np.minimum(np.maximum(log_sigma + RATE * drift - log_centre, -WIDEST), WIDEST)

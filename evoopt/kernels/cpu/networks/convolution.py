@@ -1,7 +1,7 @@
 """Steps over windows of images: convolution, max and average pooling.
 
 An image (height, width, channels) is row-major, so one row of a window is a run of neighbouring features.
-See `operation.Step` for the arguments of a step.
+See `code.Step` for the arguments of a step.
 """
 
 from collections.abc import Sequence
@@ -192,9 +192,10 @@ max_pool = Step(_max_pool)
 average_pool = Step(_average_pool)
 
 
-def scratch_of(sizes: Sequence[int], h_out: int) -> int:
-    """Give the length of the scratch of a convolution, from its columns and the rows that go out."""
+def scratch_of(sizes: Sequence[int], outputs: int) -> int:
+    """Give the length of the scratch of a convolution, from its columns and the outputs of a sample."""
     _, c_in, w_out, filters, height, width, down, right, *_ = sizes
+    h_out = outputs // (w_out * filters)
     weights = (height * width * c_in + 1) * (filters + _LANES)
     image = ((h_out - 1) * down + height) * ((w_out - 1) * right + width) * c_in
     return weights + image + w_out * filters + _LANES

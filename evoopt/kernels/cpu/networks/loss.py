@@ -1,22 +1,18 @@
 """Losses of the samples of a tile, each a kernel of its own, compiled when a task first needs it.
 
-See `Loss` for their parameters. What targets mean: "labels" are class numbers, one for each sample;
-for each output there is one of "probabilities" that sum to 1, of "chances" from 0 to 1, of "values" of any
-kind, or of "signs", -1 or 1.
+See `Loss` for their parameters, and `evoopt.rules.losses` for their table.
 """
+
+import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import types
 
-from evoopt.compiling.jit import inline, widest_vectors
+from evoopt.compiling.jit import inline, named, widest_vectors
 from evoopt.kernels.cpu.networks.code import Code
-from evoopt.rules.losses import (
-    absolute_error,
-    binary_cross_entropy_of_one,
-    error_of_one,
-    hinge_of_one,
-    squared_error,
-)
+from evoopt.rules.losses import LOSSES, TARGET_READERS, Meaning, Rule
 from evoopt.rules.math import exp, log, relu
 
 
@@ -81,7 +77,7 @@ def _cross_entropy(outputs, targets, losses, scratch, n_out, n_targets, samples,
 
 
 @inline
-def _mean_over_outputs(loss_of_one, outputs, targets, losses, n, width):
+def _mean_over_outputs(rule, outputs, targets, losses, n, width):
     widest_vectors()
     scale = type(losses[0])(1) / type(losses[0])(n)
     for s in range(width):
@@ -89,29 +85,9 @@ def _mean_over_outputs(loss_of_one, outputs, targets, losses, n, width):
     for o in range(n):
         z, target = outputs[_feature(o, width)], targets[_feature(o, width)]
         for s in range(width):
-            losses[s] += loss_of_one(z[s], target[s])
+            losses[s] += rule(z[s], target[s])
     for s in range(width):
         losses[s] *= scale
-
-
-def _mse(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    _mean_over_outputs(squared_error, outputs, targets, losses, n_out, width)
-
-
-def _mae(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    _mean_over_outputs(absolute_error, outputs, targets, losses, n_out, width)
-
-
-def _binary_cross_entropy(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    _mean_over_outputs(binary_cross_entropy_of_one, outputs, targets, losses, n_out, width)
-
-
-def _hinge(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    _mean_over_outputs(hinge_of_one, outputs, targets, losses, n_out, width)
-
-
-def _error_rate(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    _mean_over_outputs(error_of_one, outputs, targets, losses, n_out, width)
 
 
 def _hinge_of_labels(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
@@ -149,14 +125,53 @@ def _error_rate_of_labels(outputs, targets, losses, scratch, n_out, n_targets, s
         losses[s] = one if losses[s] > one else losses[s]
 
 
-LOSSES = {  # by name and what the targets mean
-    ("cross_entropy", "labels"): Loss(_cross_entropy_of_labels),
-    ("cross_entropy", "probabilities"): Loss(_cross_entropy),
-    ("binary_cross_entropy", "chances"): Loss(_binary_cross_entropy),
-    ("mse", "values"): Loss(_mse),
-    ("mae", "values"): Loss(_mae),
-    ("hinge", "labels"): Loss(_hinge_of_labels),
-    ("hinge", "signs"): Loss(_hinge),
-    ("error_rate", "labels"): Loss(_error_rate_of_labels),
-    ("error_rate", "signs"): Loss(_error_rate),
+OVER_ALL_OUTPUTS: dict[tuple[str, Meaning], Callable[..., None]] = {  # the rows without a rule of one output
+    ("cross_entropy", "labels"): _cross_entropy_of_labels,
+    ("cross_entropy", "probabilities"): _cross_entropy,
+    ("hinge", "labels"): _hinge_of_labels,
+    ("error_rate", "labels"): _error_rate_of_labels,
 }
+
+
+def _of_one_output(rule: Rule) -> Callable[..., None]:
+    """Make the loss of a sample that is the mean of a rule over its outputs."""
+
+    def mean(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
+        _mean_over_outputs(rule, outputs, targets, losses, n_out, width)
+
+    return named(mean, rule.__name__)
+
+
+@functools.cache
+def loss_of(name: str, meaning: Meaning) -> Loss:
+    """Return the loss of a row of `LOSSES`."""
+    rule = LOSSES[name][meaning]
+    return Loss(OVER_ALL_OUTPUTS[name, meaning] if rule is None else _of_one_output(rule))
+
+
+@functools.lru_cache(maxsize=64)  # compiled once for a function; the oldest are let go
+def own_loss(function: Callable[..., Any], meaning: Meaning) -> Loss:
+    """Make the loss of a user's njit function ``function(outputs, target)`` of one sample.
+
+    `meaning` says what a target is, see `TARGET_READERS`. Where the function raises, the whole tile is NaN,
+    which ranks worst.
+    """
+    read = TARGET_READERS[meaning]
+
+    def apply(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
+        output, target = np.empty(n_out, outputs.dtype), np.empty(n_targets, targets.dtype)
+        try:
+            for s in range(samples):
+                for o in range(n_out):
+                    output[o] = outputs[o * width + s]
+                for o in range(n_targets):
+                    target[o] = targets[o * width + s]
+                losses[s] = function(output, read(target))
+        except Exception:  # numba knows no other
+            for s in range(width):
+                losses[s] = np.nan
+
+    name = getattr(function, "__name__", "loss")
+    return Loss(
+        apply, f"The loss {name} must take outputs and a target and give one number, but it does not."
+    )

@@ -5,7 +5,7 @@ from its input and one from the last output; each gate is then a run of units * 
 is wide or a single sample, so the cells are flat loops. A loop writes to one array: with more of them LLVM
 would have to check too many pairs for overlap, and would not vectorize.
 
-See `operation.Step` for the arguments of steps. Parameters are kernel (n_in, gates * units), recurrent kernel
+See `code.Step` for the arguments of steps. Parameters are kernel (n_in, gates * units), recurrent kernel
 (units, gates * units) and bias.
 """
 
@@ -20,6 +20,7 @@ from evoopt.rules.math import relu, sigmoid, tanh
 # output stay apart. SEQUENCES says that the outputs of all time steps are wanted.
 TIMES, UNITS, GATES, BIASES, SEQUENCES, ACTIVATION = range(SIZES, SIZES + 6)
 LINEAR, TANH, RELU, SIGMOID = range(4)
+ACTIVATIONS: dict[object, int] = {"linear": LINEAR, "tanh": TANH, "relu": RELU, "sigmoid": SIGMOID}
 
 
 def _gate_sums(op, row, frozen, x, h, sums, room, width):

@@ -1,6 +1,6 @@
 """The steps of networks that need no more than a screen: Dense, LayerNorm, activations.
 
-See `operation.Step` for their arguments.
+See `code.Step` for their arguments.
 """
 
 import numpy as np

@@ -11,7 +11,8 @@ import numpy as np
 from numba import types
 
 from evoopt.compiling.jit import closure, inline, is_rule, kernel, named, widest_vectors
-from evoopt.kernels.cpu.networks.code import Code, caller
+from evoopt.kernels.cpu.networks.code import Code, call, caller
+from evoopt.kernels.cpu.rollouts.lanes import put, take
 
 
 class _OfState(Code):
@@ -59,6 +60,19 @@ class _DiscreteStepLanes(_StepLanes):
 call_step = caller(_Step.returns)
 
 
+@inline
+def begin(reset, state, uniforms, own):
+    """Write a first state; gives what is earned by then: 0, or NaN where reset raised and left only NaN."""
+    for i in range(len(uniforms)):
+        own[i] = uniforms[i]  # rows share the uniforms, and a reset may change its own
+    state[:] = 0
+    call(reset, state, own)
+    for value in state:
+        if value == value:  # noqa: PLR0124  (not NaN)
+            return 0.0
+    return np.nan
+
+
 @functools.lru_cache(maxsize=256)
 def code_of_state(function: Callable[..., Any]) -> Code:
     """Make the code of a reset or observe; where it raises, all that it was to write is NaN."""
@@ -103,20 +117,6 @@ def _refusal(takes: str, function: Callable[..., Any]) -> str:
 # All lanes of a vector. The sizes are constants of the code: so LLVM knows that numbers of a state, `lanes`
 # apart, do not overlap, and turns a rule for one episode into vector instructions for all of them. A user's
 # function gets vectors of its own, one episode after the other, and may raise.
-
-
-@inline
-def take(numbers, lane, lanes, vector):
-    """Read a vector (n,) from a lane of `numbers` (n, lanes)."""
-    for i in range(len(vector)):
-        vector[i] = numbers[i * lanes + lane]
-
-
-@inline
-def put(vector, lane, lanes, numbers):
-    """Write a vector (n,) into a lane of `numbers` (n, lanes)."""
-    for i in range(len(vector)):
-        numbers[i * lanes + lane] = vector[i]
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,6 +1,7 @@
-"""Losses of one sample, those of `cpu.loss`: ``loss(outputs, start, stride, n, targets, sample, padded)``.
+"""Losses of one sample: ``loss(outputs, start, stride, n, targets, sample, padded)``.
 
-The n outputs are `stride` apart from `start`, the sample's targets `padded` apart.
+The n outputs are `stride` apart from `start`, the sample's targets `padded` apart. Their table is that of
+`evoopt.rules.losses`.
 """
 
 import functools
@@ -12,8 +13,7 @@ from numba import cuda, float32
 from evoopt.compiling.jit import inline
 from evoopt.kernels.cuda.networks.dense import largest
 from evoopt.kernels.cuda.runtime.jit import part
-from evoopt.rules import losses as rules
-from evoopt.rules.losses import TARGET_READERS
+from evoopt.rules.losses import LOSSES, TARGET_READERS, Meaning, Rule
 from evoopt.rules.math import exp, log, relu
 
 
@@ -76,37 +76,42 @@ def error_rate_of_labels(outputs, start, stride, n, targets, sample, padded):
     return wrong
 
 
-def _mean_over_outputs(loss_of_one: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+OVER_ALL_OUTPUTS: dict[tuple[str, Meaning], Callable[..., Any]] = {  # the rows without a rule of one output
+    ("cross_entropy", "labels"): cross_entropy_of_labels,
+    ("cross_entropy", "probabilities"): cross_entropy,
+    ("hinge", "labels"): hinge_of_labels,
+    ("error_rate", "labels"): error_rate_of_labels,
+}
+
+
+def _of_one_output(rule: Rule) -> Callable[..., Any]:
+    """Make the loss of a sample that is the mean of a rule over its outputs."""
+
     @inline
     def loss(outputs, start, stride, n, targets, sample, padded):
         total = float32(0)
         for o in range(n):
-            total += loss_of_one(outputs[start + o * stride], targets[o * padded + sample])
+            total += rule(outputs[start + o * stride], targets[o * padded + sample])
         return total * (float32(1) / float32(n))
 
     return loss
 
 
-LOSSES = {  # by name and what the targets mean
-    ("cross_entropy", "labels"): cross_entropy_of_labels,
-    ("cross_entropy", "probabilities"): cross_entropy,
-    ("binary_cross_entropy", "chances"): _mean_over_outputs(rules.binary_cross_entropy_of_one),
-    ("mse", "values"): _mean_over_outputs(rules.squared_error),
-    ("mae", "values"): _mean_over_outputs(rules.absolute_error),
-    ("hinge", "labels"): hinge_of_labels,
-    ("hinge", "signs"): _mean_over_outputs(rules.hinge_of_one),
-    ("error_rate", "labels"): error_rate_of_labels,
-    ("error_rate", "signs"): _mean_over_outputs(rules.error_of_one),
-}
+@functools.cache
+def loss_of(name: str, meaning: Meaning) -> Callable[..., Any]:
+    """Return the loss of a row of `LOSSES`."""
+    rule = LOSSES[name][meaning]
+    return OVER_ALL_OUTPUTS[name, meaning] if rule is None else _of_one_output(rule)
 
 
 @functools.lru_cache(maxsize=64)
 def own_loss(
-    function: Callable[..., Any], meaning: str, n_outputs: int, n_targets: int
+    function: Callable[..., Any], meaning: Meaning, n_outputs: int, n_targets: int
 ) -> Callable[..., Any]:
-    """Make the loss of a user's njit function of one sample, see `cpu.own_loss`.
+    """Make the loss of a user's njit function ``function(outputs, target)`` of one sample.
 
-    A thread in which it raises leaves its kernel there and then.
+    `meaning` says what a target is, see `TARGET_READERS`. A thread in which the function raises leaves its
+    kernel there and then.
     """
     read = TARGET_READERS[meaning]
 

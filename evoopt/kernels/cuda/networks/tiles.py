@@ -18,9 +18,10 @@ from numba import cuda, float32, types
 from evoopt.kernels.cuda.emit.intrinsics import load4, store4
 from evoopt.kernels.cuda.emit.register_tile import make_tile
 from evoopt.kernels.cuda.networks.dense import NONE, DenseLayer, activation_of, softmax, width_of
-from evoopt.kernels.cuda.networks.loss import LOSSES
+from evoopt.kernels.cuda.networks.loss import loss_of
 from evoopt.kernels.cuda.runtime.jit import DYNAMIC_ALIGNMENT, kernel, name_of, part
 from evoopt.kernels.cuda.runtime.sizes import SIZES, block_size
+from evoopt.rules.losses import Meaning
 
 MOST_THREADS = block_size(256)
 RESIDENT = 512  # threads of a multiprocessor with 128 registers each
@@ -222,17 +223,17 @@ def forward_tiles(layers: tuple[DenseLayer, ...], of: Plan, alignment: int) -> A
 
 @functools.lru_cache(maxsize=64)  # a loss may be a function of the user's; the oldest are let go
 def loss_tiles(
-    layers: tuple[DenseLayer, ...], of: Plan, alignment: int, loss: tuple[str, str] | Callable[..., Any]
+    layers: tuple[DenseLayer, ...], of: Plan, alignment: int, loss: tuple[str, Meaning] | Callable[..., Any]
 ) -> Any:
     """Make ``kernel(population, n_params, frozen, inputs, targets, weights, padded, sums)``.
 
-    `loss` is a name of LOSSES, or made by `own_loss`. As `forward_tiles`, but what is written is the weighted
-    sum of a tile's losses, into `sums` (popsize, tiles) float64; `targets` are (n, padded), `weights`
-    (padded,), 0 for what is no sample.
+    `loss` is a row of `LOSSES`, or made by `own_loss`. As `forward_tiles`, but the weighted sum of a tile's
+    losses is written, into `sums` (popsize, tiles) float64; `targets` are (n, padded), `weights` (padded,),
+    0 for what is no sample.
     """
     run, samples, threads = chain(layers, of, alignment), of.samples, of.threads
     n_out, results = layers[-1].units, results_at(layers, of)
-    is_own, loss_of = callable(loss), loss if callable(loss) else LOSSES[loss]
+    is_own, loss_of_one = callable(loss), loss if callable(loss) else loss_of(*loss)
 
     @kernel(threads, RESIDENT // threads, name_of(layers, of, alignment, loss))
     def losses(population, n_params, frozen, inputs, targets, weights, padded, sums):
@@ -251,7 +252,7 @@ def loss_tiles(
             weight = weights[sample]
             if weight != 0:
                 total += types.float64(
-                    weight * loss_of(x, results + s, samples, n_out, targets, sample, padded)
+                    weight * loss_of_one(x, results + s, samples, n_out, targets, sample, padded)
                 )
         parts[t] = total
         step = threads // 2

@@ -13,13 +13,11 @@ from numba import cuda, float32, types
 from evoopt.kernels.cuda.networks import few
 from evoopt.kernels.cuda.networks.dense import DenseLayer
 from evoopt.kernels.cuda.runtime.jit import DYNAMIC_ALIGNMENT, kernel, name_of, part
-from evoopt.rules.ranges import clip, spanned
-
-FARTHEST = 10.0  # of a normalised observation from 0, as in `cpu.rollout`
+from evoopt.rules.ranges import FARTHEST, clip, spanned
 
 
-class Game(NamedTuple):
-    """What kernels are made for: the functions of an environment, its sizes, and how it is played."""
+class KernelGame(NamedTuple):
+    """A game as kernels are specialised for it: functions, sizes, and whether observations are normalised."""
 
     reset: Any
     observe: Any
@@ -33,7 +31,7 @@ class Game(NamedTuple):
 
 
 @functools.cache
-def _begin(game: Game) -> Any:
+def _begin(game: KernelGame) -> Any:
     """Make ``begin(uniforms, start, own, state) -> earned``: 0, or NaN where the state has only NaN."""
     n_state, n_uniforms, reset = game.state_size, game.uniforms, game.reset
 
@@ -53,7 +51,7 @@ def _begin(game: Game) -> Any:
 
 
 @functools.cache
-def _write_observation(game: Game) -> Any:
+def _write_observation(game: KernelGame) -> Any:
     """Make ``write(state, observation, scaling, sums, x, start)``, into the inputs from x[start] on."""
     n_in, normalizes, observe = game.observation_size, game.normalizes, game.observe
 
@@ -73,7 +71,7 @@ def _write_observation(game: Game) -> Any:
 
 
 @functools.cache
-def _act(game: Game) -> Any:
+def _act(game: KernelGame) -> Any:
     """Make ``act(y, start, spans, action, state) -> (reward, done)``; outputs of NaN end it with NaN."""
     n_out, discrete, step = game.n_actions, game.discrete, game.step
 
@@ -110,7 +108,7 @@ def _copy(t, threads, source, start, count, target):
 
 @functools.cache
 def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
-    layers: tuple[DenseLayer, ...], game: Game, episodes: int, threads: int, cached: int, alignment: int
+    layers: tuple[DenseLayer, ...], game: KernelGame, episodes: int, threads: int, cached: int, alignment: int
 ) -> Any:
     """Make ``kernel(population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, ...)``.
 
@@ -194,7 +192,7 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
     return play
 
 
-def shared_bytes(layers: tuple[DenseLayer, ...], game: Game, episodes: int, threads: int) -> int:
+def shared_bytes(layers: tuple[DenseLayer, ...], game: KernelGame, episodes: int, threads: int) -> int:
     """Give the shared memory of a block, without that of the weights, which is dynamic."""
     numbers = 2 * episodes * few.widest(layers) + few.room(episodes, threads) + 1
     return 4 * numbers + 16 * (game.n_actions + game.observation_size + 1)

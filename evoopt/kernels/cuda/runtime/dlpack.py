@@ -137,7 +137,7 @@ class _Memory:
         }  # fmt: skip
 
 
-def numpy_view(array: Any, owner: object) -> np.ndarray[Any, Any]:
+def numpy_view(array: object, owner: object) -> np.ndarray[Any, Any]:
     """Return an array of numpy that points to memory of the device, so must not be read; it keeps `owner`."""
     return np.asarray(_Memory(array, owner))
 

@@ -181,7 +181,7 @@ class Stream(Queue):
         arrays.require_real(name, found.dtype)
         return found
 
-    def host(self, array: Any) -> Any:
+    def host(self, array: object) -> Any:
         """Give an array of the device, of any library, as one of the host: a copy; others as they are."""
         return np.asarray(self.adopt(array)) if is_device_array(array) else array
 

@@ -1,56 +1,31 @@
-"""What each loss takes as targets; the losses themselves are in `evoopt.kernels.cpu`."""
+"""What each loss takes as targets; the table of losses is `evoopt.rules.losses.LOSSES`."""
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arrays
 from evoopt.compiling.jit import is_compiled
-from evoopt.kernels.cpu.networks import loss as kernels
-from evoopt.kernels.cpu.networks.own_loss import own_loss
+from evoopt.devices.interface.supervised import LossName, Targets
 from evoopt.networks.network import Network
+from evoopt.rules.losses import LOSSES, Meaning
 from evoopt.types import Array, Shape
 
-LossName = str | Callable[..., Any]
-NAMES = tuple(dict.fromkeys(name for name, _ in kernels.LOSSES))
 LARGEST_INTEGER = 2**24  # up to which float32 has them all
-
-
-class Targets(NamedTuple):
-    """Numbers (samples, n), and what they mean to the loss: a word that the kernels know."""
-
-    numbers: Array
-    meaning: str
-
-    def code(self, loss: LossName) -> kernels.Loss:
-        """Give the loss for such targets."""
-        if isinstance(loss, str):
-            return kernels.LOSSES[loss, self.meaning]
-        return own_loss(loss, self.meaning)
-
-    def classes(self) -> "Targets | None":
-        """Give the targets of the error rate that an accuracy is made of; None where there are no classes."""
-        if self.meaning in {"labels", "signs"}:
-            return self
-        if self.meaning == "probabilities":
-            return Targets(self.numbers.argmax(axis=1)[:, None], "labels")
-        if self.meaning == "chances":
-            return Targets(np.where(self.numbers > 0.5, 1, -1), "signs")
-        return None
 
 
 def check_loss(loss: Any) -> LossName:
     """Give a loss that is known or compiled; else ValueError."""
     if isinstance(loss, str):
-        if loss in NAMES:
+        if loss in LOSSES:
             return loss
     elif is_compiled(loss):
         return loss
     raise ValueError(
-        f"A loss of {', '.join(NAMES)}, or a function loss(outputs, target) decorated with numba.njit, was "
+        f"A loss of {', '.join(LOSSES)}, or a function loss(outputs, target) decorated with numba.njit, was "
         f"expected, but {loss!r} came."
     )
 
@@ -63,9 +38,18 @@ def read_targets(loss: LossName, targets: ArrayLike, weights: Array, net: Networ
     if not isinstance(loss, str):
         return _read_own(numbers)
     require_finite("targets", numbers, weights)
-    found = _READERS[loss](loss, numbers, outputs)
+    meaning = _meaning(loss, numbers, outputs)
+    found = Targets(_READERS[meaning](loss, numbers, outputs), meaning)
     _check_last_layer(loss, found, net)
     return found
+
+
+def _meaning(loss: str, numbers: Array, outputs: Shape) -> Meaning:
+    """Return what targets mean to a loss: class numbers by their shape, or the other that the loss takes."""
+    others = [meaning for meaning in LOSSES[loss] if meaning != "labels"]
+    is_one_side = others == ["signs"] and outputs == (1,)  # there is no second class that it could be
+    are_labels = "labels" in LOSSES[loss] and numbers.ndim == 1 and not is_one_side
+    return "labels" if are_labels or not others else others[0]
 
 
 def _read_own(numbers: Array) -> Targets:
@@ -79,19 +63,19 @@ def _read_own(numbers: Array) -> Targets:
     return Targets(flat, "integers")
 
 
-def _read_values(loss: str, numbers: Array, outputs: Shape, meaning: str = "values") -> Targets:
+def _read_values(loss: str, numbers: Array, outputs: Shape) -> Array:
     samples = len(numbers)
     if numbers.shape != (samples, *outputs) and not (numbers.ndim == 1 and outputs == (1,)):
-        hint = f"; class numbers have the shape ({samples},)" if (loss, "labels") in kernels.LOSSES else ""
+        hint = f"; class numbers have the shape ({samples},)" if "labels" in LOSSES[loss] else ""
         raise ValueError(
             f"Targets of shape {(samples, *outputs)} were expected for the loss {loss!r}, "
             f"but {numbers.shape} came{hint}."
         )
-    return Targets(numbers.reshape(samples, math.prod(outputs)), meaning)
+    return numbers.reshape(samples, math.prod(outputs))
 
 
-def _read_chances(loss: str, numbers: Array, outputs: Shape, meaning: str = "chances") -> Targets:
-    found = _read_values(loss, numbers, outputs, meaning)
+def _read_chances(loss: str, numbers: Array, outputs: Shape) -> Array:
+    found = _read_values(loss, numbers, outputs)
     if not ((numbers >= 0) & (numbers <= 1)).all():
         raise ValueError(
             f"Probabilities from 0 to 1 were expected for the loss {loss!r}, but {numbers.min():g} to "
@@ -100,43 +84,64 @@ def _read_chances(loss: str, numbers: Array, outputs: Shape, meaning: str = "cha
     return found
 
 
-def _read_classes(loss: str, numbers: Array, outputs: Shape) -> Targets:
+def _read_probabilities(loss: str, numbers: Array, outputs: Shape) -> Array:
+    _require_classes(loss, outputs)
+    return _read_chances(loss, numbers, outputs)
+
+
+def _read_labels(loss: str, numbers: Array, outputs: Shape) -> Array:
+    _require_classes(loss, outputs)
+    if numbers.ndim != 1:
+        raise _no_labels(loss, numbers)
+    return _check_labels(numbers, outputs[0])[:, None]
+
+
+def _no_labels(loss: str, numbers: Array) -> ValueError:
+    return ValueError(
+        f"Class numbers of shape ({len(numbers)},) were expected for the loss {loss!r}, but "
+        f"{numbers.shape} came; take targets.argmax(axis=1)."
+    )
+
+
+def _require_classes(loss: str, outputs: Shape) -> None:
     if len(outputs) != 1:
         raise ValueError(
             f"The loss {loss!r} takes one axis of outputs, one for each class, but the network gives "
             f"{outputs}."
         )
-    if numbers.ndim == 1:
-        return Targets(_check_labels(numbers, outputs[0])[:, None], "labels")
-    return _read_chances(loss, numbers, outputs, "probabilities")
 
 
-def _read_sides(loss: str, numbers: Array, outputs: Shape) -> Targets:
-    if outputs != (1,) and numbers.ndim == 1:
-        return _read_classes(loss, numbers, outputs)
-    found = _read_values(loss, numbers, outputs, "signs")
+def _read_signs(loss: str, numbers: Array, outputs: Shape) -> Array:
+    found = _read_values(loss, numbers, outputs)
     if outputs != (1,) and loss == "error_rate":
-        raise ValueError(
-            f"Class numbers of shape ({len(numbers)},) were expected for the loss 'error_rate', but "
-            f"{numbers.shape} came; take targets.argmax(axis=1)."
-        )
+        raise _no_labels(loss, numbers)
     came = np.unique(numbers)
     if not (np.isin(came, (0, 1)).all() or np.isin(came, (-1, 1)).all()):
         raise ValueError(
             f"Targets of -1 and 1, or 0 and 1, were expected for the loss {loss!r}, but {came[0]:g} to "
             f"{came[-1]:g} came."
         )
-    return found._replace(numbers=np.where(found.numbers > 0, 1, -1))
+    return np.where(found > 0, 1, -1)
 
 
-_READERS: dict[str, Callable[[str, Array, Shape], Targets]] = {
-    "cross_entropy": _read_classes,
-    "binary_cross_entropy": _read_chances,
-    "mse": _read_values,
-    "mae": _read_values,
-    "hinge": _read_sides,
-    "error_rate": _read_sides,
+_READERS: dict[Meaning, Callable[[str, Array, Shape], Array]] = {
+    "labels": _read_labels,
+    "probabilities": _read_probabilities,
+    "chances": _read_chances,
+    "values": _read_values,
+    "signs": _read_signs,
 }
+
+
+def classes_of(targets: Targets) -> Targets | None:
+    """Return the targets of the error rate that an accuracy is made of; None where there are no classes."""
+    if targets.meaning in {"labels", "signs"}:
+        return targets
+    if targets.meaning == "probabilities":
+        return Targets(targets.numbers.argmax(axis=1)[:, None], "labels")
+    if targets.meaning == "chances":
+        return Targets(np.where(targets.numbers > 0.5, 1, -1), "signs")
+    return None
 
 
 def _check_labels(labels: Array, classes: int) -> Array:

@@ -1,7 +1,6 @@
-"""Whole episodes of a population: observe, run the network, step, with the weights of a row in the cache.
+"""Few episodes of a recurrent or large network: they are the samples of their row, one in a tile.
 
-Here for few episodes of a recurrent or large network: they are the samples of their row, one in a tile, and
-those that are over are run no more. See `lanes_rollout` for the others.
+The weights of a row stay in the cache; episodes that are over are run no more.
 """
 
 import numpy as np
@@ -11,23 +10,8 @@ from evoopt.compiling.jit import inline, kernel
 from evoopt.kernels.cpu.networks.code import call
 from evoopt.kernels.cpu.networks.forward import block_memory, run_block
 from evoopt.kernels.cpu.networks.program import INPUTS, OUTPUTS
-from evoopt.kernels.cpu.rollouts.environment import call_step
-from evoopt.rules.ranges import clip, spanned
-
-FARTHEST = 10.0  # of a normalised observation from 0
-
-
-@inline
-def begin(reset, state, uniforms, own):
-    """Write a first state; gives what is earned by then: 0, or NaN where reset raised and left only NaN."""
-    for i in range(len(uniforms)):
-        own[i] = uniforms[i]  # rows share the uniforms, and a reset may change its own
-    state[:] = 0
-    call(reset, state, own)
-    for value in state:
-        if value == value:  # noqa: PLR0124  (not NaN)
-            return 0.0
-    return np.nan
+from evoopt.kernels.cpu.rollouts.environment import begin, call_step
+from evoopt.rules.ranges import FARTHEST, clip, spanned
 
 
 @inline
@@ -63,7 +47,7 @@ def _act(y, start, n_out, discrete, middle, half, action, step, state):
 
 
 @kernel
-def rollout_samples(
+def rollout_few(
     population, frozen, program, widest, room, n_state, uniforms, environment, state_size, discrete,
     middle, half, mean, scale, max_steps, returns, lengths, sums, lo, hi,
 ):  # fmt: skip

@@ -1,0 +1,77 @@
+"""Which device: reading the word that users pass, and whether there is what it needs."""
+
+import functools
+import importlib
+import importlib.util
+
+from numba.core import config
+
+from evoopt.arrays import shown
+from evoopt.types import Device
+
+_INSTALL = 'pip install "evoopt[cuda]"'
+
+
+def read_device(device: object) -> Device:
+    """Read a device; for "cuda" also see that it can be used.
+
+    Raises
+    ------
+    ValueError
+        For another word than "cpu" or "cuda".
+    ImportError
+        If the package numba-cuda, or the compiler that it uses, is missing.
+    RuntimeError
+        If there is no driver or no device.
+    """
+    if not isinstance(device, str) or device not in ("cpu", "cuda"):
+        raise ValueError(f'A device of "cpu" or "cuda" was expected, but {shown(device)} came.')
+    if device == "cuda":
+        _require_cuda()
+    return "cuda" if device == "cuda" else "cpu"
+
+
+@functools.cache  # of what succeeded
+def _require_cuda() -> None:
+    for module, package in (
+        ("numba_cuda", "numba-cuda"),
+        ("cuda", "cuda-core"),
+        ("cuda.bindings", "cuda-bindings"),
+    ):
+        if importlib.util.find_spec(module) is None:
+            raise ImportError(
+                f'device="cuda" needs the package {package}, which is not installed; {_INSTALL}.'
+            )
+    cuda = importlib.import_module("numba.cuda")
+    if getattr(cuda, "implementation", None) != "NVIDIA":
+        raise ImportError(
+            f'device="cuda" needs numba-cuda, but an older numba.cuda was imported before it; {_INSTALL}.'
+        )
+    if config.ENABLE_CUDASIM:
+        return
+    for library, package in (("nvvm", "nvidia-nvvm"), ("nvrtc", "nvidia-cuda-nvrtc")):
+        _require_library(library, package)
+    if not cuda.is_available():
+        raise RuntimeError(
+            f'device="cuda" needs a GPU of NVIDIA and its driver, but {_driver_error()}; '
+            'install the driver, or take device="cpu".'
+        )
+
+
+def _require_library(library: str, package: str) -> None:
+    """Load a part of the compiler; numba-cuda by itself brings none, and finds out as late as it compiles."""
+    pathfinder = importlib.import_module("cuda.pathfinder")
+    try:
+        pathfinder.load_nvidia_dynamic_lib(library)
+    except pathfinder.DynamicLibNotFoundError as error:
+        raise ImportError(
+            f'device="cuda" needs the compiler\'s library {library}, of the package {package}, '
+            f"which was not found; {_INSTALL}."
+        ) from error
+
+
+def _driver_error() -> str:
+    driver = importlib.import_module("numba.cuda.cudadrv.driver").driver
+    lines = str(driver.initialization_error or "").split("\n")
+    reason = next((line.strip(" .") for line in lines if line.strip()), "no device is visible")
+    return f"none was found ({reason})"

@@ -1,0 +1,127 @@
+"""Networks on the CPU: what users pass as kernels take it, and forward passes over the threads."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from evoopt import arrays, threads
+from evoopt.compiling.arrays import aligned_empty, kernel_array
+from evoopt.devices.cpu.program import Kind, Program, compile_program
+from evoopt.devices.cpu.steps import STEPS, Steps
+from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
+from evoopt.kernels.cpu.networks.forward import blocks_of, forward_blocks, pack_tiles
+from evoopt.types import Array, Shape
+
+
+class CpuNetwork(NetworkEngine[Array]):
+    """A network on the CPU: its programs, made once for each precision and kind of tiles."""
+
+    def __init__(self, description: NetworkDescription) -> None:
+        self.description = description
+        self._programs: dict[tuple[np.dtype[Any], Kind], Program] = {}
+
+    @cached_property
+    def _steps(self) -> tuple[Steps, ...]:
+        return tuple(STEPS[operation.kind](operation) for operation in self.description.operations)
+
+    def program(self, dtype: np.dtype[Any], samples: int) -> Program:
+        """Return what the kernels run, made once for each precision, and for few and many samples."""
+        return self._program(dtype, "few" if samples <= self.description.few_samples else "many")
+
+    def program_of_rows(self, dtype: np.dtype[Any]) -> Program:
+        """Return what runs one sample each of several rows; LookupError if a layer cannot."""
+        return self._program(dtype, "rows")
+
+    def _program(self, dtype: np.dtype[Any], kind: Kind) -> Program:
+        if (dtype, kind) not in self._programs:
+            self._programs[dtype, kind] = compile_program(self.description, self._steps, dtype, kind)
+        return self._programs[dtype, kind]
+
+    def pack(self, samples: Array, columns: int, lanes: int) -> Array:
+        """Return samples (batch, features) as feature-major tiles (n_tiles, features * columns)."""
+        if columns == 1:
+            return samples
+        n_tiles = -(-len(samples) // columns)
+        tiles: Array = aligned_empty(n_tiles, samples.shape[1] * columns, samples)
+        threads.run(pack_tiles, n_tiles, samples, columns, lanes, tiles, grain=-(-100_000 // tiles.shape[1]))
+        return tiles
+
+    def population(self, population: ArrayLike) -> Array:
+        rows = arrays.read("population", population)
+        self.description.check_population(rows.shape)
+        if rows.dtype not in (np.float32, np.float64):
+            raise ValueError(f"A float32 or float64 population was expected, but {rows.dtype} came.")
+        return kernel_array(rows, rows.dtype)
+
+    def population_of(self, vector: Array) -> Array:
+        return vector[None]
+
+    def forward(
+        self,
+        population: ArrayLike,
+        inputs: ArrayLike,
+        state: ArrayLike | None = None,
+        reset: ArrayLike | None = None,
+        out: Array | None = None,
+    ) -> tuple[Array, Array]:
+        network, rows, given = self.description, self.population(population), arrays.read("inputs", inputs)
+        popsize, dtype = len(rows), rows.dtype
+        own = network.check_inputs(given.shape, popsize)
+        batch = given.shape[1] if own else given.shape[0]
+        samples = kernel_array(given, dtype).reshape(popsize if own else 1, batch, network.n_inputs)
+        program = self.program(dtype, batch)
+        states = _read_states(state, reset, (popsize, batch, program.state_size), dtype)
+        shape = popsize, batch, *network.output_shape
+        out = arrays.output(out, shape, dtype, population=population, inputs=inputs, state=state, reset=reset)
+        self._run(program, rows, samples, own, states, out.reshape(popsize, batch, network.n_outputs))
+        return out, states
+
+    def _run(
+        self, program: Program, rows: Array, samples: Array, own: bool, states: Array, out: Array
+    ) -> None:
+        """Write the outputs (popsize, batch, n_outputs), and new states in place."""
+        columns, lanes, block = program.tiling(out.shape[1])
+        if own:
+            packed, samples_of_rows = np.empty((0, 0), rows.dtype), samples
+        else:
+            packed, samples_of_rows = self.pack(samples[0], columns, lanes), np.empty((0, 0, 0), rows.dtype)
+        threads.run(
+            forward_blocks, len(rows) * blocks_of(out.shape[1], columns, block),
+            rows, *program.arguments, packed, samples_of_rows, states, columns, lanes, block, out,
+            grain=program.grain(columns * block),
+        )  # fmt: skip
+
+
+def _read_states(
+    state: ArrayLike | None, reset: ArrayLike | None, shape: Shape, dtype: "np.dtype[Any]"
+) -> Array:
+    """Read states (popsize, batch, state size) to start from, an array of their own."""
+    if state is None:
+        if reset is not None:
+            raise ValueError(
+                "reset says which of the states start from zeros, but no state came; without one all do."
+            )
+        return np.zeros(shape, dtype)
+    states = arrays.read("state", state)
+    if states.shape != shape or states.dtype.kind == "b":
+        raise ValueError(
+            f"A state of numbers of shape (popsize, batch, state_size) = {shape} was expected, "
+            f"but {states.dtype} {states.shape} came."
+        )
+    states = np.array(states, dtype, order="C")
+    if reset is not None:
+        states[np.broadcast_to(_read_reset(reset, shape), shape[:2])] = 0
+    return states
+
+
+def _read_reset(reset: ArrayLike, shape: Shape) -> Array:
+    """Read which states start from zeros, (popsize, batch) or (batch,)."""
+    mask = arrays.read("reset", reset)
+    if mask.dtype != np.bool_ or mask.shape not in (shape[:2], shape[1:2]):
+        raise ValueError(
+            f"A reset of bool and shape (popsize, batch) = {shape[:2]}, or (batch,) for all individuals, "
+            f"was expected, but {mask.dtype} {mask.shape} came."
+        )
+    return mask

@@ -1,0 +1,113 @@
+"""Episodes on the CPU, in one of the three ways of `evoopt.kernels.cpu.rollouts`."""
+
+from typing import Any
+
+import numpy as np
+
+from evoopt import threads
+from evoopt.devices.cpu.network import CpuNetwork
+from evoopt.devices.cpu.program import Program
+from evoopt.devices.interface.rollout import EpisodeEngine, Episodes, Game, Scaling
+from evoopt.kernels.cpu.emit.simd import tile_shape
+from evoopt.kernels.cpu.networks.code import Code
+from evoopt.kernels.cpu.networks.forward import blocks_of
+from evoopt.kernels.cpu.rollouts.environment import (
+    code_of_observing,
+    code_of_state,
+    code_of_step,
+    code_of_stepping,
+)
+from evoopt.kernels.cpu.rollouts.few import rollout_few
+from evoopt.kernels.cpu.rollouts.many import rollout_many
+from evoopt.kernels.cpu.rollouts.rows import rollout_rows
+from evoopt.memory import require_memory
+from evoopt.types import Array
+
+LANES_FIT = 1 << 19  # bytes of packed weights, which are read in each step: half of a second level cache
+UNSCALED = Scaling(np.empty(0), np.empty(0))
+
+
+class CpuRollout(EpisodeEngine):
+    """What plays the episodes of a network in an environment over the threads.
+
+    Raises
+    ------
+    ValueError
+        If the episodes that the threads play side by side do not fit into memory.
+    """
+
+    def __init__(self, net: CpuNetwork, game: Game) -> None:
+        _require_room(game)
+        self._net, self._game = net, game
+
+    def fitness(
+        self, population: Array, uniforms: Array, max_steps: int, scaling: Scaling | None
+    ) -> tuple[Array, Array]:
+        found, sums = self.play(population, uniforms, max_steps, scaling)
+        return found.fitness(), sums
+
+    def play(
+        self, population: Array, uniforms: Array, max_steps: int, scaling: Scaling | None
+    ) -> tuple[Episodes, Array]:
+        popsize, episodes = len(population), uniforms.shape[1]
+        program = self._program(population, episodes)
+        columns, lanes, block = program.tiling(episodes)
+        blocks = blocks_of(episodes, columns, block) if program.kind == "many" else 1
+        codes = self._codes(program, lanes)  # (their addresses hold while they live)
+        network, game = (population, *program.arguments), self._shared(codes, uniforms, max_steps, scaling)
+        found = Episodes(np.empty((popsize, episodes)), np.empty((popsize, episodes), np.int64))
+        sums = np.zeros((popsize, blocks, 3, self._game.observation_size if scaling else 0))
+        results = *found, sums
+        if program.kind == "few":
+            threads.run(rollout_few, popsize, *network, program.state_size, *game, *results)
+        elif program.kind == "many":
+            cut = columns, lanes, block
+            threads.run(rollout_many, popsize * blocks, *network, program.state_size, *game, *cut, *results)
+        else:
+            # a range of rows fills the lanes, and keeps them filled: the longer, the better
+            grain = max(-(-popsize // (2 * threads.get_num_threads())), lanes)
+            threads.run(rollout_rows, popsize, *network, *game, lanes, *results, grain=grain)
+        return found, sums
+
+    def _program(self, population: Array, episodes: int) -> Program:
+        """Choose the way by the program that is the fastest for so many episodes of each row."""
+        dtype = population.dtype
+        program = self._net.program(dtype, episodes)
+        numbers = (population.shape[1] + program.frozen.size) * tile_shape(dtype)[1]
+        if program.kind != "few" or numbers * dtype.itemsize > LANES_FIT:
+            return program
+        try:
+            return self._net.program_of_rows(dtype)
+        except LookupError:  # a layer has no step of rows
+            return program
+
+    def _codes(self, program: Program, lanes: int) -> tuple[Code, Code, Code]:
+        """Make the codes that reset, observe and step: a state alone, or the last two all lanes."""
+        game = self._game
+        reset = code_of_state(game.reset)
+        if program.kind == "few":
+            return reset, code_of_state(game.observe), code_of_step(game.step, game.discrete)
+        n_continuous = 0 if game.discrete else game.n_actions
+        return (
+            reset,
+            code_of_observing(game.observe, game.state_size, game.observation_size, lanes),
+            code_of_stepping(game.step, game.state_size, n_continuous, lanes),
+        )
+
+    def _shared(
+        self, codes: tuple[Code, ...], uniforms: Array, max_steps: int, scaling: Scaling | None
+    ) -> tuple[Any, ...]:
+        """Return what all three kernels take of the game."""
+        game, addresses = self._game, np.array([code.address(np.dtype(np.float64)) for code in codes])
+        mean, scale = scaling or UNSCALED
+        return (
+            uniforms, addresses, game.state_size, game.discrete, game.middle, game.half, mean, scale,
+            max_steps,
+        )  # fmt: skip
+
+
+def _require_room(game: Game) -> None:
+    columns, _ = tile_shape(np.dtype(np.float32))
+    numbers = threads.get_num_threads() * columns * (game.state_size + game.uniforms)
+    what = f"a state of {game.state_size:,} and uniforms of {game.uniforms:,} numbers"
+    require_memory("A rollout", 8 * numbers, what, "make state_size or uniforms smaller")

@@ -1,0 +1,80 @@
+"""Supervised learning on the CPU: samples in tiles, and losses over the threads."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evoopt import threads
+from evoopt.compiling.arrays import aligned_empty
+from evoopt.devices.cpu.network import CpuNetwork
+from evoopt.devices.interface.supervised import LossName, Samples, SupervisedEngine
+from evoopt.kernels.cpu.networks.fitness import loss_blocks, pack_rows
+from evoopt.kernels.cpu.networks.forward import blocks_of
+from evoopt.kernels.cpu.networks.loss import loss_of, own_loss
+from evoopt.types import Array
+
+NUMBERS_WORTH_A_THREAD = 100_000  # to pack
+
+
+class Tiles(NamedTuple):
+    """Inputs and targets feature-major, (n_tiles, features * columns); weights (batch,)."""
+
+    inputs: Array
+    targets: Array
+    weights: NDArray[np.float64]
+
+
+class CpuSupervised(SupervisedEngine[NDArray[np.float64]]):
+    """The loss of a task, and its samples as tiles, made once for each precision."""
+
+    def __init__(self, network: CpuNetwork, loss: LossName, samples: Samples) -> None:
+        self._network, self._samples = network, samples
+        meaning = samples.targets.meaning
+        self._loss = loss_of(loss, meaning) if isinstance(loss, str) else own_loss(loss, meaning)
+        self._all: dict[np.dtype[Any], Tiles] = {}
+        self._cast: dict[np.dtype[Any], Samples] = {}  # what minibatches are taken from
+
+    def __call__(self, population: ArrayLike, chosen: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
+        rows = self._network.population(population)
+        tiles = self._tiles(rows.dtype) if chosen is None else self._minibatch(rows.dtype, chosen)
+        samples = len(tiles.weights)
+        program = self._network.program(rows.dtype, samples)
+        columns, lanes, block = program.tiling(samples)
+        sums = np.empty((len(rows), blocks_of(samples, columns, block)))
+        threads.run(
+            loss_blocks, sums.size,
+            rows, *program.arguments, program.state_size, tiles.inputs, tiles.targets, tiles.weights,
+            self._loss.address(rows.dtype), columns, lanes, block, sums,
+            grain=program.grain(columns * block),
+        )  # fmt: skip
+        with np.errstate(over="ignore", invalid="ignore"):  # of losses beyond all measure
+            mean: NDArray[np.float64] = sums.sum(axis=1) / tiles.weights.sum()
+        return mean
+
+    def _tiles(self, dtype: np.dtype[Any]) -> Tiles:
+        if dtype not in self._all:
+            samples = self._samples.cast(dtype)
+            self._all[dtype] = self._pack(samples, np.arange(len(samples.weights)))
+        return self._all[dtype]
+
+    def _minibatch(self, dtype: np.dtype[Any], chosen: NDArray[np.intp]) -> Tiles:
+        if dtype not in self._cast:
+            self._cast[dtype] = self._samples.cast(dtype)
+        return self._pack(self._cast[dtype], chosen)
+
+    def _pack(self, samples: Samples, chosen: NDArray[np.intp]) -> Tiles:
+        """Return some of what `Samples.cast` gave, as tiles."""
+        program = self._network.program(samples.inputs.dtype, len(chosen))
+        columns, lanes, _ = program.tiling(len(chosen))
+        arrays = (samples.inputs, samples.targets.numbers)
+        inputs, targets = (_pack(array, chosen, columns, lanes) for array in arrays)
+        return Tiles(inputs, targets, samples.weights[chosen])
+
+
+def _pack(numbers: Array, rows: NDArray[np.intp], columns: int, lanes: int) -> Array:
+    n = numbers.shape[1]
+    tiles: Array = aligned_empty(-(-len(rows) // columns), n * columns, numbers)
+    grain = -(-NUMBERS_WORTH_A_THREAD // (n * columns))
+    threads.run(pack_rows, len(tiles), numbers, rows, columns, lanes, tiles, grain=grain)
+    return tiles

@@ -1,0 +1,119 @@
+"""Networks on CUDA: what users pass as kernels take it, and forward passes there."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from evoopt.devices.cuda.steps import dense_layers
+from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
+from evoopt.kernels.cuda.networks import few, tiles
+from evoopt.kernels.cuda.runtime import grid
+from evoopt.kernels.cuda.runtime.memory import DeviceArray
+from evoopt.kernels.cuda.runtime.stream import Stream, alignment_of, most_shared_bytes
+from evoopt.types import Array
+
+
+class CudaNetwork(NetworkEngine[DeviceArray]):
+    """A network on CUDA: its layers, the frozen parameters there, and a stream."""
+
+    def __init__(self, description: NetworkDescription) -> None:
+        self.description = description
+        self.layers = dense_layers(description.layers)
+        self.size = description.n_params
+        self.stream = Stream()
+        frozen = np.concatenate([*map(np.ravel, description.frozen), np.zeros(1)])  # at least one number
+        self.frozen = self.stream.to_device(frozen, np.float32)
+
+    def population(self, population: ArrayLike) -> DeviceArray:
+        """Return a population on the device."""
+        rows = self.stream.given("population", population)
+        self.description.check_population(rows.shape)
+        if rows.dtype != np.float32:
+            raise ValueError(
+                f'A float32 population was expected with device="cuda", but {rows.dtype} came; give the '
+                "strategy a float32 mean, or dtype=numpy.float32."
+            )
+        return self.stream.to_device(rows, np.float32)
+
+    def population_of(self, vector: Array) -> Array:
+        return vector[None].astype(np.float32)
+
+    def pack(
+        self, numbers: DeviceArray, plan: tiles.Plan, chosen: Sequence[int] | Array = ()
+    ) -> tuple[DeviceArray, int]:
+        """Return samples (n, features), or the `chosen` ones, as tiles, and how many with padding."""
+        batch, features = len(chosen) or len(numbers), numbers.shape[1]
+        padded = -(-batch // plan.samples) * plan.samples
+        packed = self.stream.empty(features * padded, np.float32)
+        self.stream.launch(
+            tiles.pack, -(-packed.size // tiles.PACK_THREADS), tiles.PACK_THREADS,
+            numbers.reshape(numbers.size), self.stream.to_device(chosen, np.int64), features, batch, padded,
+            packed,
+        )  # fmt: skip
+        return packed, padded
+
+    def plan(self) -> tiles.Plan:
+        """Return how shared inputs are cut; ValueError for layers that are too wide."""
+        most = most_shared_bytes()
+        found = tiles.plan(self.layers, most)
+        if found is None:
+            raise ValueError(
+                f'Layers of up to {tiles.widest_for(most)} numbers were expected with device="cuda", but one '
+                f"has {tiles.widest(self.layers)}; take narrower ones, or leave out device."
+            )
+        return found
+
+    def forward(
+        self,
+        population: ArrayLike,
+        inputs: ArrayLike,
+        state: ArrayLike | None = None,
+        reset: ArrayLike | None = None,
+        out: object = None,
+    ) -> tuple[DeviceArray, Array]:
+        """Return the outputs (popsize, batch, units) on the device; there are no states."""
+        if state is not None or reset is not None:
+            raise ValueError('A state was given, but Dense layers, all that "cuda" has, keep none.')
+        rows, samples = self.population(population), self.stream.given("inputs", inputs)
+        own, batch = self.description.check_inputs(samples.shape, len(rows)), samples.shape[-2]
+        shape = len(rows), batch, *self.description.output_shape
+        outputs = self.stream.output(out, shape, np.float32, population=rows, inputs=samples)
+        if outputs.size:
+            self._run(rows, samples, own, batch, outputs)
+        return outputs, np.zeros((len(rows), batch, 0), np.float32)
+
+    def _run(self, rows: DeviceArray, inputs: ArrayLike, own: bool, batch: int, out: DeviceArray) -> None:
+        samples = self.stream.to_device(inputs, np.float32)
+        if own or batch <= few.MOST_SAMPLES:
+            self._forward_few(rows, samples, own, batch, out)
+        else:
+            self._forward_tiles(rows, samples, batch, out)
+
+    def _forward_few(
+        self, rows: DeviceArray, inputs: DeviceArray, own: bool, batch: int, out: DeviceArray
+    ) -> None:
+        samples, threads = min(batch, few.MOST_SAMPLES), few.threads_for(self.layers)
+        forward = few.forward_few(self.layers, samples, own, alignment_of(rows), threads)
+        population, numbers, outputs = (array.reshape(array.size) for array in (rows, inputs, out))
+        for part in grid.parts_of(len(rows), batch, samples):
+            first = part.row * batch + part.column  # of the samples, if each row has its own
+            self.stream.launch(
+                forward, (part.rows, -(-part.columns // samples)), threads,
+                grid.rest(population, part.row * self.size), self.size, self.frozen,
+                grid.rest(numbers, first * self.layers[0].inputs if own else 0), part.columns,
+                grid.rest(outputs, first * self.layers[-1].units),
+            )  # fmt: skip
+
+    def _forward_tiles(self, rows: DeviceArray, inputs: DeviceArray, batch: int, out: DeviceArray) -> None:
+        plan = self.plan()
+        packed, padded = self.pack(inputs, plan)
+        forward, per_row = tiles.forward_tiles(self.layers, plan, alignment_of(rows)), padded // plan.samples
+        population, outputs = rows.reshape(rows.size), out.reshape(out.size)
+        for part in grid.parts_of_rows(len(rows), per_row):
+            self.stream.launch(
+                forward, part.rows * per_row, plan.threads,
+                grid.rest(population, part.row * self.size), self.size, self.frozen, packed, padded, batch,
+                grid.rest(outputs, part.row * batch * self.layers[-1].units),
+                shared=plan.shared,
+            )  # fmt: skip

@@ -1,0 +1,85 @@
+"""Every kind of operation that layers give has a row in each device's table of steps, or is refused there.
+
+And every layer and activation has a definition in reference.py.
+"""
+
+import re
+
+import numba
+import pytest
+import reference
+from same_bits import networks, public
+
+import evoopt
+from evoopt.devices.cpu import steps as cpu
+from evoopt.kernels.cpu.networks.code import Step
+from evoopt.kernels.cpu.networks.program import N_SIZES
+from evoopt.rules.math import ELEMENTWISE
+
+
+@numba.njit
+def doubled(x):
+    return x + x
+
+
+@numba.njit
+def copied(x, y):
+    y[:] = x
+
+
+class Copy(evoopt.Layer):
+    """A layer of the user's own."""
+
+    def function(self, input_shape):
+        return copied
+
+
+LAYERS = [
+    *((networks.make(cls, shape), shape) for cls in public.layers() for shape in networks.SHAPES),
+    *(([evoopt.Dense(3, word)], (4,)) for word in public.words(lambda word: evoopt.Dense(1, word))),
+    *(([evoopt.RNN(3, word)], (4,)) for word in public.words(lambda word: evoopt.RNN(1, word))),
+    ([evoopt.Dense(3, doubled), evoopt.Dense(2, use_bias=False)], (4,)),
+    ([evoopt.Dense(3), Copy()], (4,)),
+    ([evoopt.Dense(3)], (4, 1)),
+    ([evoopt.Dense(3)], (1, 4)),
+]
+NETWORKS = [evoopt.Network(*each) for each in LAYERS if each[0] is not None]
+
+
+def operations():
+    return [operation for net in NETWORKS for operation in net.engine("cpu").description.operations]
+
+
+def test_the_cpu_has_each_kind_and_no_other():
+    assert {operation.kind for operation in operations()} == cpu.STEPS.keys()
+    for operation in operations():
+        steps = cpu.STEPS[operation.kind](operation)
+        assert isinstance(steps.many, Step)
+        assert len(steps.columns) <= N_SIZES
+
+
+@pytest.mark.parametrize("net", NETWORKS, ids=str)
+def test_cuda_has_dense_layers_and_refuses_the_others(net):
+    pytest.importorskip("numba_cuda", reason="the package numba-cuda is not installed")
+    from evoopt.devices.cuda import steps as cuda
+
+    layers = net.engine("cpu").description.layers
+    if all(isinstance(layer, evoopt.Dense) for layer in net.layers) and len(net.input_shape) == 1:
+        found = cuda.dense_layers(layers)
+        expected = [(layer.units, layer.activation, layer.use_bias) for layer in net.layers]
+        assert [(layer.units, layer.activation, layer.bias >= 0) for layer in found] == expected
+    else:
+        with pytest.raises(ValueError, match=r"takes Dense layers of inputs with one axis, but .*\.$"):
+            cuda.dense_layers(layers)
+
+
+def test_each_activation_is_defined_and_documented():
+    known = {"linear", *ELEMENTWISE, "softmax"}
+    assert known == reference.ACTIVATIONS.keys()
+    documented = evoopt.Dense.__doc__.partition("activation : ")[2].partition("use_bias : ")[0]
+    assert known == set(re.findall(r'"(\w+)"', documented))
+
+
+@pytest.mark.parametrize("cls", public.layers())
+def test_each_layer_is_defined(cls):
+    assert cls.kind in reference.LAYERS or hasattr(reference, cls.kind)
