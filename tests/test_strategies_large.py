@@ -14,7 +14,7 @@ from evoopt import LMMAES, PGPE, SNES, XNES, OpenAIES, SepCMAES
 from evoopt.kernels.cpu.population.noise import sample_rows
 from evoopt.strategies import REGISTRY
 from evoopt.strategies.parts import recombination
-from evoopt.strategies.parts.diagonal import longest_step
+from evoopt.strategies.parts.foreign import longest_step
 from evoopt.strategies.snes import utilities
 
 

@@ -35,7 +35,7 @@ from evoopt.strategies.parts.covariance import (
     require_root,
     require_root_of,
 )
-from evoopt.strategies.parts.diagonal import longest_step
+from evoopt.strategies.parts.foreign import longest_step
 from evoopt.strategies.parts.learning_rates import BETA_COVARIANCE, BETA_MEAN, STORED_MATRIX, LearningRate
 from evoopt.strategies.parts.recombination import Parameters
 from evoopt.types import Array, Ids, Vector

@@ -24,7 +24,7 @@ from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import recombination
-from evoopt.strategies.parts.diagonal import shortening
+from evoopt.strategies.parts.foreign import shortening
 from evoopt.types import Array, Ids, Vector
 
 _DIRECTIONS = fields.array("directions", "n_params", dtype="rows", limits=fields.paths)

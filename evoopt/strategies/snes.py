@@ -28,7 +28,8 @@ from evoopt.strategies.contract.fields import (
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
-from evoopt.strategies.parts.diagonal import condition, outside_factors
+from evoopt.strategies.parts.covariance import condition
+from evoopt.strategies.parts.foreign import outside_factors
 from evoopt.types import Vector
 
 

@@ -22,7 +22,7 @@ from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts.covariance import require_deviations, require_matrices
-from evoopt.strategies.parts.diagonal import shortening
+from evoopt.strategies.parts.foreign import shortening
 from evoopt.strategies.snes import utilities, without_baseline
 from evoopt.types import Array, Ids, Vector
 

@@ -100,9 +100,9 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
             first = part.row * batch + part.column  # of the samples, if each row has its own
             self.stream.launch(
                 forward, (part.rows, -(-part.columns // samples)), threads,
-                grid.rest(population, part.row * self.size), self.size, self.frozen,
-                grid.rest(numbers, first * self.layers[0].inputs if own else 0), part.columns,
-                grid.rest(outputs, first * self.layers[-1].units),
+                population.rest(part.row * self.size), self.size, self.frozen,
+                numbers.rest(first * self.layers[0].inputs if own else 0), part.columns,
+                outputs.rest(first * self.layers[-1].units),
             )  # fmt: skip
 
     def _forward_tiles(self, rows: DeviceArray, inputs: DeviceArray, batch: int, out: DeviceArray) -> None:
@@ -113,7 +113,7 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
         for part in grid.parts_of_rows(len(rows), per_row):
             self.stream.launch(
                 forward, part.rows * per_row, plan.threads,
-                grid.rest(population, part.row * self.size), self.size, self.frozen, packed, padded, batch,
-                grid.rest(outputs, part.row * batch * self.layers[-1].units),
+                population.rest(part.row * self.size), self.size, self.frozen, packed, padded, batch,
+                outputs.rest(part.row * batch * self.layers[-1].units),
                 shared=plan.shared,
             )  # fmt: skip

@@ -154,8 +154,8 @@ class CudaPopulation(PopulationOps[DeviceArray]):
         parts = grid.parts_of_rows(k)
         result, words = self._stream.empty((k,), _ID), rows.view(np.uint32)
         for first, count, *_ in parts:
-            some = (words[first:], result[first:]) if first else (words, result)
-            self._stream.launch(kernels.fingerprint_rows, count, kernels.THREADS, *some)
+            some, into = words.rest(first), result.rest(first)
+            self._stream.launch(kernels.fingerprint_rows, count, kernels.THREADS, some, into)
         return result
 
     # ---------------------------------------------------------------- one number for each told row
@@ -181,7 +181,7 @@ class CudaPopulation(PopulationOps[DeviceArray]):
         for first, count, *_ in grid.parts_of_rows(len(rows)):
             self._stream.launch(
                 moments.squared_lengths, count, moments.THREADS,
-                grid.rest(rows, first), centre, unit, grid.rest(result, first),
+                rows.rest(first), centre, unit, result.rest(first),
             )  # fmt: skip
         squares: Vector = self.host(result)[places]
         return np.sqrt(squares)

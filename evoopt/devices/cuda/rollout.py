@@ -117,16 +117,16 @@ class CudaRollout(RolloutEngine[DeviceArray]):
         drawn = self._uniforms(np.append(uniforms, 0.0))
         per_row = uniforms[0].size if len(uniforms) > 1 else 0
         numbers = self._numbers(np.concatenate([game.middle, game.half, *(scaling or ()), [0.0]]))
-        population, rest = rows.reshape(rows.size), grid.rest
+        population = rows.reshape(rows.size)
         with compiling("Functions of an environment, or an activation"):
             for part in grid.parts_of(popsize, total, block.episodes):
                 first = part.row * total + part.column
                 net.stream.launch(
                     play, (part.rows, -(-part.columns // block.episodes)), block.threads,
-                    rest(population, part.row * net.size), net.size, net.frozen,
-                    rest(drawn, part.row * per_row + part.column * game.uniforms), per_row, numbers,
-                    part.columns, max_steps, rest(found.returns, first), rest(found.lengths, first),
-                    rest(found.sums, first * per_sum), shared=4 * block.cached,
+                    population.rest(part.row * net.size), net.size, net.frozen,
+                    drawn.rest(part.row * per_row + part.column * game.uniforms), per_row, numbers,
+                    part.columns, max_steps, found.returns.rest(first), found.lengths.rest(first),
+                    found.sums.rest(first * per_sum), shared=4 * block.cached,
                 )  # fmt: skip
         return found
 

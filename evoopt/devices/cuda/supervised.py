@@ -64,8 +64,8 @@ class CudaSupervised(SupervisedEngine[DeviceArray]):
             with compiling("A loss, or an activation"):
                 net.stream.launch(
                     losses, part.rows * per_row, plan.threads,
-                    grid.rest(numbers, part.row * net.size), net.size, net.frozen, *tiles[:4],
-                    grid.rest(sums, part.row * per_row),
+                    numbers.rest(part.row * net.size), net.size, net.frozen, *tiles[:4],
+                    sums.rest(part.row * per_row),
                     shared=plan.shared,
                 )  # fmt: skip
 

@@ -92,3 +92,9 @@ def eigenvalues(matrix: Array) -> tuple[float, float]:
     """Return the smallest and the largest eigenvalue of a symmetric matrix, given its upper triangle."""
     values = np.linalg.eigvalsh(matrix, UPLO="U")
     return float(values[0]), float(values[-1])
+
+
+def condition(most: float, least: float) -> float:
+    """Return the condition of the covariance matrix with standard deviations from `least` to `most`."""
+    ratio = most / least
+    return ratio * ratio

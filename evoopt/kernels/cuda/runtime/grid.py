@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.kernels.cuda.runtime.sizes import SIZES
 
 MOST_X, MOST_Y = SIZES.most_blocks
@@ -36,8 +35,3 @@ def parts_of(rows: int, columns: int, per_block: int) -> list[Part]:
         for row in range(rows)
         for column in range(0, columns, most)
     ]
-
-
-def rest(array: DeviceArray, start: int) -> DeviceArray:
-    """Return an array from a place on."""
-    return array[start:] if start else array

@@ -125,6 +125,11 @@ class DeviceArray:
             "came; take numpy.asarray, or the array of another library."
         )
 
+    def rest(self, start: int) -> "DeviceArray":
+        """Return the rows from one on, none if there are fewer; they share the memory."""
+        first = min(start, self.shape[0])
+        return self._part(first, (self.shape[0] - first, *self.shape[1:])) if start else self
+
     def _part(self, first: int, shape: Shape) -> "DeviceArray":
         address = self.address + first * math.prod(self.shape[1:]) * self.dtype.itemsize
         return DeviceArray(address, shape, self.dtype, self.stream, self.owner)

@@ -1,4 +1,4 @@
-"""What strategies with a step size for each coordinate share: the condition, and how steps are shortened."""
+"""Foreign and late rows: how far from the mean they may be, and by what their steps are shortened."""
 
 import math
 
@@ -9,12 +9,6 @@ from evoopt.strategies.contract.told import Told
 from evoopt.types import Vector
 
 FARTHEST = 1e-12  # rows that would be shortened by more teach nothing: their squares may overflow
-
-
-def condition(most: float, least: float) -> float:
-    """Return the condition of the covariance matrix with standard deviations from `least` to `most`."""
-    ratio = most / least
-    return ratio * ratio
 
 
 def longest_step(n: int) -> float:
