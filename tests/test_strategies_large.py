@@ -167,7 +167,7 @@ def test_lmmaes_that_fails_with_a_step_to_follow_loses_nothing(tmp_path, monkeyp
         ids = one.ask_ids(8)
         one.tell(ids[:4], np.arange(4.0))
     with monkeypatch.context() as patch:
-        patch.setattr("evoopt.strategies.lmmaes.moments", None)
+        patch.setattr("evoopt.devices.cpu.population.CpuPopulation.moments", None)
         with pytest.raises(TypeError):
             es.tell(foreign, np.arange(4.0))
     for one in (es, twin):
