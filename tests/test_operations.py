@@ -58,7 +58,7 @@ def test_the_cpu_has_each_kind_and_no_other():
         assert len(steps.columns) <= N_SIZES
 
 
-@pytest.mark.parametrize("net", NETWORKS, ids=str)
+@pytest.mark.parametrize("net", NETWORKS, ids=range(len(NETWORKS)))
 def test_cuda_has_dense_layers_and_refuses_the_others(net):
     pytest.importorskip("numba_cuda", reason="the package numba-cuda is not installed")
     from evoopt.devices.cuda import steps as cuda
