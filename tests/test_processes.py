@@ -188,7 +188,7 @@ print(net.predict(np.array([0.0, 1.0]), np.array([[-2.0]]))[0, 0])
 """
     environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(install)}
     assert run_python(program, cwd=tmp_path, **environment) == "0.0\n"
-    rules = install / "evoopt" / "kernels" / "math.py"
+    rules = install / "evoopt" / "rules" / "math.py"
     rules.write_text(rules.read_text().replace("return zero if x < zero else x", "return x"))
     assert run_python(program, cwd=tmp_path, **environment) == "-2.0\n"
 

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from helpers import each_dtype, needs_jit
 from helpers.functions import rosenbrock, rotated_ellipsoid, sphere
-from helpers.strategies import make, run, state
+from helpers.strategies import OURS, make, run, state
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import expm
 
 from evoopt import LMMAES, PGPE, SNES, XNES, OpenAIES, SepCMAES
 from evoopt.kernels.cpu.population.noise import sample_rows
-from evoopt.strategies import REGISTRY
 from evoopt.strategies.parts import recombination
 from evoopt.strategies.parts.foreign import longest_step
 from evoopt.strategies.snes import utilities
@@ -278,13 +277,13 @@ QUADRATIC = {"CMAES", "XNES"}
 
 
 @needs_jit
-@pytest.mark.parametrize("name", [name for name in REGISTRY if name not in QUADRATIC | {"IPOP", "BIPOP"}])
+@pytest.mark.parametrize("name", [name for name in OURS if name not in QUADRATIC])
 def test_memory_of_a_generation(name):
     """Nothing of popsize x n_params beside the population and what the algorithm keeps; some vectors."""
     population, fitness = np.zeros((POPSIZE, PARAMETERS), np.float32), np.arange(float(POPSIZE))
 
     def whole_run(generations):
-        es = REGISTRY[name](np.zeros(PARAMETERS, np.float32), 0.1, popsize=POPSIZE, seed=1)
+        es = OURS[name](np.zeros(PARAMETERS, np.float32), 0.1, popsize=POPSIZE, seed=1)
         for _ in range(generations):
             es.ask(out=population)
             es.tell(population, fitness)

@@ -12,6 +12,7 @@ import evoopt
 from .case import Case, digest
 from .catalogue import cases
 from .comparison import FAILED
+from .strategies import BetterHalf
 
 
 def run(case: Case) -> dict[str, str]:
@@ -32,6 +33,7 @@ def main() -> None:
     folder, text = sys.argv[1:]
     if not Path(evoopt.__file__).resolve().is_relative_to(folder):
         sys.exit(f"evoopt was to come from {folder}, but it is {evoopt.__file__}")
+    evoopt.register(BetterHalf)
     for case in cases():
         if text in case.name:
             print(json.dumps([case.name, run(case)]), flush=True)
