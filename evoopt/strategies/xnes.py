@@ -21,7 +21,7 @@ from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
-from evoopt.strategies.parts.covariance import require_deviations, require_matrices
+from evoopt.strategies.parts.covariance import lengths_of_columns, require_deviations, require_matrices
 from evoopt.strategies.parts.foreign import shortening
 from evoopt.strategies.snes import utilities, without_baseline
 from evoopt.types import Array, Ids, Vector
@@ -112,7 +112,7 @@ class XNES(Strategy):
         volume = float(np.log(self._scale).mean())
         fields.require(abs(volume) < 1e-6, f"{place}._scale", "of the volume 1", self._scale)
         with np.errstate(over="ignore", invalid="ignore"):  # that does not fit
-            sigma = self._step * _lengths(self._factor)
+            sigma = self._step * lengths_of_columns(self._factor)
             ones = np.einsum("ij,ji->i", self._factor, self._inverse)
         require_deviations(sigma, f"{place}._factor")
         fields.require(np.allclose(sigma, self._sigma, 1e-6, 0), f"{place}._sigma", "of factor", self._sigma)
@@ -127,7 +127,7 @@ class XNES(Strategy):
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
         fields.tupled(fields.COORDINATES, fields.STEP, fields.FINITE_MATRIX)(value, place, scope)
-        require_deviations(value[1] * _lengths(value[2]), place)
+        require_deviations(value[1] * lengths_of_columns(value[2]), place)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         mean, step, factor = snapshot
@@ -148,7 +148,7 @@ class XNES(Strategy):
         smallest, largest = arguments.step_range(self.dtype)
         self._step = min(max(self._step * math.exp(min(max(change, -1.0), 1.0)), smallest), largest)
         self._reshape(self.eta_B / 2 * G_B)
-        self._sigma = self._step * _lengths(self._factor)
+        self._sigma = self._step * lengths_of_columns(self._factor)
         self._fitness_range = stopping.fitness_range(told)
 
     def _deviates(self, told: Told) -> Array:
@@ -178,12 +178,6 @@ class XNES(Strategy):
             *stopping.small_steps(self, self._mean, self._sigma),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]
-
-
-def _lengths(matrix: Array) -> Vector:
-    """Return those of the columns."""
-    lengths: Vector = np.sqrt(np.einsum("jc,jc->c", matrix, matrix))
-    return lengths
 
 
 def _length(matrix: Array) -> float:

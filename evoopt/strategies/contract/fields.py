@@ -217,7 +217,7 @@ def scalar(dtype: Any) -> Kind:
     return kind
 
 
-VECTOR, MATRIX = array("n_params"), array("n_params", "n_params")
+VECTOR = array("n_params")
 FINITE_MATRIX = array("n_params", "n_params", limits=finite)
 POSITIVE = array("n_params", limits=positive)
 COORDINATES, STEPS = array("n_params", limits=coordinates), array("n_params", limits=steps)

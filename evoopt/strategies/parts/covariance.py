@@ -83,7 +83,7 @@ def require_root_of(C: Array, root: Array, place: str) -> None:
 
 
 def lengths_of_columns(root: Array) -> Vector:
-    """Return the lengths of the columns of a root, which are the standard deviations."""
+    """Return the lengths of a matrix's columns: of a root the standard deviations."""
     lengths: Vector = np.sqrt(np.einsum("jc,jc->c", root, root))
     return lengths
 
