@@ -1,4 +1,4 @@
-"""Which device: reading the word that users pass, whether there is what it needs, and its engines."""
+"""The choice of engines: the only place that depends on the name of the device."""
 
 from collections.abc import Callable
 from typing import Any, Literal, cast, overload
