@@ -18,11 +18,12 @@ NUMBERS_WORTH_A_THREAD = 100_000  # to pack
 
 
 class Tiles(NamedTuple):
-    """Inputs and targets feature-major, (n_tiles, features * columns); weights (batch,)."""
+    """Inputs and targets feature-major, (n_tiles, features * columns); weights (batch,), and their sum."""
 
     inputs: Array
     targets: Array
     weights: NDArray[np.float64]
+    total_weight: np.float64
 
 
 class CpuSupervised(SupervisedEngine[NDArray[np.float64]]):
@@ -49,7 +50,7 @@ class CpuSupervised(SupervisedEngine[NDArray[np.float64]]):
             grain=program.grain(columns * block),
         )  # fmt: skip
         with np.errstate(over="ignore", invalid="ignore"):  # of losses beyond all measure
-            mean: NDArray[np.float64] = sums.sum(axis=1) / tiles.weights.sum()
+            mean: NDArray[np.float64] = sums.sum(axis=1) / tiles.total_weight
         return mean
 
     def _tiles(self, dtype: np.dtype[Any]) -> Tiles:
@@ -69,7 +70,8 @@ class CpuSupervised(SupervisedEngine[NDArray[np.float64]]):
         columns, lanes, _ = program.tiling(len(chosen))
         arrays = (samples.inputs, samples.targets.numbers)
         inputs, targets = (_pack(array, chosen, columns, lanes) for array in arrays)
-        return Tiles(inputs, targets, samples.weights[chosen])
+        weights = samples.weights[chosen]
+        return Tiles(inputs, targets, weights, weights.sum())
 
 
 def _pack(numbers: Array, rows: NDArray[np.intp], columns: int, lanes: int) -> Array:
