@@ -20,8 +20,11 @@ def read_new_episodes(value: object) -> NewEpisodes:
 
 
 def require_room(rows: int, episodes: int, numbers: int = 0) -> None:
-    """Raise ValueError unless so many episodes fit into memory, each with `numbers` besides its result."""
-    needed, purpose = 8 * rows * episodes * (numbers + 2), f"{episodes:,} episodes of {rows:,} rows"
+    """Raise ValueError unless memory has room for the results of so many episodes of each row.
+
+    With them it is to hold so many `numbers` for each episode, in all rows together.
+    """
+    needed, purpose = 8 * episodes * (2 * rows + numbers), f"{episodes:,} episodes of {rows:,} rows"
     require_memory("Playing", needed, purpose, "take fewer episodes")
 
 

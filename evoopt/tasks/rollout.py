@@ -28,8 +28,6 @@ from evoopt.tasks.rehearsal import rehearse
 from evoopt.tasks.statistics import Statistics
 from evoopt.types import Array, Device
 
-LANES_FIT = 1 << 19  # bytes of packed weights, which are read in each step: half of a second level cache
-
 
 class Rollout(EpisodeTask):
     """The task of acting in an environment: population -> mean return of each row's episodes.
@@ -146,10 +144,11 @@ class Rollout(EpisodeTask):
 
     def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
         """Return the mean return of each row of a population (popsize, n_params), as (popsize,)."""
-        rows = self.net.engine(self.device).population(population)
+        engine, scaling = self._on_device(), self._scaling()
+        rows = engine.net.population(population)
         uniforms = self._training(len(rows), generation)
         fitness: NDArray[np.float64]
-        fitness, sums = self._on_device().fitness(rows, uniforms, self.max_steps, self._scaling())
+        fitness, sums = engine.fitness(rows, uniforms, self.max_steps, scaling)
         self._learn(sums)
         return fitness
 
@@ -188,7 +187,7 @@ class Rollout(EpisodeTask):
         return Policy(self.net, params, read, act, self._statistics)
 
     def _measure(self, population: Array, episodes: int, seed: int) -> Episodes:
-        require_room(len(population), episodes)
+        require_room(len(population), episodes, self.env.uniforms)
         return self._play(population, self._uniforms((EVALUATION, seed), 1, episodes))[0]
 
     def _play(self, population: Array, uniforms: Array) -> tuple[Episodes, Array]:
@@ -199,12 +198,11 @@ class Rollout(EpisodeTask):
 
     def _training(self, popsize: int, generation: int) -> Array:
         """Return the uniform numbers of a generation's episodes."""
-        require_room(popsize, self.episodes)
         rows = popsize if self.new_episodes == "row" else 1
+        require_room(popsize, self.episodes, rows * self.env.uniforms)
         return self._uniforms((TRAINING, self._number(generation)), rows, self.episodes)
 
     def _uniforms(self, stream: tuple[int, int], rows: int, episodes: int) -> Array:
-        require_room(rows, episodes, self.env.uniforms)
         generator = np.random.default_rng((self.seed if stream[0] == TRAINING else 0, *stream))
         return generator.random((rows, episodes, self.env.uniforms))
 

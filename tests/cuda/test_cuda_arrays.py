@@ -9,7 +9,7 @@ from helpers import SIMULATED
 
 import evoopt
 from evoopt.kernels.cuda.runtime.foreign import is_device_array
-from evoopt.kernels.cuda.runtime.stream import Stream, alignment_of
+from evoopt.kernels.cuda.runtime.stream import Stream
 
 
 class Foreign:
@@ -82,10 +82,10 @@ def test_alignment():
     stream = Stream()
     for n, alignment in ((8, 4), (6, 2), (5, 1)):
         rows = stream.empty((3, n), np.float32)
-        assert alignment_of(rows) == alignment
-        assert alignment_of(rows[1:]) == alignment
-    assert alignment_of(stream.empty(9, np.float32)[1:].reshape(2, 4)) == 1
-    assert alignment_of(stream.empty(10, np.float32)[2:].reshape(2, 4)) == 2
+        assert rows.alignment == alignment
+        assert rows[1:].alignment == alignment
+    assert stream.empty(9, np.float32)[1:].reshape(2, 4).alignment == 1
+    assert stream.empty(10, np.float32)[2:].reshape(2, 4).alignment == 2
 
 
 def test_arrays_of_other_libraries_are_not_copied():

@@ -38,7 +38,8 @@ class CpuRollout(EpisodeEngine):
 
     def __init__(self, net: CpuNetwork, game: Game) -> None:
         _require_room(game)
-        self._net, self._game = net, game
+        self.net: CpuNetwork = net
+        self._game = game
 
     def fitness(
         self, population: Array, uniforms: Array, max_steps: int, scaling: Scaling | None
@@ -72,12 +73,12 @@ class CpuRollout(EpisodeEngine):
     def _program(self, population: Array, episodes: int) -> Program:
         """Choose the way by the program that is the fastest for so many episodes of each row."""
         dtype = population.dtype
-        program = self._net.program(dtype, episodes)
+        program = self.net.program(dtype, episodes)
         numbers = (population.shape[1] + program.frozen.size) * tile_shape(dtype)[1]
         if program.kind != "few" or numbers * dtype.itemsize > LANES_FIT:
             return program
         try:
-            return self._net.program_of_rows(dtype)
+            return self.net.program_of_rows(dtype)
         except LookupError:  # a layer has no step of rows
             return program
 

@@ -10,7 +10,7 @@ from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
 from evoopt.kernels.cuda.networks import few, tiles
 from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
-from evoopt.kernels.cuda.runtime.stream import Stream, alignment_of, most_shared_bytes
+from evoopt.kernels.cuda.runtime.stream import Stream, most_shared_bytes
 from evoopt.types import Array
 
 
@@ -94,7 +94,7 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
         self, rows: DeviceArray, inputs: DeviceArray, own: bool, batch: int, out: DeviceArray
     ) -> None:
         samples, threads = min(batch, few.MOST_SAMPLES), few.threads_for(self.layers)
-        forward = few.forward_few(self.layers, samples, own, alignment_of(rows), threads)
+        forward = few.forward_few(self.layers, samples, own, rows.alignment, threads)
         population, numbers, outputs = (array.reshape(array.size) for array in (rows, inputs, out))
         for part in grid.parts_of(len(rows), batch, samples):
             first = part.row * batch + part.column  # of the samples, if each row has its own
@@ -108,7 +108,7 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
     def _forward_tiles(self, rows: DeviceArray, inputs: DeviceArray, batch: int, out: DeviceArray) -> None:
         plan = self.plan()
         packed, padded = self.pack(inputs, plan)
-        forward, per_row = tiles.forward_tiles(self.layers, plan, alignment_of(rows)), padded // plan.samples
+        forward, per_row = tiles.forward_tiles(self.layers, plan, rows.alignment), padded // plan.samples
         population, outputs = rows.reshape(rows.size), out.reshape(out.size)
         for part in grid.parts_of_rows(len(rows), per_row):
             self.stream.launch(

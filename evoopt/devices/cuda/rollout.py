@@ -13,7 +13,7 @@ from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import SHARED_BYTES, compiling
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.kernels.cuda.runtime.sizes import block_size
-from evoopt.kernels.cuda.runtime.stream import Stream, alignment_of, most_shared_bytes
+from evoopt.kernels.cuda.runtime.stream import Stream, most_shared_bytes
 from evoopt.types import Array
 
 MOST_EPISODES = 8  # of a block
@@ -59,7 +59,7 @@ class CudaRollout(RolloutEngine[DeviceArray]):
     """
 
     def __init__(self, net: CudaNetwork, game: Game) -> None:
-        self._net, self._game = net, game
+        self.net, self._game = net, game
         self._uniforms, self._numbers = _Copied(net.stream), _Copied(net.stream)
         self._blocks: dict[int, _Block] = {}
         self._block(1)  # refuses layers that are too wide
@@ -71,15 +71,15 @@ class CudaRollout(RolloutEngine[DeviceArray]):
         return self._blocks[episodes]
 
     def _make_block(self, total: int) -> _Block:
-        layers, game = self._net.layers, self._kernel_game(False)
+        layers, game = self.net.layers, self._kernel_game(False)
         for episodes in range(min(total, MOST_EPISODES), 0, -1):
             # a thread for each output of the widest layer, in whole warps
             outputs = episodes * max(layer.units for layer in layers)
             threads = block_size(max(32, min(256, 32 * -(-outputs // 32))))
             shared = shared_bytes(layers, game, episodes, threads)
             if shared <= SHARED_BYTES:
-                fits = 4 * self._net.size <= min(CACHED_BYTES, most_shared_bytes() - shared)
-                return _Block(episodes, threads, self._net.size if fits else 0)
+                fits = 4 * self.net.size <= min(CACHED_BYTES, most_shared_bytes() - shared)
+                return _Block(episodes, threads, self.net.size if fits else 0)
         raise ValueError(
             f'Layers of up to about 5000 numbers were expected with device="cuda", but one has '
             f"{widest(layers)}; take narrower ones, or leave out device."
@@ -95,12 +95,12 @@ class CudaRollout(RolloutEngine[DeviceArray]):
     def fitness(
         self, population: DeviceArray, uniforms: Array, max_steps: int, scaling: Scaling | None
     ) -> tuple[DeviceArray, Array]:
-        stream = self._net.stream
+        stream = self.net.stream
         popsize, total, n = population.shape[0], uniforms.shape[1], self._game.observation_size
-        fitness = stream.empty(popsize, np.float64)
         if popsize == 0:
-            return fitness, np.zeros((0, 3, n))
+            return stream.empty(0, np.float64), np.zeros((0, 3, n))
         found = self._play(population, uniforms, max_steps, scaling)
+        fitness = stream.empty(popsize, np.float64)
         stream.launch(mean_rows, -(-popsize // THREADS), THREADS, found.returns, total, total, fitness)
         if scaling is None:
             return fitness, np.empty(0)
@@ -110,14 +110,14 @@ class CudaRollout(RolloutEngine[DeviceArray]):
 
     def _play(self, rows: DeviceArray, uniforms: Array, max_steps: int, scaling: Scaling | None) -> _Results:
         """Play all episodes of all rows."""
-        net, game, per_sum = self._net, self._game, 2 * self._game.observation_size
+        net, game, per_sum = self.net, self._game, 2 * self._game.observation_size
         popsize, total = rows.shape[0], uniforms.shape[1]
-        block, found = self._block(total), self._room(popsize * total, scaling is not None)
-        play = rollout_rows(net.layers, self._kernel_game(scaling is not None), *block, alignment_of(rows))
+        block, alignment, population = self._block(total), rows.alignment, rows.reshape(rows.size)
+        play = rollout_rows(net.layers, self._kernel_game(scaling is not None), *block, alignment)
         drawn = self._uniforms(np.append(uniforms, 0.0))
         per_row = uniforms[0].size if len(uniforms) > 1 else 0
         numbers = self._numbers(np.concatenate([game.middle, game.half, *(scaling or ()), [0.0]]))
-        population = rows.reshape(rows.size)
+        found = self._room(popsize * total, scaling is not None)
         with compiling("Functions of an environment, or an activation"):
             for part in grid.parts_of(popsize, total, block.episodes):
                 first = part.row * total + part.column
@@ -132,6 +132,7 @@ class CudaRollout(RolloutEngine[DeviceArray]):
 
     def _room(self, episodes: int, normalizes: bool) -> _Results:
         """Make the arrays that kernels write for so many episodes in all."""
-        empty, n_sums = self._net.stream.empty, 2 * self._game.observation_size
+        empty, n_sums = self.net.stream.empty, 2 * self._game.observation_size
         returns, lengths = empty(episodes, np.float64), empty(episodes, np.int64)
-        return _Results(returns, lengths, empty(episodes * n_sums if normalizes else 1, np.float64))
+        sums = empty(episodes * n_sums, np.float64) if normalizes else returns  # (not written to)
+        return _Results(returns, lengths, sums)

@@ -14,7 +14,6 @@ from evoopt.kernels.cuda.population.rows import THREADS, mean_rows
 from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import compiling
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
-from evoopt.kernels.cuda.runtime.stream import alignment_of
 from evoopt.rules.losses import Meaning
 
 
@@ -58,7 +57,7 @@ class CudaSupervised(SupervisedEngine[DeviceArray]):
     def _sum(self, rows: DeviceArray, tiles: Tiles, per_row: int, sums: DeviceArray) -> None:
         """Write the weighted sum of the losses of each row and tile, (popsize, per_row)."""
         net, plan = self._net, self._plan
-        losses = loss_tiles(net.layers, plan, alignment_of(rows), self._loss)
+        losses = loss_tiles(net.layers, plan, rows.alignment, self._loss)
         numbers = rows.reshape(rows.size)
         for part in grid.parts_of_rows(len(rows), per_row):
             with compiling("A loss, or an activation"):

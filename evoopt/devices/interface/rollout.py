@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from evoopt.devices.interface.network import NetworkEngine
 from evoopt.types import Array, Vector
 
 A = TypeVar("A")  # the device's arrays
@@ -61,6 +62,8 @@ class Episodes(NamedTuple):
 
 class RolloutEngine(Protocol[A]):
     """An engine that plays the episodes of a population, for one network and one game."""
+
+    net: NetworkEngine[A]
 
     def fitness(
         self, population: A, uniforms: Array, max_steps: int, scaling: Scaling | None

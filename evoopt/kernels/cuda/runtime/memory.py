@@ -53,6 +53,11 @@ class DeviceArray:
         return self.size * self.dtype.itemsize
 
     @property
+    def alignment(self) -> int:
+        """At multiples of how many numbers the rows of an array (k, n) begin: 1, 2 or 4."""
+        return math.gcd(4, self.shape[1], self.address // self.dtype.itemsize)
+
+    @property
     def read_only(self) -> bool:
         """Whether nobody may write to it, as the library says that lent it."""
         return self.owner is not None and self.owner.read_only

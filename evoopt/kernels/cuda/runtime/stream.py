@@ -261,11 +261,6 @@ class Stream(Queue):
         return found
 
 
-def alignment_of(rows: DeviceArray) -> int:
-    """Give at multiples of how many numbers the rows of an array (k, n) begin: 1, 2 or 4."""
-    return math.gcd(4, rows.shape[1], rows.address // rows.dtype.itemsize)
-
-
 def _is_contiguous(shape: Shape, strides: Iterable[int], itemsize: int) -> bool:
     expected = strides_of(shape, itemsize)
     return 0 in shape or all(n == 1 or a == b for n, a, b in zip(shape, strides, expected, strict=True))
