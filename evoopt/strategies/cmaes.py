@@ -316,6 +316,11 @@ class CMAES(Strategy):
         In the scale of each coordinate: of the largest variance even rounding errors may be more than others.
         """
         variances = self._C.diagonal()
+        if not np.isfinite(self._C).all():
+            raise FloatingPointError(
+                f"Rows must be finite numbers of {self.dtype}, but the steps have outgrown them; end a "
+                "search when stop() has a reason."
+            )
         # a coordinate that no row has moved in keeps its own where the past has no weight, c_1 + c_mu = 1
         variances = np.where(variances > 0, variances, before.diagonal())
         C, deviations = self._C.copy(), np.sqrt(variances)
@@ -327,7 +332,7 @@ class CMAES(Strategy):
         np.fill_diagonal(C, (1 + shift) * variances)
         self._C, self._extremes, root = C, eigenvalues(C), np.empty_like(C)
         if not matrices.cholesky(C, root):
-            raise FloatingPointError(f"A finite covariance matrix was expected, but it is {C}.")
+            raise FloatingPointError(f"The covariance matrix must be positive definite, but it is {C}.")
         return root
 
     def _look(self) -> None:
