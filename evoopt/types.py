@@ -1,12 +1,33 @@
 """Types that many files name."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 Array = NDArray[Any]
 Vector = NDArray[np.float64]
 Ids = NDArray[np.uint64]  # numbers of rows
 Shape = tuple[int, ...]
 Device = Literal["cpu", "cuda"]
+
+
+class Population(Protocol):
+    """A population that need not be held as one array, for whoever makes its rows where they are wanted.
+
+    `ids` (popsize,) are the numbers of its rows: a strategy makes each of them again, in any company.
+    """
+
+    @property
+    def shape(self) -> Shape: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def ids(self) -> Ids: ...
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array: ...
+
+
+PopulationLike = ArrayLike | Population  # (popsize, n_params): an array of any library, or such an object

@@ -23,6 +23,7 @@ from numpy.testing import assert_array_equal
 
 import evoopt
 from evoopt.strategies.contract.ledger import REMEMBERED
+from evoopt.types import Population
 
 MEAN = np.array([1.5, 2.25, 0.25])
 
@@ -278,3 +279,44 @@ def test_each_row_is_told_once_whatever_is_told(name, sequence, copied):
                 es.tell(*call)
             assert es.generation == generation
         es = copy.deepcopy(es) if copied else es
+
+
+# ---------------------------------------------------------------- populations that are no arrays
+
+
+class Named:
+    """A population that is known by the numbers of its rows, and made where somebody looks at them."""
+
+    def __init__(self, es):
+        self._es, self.ids = es, es.ask_ids()
+        self.shape, self.dtype = (len(self.ids), es.n_params), es.dtype
+
+    def __array__(self, dtype=None, copy=None):
+        return self._es.rows(self.ids).astype(self.dtype if dtype is None else dtype, copy=False)
+
+
+@each_strategy
+def test_a_population_may_be_an_object(cls):
+    es, other = make(cls, mean=MEAN), make(cls, mean=MEAN)
+    rows = other.ask()
+    population: Population = Named(es)
+    task = evoopt.Objective(lambda x: x @ x)
+    fitness = task(population)
+    assert_array_equal(fitness, task(rows))
+    es.tell(population, fitness)
+    other.tell(rows, fitness)
+    assert_array_equal(es.ask(), other.ask())
+
+
+@needs_jit
+def test_networks_judge_a_population_that_is_an_object():
+    net = evoopt.Network([evoopt.Dense(2, "tanh")], (4,))
+    inputs = np.linspace(-1, 1, 24).reshape(6, 4).astype(np.float32)
+    population: Population = Named(evoopt.SNES(net.init(seed=0), 0.1, seed=1))
+    rows = np.asarray(population)
+    assert_array_equal(net.forward(population, inputs), net.forward(rows, inputs))
+    for task in (
+        evoopt.Supervised(net, inputs, np.arange(6) % 2),
+        evoopt.Rollout(net, evoopt.envs.cartpole, max_steps=5),
+    ):
+        assert_array_equal(task(population), task(rows))

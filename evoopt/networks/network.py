@@ -18,7 +18,7 @@ from evoopt.networks.initializers import initialize
 from evoopt.networks.layers import Layer, Parameter
 from evoopt.params import ParamSpec
 from evoopt.tree import Trainable, read_tree
-from evoopt.types import Array, Device
+from evoopt.types import Array, Device, PopulationLike
 
 
 class Network(Called):
@@ -160,12 +160,12 @@ class Network(Called):
 
     @overload
     def forward(
-        self, population: ArrayLike, inputs: ArrayLike, state: None = None, *, out: Array | None = None
+        self, population: PopulationLike, inputs: ArrayLike, state: None = None, *, out: Array | None = None
     ) -> Array: ...
     @overload
     def forward(
         self,
-        population: ArrayLike,
+        population: PopulationLike,
         inputs: ArrayLike,
         state: ArrayLike,
         reset: ArrayLike | None = None,
@@ -175,7 +175,7 @@ class Network(Called):
 
     def forward(
         self,
-        population: ArrayLike,
+        population: PopulationLike,
         inputs: ArrayLike,
         state: ArrayLike | None = None,
         reset: ArrayLike | None = None,
@@ -300,7 +300,7 @@ class Network(Called):
         vector = self.spec.ravel(params)  # refuses parameters of another shape or name
         return self.spec.ravel(params, out=np.empty(vector.shape)) if double else vector
 
-    def check_population(self, population: ArrayLike) -> Array:
+    def check_population(self, population: PopulationLike) -> Array:
         """Give a population as the kernels take it; ValueError for another shape or dtype."""
         rows: Array = self.engine("cpu").population(population)
         return rows

@@ -13,7 +13,7 @@ from evoopt.devices.interface.rollout import Episodes
 from evoopt.networks.network import Network
 from evoopt.tasks.episodes import NewEpisodes, read_new_episodes
 from evoopt.tasks.statistics import Statistics
-from evoopt.types import Array
+from evoopt.types import Array, PopulationLike
 
 
 class EpisodeTask(Called):
@@ -125,6 +125,6 @@ class _Evaluation:
     def __init__(self, task: EpisodeTask, episodes: int, seed: int) -> None:
         self._task, self._episodes, self._seed = task, episodes, seed
 
-    def __call__(self, population: ArrayLike) -> NDArray[np.float64]:
+    def __call__(self, population: PopulationLike) -> NDArray[np.float64]:
         rows = self._task.net.check_population(population)
         return self._task._measure(rows, self._episodes, self._seed).fitness()

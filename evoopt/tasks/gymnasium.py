@@ -22,7 +22,7 @@ from evoopt.tasks.spaces import Actions, DiscreteObservations, Observations, act
 from evoopt.tasks.statistics import Statistics
 from evoopt.tasks.stepping import Environments
 from evoopt.tasks.workers import Workers
-from evoopt.types import Array
+from evoopt.types import Array, PopulationLike
 
 LONGEST = 1e6  # seconds: systems wait for no more than some weeks
 
@@ -191,7 +191,7 @@ class GymnasiumTask(EpisodeTask):
             self._pool.close()
             self._pool = None
 
-    def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
+    def __call__(self, population: PopulationLike, generation: int = 0) -> NDArray[np.float64]:
         """Give the mean return of each row of a population (popsize, n_params), as (popsize,)."""
         population = self.net.check_population(population)
         require_room(len(population), self.episodes)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from evoopt import arguments, arrays
 from evoopt.arrays import shown
@@ -13,7 +13,7 @@ from evoopt.calls import Called
 from evoopt.compiling.jit import explained
 from evoopt.devices.choose import objective_engine
 from evoopt.failures import Failure, RowValue, RowValues, attempt
-from evoopt.types import Vector
+from evoopt.types import PopulationLike, Vector
 
 Evaluate = Callable[[NDArray[Any], Vector], None]  # (population, fitness): writes the fitness of all rows
 _MISSING = np.uint64(0x7FF8_0000_EC0D_E0FF).view(np.float64)  # a NaN that no function gives
@@ -66,7 +66,7 @@ class Objective(Called):
         self.vectorized = arguments.flag("vectorized", vectorized)
         self._engine = objective_engine(fun)
 
-    def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
+    def __call__(self, population: PopulationLike, generation: int = 0) -> NDArray[np.float64]:
         """Return the fitness (popsize,) of the rows of a population (popsize, n_params)."""
         population, evaluate = _matrix(population), self._at_once
         if evaluate is None:
@@ -75,7 +75,7 @@ class Objective(Called):
         evaluate(population, fitness)
         return fitness
 
-    def each(self, population: ArrayLike, map_rows: Callable[..., Iterable[Any]] = map) -> RowValues:
+    def each(self, population: PopulationLike, map_rows: Callable[..., Iterable[Any]] = map) -> RowValues:
         """Evaluate the rows of a population (popsize, n_params); yield values as they become known.
 
         Parameters
@@ -144,7 +144,7 @@ def _mapped(map_rows: object, function: Callable[..., Any], rows: NDArray[Any]) 
     return values
 
 
-def _matrix(population: ArrayLike) -> NDArray[Any]:
+def _matrix(population: PopulationLike) -> NDArray[Any]:
     matrix = arrays.read("population", population)
     if matrix.ndim != 2:
         raise ValueError(f"population must have the shape (popsize, n_params), got {matrix.shape}.")

@@ -26,7 +26,7 @@ from evoopt.tasks.episodes import (
 from evoopt.tasks.policy import Policy
 from evoopt.tasks.rehearsal import rehearse
 from evoopt.tasks.statistics import Statistics
-from evoopt.types import Array, Device
+from evoopt.types import Array, Device, PopulationLike
 
 
 class Rollout(EpisodeTask):
@@ -142,7 +142,7 @@ class Rollout(EpisodeTask):
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_cpu": None, "_engine": None}
 
-    def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
+    def __call__(self, population: PopulationLike, generation: int = 0) -> NDArray[np.float64]:
         """Return the mean return of each row of a population (popsize, n_params), as (popsize,)."""
         engine, scaling = self._on_device(), self._scaling()
         rows = engine.net.population(population)
@@ -152,7 +152,7 @@ class Rollout(EpisodeTask):
         self._learn(sums)
         return fitness
 
-    def play(self, population: ArrayLike, generation: int = 0) -> Episodes:
+    def play(self, population: PopulationLike, generation: int = 0) -> Episodes:
         """Play the episodes of a generation; with `normalize` the observations count for later ones.
 
         Parameters

@@ -14,7 +14,7 @@ from evoopt.devices.interface.supervised import LossName, Samples, SupervisedEng
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.samples import read_samples
 from evoopt.tasks.targets import check_loss, classes_of
-from evoopt.types import Array, Device
+from evoopt.types import Array, Device, PopulationLike
 
 
 class Supervised(Called):
@@ -125,7 +125,7 @@ class Supervised(Called):
         self.__dict__.update(state)
         self._forget()
 
-    def __call__(self, population: ArrayLike, generation: int = 0) -> NDArray[np.float64]:
+    def __call__(self, population: PopulationLike, generation: int = 0) -> NDArray[np.float64]:
         """Give the mean loss of each row of a population (popsize, n_params), as (popsize,)."""
         generation = arguments.whole("generation", generation, 0)
         fitness: NDArray[np.float64] = self._on_device()(

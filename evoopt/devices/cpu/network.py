@@ -12,7 +12,7 @@ from evoopt.devices.cpu.program import Kind, Program, compile_program
 from evoopt.devices.cpu.steps import STEPS, Steps
 from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
 from evoopt.kernels.cpu.networks.forward import blocks_of, forward_blocks, pack_tiles
-from evoopt.types import Array, Shape
+from evoopt.types import Array, PopulationLike, Shape
 
 
 class CpuNetwork(NetworkEngine[Array]):
@@ -48,7 +48,7 @@ class CpuNetwork(NetworkEngine[Array]):
         threads.run(pack_tiles, n_tiles, samples, columns, lanes, tiles, grain=-(-100_000 // tiles.shape[1]))
         return tiles
 
-    def population(self, population: ArrayLike) -> Array:
+    def population(self, population: PopulationLike) -> Array:
         rows = arrays.read("population", population)
         self.description.check_population(rows.shape)
         if rows.dtype not in (np.float32, np.float64):
@@ -60,7 +60,7 @@ class CpuNetwork(NetworkEngine[Array]):
 
     def forward(
         self,
-        population: ArrayLike,
+        population: PopulationLike,
         inputs: ArrayLike,
         state: ArrayLike | None = None,
         reset: ArrayLike | None = None,

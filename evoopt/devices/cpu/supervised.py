@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from evoopt import threads
 from evoopt.compiling.arrays import aligned_empty
@@ -12,7 +12,7 @@ from evoopt.devices.interface.supervised import LossName, Samples, SupervisedEng
 from evoopt.kernels.cpu.networks.fitness import loss_blocks, pack_rows
 from evoopt.kernels.cpu.networks.forward import blocks_of
 from evoopt.kernels.cpu.networks.loss import loss_of, own_loss
-from evoopt.types import Array
+from evoopt.types import Array, PopulationLike
 
 NUMBERS_WORTH_A_THREAD = 100_000  # to pack
 
@@ -36,7 +36,9 @@ class CpuSupervised(SupervisedEngine[NDArray[np.float64]]):
         self._all: dict[np.dtype[Any], Tiles] = {}
         self._cast: dict[np.dtype[Any], Samples] = {}  # what minibatches are taken from
 
-    def __call__(self, population: ArrayLike, chosen: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
+    def __call__(
+        self, population: PopulationLike, chosen: NDArray[np.intp] | None = None
+    ) -> NDArray[np.float64]:
         rows = self._network.population(population)
         tiles = self._tiles(rows.dtype) if chosen is None else self._minibatch(rows.dtype, chosen)
         samples = len(tiles.weights)

@@ -11,7 +11,7 @@ from evoopt.kernels.cuda.networks import few, tiles
 from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.kernels.cuda.runtime.stream import Stream, most_shared_bytes
-from evoopt.types import Array
+from evoopt.types import Array, PopulationLike
 
 
 class CudaNetwork(NetworkEngine[DeviceArray]):
@@ -25,7 +25,7 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
         frozen = np.concatenate([*map(np.ravel, description.frozen), np.zeros(1)])  # at least one number
         self.frozen = self.stream.to_device(frozen, np.float32)
 
-    def population(self, population: ArrayLike) -> DeviceArray:
+    def population(self, population: PopulationLike) -> DeviceArray:
         """Return a population on the device."""
         rows = self.stream.given("population", population)
         self.description.check_population(rows.shape)
@@ -66,7 +66,7 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
 
     def forward(
         self,
-        population: ArrayLike,
+        population: PopulationLike,
         inputs: ArrayLike,
         state: ArrayLike | None = None,
         reset: ArrayLike | None = None,

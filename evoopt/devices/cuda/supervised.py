@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from evoopt.devices.cuda.network import CudaNetwork
 from evoopt.devices.interface.supervised import LossName, Samples, SupervisedEngine, Targets
@@ -15,6 +15,7 @@ from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import compiling
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.rules.losses import Meaning
+from evoopt.types import PopulationLike
 
 
 class Tiles(NamedTuple):
@@ -40,7 +41,7 @@ class CudaSupervised(SupervisedEngine[DeviceArray]):
         ]
         self._all: Tiles | None = None
 
-    def __call__(self, population: ArrayLike, chosen: NDArray[np.intp] | None = None) -> DeviceArray:
+    def __call__(self, population: PopulationLike, chosen: NDArray[np.intp] | None = None) -> DeviceArray:
         rows = self._net.population(population)
         if chosen is None:
             tiles = self._all = self._all or self._pack()

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from numpy.typing import ArrayLike
 
-from evoopt.types import Array, Shape
+from evoopt.types import Array, PopulationLike, Shape
 
 A_co = TypeVar("A_co", covariant=True)  # the device's arrays
 
@@ -109,7 +109,7 @@ class NetworkEngine(Protocol[A_co]):
 
     description: NetworkDescription
 
-    def population(self, population: ArrayLike) -> A_co:
+    def population(self, population: PopulationLike) -> A_co:
         """Return a population (popsize, n_params) as kernels take it; ValueError for what does not fit."""
 
     def population_of(self, vector: Array) -> Array:
@@ -117,7 +117,7 @@ class NetworkEngine(Protocol[A_co]):
 
     def forward(
         self,
-        population: ArrayLike,
+        population: PopulationLike,
         inputs: ArrayLike,
         state: ArrayLike | None,
         reset: ArrayLike | None,

@@ -1,8 +1,7 @@
 """What a strategy asks of its device: to make rows, and to compute with them and with vectors of its state.
 
 Rows are arrays (k, n_params) of the strategy's dtype, vectors (n_params,) of float64. A population is an
-array today; one that is never held as a whole can come later, as an object with `shape`, `dtype`, `__array__`
-and `ids`.
+array, or an object with `shape`, `dtype`, `__array__` and `ids`, see `evoopt.types.Population`.
 """
 
 from collections.abc import Callable

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from evoopt.compiling.arrays import kernel_array
 from evoopt.rules.losses import Meaning
-from evoopt.types import Array
+from evoopt.types import Array, PopulationLike
 
 A_co = TypeVar("A_co", covariant=True)  # the device's arrays
 LossName = str | Callable[..., Any]  # a name in the table of losses, or a user's njit function
@@ -56,7 +56,7 @@ def _cast(name: str, numbers: Array, dtype: np.dtype[Any]) -> Array:
 class SupervisedEngine(Protocol[A_co]):
     """What judges populations on samples on a device, for one network, loss and set of samples."""
 
-    def __call__(self, population: ArrayLike, chosen: NDArray[np.intp] | None = None) -> A_co:
+    def __call__(self, population: PopulationLike, chosen: NDArray[np.intp] | None = None) -> A_co:
         """Return the weighted mean loss of each row of a population, (popsize,) float64.
 
         Parameters

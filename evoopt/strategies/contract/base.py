@@ -14,7 +14,7 @@ from evoopt.strategies.contract import saving, stopping
 from evoopt.strategies.contract.rows import Rows
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Best, Told, best_and_median, better, until
-from evoopt.types import Array
+from evoopt.types import Array, PopulationLike
 
 _log = logging.getLogger(__name__)
 _DOUBLE = np.dtype(np.float64)
@@ -107,7 +107,7 @@ class Strategy(Rows):
 
     # ---------------------------------------------------------------- fitness
 
-    def tell(self, population: ArrayLike, fitness: ArrayLike) -> None:
+    def tell(self, population: PopulationLike, fitness: ArrayLike) -> None:
         """Learn from the fitness of rows: one update, whichever and however many they are.
 
         Parameters

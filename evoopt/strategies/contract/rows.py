@@ -14,7 +14,7 @@ from evoopt.strategies.contract.epochs import Found, blocks, remake
 from evoopt.strategies.contract.fields import Kind, Scope
 from evoopt.strategies.contract.ledger import FOREIGN, Ledger
 from evoopt.strategies.contract.state import BYTES_OF_A_ROW, State
-from evoopt.types import Array, Ids
+from evoopt.types import Array, Ids, PopulationLike
 
 
 class Rows(State):
@@ -122,7 +122,7 @@ class Rows(State):
 
     # ---------------------------------------------------------------- rows that are told
 
-    def _read_rows(self, population: ArrayLike) -> tuple[Array | None, Ids]:
+    def _read_rows(self, population: PopulationLike) -> tuple[Array | None, Ids]:
         """Return the told rows, in the user's space, None if ids came, and their ids; changes nothing."""
         given = self._ops.given(population)
         told_ids = given.ndim == 1 and given.dtype.kind in "iu"
