@@ -316,11 +316,6 @@ class CMAES(Strategy):
         In the scale of each coordinate: of the largest variance even rounding errors may be more than others.
         """
         variances = self._C.diagonal()
-        if not np.isfinite(self._C).all():
-            raise FloatingPointError(
-                f"Rows must be finite numbers of {self.dtype}, but the steps have outgrown them; end a "
-                "search when stop() has a reason."
-            )
         # a coordinate that no row has moved in keeps its own where the past has no weight, c_1 + c_mu = 1
         variances = np.where(variances > 0, variances, before.diagonal())
         C, deviations = self._C.copy(), np.sqrt(variances)

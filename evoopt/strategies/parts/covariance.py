@@ -89,7 +89,15 @@ def lengths_of_columns(root: Array) -> Vector:
 
 
 def eigenvalues(matrix: Array) -> tuple[float, float]:
-    """Return the smallest and the largest eigenvalue of a symmetric matrix, given its upper triangle."""
+    """Return the smallest and the largest eigenvalue of a symmetric matrix, given its upper triangle.
+
+    FloatingPointError for one that is not finite, as rows of too large steps are.
+    """
+    if not np.isfinite(matrix).all():
+        raise FloatingPointError(
+            "A covariance matrix must be finite, but the steps have outgrown the dtype of the rows; end a "
+            "search when stop() has a reason."
+        )
     values = np.linalg.eigvalsh(matrix, UPLO="U")
     return float(values[0]), float(values[-1])
 
