@@ -6,8 +6,9 @@ import shlex
 import pytest
 from helpers import JIT_DISABLED, ROOT, python_of, why_no_cuda
 from helpers.environments import BUILT_IN
+from helpers.strategies import ON_DEVICE, REGISTERED
 
-from evoopt import envs
+from evoopt import Strategy, envs
 from evoopt.strategies import REGISTRY
 
 README = (ROOT / "README.md").read_text()
@@ -48,6 +49,26 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
 def test_each_environment_is_described(name):
     assert PAGES["environments.md"].read_text().count(f"\n| `{name}` |") == 2  # what it is; where it is from
     assert f"``{name}``" in envs.__doc__
+
+
+def test_the_readme_has_a_row_for_each_strategy():
+    rows = re.findall(r"^\| (.*`) \| .* \| .* \|$", README, re.MULTILINE)
+    assert set(REGISTERED) <= {name for names in rows for name in re.findall(r"`(\w+)`", names)}
+
+
+def test_where_strategies_compute_is_described():
+    """As each says in its `_computes_on_device`."""
+    page = PAGES["cuda.md"].read_text()
+    there, copied = (
+        set(re.findall(r"`(\w+)`", *re.findall(rf"^\| (.*) \| rows{how}", page, re.MULTILINE)))
+        for how in (", ranks and updates are made on the device", " are made and learned from on the CPU")
+    )
+    assert there == set(ON_DEVICE)
+    assert copied == set(REGISTERED) - there
+    (listed,) = re.findall(
+        r'With "cuda" rows .*?64\. (.*?) keep their state there', Strategy.__doc__, re.DOTALL
+    )
+    assert set(re.findall(r"\w+", listed)) - {"and"} == there
 
 
 @pytest.mark.parametrize("page", PAGES)

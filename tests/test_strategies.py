@@ -15,6 +15,7 @@ from helpers.functions import ellipsoid, sphere
 from helpers.strategies import (
     COPIES,
     OURS,
+    REGISTERED,
     each_strategy,
     each_that_injects,
     each_that_injects_and_its_restarts,
@@ -720,6 +721,8 @@ def test_a_strategy_that_injects_nothing_says_so():
         es.tell(population, sphere(population))
 
 
-def test_registry_has_our_strategies():
-    assert set(OURS) == {"CMAES", "SepCMAES", "LMMAES", "SNES", "XNES", "OpenAIES", "PGPE", "GA", "DeepGA"}
-    assert all(REGISTRY[name] is getattr(evoopt, name) for name in OURS)
+def test_each_strategy_is_registered_and_public():
+    public = (getattr(evoopt, name) for name in evoopt.__all__ if name != "Strategy")
+    classes = [cls for cls in public if isinstance(cls, type) and issubclass(cls, evoopt.Strategy)]
+    assert {cls.__name__: cls for cls in classes} == REGISTERED
+    assert len(OURS) > 8

@@ -259,6 +259,7 @@ def test_stagnation_is_pycmas_rule(maximize, tolerance):
 @each_strategy
 @pytest.mark.parametrize("option", ["tolx", "tolfun"])
 def test_tolerances_are_numbers(cls, option):
+    """Each strategy takes both, which `minimize` and restarts give it."""
     with pytest.raises(ValueError, match=f"{option} must be a number"):
         make(cls, **{option: "small"})
     assert getattr(make(cls), option) == 1e-11

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.strategies import ON_DEVICE
 
 import evoopt
 from evoopt.kernels.cuda.runtime.stream import Stream
@@ -78,7 +79,7 @@ def test_noise_is_that_of_the_cpu():
     np.testing.assert_allclose(rows["cuda"], rows["cpu"], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("strategy", [evoopt.SNES, evoopt.SepCMAES, evoopt.OpenAIES, evoopt.PGPE, evoopt.GA])
+@pytest.mark.parametrize("strategy", ON_DEVICE.values(), ids=ON_DEVICE)
 def test_a_large_search(strategy):
     results = {}
     for device in ("cpu", "cuda"):

@@ -5,15 +5,15 @@ import pickle
 
 import numpy as np
 import pytest
+from helpers.strategies import ON_DEVICE, REGISTERED, injects, those
 
 import evoopt
 from evoopt.kernels.cuda.runtime.foreign import is_device_array
 from evoopt.kernels.cuda.runtime.stream import Stream
 from evoopt.strategies.contract.registry import REGISTRY
+from evoopt.strategies.parts.restarts import Restarts
 
-ON_DEVICE = {
-    "SNES": {},
-    "SepCMAES": {},
+OPTIONS = {  # of strategies that have more to compute with them
     "OpenAIES": {"weight_decay": 0.1, "sigma_decay": 0.9},
     "PGPE": {"learning_rate": 0.3},
     "GA": {"elites": 2},
@@ -47,7 +47,7 @@ def agree(one, other, rtol=1e-4):
 @pytest.mark.parametrize("name", ON_DEVICE)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_search_is_that_of_the_cpu(name, dtype):
-    runs = [run(name, device, dtype=dtype, **ON_DEVICE[name]) for device in ("cpu", "cuda")]
+    runs = [run(name, device, dtype=dtype, **OPTIONS.get(name, {})) for device in ("cpu", "cuda")]
     agree(*runs, rtol=1e-3 if dtype == np.float32 else 1e-10)
 
 
@@ -103,7 +103,7 @@ def test_a_noisy_ga_judges_the_mean_of_its_parents(dtype):
         np.testing.assert_allclose(np.asarray(es.ask())[2], es.mean, rtol=rtol, atol=rtol)
 
 
-@pytest.mark.parametrize("name", ["SNES", "SepCMAES", "GA"])
+@pytest.mark.parametrize("name", those(ON_DEVICE, injects))
 def test_foreign_rows_alone_draw_the_mean_to_them(name):
     rows = 1 + 0.05 * np.random.default_rng(1).standard_normal((12, N))
     for device in ("cpu", "cuda"):
@@ -113,11 +113,11 @@ def test_foreign_rows_alone_draw_the_mean_to_them(name):
         np.testing.assert_allclose(es.mean, 1, atol=0.1)
 
 
-@pytest.mark.parametrize("name", ["CMAES", "LMMAES", "XNES", "DeepGA", "IPOP"])
+@pytest.mark.parametrize("name", [name for name in REGISTERED if name not in ON_DEVICE])
 def test_others_compute_on_the_cpu_and_copy(name):
     runs = []
     for device in ("cpu", "cuda"):
-        first = (REGISTRY["CMAES"],) if name == "IPOP" else ()
+        first = (REGISTRY["CMAES"],) if issubclass(REGISTRY[name], Restarts) else ()
         es = REGISTRY[name](*first, np.zeros(N), 0.5, popsize=8, seed=3, device=device)
         for _ in range(3):
             population = es.ask()

@@ -15,6 +15,7 @@ from helpers.functions import sphere
 
 REGISTERED = {name: cls for name, cls in REGISTRY.items() if cls.__module__.startswith("evoopt.")}
 OURS = {name: cls for name, cls in REGISTERED.items() if not issubclass(cls, Restarts)}
+ON_DEVICE = {name: cls for name, cls in OURS.items() if cls._computes_on_device}  # others copy rows
 RESTARTED = {
     f"{kind.__name__} of {name}": functools.partial(kind, cls)
     for kind in (evoopt.IPOP, evoopt.BIPOP)
