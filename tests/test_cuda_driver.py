@@ -82,13 +82,15 @@ import ctypes, gc
 import numpy as np
 import evoopt
 from evoopt.kernels.cuda.runtime.stream import Stream
+from evoopt.strategies import REGISTRY
 
 net = evoopt.Network([evoopt.Dense(256, "tanh"), evoopt.Dense(10)], input_shape=(64,), device="cuda")
 inputs, labels = np.ones((300, 64)), np.arange(300) % 10
 tasks = [evoopt.Supervised(net, inputs, labels, batch_size=size) for size in (None, 100)]
 player = evoopt.Network([evoopt.Dense(32), evoopt.Dense(2)], input_shape=(4,), device="cuda")
 tasks.append(evoopt.Rollout(player, evoopt.envs.cartpole))
-for cls in (evoopt.SNES, evoopt.SepCMAES, evoopt.OpenAIES, evoopt.PGPE, evoopt.GA, evoopt.CMAES):
+on_device = [cls for cls in REGISTRY.values() if cls._computes_on_device]
+for cls in (*on_device, evoopt.CMAES):
     for task in tasks:
         if cls is evoopt.CMAES and task.net is net:
             continue
@@ -106,7 +108,7 @@ for name, options in (
     ("GA", {"crossover": "sbx", "mutation": "polynomial", "mutation_rate": 0.5}),
     ("GA", {"crossover": "uniform", "self_adaptation": False, "sigma_decay": 0.9, "elites": 2}),
     ("SNES", {"maximize": True}),
-    ("SepCMAES", {}),
+    *((cls.__name__, {}) for cls in on_device),
 ):
     for dtype in (np.float32, np.float64):
         for bounds in (None, (-3.0, 3.0)):

@@ -3,6 +3,7 @@
 import numpy as np
 
 import evoopt
+from evoopt.strategies import REGISTRY
 
 rng = np.random.default_rng(0)
 net = evoopt.Network([evoopt.Dense(4, "tanh"), evoopt.Dense(2)], input_shape=(4,), device="cuda")
@@ -10,7 +11,7 @@ supervised = evoopt.Supervised(net, rng.normal(size=(20, 4)), rng.integers(0, 2,
 rollout = evoopt.Rollout(net, evoopt.envs.cartpole, max_steps=5, device="cuda")
 rows = fitness = None
 strategies = []
-for cls in (evoopt.SNES, evoopt.SepCMAES, evoopt.OpenAIES, evoopt.PGPE, evoopt.GA, evoopt.CMAES):
+for cls in (*(cls for cls in REGISTRY.values() if cls._computes_on_device), evoopt.CMAES):
     strategy = cls(net.init(seed=0), 0.1, popsize=4, seed=1, device="cuda")
     for task in (supervised, rollout):
         rows = strategy.ask()
