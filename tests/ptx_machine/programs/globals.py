@@ -11,7 +11,8 @@ supervised = evoopt.Supervised(net, rng.normal(size=(20, 4)), rng.integers(0, 2,
 rollout = evoopt.Rollout(net, evoopt.envs.cartpole, max_steps=5, device="cuda")
 rows = fitness = None
 strategies = []
-for cls in (*(cls for cls in REGISTRY.values() if cls._computes_on_device), evoopt.CMAES):
+on_device = [cls for cls in REGISTRY.values() if cls._computes_on_device]
+for cls in (*on_device, REGISTRY["CMAES"]):
     strategy = cls(net.init(seed=0), 0.1, popsize=4, seed=1, device="cuda")
     for task in (supervised, rollout):
         rows = strategy.ask()
