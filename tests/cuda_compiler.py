@@ -69,6 +69,7 @@ def cases():
     from evoopt.kernels.cuda.population import genetic, moments, noise, ranking, rows, vectors
     from evoopt.kernels.cuda.rollouts import rollout
     from evoopt.rules import genetic as rules
+    from evoopt.rules.box import WAYS
     from evoopt.strategies import snes
 
     f, d, i, u = np.float32, float, int, np.uint64
@@ -90,8 +91,7 @@ def cases():
         "lengths": Case(moments.squared_lengths, (f2, d1, d1, d1)),
         "fingerprints": Case(rows.fingerprint_rows, (array("u4", 2), u1)),
         "gather": Case(rows.gather_rows, (i1, f2, i, f2, f, f2)),
-        "box": Case(rows.enclose_rows(False), (*[d1] * 6, f2)),
-        "box, reflected": Case(rows.enclose_rows(True), (*[d1] * 6, f2)),
+        **{f"box, {way}": Case(rows.enclose_rows(way), (*[d1] * 6, f2)) for way in WAYS},
         "update of SNES": Case(vectors.map_vectors(snes.step), ((d1, d1), (*[d1] * 4, *[d] * 5), i)),
         "norm": Case(vectors.reduce_vectors(_square), (d2, (d1,), i)),
     }

@@ -20,6 +20,7 @@ from evoopt.kernels.cpu.population.moments import squared_lengths, weighted_mome
 from evoopt.kernels.cpu.population.noise import sample_pairs, sample_rows
 from evoopt.kernels.cpu.population.small_covariance import SMALL
 from evoopt.rules import genetic as rules
+from evoopt.rules.box import WAYS
 from evoopt.rules.philox import philox
 from evoopt.strategies.contract.bounds import Box
 
@@ -386,6 +387,11 @@ def test_rows_stay_in_the_box_and_find_their_way_back(bounds, numbers, single, r
     HOST.enclose(box, again)
     spread = 1e-3 if single else 1e-9
     assert_allclose(again, rows, rtol=10 * spread, atol=spread)
+
+
+def test_each_way_into_a_box_is_that_of_some_box():
+    boxes = (Box((0.0, 1.0), 1, np.dtype(np.float64), reflects) for reflects in (False, True))
+    assert {box.way for box in boxes} == set(WAYS)
 
 
 def test_identity_inside_the_margins():

@@ -1,6 +1,12 @@
-"""The way of a coordinate into a box: the smooth transformation of the ES, the reflection of the GA."""
+"""The way of a coordinate into a box: the smooth transformation of the ES, the reflection of the GA.
+
+A way is a rule and a row of `WAYS`, from which each device makes its loop over rows. `Box.way` in
+`strategies/contract/bounds.py` names it, and `Box.inverse` beside it leads back.
+"""
 
 import math
+from collections.abc import Callable
+from typing import Literal
 
 from evoopt.compiling.jit import inline
 
@@ -35,8 +41,17 @@ def transformed(x, low, high, low_margin, high_margin, first, last):
 
 
 @inline
-def reflected(x, low, high, first, last):
-    """The place of `x` in the box, mirrored at its ends."""
+def reflected(x, low, high, low_margin, high_margin, first, last):
+    """The place of `x` in the box, mirrored at its ends; the margins are those of `transformed`."""
     x = _fold(x, low, high, 0.0, 0.0)
     x = x if x > first else first
     return x if x < last else last
+
+
+Way = Literal["transformed", "reflected"]
+# (x, low, high, low_margin, high_margin, first, last) -> x in the box; `first` and `last` are its ends in the
+# dtype of the rows, so that rounding cannot leave it
+WAYS: dict[Way, Callable[[float, float, float, float, float, float, float], float]] = {
+    "transformed": transformed,
+    "reflected": reflected,
+}

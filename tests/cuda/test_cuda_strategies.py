@@ -8,8 +8,11 @@ import pytest
 from helpers.strategies import ON_DEVICE, REGISTERED, injects, those
 
 import evoopt
+from evoopt.devices.choose import population_ops
 from evoopt.kernels.cuda.runtime.foreign import is_device_array
 from evoopt.kernels.cuda.runtime.stream import Stream
+from evoopt.rules.box import WAYS
+from evoopt.strategies.contract.bounds import Box
 from evoopt.strategies.contract.registry import REGISTRY
 from evoopt.strategies.parts.restarts import Restarts
 
@@ -91,6 +94,20 @@ def test_a_row_is_told_once(name, tmp_path):
                 one.tell(rows, sphere(rows))
         rows = one.ask()
         one.tell(rows, sphere(rows))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_go_into_a_box_as_on_the_cpu(way, dtype, monkeypatch):
+    monkeypatch.setattr(Box, "way", way)
+    box = Box([(-1.0, 2.0), (None, 1.0), (0.5, 0.5)], 3, np.dtype(dtype), reflects=False)
+    found = []
+    for device in ("cpu", "cuda"):
+        ops = population_ops(device, computes_there=True)
+        rows = ops.rows((3 * np.random.default_rng(1).normal(size=(40, 3))).astype(dtype), np.dtype(dtype))
+        ops.enclose(box, rows)
+        found.append(np.array(ops.host(rows)))
+    np.testing.assert_allclose(*found, rtol=1e-6 if dtype == np.float32 else 1e-13)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

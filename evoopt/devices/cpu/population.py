@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from evoopt import arrays, threads
 from evoopt.compiling.arrays import kernel_array
 from evoopt.devices.interface.population import Box, Formula, PopulationOps, Variation
-from evoopt.kernels.cpu.population.box import reflect_rows, transform_rows
+from evoopt.kernels.cpu.population.box import enclose_rows
 from evoopt.kernels.cpu.population.fingerprint import fingerprint_rows
 from evoopt.kernels.cpu.population.genetic import breed
 from evoopt.kernels.cpu.population.moments import squared_lengths, weighted_moments
@@ -103,12 +103,8 @@ class CpuPopulation(PopulationOps[Array]):
 
     def enclose(self, box: Box, rows: Array) -> None:
         grain = BOX_GRAIN // rows.shape[1] + 1
-        if box.reflects:
-            ends: tuple[Vector, ...] = (box.low, box.high, box.first, box.last)
-            threads.run(reflect_rows, len(rows), *ends, rows, grain=grain)
-        else:
-            ends = (box.low, box.high, box.low_margin, box.high_margin, box.first, box.last)
-            threads.run(transform_rows, len(rows), *ends, rows, grain=grain)
+        ends = (box.low, box.high, box.low_margin, box.high_margin, box.first, box.last)
+        threads.run(enclose_rows(box.way), len(rows), *ends, rows, grain=grain)
 
     def fingerprints(self, rows: Array) -> Ids:
         result = np.empty(len(rows), _FINGERPRINT)

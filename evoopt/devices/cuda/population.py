@@ -145,7 +145,7 @@ class CudaPopulation(PopulationOps[DeviceArray]):
     def enclose(self, box: Box, rows: DeviceArray) -> None:
         ends = (box.low, box.high, box.low_margin, box.high_margin, box.first, box.last)
         self._stream.launch(
-            kernels.enclose_rows(box.reflects), kernels.grid_of(*rows.shape), kernels.THREADS,
+            kernels.enclose_rows(box.way), kernels.grid_of(*rows.shape), kernels.THREADS,
             *(self._constant(end) for end in ends), rows,
         )  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evoopt.rules.box import Way
 from evoopt.types import Array, Ids, Shape, Vector
 
 A = TypeVar("A")  # the device's arrays; where it takes some, it takes those of the host as well
@@ -19,18 +20,18 @@ Variation = tuple[int, NDArray[np.int64], int, np.uint64]
 
 
 class Box(Protocol):
-    """A box low <= x <= high; `first` and `last` are its ends in the dtype of the rows.
+    """A box low <= x <= high; `first` and `last` are its ends in the dtype of the rows."""
 
-    Rows are mirrored at the ends if it `reflects`, else mapped smoothly within the margins.
-    """
-
-    reflects: bool
     low: Vector
     high: Vector
     low_margin: Vector
     high_margin: Vector
     first: Vector
     last: Vector
+
+    @property
+    def way(self) -> Way:
+        """The name of the rule in `rules.box` that maps rows into it."""
 
 
 class Range(Protocol):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt import arrays
+from evoopt.rules.box import Way
 from evoopt.strategies.contract.fields import VECTOR, Fields, Scope, flag, require
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Vector
@@ -80,6 +81,11 @@ class Box:
         margins = (self.low_margin >= 0) & (self.high_margin >= 0)
         require((ends & margins).all(), place, "of ends low <= high", self.low)
         require(self.reflects == scope.owner._reflects, f"{place}.reflects", "as its strategy", self.reflects)
+
+    @property
+    def way(self) -> Way:
+        """The name of the rule in `rules.box` that maps rows into it; checkpoints have `reflects`."""
+        return "reflected" if self.reflects else "transformed"
 
     @property
     def widest(self) -> Vector:

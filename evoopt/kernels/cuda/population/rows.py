@@ -9,7 +9,7 @@ from numba import cuda, types
 from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import kernel, name_of
 from evoopt.kernels.cuda.runtime.sizes import block_size
-from evoopt.rules.box import reflected, transformed
+from evoopt.rules.box import WAYS, Way
 from evoopt.rules.fingerprint import mixed, sum_of_words
 
 THREADS = block_size(128)
@@ -50,22 +50,19 @@ def gather_rows(places, old, kept, new, limit, out):
 
 
 @functools.cache
-def enclose_rows(reflects: bool) -> Any:
+def enclose_rows(way: Way) -> Any:
     """Make ``kernel(low, high, low_margin, high_margin, first, last, rows)``: rows into a box, in place.
 
     As `cpu.box` does; all but `rows` (popsize, n) are (n,) float64. A grid of columns and rows.
     """
+    rule = WAYS[way]
 
-    @kernel(THREADS, name=name_of(reflects))
+    @kernel(THREADS, name=name_of(way))
     def enclose(low, high, low_margin, high_margin, first, last, rows):
         c, r = cuda.blockIdx.x * THREADS + cuda.threadIdx.x, cuda.blockIdx.y
         while c < rows.shape[1] and r < rows.shape[0]:
             x = types.float64(rows[r, c])
-            if reflects:
-                x = reflected(x, low[c], high[c], first[c], last[c])
-            else:
-                x = transformed(x, low[c], high[c], low_margin[c], high_margin[c], first[c], last[c])
-            rows[r, c] = x
+            rows[r, c] = rule(x, low[c], high[c], low_margin[c], high_margin[c], first[c], last[c])
             r += cuda.gridDim.y
 
     return enclose
