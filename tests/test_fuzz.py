@@ -8,6 +8,7 @@ from fuzz.catalogue import CASES, public_names
 from fuzz.judge import is_sentence, run
 from fuzz.programs import Line, Program, good, make
 from fuzz.runner import fuzz
+from fuzz.strategies import CLASSES, VALUES, options_of
 from helpers import JIT_DISABLED
 
 BASES = {"Layer.function", "Layer.operations"}  # for layers of one's own: others have no function
@@ -15,6 +16,11 @@ BASES = {"Layer.function", "Layer.operations"}  # for layers of one's own: other
 
 def test_every_public_name_is_called():
     assert public_names() <= {case.name for case in CASES}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_option_of_a_strategy_has_a_value(name):
+    assert options_of(name) <= VALUES.keys()
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="own layers need the JIT")

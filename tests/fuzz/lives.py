@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from .strategies import COMMON, OWN
+from .strategies import CLASSES, COMMON
 from .values import VALUES
 
 STEPS = [
@@ -61,7 +61,7 @@ ENDS = [
 
 def life(generator: random.Random) -> Iterator[tuple[str, str]]:
     """Yield kinds and texts of lines."""
-    name = generator.choice([*OWN])
+    name = generator.choice([*CLASSES])
     options = [name for name in ("bounds", "noisy", "dtype", "max_generations") if generator.random() < 0.3]
     given = ", ".join(f"{option}={COMMON[option]}" for option in options)
     yield "setup", f"es = started(evoopt.{name}, {generator.randrange(3)}, {given})"

@@ -1,10 +1,14 @@
 """Calls of strategies that work."""
 
 import evoopt
+from evoopt.calls import option_names
+from evoopt.strategies import REGISTRY
 
 from .case import Case
 
-COMMON = {
+REQUIRED = {"strategy": "evoopt.CMAES", "mean": "[1.0, -2.0, 0.5]", "sigma": "0.5"}
+# An expression for each other option of each strategy. A new option needs a line here.
+VALUES = {
     "popsize": "8",
     "bounds": "[(-5, 5)] * 3",
     "maximize": "False",
@@ -15,70 +19,68 @@ COMMON = {
     "max_evaluations": "100",
     "max_generations": "10",
     "device": "'cpu'",
-}
-STOPPING = {"tolx": "1e-9", "tolfun": "1e-9"}
-RATES = {"eta_mean": "0.9", "eta_sigma": "0.3", **STOPPING}
-GRADIENTS = {
+    "start": "lambda generator: generator.normal(size=3)",
+    "restart_sigma": "0.5",
+    "max_restarts": "2",
+    "covariance": "np.diag([1.0, 2.0, 3.0])",
+    "tolfunhist": "1e-12",
+    "tolupsigma": "1e20",
+    "tolconditioncov": "1e14",
+    "tolflatfitness": "2",
+    "tolstagnation": "200",
+    "maxiter": "100",
+    "directions": "3",
+    "eta_B": "0.3",
+    "eta_mean": "0.9",
+    "eta_sigma": "0.3",
+    "optimizer": "'clipup'",
+    "beta_1": "0.9",
+    "momentum": "0.9",
+    "stdev_learning_rate": "0.1",
+    "stdev_max_change": "0.2",
+    "selection": "'truncation'",
+    "parents": "3",
+    "tournament": "3",
+    "crossover": "'tensor'",
+    "spec": "evoopt.ParamSpec.from_shapes({'a': 2, 'b': 1})",
+    "mutation": "'polynomial'",
+    "mutation_rate": "0.5",
+    "self_adaptation": "False",
+    "sigma_decay": "0.99",
+    "sigma_limit": "0.1",
+    "elites": "1",
+    "reevaluate": "True",
     "learning_rate": "0.1",
     "max_speed": "0.2",
     "beta_2": "0.9",
     "weight_decay": "0.01",
     "learning_rate_decay": "evoopt.CosineDecay(9)",
     "learning_rate_limit": "0.1",
-    **STOPPING,
+    "tolx": "1e-9",
+    "tolfun": "1e-9",
 }
-OWN = {
-    "CMAES": {
-        "covariance": "np.diag([1.0, 2.0, 3.0])",
-        "tolfunhist": "1e-12",
-        "tolupsigma": "1e20",
-        "tolconditioncov": "1e14",
-        "tolflatfitness": "2",
-        "tolstagnation": "200",
-        "maxiter": "100",
-        **STOPPING,
-    },
-    "SepCMAES": STOPPING,
-    "LMMAES": {"directions": "3", **STOPPING},
-    "SNES": RATES,
-    "XNES": {"eta_B": "0.3", **RATES},
-    "OpenAIES": {
-        "optimizer": "'clipup'",
-        "beta_1": "0.9",
-        "sigma_decay": "evoopt.LinearDecay(9)",
-        "sigma_limit": "0.1",
-        **GRADIENTS,
-    },
-    "PGPE": {
-        "optimizer": "'adam'",
-        "momentum": "0.9",
-        "stdev_learning_rate": "0.1",
-        "stdev_max_change": "0.2",
-        **GRADIENTS,
-    },
-    "GA": {
-        "selection": "'truncation'",
-        "parents": "3",
-        "tournament": "3",
-        "crossover": "'tensor'",
-        "spec": "evoopt.ParamSpec.from_shapes({'a': 2, 'b': 1})",
-        "mutation": "'polynomial'",
-        "mutation_rate": "0.5",
-        "self_adaptation": "False",
-        "sigma_decay": "0.99",
-        "sigma_limit": "0.1",
-        "elites": "2",
-        "reevaluate": "True",
-        **STOPPING,
-    },
-    "DeepGA": {"parents": "3", "elites": "1", "sigma_decay": "0.99", "sigma_limit": "0.1", **STOPPING},
+OTHERS: dict[str, dict[str, str]] = {  # of some strategies
+    "PGPE": {"optimizer": "'adam'"},
+    "OpenAIES": {"sigma_decay": "evoopt.LinearDecay(9)"},
+    "GA": {"elites": "2"},
 }
-RESTARTS = {
-    "start": "lambda generator: generator.normal(size=3)",
-    "restart_sigma": "0.5",
-    "max_restarts": "2",
-}
-OWN |= {name: {**RESTARTS, **OWN["CMAES"]} for name in ("IPOP", "BIPOP")}
+NOT_TAKEN = {("OpenAIES", "momentum")}  # that of its base, which is its beta_1
+CLASSES = {name: cls for name, cls in REGISTRY.items() if name in evoopt.__all__}
+COMMON = {name: value for name, value in VALUES.items() if name in option_names(evoopt.Strategy)}
+
+
+def options_of(name: str) -> set[str]:
+    """Return the names of a strategy's options; those that restart others have CMAES's, too."""
+    own = option_names(CLASSES[name])
+    own |= option_names(evoopt.CMAES) if "strategy" in own else set()
+    return {option for option in own - REQUIRED.keys() if (name, option) not in NOT_TAKEN}
+
+
+def _options(name: str) -> dict[str, str]:
+    values = VALUES | OTHERS.get(name, {})
+    return {option: value for option, value in values.items() if option in options_of(name)}
+
+
 USE = (
     "population = result.ask()",
     "assert population.shape == (result.popsize, result.n_params)",
@@ -93,9 +95,9 @@ USE = (
 
 
 def _constructor(name: str) -> Case:
-    mean = {"mean": "[1.0, -2.0, 0.5]", "sigma": "0.5"}
-    first = {"strategy": "evoopt.CMAES"} if name in ("IPOP", "BIPOP") else {}
-    return Case(name, f"evoopt.{name}", {**first, **mean}, {**COMMON, **OWN[name]}, use=USE)
+    known = option_names(CLASSES[name])
+    required = {option: value for option, value in REQUIRED.items() if option in known}
+    return Case(name, f"evoopt.{name}", required, _options(name), use=USE)
 
 
 def _methods(name: str) -> list[Case]:
@@ -160,8 +162,8 @@ _SCHEDULE = (
 )
 _OWN = ("es = Own([1.0, 2.0], 0.5, seed=1)",)
 STRATEGIES = [
-    *map(_constructor, OWN),
-    *(case for name in OWN for case in _methods(name)),
+    *map(_constructor, CLASSES),
+    *(case for name in CLASSES for case in _methods(name)),
     *(
         Case(f"{name}.share", f"evoopt.{name}(9).share", {"updates": "3"}, fixed=frozenset({"updates"}))
         for name in ("LinearDecay", "CosineDecay")
