@@ -1,5 +1,7 @@
 """Machine code for CUDA on disk, made in one process and found in the next; the device is pretended."""
 
+from collections import namedtuple
+
 import numpy as np
 import pytest
 from cuda_compiler import why_not
@@ -79,6 +81,7 @@ def test_names():
     from evoopt.kernels.cuda.runtime.jit import name_of
 
     layer = DenseLayer(3, 4, 0, False, 12, False, "tanh")
+    of_a_user = namedtuple("DenseLayer", layer._fields)
     names = [
         name_of(np.float32, 3),
         name_of(np.dtype(np.float64), 3),
@@ -86,6 +89,7 @@ def test_names():
         name_of(np.float32, (3,)),
         name_of((layer,)),
         name_of((layer._replace(units=5),)),
+        name_of((tuple(layer),)),
         name_of(envs.cartpole.step),
         name_of(envs.pendulum.step),
     ]
@@ -94,3 +98,4 @@ def test_names():
     assert name_of(np.float32) == name_of(np.dtype("f4"))
     assert name_of(3, lambda x: x) is None
     assert name_of((layer._replace(activation=np.sin),)) is None
+    assert name_of((of_a_user(*layer),)) is None

@@ -59,18 +59,21 @@ def test_the_cpu_has_each_kind_and_no_other():
 
 
 @pytest.mark.parametrize("net", NETWORKS, ids=range(len(NETWORKS)))
-def test_cuda_has_dense_layers_and_refuses_the_others(net):
+def test_cuda_has_layers_of_its_kinds_and_refuses_the_others(net):
     pytest.importorskip("numba_cuda", reason="the package numba-cuda is not installed")
     from evoopt.devices.cuda import steps as cuda
 
     layers = net.engine("cpu").description.layers
-    if all(isinstance(layer, evoopt.Dense) for layer in net.layers) and len(net.input_shape) == 1:
-        found = cuda.dense_layers(layers)
-        expected = [(layer.units, layer.activation, layer.use_bias) for layer in net.layers]
-        assert [(layer.units, layer.activation, layer.bias >= 0) for layer in found] == expected
+    kinds = {layer.operations[0].kind if layer.operations else None for layer in layers}
+    if kinds <= cuda.STEPS.keys() and len(net.input_shape) == 1:
+        found = cuda.kernel_layers(layers)
+        first = [layer.operations[0] for layer in layers]
+        expected = [(operation.kind, operation.inputs, operation.outputs) for operation in first]
+        assert [(layer.kind, layer.inputs, layer.units) for layer in found] == expected
+        assert [layer.activation for layer in found] == [layer.activation for layer in net.layers]
     else:
         with pytest.raises(ValueError, match=r"takes Dense layers of inputs with one axis, but .*\.$"):
-            cuda.dense_layers(layers)
+            cuda.kernel_layers(layers)
 
 
 def test_each_activation_is_defined_and_documented():

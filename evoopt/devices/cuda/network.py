@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt.devices.cuda.steps import dense_layers
+from evoopt.devices.cuda.steps import kernel_layers
 from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
 from evoopt.kernels.cuda.networks import few, tiles
 from evoopt.kernels.cuda.runtime import grid
@@ -19,7 +19,7 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
 
     def __init__(self, description: NetworkDescription) -> None:
         self.description = description
-        self.layers = dense_layers(description.layers)
+        self.layers = kernel_layers(description.layers)
         self.size = description.n_params
         self.stream = Stream()
         frozen = np.concatenate([*map(np.ravel, description.frozen), np.zeros(1)])  # at least one number

@@ -1,57 +1,51 @@
-"""CUDA's steps: by kind of operation, how it joins the dense layers that kernels are specialised for."""
+"""CUDA's steps: by kind of operation, the layer that kernels are specialised for."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from evoopt.devices.interface.network import LayerDescription, Location, Operation
+from evoopt.kernels.cuda.networks.activation import Activation
 from evoopt.kernels.cuda.networks.dense import NONE, DenseLayer
+from evoopt.kernels.cuda.networks.layer import Layer
 
 
-def _dense(before: DenseLayer | None, operation: Operation) -> DenseLayer:
-    if before is not None:
-        raise LookupError("a layer begins with its product")
+def _dense(operation: Operation, activation: Activation) -> DenseLayer:
     _, inputs, units = operation.sizes
     kernel, bias = operation.parameters
-    return DenseLayer(inputs, units, *_place(kernel), *_place(bias), "linear")
+    return DenseLayer(inputs, units, *_place(kernel), *_place(bias), activation)
 
 
 def _place(location: Location | None) -> tuple[int, bool]:
     return (NONE, False) if location is None else (location.offset, location.frozen)
 
 
-def _elementwise(before: DenseLayer | None, operation: Operation) -> DenseLayer:
-    if before is None or before.activation != "linear":
-        raise LookupError("one activation follows a product")
-    return before._replace(activation=operation.function)
-
-
-def _softmax(before: DenseLayer | None, operation: Operation) -> DenseLayer:
-    return _elementwise(before, operation._replace(function="softmax"))
-
-
-# The operations of a layer are one function of the device: each takes what those before it made, None at
-# first, and raises LookupError where it cannot follow.
-STEPS: dict[str, Callable[[DenseLayer | None, Operation], DenseLayer]] = {
-    "dense": _dense,
-    "elementwise": _elementwise,
-    "softmax": _softmax,
+# A layer is an operation of one of these kinds and at most one activation: a function of the device together
+STEPS: dict[str, Callable[[Operation, Activation], Layer]] = {"dense": _dense}
+ACTIVATIONS: dict[str, Callable[[Operation], Activation]] = {
+    "elementwise": lambda operation: operation.function,
+    "softmax": lambda operation: "softmax",
 }
 
 
-def dense_layers(layers: Iterable[LayerDescription]) -> tuple[DenseLayer, ...]:
+def kernel_layers(layers: Iterable[LayerDescription]) -> tuple[Layer, ...]:
     """Return layers as kernels take them; ValueError for one whose operations CUDA does not have."""
-    return tuple(map(_dense_layer, layers))
+    return tuple(map(_kernel_layer, layers))
 
 
-def _dense_layer(layer: LayerDescription) -> DenseLayer:
-    found = None
+def _kernel_layer(layer: LayerDescription) -> Layer:
     try:
-        for operation in layer.operations:
-            found = STEPS[operation.kind](found, operation)
+        return _step(layer.operations, len(layer.input_shape))
     except LookupError:
-        found = None
-    if found is None or len(layer.input_shape) != 1:
         raise ValueError(
             f'A network with device="cuda" takes Dense layers of inputs with one axis, but {layer.name} is '
             f"{layer.layer!r} of inputs {layer.input_shape}; leave out device, or take other layers."
-        )
-    return found
+        ) from None
+
+
+def _step(operations: Sequence[Operation], axes: int) -> Layer:
+    """Return the layer of some operations; LookupError where CUDA has none."""
+    if axes != 1 or len(operations) > 2:
+        raise LookupError("one operation with one activation, of inputs with one axis")
+    activation: Activation = "linear"
+    for following in operations[1:]:
+        activation = ACTIVATIONS[following.kind](following)
+    return STEPS[operations[0].kind](operations[0], activation)

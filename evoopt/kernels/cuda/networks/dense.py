@@ -1,21 +1,25 @@
-"""A dense layer as kernels are specialised for it: its sizes and places are constants of the code."""
+"""Dense layers in kernels: on few samples and on tiles of many."""
 
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from numba import float32
+from numba import cuda, float32
 
-from evoopt.compiling.jit import inline
-from evoopt.rules.math import ELEMENTWISE, exp
+from evoopt.kernels.cuda.emit.intrinsics import load4, load_of, store4
+from evoopt.kernels.cuda.emit.register_tile import make_tile
+from evoopt.kernels.cuda.networks.activation import Activation, function_of
+from evoopt.kernels.cuda.runtime.jit import part
 
 NONE = -1  # in the place of a bias
+UNROLL = 4  # reads under way
+TILES = ((8, 8), (8, 4), (4, 4), (4, 2), (2, 2), (2, 1), (1, 1))  # samples and units of a thread
 
 
 class DenseLayer(NamedTuple):
     """Numbers come in and units go out; `kernel` (inputs, units) and `bias` (units,) start at these places.
 
-    Either in the individual's row, or in the vector of frozen parameters that all share.
+    Either in the individual's row, or in the vector of frozen parameters that all share. See `Layer`.
     """
 
     inputs: int
@@ -24,10 +28,109 @@ class DenseLayer(NamedTuple):
     kernel_is_frozen: bool
     bias: int  # NONE where there is none
     bias_is_frozen: bool
-    activation: str | Callable[[Any], Any]  # a softmax is over all units, the others are of one number
+    activation: Activation
+    kind: str = "dense"
+
+    def few(self, samples: int, threads: int, alignment: int) -> Callable[..., None]:
+        """Make the layer on few samples: a block of threads reads each weight once.
+
+        Reading the weights is the limit, or in a rollout, where they lie in shared memory, waiting for sums.
+        Thread t takes vectors of up to four neighbouring outputs t % Q of the inputs t // Q, t // Q + P, ...,
+        so that neighbouring threads read what lies side by side, and four reads are under way before the
+        first is used. The P parts of an output are added in their order.
+        """
+        n_in, n_out, kernel_start, bias_start = self.inputs, self.units, self.kernel, self.bias
+        kernel_frozen, bias_frozen, has_bias = self.kernel_is_frozen, self.bias_is_frozen, self.bias != NONE
+        width = _width(self, alignment)
+        columns = min(n_out // width, threads)  # vectors of outputs of a pass
+        parts = min(threads // columns, n_in)
+        numbers = columns * width  # outputs of a pass
+        pass_size = samples * numbers
+        accumulate = _accumulate(n_in, n_out, samples, width, parts, numbers)
+        activation = function_of(self.activation)
+
+        @part
+        def apply(t, row, base, frozen, x, y, scratch):
+            column, first = t % columns, t // columns
+            for start in range(0, n_out, numbers):
+                o = start + column * width
+                if first < parts and o < n_out:
+                    at = first * pass_size + column * width
+                    if kernel_frozen:
+                        accumulate(frozen, kernel_start + o, x, first, scratch, at)
+                    else:
+                        accumulate(row, base + kernel_start + o, x, first, scratch, at)
+                cuda.syncthreads()
+                for i in range(t, pass_size, threads):
+                    s, o = i // numbers, start + i % numbers
+                    if o < n_out:
+                        z = float32(0)
+                        if has_bias:
+                            z = frozen[bias_start + o] if bias_frozen else row[base + bias_start + o]
+                        for p in range(parts):
+                            z += scratch[p * pass_size + i]
+                        y[s * n_out + o] = activation(z)
+                cuda.syncthreads()
+
+        return apply
+
+    def tiles(
+        self, samples: int, threads: int, alignment: int, in_place: bool, target: int
+    ) -> Callable[..., None]:
+        """Make the layer on a tile of samples.
+
+        A thread has up to 8 x 8 sums in registers over the whole reduction: 16 numbers, which other threads
+        get in the same access, for 64 multiply-adds. The samples of a thread are two vectors half a tile
+        apart, so that the threads of a quarter warp read 128 bytes in a row: no two of them want the same
+        bank. In a wide layer each weight is read by one warp of a block, so nothing would be gained by a copy
+        in shared memory; a multiprocessor has 512 threads to go on with while some wait for them.
+        """
+        n_out, kernel_start = self.units, self.kernel
+        n_samples, n_units, tiles = _tile(n_out, samples, threads)
+        across, spread = samples // n_samples, min(n_samples, 4)
+        whole = tiles % threads == 0  # (code that all threads run has simpler addresses)
+        kernel_frozen, bias_frozen, has_bias, bias = (
+            self.kernel_is_frozen, self.bias_is_frozen, self.bias != NONE, self.bias,
+        )  # fmt: skip
+        width, activate = _width(self, alignment, n_units), _activate(self.activation, n_samples, samples)
+        begin, zero, multiply_add, store = make_tile(self.inputs, n_samples, n_units, samples // 2, width)
+        is_linear = self.activation in ("softmax", "linear")
+
+        @part
+        def apply(t, row, base, frozen, source, start, stride, x):
+            for first in range(0, tiles, threads):
+                i = first + t
+                # the last units of a number that is no multiple: their tile begins earlier, and writes the
+                # rest
+                unit = min(i // across * n_units, n_out - n_units)
+                column, skip = i % across * spread, i // across * n_units - unit
+                total = zero
+                if whole or i < tiles:
+                    if has_bias:
+                        total = begin(frozen, bias + unit) if bias_frozen else begin(row, base + bias + unit)
+                    at, place = start + column, kernel_start + unit
+                    if kernel_frozen:
+                        total = multiply_add(total, frozen, place, n_out, source, at, stride)
+                    else:
+                        total = multiply_add(total, row, base + place, n_out, source, at, stride)
+                if in_place:
+                    cuda.syncthreads()  # all have read
+                if whole or i < tiles:
+                    at = target + unit * samples + column
+                    store(total, x, at, samples, skip)
+                    if not is_linear:
+                        for u in range(skip, n_units):
+                            activate(x, at + u * samples)
+            cuda.syncthreads()
+
+        return apply
+
+    def fits_in_place(self, samples: int, threads: int) -> bool:
+        """Tell whether each thread has one tile, so that all have read before any writes."""
+        return _tile(self.units, samples, threads)[2] <= threads
 
 
-def width_of(layer: DenseLayer, alignment: int, *steps: int) -> int:
+def _width(layer: DenseLayer, alignment: int, *steps: int) -> int:
     """Give how many neighbouring weights can be read in one access: 1, 2 or 4.
 
     Rows begin at multiples of `alignment` numbers, and reads at multiples of `steps` from the first unit on.
@@ -35,36 +138,65 @@ def width_of(layer: DenseLayer, alignment: int, *steps: int) -> int:
     return math.gcd(4, layer.kernel, layer.units, 4 if layer.kernel_is_frozen else alignment, *steps)
 
 
-@inline
-def _linear(x):
-    return x
+def _accumulate(n_in: int, n_out: int, samples: int, width: int, parts: int, numbers: int) -> Any:
+    """Make the sums of one vector of outputs over the inputs first, first + parts, ..., into sums[at ...]."""
+    load, size = load_of(width), samples * width
+
+    @part
+    def accumulate(weights, start, x, first, sums, at):
+        total = cuda.local.array(size, float32)
+        for k in range(size):
+            total[k] = float32(0)
+        i = first
+        while i + (UNROLL - 1) * parts < n_in:
+            w0 = load(weights, start + i * n_out)
+            w1 = load(weights, start + (i + parts) * n_out)
+            w2 = load(weights, start + (i + 2 * parts) * n_out)
+            w3 = load(weights, start + (i + 3 * parts) * n_out)
+            for s in range(samples):
+                x0, x1 = x[s * n_in + i], x[s * n_in + i + parts]
+                x2, x3 = x[s * n_in + i + 2 * parts], x[s * n_in + i + 3 * parts]
+                for k in range(width):
+                    value = total[s * width + k] + x0 * w0[k] + x1 * w1[k]
+                    total[s * width + k] = value + x2 * w2[k] + x3 * w3[k]
+            i += UNROLL * parts
+        while i < n_in:
+            w0 = load(weights, start + i * n_out)
+            for s in range(samples):
+                for k in range(width):
+                    total[s * width + k] += x[s * n_in + i] * w0[k]
+            i += parts
+        for s in range(samples):
+            for k in range(width):
+                sums[at + s * numbers + k] = total[s * width + k]
+
+    return accumulate
 
 
-def activation_of(layer: DenseLayer) -> Callable[[Any], Any]:
-    """Give the function of one number that follows a layer's sums; that of a softmax is left out."""
-    if not isinstance(layer.activation, str):
-        return layer.activation
-    return ELEMENTWISE.get(layer.activation, _linear)
+def _tile(units: int, samples: int, threads: int) -> tuple[int, int, int]:
+    """Give the samples and units of a thread's tile, and how many tiles there are: one a thread, at most."""
+    counts = [(s, u, samples // s * -(-units // u)) for s, u in TILES if s <= samples and u <= units]
+    fitting = [found for found in counts if found[2] <= threads]
+    return max(fitting, key=lambda found: found[2]) if fitting else counts[0]
 
 
-@inline
-def largest(values, start, stride, n):
-    """The largest of n numbers, `stride` apart from `start`; NaN only if the first is."""
-    most = values[start]
-    for i in range(1, n):
-        z = values[start + i * stride]
-        most = z if z > most else most
-    return most
+def _activate(activation: Activation, n_samples: int, samples: int) -> Callable[..., None]:
+    """Make ``activate(x, at)``, in place, of a thread's samples of one unit."""
+    f, far = function_of(activation), samples // 2
 
+    @part
+    def four(x, at):
+        a, b, c, d = load4(x, at)
+        store4(x, at, float32(f(a)), float32(f(b)), float32(f(c)), float32(f(d)))
 
-@inline
-def softmax(values, start, stride, n):
-    """Turn n numbers, `stride` apart from `start`, into exp(z) / sum exp(z), in place."""
-    most = largest(values, start, stride, n)
-    total = float32(0)
-    for i in range(n):
-        z = exp(values[start + i * stride] - most)
-        values[start + i * stride] = z
-        total += z
-    for i in range(n):
-        values[start + i * stride] /= total
+    @part
+    def eight(x, at):
+        four(x, at)
+        four(x, at + far)
+
+    @part
+    def few(x, at):
+        for s in range(n_samples):
+            x[at + s] = f(x[at + s])
+
+    return {8: eight, 4: four}.get(n_samples, few)

@@ -11,7 +11,7 @@ from typing import Any
 from numba import cuda, float32
 
 from evoopt.compiling.jit import inline
-from evoopt.kernels.cuda.networks.dense import largest
+from evoopt.kernels.cuda.networks.activation import largest
 from evoopt.kernels.cuda.runtime.jit import part
 from evoopt.rules.losses import LOSSES, TARGET_READERS, Meaning, Rule
 from evoopt.rules.math import exp, log, relu

@@ -1,11 +1,7 @@
-"""Dense layers on samples that all share: a block of threads for an individual and a tile of samples.
+"""Networks on samples that all share: a block of threads for an individual and a tile of samples.
 
 What lies between two layers stays in shared memory, feature-major (features, samples); weights, and the
-inputs that all rows share, are read where they are. A thread has up to 8 x 8 sums in registers over the whole
-reduction: 16 numbers, which other threads get in the same access, for 64 multiply-adds. The samples of a
-thread are two vectors half a tile apart, so that the threads of a quarter warp read 128 bytes in a row: no
-two of them want the same bank. In a wide layer each weight is read by one warp of a block, so nothing would
-be gained by a copy in shared memory; a multiprocessor has 512 threads to go on with while some wait for them.
+inputs that all rows share, are read where they are.
 """
 
 import functools
@@ -15,9 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import cuda, float32, types
 
-from evoopt.kernels.cuda.emit.intrinsics import load4, store4
-from evoopt.kernels.cuda.emit.register_tile import make_tile
-from evoopt.kernels.cuda.networks.dense import NONE, DenseLayer, activation_of, softmax, width_of
+from evoopt.kernels.cuda.networks.activation import softmax
+from evoopt.kernels.cuda.networks.layer import Layer
 from evoopt.kernels.cuda.networks.loss import loss_of
 from evoopt.kernels.cuda.runtime.jit import DYNAMIC_ALIGNMENT, kernel, name_of, part
 from evoopt.kernels.cuda.runtime.sizes import SIZES, block_size
@@ -26,7 +21,6 @@ from evoopt.rules.losses import Meaning
 MOST_THREADS = block_size(256)
 RESIDENT = 512  # threads of a multiprocessor with 128 registers each
 OWN_BYTES = 4 * 1024  # of shared memory, for a block's other arrays and what the system keeps
-TILES = ((8, 8), (8, 4), (4, 4), (4, 2), (2, 2), (2, 1), (1, 1))  # samples and units of a thread
 
 
 class Plan(NamedTuple):
@@ -34,7 +28,7 @@ class Plan(NamedTuple):
 
     samples: int  # of a block
     threads: int
-    in_place: bool  # whether each thread has one tile of each layer, so that a layer can write where it read
+    in_place: bool  # whether each layer writes where it read
     numbers: int  # in shared memory
 
     @property
@@ -49,7 +43,7 @@ def widest_for(most: int) -> int:
 
 
 @functools.cache
-def plan(layers: tuple[DenseLayer, ...], most: int) -> Plan | None:
+def plan(layers: tuple[Layer, ...], most: int) -> Plan | None:
     """Choose the largest tiles of samples that fit, with room for two blocks if there are such.
 
     `most` are the bytes of shared memory of a multiprocessor that a block can have.
@@ -60,99 +54,38 @@ def plan(layers: tuple[DenseLayer, ...], most: int) -> Plan | None:
     return next(iter([*roomy, *fitting]), None)
 
 
-def widest(layers: Sequence[DenseLayer]) -> int:
+def widest(layers: Sequence[Layer]) -> int:
     """Give the most numbers of a sample that a layer gives."""
     return max(layer.units for layer in layers)
 
 
-def _plan(layers: Sequence[DenseLayer], samples: int) -> Plan:
+def _plan(layers: Sequence[Layer], samples: int) -> Plan:
     wanted = samples // 8 * -(-widest(layers) // 8)
     threads = MOST_THREADS
     while threads > min(64, MOST_THREADS) and threads >= 2 * wanted:
         threads //= 2
-    in_place = all(_tile(layer.units, samples, threads)[2] <= threads for layer in layers)
+    in_place = all(layer.fits_in_place(samples, threads) for layer in layers)
     return Plan(samples, threads, in_place, widest(layers) * samples * (1 if in_place else 2))
 
 
-def _tile(units: int, samples: int, threads: int) -> tuple[int, int, int]:
-    """Give the samples and units of a thread's tile, and how many tiles there are: one a thread, at most."""
-    counts = [(s, u, samples // s * -(-units // u)) for s, u in TILES if s <= samples and u <= units]
-    fitting = [found for found in counts if found[2] <= threads]
-    return max(fitting, key=lambda found: found[2]) if fitting else counts[0]
-
-
-def _activate(layer: DenseLayer, n_samples: int, samples: int) -> Callable[..., None]:
-    """Make ``activate(x, at)``, in place, of a thread's samples of one unit."""
-    f, far = activation_of(layer), samples // 2
+def _apply(layer: Layer, of: Plan, alignment: int, in_place: bool, target: int) -> Callable[..., None]:
+    """Make ``apply(t, row, base, frozen, source, start, stride, x)`` of a layer and its softmax, if any."""
+    samples, threads, n_out = of.samples, of.threads, layer.units
+    apply = layer.tiles(samples, threads, alignment, in_place, target)
+    if layer.activation != "softmax":
+        return apply
 
     @part
-    def four(x, at):
-        a, b, c, d = load4(x, at)
-        store4(x, at, float32(f(a)), float32(f(b)), float32(f(c)), float32(f(d)))
-
-    @part
-    def eight(x, at):
-        four(x, at)
-        four(x, at + far)
-
-    @part
-    def few(x, at):
-        for s in range(n_samples):
-            x[at + s] = f(x[at + s])
-
-    return {8: eight, 4: four}.get(n_samples, few)
-
-
-def _apply(layer: DenseLayer, of: Plan, alignment: int, in_place: bool, target: int) -> Callable[..., None]:
-    """Make ``apply(t, row, base, frozen, source, start, stride, x)``: a layer, to x[target ...].
-
-    It reads source (inputs, stride) from `start` on; `in_place` tells that this may be where it writes.
-    """
-    samples, threads, n_out, kernel_start = of.samples, of.threads, layer.units, layer.kernel
-    n_samples, n_units, tiles = _tile(n_out, samples, threads)
-    across, spread = samples // n_samples, min(n_samples, 4)
-    whole = tiles % threads == 0  # (code that all threads run has simpler addresses)
-    kernel_frozen, bias_frozen, has_bias, bias = (
-        layer.kernel_is_frozen, layer.bias_is_frozen, layer.bias != NONE, layer.bias,
-    )  # fmt: skip
-    width, activate = width_of(layer, alignment, n_units), _activate(layer, n_samples, samples)
-    begin, zero, multiply_add, store = make_tile(layer.inputs, n_samples, n_units, samples // 2, width)
-    is_softmax, is_linear = layer.activation == "softmax", layer.activation in ("softmax", "linear")
-
-    @part
-    def apply(t, row, base, frozen, source, start, stride, x):
-        for first in range(0, tiles, threads):
-            i = first + t
-            # the last units of a number that is no multiple: their tile begins earlier, and writes the rest
-            unit = min(i // across * n_units, n_out - n_units)
-            column, skip = i % across * spread, i // across * n_units - unit
-            total = zero
-            if whole or i < tiles:
-                if has_bias:
-                    total = begin(frozen, bias + unit) if bias_frozen else begin(row, base + bias + unit)
-                at, place = start + column, kernel_start + unit
-                if kernel_frozen:
-                    total = multiply_add(total, frozen, place, n_out, source, at, stride)
-                else:
-                    total = multiply_add(total, row, base + place, n_out, source, at, stride)
-            if in_place:
-                cuda.syncthreads()  # all have read
-            if whole or i < tiles:
-                at = target + unit * samples + column
-                store(total, x, at, samples, skip)
-                if not is_linear:
-                    for u in range(skip, n_units):
-                        activate(x, at + u * samples)
+    def apply_softmax(t, row, base, frozen, source, start, stride, x):
+        apply(t, row, base, frozen, source, start, stride, x)
+        for s in range(t, samples, threads):
+            softmax(x, target + s, samples, n_out)
         cuda.syncthreads()
-        if is_softmax:
-            for s in range(t, samples, threads):
-                softmax(x, target + s, samples, n_out)
-            cuda.syncthreads()
 
-    return apply
+    return apply_softmax
 
 
-def chain(layers: Sequence[DenseLayer], of: Plan, alignment: int, place: int = 0) -> Callable[..., None]:
+def chain(layers: Sequence[Layer], of: Plan, alignment: int, place: int = 0) -> Callable[..., None]:
     """Make ``run(t, row, base, frozen, inputs, start, stride, x)`` of all layers.
 
     The inputs (features, stride) begin at `start`; results are where `results_at` says.
@@ -170,7 +103,7 @@ def chain(layers: Sequence[DenseLayer], of: Plan, alignment: int, place: int = 0
     return run
 
 
-def _later(layers: Sequence[DenseLayer], of: Plan, alignment: int, source: int) -> Callable[..., None]:
+def _later(layers: Sequence[Layer], of: Plan, alignment: int, source: int) -> Callable[..., None]:
     """Make ``run(t, row, base, frozen, x)`` of layers whose inputs begin at x[source]."""
     samples, target = of.samples, 0 if of.in_place else of.numbers // 2 - source
     apply = _apply(layers[0], of, alignment, of.in_place, target)
@@ -191,13 +124,13 @@ def _later(layers: Sequence[DenseLayer], of: Plan, alignment: int, source: int) 
     return run
 
 
-def results_at(layers: Sequence[DenseLayer], of: Plan) -> int:
+def results_at(layers: Sequence[Layer], of: Plan) -> int:
     """Give where the outputs of the last layer begin in shared memory."""
     return 0 if of.in_place or len(layers) % 2 else of.numbers // 2
 
 
 @functools.cache
-def forward_tiles(layers: tuple[DenseLayer, ...], of: Plan, alignment: int) -> Any:
+def forward_tiles(layers: tuple[Layer, ...], of: Plan, alignment: int) -> Any:
     """Make ``kernel(population, n_params, frozen, inputs, padded, batch, out)``.
 
     A block for each row and each tile of its samples, one row after the other. `inputs` are (features,
@@ -223,7 +156,7 @@ def forward_tiles(layers: tuple[DenseLayer, ...], of: Plan, alignment: int) -> A
 
 @functools.lru_cache(maxsize=64)  # a loss may be a function of the user's; the oldest are let go
 def loss_tiles(
-    layers: tuple[DenseLayer, ...], of: Plan, alignment: int, loss: tuple[str, Meaning] | Callable[..., Any]
+    layers: tuple[Layer, ...], of: Plan, alignment: int, loss: tuple[str, Meaning] | Callable[..., Any]
 ) -> Any:
     """Make ``kernel(population, n_params, frozen, inputs, targets, weights, padded, sums)``.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numba import cuda, float32, types
 
 from evoopt.kernels.cuda.networks import few
-from evoopt.kernels.cuda.networks.dense import DenseLayer
+from evoopt.kernels.cuda.networks.layer import Layer
 from evoopt.kernels.cuda.runtime.jit import DYNAMIC_ALIGNMENT, kernel, name_of, part
 from evoopt.rules.ranges import FARTHEST, clip, spanned
 
@@ -108,7 +108,7 @@ def _copy(t, threads, source, start, count, target):
 
 @functools.cache
 def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
-    layers: tuple[DenseLayer, ...], game: KernelGame, episodes: int, threads: int, cached: int, alignment: int
+    layers: tuple[Layer, ...], game: KernelGame, episodes: int, threads: int, cached: int, alignment: int
 ) -> Any:
     """Make ``kernel(population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, ...)``.
 
@@ -125,7 +125,7 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
     begin, write, act = _begin(game), _write_observation(game), _act(game)
     run, odd = few.chain(layers, episodes, threads, 4 if cached else alignment), len(layers) % 2
     n_in, n_out, n_state, n_uniforms = layers[0].inputs, layers[-1].units, game.state_size, game.uniforms
-    size, sums_size = episodes * few.widest(layers), few.room(episodes, threads)
+    size, scratch_size = episodes * few.widest(layers), few.room(episodes, threads)
     n_spans = 0 if game.discrete else 2 * n_out
     n_sums, n_scaling = (2 * n_in, 2 * n_in) if game.normalizes else (0, 0)
     room_uniforms, room_sums = max(n_uniforms, 1), max(n_sums, 1)
@@ -138,7 +138,7 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
         t, r, e = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockIdx.y * episodes + cuda.threadIdx.x
         x = cuda.shared.array(size, float32)  # (the simulator takes two on one line for the same)
         y = cuda.shared.array(size, float32)
-        partial = cuda.shared.array(sums_size, float32)
+        scratch = cuda.shared.array(scratch_size, float32)
         playing = cuda.shared.array(1, types.int32)
         spans = cuda.shared.array(room_spans, types.float64)
         scaling = cuda.shared.array(room_scaling, types.float64)
@@ -175,7 +175,7 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
             cuda.syncthreads()
             if playing[0] == 0:  # the same for all threads
                 break
-            run(t, weights, base, frozen, x, y, partial)
+            run(t, weights, base, frozen, x, y, scratch)
             if not done:
                 if odd:
                     reward, done = act(y, t * n_out, spans, action, state)
@@ -192,7 +192,7 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
     return play
 
 
-def shared_bytes(layers: tuple[DenseLayer, ...], game: KernelGame, episodes: int, threads: int) -> int:
+def shared_bytes(layers: tuple[Layer, ...], game: KernelGame, episodes: int, threads: int) -> int:
     """Give the shared memory of a block, without that of the weights, which is dynamic."""
     numbers = 2 * episodes * few.widest(layers) + few.room(episodes, threads) + 1
     return 4 * numbers + 16 * (game.n_actions + game.observation_size + 1)

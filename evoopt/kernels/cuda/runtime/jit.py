@@ -52,9 +52,9 @@ def kernel(threads: int, blocks: int = 1, name: str | None = None) -> Callable[[
 
 
 def name_of(*parts: object) -> str | None:
-    """Name what a kernel is specialised for; None, and so no cache, if a function of the user's is among it.
+    """Name what a kernel is specialised for; None, and so no cache, if code of the user's is among it.
 
-    `parts` are numbers, strings, dtypes, functions that `jit.rule` made, and tuples of them.
+    `parts` are numbers, strings, dtypes, functions that `jit.rule` made, and tuples of them, also named ones.
     """
     names = [_name_of(part) for part in parts]
     return None if None in names else f"({', '.join(map(str, names))})"
@@ -62,7 +62,7 @@ def name_of(*parts: object) -> str | None:
 
 def _name_of(part: Any) -> str | None:
     if isinstance(part, tuple):
-        return name_of(*part)
+        return _name_of_tuple(part)
     if is_rule(part):
         return f"{part.__module__}.{part.__qualname__}"
     if isinstance(part, np.dtype) or (isinstance(part, type) and issubclass(part, np.generic)):
@@ -70,6 +70,14 @@ def _name_of(part: Any) -> str | None:
     if part is None or isinstance(part, bool | int | float | str | np.generic):
         return repr(part)
     return None
+
+
+def _name_of_tuple(part: tuple[object, ...]) -> str | None:
+    """Name a tuple, a named one by its class too; None for a class of the user's, which may hold code."""
+    names, kind = name_of(*part), type(part)
+    if names is None or kind is tuple:
+        return names
+    return f"{kind.__qualname__}{names}" if kind.__module__.startswith("evoopt.") else None
 
 
 @contextmanager
