@@ -10,6 +10,7 @@ from helpers import JIT_DISABLED
 from helpers.networks import COLUMNS, LANES, close, draw
 from hypothesis import given
 from hypothesis import strategies as st
+from same_bits import networks, public
 
 import evoopt
 from evoopt import AvgPool2D, Conv2D, Dense, Flatten, LayerNorm, MaxPool2D
@@ -65,6 +66,18 @@ def test_matches_the_definition(case, own, dtype, rng):
         inputs = rng.normal(size=(2, batch, *shape) if own else (batch, *shape)).astype(dtype)
         expected = [reference.run(net, row, inputs[r] if own else inputs) for r, row in enumerate(population)]
         close(net.forward(population, inputs), np.array(expected), TOLERANCES)
+
+
+@pytest.mark.parametrize("cls", [cls for cls in public.layers() if cls.kind in reference.LAYERS])
+def test_each_layer_matches_its_definition(cls, rng):
+    for layers, shape in ((networks.make(cls, shape), shape) for shape in networks.SHAPES):
+        if layers is not None:
+            net = evoopt.Network(layers, shape)
+            population = draw(net, 2, np.float32, rng)
+            for batch in (3, COLUMNS + LANES):
+                inputs = rng.normal(size=(batch, *shape)).astype(np.float32)
+                expected = np.array([reference.run(net, row, inputs) for row in population])
+                close(net.forward(population, inputs), expected, TOLERANCES)
 
 
 sizes = st.integers(1, 4 if JIT_DISABLED else 12)

@@ -8,6 +8,7 @@ import re
 import numba
 import pytest
 import reference
+from helpers import ROOT
 from same_bits import networks, public
 
 import evoopt
@@ -84,5 +85,7 @@ def test_each_activation_is_defined_and_documented():
 
 
 @pytest.mark.parametrize("cls", public.layers())
-def test_each_layer_is_defined(cls):
+def test_each_layer_is_defined_and_documented(cls):
     assert cls.kind in reference.LAYERS or hasattr(reference, cls.kind)
+    pages = [(ROOT / "docs" / name).read_text() for name in ("layers.md", "recurrent.md")]
+    assert re.search(rf"^\|.*`{cls.__name__}\b", "\n".join(pages), re.MULTILINE), "no row of a table"
