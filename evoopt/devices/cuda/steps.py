@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from evoopt.devices.interface.network import LayerDescription, Location, Operation
 from evoopt.kernels.cuda.networks.activation import Activation
 from evoopt.kernels.cuda.networks.dense import NONE, DenseLayer
-from evoopt.kernels.cuda.networks.layer import Layer
+from evoopt.kernels.cuda.networks.layer import KernelLayer
 
 
 def _dense(operation: Operation, activation: Activation) -> DenseLayer:
@@ -18,20 +18,20 @@ def _place(location: Location | None) -> tuple[int, bool]:
     return (NONE, False) if location is None else (location.offset, location.frozen)
 
 
-# A layer is an operation of one of these kinds and at most one activation: a function of the device together
-STEPS: dict[str, Callable[[Operation, Activation], Layer]] = {"dense": _dense}
+# A layer is one operation of these kinds, and at most one activation after it
+STEPS: dict[str, Callable[[Operation, Activation], KernelLayer]] = {"dense": _dense}
 ACTIVATIONS: dict[str, Callable[[Operation], Activation]] = {
     "elementwise": lambda operation: operation.function,
     "softmax": lambda operation: "softmax",
 }
 
 
-def kernel_layers(layers: Iterable[LayerDescription]) -> tuple[Layer, ...]:
+def kernel_layers(layers: Iterable[LayerDescription]) -> tuple[KernelLayer, ...]:
     """Return layers as kernels take them; ValueError for one whose operations CUDA does not have."""
     return tuple(map(_kernel_layer, layers))
 
 
-def _kernel_layer(layer: LayerDescription) -> Layer:
+def _kernel_layer(layer: LayerDescription) -> KernelLayer:
     try:
         return _step(layer.operations, len(layer.input_shape))
     except LookupError:
@@ -41,7 +41,7 @@ def _kernel_layer(layer: LayerDescription) -> Layer:
         ) from None
 
 
-def _step(operations: Sequence[Operation], axes: int) -> Layer:
+def _step(operations: Sequence[Operation], axes: int) -> KernelLayer:
     """Return the layer of some operations; LookupError where CUDA has none."""
     if axes != 1 or len(operations) > 2:
         raise LookupError("one operation with one activation, of inputs with one axis")

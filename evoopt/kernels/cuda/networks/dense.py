@@ -19,7 +19,7 @@ TILES = ((8, 8), (8, 4), (4, 4), (4, 2), (2, 2), (2, 1), (1, 1))  # samples and 
 class DenseLayer(NamedTuple):
     """Numbers come in and units go out; `kernel` (inputs, units) and `bias` (units,) start at these places.
 
-    Either in the individual's row, or in the vector of frozen parameters that all share. See `Layer`.
+    Either in the individual's row, or in the vector of frozen parameters that all share. See `KernelLayer`.
     """
 
     inputs: int

@@ -7,14 +7,14 @@ from typing import Any
 from numba import cuda, float32
 
 from evoopt.kernels.cuda.networks.activation import softmax
-from evoopt.kernels.cuda.networks.layer import Layer
+from evoopt.kernels.cuda.networks.layer import KernelLayer
 from evoopt.kernels.cuda.runtime.jit import kernel, name_of, part
 from evoopt.kernels.cuda.runtime.sizes import block_size
 
 MOST_SAMPLES = 8
 
 
-def _apply(layer: Layer, samples: int, threads: int, alignment: int) -> Callable[..., None]:
+def _apply(layer: KernelLayer, samples: int, threads: int, alignment: int) -> Callable[..., None]:
     """Make ``apply(t, row, base, frozen, x, y, scratch)`` of a layer and its softmax, if it has one."""
     apply, n_out = layer.few(samples, threads, alignment), layer.units
     if layer.activation != "softmax":
@@ -30,7 +30,7 @@ def _apply(layer: Layer, samples: int, threads: int, alignment: int) -> Callable
     return apply_softmax
 
 
-def chain(layers: Sequence[Layer], samples: int, threads: int, alignment: int) -> Callable[..., None]:
+def chain(layers: Sequence[KernelLayer], samples: int, threads: int, alignment: int) -> Callable[..., None]:
     """Make ``run(t, row, base, frozen, x, y, scratch)`` of all layers; x and y take turns.
 
     The results are in y if the number of layers is odd, else in x; both have room for `samples` times the
@@ -55,19 +55,21 @@ def room(samples: int, threads: int) -> int:
     return samples * threads * 4
 
 
-def widest(layers: Sequence[Layer]) -> int:
+def widest(layers: Sequence[KernelLayer]) -> int:
     """Give the most numbers of a sample between two layers."""
     return max(max(layer.inputs, layer.units) for layer in layers)
 
 
-def threads_for(layers: Sequence[Layer]) -> int:
+def threads_for(layers: Sequence[KernelLayer]) -> int:
     """Give the threads of a block: more for larger networks."""
     weights = max(layer.inputs * layer.units for layer in layers)
     return block_size(64 if weights <= 8192 else 128 if weights <= 65536 else 256)
 
 
 @functools.cache
-def forward_few(layers: tuple[Layer, ...], samples: int, own: bool, alignment: int, threads: int) -> Any:
+def forward_few(
+    layers: tuple[KernelLayer, ...], samples: int, own: bool, alignment: int, threads: int
+) -> Any:
     """Make ``kernel(population, n_params, frozen, inputs, batch, out)``; a block for each row and chunk.
 
     A chunk (blockIdx.y) is `samples` of the batch, the last one may have fewer. `inputs` are (popsize, batch,

@@ -6,7 +6,7 @@ from typing import Protocol
 from evoopt.kernels.cuda.networks.activation import Activation
 
 
-class Layer(Protocol):
+class KernelLayer(Protocol):
     """A layer as kernels are specialised for it: its sizes and places are constants of the code.
 
     A class of your own is a NamedTuple of numbers, strings and functions, such as `dense.DenseLayer`. Equal

@@ -12,7 +12,7 @@ import numpy as np
 from numba import cuda, float32, types
 
 from evoopt.kernels.cuda.networks.activation import softmax
-from evoopt.kernels.cuda.networks.layer import Layer
+from evoopt.kernels.cuda.networks.layer import KernelLayer
 from evoopt.kernels.cuda.networks.loss import loss_of
 from evoopt.kernels.cuda.runtime.jit import DYNAMIC_ALIGNMENT, kernel, name_of, part
 from evoopt.kernels.cuda.runtime.sizes import SIZES, block_size
@@ -43,7 +43,7 @@ def widest_for(most: int) -> int:
 
 
 @functools.cache
-def plan(layers: tuple[Layer, ...], most: int) -> Plan | None:
+def plan(layers: tuple[KernelLayer, ...], most: int) -> Plan | None:
     """Choose the largest tiles of samples that fit, with room for two blocks if there are such.
 
     `most` are the bytes of shared memory of a multiprocessor that a block can have.
@@ -54,12 +54,12 @@ def plan(layers: tuple[Layer, ...], most: int) -> Plan | None:
     return next(iter([*roomy, *fitting]), None)
 
 
-def widest(layers: Sequence[Layer]) -> int:
+def widest(layers: Sequence[KernelLayer]) -> int:
     """Give the most numbers of a sample that a layer gives."""
     return max(layer.units for layer in layers)
 
 
-def _plan(layers: Sequence[Layer], samples: int) -> Plan:
+def _plan(layers: Sequence[KernelLayer], samples: int) -> Plan:
     wanted = samples // 8 * -(-widest(layers) // 8)
     threads = MOST_THREADS
     while threads > min(64, MOST_THREADS) and threads >= 2 * wanted:
@@ -68,7 +68,7 @@ def _plan(layers: Sequence[Layer], samples: int) -> Plan:
     return Plan(samples, threads, in_place, widest(layers) * samples * (1 if in_place else 2))
 
 
-def _apply(layer: Layer, of: Plan, alignment: int, in_place: bool, target: int) -> Callable[..., None]:
+def _apply(layer: KernelLayer, of: Plan, alignment: int, in_place: bool, target: int) -> Callable[..., None]:
     """Make ``apply(t, row, base, frozen, source, start, stride, x)`` of a layer and its softmax, if any."""
     samples, threads, n_out = of.samples, of.threads, layer.units
     apply = layer.tiles(samples, threads, alignment, in_place, target)
@@ -85,7 +85,7 @@ def _apply(layer: Layer, of: Plan, alignment: int, in_place: bool, target: int) 
     return apply_softmax
 
 
-def chain(layers: Sequence[Layer], of: Plan, alignment: int, place: int = 0) -> Callable[..., None]:
+def chain(layers: Sequence[KernelLayer], of: Plan, alignment: int, place: int = 0) -> Callable[..., None]:
     """Make ``run(t, row, base, frozen, inputs, start, stride, x)`` of all layers.
 
     The inputs (features, stride) begin at `start`; results are where `results_at` says.
@@ -103,7 +103,7 @@ def chain(layers: Sequence[Layer], of: Plan, alignment: int, place: int = 0) -> 
     return run
 
 
-def _later(layers: Sequence[Layer], of: Plan, alignment: int, source: int) -> Callable[..., None]:
+def _later(layers: Sequence[KernelLayer], of: Plan, alignment: int, source: int) -> Callable[..., None]:
     """Make ``run(t, row, base, frozen, x)`` of layers whose inputs begin at x[source]."""
     samples, target = of.samples, 0 if of.in_place else of.numbers // 2 - source
     apply = _apply(layers[0], of, alignment, of.in_place, target)
@@ -124,13 +124,13 @@ def _later(layers: Sequence[Layer], of: Plan, alignment: int, source: int) -> Ca
     return run
 
 
-def results_at(layers: Sequence[Layer], of: Plan) -> int:
+def results_at(layers: Sequence[KernelLayer], of: Plan) -> int:
     """Give where the outputs of the last layer begin in shared memory."""
     return 0 if of.in_place or len(layers) % 2 else of.numbers // 2
 
 
 @functools.cache
-def forward_tiles(layers: tuple[Layer, ...], of: Plan, alignment: int) -> Any:
+def forward_tiles(layers: tuple[KernelLayer, ...], of: Plan, alignment: int) -> Any:
     """Make ``kernel(population, n_params, frozen, inputs, padded, batch, out)``.
 
     A block for each row and each tile of its samples, one row after the other. `inputs` are (features,
@@ -156,7 +156,7 @@ def forward_tiles(layers: tuple[Layer, ...], of: Plan, alignment: int) -> Any:
 
 @functools.lru_cache(maxsize=64)  # a loss may be a function of the user's; the oldest are let go
 def loss_tiles(
-    layers: tuple[Layer, ...], of: Plan, alignment: int, loss: tuple[str, Meaning] | Callable[..., Any]
+    layers: tuple[KernelLayer, ...], of: Plan, alignment: int, loss: tuple[str, Meaning] | Callable[..., Any]
 ) -> Any:
     """Make ``kernel(population, n_params, frozen, inputs, targets, weights, padded, sums)``.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numba import cuda, float32, types
 
 from evoopt.kernels.cuda.networks import few
-from evoopt.kernels.cuda.networks.layer import Layer
+from evoopt.kernels.cuda.networks.layer import KernelLayer
 from evoopt.kernels.cuda.runtime.jit import DYNAMIC_ALIGNMENT, kernel, name_of, part
 from evoopt.rules.ranges import FARTHEST, clip, spanned
 
@@ -108,7 +108,12 @@ def _copy(t, threads, source, start, count, target):
 
 @functools.cache
 def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
-    layers: tuple[Layer, ...], game: KernelGame, episodes: int, threads: int, cached: int, alignment: int
+    layers: tuple[KernelLayer, ...],
+    game: KernelGame,
+    episodes: int,
+    threads: int,
+    cached: int,
+    alignment: int,
 ) -> Any:
     """Make ``kernel(population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, ...)``.
 
@@ -192,7 +197,7 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
     return play
 
 
-def shared_bytes(layers: tuple[Layer, ...], game: KernelGame, episodes: int, threads: int) -> int:
+def shared_bytes(layers: tuple[KernelLayer, ...], game: KernelGame, episodes: int, threads: int) -> int:
     """Give the shared memory of a block, without that of the weights, which is dynamic."""
     numbers = 2 * episodes * few.widest(layers) + few.room(episodes, threads) + 1
     return 4 * numbers + 16 * (game.n_actions + game.observation_size + 1)
