@@ -5,6 +5,7 @@ Numba-cuda optimises once more when it links. This is the code after that, as it
 ``python tests/cuda_compiler.py`` prints the table of docs/cuda.md.
 """
 
+import functools
 import importlib.util
 import itertools
 import math
@@ -172,27 +173,36 @@ def tools():
     return next((p for p in folders if (p / "cuobjdump").exists() and (p / "nvdisasm").exists()), None)
 
 
-def compile_case(case, capability):
-    """Compile and link a kernel for a compute capability, with the options with which numba-cuda runs it."""
+@functools.lru_cache(maxsize=1)  # tests and tables compile one kernel for several capabilities in turn
+def _library(kernel, kinds):
+    """Translate a kernel to LLVM code and PTX; its library compiles and links for any compute capability."""
     from numba.cuda import codegen, dispatcher
 
     from evoopt.kernels.cuda.runtime import driver
 
-    compiled = case.kernel.compiled
-    target = (*capability, "a" if capability >= (9, 0) else "")
-    device = mock.Mock(compute_capability=capability)
+    device = mock.Mock(compute_capability=CAPABILITIES[0])
     with (
         mock.patch.object(dispatcher, "get_current_device", return_value=device),
-        mock.patch.object(codegen.CUDACodeLibrary, "_ensure_cc", return_value=target),
+        mock.patch.object(codegen.CUDACodeLibrary, "_ensure_cc", return_value=_target(CAPABILITIES[0])),
     ):
-        signature = tuple(map(driver.type_of, case.kinds))
+        compiled, signature = kernel.compiled, tuple(map(driver.type_of, kinds))
         library = dispatcher._Kernel(compiled.py_func, signature, **compiled.targetoptions).library
-        text, cubin = library.get_asm_str(), library.get_cubin().code
+        return library, library.get_asm_str()
+
+
+def _target(capability):
+    return *capability, "a" if capability >= (9, 0) else ""
+
+
+def compile_case(case, capability):
+    """Compile and link a kernel for a compute capability, with the options with which numba-cuda runs it."""
+    library, text = _library(case.kernel, case.kinds)
+    cubin = library.get_cubin(_target(capability)).code
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
         usage = _output("cuobjdump", "-res-usage", file.name)
-        code = _output("nvdisasm", file.name)
+        code = _output("nvdisasm", "--no-dataflow", file.name)
     # (functions of the library that are not inlined have lines of their own, without registers)
     lines = re.findall(r"REG:(\d+) STACK:(\d+) SHARED:(\d+)", usage)
     registers, stack, shared = (max(int(number) for number in column) for column in zip(*lines, strict=True))
