@@ -274,7 +274,7 @@ def test_any_number_of_threads_gives_the_same_bits(episodes):
 @pytest.mark.parametrize("episodes", [10**9, 10**12, 10**30])
 @pytest.mark.parametrize("use", ["call", "evaluate", "evaluation"])
 def test_more_episodes_than_memory_has_room_for_are_refused(use, episodes, told_net):
-    population = np.broadcast_to(rows_of(told_net, 1), (10**6, told_net.spec.size))
+    population = np.broadcast_to(rows_of(told_net, 1), (10**4, told_net.spec.size))
     task = evoopt.Rollout(told_net, told, episodes if use == "call" else 1)
     calls = {
         "call": lambda: task(population),
