@@ -23,7 +23,7 @@ from evoopt.compiling.jit import JIT_DISABLED
 from evoopt.strategies.contract.ledger import FOREIGN
 
 CASES = dict.fromkeys(REGISTERED, 500)  # a new strategy has its own, and takes none from the others
-CASES |= {"CMAES": 3000, "SepCMAES": 1000, "LMMAES": 1000, "SNES": 1000, "XNES": 1000}
+CASES |= {"CMAES": 1500, "SepCMAES": 1000, "LMMAES": 1000, "SNES": 1000, "XNES": 1000}
 CASES |= {"OpenAIES": 700, "PGPE": 300, "GA": 700, "DeepGA": 300}
 TIMES = int(os.environ.get("EVOOPT_CASES", "1"))
 
