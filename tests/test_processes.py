@@ -244,10 +244,10 @@ def train(strategy, progress=False):
 
 train(evoopt.SNES(np.ones(3), 0.5, seed=1))
 for seed in (1, 2):
-    train(evoopt.SepCMAES(np.ones(3), 0.5, seed=seed), progress=True)
+    train(evoopt.DeepGA(np.ones(3), 0.5, seed=seed), progress=True)
 for seed in (1, 2):
     options = {"disp": True, "maxiter": 2, "seed": seed}
-    evoopt.minimize(lambda x: (x**2).sum(), np.ones(3), method="openaies", options=options)
+    evoopt.minimize(lambda x: (x**2).sum(), np.ones(3), method="ga", options=options)
 """
 
     def said():
