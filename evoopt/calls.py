@@ -11,12 +11,23 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _NAMED = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}  # kinds of parameters
 
 
+class _Signature:
+    """What `help` and completion show of a class: a signature with the options of its base classes."""
+
+    def __get__(self, instance: object, owner: type) -> inspect.Signature:
+        if instance is not None:
+            raise AttributeError("An instance has the signature of its __call__.")
+        return signature_of(owner)
+
+
 class Called:
     """The base of classes whose constructors explain a wrong call in a sentence.
 
     Python's own message would name the constructor of a base class, or not the option that was meant.
     """
 
+    __signature__ = _Signature()
+    _renamed: ClassVar[Mapping[str, str]] = {}  # names of options before, and what they are called now
     _usage: ClassVar[str] = ""  # what a constructor takes by place, where its parameters do not say it well
 
     def __new__(cls, *arguments: object, **options: object) -> Self:
@@ -72,18 +83,35 @@ def _form(signature: inspect.Signature) -> str:
     return ", ".join([*needed, *["..."] * (len(needed) < len(parameters))])
 
 
+def signature_of(cls: type) -> inspect.Signature:
+    """Return a constructor's signature, with the options that it hands on to those of base classes."""
+    found: dict[str, inspect.Parameter] = {}
+    for init in _constructors(cls):
+        (_, *parameters) = inspect.signature(init).parameters.values()
+        handed_on = [each for each in parameters if each.kind is each.VAR_KEYWORD]
+        kept = [each for each in parameters if each.kind is each.KEYWORD_ONLY or not found]
+        found |= {each.name: each for each in kept if each not in handed_on and each.name not in found}
+        if not handed_on:
+            break
+    return inspect.Signature(sorted(found.values(), key=lambda each: each.kind))
+
+
+def _constructors(cls: type) -> list[Callable[..., None]]:
+    """Return the constructors of a class and of its bases that have their own."""
+    return [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
+
+
 def option_names(cls: type) -> set[str]:
     """Return the names of a constructor's parameters, those of base classes behind ``**options`` included."""
-    constructors = [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
-    parameters = [each for init in constructors for each in inspect.signature(init).parameters.values()]
+    parameters = [each for init in _constructors(cls) for each in inspect.signature(init).parameters.values()]
     return {each.name for each in parameters if each.kind in _NAMED} - {"self"}
 
 
-def refuse_unknown(cls: type, options: Iterable[str], known: set[str]) -> None:
+def refuse_unknown(cls: type[Called], options: Iterable[str], known: set[str]) -> None:
     """Raise TypeError, in the name of a class, for an option that is none of its `known` ones."""
     unknown = sorted(set(options) - known)
     if unknown:
-        names, hint = ", ".join(sorted(known)), suggestion(unknown, known)
+        names, hint = ", ".join(sorted(known)), suggestion(unknown, known, cls._renamed)
         raise TypeError(f"Options of {cls.__name__} must be among {names}, got {unknown[0]}{hint}")
 
 

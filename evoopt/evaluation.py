@@ -1,7 +1,7 @@
 """A task as `evolve` calls it: with the generation or without, and one number for each row."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from evoopt.tasks.rollout import Rollout
 from evoopt.tasks.supervised import Supervised
 from evoopt.types import Array
 
-Task = Callable[..., Any]
+Task = Callable[..., Sized]  # (population, generation) -> the fitness (popsize,), an array of any library
 _ADVICE = "Make a function f of one vector a task by evoopt.Objective(f)."
 # what a function of one vector may raise when it is given a matrix
 _MISUSE: tuple[type[Exception], ...] = (IndexError, TypeError, ValueError, *COMPILER_ERRORS)
@@ -58,9 +58,9 @@ class Evaluation:
         if self._executor is not None:
             # each worker gets the task a few times a generation, not once for each row
             size = max(1, len(population) // (4 * threads.get_num_threads()))
-            values = map_rows(self._executor, call, population[:, None], size)
+            parts = map_rows(self._executor, call, population[:, None], size)
             return np.concatenate(
-                [arrays.read("fitness", self._one_for_each(value, population[:1])) for value in values]
+                [arrays.read("fitness", self._one_for_each(value, population[:1])) for value in parts]
             )
         if self._takes_populations:
             return self._one_for_each(call(population), population)

@@ -17,7 +17,7 @@ from evoopt.types import Array
 from evoopt.watch import Watch, choose
 
 if TYPE_CHECKING:
-    from scipy.optimize import OptimizeResult
+    from evoopt.result import Result
 
 Callback = Callable[[Strategy], Any]
 # without evaluations left, or time, x is taken as it is
@@ -39,7 +39,7 @@ def evolve(
     callback: Callable[[Strategy], Any] | Sequence[Callable[[Strategy], Any]] | None = None,
     executor: Executor | None = None,
     chunk_size: int | None = None,
-) -> "OptimizeResult":
+) -> "Result":
     """Run a strategy on a task until it stops or a limit is reached.
 
     The limits are totals of the strategy: running it again goes on where it stopped, and ends at the same
@@ -129,7 +129,7 @@ def evolve(
         watch.compare(fitness)
         return fitness
 
-    def finish(reasons: Reasons) -> "OptimizeResult":
+    def finish(reasons: Reasons) -> "Result":
         evaluates = not _NO_MORE & dict(reasons).keys()
         with learning_nothing(task):
             chosen = choose(strategy, evaluation if evaluates else None, watch)
@@ -181,7 +181,7 @@ def _read_callbacks(callback: Any) -> list[Callback]:
 
 def _result(
     strategy: Strategy, watch: Watch, reasons: Reasons, chosen: tuple[Array, float, int], seconds: float
-) -> "OptimizeResult":
+) -> "Result":
     x, fun, extra = chosen
     names = dict(reasons).keys()
     informed = watch.differed or "target" in names

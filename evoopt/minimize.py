@@ -16,16 +16,17 @@ from evoopt.outcome import keeping
 from evoopt.portfolio.auto import Portfolio
 from evoopt.portfolio.budget import Budget
 from evoopt.portfolio.callback import read_callback
-from evoopt.portfolio.methods import read_method
+from evoopt.portfolio.methods import MethodLike, read_method
 from evoopt.portfolio.observers import observing
 from evoopt.portfolio.options import read_options
 from evoopt.portfolio.outcome import result_of, so_far
 from evoopt.portfolio.start import read_start
 from evoopt.portfolio.workers import mapper
 from evoopt.tasks.objective import Objective
+from evoopt.types import BoundsLike
 
 if TYPE_CHECKING:
-    from scipy.optimize import OptimizeResult
+    from evoopt.result import Result
 
 MAXFUN = 10_000  # evaluations for each coordinate, unless the options say otherwise
 
@@ -35,8 +36,8 @@ def minimize(
     fun: Callable[..., Any],
     x0: ArrayLike | None = None,
     args: object = (),
-    method: str | None = "auto",
-    bounds: object = None,
+    method: MethodLike = "auto",
+    bounds: BoundsLike | None = None,
     callback: Callable[..., Any] | None = None,
     tol: float | None = None,
     options: Mapping[str, Any] | None = None,
@@ -44,7 +45,7 @@ def minimize(
     constraints: Sequence[Any] = (),
     vectorized: bool = False,
     workers: int | Callable[..., Any] = 1,
-) -> "OptimizeResult":
+) -> "Result":
     """Minimize a function without derivatives, called as `scipy.optimize.minimize` is.
 
     Parameters
@@ -58,10 +59,10 @@ def minimize(
         default the middle of the bounds, all of which must be finite then.
     args : tuple, or one argument
         Further arguments of `fun`.
-    method : str
+    method : str or class
         "auto" (or None), a portfolio (see Notes); "ipop" or "bipop", restarts of CMAES (from 1000
-        coordinates on, of SepCMAES); or the name of a registered strategy in any case ("cmaes",
-        "sepcmaes", "snes", "ga").
+        coordinates on, of SepCMAES); or a registered strategy, by its name in any case ("cmaes",
+        "sepcmaes", "snes", "ga") or as a class, as one of your own is.
     bounds : n pairs (low, high), one pair of numbers for all, or scipy.optimize.Bounds, optional
         As for `Strategy`.
     callback : callable, optional

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scipy.optimize import OptimizeResult
+    from evoopt.result import Result
 
 Reasons = tuple[tuple[str, str], ...]  # names and messages
 
@@ -28,7 +28,7 @@ def message_of(reasons: Reasons) -> str:
     return "; ".join(message for _, message in reasons)
 
 
-def make_result(**fields: object) -> "OptimizeResult":
+def make_result(**fields: object) -> "Result":
     """Make the result; scipy.optimize would be a third of the time that importing evoopt takes."""
     from evoopt.result import Result  # noqa: PLC0415
 

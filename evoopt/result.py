@@ -1,13 +1,25 @@
 """What `evolve` and `minimize` return: scipy's result, kept apart because scipy.optimize imports slowly."""
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
+from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult
 
 
 class Result(OptimizeResult):
     """scipy's OptimizeResult, a dict whose items are attributes too; prints the history in one line."""
+
+    x: NDArray[Any]
+    fun: float
+    success: bool
+    status: int
+    message: str
+    nit: int
+    nfev: int
+    seed: int
+    stop: tuple[tuple[str, str], ...]
+    history: dict[str, list[float]]
 
     def __repr__(self) -> str:
         empty = {name: "{}" for name, value in self.items() if isinstance(value, Mapping) and not value}

@@ -9,20 +9,21 @@ from numpy.typing import ArrayLike
 
 from evoopt.calls import called
 from evoopt.minimize import minimize
-from evoopt.portfolio.methods import read_method
+from evoopt.portfolio.methods import MethodLike, read_method
 from evoopt.portfolio.options import check_names
+from evoopt.types import BoundsLike
 
 if TYPE_CHECKING:
-    from scipy.optimize import OptimizeResult
+    from evoopt.result import Result
 
 
 @called
-def scipy_method(name: str = "auto", **options: object) -> Callable[..., "OptimizeResult"]:
+def scipy_method(name: MethodLike = "auto", **options: object) -> Callable[..., "Result"]:
     """Make a method for `scipy.optimize.minimize`, and so for its `basinhopping` and `dual_annealing`.
 
     Parameters
     ----------
-    name : str
+    name : str or class
         A method of `evoopt.minimize`.
     **options
         Options of `evoopt.minimize`, and ``workers``; those that are given to scipy's function win.
@@ -51,13 +52,13 @@ def scipy_method(name: str = "auto", **options: object) -> Callable[..., "Optimi
 
 
 def _minimize(
-    name: str,
+    name: MethodLike,
     own_options: dict[str, Any],
     fun: Callable[..., Any],
     x0: ArrayLike,
     *,
     args: object = (),
-    bounds: object = None,
+    bounds: BoundsLike | None = None,
     constraints: Sequence[Any] = (),
     callback: Callable[..., Any] | None = None,
     tol: float | None = None,
@@ -65,7 +66,7 @@ def _minimize(
     hess: object = None,
     hessp: object = None,
     **options: object,
-) -> "OptimizeResult":
+) -> "Result":
     """Do what scipy asks of a method of the user's own."""
     for word, derivative in ("jac", jac), ("hess", hess), ("hessp", hessp):
         if derivative is not None:

@@ -1,5 +1,6 @@
 """Types that many files name."""
 
+from collections.abc import Iterable
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -31,3 +32,14 @@ class Population(Protocol):
 
 
 PopulationLike = ArrayLike | Population  # (popsize, n_params): an array of any library, or such an object
+
+
+class Ends(Protocol):
+    """The ends of a box, as `scipy.optimize.Bounds` has them: numbers, or arrays (n_params,)."""
+
+    lb: Any
+    ub: Any
+
+
+# (low, high) of all coordinates, or of each; None or an infinity is an open side
+BoundsLike = Iterable[tuple[float | None, float | None]] | tuple[float | None, float | None] | Array | Ends

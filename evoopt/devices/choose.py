@@ -15,7 +15,7 @@ from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
 from evoopt.devices.interface.objective import ObjectiveEngine
 from evoopt.devices.interface.population import Ops
 from evoopt.devices.interface.rollout import EpisodeEngine, Game, RolloutEngine
-from evoopt.devices.interface.supervised import LossName, Samples, SupervisedEngine
+from evoopt.devices.interface.supervised import Loss, Samples, SupervisedEngine
 from evoopt.types import Device
 
 HOST: Ops = CpuPopulation()
@@ -36,7 +36,7 @@ def network_engine(device: Device, description: NetworkDescription) -> NetworkEn
 
 
 def supervised_engine(
-    device: Device, network: NetworkEngine[Any], loss: LossName, samples: Samples
+    device: Device, network: NetworkEngine[Any], loss: Loss, samples: Samples
 ) -> SupervisedEngine[Any]:
     """Make what judges populations on samples, with the engine of a network on the device."""
     if device == "cuda":

@@ -3,15 +3,15 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 from evoopt import arguments
 from evoopt.devices.interface.network import Location, Operation
-from evoopt.networks.initializers import check_initializer
+from evoopt.networks.initializers import Initializer, check_initializer
 from evoopt.networks.layers import Activation, Layer, Parameter, activation_operations, check_activation
 from evoopt.types import Shape
 
-PADDINGS = ("valid", "same")
+Padding = Literal["valid", "same"]
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Conv2D(Layer):
     filters: int
     kernel_size: int | tuple[int, int]
     strides: int | tuple[int, int] = 1
-    padding: str = "valid"
+    padding: Padding = "valid"
     activation: Activation = "linear"
     use_bias: bool = True
-    kernel_init: str = "glorot_uniform"
-    bias_init: str = "zeros"
+    kernel_init: Initializer = "glorot_uniform"
+    bias_init: Initializer = "zeros"
 
     kind: ClassVar[str] = "conv"
     few_samples: ClassVar[int] = 4
@@ -101,7 +101,7 @@ class Conv2D(Layer):
 class _Pool2D(Layer):
     pool_size: int | tuple[int, int]
     strides: int | tuple[int, int] | None = None
-    padding: str = "valid"
+    padding: Padding = "valid"
     activation: Activation = "linear"
 
     operation: ClassVar[str]
@@ -241,5 +241,5 @@ def _pair(name: str, value: object) -> tuple[int, int]:
     return first, second
 
 
-def _check_padding(padding: str) -> None:
-    arguments.one_of("padding", padding, PADDINGS)
+def _check_padding(padding: object) -> None:
+    arguments.one_of("padding", padding, get_args(Padding))

@@ -6,6 +6,7 @@ where there are fewer of them.
 """
 
 import math
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,11 @@ _VARIANCES = {
     "he": lambda fan_in, fan_out: 2 / fan_in,
     "lecun": lambda fan_in, fan_out: 1 / fan_in,
 }
-INITIALIZERS = (
-    "zeros",
-    "ones",
-    "orthogonal",
-    *(f"{scheme}_{shape}" for scheme in _VARIANCES for shape in ("uniform", "normal")),
-)
+Initializer = Literal[
+    "zeros", "ones", "orthogonal", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal",
+    "lecun_uniform", "lecun_normal",
+]  # fmt: skip
+INITIALIZERS = get_args(Initializer)
 FORGET_ONES = "forget_ones"  # the bias of an LSTM: zeros, but ones in the second quarter (Gers et al. 2000)
 
 

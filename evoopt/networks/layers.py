@@ -7,18 +7,20 @@ where CUDA has it, in devices/cuda/steps.py.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 from evoopt import arguments
 from evoopt.arrays import shown
 from evoopt.calls import Called
 from evoopt.compiling.jit import is_compiled
 from evoopt.devices.interface.network import Location, Operation
-from evoopt.networks.initializers import check_initializer
-from evoopt.rules.math import ELEMENTWISE
+from evoopt.networks.initializers import Initializer, check_initializer
 from evoopt.types import Shape
 
-Activation = str | Callable[[Any], Any]
+ActivationName = Literal[
+    "linear", "tanh", "relu", "sigmoid", "gelu", "silu", "elu", "softplus", "softmax"
+]  # the rules of all but the first and the last are `rules.math.ELEMENTWISE`
+Activation = ActivationName | Callable[[Any], Any]
 
 
 class Parameter(NamedTuple):
@@ -150,8 +152,8 @@ class Dense(Layer):
     units: int
     activation: Activation = "linear"
     use_bias: bool = True
-    kernel_init: str = "glorot_uniform"
-    bias_init: str = "zeros"
+    kernel_init: Initializer = "glorot_uniform"
+    bias_init: Initializer = "zeros"
 
     kind: ClassVar[str] = "dense"
 
@@ -189,7 +191,7 @@ class Dense(Layer):
 
 def check_activation(activation: Activation) -> None:
     """Raise ValueError unless `activation` is a known name or a compiled function."""
-    names = ("linear", *ELEMENTWISE, "softmax")
+    names = get_args(ActivationName)
     if isinstance(activation, str):
         if activation not in names:
             raise ValueError(

@@ -6,15 +6,15 @@ A sequence (time, features) goes through in one call. With (features,) a call is
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 from evoopt import arguments
 from evoopt.devices.interface.network import Location, Operation
-from evoopt.networks.initializers import FORGET_ONES, check_initializer
+from evoopt.networks.initializers import FORGET_ONES, Initializer, check_initializer
 from evoopt.networks.layers import Layer, Parameter
 from evoopt.types import Shape
 
-ACTIVATIONS = ("linear", "tanh", "relu", "sigmoid")
+RecurrentActivation = Literal["linear", "tanh", "relu", "sigmoid"]
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Recurrent(Layer):
     units: int
     return_sequences: bool = field(default=False, kw_only=True)
     use_bias: bool = field(default=True, kw_only=True)
-    kernel_init: str = field(default="glorot_uniform", kw_only=True)
-    recurrent_init: str = field(default="orthogonal", kw_only=True)
+    kernel_init: Initializer = field(default="glorot_uniform", kw_only=True)
+    recurrent_init: Initializer = field(default="orthogonal", kw_only=True)
 
     operation: ClassVar[str]
     gates: ClassVar[int]
@@ -114,7 +114,7 @@ class RNN(Recurrent):
     (5, 20, 8)
     """
 
-    activation: str = "tanh"
+    activation: RecurrentActivation = "tanh"
 
     kind: ClassVar[str] = "rnn"
     operation: ClassVar[str] = "rnn"
@@ -122,7 +122,7 @@ class RNN(Recurrent):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        arguments.one_of("The activation of RNN", self.activation, ACTIVATIONS)
+        arguments.one_of("The activation of RNN", self.activation, get_args(RecurrentActivation))
 
     def _activation(self) -> str:
         return self.activation

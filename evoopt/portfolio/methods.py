@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from evoopt.arrays import shown
 from evoopt.calls import option_names, suggestion
@@ -17,6 +17,11 @@ from evoopt.strategies.parts.restarts import Restarts
 
 LARGE = 1000  # coordinates; from here on a full covariance matrix costs more than it gains
 MAX_RESTARTS = 50  # of a portfolio: more than any budget allows
+MethodName = Literal[
+    "auto", "ipop", "bipop",
+    "cmaes", "deepga", "ga", "lmmaes", "openaies", "pgpe", "sepcmaes", "snes", "xnes",
+]  # fmt: skip
+MethodLike = MethodName | type[Strategy] | None
 RESTARTS: dict[str, type[Restarts]] = {"auto": IPOP, "ipop": IPOP, "bipop": BIPOP}
 # What minimize gives itself, and limits that would count the strategy alone.
 _OWN = {"mean", "sigma", "bounds", "maximize", "seed", "target", "max_evaluations", "max_generations"}
@@ -69,7 +74,9 @@ class Method:
 
 
 def read_method(name: object) -> Method:
-    """Read the name of a method, in any case; None is "auto"."""
+    """Read a method: its name in any case, or the class of a strategy; None is "auto"."""
+    if isinstance(name, type) and name in REGISTRY.values():
+        name = name.__name__
     direct = {cls.lower(): cls for cls in REGISTRY if not issubclass(REGISTRY[cls], Restarts)}
     key = "auto" if name is None else name.lower() if isinstance(name, str) else ""
     if key in RESTARTS:

@@ -8,10 +8,10 @@ from evoopt.outcome import CONTRACTED, OTHER_STATUS, Reasons, make_result, messa
 from evoopt.portfolio.auto import Portfolio
 
 if TYPE_CHECKING:
-    from scipy.optimize import OptimizeResult
+    from evoopt.result import Result
 
 
-def so_far(portfolio: Portfolio) -> "OptimizeResult":
+def so_far(portfolio: Portfolio) -> "Result":
     """Return the result as far as the search has come, which nobody can call a success yet."""
     budget, strategy = portfolio.budget, portfolio.strategy
     x = portfolio.start.x0 if budget.x is None else budget.x
@@ -26,7 +26,7 @@ def so_far(portfolio: Portfolio) -> "OptimizeResult":
     )
 
 
-def result_of(portfolio: Portfolio, reasons: Reasons) -> "OptimizeResult":
+def result_of(portfolio: Portfolio, reasons: Reasons) -> "Result":
     """Return the result of a search that is over."""
     portfolio.budget.close()
     result = so_far(portfolio)

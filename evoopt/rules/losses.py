@@ -53,7 +53,8 @@ Rule = Callable[
 ]  # (output, its target) -> loss; that of a sample is the mean over its outputs
 ALL_OUTPUTS = None  # in the place of a rule: the loss looks at all outputs of a sample together
 
-LOSSES: dict[str, dict[Meaning, Rule | None]] = {
+LossName = Literal["cross_entropy", "binary_cross_entropy", "mse", "mae", "hinge", "error_rate"]
+LOSSES: dict[LossName, dict[Meaning, Rule | None]] = {
     "cross_entropy": {"labels": ALL_OUTPUTS, "probabilities": ALL_OUTPUTS},
     "binary_cross_entropy": {"chances": binary_cross_entropy_of_one},
     "mse": {"values": squared_error},

@@ -10,7 +10,7 @@ rules are pycma's, https://github.com/CMA-ES/pycma.
 import logging
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,12 +19,12 @@ from evoopt import arguments
 from evoopt.devices.cpu import covariance as matrices
 from evoopt.devices.cpu.covariance import Constants, Drawn, Paths, Ranked
 from evoopt.strategies.contract import fields, stagnation, stopping
-from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import recombination
+from evoopt.strategies.parts.converging import Converging, ConvergingOptions
 from evoopt.strategies.parts.covariance import (
     eigenvalues,
     lengths_of_columns,
@@ -50,23 +50,24 @@ _log = logging.getLogger(__name__)
 
 
 @register
-class CMAES(Strategy):
+class CMAES(Converging):
     """Covariance matrix adaptation evolution strategy.
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
+    tolx, tolfun
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate scales it.
     covariance : array_like, shape (n_params, n_params), optional
         Of the first search distribution N(mean, sigma^2 covariance), the identity by default. So
         ``CMAES(other.mean, other.sigma, covariance=other.covariance)`` begins where another search was; with
         a `sigma` for each coordinate it is N(mean, diag(sigma) covariance diag(sigma)). `IPOP` and `BIPOP`
         begin each of their runs with it.
-    tolx, tolfun, tolfunhist, tolupsigma, tolconditioncov, tolflatfitness, tolstagnation
-        When `stop` advises to: steps, or the range of the fitness now or over the last generations, are
-        smaller than this; the step size grew by so much more than the axes; the condition of the covariance
-        is larger; the fitness was flat, or did not improve, for more generations. With ``noisy=True`` the
-        fitness is no reason to stop, neither its range nor that it does not improve: give a limit.
+    tolfunhist, tolupsigma, tolconditioncov, tolflatfitness, tolstagnation : float
+        When `stop` advises to: the best fitness of the last generations ranges over less than this; the step
+        size grew by so much more than the axes; the condition of the covariance is larger; the fitness was
+        flat, or did not improve, for more generations. With ``noisy=True`` the fitness is no reason to stop,
+        neither its range nor that it does not improve: give a limit.
     maxiter : float, optional
         `stop` advises to after so many updates, as more rarely gain anything without a restart: pycma's
         100 + 150 (n_params + 3)^2 / sqrt(popsize) by default, with ``noisy=True`` no limit. A limit of your
@@ -112,13 +113,12 @@ class CMAES(Strategy):
         **dict.fromkeys(("_p_sigma", "_p_c"), fields.PATH),
         **dict.fromkeys(("_step", "_first_step"), fields.STEP),
         **dict.fromkeys(("_longest", "_h_factor"), fields.POSITIVE_NUMBER),
-        **dict.fromkeys(("tolx", "tolfun", "tolfunhist", "tolupsigma", "tolconditioncov"), fields.number()),
+        **dict.fromkeys(("tolfunhist", "tolupsigma", "tolconditioncov"), fields.number()),
         **dict.fromkeys(("tolflatfitness", "tolstagnation", "maxiter"), fields.number()),
         "_extremes": fields.tupled(fields.number(), fields.number(0)),
         "_step_range": fields.tupled(fields.POSITIVE_NUMBER, fields.POSITIVE_NUMBER),
         **dict.fromkeys(("_updates", "_factorized", "_looked", "_flat_generations"), fields.whole()),
         "_stagnant": fields.flag,
-        "_fitness_range": fields.ANY_NUMBER,
         "_rates": fields.optional(
             fields.tupled(fields.instance(LearningRate), fields.instance(LearningRate, E=STORED_MATRIX))
         ),
@@ -130,15 +130,13 @@ class CMAES(Strategy):
         sigma: ArrayLike,
         *,
         covariance: ArrayLike | None = None,
-        tolx: float = 1e-11,
-        tolfun: float = 1e-11,
         tolfunhist: float = 1e-12,
         tolupsigma: float = 1e20,
         tolconditioncov: float = 1e14,
         tolflatfitness: float = 1,
         tolstagnation: float | None = None,
         maxiter: float | None = None,
-        **options: Any,
+        **options: Unpack[ConvergingOptions],
     ) -> None:
         super().__init__(mean, sigma, **options)
         n = self.n_params
@@ -146,7 +144,6 @@ class CMAES(Strategy):
             self._ledger.memory = 1
         averages = NOISY_MATRICES if self.noisy else 0
         require_matrices("CMAES", n, MATRICES + averages + self._ledger.memory)
-        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self.tolfunhist = arguments.number("tolfunhist", tolfunhist)
         self.tolupsigma = arguments.number("tolupsigma", tolupsigma)
         self.tolconditioncov = arguments.number("tolconditioncov", tolconditioncov)
@@ -167,7 +164,6 @@ class CMAES(Strategy):
         self._p_sigma, self._p_c = np.zeros(n), np.zeros(n)
         self._updates = self._factorized = self._looked = 0
         self._flat_generations, self._stagnant = 0, False
-        self._fitness_range = math.inf
         # constants of this dimension
         self._longest, self._h_factor = longest_step(n), (2 + 4 / (n + 1)) * n
         self._step_range = arguments.step_range(self.dtype)
@@ -353,7 +349,6 @@ class CMAES(Strategy):
 
     def _watch(self, told: Told) -> None:
         """Remember the spread of the fitness."""
-        self._fitness_range = stopping.fitness_range(told)
         value, order = told.fitness.item, told.order
         flat = value(order[0]) >= value(order[3 * len(order) // 4])
         self._flat_generations = self._flat_generations + 1 if flat else 0

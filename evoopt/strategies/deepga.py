@@ -5,9 +5,7 @@ competitive alternative for training deep neural networks for reinforcement lear
 https://arxiv.org/abs/1712.06567.
 """
 
-import math
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,13 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from evoopt import arguments, arrays
 from evoopt.devices.cpu.genetic import choose_uniformly, mutate
 from evoopt.memory import available
-from evoopt.strategies.contract import fields, stopping
-from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.registry import register
-from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import genomes, schedules
+from evoopt.strategies.parts.converging import Converging, ConvergingOptions
 from evoopt.strategies.parts.genomes import ENTRY, FOUNDER, Genome, Origin, Weights
 from evoopt.strategies.parts.schedules import Decay
 from evoopt.types import Array, Ids, Vector
@@ -30,7 +27,7 @@ PARENTS = 20
 
 
 @register
-class DeepGA(Strategy):
+class DeepGA(Converging):
     """Genetic algorithm of Gaussian mutations alone, for large networks.
 
     The best rows of a generation are the parents of the next one; each child is a parent drawn at random plus
@@ -43,7 +40,8 @@ class DeepGA(Strategy):
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
+    tolx, tolfun
         See `Strategy`; `popsize` is 1000 by default. The first population is the mean plus noise. Bounds are
         those of the other strategies: mutations add up in a space without bounds, which is mapped into the
         box at the end. With ``noisy=True`` elites are asked for again, as the first rows of the next
@@ -57,10 +55,6 @@ class DeepGA(Strategy):
         What each update multiplies `sigma` by, or how it falls over the generations.
     sigma_limit : float
         At which share of the first `sigma` its decay ends, 0 to 1.
-    tolx, tolfun : float
-        When `stop` advises to: `sigma` is smaller than `tolx` (or too small to change the best row); the
-        fitness of a generation, and the best ones of the last 10 + 30 n_params / popsize generations, range
-        over less than `tolfun`, which with ``noisy=True`` is no reason.
 
     Raises
     ------
@@ -102,8 +96,6 @@ class DeepGA(Strategy):
         **dict.fromkeys(("parents", "elites", "_updates"), fields.whole()),
         "sigma_decay": schedules.STORED_DECAY,
         **dict.fromkeys(("sigma_limit", "_share"), fields.number(0, 1)),
-        **dict.fromkeys(("tolx", "tolfun"), fields.number()),
-        "_fitness_range": fields.ANY_NUMBER,
         "_origin": fields.instance(Origin),
         "_genomes": fields.items(tuple, genomes.stored_offspring),
         "_fitness": fields.array("genomes"),
@@ -121,9 +113,7 @@ class DeepGA(Strategy):
         elites: int = 1,
         sigma_decay: Decay = 1.0,
         sigma_limit: float = 0.0,
-        tolx: float = 1e-11,
-        tolfun: float = 1e-11,
-        **options: Any,
+        **options: Unpack[ConvergingOptions],
     ) -> None:
         super().__init__(mean, sigma, **options)
         few = max(1, min(PARENTS, self.popsize // 5))
@@ -131,11 +121,9 @@ class DeepGA(Strategy):
         self.elites = arguments.whole("elites", elites, 0, self.parents)
         self.sigma_decay = schedules.read("sigma_decay", sigma_decay)
         self.sigma_limit = arguments.within("sigma_limit", sigma_limit, 0, 1)
-        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self._origin = Origin(self._key, self._mean.astype(self.dtype), self._sigma.astype(self.dtype))
         self._share = 1.0  # of the first sigma, at present
         self._updates = 0
-        self._fitness_range = math.inf
         # the parents, best first, with the fitness of each; none before the first update
         self._genomes: tuple[Genome, ...] = ()
         self._fitness = np.empty(0)
@@ -222,7 +210,6 @@ class DeepGA(Strategy):
         self._updates += 1
         smallest = arguments.step_range(self.dtype)[0] / float(self._sigma.min())
         self._share = max(schedules.share(self.sigma_decay, self.sigma_limit, self._updates), smallest)
-        self._fitness_range = stopping.fitness_range(told)
 
     def _told_genome(self, told: Told, i: int) -> Genome:
         """Return the genome of the told row `i`."""
@@ -231,11 +218,8 @@ class DeepGA(Strategy):
                 return self._genome(snapshot, told.ids[i : i + 1])
         raise LookupError("The row is foreign.")
 
-    def _reasons(self) -> Sequence[Reason]:
-        return [
-            *stopping.small_steps(self, self._best_or_mean(), self.sigma),
-            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
-        ]
+    def _place_and_steps(self) -> tuple[Vector, Vector]:
+        return self._best_or_mean(), self.sigma
 
     # ---------------------------------------------------------------- genomes
 

@@ -7,7 +7,7 @@ introduction, https://doi.org/10.1023/A:1015059928466; for the operators see
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,12 +16,12 @@ from evoopt import arguments
 from evoopt.devices.cpu.genetic import child_steps, choose_parents
 from evoopt.params import ParamSpec
 from evoopt.strategies.contract import fields, stopping
-from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import operators, schedules, shape
+from evoopt.strategies.parts.converging import Converging, ConvergingOptions
 from evoopt.strategies.parts.schedules import Decay
 from evoopt.types import Array, Ids, Vector
 
@@ -29,7 +29,7 @@ LEAD_RATE = 0.1  # how fast it is forgotten whether the mean of the parents or a
 
 
 @register
-class GA(Strategy):
+class GA(Converging):
     """Genetic algorithm on real numbers.
 
     Parents are the rows told last and the elites. Two of them, which selection draws, have two complementary
@@ -45,7 +45,8 @@ class GA(Strategy):
         `ParamSpec.expand`.
     popsize : int, optional
         100 by default, or the rows of `mean`.
-    bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+    bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
+    tolx, tolfun
         See `Strategy`.
     selection : "tournament" or "truncation"
         A parent is the best of `tournament` rows drawn at random, or any of the best `parents` rows.
@@ -78,11 +79,6 @@ class GA(Strategy):
         is then the mean of the parents, and `solution` is, instead of the luckiest row, either that or the
         best of the elites by their new fitness: what ranked better over the last generations. Where no
         elites are asked for again it is the best row of the last generation.
-    tolx, tolfun : float
-        When `stop` advises to: the mutations and the differences of the parents are all smaller than `tolx`
-        (or too small to change the parents); the fitness of a generation, and the best ones of the last
-        10 + 30 n_params / popsize generations, range over less than `tolfun`, which with ``noisy=True`` is no
-        reason.
 
     Raises
     ------
@@ -112,9 +108,9 @@ class GA(Strategy):
         "sigma_decay": schedules.STORED_DECAY,
         "sigma_limit": fields.number(0, 1),
         **dict.fromkeys(("elites", "_updates"), fields.whole()),
-        **dict.fromkeys(("tolx", "tolfun", "_log_centre", "_tau"), fields.number()),
+        **dict.fromkeys(("_log_centre", "_tau"), fields.number()),
         "_lead": fields.number(-1, 1),
-        **dict.fromkeys(("_fitness_range", "_diversity"), fields.ANY_NUMBER),
+        **dict.fromkeys(("_diversity",), fields.ANY_NUMBER),
         "_pool": fields.array("pool", "n_params", dtype="rows", limits=fields.coordinates),
         "_fitness": fields.array("parents"),
         "_steps": fields.array("parents", limits=fields.positive),
@@ -126,21 +122,19 @@ class GA(Strategy):
         mean: ArrayLike,
         sigma: ArrayLike,
         *,
-        selection: str = "tournament",
+        selection: operators.SelectionName = "tournament",
         tournament: int = 4,
         parents: int | None = None,
-        crossover: str | None = "sbx",
+        crossover: operators.Crossover = "sbx",
         spec: ParamSpec | None = None,
-        mutation: str = "gaussian",
+        mutation: operators.Mutation = "gaussian",
         mutation_rate: float = 1.0,
         self_adaptation: bool = True,
         sigma_decay: Decay = 1.0,
         sigma_limit: float = 0.0,
         elites: int | None = None,
         reevaluate: bool | None = None,
-        tolx: float = 1e-11,
-        tolfun: float = 1e-11,
-        **options: Any,
+        **options: Unpack[ConvergingOptions],
     ) -> None:
         first = operators.first_population(mean, options)
         super().__init__(mean if first is None else first.mean(axis=0, dtype=float), sigma, **options)
@@ -157,8 +151,7 @@ class GA(Strategy):
         few = max(1, self.popsize // 50)
         self.elites = few if elites is None else arguments.whole("elites", elites, 0, self.popsize - 1)
         self.reevaluate = self.noisy if reevaluate is None else arguments.flag("reevaluate", reevaluate)
-        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
-        self._fitness_range, self._diversity = math.inf, math.nan
+        self._diversity = math.nan
         self._first_sigma, self._updates = self._sigma, 0
         self._log_centre = float(np.log(self._sigma).mean())
         self._tau = 1 / math.sqrt(2 * self.n_params)
@@ -271,7 +264,6 @@ class GA(Strategy):
         self._steps = steps
         if self._judges():
             self._judge(told)
-        self._fitness_range = stopping.fitness_range(told)
 
     def _judge(self, told: Told) -> None:
         """Choose the row to use: the mean of the parents, or the best of the elites.

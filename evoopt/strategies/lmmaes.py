@@ -6,8 +6,7 @@ optimization, https://arxiv.org/abs/1705.06693, whose symbols stand on the lines
 
 import math
 import threading
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,15 +14,14 @@ from numpy.typing import ArrayLike
 from evoopt import arguments
 from evoopt.devices.cpu import directions
 from evoopt.memory import require_memory
-from evoopt.strategies.contract import fields, state_lock, stopping
-from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract import fields, state_lock
 from evoopt.strategies.contract.epochs import blocks
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.ledger import Ledger
 from evoopt.strategies.contract.registry import register
-from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import recombination
+from evoopt.strategies.parts.converging import Converging, ConvergingOptions
 from evoopt.strategies.parts.foreign import shortening
 from evoopt.types import Array, Ids, Vector
 
@@ -31,20 +29,17 @@ _DIRECTIONS = fields.array("directions", "n_params", dtype="rows", limits=fields
 
 
 @register
-class LMMAES(Strategy):
+class LMMAES(Converging):
     """Limited memory matrix adaptation evolution strategy, for many correlated parameters.
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
+    tolx, tolfun
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate scales it.
     directions : int, optional
         Number of direction vectors that correlations are made of, 4 + 3 log(n_params) by default. The memory
         it takes is that of so many rows.
-    tolx, tolfun : float
-        When `stop` advises to: all steps are smaller than `tolx` (or too small to change the mean); the
-        fitness of a generation, and the best ones of the last 10 + 30 n_params / popsize generations, range
-        over less than `tolfun`, which with ``noisy=True`` is no reason.
 
     Attributes
     ----------
@@ -76,9 +71,7 @@ class LMMAES(Strategy):
         ),
         "_p_sigma": fields.PATH,
         "_spread": fields.VECTOR,
-        **dict.fromkeys(("tolx", "tolfun"), fields.number()),
         "_updates": fields.whole(),
-        "_fitness_range": fields.ANY_NUMBER,
     }
 
     def __init__(
@@ -87,9 +80,7 @@ class LMMAES(Strategy):
         sigma: ArrayLike,
         *,
         directions: int | None = None,
-        tolx: float = 1e-11,
-        tolfun: float = 1e-11,
-        **options: Any,
+        **options: Unpack[ConvergingOptions],
     ) -> None:
         super().__init__(mean, sigma, **options)
         n = self.n_params
@@ -98,8 +89,6 @@ class LMMAES(Strategy):
         m = arguments.whole("directions", directions, 1)
         advice = "take fewer, by default 4 + 3 log(n_params)"
         require_memory("LMMAES", m * (2 * n * self.dtype.itemsize + 24), f"{m:,} directions", advice)
-        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
-        self._fitness_range = math.inf
         self._c_d = _rates(n, m)
         self._p_sigma = np.zeros(n)
         self._spread = self._sigma  # (n,) standard deviations of the rows that were told last
@@ -197,7 +186,6 @@ class LMMAES(Strategy):
         if self._spread.max() > largest:  # what the direction vectors make of sigma has its end too
             change = -1.0
         self._sigma = np.clip(self._sigma * math.exp(change), smallest, largest)
-        self._fitness_range = stopping.fitness_range(told)
 
     def _weighted_deviates(self, told: Told, weights: Vector) -> Vector:
         """Return sum w z (n,); shorten, in `weights`, the steps of foreign and late rows.
@@ -222,13 +210,9 @@ class LMMAES(Strategy):
             z_w += (weights[places][:, None] * steps).sum(axis=0)
         return z_w
 
-    def _reasons(self) -> Sequence[Reason]:
+    def _place_and_steps(self) -> tuple[Vector, Vector]:
         # the direction vectors may lengthen steps to many sigma: what the rows had counts
-        steps = np.maximum(self._sigma, self._spread)
-        return [
-            *stopping.small_steps(self, self._mean, steps),
-            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
-        ]
+        return self._mean, np.maximum(self._sigma, self._spread)
 
 
 def _rates(n: int, m: int) -> Vector:

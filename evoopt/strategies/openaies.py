@@ -5,7 +5,8 @@ learning, https://arxiv.org/abs/1703.03864; Loshchilov and Hutter 2019, Decouple
 regularization, https://arxiv.org/abs/1711.05101.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Unpack
 
 from numpy.typing import ArrayLike
 
@@ -14,7 +15,7 @@ from evoopt.strategies.contract.fields import STEPS, Fields, number
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import schedules
-from evoopt.strategies.parts.pairs import PairStrategy
+from evoopt.strategies.parts.pairs import Optimizer, PairOptions, PairStrategy
 from evoopt.strategies.parts.schedules import Decay
 
 
@@ -29,7 +30,8 @@ class OpenAIES(PairStrategy):
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
+    tolx, tolfun
         See `Strategy`; `popsize` is even, 4 + 3 log(n_params) by default, and networks want more. If only
         one row of a pair is told, that row counts alone.
     optimizer : "adam", "sgd" or "clipup"
@@ -39,9 +41,11 @@ class OpenAIES(PairStrategy):
         About the distance that a coordinate moves in an update of Adam; the factor of the momentum of SGD;
         the length of what an update of ClipUp adds to the velocity. By default half of `sigma`, for ClipUp
         sqrt(n_params) / 30 times `sigma`, while that decays too.
-    beta_1, beta_2 : float
-        How much of the averages of the gradient and of its square each update keeps; SGD and ClipUp have only
-        `beta_1`, their momentum. At least 0, less than 1.
+    momentum : float
+        How much of its velocity each update of SGD and ClipUp keeps, and of the average of the gradient Adam,
+        whose beta_1 it is. At least 0, less than 1.
+    beta_2 : float
+        How much of the average of the squared gradient each update of Adam keeps.
     max_speed : float, optional
         The longest step of ClipUp, twice the learning rate by default; it decays as that does.
     weight_decay : float
@@ -50,10 +54,6 @@ class OpenAIES(PairStrategy):
         What each update multiplies them by, or how they fall over the generations.
     sigma_limit, learning_rate_limit : float
         At which share of the first ones their decay ends, 0 to 1.
-    tolx, tolfun : float
-        When `stop` advises to: `sigma` and the learning rate are smaller than `tolx` (or too small to change
-        the mean); the fitness of a generation, and the best ones of the last 10 + 30 n_params / popsize
-        generations, range over less than `tolfun`, which with ``noisy=True`` is no reason.
 
     Raises
     ------
@@ -75,6 +75,7 @@ class OpenAIES(PairStrategy):
     True
     """
 
+    _renamed: ClassVar[Mapping[str, str]] = {"beta_1": "momentum"}
     _stored: ClassVar[Fields] = {
         "sigma_decay": schedules.STORED_DECAY,
         "sigma_limit": number(0, 1),
@@ -86,35 +87,12 @@ class OpenAIES(PairStrategy):
         mean: ArrayLike,
         sigma: ArrayLike,
         *,
-        optimizer: str = "adam",
-        learning_rate: float | None = None,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        max_speed: float | None = None,
-        weight_decay: float = 0.0,
+        optimizer: Optimizer = "adam",
         sigma_decay: Decay = 1.0,
         sigma_limit: float = 0.0,
-        learning_rate_decay: Decay = 1.0,
-        learning_rate_limit: float = 0.0,
-        tolx: float = 1e-11,
-        tolfun: float = 1e-11,
-        **options: object,
+        **options: Unpack[PairOptions],
     ) -> None:
-        super().__init__(
-            mean,
-            sigma,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            momentum=arguments.below_1("beta_1", beta_1),
-            beta_2=arguments.below_1("beta_2", beta_2),
-            max_speed=max_speed,
-            weight_decay=weight_decay,
-            learning_rate_decay=learning_rate_decay,
-            learning_rate_limit=learning_rate_limit,
-            tolx=tolx,
-            tolfun=tolfun,
-            **options,
-        )
+        super().__init__(mean, sigma, optimizer=optimizer, **options)
         self.sigma_decay = schedules.read("sigma_decay", sigma_decay)
         self.sigma_limit = arguments.within("sigma_limit", sigma_limit, 0, 1)
         self._first_sigma = self._sigma

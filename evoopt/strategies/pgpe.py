@@ -5,7 +5,7 @@ https://doi.org/10.1016/j.neunet.2009.12.004; Toklu, Liskowski and Srivastava 20
 powerful optimizer for distribution-based policy evolution, https://arxiv.org/abs/2008.02387.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,8 +14,7 @@ from evoopt import arguments
 from evoopt.strategies.contract.fields import Fields, number
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
-from evoopt.strategies.parts.pairs import PairStrategy, product
-from evoopt.strategies.parts.schedules import Decay
+from evoopt.strategies.parts.pairs import Optimizer, PairOptions, PairStrategy, product
 from evoopt.types import Vector
 
 
@@ -29,7 +28,8 @@ class PGPE(PairStrategy):
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
+    tolx, tolfun
         See `Strategy`; `popsize` is even, 4 + 3 log(n_params) by default, and networks want more. If only
         one row of a pair is told, that row counts alone.
     optimizer : "clipup", "adam" or "sgd"
@@ -40,27 +40,12 @@ class PGPE(PairStrategy):
         moves in an update of Adam; the factor of the momentum of SGD. By default it follows `sigma`, in units
         of which the optimizer then sees the gradient: 1/30 of the length of the vector `sigma` for ClipUp, so
         that this is 15 times the maximum speed, and half of `sigma` for the others.
-    max_speed : float, optional
-        The longest step of ClipUp, twice the learning rate by default; it decays as that does.
-    momentum : float
-        How much of its velocity each update keeps, for Adam of the average of the gradient. At least 0, less
-        than 1.
-    beta_2 : float
-        How much of the average of the squared gradient Adam keeps.
+    max_speed, momentum, beta_2, weight_decay, learning_rate_decay, learning_rate_limit
+        See `OpenAIES`.
     stdev_learning_rate : float
         Of `sigma`; 0 keeps it as it is.
     stdev_max_change : float
         The share by which a step size changes in an update at most, less than 1.
-    weight_decay : float
-        In each update the mean also moves towards 0, by this share times the learning rate.
-    learning_rate_decay : float, LinearDecay or CosineDecay
-        What each update multiplies the learning rate by, or how that falls over the generations.
-    learning_rate_limit : float
-        At which share of the first one its decay ends, 0 to 1.
-    tolx, tolfun : float
-        When `stop` advises to: `sigma` and the learning rate are smaller than `tolx` (or too small to change
-        the mean); the fitness of a generation, and the best ones of the last 10 + 30 n_params / popsize
-        generations, range over less than `tolfun`, which with ``noisy=True`` is no reason.
 
     Raises
     ------
@@ -89,35 +74,12 @@ class PGPE(PairStrategy):
         mean: ArrayLike,
         sigma: ArrayLike,
         *,
-        optimizer: str = "clipup",
-        learning_rate: float | None = None,
-        max_speed: float | None = None,
-        momentum: float = 0.9,
-        beta_2: float = 0.999,
+        optimizer: Optimizer = "clipup",
         stdev_learning_rate: float = 0.1,
         stdev_max_change: float = 0.2,
-        weight_decay: float = 0.0,
-        learning_rate_decay: Decay = 1.0,
-        learning_rate_limit: float = 0.0,
-        tolx: float = 1e-11,
-        tolfun: float = 1e-11,
-        **options: object,
+        **options: Unpack[PairOptions],
     ) -> None:
-        super().__init__(
-            mean,
-            sigma,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            momentum=arguments.below_1("momentum", momentum),
-            beta_2=arguments.below_1("beta_2", beta_2),
-            max_speed=max_speed,
-            weight_decay=weight_decay,
-            learning_rate_decay=learning_rate_decay,
-            learning_rate_limit=learning_rate_limit,
-            tolx=tolx,
-            tolfun=tolfun,
-            **options,
-        )
+        super().__init__(mean, sigma, optimizer=optimizer, **options)
         largest = arguments.step_range(self.dtype)[1]
         self.stdev_learning_rate = arguments.within("stdev_learning_rate", stdev_learning_rate, 0, largest)
         self.stdev_max_change = arguments.below_1("stdev_max_change", stdev_max_change)

@@ -6,37 +6,32 @@ https://arxiv.org/abs/1604.00772.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
-from evoopt.strategies.contract import fields, stopping
-from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.registry import register
-from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import recombination
+from evoopt.strategies.parts.converging import Converging, ConvergingOptions
 from evoopt.strategies.parts.covariance import condition
 from evoopt.strategies.parts.foreign import outside_factors
 from evoopt.types import Vector
 
 
 @register
-class SepCMAES(Strategy):
+class SepCMAES(Converging):
     """CMA-ES that adapts one variance for each coordinate and no correlations.
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
+    tolx, tolfun
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default.
-    tolx, tolfun : float
-        When `stop` advises to: all steps are smaller than `tolx` (or too small to change the mean); the
-        fitness of a generation, and the best ones of the last 10 + 30 n_params / popsize generations, range
-        over less than `tolfun`, which with ``noisy=True`` is no reason.
 
     Raises
     ------
@@ -61,18 +56,12 @@ class SepCMAES(Strategy):
         "_C": fields.POSITIVE,
         "_p_sigma": fields.PATH,
         "_p_c": fields.array("n_params", limits=fields.finite),
-        **dict.fromkeys(("tolx", "tolfun"), fields.number()),
         "_updates": fields.whole(),
-        "_fitness_range": fields.ANY_NUMBER,
     }
     _drawn: ClassVar[fields.Kind] = staticmethod(fields.DRAWN_DISTRIBUTION)
 
-    def __init__(
-        self, mean: ArrayLike, sigma: ArrayLike, *, tolx: float = 1e-11, tolfun: float = 1e-11, **options: Any
-    ) -> None:
+    def __init__(self, mean: ArrayLike, sigma: ArrayLike, **options: Unpack[ConvergingOptions]) -> None:
         super().__init__(mean, sigma, **options)
-        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
-        self._fitness_range = math.inf
         # sigma (n,) = step size * sqrt(diagonal of C)
         self._step = float(np.exp(np.log(self._sigma).mean()))
         self._C = (self._sigma / self._step) ** 2
@@ -119,14 +108,9 @@ class SepCMAES(Strategy):
         lowest, highest = (min(max(end / self._step, 1e-150), 1e150) ** 2 for end in (smallest, largest))
         lowest = max(1e-16 * ops.range_of(C).most, lowest)
         self._C, self._sigma = ops.map(deviations, C, self._step, lowest, highest)
-        self._fitness_range = stopping.fitness_range(told)
 
-    def _reasons(self) -> Sequence[Reason]:
-        steps = self._ops.map(largest_steps, self._sigma, self._p_c, self._step)
-        return [
-            *stopping.small_steps(self, self._mean, steps, self._ops),
-            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
-        ]
+    def _place_and_steps(self) -> tuple[Vector, Vector]:
+        return self._mean, self._ops.map(largest_steps, self._sigma, self._p_c, self._step)
 
     def _row_weights(self, told: Told, p: recombination.Parameters) -> tuple[Vector, Vector, float]:
         """Return by row the weights of the mean, and c_mu w_i, if negative times n / |z_i|^2; and sum w_i."""

@@ -7,48 +7,40 @@ Schaul, Glasmachers and Schmidhuber 2011, High dimensions and heavy tails for na
 
 import functools
 import math
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
-from evoopt.strategies.contract import stopping
-from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.fields import (
-    ANY_NUMBER,
     DISTRIBUTION,
     DRAWN_DISTRIBUTION,
     POSITIVE_NUMBER,
     Fields,
     Kind,
-    number,
 )
 from evoopt.strategies.contract.registry import register
-from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
+from evoopt.strategies.parts.converging import Converging, ConvergingOptions
 from evoopt.strategies.parts.covariance import condition
 from evoopt.strategies.parts.foreign import outside_factors
 from evoopt.types import Vector
 
 
 @register
-class SNES(Strategy):
+class SNES(Converging):
     """Separable natural evolution strategy, for many parameters: neural networks.
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
+    tolx, tolfun
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default, and networks want more.
     eta_mean : float
         Learning rate of the mean.
     eta_sigma : float, optional
         Learning rate of the step sizes, (3 + log(n_params)) / (5 sqrt(n_params)) by default.
-    tolx, tolfun : float
-        When `stop` advises to: all steps are smaller than `tolx` (or too small to change the mean); the
-        fitness of a generation, and the best ones of the last 10 + 30 n_params / popsize generations, range
-        over less than `tolfun`, which with ``noisy=True`` is no reason.
 
     Raises
     ------
@@ -70,8 +62,6 @@ class SNES(Strategy):
     _stored: ClassVar[Fields] = {
         **DISTRIBUTION,
         **dict.fromkeys(("eta_mean", "eta_sigma"), POSITIVE_NUMBER),
-        **dict.fromkeys(("tolx", "tolfun"), number()),
-        "_fitness_range": ANY_NUMBER,
     }
     _drawn: ClassVar[Kind] = staticmethod(DRAWN_DISTRIBUTION)
 
@@ -82,9 +72,7 @@ class SNES(Strategy):
         *,
         eta_mean: float = 1.0,
         eta_sigma: float | None = None,
-        tolx: float = 1e-11,
-        tolfun: float = 1e-11,
-        **options: Any,
+        **options: Unpack[ConvergingOptions],
     ) -> None:
         super().__init__(mean, sigma, **options)
         n = self.n_params
@@ -92,8 +80,6 @@ class SNES(Strategy):
         if eta_sigma is None:
             eta_sigma = (3 + math.log(n)) / (5 * math.sqrt(n))
         self.eta_sigma = arguments.number("eta_sigma", eta_sigma, positive=True)
-        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
-        self._fitness_range = math.inf
 
     def _update(self, told: Told) -> None:
         ops, table = self._ops, utilities(len(told.order))
@@ -111,17 +97,10 @@ class SNES(Strategy):
         self._mean, self._sigma = ops.map(
             step, self._mean, self._sigma, first, second, *rates, total, *limits
         )
-        self._fitness_range = stopping.fitness_range(told)
 
     def _measures(self) -> dict[str, float]:
         found = self._ops.range_of(self._sigma)
         return {"condition": condition(found.most, found.least)}
-
-    def _reasons(self) -> Sequence[Reason]:
-        return [
-            *stopping.small_steps(self, self._mean, self._sigma, self._ops),
-            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
-        ]
 
 
 def step(

@@ -7,20 +7,18 @@ lines.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.devices.cpu import covariance as matrices
-from evoopt.strategies.contract import fields, stopping
-from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.registry import register
-from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
+from evoopt.strategies.parts.converging import Converging, ConvergingOptions
 from evoopt.strategies.parts.covariance import lengths_of_columns, require_deviations, require_matrices
 from evoopt.strategies.parts.foreign import shortening
 from evoopt.strategies.snes import utilities, without_baseline
@@ -32,22 +30,19 @@ WORST_CONDITION = 1e10  # of B: with more, z would be rounding
 
 
 @register
-class XNES(Strategy):
+class XNES(Converging):
     """Exponential natural evolution strategy, for up to some hundred correlated parameters.
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
+    tolx, tolfun
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate scales it.
     eta_mean : float
         Learning rate of the mean.
     eta_sigma, eta_B : float, optional
         Learning rates of the step size and of the shape of the distribution,
         0.6 (3 + log(n_params)) / n_params^1.5 by default.
-    tolx, tolfun : float
-        When `stop` advises to: all steps are smaller than `tolx` (or too small to change the mean); the
-        fitness of a generation, and the best ones of the last 10 + 30 n_params / popsize generations, range
-        over less than `tolfun`, which with ``noisy=True`` is no reason.
 
     Raises
     ------
@@ -71,8 +66,6 @@ class XNES(Strategy):
         "_step": fields.STEP,
         **dict.fromkeys(("_factor", "_inverse"), fields.FINITE_MATRIX),
         **dict.fromkeys(("eta_mean", "eta_sigma", "eta_B", "_condition"), fields.POSITIVE_NUMBER),
-        **dict.fromkeys(("tolx", "tolfun"), fields.number()),
-        "_fitness_range": fields.ANY_NUMBER,
     }
 
     def __init__(
@@ -83,9 +76,7 @@ class XNES(Strategy):
         eta_mean: float = 1.0,
         eta_sigma: float | None = None,
         eta_B: float | None = None,
-        tolx: float = 1e-11,
-        tolfun: float = 1e-11,
-        **options: Any,
+        **options: Unpack[ConvergingOptions],
     ) -> None:
         super().__init__(mean, sigma, **options)
         n = self.n_params
@@ -98,8 +89,6 @@ class XNES(Strategy):
             "eta_sigma", default if eta_sigma is None else eta_sigma, positive=True
         )
         self.eta_B = arguments.number("eta_B", default if eta_B is None else eta_B, positive=True)
-        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
-        self._fitness_range = math.inf
         # x = mean + step S B z, S = diag(scale), |det B| = 1
         self._step = float(np.exp(np.log(self._sigma).mean()))
         self._scale = self._sigma / self._step
@@ -149,7 +138,6 @@ class XNES(Strategy):
         self._step = min(max(self._step * math.exp(min(max(change, -1.0), 1.0)), smallest), largest)
         self._reshape(self.eta_B / 2 * G_B)
         self._sigma = self._step * lengths_of_columns(self._factor)
-        self._fitness_range = stopping.fitness_range(told)
 
     def _deviates(self, told: Told) -> Array:
         """Return z (popsize, n) of the told rows, of foreign and late ones shortened."""
@@ -172,12 +160,6 @@ class XNES(Strategy):
         condition = _length(factor / self._scale) * _length(inverse * self._scale[:, None])
         if condition <= max(WORST_CONDITION, self._condition):
             self._factor, self._inverse, self._condition = factor, inverse, condition
-
-    def _reasons(self) -> Sequence[Reason]:
-        return [
-            *stopping.small_steps(self, self._mean, self._sigma),
-            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
-        ]
 
 
 def _length(matrix: Array) -> float:

@@ -10,7 +10,7 @@ from evoopt import arguments
 from evoopt.calls import Called
 from evoopt.devices.available import read_device
 from evoopt.devices.choose import supervised_engine
-from evoopt.devices.interface.supervised import LossName, Samples, SupervisedEngine
+from evoopt.devices.interface.supervised import Loss, Samples, SupervisedEngine
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.samples import read_samples
 from evoopt.tasks.targets import check_loss, classes_of
@@ -92,7 +92,7 @@ class Supervised(Called):
         net: Network,
         inputs: ArrayLike,
         targets: ArrayLike,
-        loss: LossName = "cross_entropy",
+        loss: Loss = "cross_entropy",
         sample_weight: ArrayLike | None = None,
         batch_size: int | None = None,
         seed: int = 0,
@@ -180,7 +180,7 @@ class Supervised(Called):
             metrics["accuracy"] = 1 - self._mean(row, "error_rate", data._replace(targets=classes))
         return metrics
 
-    def _mean(self, row: Array, loss: LossName, data: Samples) -> float:
+    def _mean(self, row: Array, loss: Loss, data: Samples) -> float:
         """Return the mean loss of one solution (1, n_params), by the CPU."""
         return float(supervised_engine("cpu", self.net.engine("cpu"), loss, data)(row)[0])
 

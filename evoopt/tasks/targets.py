@@ -8,15 +8,15 @@ from numpy.typing import ArrayLike
 
 from evoopt import arrays
 from evoopt.compiling.jit import is_compiled
-from evoopt.devices.interface.supervised import LossName, Targets
+from evoopt.devices.interface.supervised import Loss, Targets
 from evoopt.networks.network import Network
-from evoopt.rules.losses import LOSSES, Meaning
+from evoopt.rules.losses import LOSSES, LossName, Meaning
 from evoopt.types import Array, Shape
 
 LARGEST_INTEGER = 2**24  # up to which float32 has them all
 
 
-def check_loss(loss: LossName) -> LossName:
+def check_loss(loss: Loss) -> Loss:
     """Give a loss that is known or compiled; else ValueError."""
     if isinstance(loss, str):
         if loss in LOSSES:
@@ -29,7 +29,7 @@ def check_loss(loss: LossName) -> LossName:
     )
 
 
-def read_targets(loss: LossName, targets: ArrayLike, weights: Array, net: Network) -> Targets:
+def read_targets(loss: Loss, targets: ArrayLike, weights: Array, net: Network) -> Targets:
     """Read the targets of weighted samples; ValueError if they do not fit the loss or the network."""
     numbers, outputs = as_numbers("targets", _without_text(targets)), net.output_shape
     if len(numbers) != len(weights):
@@ -43,7 +43,7 @@ def read_targets(loss: LossName, targets: ArrayLike, weights: Array, net: Networ
     return found
 
 
-def _meaning(loss: str, numbers: Array, outputs: Shape) -> Meaning:
+def _meaning(loss: LossName, numbers: Array, outputs: Shape) -> Meaning:
     """Return what targets mean to a loss: class numbers by their shape, or the other that the loss takes."""
     others = [meaning for meaning in LOSSES[loss] if meaning != "labels"]
     is_one_side = others == ["signs"] and outputs == (1,)  # there is no second class that it could be
@@ -62,7 +62,7 @@ def _read_own(numbers: Array) -> Targets:
     return Targets(flat, "integers")
 
 
-def _read_values(loss: str, numbers: Array, outputs: Shape) -> Array:
+def _read_values(loss: LossName, numbers: Array, outputs: Shape) -> Array:
     samples = len(numbers)
     if numbers.shape != (samples, *outputs) and not (numbers.ndim == 1 and outputs == (1,)):
         hint = f"; class numbers have the shape ({samples},)" if "labels" in LOSSES[loss] else ""
@@ -73,7 +73,7 @@ def _read_values(loss: str, numbers: Array, outputs: Shape) -> Array:
     return numbers.reshape(samples, math.prod(outputs))
 
 
-def _read_chances(loss: str, numbers: Array, outputs: Shape) -> Array:
+def _read_chances(loss: LossName, numbers: Array, outputs: Shape) -> Array:
     found = _read_values(loss, numbers, outputs)
     if not ((numbers >= 0) & (numbers <= 1)).all():
         raise ValueError(
@@ -83,26 +83,26 @@ def _read_chances(loss: str, numbers: Array, outputs: Shape) -> Array:
     return found
 
 
-def _read_probabilities(loss: str, numbers: Array, outputs: Shape) -> Array:
+def _read_probabilities(loss: LossName, numbers: Array, outputs: Shape) -> Array:
     _require_classes(loss, outputs)
     return _read_chances(loss, numbers, outputs)
 
 
-def _read_labels(loss: str, numbers: Array, outputs: Shape) -> Array:
+def _read_labels(loss: LossName, numbers: Array, outputs: Shape) -> Array:
     _require_classes(loss, outputs)
     if numbers.ndim != 1:
         raise _no_labels(loss, numbers)
     return _check_labels(numbers, outputs[0])[:, None]
 
 
-def _no_labels(loss: str, numbers: Array) -> ValueError:
+def _no_labels(loss: LossName, numbers: Array) -> ValueError:
     return ValueError(
         f"Class numbers of shape ({len(numbers)},) were expected for the loss {loss!r}, but "
         f"{numbers.shape} came; take targets.argmax(axis=1)."
     )
 
 
-def _require_classes(loss: str, outputs: Shape) -> None:
+def _require_classes(loss: LossName, outputs: Shape) -> None:
     if len(outputs) != 1:
         raise ValueError(
             f"The loss {loss!r} takes one axis of outputs, one for each class, but the network gives "
@@ -110,7 +110,7 @@ def _require_classes(loss: str, outputs: Shape) -> None:
         )
 
 
-def _read_signs(loss: str, numbers: Array, outputs: Shape) -> Array:
+def _read_signs(loss: LossName, numbers: Array, outputs: Shape) -> Array:
     found = _read_values(loss, numbers, outputs)
     if outputs != (1,) and loss == "error_rate":
         raise _no_labels(loss, numbers)
@@ -123,7 +123,7 @@ def _read_signs(loss: str, numbers: Array, outputs: Shape) -> Array:
     return np.where(found > 0, 1, -1)
 
 
-_READERS: dict[Meaning, Callable[[str, Array, Shape], Array]] = {
+_READERS: dict[Meaning, Callable[[LossName, Array, Shape], Array]] = {
     "labels": _read_labels,
     "probabilities": _read_probabilities,
     "chances": _read_chances,
@@ -158,7 +158,7 @@ def _check_labels(labels: Array, classes: int) -> Array:
     return labels
 
 
-def _check_last_layer(loss: str, targets: Targets, net: Network) -> None:
+def _check_last_layer(loss: LossName, targets: Targets, net: Network) -> None:
     """Refuse a last activation that the loss has in it, or that hides the sign that it looks at."""
     activation = getattr(net.layers[-1], "activation", None)
     if loss == "cross_entropy" and activation == "softmax":

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from evoopt import threads
 from evoopt.compiling.arrays import aligned_empty
 from evoopt.devices.cpu.network import CpuNetwork
-from evoopt.devices.interface.supervised import LossName, Samples, SupervisedEngine
+from evoopt.devices.interface.supervised import Loss, Samples, SupervisedEngine
 from evoopt.kernels.cpu.networks.fitness import loss_blocks, pack_rows
 from evoopt.kernels.cpu.networks.forward import blocks_of
 from evoopt.kernels.cpu.networks.loss import loss_of, own_loss
@@ -29,7 +29,7 @@ class Tiles(NamedTuple):
 class CpuSupervised(SupervisedEngine[NDArray[np.float64]]):
     """The loss of a task, and its samples as tiles, made once for each precision."""
 
-    def __init__(self, network: CpuNetwork, loss: LossName, samples: Samples) -> None:
+    def __init__(self, network: CpuNetwork, loss: Loss, samples: Samples) -> None:
         self._network, self._samples = network, samples
         meaning = samples.targets.meaning
         self._loss = loss_of(loss, meaning) if isinstance(loss, str) else own_loss(loss, meaning)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.devices.cuda.network import CudaNetwork
-from evoopt.devices.interface.supervised import LossName, Samples, SupervisedEngine, Targets
+from evoopt.devices.interface.supervised import Loss, Samples, SupervisedEngine, Targets
 from evoopt.kernels.cuda.networks.loss import own_loss
 from evoopt.kernels.cuda.networks.tiles import loss_tiles
 from evoopt.kernels.cuda.population.rows import THREADS, mean_rows
@@ -31,7 +31,7 @@ class Tiles(NamedTuple):
 class CudaSupervised(SupervisedEngine[DeviceArray]):
     """The loss of a task, and its samples, which stay on the device."""
 
-    def __init__(self, network: CudaNetwork, loss: LossName, samples: Samples) -> None:
+    def __init__(self, network: CudaNetwork, loss: Loss, samples: Samples) -> None:
         self._net, self._plan = network, network.plan()
         samples = samples.cast(np.dtype(np.float32))
         self._loss, self._weights = _loss(loss, samples.targets, network), samples.weights
@@ -77,7 +77,7 @@ class CudaSupervised(SupervisedEngine[DeviceArray]):
         return Tiles(inputs, targets, weights, padded, float(total))
 
 
-def _loss(loss: LossName, targets: Targets, network: CudaNetwork) -> tuple[str, Meaning] | Callable[..., Any]:
+def _loss(loss: Loss, targets: Targets, network: CudaNetwork) -> tuple[str, Meaning] | Callable[..., Any]:
     """Return a loss as `loss_tiles` takes it."""
     if isinstance(loss, str):
         return loss, targets.meaning

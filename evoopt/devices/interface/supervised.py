@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.compiling.arrays import kernel_array
-from evoopt.rules.losses import Meaning
+from evoopt.rules.losses import LossName, Meaning
 from evoopt.types import Array, PopulationLike
 
 A_co = TypeVar("A_co", covariant=True)  # the device's arrays
-LossName = str | Callable[..., Any]  # a name in the table of losses, or a user's njit function
+Loss = LossName | Callable[..., Any]  # a name in the table of losses, or a user's njit function
 
 
 class Targets(NamedTuple):

@@ -48,6 +48,12 @@ class Strategy(Rows):
         tensor of another library, float16), else float64.
     target, max_evaluations, max_generations : optional
         `stop` says so when `best` reaches this fitness, or so many rows or populations were told.
+    tolx, tolfun : float
+        Of the strategies of evoopt, not of one of your own. `stop` advises to when all steps are smaller than
+        `tolx`, or too small to change the mean: standard deviations; for OpenAIES and PGPE the learning rate
+        as well, for GA the mutations and the differences of the parents. And when the fitness of a
+        generation, and the best ones of the last 10 + 30 n_params / popsize generations, range over less
+        than `tolfun`, which with ``noisy=True`` is no reason.
     device : "cpu" or "cuda"
         With "cuda" rows are arrays of the device, float32 or float64. SNES, SepCMAES, OpenAIES, PGPE and GA
         keep their state there and learn there; the others compute on the CPU and copy.

@@ -5,7 +5,7 @@ import hashlib
 import math
 import secrets
 from abc import ABC
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Never, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -21,7 +21,7 @@ from evoopt.strategies.contract.bounds import Box
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.ledger import Ledger
 from evoopt.strategies.contract.told import Best, new_history, remembered, stored_history, until
-from evoopt.types import Array, Device, Vector
+from evoopt.types import Array, BoundsLike, Device, Vector
 
 BYTES_OF_A_ROW = 64  # without its coordinates: the number, the fitness, the rank, and so on
 _NO_STATE = ("_ops", "_before")  # of the device, found again by each copy; the state before a tell
@@ -65,7 +65,7 @@ class State(Called, ABC):
         sigma: ArrayLike,
         *,
         popsize: int | None = None,
-        bounds: object = None,
+        bounds: BoundsLike | None = None,
         maximize: bool = False,
         noisy: bool = False,
         seed: int | None = None,
@@ -74,10 +74,10 @@ class State(Called, ABC):
         max_evaluations: int | None = None,
         max_generations: int | None = None,
         device: Device = "cpu",
-        **options: object,
+        **unknown: Never,
     ) -> None:
-        if options:
-            refuse_unknown(type(self), options, option_names(type(self)) - options.keys())
+        if unknown:
+            refuse_unknown(type(self), unknown, option_names(type(self)) - unknown.keys())
         self.device = read_device(device)
         self._place(mean, sigma, popsize, bounds, dtype)
         self.maximize, self.noisy = arguments.flag("maximize", maximize), arguments.flag("noisy", noisy)

@@ -7,7 +7,7 @@ Genetic algorithms + data structures = evolution programs, https://doi.org/10.10
 Polynomial mutation: Deb and Goyal 1996, A combined genetic adaptive search (GeneAS) for engineering design.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,17 +18,20 @@ from evoopt.params import ParamSpec
 from evoopt.rules import genetic
 from evoopt.strategies.contract.fields import Fields, Scope, array, choice, number, optional, require, whole
 from evoopt.strategies.contract.registry import plain_data
+from evoopt.strategies.parts.converging import ConvergingOptions
 from evoopt.types import Array
 
-_SELECTIONS = ("tournament", "truncation")
-_CROSSOVERS = {
+SelectionName = Literal["tournament", "truncation"]
+Crossover = Literal["sbx", "uniform", "arithmetic", "tensor"] | None
+Mutation = Literal["gaussian", "polynomial"]
+_CROSSOVERS: dict[Crossover, int] = {
     "sbx": genetic.SBX,
     "uniform": genetic.UNIFORM,
     "arithmetic": genetic.ARITHMETIC,
     "tensor": genetic.TENSOR,
     None: genetic.CLONE,
 }
-_MUTATIONS = {"gaussian": genetic.GAUSSIAN, "polynomial": genetic.POLYNOMIAL}
+_MUTATIONS: dict[Mutation, int] = {"gaussian": genetic.GAUSSIAN, "polynomial": genetic.POLYNOMIAL}
 
 
 @plain_data
@@ -36,13 +39,13 @@ class Selection:
     """How parents are drawn from a pool that is sorted, best first."""
 
     _stored: ClassVar[Fields] = {
-        "name": choice(*_SELECTIONS),
+        "name": choice(*get_args(SelectionName)),
         "tournament": whole(1, genetic.MOST_CONTESTANTS),
         "parents": optional(whole(1)),
     }
 
-    def __init__(self, selection: str, tournament: int, parents: int | None, popsize: int) -> None:
-        self.name = arguments.one_of("selection", selection, _SELECTIONS)
+    def __init__(self, selection: SelectionName, tournament: int, parents: int | None, popsize: int) -> None:
+        self.name = arguments.one_of("selection", selection, get_args(SelectionName))
         self.tournament = arguments.whole("tournament", tournament, 1, genetic.MOST_CONTESTANTS)
         self.parents = None if parents is None else arguments.whole("parents", parents, 1, popsize)
         if self.name == "tournament" and parents is not None:
@@ -72,7 +75,7 @@ class Variation:
     }
 
     def __init__(
-        self, crossover: str | None, spec: ParamSpec | None, mutation: str, mutation_rate: float, n: int
+        self, crossover: Crossover, spec: ParamSpec | None, mutation: Mutation, mutation_rate: float, n: int
     ) -> None:
         self.crossover = arguments.one_of("crossover", crossover, _CROSSOVERS)
         self.mutation = arguments.one_of("mutation", mutation, _MUTATIONS)
@@ -90,7 +93,7 @@ class Variation:
         return _CROSSOVERS[self.crossover], self._tensor_ends, _MUTATIONS[self.mutation], threshold
 
 
-def _tensor_ends(crossover: str | None, spec: ParamSpec | None, n: int) -> NDArray[np.int64]:
+def _tensor_ends(crossover: Crossover, spec: ParamSpec | None, n: int) -> NDArray[np.int64]:
     """Return the columns where tensors end, none unless they are exchanged."""
     if (crossover == "tensor") != (spec is not None):
         raise ValueError(
@@ -104,7 +107,7 @@ def _tensor_ends(crossover: str | None, spec: ParamSpec | None, n: int) -> NDArr
     return np.append(spec.offsets[1:], spec.size).astype(np.int64)
 
 
-def first_population(mean: ArrayLike, options: dict[str, Any]) -> Array | None:
+def first_population(mean: ArrayLike, options: ConvergingOptions) -> Array | None:
     """Return `mean` if it is a first population, and write its popsize into the options."""
     population = arrays.read("mean", mean)
     if population.ndim != 2:

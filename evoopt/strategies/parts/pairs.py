@@ -1,24 +1,36 @@
 """What OpenAIES and PGPE share: antithetic pairs, centred ranks, and a gradient optimizer for the mean."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Unpack, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments
-from evoopt.strategies.contract import fields, stopping
-from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.fields import Fields
-from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import optimizers, schedules
+from evoopt.strategies.parts.converging import Converging, ConvergingOptions
 from evoopt.strategies.parts.schedules import Decay
 from evoopt.types import Array, Ids, Vector
 
+Optimizer = Literal["adam", "sgd", "clipup"]
 
-class PairStrategy(Strategy):
+
+class PairOptions(ConvergingOptions, total=False):
+    """What `PairStrategy` takes by name, but for the optimizer, of which each strategy has its own."""
+
+    learning_rate: float | None
+    momentum: float
+    beta_2: float
+    max_speed: float | None
+    weight_decay: float
+    learning_rate_decay: Decay
+    learning_rate_limit: float
+
+
+class PairStrategy(Converging):
     """The base of strategies that move the mean along the gradient of antithetic pairs.
 
     A subclass has `_update`, which calls `_move`.
@@ -33,11 +45,9 @@ class PairStrategy(Strategy):
         "weight_decay": fields.number(0),
         "learning_rate_decay": schedules.STORED_DECAY,
         "learning_rate_limit": fields.number(0, 1),
-        **dict.fromkeys(("tolx", "tolfun"), fields.number()),
-        "optimizer": fields.choice("adam", "sgd", "clipup"),
+        "optimizer": fields.choice(*get_args(Optimizer)),
         "_optimizer": fields.instance(optimizers.Adam, optimizers.SGD, optimizers.ClipUp),
         "_updates": fields.whole(),
-        "_fitness_range": fields.ANY_NUMBER,
     }
     _drawn: ClassVar[fields.Kind] = staticmethod(fields.DRAWN_DISTRIBUTION)
 
@@ -46,17 +56,15 @@ class PairStrategy(Strategy):
         mean: ArrayLike,
         sigma: ArrayLike,
         *,
-        optimizer: str,
-        learning_rate: float | None,
-        momentum: float,
-        beta_2: float,
-        max_speed: float | None,
-        weight_decay: float,
-        learning_rate_decay: Decay,
-        learning_rate_limit: float,
-        tolx: float,
-        tolfun: float,
-        **options: Any,
+        optimizer: Optimizer,
+        learning_rate: float | None = None,
+        momentum: float = 0.9,
+        beta_2: float = 0.999,
+        max_speed: float | None = None,
+        weight_decay: float = 0.0,
+        learning_rate_decay: Decay = 1.0,
+        learning_rate_limit: float = 0.0,
+        **options: Unpack[ConvergingOptions],
     ) -> None:
         super().__init__(mean, sigma, **options)
         largest = arguments.step_range(self.dtype)[1]
@@ -69,10 +77,9 @@ class PairStrategy(Strategy):
         self.weight_decay = arguments.within("weight_decay", weight_decay, 0, largest)
         self.learning_rate_decay = schedules.read("learning_rate_decay", learning_rate_decay)
         self.learning_rate_limit = arguments.within("learning_rate_limit", learning_rate_limit, 0, 1)
-        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
         self.optimizer = optimizer
-        self._optimizer = optimizers.make(optimizer, self.n_params, momentum, beta_2, speed)
-        self._fitness_range = np.inf
+        kept = arguments.below_1("momentum", momentum), arguments.below_1("beta_2", beta_2)
+        self._optimizer = optimizers.make(optimizer, self.n_params, *kept, speed)
         self._updates = 0
 
     @property
@@ -103,7 +110,6 @@ class PairStrategy(Strategy):
         self._optimizer, step = self._optimizer.after(gradient, self._ops)
         self._mean = self._ops.map(moved, self._mean, step, self._rate(), self.weight_decay)
         self._updates += 1
-        self._fitness_range = stopping.fitness_range(told)
 
     def _rate(self) -> float | Vector:
         share = schedules.share(self.learning_rate_decay, self.learning_rate_limit, self._updates)
@@ -112,12 +118,8 @@ class PairStrategy(Strategy):
             return rate
         return share * self.learning_rate
 
-    def _reasons(self) -> Sequence[Reason]:
-        steps = self._ops.map(larger, self._sigma, self._rate())
-        return [
-            *stopping.small_steps(self, self._mean, steps, self._ops),
-            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
-        ]
+    def _place_and_steps(self) -> tuple[Vector, Vector]:
+        return self._mean, self._ops.map(larger, self._sigma, self._rate())
 
     def _gradients(self, told: Told) -> tuple[Vector, Vector]:
         """Return where fitness is better, in units of sigma: sum_r u_r z_r / k and sum_r u_r (z_r^2 - 1) / k.

@@ -12,7 +12,7 @@ from numba import types
 
 from evoopt.compiling.jit import inline, named, widest_vectors
 from evoopt.kernels.cpu.networks.code import Code
-from evoopt.rules.losses import LOSSES, TARGET_READERS, Meaning, Rule
+from evoopt.rules.losses import LOSSES, TARGET_READERS, LossName, Meaning, Rule
 from evoopt.rules.math import exp, log, relu
 
 
@@ -143,7 +143,7 @@ def _of_one_output(rule: Rule) -> Callable[..., None]:
 
 
 @functools.cache
-def loss_of(name: str, meaning: Meaning) -> Loss:
+def loss_of(name: LossName, meaning: Meaning) -> Loss:
     """Return the loss of a row of `LOSSES`."""
     rule = LOSSES[name][meaning]
     return Loss(OVER_ALL_OUTPUTS[name, meaning] if rule is None else _of_one_output(rule))

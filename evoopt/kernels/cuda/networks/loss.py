@@ -13,7 +13,7 @@ from numba import cuda, float32
 from evoopt.compiling.jit import inline
 from evoopt.kernels.cuda.networks.activation import largest
 from evoopt.kernels.cuda.runtime.jit import part
-from evoopt.rules.losses import LOSSES, TARGET_READERS, Meaning, Rule
+from evoopt.rules.losses import LOSSES, TARGET_READERS, LossName, Meaning, Rule
 from evoopt.rules.math import exp, log, relu
 
 
@@ -98,7 +98,7 @@ def _of_one_output(rule: Rule) -> Callable[..., Any]:
 
 
 @functools.cache
-def loss_of(name: str, meaning: Meaning) -> Callable[..., Any]:
+def loss_of(name: LossName, meaning: Meaning) -> Callable[..., Any]:
     """Return the loss of a row of `LOSSES`."""
     rule = LOSSES[name][meaning]
     return OVER_ALL_OUTPUTS[name, meaning] if rule is None else _of_one_output(rule)

@@ -1,0 +1,60 @@
+"""Strategies that advise to stop where their steps, or the differences of the fitness, are small."""
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar, Unpack
+
+from numpy.typing import ArrayLike
+
+from evoopt import arguments
+from evoopt.strategies.contract import fields, stopping
+from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract.fields import Fields
+from evoopt.strategies.contract.options import Options
+from evoopt.strategies.contract.stopping import Reason
+from evoopt.strategies.contract.told import Told
+from evoopt.types import Array, Vector
+
+
+class ConvergingOptions(Options, total=False):
+    """What `Converging` takes by name."""
+
+    tolx: float
+    tolfun: float
+
+
+class Converging(Strategy):
+    """A strategy that has the tolerances `tolx` and `tolfun`, see `Strategy`."""
+
+    _stored: ClassVar[Fields] = {
+        **dict.fromkeys(("tolx", "tolfun"), fields.number()),
+        "_fitness_range": fields.ANY_NUMBER,
+    }
+
+    def __init__(
+        self,
+        mean: ArrayLike,
+        sigma: ArrayLike,
+        *,
+        tolx: float = 1e-11,
+        tolfun: float = 1e-11,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(mean, sigma, **options)
+        self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
+        self._fitness_range = math.inf  # of the last generation
+
+    def _learn(self, told: Told, best_row: Array) -> None:
+        super()._learn(told, best_row)
+        if not math.isnan(told.fitness.item(told.order[0])):  # something was learned
+            self._fitness_range = stopping.fitness_range(told)
+
+    def _place_and_steps(self) -> tuple[Vector, Vector]:
+        """Return where the search is, and how far its steps go from there; both (n_params,)."""
+        return self._mean, self._sigma
+
+    def _reasons(self) -> Sequence[Reason]:
+        return [
+            *stopping.small_steps(self, *self._place_and_steps(), self._ops),
+            *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
+        ]
