@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 
 _EVOSAX, _EVOTORCH = ("evosax", "optax"), ("evotorch",)
 _SNES = {"stdev_init": 0.05, "center_learning_rate": 4.0}
-_OPENAI = {"sigma": 0.07, "learning_rate": 0.1, "beta_1": 0.8}
+_OPENAI = {"sigma": 0.07, "learning_rate": 0.1, "momentum": 0.8}
 _PYGAD = {
     "num_parents_mating": 64,
     "parent_selection_type": "tournament",

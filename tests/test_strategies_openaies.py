@@ -62,11 +62,11 @@ def test_centred_ranks(fitness, expected):
 
 
 @each_dtype
-@pytest.mark.parametrize("options", [{}, {"beta_1": 0.5, "beta_2": 0.8}, {"weight_decay": 0.3}])
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.5, "beta_2": 0.8}, {"weight_decay": 0.3}])
 def test_an_update_is_adams(dtype, options):
     es = OpenAIES(MEAN, SIGMA, popsize=10, learning_rate=0.1, seed=1, dtype=dtype, **options)
-    betas = {name: value for name, value in options.items() if name != "weight_decay"}
-    adam = reference.AdamW(0.1, **betas, decay=options.get("weight_decay", 0.0))
+    betas = options.get("momentum", 0.9), options.get("beta_2", 0.999)
+    adam = reference.AdamW(0.1, *betas, decay=options.get("weight_decay", 0.0))
     x = MEAN
     for _ in range(5):
         population = es.ask()
@@ -92,7 +92,7 @@ def test_adam_is_torchs(weight_decay):
 
 
 def test_sgd_has_momentum():
-    es = OpenAIES(MEAN, SIGMA, popsize=8, optimizer="sgd", beta_1=0.7, seed=1)
+    es = OpenAIES(MEAN, SIGMA, popsize=8, optimizer="sgd", momentum=0.7, seed=1)
     x, momentum = MEAN, np.zeros(3)
     for _ in range(4):
         population = es.ask()
@@ -103,7 +103,7 @@ def test_sgd_has_momentum():
 
 
 def test_a_row_without_its_partner_counts_alone():
-    es = OpenAIES(MEAN, SIGMA, popsize=8, optimizer="sgd", learning_rate=1.0, beta_1=0.0, seed=1)
+    es = OpenAIES(MEAN, SIGMA, popsize=8, optimizer="sgd", learning_rate=1.0, momentum=0.0, seed=1)
     ids = es.ask_ids()[[0, 1, 2, 5, 6]]
     rows = es.rows(ids)
     es.tell(ids, sphere(rows))
@@ -111,7 +111,7 @@ def test_a_row_without_its_partner_counts_alone():
 
 
 def test_late_rows_teach_by_the_noise_they_were_drawn_with():
-    options = {"optimizer": "sgd", "learning_rate": 1.0, "beta_1": 0.0, "sigma_decay": 0.5}
+    options = {"optimizer": "sgd", "learning_rate": 1.0, "momentum": 0.0, "sigma_decay": 0.5}
     es = OpenAIES(MEAN, SIGMA, popsize=8, seed=1, **options)
     late = es.ask_ids()[4:]
     rows = es.rows(late)
@@ -187,7 +187,7 @@ def test_weight_decay_draws_the_mean_to_zero():
     [
         ("optimizer", ("Adam", None)),
         ("learning_rate", (0, -1.0, math.nan, math.inf, "fast", 1e141)),
-        ("beta_1", (-0.1, 1.0, math.nan)),
+        ("momentum", (-0.1, 1.0, math.nan)),
         ("beta_2", (-0.1, 1.0)),
         ("weight_decay", (-0.1, math.inf)),
         ("sigma_decay", (-0.1, 1.1, "slow")),

@@ -152,7 +152,7 @@ def test_each_optimizer_reaches_the_optimum(optimizer):
 def test_openaies_with_clipup_is_pgpe_without_sigmas_update():
     """Where sigma is one number: the length of the gradient does not count."""
     options = {"popsize": 8, "learning_rate": 0.05, "max_speed": 0.08, "seed": 1}
-    one = OpenAIES(MEAN, 0.3, optimizer="clipup", beta_1=0.8, **options)
+    one = OpenAIES(MEAN, 0.3, optimizer="clipup", momentum=0.8, **options)
     two = PGPE(MEAN, 0.3, momentum=0.8, stdev_learning_rate=0, **options)
     assert_allclose(run(one, 6).mean, run(two, 6).mean, rtol=1e-9)
 

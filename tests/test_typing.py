@@ -26,9 +26,8 @@ WRONG = {number for number, line in enumerate(SCRIPT.read_text().splitlines(), 1
 
 
 def checked(*command):
-    done = subprocess.run(
-        [sys.executable, "-m", *command, SCRIPT.name], cwd=SCRIPT.parent, stdout=subprocess.PIPE
-    )
+    call = [sys.executable, "-m", *command, SCRIPT.name]
+    done = subprocess.run(call, cwd=SCRIPT.parent, stdout=subprocess.PIPE, check=False)
     return done.stdout.decode()
 
 

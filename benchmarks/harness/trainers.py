@@ -68,7 +68,7 @@ def evosax_open_es(
     *,
     sigma: float,
     learning_rate: float,
-    beta_1: float,
+    momentum: float,
 ) -> Trainer:
     import optax
     from evosax.algorithms import Open_ES
@@ -76,7 +76,7 @@ def evosax_open_es(
     algorithm = Open_ES(
         population_size=popsize,
         solution=np.zeros(network(units).spec.size, np.float32),
-        optimizer=optax.adam(learning_rate, b1=beta_1),
+        optimizer=optax.adam(learning_rate, b1=momentum),
         std_schedule=optax.constant_schedule(sigma),
     )
     return _evosax(algorithm, algorithm.default_params, units, samples, seed)

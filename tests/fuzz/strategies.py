@@ -34,7 +34,6 @@ VALUES = {
     "eta_mean": "0.9",
     "eta_sigma": "0.3",
     "optimizer": "'clipup'",
-    "beta_1": "0.9",
     "momentum": "0.9",
     "stdev_learning_rate": "0.1",
     "stdev_max_change": "0.2",
@@ -64,7 +63,6 @@ OTHERS: dict[str, dict[str, str]] = {  # of some strategies
     "OpenAIES": {"sigma_decay": "evoopt.LinearDecay(9)"},
     "GA": {"elites": "2"},
 }
-NOT_TAKEN = {("OpenAIES", "momentum")}  # that of its base, which is its beta_1
 CLASSES = {name: cls for name, cls in REGISTRY.items() if name in evoopt.__all__}
 COMMON = {name: value for name, value in VALUES.items() if name in option_names(evoopt.Strategy)}
 
@@ -73,7 +71,7 @@ def options_of(name: str) -> set[str]:
     """Return the names of a strategy's options; those that restart others have CMAES's, too."""
     own = option_names(CLASSES[name])
     own |= option_names(evoopt.CMAES) if "strategy" in own else set()
-    return {option for option in own - REQUIRED.keys() if (name, option) not in NOT_TAKEN}
+    return own - REQUIRED.keys()
 
 
 def _options(name: str) -> dict[str, str]:

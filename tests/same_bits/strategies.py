@@ -44,7 +44,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("tolflatfitness", "tolstagnation", "maxiter"), (20,)),
     "optimizer": (),  # see WORDS
     **dict.fromkeys(("learning_rate", "max_speed"), (0.2,)),
-    **dict.fromkeys(("beta_1", "beta_2", "momentum"), (0.7,)),
+    **dict.fromkeys(("beta_2", "momentum"), (0.7,)),
     "weight_decay": (0.01,),
     **dict.fromkeys(("sigma_decay", "learning_rate_decay"), SCHEDULES),
     **dict.fromkeys(("sigma_limit", "learning_rate_limit"), (0.5,)),
@@ -62,7 +62,6 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "restart_sigma": (0.1,),
     "max_restarts": (1,),
 }
-NOT_TAKEN = {("OpenAIES", "momentum")}  # that of its base, which is its beta_1
 WORDS = ("optimizer", "selection", "crossover", "mutation")
 # What an option needs beside it, of any strategy that has it.
 NEEDS: dict[str, Options] = {
@@ -125,7 +124,7 @@ def _options(cls: type) -> Iterator[Case]:
 
 def options_of(cls: type) -> list[str]:
     """Return the options of a strategy that a case gives to it, each alone."""
-    apart = {"mean", "sigma", "strategy", *(name for owner, name in NOT_TAKEN if owner == cls.__name__)}
+    apart = {"mean", "sigma", "strategy"}
     return [name for name in public.options(cls) if name not in apart]
 
 
