@@ -103,8 +103,7 @@ def _constructors(cls: type) -> list[Callable[..., None]]:
 
 def option_names(cls: type) -> set[str]:
     """Return the names of a constructor's parameters, those of base classes behind ``**options`` included."""
-    parameters = [each for init in _constructors(cls) for each in inspect.signature(init).parameters.values()]
-    return {each.name for each in parameters if each.kind in _NAMED} - {"self"}
+    return set(signature_of(cls).parameters)
 
 
 def refuse_unknown(cls: type[Called], options: Iterable[str], known: set[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers.functions import sphere
 from helpers.refusals import REFUSED, Tensor, each_refused, one_masked, refuses
-from helpers.strategies import each_registered, make_registered
+from helpers.strategies import each_registered, make_registered, restarted
 from numpy.testing import assert_array_equal
 
 import evoopt
@@ -137,7 +137,7 @@ def test_the_dtype_that_numpy_reads_decides_that_of_the_rows(name, dtype, rows, 
 def test_the_dtype_of_a_first_population_decides_too():
     population = np.arange(6.0).reshape(2, 3)
     assert evoopt.GA(Tensor(population, np.float32), 0.5).dtype == np.float32
-    assert evoopt.IPOP(evoopt.GA, Tensor(population, np.float32), 0.5).dtype == np.float32
+    assert restarted(evoopt.IPOP, evoopt.GA, Tensor(population, np.float32), 0.5).dtype == np.float32
 
 
 @pytest.mark.parametrize("option", ["target", "tolx", "tolfun"])

@@ -242,6 +242,7 @@ def test_numpy_says_nothing_of_the_widest_bounds(name, dtype, bounds):
 def test_bounds_of_restarts_are_read_once():
     """The wrapper and the run read them, and an iterator has its pairs only once."""
     for kind in (evoopt.IPOP, evoopt.BIPOP):
-        make_run = functools.partial(kind, evoopt.CMAES, [1.0, 1.0], 0.5, seed=1)
-        es, twin = make_run(bounds=zip([0, 0], [2, 2], strict=True)), make_run(bounds=(0, 2))
+        make_run = functools.partial(evoopt.CMAES, [1.0, 1.0], 0.5, seed=1)
+        pairs = zip([0, 0], [2, 2], strict=True)
+        es, twin = kind(make_run(bounds=pairs)), kind(make_run(bounds=(0, 2)))
         assert_array_equal(es.ask(), twin.ask())

@@ -190,7 +190,7 @@ def test_a_learning_rate_that_is_set_is_read(cls, wrong):
 
 @pytest.mark.parametrize("cls", [evoopt.IPOP, evoopt.BIPOP])
 def test_a_start_that_is_set_is_a_function(cls):
-    es = cls(evoopt.CMAES, [1.0, 2.0], 0.5)
+    es = cls(evoopt.CMAES([1.0, 2.0], 0.5))
     with pytest.raises(ValueError, match=r"^start must be a function of a numpy Generator, got 3\.$"):
         es.start = 3
     assert es.start is None

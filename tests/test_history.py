@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import JIT_DISABLED
 from helpers.functions import sphere
-from helpers.strategies import OURS
+from helpers.strategies import OURS, restarted
 from matplotlib.figure import Figure
 
 import evoopt
@@ -163,7 +163,7 @@ def test_condition_and_diversity():
         assert len(condition) == es.generation > 90
         assert condition[0] < 10
         assert 300 < condition[-1] < 1e6
-        with_restarts = evoopt.IPOP(cls, [3.0, -2.0, 1.0], 1.0, popsize=8, seed=1)
+        with_restarts = restarted(evoopt.IPOP, cls, [3.0, -2.0, 1.0], 1.0, popsize=8, seed=1)
         evoopt.evolve(with_restarts, stretched, max_generations=2)
         assert len(with_restarts.history["condition"]) == 2
     ga = strategy(evoopt.GA, elites=0)

@@ -15,6 +15,7 @@ from helpers.strategies import (
     each_that_injects,
     make,
     make_registered,
+    restarted,
     state,
 )
 from hypothesis import given, settings
@@ -229,7 +230,7 @@ def test_clones_are_new_rows():
 
 @pytest.mark.parametrize("kind", [evoopt.IPOP, evoopt.BIPOP])
 def test_rows_of_an_older_run_are_told_once(kind, tmp_path):
-    es = kind(evoopt.CMAES, MEAN, 0.5, popsize=6, seed=1)
+    es = restarted(kind, evoopt.CMAES, MEAN, 0.5, popsize=6, seed=1)
     old = es.ask()
     ids = es.ask_ids(4)
     late_rows = es.rows(ids)

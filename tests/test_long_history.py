@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 import pytest
+from helpers.strategies import restarted
 from stress.runs import fitness, step
 
 import evoopt
@@ -82,7 +83,7 @@ def test_no_rule_looks_further_back():
 
 @pytest.mark.parametrize("kind", [evoopt.IPOP, evoopt.BIPOP])
 def test_runs_of_restarts_are_as_bounded(kind, tmp_path):
-    es = kind(evoopt.CMAES, [1.0, 2.0], 0.5, popsize=6, seed=7)
+    es = restarted(kind, evoopt.CMAES, [1.0, 2.0], 0.5, popsize=6, seed=7)
     step(es)
     more = range(2, GENERATIONS + 2)
     counts = {"generation": more, "evaluations": [6 * i for i in more]}

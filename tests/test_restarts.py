@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from helpers import needs_jit
 from helpers.functions import rastrigin
-from helpers.strategies import OURS, run, run_until_stopped, state
+from helpers.strategies import OURS, restarted, run, run_until_stopped, state
 from numpy.testing import assert_array_equal
 
 import evoopt
-from evoopt import BIPOP, CMAES, GA, IPOP
+from evoopt import BIPOP, CMAES, GA, IPOP, SNES
 
 each_kind = pytest.mark.parametrize("kind", [IPOP, BIPOP])
 each_inner = pytest.mark.parametrize("inner", OURS.values(), ids=OURS.keys())
@@ -24,7 +24,7 @@ def flat(population):
 
 
 def make(kind, inner=CMAES, n=3, **options):
-    return kind(inner, np.full(n, 2.3), 1.0, **({"seed": 5, "popsize": 6} | options))
+    return restarted(kind, inner, np.full(n, 2.3), 1.0, **({"seed": 5, "popsize": 6} | options))
 
 
 def ask_after_a_restart(es, times=1):
@@ -271,7 +271,7 @@ def test_a_start_that_gives_no_mean_is_refused(bad, tmp_path):
 @each_kind
 def test_starts_are_drawn_in_the_bounds(kind):
     bounds = [(10, 20), (None, 3), (7, 7)]
-    es = kind(CMAES, [11.0, 2.0, 7.0], 0.5, bounds=bounds, seed=1, popsize=6)
+    es = restarted(kind, CMAES, [11.0, 2.0, 7.0], 0.5, bounds=bounds, seed=1, popsize=6)
     means = []
     while len(means) < 5:
         population = es.ask()
@@ -316,7 +316,7 @@ def test_noisy_best_and_solution(kind):
 
 def test_a_first_population_is_for_the_first_run():
     first = np.random.default_rng(0).normal(size=(8, 3))
-    es = IPOP(GA, first, 0.1, seed=1)
+    es = restarted(IPOP, GA, first, 0.1, seed=1)
     assert_array_equal(es.ask(), first)
     assert es.popsize == 8
 
@@ -328,19 +328,47 @@ def test_with_evolve():
     assert result.fun == rastrigin(result.x[None])[0]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ((3, [1.0], 1.0), "strategy to restart"),
-        ((IPOP, [1.0], 1.0), "strategy to restart"),
-        ((evoopt.Strategy, [1.0], 1.0), "strategy to restart"),
-        ((CMAES, [np.nan], 1.0), "mean must be finite"),
-        ((CMAES, [1.0], -1.0), "sigma must be positive and finite"),
-    ],
-)
-def test_what_is_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        IPOP(*arguments)
+@pytest.mark.parametrize("strategy", [3, None, evoopt.evolve, make(IPOP)], ids=type)
+def test_only_strategies_are_restarted(strategy):
+    with pytest.raises(ValueError, match=r"must be of a registered class.*IPOP\(evoopt\.CMAES"):
+        IPOP(strategy)
+
+
+@each_kind
+@pytest.mark.parametrize("arguments", [(), ([1.0, 2.0], 0.5)])
+def test_a_class_is_refused_in_a_sentence(kind, arguments):
+    with pytest.raises(TypeError, match=rf"{kind.__name__}.*\(evoopt\.\w+\(mean, sigma"):
+        kind(CMAES, *arguments)
+
+
+def test_a_strategy_that_began_is_refused(tmp_path):
+    es = CMAES([1.0, 2.0], 0.5, seed=1)
+    es.save(tmp_path / "new.npz")
+    IPOP(copy.deepcopy(es))
+    es.ask()
+    for other in (es, evoopt.load(tmp_path / "new.npz")):
+        with pytest.raises(ValueError, match="strategy to restart must be new"):
+            IPOP(other)
+
+
+def test_settings_of_the_strategy_count_for_the_whole():
+    options = {"bounds": (-5, 5), "maximize": True, "noisy": True, "seed": 3, "target": 2.0}
+    limits = {"max_evaluations": 100, "max_generations": 10}
+    es = IPOP(CMAES(np.ones(3), 0.5, popsize=8, dtype=np.float32, tolx=1e-3, **options, **limits))
+    whole = es.maximize, es.noisy, es.seed, es.target, es.max_evaluations, es.max_generations
+    assert whole == (True, True, 3, 2.0, 100, 10)
+    assert (es.popsize, es.dtype) == (8, np.float32)
+    assert abs(run(es, 3, lambda x: -rastrigin(x)).ask()).max() <= 5
+
+
+def test_other_settings_of_the_strategy_are_those_of_each_run():
+    es = IPOP(SNES(np.ones(3), 0.5, popsize=8, eta_sigma=0.3, seed=3, tolx=0.5))
+    ask_after_a_restart(es, times=2)
+    assert es._run.eta_sigma == 0.3
+    assert es._run.tolx == 0.5
+
+
+def test_what_is_refused():
     with pytest.raises(ValueError, match="max_restarts"):
         make(BIPOP, max_restarts=-1)
     with pytest.raises(ValueError, match="start must be"):

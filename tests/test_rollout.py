@@ -11,6 +11,7 @@ import pytest
 import reference
 from helpers import JIT_DISABLED
 from helpers.environments import BUILT_IN
+from helpers.strategies import restarted
 
 import evoopt
 from evoopt import envs
@@ -691,7 +692,7 @@ def test_checkpoints_with_and_without_a_task(tmp_path):
     es = controller(task.net)
     task(es.ask())
     plain = evoopt.Rollout(task.net, task.env)
-    restarts = evoopt.IPOP(evoopt.CMAES, np.zeros(2), 1.0)
+    restarts = restarted(evoopt.IPOP, evoopt.CMAES, np.zeros(2), 1.0)
     restarts.save(path, task=task)
     again = learner()
     assert type(evoopt.load(path, again)) is evoopt.IPOP

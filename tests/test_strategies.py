@@ -23,6 +23,7 @@ from helpers.strategies import (
     make,
     needs,
     reasons,
+    restarted,
     run,
     run_until_stopped,
     state,
@@ -535,7 +536,7 @@ def test_a_new_process_continues_bit_for_bit(tmp_path):
     expected = {}
     for name, cls in OURS.items():
         for kind in (None, evoopt.IPOP, evoopt.BIPOP):
-            kinds = cls if kind is None else functools.partial(kind, cls)
+            kinds = cls if kind is None else functools.partial(restarted, kind, cls)
             es = make(kinds, n=3, tolfun=0.5) if kind else make(kinds, n=3)
             for generation in range(12):
                 label = f"{name}-{kind and kind.__name__}-{generation}"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from helpers import each_dtype, needs_jit
-from helpers.strategies import run, state
+from helpers.strategies import restarted, run, state
 from numpy.testing import assert_allclose, assert_array_equal
 
 import evoopt
@@ -93,7 +93,7 @@ def test_what_was_learned_is_worth_evaluations():
 
 @pytest.mark.parametrize("kind", [IPOP, BIPOP])
 def test_restarts_begin_with_it_each_time(kind, tmp_path):
-    es = kind(CMAES, np.ones(2), 0.5, covariance=[[4.0, 1.0], [1.0, 9.0]], bounds=(-9, 9), seed=1)
+    es = restarted(kind, CMAES, np.ones(2), 0.5, covariance=[[4.0, 1.0], [1.0, 9.0]], bounds=(-9, 9), seed=1)
     for _ in range(2):
         while es._plan is None:
             run(es, 1, lambda x: np.zeros(len(x)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import needs_jit
 from helpers.functions import sphere
-from helpers.strategies import run, run_until_stopped
+from helpers.strategies import restarted, run, run_until_stopped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -130,7 +130,7 @@ def test_each_variation_keeps_bounds_the_first_population_and_its_rows(options, 
 
 
 def test_restarts_of_a_ga_with_a_spec_can_be_saved(tmp_path):
-    es = IPOP(GA, np.ones(5), 0.1, crossover="tensor", spec=SPEC, tolfun=0.5, popsize=10, seed=1)
+    es = restarted(IPOP, GA, np.ones(5), 0.1, crossover="tensor", spec=SPEC, tolfun=0.5, popsize=10, seed=1)
     run(es, 3)
     es.save(tmp_path / "es.npz")
     twin = load(tmp_path / "es.npz")

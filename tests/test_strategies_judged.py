@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import needs_jit
 from helpers.functions import rastrigin, sphere, with_noise
-from helpers.strategies import run
+from helpers.strategies import restarted, run
 from numpy.testing import assert_array_equal
 
 import evoopt
@@ -67,7 +67,7 @@ def test_the_mean_of_the_parents_is_asked_for_behind_the_elites():
 @pytest.mark.parametrize("bounds", [None, (-3, 3)])
 def test_restarts_say_what_their_run_says(cls, bounds):
     es, fitness = (
-        evoopt.IPOP(cls, [2.0] * 10, 1.0, popsize=30, bounds=bounds, noisy=True, seed=1),
+        restarted(evoopt.IPOP, cls, [2.0] * 10, 1.0, popsize=30, bounds=bounds, noisy=True, seed=1),
         with_noise(sphere, NOISE),
     )
     for _ in range(4):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import needs_jit
 from helpers.functions import ellipsoid, sphere, with_noise
-from helpers.strategies import run, state
+from helpers.strategies import restarted, run, state
 from numpy.testing import assert_allclose, assert_array_equal
 
 import evoopt
@@ -176,7 +176,7 @@ def test_bounds_do_not_keep_a_search_from_contracting(restarts, noise):
     rng = np.random.default_rng(0)
     bounds, options = [(-5, 5)] * 4 + [(0, None)], {"noisy": True, "max_evaluations": 5000}
     for seed in range(3):
-        make = CMAES if not restarts else partial(evoopt.IPOP, CMAES)
+        make = CMAES if not restarts else partial(restarted, evoopt.IPOP, CMAES)
         es = make(np.full(5, 3.0), 2.5, bounds=bounds, seed=seed, **options)
         while not es.stop():
             population = es.ask()

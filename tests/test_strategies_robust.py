@@ -258,7 +258,7 @@ def test_restarts_begin_where_a_search_may(dtype, bounds):
     far = 1e30 if dtype == np.float32 else 1e300
     if bounds and dtype == np.float64:
         bounds = (bounds[0], max(1.01e300, bounds[1]))
-    es = IPOP(CMAES, np.full(2, far, dtype), 1e-3 * min(far, 1e17), bounds=bounds, popsize=4, seed=1)
+    es = IPOP(CMAES(np.full(2, far, dtype), 1e-3 * min(far, 1e17), bounds=bounds, popsize=4, seed=1))
     for _ in range(4):
         population = es.ask()
         assert np.isfinite(population).all()
@@ -269,7 +269,8 @@ def test_restarts_begin_where_a_search_may(dtype, bounds):
 def test_restarts_begin_in_bounds_that_rounding_would_leave():
     rng = np.random.default_rng(1)
     for seed, low in enumerate(rng.uniform(-1, 1, 20)):
-        es = IPOP(CMAES, np.full(9, low), 1.0, bounds=(low, np.nextafter(low, 2.0)), popsize=4, seed=seed)
+        bounds = low, np.nextafter(low, 2.0)
+        es = IPOP(CMAES(np.full(9, low), 1.0, bounds=bounds, popsize=4, seed=seed))
         for _ in range(3):
             es.tell(es.ask(), np.zeros(es.popsize))
         assert es.restarts > 0

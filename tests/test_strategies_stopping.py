@@ -8,6 +8,7 @@ from helpers import each_dtype, needs_jit
 from helpers.functions import around_a_third, rosenbrock, sphere
 from helpers.strategies import (
     OURS,
+    RESTARTED,
     each_and_its_restarts,
     each_strategy,
     make,
@@ -178,7 +179,7 @@ def test_a_search_that_loses_its_fitness_later_ends(cls, caplog):
 
 @each_and_its_restarts
 def test_a_constant_fitness_ends(cls):
-    is_restarted = issubclass(getattr(cls, "func", cls), Restarts)
+    is_restarted = cls in RESTARTED.values()
     es = make(cls, popsize=6, **({"max_restarts": 2} if is_restarted else {}))
     while not es.stop():
         assert es.generation < 500

@@ -1,8 +1,7 @@
 """The methods of `minimize` by name, and the strategies that they make."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 from evoopt.arrays import shown
@@ -67,10 +66,12 @@ class Method:
             options = {name: tol for name in ("tolx", "tolfun") if name in option_names(cls)} | options
         if self.name == "auto":
             options.setdefault("max_restarts", MAX_RESTARTS)
-        make: Callable[..., Strategy] = cls
-        if self.restarts is not None:
-            make = partial(self.restarts, cls, restart_sigma=start.restart_sigma)
-        return make(start.x0, start.sigma, bounds=start.bounds, seed=seed, **options)
+        names = ("start", "max_restarts")
+        restarts: dict[str, Any] = {name: options.pop(name) for name in names if name in options}
+        made = cls(start.x0, start.sigma, bounds=start.bounds, seed=seed, **options)
+        if self.restarts is None:
+            return made
+        return self.restarts(made, restart_sigma=start.restart_sigma, **restarts)
 
 
 def read_method(name: object) -> Method:

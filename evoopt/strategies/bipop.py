@@ -4,16 +4,15 @@ Hansen 2009, Benchmarking a BI-population CMA-ES on the BBOB-2009 function testb
 https://doi.org/10.1145/1570256.1570333.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.registry import register
-from evoopt.strategies.parts.restarts import Plan, Restarts
+from evoopt.strategies.parts.restarts import Plan, RestartOptions, Restarts
 
 
 @register
@@ -25,8 +24,7 @@ class BIPOP(Restarts):
 
     Parameters
     ----------
-    strategy, mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, start, restart_sigma, target,
-    max_evaluations, max_generations, **options
+    strategy, start, restart_sigma
         See `IPOP`.
     max_restarts : int
         How often the population is doubled.
@@ -44,7 +42,7 @@ class BIPOP(Restarts):
     Examples
     --------
     >>> import evoopt
-    >>> es = evoopt.BIPOP(evoopt.CMAES, [3.0, 4.0], sigma=1.0, bounds=[(-5, 5)] * 2, seed=1, target=1e-8)
+    >>> es = evoopt.BIPOP(evoopt.CMAES([3.0, 4.0], 1.0, bounds=(-5, 5), seed=1, target=1e-8))
     >>> while not es.stop():
     ...     population = es.ask()
     ...     es.tell(population, 20 + (population**2 - 10 * np.cos(2 * np.pi * population)).sum(axis=1))
@@ -57,8 +55,8 @@ class BIPOP(Restarts):
         "_is_small": fields.flag,
     }
 
-    def __init__(self, strategy: type[Strategy], mean: ArrayLike, sigma: ArrayLike, **options: Any) -> None:
-        super().__init__(strategy, mean, sigma, **options)
+    def __init__(self, strategy: Strategy, **options: Unpack[RestartOptions]) -> None:
+        super().__init__(strategy, **options)
         self._doubled = 0  # how often the population was
         self._is_small = True  # this run; the first one counts as small
         self._spent_small = self._spent_large = 0  # evaluations of the runs before

@@ -16,10 +16,10 @@ class IPOP(Restarts):
 
     Parameters
     ----------
-    strategy : type
-        What to restart: `CMAES`, or any other registered strategy.
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations
-        See `Strategy`; `popsize` of the first run. The limits are totals of all runs.
+    strategy : Strategy
+        A new one: `CMAES`, or any other of a registered class. Its mean, sigma and popsize are those of the
+        first run; its bounds, maximize, noisy, seed, dtype, device, and its target and limits, which are
+        totals, those of the whole; its other options those of each run.
     start : callable, optional
         ``start(generator) -> mean`` draws where a restart begins, from a numpy Generator. By default it is
         uniform in the bounds, or within two `sigma` of `mean` where a side is open. A checkpoint does not
@@ -28,8 +28,6 @@ class IPOP(Restarts):
         `sigma` of the restarts; by default that of the first run.
     max_restarts : int
         After so many `stop` gives the reasons of the last run.
-    **options
-        Of the strategy.
 
     Attributes
     ----------
@@ -50,7 +48,7 @@ class IPOP(Restarts):
     >>> import evoopt
     >>> def rastrigin(x):
     ...     return 30 + (x**2 - 10 * np.cos(2 * np.pi * x)).sum()
-    >>> es = evoopt.IPOP(evoopt.CMAES, [3.3, -2.2, 4.1], sigma=1.0, seed=1, target=1e-8)
+    >>> es = evoopt.IPOP(evoopt.CMAES([3.3, -2.2, 4.1], sigma=1.0, seed=1, target=1e-8))
     >>> while not es.stop():
     ...     population = es.ask()
     ...     es.tell(population, [rastrigin(x) for x in population])

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers.strategies import ON_DEVICE, REGISTERED, injects, those
+from helpers.strategies import ON_DEVICE, REGISTERED, injects, make_registered, those
 
 import evoopt
 from evoopt.devices.choose import population_ops
@@ -14,7 +14,6 @@ from evoopt.kernels.cuda.runtime.stream import Stream
 from evoopt.rules.box import WAYS
 from evoopt.strategies.contract.bounds import Box
 from evoopt.strategies.contract.registry import REGISTRY
-from evoopt.strategies.parts.restarts import Restarts
 
 OPTIONS = {  # of strategies that have more to compute with them
     "OpenAIES": {"weight_decay": 0.1, "sigma_decay": 0.9},
@@ -134,8 +133,7 @@ def test_foreign_rows_alone_draw_the_mean_to_them(name):
 def test_others_compute_on_the_cpu_and_copy(name):
     runs = []
     for device in ("cpu", "cuda"):
-        first = (REGISTRY["CMAES"],) if issubclass(REGISTRY[name], Restarts) else ()
-        es = REGISTRY[name](*first, np.zeros(N), 0.5, popsize=8, seed=3, device=device)
+        es = make_registered(name, np.zeros(N), popsize=8, seed=3, device=device)
         for _ in range(3):
             population = es.ask()
             assert is_device_array(population) == (device == "cuda")

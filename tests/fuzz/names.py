@@ -142,8 +142,9 @@ LABELS = np.arange(10) % 2
 
 def started(cls, told=2, **options):
     """Make a strategy that was told some generations."""
-    first = (evoopt.CMAES,) if issubclass(cls, evoopt.IPOP | evoopt.BIPOP) else ()
-    es = cls(*first, [1.0, -2.0, 0.5], 0.5, **{"popsize": 8, "seed": 1, **options})
+    make = evoopt.CMAES if issubclass(cls, evoopt.IPOP | evoopt.BIPOP) else cls
+    es = make([1.0, -2.0, 0.5], 0.5, **{"popsize": 8, "seed": 1, **options})
+    es = es if make is cls else cls(es)
     for _ in range(told):
         population = es.ask()
         es.tell(population, judge(population))

@@ -6,7 +6,11 @@ from evoopt.strategies import REGISTRY
 
 from .case import Case
 
-REQUIRED = {"strategy": "evoopt.CMAES", "mean": "[1.0, -2.0, 0.5]", "sigma": "0.5"}
+REQUIRED = {
+    "strategy": "evoopt.CMAES([1.0, -2.0, 0.5], 0.5, popsize=8, seed=1)",
+    "mean": "[1.0, -2.0, 0.5]",
+    "sigma": "0.5",
+}
 # An expression for each other option of each strategy. A new option needs a line here.
 VALUES = {
     "popsize": "8",
@@ -68,10 +72,8 @@ COMMON = {name: value for name, value in VALUES.items() if name in option_names(
 
 
 def options_of(name: str) -> set[str]:
-    """Return the names of a strategy's options; those that restart others have CMAES's, too."""
-    own = option_names(CLASSES[name])
-    own |= option_names(evoopt.CMAES) if "strategy" in own else set()
-    return own - REQUIRED.keys()
+    """Return the names of a strategy's options."""
+    return option_names(CLASSES[name]) - REQUIRED.keys()
 
 
 def _options(name: str) -> dict[str, str]:

@@ -16,8 +16,17 @@ from helpers.functions import sphere
 REGISTERED = {name: cls for name, cls in REGISTRY.items() if cls.__module__.startswith("evoopt.")}
 OURS = {name: cls for name, cls in REGISTERED.items() if not issubclass(cls, Restarts)}
 ON_DEVICE = {name: cls for name, cls in OURS.items() if cls._computes_on_device}  # others copy rows
+
+
+def restarted(kind, cls, mean, sigma, **options):
+    """Make restarts of a kind around a class, with options of either."""
+    names = ("start", "restart_sigma", "max_restarts")
+    own = {name: options.pop(name) for name in names if name in options}
+    return kind(cls(mean, sigma, **options), **own)
+
+
 RESTARTED = {
-    f"{kind.__name__} of {name}": functools.partial(kind, cls)
+    f"{kind.__name__} of {name}": functools.partial(restarted, kind, cls)
     for kind in (evoopt.IPOP, evoopt.BIPOP)
     for name, cls in OURS.items()
 }
@@ -26,7 +35,7 @@ NEEDS = {"OpenAIES": {"sigma_decay": 0.99}, "DeepGA": {"sigma_decay": 0.99}}
 
 
 def injects(cls):
-    return (cls.args[0] if isinstance(cls, functools.partial) else cls)._injects
+    return (cls.args[1] if isinstance(cls, functools.partial) else cls)._injects
 
 
 def each(classes):
@@ -59,7 +68,7 @@ def make(cls, n=4, mean=None, **options):
 def make_registered(name, mean, sigma=0.5, **options):
     cls = REGISTERED[name]
     if issubclass(cls, Restarts):
-        cls = functools.partial(cls, evoopt.SNES)
+        cls = functools.partial(restarted, cls, evoopt.SNES)
     return cls(mean, sigma, **{"seed": 1, "popsize": 6, **needs(cls), **options})
 
 

@@ -20,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from helpers.strategies import restarted
 
 import evoopt
 from evoopt.strategies import REGISTRY
@@ -72,7 +73,8 @@ def victims():
     inner = [cls for cls in ours if not issubclass(cls, Restarts)]
     makers = {cls.__name__: cls for cls in inner}
     for kind in set(ours) - set(inner):
-        makers |= {f"{kind.__name__} of {cls.__name__}": functools.partial(kind, cls) for cls in inner}
+        around = functools.partial(functools.partial, restarted, kind)
+        makers |= {f"{kind.__name__} of {cls.__name__}": around(cls) for cls in inner}
     box = {"bounds": [(-9, 9), (None, 5), (-7, None)]}
     found = {}
     for i, (name, make) in enumerate(sorted(makers.items())):

@@ -4,6 +4,7 @@ import copy
 import functools
 
 import numpy as np
+from helpers.strategies import restarted
 
 import evoopt
 from evoopt.strategies import REGISTRY
@@ -11,7 +12,7 @@ from evoopt.strategies.parts.restarts import Restarts
 
 SINGLE = [name for name, cls in REGISTRY.items() if not issubclass(cls, Restarts)]
 KINDS = {name: REGISTRY[name] for name in SINGLE} | {
-    f"{kind.__name__} of {name}": functools.partial(kind, REGISTRY[name])
+    f"{kind.__name__} of {name}": functools.partial(restarted, kind, REGISTRY[name])
     for kind in (evoopt.IPOP, evoopt.BIPOP)
     for name in ("CMAES", "LMMAES", "PGPE")
 }

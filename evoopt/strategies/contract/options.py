@@ -11,7 +11,7 @@ class Options(TypedDict, total=False):
     """What `Strategy` takes by name."""
 
     popsize: int | None
-    bounds: BoundsLike
+    bounds: BoundsLike | None
     maximize: bool
     noisy: bool
     seed: int | None

@@ -5,7 +5,8 @@ import hashlib
 import math
 import secrets
 from abc import ABC
-from typing import Any, ClassVar, Never, get_args
+from collections.abc import Mapping
+from typing import Any, ClassVar, Never, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -20,6 +21,7 @@ from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.bounds import Box
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.ledger import Ledger
+from evoopt.strategies.contract.options import Options
 from evoopt.strategies.contract.told import Best, new_history, remembered, stored_history, until
 from evoopt.types import Array, BoundsLike, Device, Vector
 
@@ -58,6 +60,16 @@ class State(Called, ABC):
     _before: dict[str, Any] | None = None  # the attributes as they were, during a `tell`
     _widest: Vector | None = None  # the largest standard deviations that the bounds leave sense, (n_params,)
     _reflects: bool = False  # search in the box itself, not in the space that maps onto it
+
+    # What it was made with besides mean, sigma and the options of all strategies; None if that is not known.
+    _made_with: Mapping[str, Any] | None = None
+
+    def __new__(cls, *arguments: object, **options: object) -> Self:
+        made = super().__new__(cls, *arguments, **options)
+        if arguments or options:
+            shared = {"mean", "sigma", *Options.__annotations__}
+            made._made_with = {name: value for name, value in options.items() if name not in shared}
+        return made
 
     def __init__(
         self,
@@ -136,6 +148,7 @@ class State(Called, ABC):
     def _saved_state(self) -> dict[str, Any]:
         """Return the state that a checkpoint holds."""
         state = self.__getstate__()
+        state.pop("_made_with", None)
         return state | {"history": remembered(state["history"])}
 
     def _require_fit(self, place: str, scope: Scope) -> None:

@@ -5,25 +5,24 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypedDict, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt import arguments, arrays
+from evoopt import arguments
 from evoopt.arrays import shown
-from evoopt.calls import option_names, refuse_unknown
-from evoopt.strategies.contract import fields, state_lock
+from evoopt.strategies.contract import fields, run, state_lock
 from evoopt.strategies.contract.base import Strategy
-from evoopt.strategies.contract.bounds import has_scale, repeatable
+from evoopt.strategies.contract.bounds import has_scale
 from evoopt.strategies.contract.fields import Fields, Kind, Scope
 from evoopt.strategies.contract.ledger import Ledger
 from evoopt.strategies.contract.registry import REGISTRY, plain_data
+from evoopt.strategies.contract.run import Run
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
-from evoopt.types import Array, Device, Ids, Vector
+from evoopt.types import Array, Ids, Vector
 
-_Strategy = TypeVar("_Strategy", bound=Strategy)
 Start = Callable[[np.random.Generator], ArrayLike]
 
 
@@ -41,6 +40,14 @@ class Plan:
     popsize: int
     sigma_share: float = 1.0
     max_evaluations: float = math.inf
+
+
+class RestartOptions(TypedDict, total=False):
+    """What `Restarts` takes by name."""
+
+    start: Start | None
+    restart_sigma: ArrayLike | None
+    max_restarts: int
 
 
 def _stored_run(value: object, place: str, scope: Scope) -> None:
@@ -63,7 +70,7 @@ class Restarts(Strategy):
     older run may still be told, and may be the best, but they teach nothing.
     """
 
-    _usage = "evoopt.CMAES, mean, sigma"
+    _usage = "evoopt.CMAES(mean, sigma)"
     _stored: ClassVar[Fields] = {
         **dict.fromkeys(("_reflects", "_injects", "_own_start"), fields.flag),
         "_popsize_factor": fields.whole(1),
@@ -83,68 +90,30 @@ class Restarts(Strategy):
 
     def __init__(
         self,
-        strategy: type[Strategy],
-        mean: ArrayLike,
-        sigma: ArrayLike,
+        strategy: Strategy,
         *,
         start: Start | None = None,
         restart_sigma: ArrayLike | None = None,
         max_restarts: int = 9,
-        popsize: int | None = None,
-        bounds: Any = None,
-        maximize: bool = False,
-        target: float | None = None,
-        max_evaluations: int | None = None,
-        max_generations: int | None = None,
-        device: Device = "cpu",
-        **options: Any,
     ) -> None:
-        known = isinstance(strategy, type) and REGISTRY.get(strategy.__name__) is strategy
-        if not known or issubclass(strategy, Restarts):
-            name = type(self).__name__
-            raise ValueError(
-                f"The strategy to restart must be a registered class, got {shown(strategy)}; write "
-                f"{name}(evoopt.CMAES, mean, sigma), and decorate one of your own with evoopt.register."
-            )
-        refuse_unknown(type(self), options, option_names(type(self)) | option_names(strategy))
+        strategy = _read_new(type(self).__name__, strategy)
         self.start = start
         self._reflects, self._injects = strategy._reflects, strategy._injects
-        bounds = repeatable(bounds)
         self._popsize_factor = strategy._popsize_factor
-        run = strategy(mean, sigma, popsize=popsize, bounds=bounds, **options)  # reads all but the limits
-        first = arrays.read("mean", mean)
-        first = first[0] if first.ndim == 2 else first  # of a GA's first population
-        super().__init__(
-            first,
-            sigma,
-            popsize=run.popsize,
-            bounds=bounds,
-            maximize=maximize,
-            noisy=run.noisy,
-            seed=run.seed,
-            dtype=run.dtype,
-            target=target,
-            max_evaluations=max_evaluations,
-            max_generations=max_generations,
-            device=device,
-        )
+        self._first_mean, self._first_popsize = run.place_of(strategy), strategy.popsize
+        super().__init__(self._first_mean, strategy._sigma, **run.shared_options(strategy))
         self._restart_sigma = self._sigma
         if restart_sigma is not None:
             self._restart_sigma = arguments.step_vector(restart_sigma, self.n_params, self.dtype)
         self.max_restarts = arguments.whole("max_restarts", max_restarts, 0)
         self.restarts = 0
         self._own_start = start is not None
-        self._first_mean, self._first_popsize = arguments.finite_vector(first), run.popsize
-        self._options = {**options, "dtype": self.dtype.name, "seed": self.seed}
-        self.name = strategy.__name__
+        self.name, self._options = type(strategy).__name__, run.own_options(strategy)
         self.ends: list[tuple[float, str]] = []
         self._limit = math.inf  # evaluations of this run
         self._plan: Plan | None = None  # of the next run, once this one is over
-        if self._box is not None:
-            inside = arrays.read("mean", mean).astype(np.float64)
-            run = strategy(self._unbounded_start(inside), sigma, popsize=popsize, **self._options)
-        self._ledger.memory = run._ledger.memory
-        self._run = self._join(run)
+        self._ledger.memory = strategy._ledger.memory
+        self._run: Run = self._join(run.first_of(strategy))
 
     @property
     def start(self) -> Start | None:
@@ -187,7 +156,7 @@ class Restarts(Strategy):
     def _next_plan(self, generator: np.random.Generator) -> Plan | None:
         """Plan the run after this one, which is over; None if there is to be none."""
 
-    def _join(self, run: Strategy) -> Strategy:
+    def _join(self, run: Run) -> Run:
         run._widest = self._widest
         return run
 
@@ -209,7 +178,7 @@ class Restarts(Strategy):
     def _asked(self, n: int) -> Ledger:
         if self._plan is None:
             return super()._asked(n)
-        twin = _twin(self)
+        twin = run.twin_of(self)
         twin._restart(self._plan)
         twin._ledger = ledger = super(Restarts, twin)._asked(n)
         vars(self).update(vars(twin))  # at once: the restart, and the first rows of its run
@@ -265,7 +234,7 @@ class Restarts(Strategy):
     def _update(self, told: Told) -> None:
         mine = self._of_this_run(told)
         if len(mine.order) > 1:
-            self._run = _twin(self._run)  # not changed itself: this update may fail
+            self._run = run.twin_of(self._run)  # not changed itself: this update may fail
             self._run._learn(mine, mine.population[mine.order[0]])
         reasons = self._run.stop()
         if not reasons and self._run.evaluations >= self._limit:
@@ -329,13 +298,28 @@ class Restarts(Strategy):
         return self._enclosed(self._run.solution) if self.noisy or x is None else x
 
 
-def _twin(strategy: _Strategy) -> _Strategy:
-    """Return another strategy with the same attributes, the very same objects."""
-    twin = object.__new__(type(strategy))
-    vars(twin).update(vars(strategy))
-    return twin
+def _read_new(name: str, strategy: object) -> Strategy:
+    """Read a strategy that can be restarted, and is as it was made."""
+    if isinstance(strategy, type):
+        raise TypeError(
+            f"{name} takes a strategy that was made, got the class {strategy.__name__}; write "
+            f"{name}(evoopt.{strategy.__name__}(mean, sigma, ...), max_restarts=9): all but start, "
+            "restart_sigma and max_restarts is the strategy's."
+        )
+    known = isinstance(strategy, Strategy) and REGISTRY.get(type(strategy).__name__) is type(strategy)
+    if not isinstance(strategy, Strategy) or not known or isinstance(strategy, Restarts):
+        raise ValueError(
+            f"The strategy to restart must be of a registered class, got {shown(strategy)}; write "
+            f"{name}(evoopt.CMAES(mean, sigma)), and decorate a class of your own with evoopt.register."
+        )
+    if strategy._made_with is None or strategy._ledger.next_id > 0:
+        raise ValueError(
+            f"The strategy to restart must be new, got {shown(strategy)}; make one for {name} alone, which "
+            "nobody asked for rows yet."
+        )
+    return strategy
 
 
 def run_of(strategy: Strategy) -> Strategy:
     """Return the present run of restarts; a strategy without restarts is its own run."""
-    return strategy._run if isinstance(strategy, Restarts) else strategy
+    return cast(Strategy, strategy._run) if isinstance(strategy, Restarts) else strategy

@@ -1,0 +1,98 @@
+"""Runs: a strategy inside of one that restarts it; what that asks of it, and how it is made."""
+
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from evoopt import arguments
+from evoopt.devices.choose import HOST
+from evoopt.strategies.contract.fields import Kind
+from evoopt.strategies.contract.ledger import Ledger
+from evoopt.strategies.contract.options import Options
+from evoopt.strategies.contract.state import State
+from evoopt.strategies.contract.stopping import Reason
+from evoopt.strategies.contract.told import Best, Told
+from evoopt.types import Array, Ids, Vector
+
+_Strategy = TypeVar("_Strategy", bound=State)
+_T = TypeVar("_T")
+
+
+class Run(Protocol):
+    """What restarts ask of their present run; every `Strategy` has it.
+
+    A run searches in the space without bounds and minimizes. It never asks or is told: its rows are those of
+    the strategy around it, which has the ledger.
+    """
+
+    popsize: int
+    generation: int
+    evaluations: int
+    best: Best
+    history: dict[str, list[Any]]
+    _widest: Vector | None
+
+    @property
+    def mean(self) -> Array: ...
+    @property
+    def sigma(self) -> float | Vector: ...
+    @property
+    def solution(self) -> Array: ...
+    def stop(self) -> tuple[Reason, ...]: ...
+    def _snapshot(self, first_id: int) -> tuple[Any, ...]: ...
+    def _snapshot_kind(self) -> Kind: ...
+    def _get_ready(self, ledger: Ledger) -> None: ...
+    def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None: ...
+    def _learn(self, told: Told, best_row: Array) -> None: ...
+    def _trim_history(self) -> None: ...
+    def _measures(self) -> dict[str, float]: ...
+    def _overall_sigma(self) -> float: ...
+
+
+def place_of(strategy: State) -> Vector:
+    """Return where a new strategy starts, in the user's space."""
+    mean: Vector = strategy._mean.copy()
+    if strategy._box is not None:
+        HOST.enclose(strategy._box, mean[None])
+    return mean
+
+
+def shared_options(strategy: State) -> Options:
+    """Return the options of a new strategy that count for the whole, all its runs together."""
+    box = strategy._box
+    return {
+        "popsize": strategy.popsize,
+        "bounds": None if box is None else np.stack([box.low, box.high], axis=1),
+        "maximize": strategy.maximize,
+        "noisy": strategy.noisy,
+        "seed": strategy.seed,
+        "dtype": strategy.dtype,
+        "target": strategy.target,
+        "max_evaluations": strategy.max_evaluations,
+        "max_generations": strategy.max_generations,
+        "device": strategy.device,
+    }
+
+
+def own_options(strategy: State) -> dict[str, Any]:
+    """Return with which options further runs of a new strategy are made, besides mean, sigma and popsize."""
+    shared = {"noisy": strategy.noisy, "dtype": strategy.dtype.name, "seed": strategy.seed}
+    return {**(strategy._made_with or {}), **shared}
+
+
+def first_of(strategy: _Strategy) -> _Strategy:
+    """Return a new strategy as a run."""
+    run = twin_of(strategy)
+    limit = arguments.farthest(run.dtype)
+    run._mean, run._box = np.clip(run._mean, -limit, limit), None
+    run.maximize, run.device = False, "cpu"
+    run.target = run.max_evaluations = run.max_generations = None
+    vars(run).pop("_ops", None)
+    return run
+
+
+def twin_of(strategy: _T) -> _T:
+    """Return another strategy with the same attributes, the very same objects."""
+    twin = object.__new__(type(strategy))
+    vars(twin).update(vars(strategy))
+    return twin
