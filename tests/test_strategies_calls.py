@@ -49,15 +49,15 @@ def test_an_option_like_no_other_has_no_suggestion(cls):
 
 @each_registered
 def test_a_call_that_lacks_something_shows_the_form(cls):
-    form = "evoopt.CMAES(mean, sigma)" if issubclass(cls, Restarts) else "mean, sigma"
-    lacking = "strategy" if issubclass(cls, Restarts) else "sigma"
+    restarts = issubclass(cls, Restarts)
+    form, options = ("evoopt.CMAES(mean, sigma)", {"max_restarts": 2}) if restarts else ("mean, sigma", {})
     start = f"{cls.__name__} must be called as {cls.__name__}({form}, ...), got: "
     for arguments, what in (
-        (by_place(cls)[:-1], f"missing a required argument: '{lacking}'"),
+        (by_place(cls)[:-1], f"missing a required argument: '{'strategy' if restarts else 'sigma'}'"),
         ((*by_place(cls), 10), "too many positional arguments"),
     ):
         with pytest.raises(TypeError, match=re.escape(start + what)):
-            cls(*arguments)
+            cls(*arguments, **options)
 
 
 @pytest.mark.parametrize("kind", [IPOP, evoopt.BIPOP])
@@ -150,7 +150,7 @@ def test_no_error_names_a_temporary_file(tmp_path):
     assert ".tmp" not in str(caught.value)
 
 
-@each_registered
+@pytest.mark.parametrize("cls", OURS.values(), ids=OURS)
 @pytest.mark.parametrize("name", ["noisy", "maximize"])
 @pytest.mark.parametrize("wrong", ["no", 2, None, [True]])
 def test_flags_are_true_or_false(cls, name, wrong):

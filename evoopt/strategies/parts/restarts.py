@@ -5,7 +5,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypedDict, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -40,14 +40,6 @@ class Plan:
     popsize: int
     sigma_share: float = 1.0
     max_evaluations: float = math.inf
-
-
-class RestartOptions(TypedDict, total=False):
-    """What `Restarts` takes by name."""
-
-    start: Start | None
-    restart_sigma: ArrayLike | None
-    max_restarts: int
 
 
 def _stored_run(value: object, place: str, scope: Scope) -> None:
