@@ -344,9 +344,9 @@ def test_a_class_is_refused_in_a_sentence(kind, arguments):
 def test_a_strategy_that_began_is_refused(tmp_path):
     es = CMAES([1.0, 2.0], 0.5, seed=1)
     es.save(tmp_path / "new.npz")
-    IPOP(copy.deepcopy(es))
+    copies = copy.deepcopy(es), evoopt.load(tmp_path / "new.npz")  # which do not know how they were made
     es.ask()
-    for other in (es, evoopt.load(tmp_path / "new.npz")):
+    for other in (es, *copies):
         with pytest.raises(ValueError, match="strategy to restart must be new"):
             IPOP(other)
 

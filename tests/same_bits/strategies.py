@@ -146,13 +146,21 @@ def search(
     inner: type[evoopt.Strategy] = evoopt.CMAES,
 ) -> Results:
     """Run a strategy from 0.5 in each coordinate, and yield all that it says of itself."""
-    first = (inner,) if restarts(cls) else ()
-    es = cls(*first, np.full(n, 0.5), 0.3, **{"seed": 5, **options})
-    run = Search(es)
+    run = Search(made(cls, inner, np.full(n, 0.5), 0.3, **{"seed": 5, **options}))
     for generation in range(generations):
         tell(run)
         yield f"generation {generation}", [run.rows, run.es.mean, run.es.sigma, run.es.best, run.es.stop()]
     yield from said(run.es)
+
+
+def made(cls: Any, inner: type[evoopt.Strategy], mean: Any, sigma: float, **options: Any) -> Any:
+    """Make a strategy; with restarts a class and its options were given once, and now one that is made."""
+    if not restarts(cls):
+        return cls(mean, sigma, **options)
+    if "mean" in inspect.signature(cls.__init__).parameters:  # (until 2026-11)
+        return cls(inner, mean, sigma, **options)
+    own = {name: options.pop(name) for name in ("start", "restart_sigma", "max_restarts") if name in options}
+    return cls(inner(mean, sigma, **options), **own)
 
 
 def said(es: Any) -> Results:

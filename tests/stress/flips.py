@@ -20,7 +20,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from helpers.strategies import restarted
 
 import evoopt
 from evoopt.strategies import REGISTRY
@@ -67,14 +66,19 @@ def sphere(population):
     return (np.asarray(population, np.float64) ** 2).sum(axis=1)
 
 
+def restarted(kind, cls, *arguments, **options):
+    return kind(cls(*arguments, **options))
+
+
 def victims():
     """Return names and checkpoints, or parameters, as bytes."""
     ours = [cls for cls in REGISTRY.values() if cls.__module__.startswith("evoopt.")]
     inner = [cls for cls in ours if not issubclass(cls, Restarts)]
     makers = {cls.__name__: cls for cls in inner}
     for kind in set(ours) - set(inner):
-        around = functools.partial(functools.partial, restarted, kind)
-        makers |= {f"{kind.__name__} of {cls.__name__}": around(cls) for cls in inner}
+        makers |= {
+            f"{kind.__name__} of {cls.__name__}": functools.partial(restarted, kind, cls) for cls in inner
+        }
     box = {"bounds": [(-9, 9), (None, 5), (-7, None)]}
     found = {}
     for i, (name, make) in enumerate(sorted(makers.items())):

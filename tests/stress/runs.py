@@ -4,11 +4,15 @@ import copy
 import functools
 
 import numpy as np
-from helpers.strategies import restarted
 
 import evoopt
 from evoopt.strategies import REGISTRY
 from evoopt.strategies.parts.restarts import Restarts
+
+
+def restarted(kind, cls, *arguments, **options):
+    return kind(cls(*arguments, **options))
+
 
 SINGLE = [name for name, cls in REGISTRY.items() if not issubclass(cls, Restarts)]
 KINDS = {name: REGISTRY[name] for name in SINGLE} | {

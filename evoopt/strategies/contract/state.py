@@ -26,7 +26,8 @@ from evoopt.strategies.contract.told import Best, new_history, remembered, store
 from evoopt.types import Array, BoundsLike, Device, Vector
 
 BYTES_OF_A_ROW = 64  # without its coordinates: the number, the fitness, the rank, and so on
-_NO_STATE = ("_ops", "_before")  # of the device, found again by each copy; the state before a tell
+# of the device, found again by each copy; the state before a tell; options, which only a new strategy knows
+_NO_STATE = ("_ops", "_before", "_made_with")
 
 
 class State(Called, ABC):
@@ -148,7 +149,6 @@ class State(Called, ABC):
     def _saved_state(self) -> dict[str, Any]:
         """Return the state that a checkpoint holds."""
         state = self.__getstate__()
-        state.pop("_made_with", None)
         return state | {"history": remembered(state["history"])}
 
     def _require_fit(self, place: str, scope: Scope) -> None:
