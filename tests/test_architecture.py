@@ -48,16 +48,26 @@ MAY_IMPORT = {
     "executors": {"failures"},
     "evaluation": {"tasks", "strategies", "arguments", "arrays", "compiling", "threads", "executors"},
     "watch": {"evaluation", "strategies", "arguments"},
-    "evolve": {"calls", "watch", "evaluation", "loop", "strategies", "arguments", "outcome", "progress"},
+    "evolve": {
+        "calls",
+        "watch",
+        "evaluation",
+        "loop",
+        "strategies",
+        "arguments",
+        "outcome",
+        "progress",
+        "result",
+    },
     "history": {"strategies"},
     "callbacks": {"arguments", "calls", "history", "strategies"},
     "plotting": {"calls", "history"},
     "portfolio": {
         *("strategies", "arguments", "arrays", "calls", "threads", "loop"),
-        *("outcome", "executors", "failures", "progress"),
+        *("outcome", "executors", "failures", "progress", "result"),
     },
-    "minimize": {"calls", "portfolio", "tasks", "outcome", "arguments", "compiling"},
-    "scipy_method": {"calls", "minimize", "portfolio"},
+    "minimize": {"calls", "portfolio", "tasks", "outcome", "arguments", "compiling", "result"},
+    "scipy_method": {"calls", "minimize", "portfolio", "result"},
 }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
 

@@ -9,6 +9,7 @@ from evoopt import arguments
 from evoopt.devices.interface.network import Location, Operation
 from evoopt.networks.initializers import Initializer, check_initializer
 from evoopt.networks.layers import Activation, Layer, Parameter, activation_operations, check_activation
+from evoopt.rules.ranges import ceil_div
 from evoopt.types import Shape
 
 Padding = Literal["valid", "same"]
@@ -219,7 +220,7 @@ class _Windows:
         outputs, before = [], []
         for n, window, stride in zip(image, windows, strides, strict=True):
             if layer.padding == "same":
-                outputs.append(-(-n // stride))
+                outputs.append(ceil_div(n, stride))
                 before.append(max(0, (outputs[-1] - 1) * stride + window - n) // 2)
             elif n >= window:
                 outputs.append((n - window) // stride + 1)

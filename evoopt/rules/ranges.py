@@ -1,4 +1,4 @@
-"""Bringing numbers into their range; NaN stays NaN."""
+"""Bringing numbers into their range, where NaN stays NaN; and how many ranges there are."""
 
 import math
 
@@ -24,3 +24,8 @@ def wrap(angle):
 def spanned(output, middle, half):
     """The action that an output means: -1 to 1 span the bounds, middle +- half; as it is for a half of 0."""
     return middle + half * clip(output, -1.0, 1.0) if half > 0 else output
+
+
+def ceil_div(a: int, b: int) -> int:
+    """How many blocks of `b` items hold `a`."""
+    return -(-a // b)

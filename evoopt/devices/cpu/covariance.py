@@ -10,6 +10,7 @@ import numpy as np
 from evoopt import threads
 from evoopt.kernels.cpu.population import covariance as kernels
 from evoopt.kernels.cpu.population import small_covariance as small
+from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, Ids, Vector
 
 GRAIN = 300_000  # multiply-adds worth waking a thread for
@@ -99,5 +100,5 @@ def cholesky(C: Array, root: Array) -> bool:
 
 def _run(kernel: Callable[..., None], rows: int, work: int, *args: object) -> None:
     """Run a kernel on blocks of rows, each row so many multiply-adds."""
-    blocks, grain = -(-rows // kernels.BLOCK), GRAIN // (kernels.BLOCK * work) + 1
+    blocks, grain = ceil_div(rows, kernels.BLOCK), GRAIN // (kernels.BLOCK * work) + 1
     threads.run(kernel, blocks, *args, grain=grain)

@@ -10,6 +10,7 @@ from evoopt import threads
 from evoopt.kernels.cpu.emit.simd import tile_shape
 from evoopt.kernels.cpu.population import directions as kernels
 from evoopt.rules.philox import COLUMNS
+from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, Ids, Vector
 
 GRAIN = 100_000  # multiply-adds worth waking a thread for
@@ -42,7 +43,7 @@ def sample(
     """Write rows into `out` (k, n), each a function of its number; `rates` c and `gram` are of those used."""
     (k, n), used = out.shape, len(gram)
     width, chunks = _layout(n, out.dtype, used)
-    items = chunks * -(-k // kernels.ROWS)
+    items = chunks * ceil_div(k, kernels.ROWS)
     grain = GRAIN // (min(k, kernels.ROWS) * min(n, kernels.CHUNK) * (used // 4 + 4)) + 1
     products, b = np.empty((chunks, k, width), out.dtype), np.empty((k, used), out.dtype)
     threads.run(kernels.project, items, key, ids, M, used, out, products, grain=grain)
@@ -56,7 +57,7 @@ def weighted_noise(key: np.uint64, ids: Ids, weights: Vector, n: int) -> Vector:
     """Return sum_r w_r z_r (n,) of the normal deviates of rows."""
     result = np.empty(n)
     grain = GRAIN // (COLUMNS * len(weights)) + 1
-    threads.run(kernels.weighted_noise, -(-n // COLUMNS), key, ids, weights, result, grain=grain)
+    threads.run(kernels.weighted_noise, ceil_div(n, COLUMNS), key, ids, weights, result, grain=grain)
     return result
 
 
@@ -69,4 +70,4 @@ def whiten(M: Array, rates: Vector, steps: Array) -> None:
 def _layout(n: int, dtype: np.dtype[np.floating], used: int) -> tuple[int, int]:
     """Return the width of products with directions, whole vectors, and the chunks of columns."""
     lanes = tile_shape(dtype)[1]
-    return -(-used // lanes) * lanes, -(-n // kernels.CHUNK)
+    return ceil_div(used, lanes) * lanes, ceil_div(n, kernels.CHUNK)

@@ -8,6 +8,7 @@ from evoopt.devices.cpu.population import NOISE_GRAIN
 from evoopt.kernels.cpu.population import genetic as kernels
 from evoopt.kernels.cpu.population import noise
 from evoopt.rules.philox import COLUMNS
+from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, Ids, Vector
 
 
@@ -49,5 +50,5 @@ def mutate_one(
     key: np.uint64, number: np.uint64, parent: Array, factor: float, sigma: Array, out: Array
 ) -> None:
     """Write one child into `out` (n,), another array than its parent: the same bits as `mutate`."""
-    groups, grain = -(-len(out) // COLUMNS), NOISE_GRAIN // COLUMNS
+    groups, grain = ceil_div(len(out), COLUMNS), NOISE_GRAIN // COLUMNS
     threads.run(noise.sample_child, groups, key, number, parent, factor, sigma, out, grain=grain)

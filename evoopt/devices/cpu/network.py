@@ -12,6 +12,7 @@ from evoopt.devices.cpu.program import Kind, Program, compile_program
 from evoopt.devices.cpu.steps import STEPS, Steps
 from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
 from evoopt.kernels.cpu.networks.forward import blocks_of, forward_blocks, pack_tiles
+from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, PopulationLike, Shape
 
 
@@ -43,9 +44,11 @@ class CpuNetwork(NetworkEngine[Array]):
         """Return samples (batch, features) as feature-major tiles (n_tiles, features * columns)."""
         if columns == 1:
             return samples
-        n_tiles = -(-len(samples) // columns)
+        n_tiles = ceil_div(len(samples), columns)
         tiles: Array = aligned_empty(n_tiles, samples.shape[1] * columns, samples)
-        threads.run(pack_tiles, n_tiles, samples, columns, lanes, tiles, grain=-(-100_000 // tiles.shape[1]))
+        threads.run(
+            pack_tiles, n_tiles, samples, columns, lanes, tiles, grain=ceil_div(100_000, tiles.shape[1])
+        )
         return tiles
 
     def population(self, population: PopulationLike) -> Array:

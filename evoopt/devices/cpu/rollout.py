@@ -21,6 +21,7 @@ from evoopt.kernels.cpu.rollouts.few import rollout_few
 from evoopt.kernels.cpu.rollouts.many import rollout_many
 from evoopt.kernels.cpu.rollouts.rows import rollout_rows
 from evoopt.memory import require_memory
+from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array
 
 LANES_FIT = 1 << 19  # bytes of packed weights, which are read in each step: half of a second level cache
@@ -66,7 +67,7 @@ class CpuRollout(EpisodeEngine):
             threads.run(rollout_many, popsize * blocks, *network, program.state_size, *game, *cut, *results)
         else:
             # a range of rows fills the lanes, and keeps them filled: the longer, the better
-            grain = max(-(-popsize // (2 * threads.get_num_threads())), lanes)
+            grain = max(ceil_div(popsize, 2 * threads.get_num_threads()), lanes)
             threads.run(rollout_rows, popsize, *network, *game, lanes, *results, grain=grain)
         return found, sums
 

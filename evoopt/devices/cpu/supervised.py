@@ -12,6 +12,7 @@ from evoopt.devices.interface.supervised import Loss, Samples, SupervisedEngine
 from evoopt.kernels.cpu.networks.fitness import loss_blocks, pack_rows
 from evoopt.kernels.cpu.networks.forward import blocks_of
 from evoopt.kernels.cpu.networks.loss import loss_of, own_loss
+from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, PopulationLike
 
 NUMBERS_WORTH_A_THREAD = 100_000  # to pack
@@ -78,7 +79,7 @@ class CpuSupervised(SupervisedEngine[NDArray[np.float64]]):
 
 def _pack(numbers: Array, rows: NDArray[np.intp], columns: int, lanes: int) -> Array:
     n = numbers.shape[1]
-    tiles: Array = aligned_empty(-(-len(rows) // columns), n * columns, numbers)
-    grain = -(-NUMBERS_WORTH_A_THREAD // (n * columns))
+    tiles: Array = aligned_empty(ceil_div(len(rows), columns), n * columns, numbers)
+    grain = ceil_div(NUMBERS_WORTH_A_THREAD, n * columns)
     threads.run(pack_rows, len(tiles), numbers, rows, columns, lanes, tiles, grain=grain)
     return tiles

@@ -11,6 +11,7 @@ from evoopt.kernels.cuda.networks import few, tiles
 from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.kernels.cuda.runtime.stream import Stream, most_shared_bytes
+from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, PopulationLike
 
 
@@ -44,10 +45,10 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
     ) -> tuple[DeviceArray, int]:
         """Return samples (n, features), or the `chosen` ones, as tiles, and how many with padding."""
         batch, features = len(chosen) or len(numbers), numbers.shape[1]
-        padded = -(-batch // plan.samples) * plan.samples
+        padded = ceil_div(batch, plan.samples) * plan.samples
         packed = self.stream.empty(features * padded, np.float32)
         self.stream.launch(
-            tiles.pack, -(-packed.size // tiles.PACK_THREADS), tiles.PACK_THREADS,
+            tiles.pack, ceil_div(packed.size, tiles.PACK_THREADS), tiles.PACK_THREADS,
             numbers.reshape(numbers.size), self.stream.to_device(chosen, np.int64), features, batch, padded,
             packed,
         )  # fmt: skip
@@ -99,7 +100,7 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
         for part in grid.parts_of(len(rows), batch, samples):
             first = part.row * batch + part.column  # of the samples, if each row has its own
             self.stream.launch(
-                forward, (part.rows, -(-part.columns // samples)), threads,
+                forward, (part.rows, ceil_div(part.columns, samples)), threads,
                 population.rest(part.row * self.size), self.size, self.frozen,
                 numbers.rest(first * self.layers[0].inputs if own else 0), part.columns,
                 outputs.rest(first * self.layers[-1].units),

@@ -17,6 +17,7 @@ from evoopt.kernels.cuda.runtime.foreign import is_device_array
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.kernels.cuda.runtime.stream import Stream
 from evoopt.rules.genetic import ALWAYS
+from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, Ids, Shape, Vector
 
 Taken = DeviceArray | Array
@@ -169,7 +170,7 @@ class CudaPopulation(PopulationOps[DeviceArray]):
     def _rank(self, scores: DeviceArray, table: Vector, centred: bool) -> DeviceArray:
         k = len(scores)
         result = self.empty((k,), _DOUBLE)
-        blocks = -(-k // ranking.THREADS)
+        blocks = ceil_div(k, ranking.THREADS)
         self._stream.launch(
             ranking.rank_rows(centred), blocks, ranking.THREADS, scores, self._constant(table), result
         )
@@ -196,7 +197,7 @@ class CudaPopulation(PopulationOps[DeviceArray]):
         w = self.vector(weights)
         v = w if square_weights is weights else self.vector(square_weights)
         self._stream.launch(
-            moments.weighted_moments, -(-n // moments.COLUMNS), (moments.COLUMNS, moments.PARTS),
+            moments.weighted_moments, ceil_div(n, moments.COLUMNS), (moments.COLUMNS, moments.PARTS),
             rows, w, v, self.vector(mean), first, second,
         )  # fmt: skip
         return first, second
@@ -205,7 +206,7 @@ class CudaPopulation(PopulationOps[DeviceArray]):
         read, n = self._read(args)
         results = vectors.results_of(formula, len(args))
         outs = tuple(self.empty((n,), _DOUBLE) for _ in range(results))
-        blocks = -(-n // vectors.THREADS)
+        blocks = ceil_div(n, vectors.THREADS)
         self._stream.launch(vectors.map_vectors(formula), blocks, vectors.THREADS, outs, read, n)
         return outs if results > 1 else outs[0]
 

@@ -14,6 +14,7 @@ from evoopt.kernels.cuda.runtime.jit import SHARED_BYTES, compiling
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.kernels.cuda.runtime.sizes import block_size
 from evoopt.kernels.cuda.runtime.stream import Stream, most_shared_bytes
+from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array
 
 MOST_EPISODES = 8  # of a block
@@ -75,7 +76,7 @@ class CudaRollout(RolloutEngine[DeviceArray]):
         for episodes in range(min(total, MOST_EPISODES), 0, -1):
             # a thread for each output of the widest layer, in whole warps
             outputs = episodes * max(layer.units for layer in layers)
-            threads = block_size(max(32, min(256, 32 * -(-outputs // 32))))
+            threads = block_size(max(32, min(256, 32 * ceil_div(outputs, 32))))
             shared = shared_bytes(layers, game, episodes, threads)
             if shared <= SHARED_BYTES:
                 fits = 4 * self.net.size <= min(CACHED_BYTES, most_shared_bytes() - shared)
@@ -101,7 +102,7 @@ class CudaRollout(RolloutEngine[DeviceArray]):
             return stream.empty(0, np.float64), np.zeros((0, 3, n))
         found = self._play(population, uniforms, max_steps, scaling)
         fitness = stream.empty(popsize, np.float64)
-        stream.launch(mean_rows, -(-popsize // THREADS), THREADS, found.returns, total, total, fitness)
+        stream.launch(mean_rows, ceil_div(popsize, THREADS), THREADS, found.returns, total, total, fitness)
         if scaling is None:
             return fitness, np.empty(0)
         seen = stream.to_host(found.sums).reshape(popsize, total, 2, n).sum(axis=1)
@@ -122,7 +123,7 @@ class CudaRollout(RolloutEngine[DeviceArray]):
             for part in grid.parts_of(popsize, total, block.episodes):
                 first = part.row * total + part.column
                 net.stream.launch(
-                    play, (part.rows, -(-part.columns // block.episodes)), block.threads,
+                    play, (part.rows, ceil_div(part.columns, block.episodes)), block.threads,
                     population.rest(part.row * net.size), net.size, net.frozen,
                     drawn.rest(part.row * per_row + part.column * game.uniforms), per_row, numbers,
                     part.columns, max_steps, found.returns.rest(first), found.lengths.rest(first),

@@ -15,6 +15,7 @@ from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import compiling
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.rules.losses import Meaning
+from evoopt.rules.ranges import ceil_div
 from evoopt.types import PopulationLike
 
 
@@ -51,7 +52,7 @@ class CudaSupervised(SupervisedEngine[DeviceArray]):
         sums, fitness = stream.empty(popsize * per_row, np.float64), stream.empty(popsize, np.float64)
         if popsize:
             self._sum(rows, tiles, per_row, sums)
-            blocks = -(-popsize // THREADS)
+            blocks = ceil_div(popsize, THREADS)
             stream.launch(mean_rows, blocks, THREADS, sums, per_row, tiles.total_weight, fitness)
         return fitness
 

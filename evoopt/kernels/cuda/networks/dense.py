@@ -10,6 +10,7 @@ from evoopt.kernels.cuda.emit.intrinsics import load4, load_of, store4
 from evoopt.kernels.cuda.emit.register_tile import make_tile
 from evoopt.kernels.cuda.networks.activation import Activation, function_of
 from evoopt.kernels.cuda.runtime.jit import part
+from evoopt.rules.ranges import ceil_div
 
 NONE = -1  # in the place of a bias
 UNROLL = 4  # reads under way
@@ -175,7 +176,7 @@ def _accumulate(n_in: int, n_out: int, samples: int, width: int, parts: int, num
 
 def _tile(units: int, samples: int, threads: int) -> tuple[int, int, int]:
     """Give the samples and units of a thread's tile, and how many tiles there are: one a thread, at most."""
-    counts = [(s, u, samples // s * -(-units // u)) for s, u in TILES if s <= samples and u <= units]
+    counts = [(s, u, samples // s * ceil_div(units, u)) for s, u in TILES if s <= samples and u <= units]
     fitting = [found for found in counts if found[2] <= threads]
     return max(fitting, key=lambda found: found[2]) if fitting else counts[0]
 

@@ -17,6 +17,7 @@ from evoopt.kernels.cuda.networks.loss import loss_of
 from evoopt.kernels.cuda.runtime.jit import DYNAMIC_ALIGNMENT, kernel, name_of, part
 from evoopt.kernels.cuda.runtime.sizes import SIZES, block_size
 from evoopt.rules.losses import Meaning
+from evoopt.rules.ranges import ceil_div
 
 MOST_THREADS = block_size(256)
 RESIDENT = 512  # threads of a multiprocessor with 128 registers each
@@ -60,7 +61,7 @@ def widest(layers: Sequence[KernelLayer]) -> int:
 
 
 def _plan(layers: Sequence[KernelLayer], samples: int) -> Plan:
-    wanted = samples // 8 * -(-widest(layers) // 8)
+    wanted = samples // 8 * ceil_div(widest(layers), 8)
     threads = MOST_THREADS
     while threads > min(64, MOST_THREADS) and threads >= 2 * wanted:
         threads //= 2

@@ -12,6 +12,7 @@ from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import kernel, name_of
 from evoopt.kernels.cuda.runtime.sizes import block_size
 from evoopt.rules.philox import COLUMNS, LANES, NOISE
+from evoopt.rules.ranges import ceil_div
 
 THREADS = block_size(128)
 
@@ -52,5 +53,5 @@ def sample_rows(dtype: DTypeLike, pairs: bool = False) -> Any:
 
 def grid_of(rows: int, n: int) -> tuple[int, int]:
     """Give the blocks for so many rows of length n; a block does row after row, `gridDim.y` apart."""
-    blocks = -(-n // COLUMNS) * LANES
-    return -(-blocks // THREADS), min(rows, grid.MOST_Y)
+    blocks = ceil_div(n, COLUMNS) * LANES
+    return ceil_div(blocks, THREADS), min(rows, grid.MOST_Y)

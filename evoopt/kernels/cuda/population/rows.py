@@ -11,6 +11,7 @@ from evoopt.kernels.cuda.runtime.jit import kernel, name_of
 from evoopt.kernels.cuda.runtime.sizes import block_size
 from evoopt.rules.box import WAYS, Way
 from evoopt.rules.fingerprint import mixed, sum_of_words
+from evoopt.rules.ranges import ceil_div
 
 THREADS = block_size(128)
 
@@ -81,4 +82,4 @@ def mean_rows(numbers, per_row, divisor, out):
 
 def grid_of(rows: int, n: int) -> tuple[int, int]:
     """Give the blocks of a grid of columns and rows; a block does row after row, `gridDim.y` apart."""
-    return -(-n // THREADS), min(rows, grid.MOST_Y)
+    return ceil_div(n, THREADS), min(rows, grid.MOST_Y)
