@@ -44,7 +44,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("tolflatfitness", "tolstagnation", "maxiter"), (20,)),
     "optimizer": (),  # see WORDS
     **dict.fromkeys(("learning_rate", "max_speed"), (0.2,)),
-    **dict.fromkeys(("beta_2", "momentum"), (0.7,)),
+    **dict.fromkeys(("beta_1", "beta_2", "momentum"), (0.7,)),  # (beta_1 was OpenAIES's momentum once)
     "weight_decay": (0.01,),
     **dict.fromkeys(("sigma_decay", "learning_rate_decay"), SCHEDULES),
     **dict.fromkeys(("sigma_limit", "learning_rate_limit"), (0.5,)),
