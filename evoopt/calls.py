@@ -83,6 +83,7 @@ def _form(signature: inspect.Signature) -> str:
     return ", ".join([*needed, *["..."] * (len(needed) < len(parameters))])
 
 
+@functools.lru_cache(maxsize=256)
 def signature_of(cls: type) -> inspect.Signature:
     """Return a constructor's signature, with the options that it hands on to those of base classes."""
     found: dict[str, inspect.Parameter] = {}
