@@ -10,7 +10,7 @@ import numpy as np
 from evoopt.failures import Failure, RowValues
 from evoopt.loop import stopped_by
 from evoopt.strategies.contract.stopping import Reason
-from evoopt.strategies.contract.told import best_and_median, new_history
+from evoopt.strategies.contract.told import best_and_median, better, new_history
 from evoopt.types import Array, Vector
 
 Evaluate = Callable[[Array], RowValues]
@@ -145,8 +145,7 @@ class Budget:
         self._values.append(value)
         if value != self.fun:  # so is NaN
             self.differs = self.differs or (math.isfinite(value) and math.isfinite(self.fun))
-            is_better = value < self.fun or (math.isnan(self.fun) and not math.isnan(value))
-            if self.x is None or (is_better and not self._noisy):
+            if self.x is None or (better(value, self.fun, maximize=False) and not self._noisy):
                 self.settle(x, value)
         for observe in self._observers:
             observe(self.evaluations, x, value)

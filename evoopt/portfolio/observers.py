@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from evoopt.portfolio.budget import Observer
 from evoopt.progress import open_bar
+from evoopt.strategies.contract.told import better
 from evoopt.types import Vector
 
 
@@ -47,7 +48,7 @@ def _bar(total: float) -> Iterator[Observer]:
 
         def show(evaluation: int, x: Vector, value: float) -> None:
             nonlocal best
-            if value < best or math.isnan(best):
+            if better(value, best, maximize=False):
                 best = value
                 bar.set_postfix(best=f"{best:.6g}", refresh=False)
             bar.update()
