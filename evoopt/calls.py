@@ -85,14 +85,16 @@ def _form(signature: inspect.Signature) -> str:
 
 @functools.lru_cache(maxsize=256)
 def signature_of(cls: type) -> inspect.Signature:
-    """Return a constructor's signature, with the options that it hands on to those of base classes."""
+    """Return a constructor's signature, with what it hands on to those of base classes."""
     found: dict[str, inspect.Parameter] = {}
+    by_place = True  # whether what stands there is handed on
     for init in _constructors(cls):
         (_, *parameters) = inspect.signature(init).parameters.values()
-        handed_on = [each for each in parameters if each.kind is each.VAR_KEYWORD]
-        kept = [each for each in parameters if each.kind is each.KEYWORD_ONLY or not found]
-        found |= {each.name: each for each in kept if each not in handed_on and each.name not in found}
-        if not handed_on:
+        taken = {each.kind for each in parameters}
+        kept = [each for each in parameters if each.kind in _NAMED and each.name not in found]
+        found |= {each.name: each for each in kept if by_place or each.kind is each.KEYWORD_ONLY}
+        by_place = by_place and inspect.Parameter.VAR_POSITIONAL in taken
+        if inspect.Parameter.VAR_KEYWORD not in taken:
             break
     return inspect.Signature(sorted(found.values(), key=lambda each: each.kind))
 
@@ -103,7 +105,7 @@ def _constructors(cls: type) -> list[Callable[..., None]]:
 
 
 def option_names(cls: type) -> set[str]:
-    """Return the names of a constructor's parameters, those of base classes behind ``**options`` included."""
+    """Return the names of a constructor's parameters, those of base classes included."""
     return set(signature_of(cls).parameters)
 
 

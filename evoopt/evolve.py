@@ -161,7 +161,8 @@ def _read_strategy(strategy: object, task: object) -> Strategy:
     if isinstance(task, Strategy):
         advice = "the strategy comes first, then the task: evoopt.evolve(strategy, task)"
     elif isinstance(strategy, type) and issubclass(strategy, Strategy):
-        advice = f"make one of the class, for example {strategy.__name__}(mean, sigma)"
+        form = strategy._usage or "mean, sigma"
+        advice = f"make one of the class, for example {strategy.__name__}({form})"
     else:
         advice = "make one, for example evoopt.CMAES(mean, sigma)"
     raise ValueError(f"strategy must be a Strategy, got {strategy!r}; {advice}.")

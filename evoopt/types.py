@@ -1,7 +1,7 @@
 """Types that many files name."""
 
-from collections.abc import Iterable
-from typing import Any, Literal, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Protocol, SupportsFloat
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -42,4 +42,5 @@ class Ends(Protocol):
 
 
 # (low, high) of all coordinates, or of each; None or an infinity is an open side
-BoundsLike = Iterable[tuple[float | None, float | None]] | tuple[float | None, float | None] | Array | Ends
+Pair = Sequence[SupportsFloat | None]
+BoundsLike = Iterable[Pair] | Pair | Array | Ends

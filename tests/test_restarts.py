@@ -3,6 +3,7 @@
 import copy
 import itertools
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from numpy.testing import assert_array_equal
 
 import evoopt
 from evoopt import BIPOP, CMAES, GA, IPOP, SNES
+from evoopt.strategies import REGISTRY
 
 each_kind = pytest.mark.parametrize("kind", [IPOP, BIPOP])
 each_inner = pytest.mark.parametrize("inner", OURS.values(), ids=OURS.keys())
@@ -328,17 +330,31 @@ def test_with_evolve():
     assert result.fun == rastrigin(result.x[None])[0]
 
 
-@pytest.mark.parametrize("strategy", [3, None, evoopt.evolve, make(IPOP)], ids=type)
+@pytest.mark.parametrize("strategy", [3, None, evoopt.evolve], ids=type)
 def test_only_strategies_are_restarted(strategy):
     with pytest.raises(ValueError, match=r"must be of a registered class.*IPOP\(evoopt\.CMAES"):
         IPOP(strategy)
 
 
 @each_kind
-@pytest.mark.parametrize("arguments", [(), ([1.0, 2.0], 0.5)])
-def test_a_class_is_refused_in_a_sentence(kind, arguments):
-    with pytest.raises(TypeError, match=rf"{kind.__name__}.*\(evoopt\.\w+\(mean, sigma"):
-        kind(CMAES, *arguments)
+@pytest.mark.parametrize(
+    ("arguments", "options", "what"),
+    [
+        ((CMAES,), {}, "a class"),
+        ((CMAES, [1.0, 2.0], 0.5), {}, "a class"),
+        ((CMAES,), {"mean": [1.0], "sigma": 0.5}, "the option mean"),
+        ((CMAES([1.0, 2.0], 0.5),), {"popsize": 8}, "the option popsize"),
+    ],
+)
+def test_the_form_before_gets_a_sentence(kind, arguments, options, what):
+    start = f"{kind.__name__} takes a strategy that was made with all its options, got {what}; write "
+    with pytest.raises(TypeError, match=re.escape(start)):
+        kind(*arguments, **options)
+
+
+def test_restarts_of_restarts_are_refused():
+    with pytest.raises(ValueError, match="IPOP takes a strategy without restarts"):
+        IPOP(BIPOP(CMAES([1.0, 2.0], 0.5)))
 
 
 def test_a_strategy_that_began_is_refused(tmp_path):
@@ -347,7 +363,7 @@ def test_a_strategy_that_began_is_refused(tmp_path):
     copies = copy.deepcopy(es), evoopt.load(tmp_path / "new.npz")  # which do not know how they were made
     es.ask()
     for other in (es, *copies):
-        with pytest.raises(ValueError, match="strategy to restart must be new"):
+        with pytest.raises(ValueError, match=r"must be as CMAES\(mean, sigma, \.\.\.\) made it"):
             IPOP(other)
 
 
@@ -375,3 +391,105 @@ def test_what_is_refused():
         make(BIPOP, start=3)
     with pytest.raises(TypeError, match="directions"):
         make(IPOP, directions=3)
+
+
+# ---------------------------------------------------------------- what a made strategy brings
+
+
+def rows_of(es, generations=40):
+    found = []
+    for _ in range(generations):
+        found.append(es.ask())
+        es.tell(found[-1], rastrigin(found[-1]))
+    return np.concatenate(found)
+
+
+@each_inner
+def test_two_around_the_same_strategy_do_not_disturb_each_other(inner):
+    def new():
+        return inner(np.full(3, 2.3), 0.5, popsize=8, seed=1, tolfun=1e-3)
+
+    alone, shared = rows_of(IPOP(new())), new()
+    first, second = IPOP(shared), IPOP(shared)
+    for row in np.split(alone, 40):
+        for es in (first, second):
+            population = es.ask()
+            assert_array_equal(population, row)
+            es.tell(population, rastrigin(population))
+    assert len(shared.history["best"]) == 0
+    assert_array_equal(rows_of(shared), rows_of(new()))
+
+
+def test_a_strategy_that_was_told_is_refused():
+    es = CMAES([0.5, 0.4], 0.3, popsize=8, seed=1)
+    population = np.random.default_rng(0).normal(size=(8, 2))
+    es.tell(population, rastrigin(population))
+    with pytest.raises(ValueError, match=r"must be as CMAES\(mean, sigma, \.\.\.\) made it"):
+        IPOP(es)
+
+
+def test_what_was_set_since_counts_for_all_runs():
+    es = SNES(np.ones(3), 0.5, popsize=8, seed=3)
+    es.tolx, es.target = 0.5, 1e-9
+    es = IPOP(es)
+    assert es.target == 1e-9
+    ask_after_a_restart(es)
+    assert es._run.tolx == 0.5
+
+
+@pytest.fixture
+def registered():
+    """Classes of one's own, which no other test sees."""
+    before = dict(REGISTRY)
+    yield evoopt.register
+    REGISTRY.clear()
+    REGISTRY.update(before)
+
+
+def test_options_by_place_and_transformed_ones_are_those_of_each_run(registered):
+    @registered
+    class Twice(SNES):
+        def __init__(self, mean, sigma, rate=0.9, **options):
+            super().__init__(mean, 2 * np.asarray(sigma), **options)
+            self.rate = rate
+
+    es = IPOP(Twice([1.0, 2.0], 0.3, 0.5, popsize=6, seed=1))
+    sigmas = [es.sigma[0]]
+    ask_after_a_restart(es)
+    assert es._run.rate == 0.5
+    assert es._restart_sigma[0] == 0.3
+    assert sigmas == [0.6]
+
+
+def test_what_cannot_be_made_again_is_refused_at_once(registered):
+    @registered
+    class Fixed(SNES):
+        def __init__(self, mean, sigma, *, popsize=None):
+            super().__init__(mean, sigma, popsize=popsize, seed=1)
+
+    with pytest.raises(ValueError, match=r"A strategy that is made as Fixed\(mean, sigma, popsize="):
+        IPOP(Fixed([1.0, 2.0], 0.5))
+
+
+def test_options_of_ones_own_without_noise(registered):
+    @registered
+    class Quiet(SNES):
+        def __init__(self, mean, sigma, *, popsize=None, seed=None, dtype=None):
+            super().__init__(mean, sigma, popsize=popsize, seed=seed, dtype=dtype)
+
+    es = IPOP(Quiet([1.0, 2.0], 0.5, popsize=6, seed=1))
+    ask_after_a_restart(es)
+
+
+def test_minimize_hands_on_options_of_ones_own(registered):
+    seen = []
+
+    @registered
+    class Mine(SNES):
+        def __init__(self, mean, sigma, *, start=None, max_restarts=5, **options):
+            seen.append((start, max_restarts))
+            super().__init__(mean, sigma, **options)
+
+    options = {"start": "here", "max_restarts": 1, "maxfun": 60}
+    assert evoopt.minimize(lambda x: x @ x, [1.0, 2.0], method=Mine, options=options).method == "Mine"
+    assert seen == [("here", 1)]

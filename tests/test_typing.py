@@ -12,14 +12,13 @@ from helpers.strategies import REGISTERED, each_strategy
 
 import evoopt
 from evoopt.networks.layers import ActivationName
-from evoopt.portfolio.methods import RESTARTS, MethodName
+from evoopt.portfolio.methods import MethodName
 from evoopt.rules.losses import LOSSES, LossName
 from evoopt.rules.math import ELEMENTWISE
 from evoopt.strategies.contract.options import Options
 from evoopt.strategies.contract.state import State
 from evoopt.strategies.parts.converging import Converging, ConvergingOptions
 from evoopt.strategies.parts.pairs import PairOptions, PairStrategy
-from evoopt.strategies.parts.restarts import Restarts
 
 SCRIPT = Path(__file__).parent / "typing" / "script.py"
 WRONG = {number for number, line in enumerate(SCRIPT.read_text().splitlines(), 1) if "# wrong" in line}
@@ -84,8 +83,7 @@ def test_options_are_those_of_a_constructor(options, base, cls, own):
 def test_words_are_those_of_the_tables():
     assert {"linear", "softmax", *ELEMENTWISE} == {*get_args(ActivationName)}
     assert LOSSES.keys() == {*get_args(LossName)}
-    single = {name.lower() for name, cls in REGISTERED.items() if not issubclass(cls, Restarts)}
-    assert {*RESTARTS, *single} == {*get_args(MethodName)}
+    assert {"auto", *REGISTERED, *map(str.lower, REGISTERED)} == {*get_args(MethodName)}
 
 
 def test_a_class_is_a_method():

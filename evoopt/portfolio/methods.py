@@ -17,8 +17,9 @@ from evoopt.strategies.parts.restarts import Restarts
 LARGE = 1000  # coordinates; from here on a full covariance matrix costs more than it gains
 MAX_RESTARTS = 50  # of a portfolio: more than any budget allows
 MethodName = Literal[
-    "auto", "ipop", "bipop",
+    "auto", "ipop", "bipop", "IPOP", "BIPOP",
     "cmaes", "deepga", "ga", "lmmaes", "openaies", "pgpe", "sepcmaes", "snes", "xnes",
+    "CMAES", "DeepGA", "GA", "LMMAES", "OpenAIES", "PGPE", "SepCMAES", "SNES", "XNES",
 ]  # fmt: skip
 MethodLike = MethodName | type[Strategy] | None
 RESTARTS: dict[str, type[Restarts]] = {"auto": IPOP, "ipop": IPOP, "bipop": BIPOP}
@@ -58,6 +59,10 @@ class Method:
         known = set().union(*map(option_names, classes)) - _OWN
         return known | ({"start", "max_restarts", "exhaust"} if self.restarts else set())
 
+    def renamed(self) -> Mapping[str, str]:
+        """Return what options of its strategy were called before, and are called now."""
+        return {} if self.single is None else self.single._renamed
+
     def make(self, start: Start, seed: int | None, tol: float | None, options: Mapping[str, Any]) -> Strategy:
         """Make its strategy."""
         cls = self.single or (CMAES if len(start.x0) < LARGE else SepCMAES)
@@ -66,7 +71,7 @@ class Method:
             options = {name: tol for name in ("tolx", "tolfun") if name in option_names(cls)} | options
         if self.name == "auto":
             options.setdefault("max_restarts", MAX_RESTARTS)
-        names = ("start", "max_restarts")
+        names = ("start", "max_restarts") if self.restarts else ()
         restarts: dict[str, Any] = {name: options.pop(name) for name in names if name in options}
         made = cls(start.x0, start.sigma, bounds=start.bounds, seed=seed, **options)
         if self.restarts is None:
@@ -76,9 +81,11 @@ class Method:
 
 def read_method(name: object) -> Method:
     """Read a method: its name in any case, or the class of a strategy; None is "auto"."""
-    if isinstance(name, type) and name in REGISTRY.values():
-        name = name.__name__
-    direct = {cls.lower(): cls for cls in REGISTRY if not issubclass(REGISTRY[cls], Restarts)}
+    single = {key: cls for key, cls in REGISTRY.items() if not issubclass(cls, Restarts)}
+    for key, cls in single.items():
+        if name is cls:
+            return Method(key, None, cls)
+    direct = {key.lower(): key for key in single}
     key = "auto" if name is None else name.lower() if isinstance(name, str) else ""
     if key in RESTARTS:
         return Method(key if key == "auto" else key.upper(), RESTARTS[key], None)

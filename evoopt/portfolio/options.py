@@ -80,7 +80,7 @@ def check_names(method: Method, options: Iterable[Any]) -> None:
         if name not in known:
             raise ValueError(
                 f"Options of {method.name} must be among {', '.join(known)}, got {shown(name)}"
-                f"{suggestion([str(name)], known, RENAMED)}"
+                f"{suggestion([str(name)], known, {**RENAMED, **method.renamed()})}"
             )
 
 

@@ -5,7 +5,6 @@ learning, https://arxiv.org/abs/1703.03864; Loshchilov and Hutter 2019, Decouple
 regularization, https://arxiv.org/abs/1711.05101.
 """
 
-from collections.abc import Mapping
 from typing import ClassVar, Unpack
 
 from numpy.typing import ArrayLike
@@ -75,7 +74,6 @@ class OpenAIES(PairStrategy):
     True
     """
 
-    _renamed: ClassVar[Mapping[str, str]] = {"beta_1": "momentum"}
     _stored: ClassVar[Fields] = {
         "sigma_decay": schedules.STORED_DECAY,
         "sigma_limit": number(0, 1),

@@ -36,6 +36,10 @@ evoopt.OpenAIES([0.0], 1.0, optimizer="sgd", sigma_decay=0.9)
 evoopt.GA([0.0, 1.0], 1.0, crossover=None, selection="truncation", parents=3)
 evoopt.SNES([0.0], 1.0).tell([[1.0], [2.0]], [1.0, 2.0])
 
+evoopt.SNES([0.0] * 2, 1.0, bounds=[[-5, 5], [0, 1]], popsize=np.int64(6), target=np.float32(0.1))
+evoopt.minimize(sphere, [1.0, 2.0], method="CMAES", bounds=[-5, 5], options={"maxfun": 50})
+evoopt.IPOP(evoopt.CMAES([1.0, 2.0], 0.5, bounds=(np.float32(-5), np.float32(5))), max_restarts=2)
+
 # ---------------------------------------------------------------- wrong
 
 
@@ -59,5 +63,7 @@ def mistakes() -> None:
     evoopt.minimize(sphere, [1.0], bound=(0, 1))  # wrong
     evoopt.evolve(es, sphere)  # wrong
     evoopt.evolve(es, of_rows, max_generation=3)  # wrong
+    evoopt.IPOP(evoopt.CMAES, [0.0], 1.0)  # wrong
+    evoopt.BIPOP(evoopt.CMAES([0.0], 1.0), seed=1)  # wrong
     text: str = result.x  # wrong
     print(text)

@@ -164,6 +164,7 @@ class Strategy(Rows):
             self.__dict__ = before
             self._trim_history()
             raise
+        self._made_with = None
         if first_barren:
             self._warn()
 

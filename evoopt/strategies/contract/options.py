@@ -1,6 +1,6 @@
 """The options that all strategies take by name, for type checkers; see `Strategy` for what they mean."""
 
-from typing import TypedDict
+from typing import SupportsFloat, SupportsIndex, TypedDict
 
 from numpy.typing import DTypeLike
 
@@ -10,13 +10,13 @@ from evoopt.types import BoundsLike, Device
 class Options(TypedDict, total=False):
     """What `Strategy` takes by name."""
 
-    popsize: int | None
+    popsize: SupportsIndex | None
     bounds: BoundsLike | None
     maximize: bool
     noisy: bool
-    seed: int | None
+    seed: SupportsIndex | None
     dtype: DTypeLike | None
-    target: float | None
-    max_evaluations: int | None
-    max_generations: int | None
+    target: SupportsFloat | None
+    max_evaluations: SupportsIndex | None
+    max_generations: SupportsIndex | None
     device: Device

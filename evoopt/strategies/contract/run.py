@@ -1,11 +1,11 @@
 """Runs: a strategy inside of one that restarts it; what that asks of it, and how it is made."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from evoopt import arguments
-from evoopt.devices.choose import HOST
+from evoopt.calls import option_names
 from evoopt.strategies.contract.fields import Kind
 from evoopt.strategies.contract.ledger import Ledger
 from evoopt.strategies.contract.options import Options
@@ -14,8 +14,8 @@ from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Best, Told
 from evoopt.types import Array, Ids, Vector
 
-_Strategy = TypeVar("_Strategy", bound=State)
 _T = TypeVar("_T")
+_SHARED = {"mean", "sigma", *Options.__annotations__}  # of all runs together, or of each its own
 
 
 class Run(Protocol):
@@ -49,14 +49,6 @@ class Run(Protocol):
     def _overall_sigma(self) -> float: ...
 
 
-def place_of(strategy: State) -> Vector:
-    """Return where a new strategy starts, in the user's space."""
-    mean: Vector = strategy._mean.copy()
-    if strategy._box is not None:
-        HOST.enclose(strategy._box, mean[None])
-    return mean
-
-
 def shared_options(strategy: State) -> Options:
     """Return the options of a new strategy that count for the whole, all its runs together."""
     box = strategy._box
@@ -74,21 +66,21 @@ def shared_options(strategy: State) -> Options:
     }
 
 
-def own_options(strategy: State) -> dict[str, Any]:
-    """Return with which options further runs of a new strategy are made, besides mean, sigma and popsize."""
-    shared = {"noisy": strategy.noisy, "dtype": strategy.dtype.name, "seed": strategy.seed}
-    return {**(strategy._made_with or {}), **shared}
+def own_options(strategy: State, made_with: Mapping[str, Any]) -> dict[str, Any]:
+    """Return with which options the runs of a new strategy are made, besides mean, sigma and popsize."""
+    options = {name: value for name, value in made_with.items() if name not in _SHARED}
+    options |= {"dtype": strategy.dtype.name, "seed": strategy.seed}
+    return options | ({"noisy": strategy.noisy} if "noisy" in option_names(type(strategy)) else {})
 
 
-def first_of(strategy: _Strategy) -> _Strategy:
-    """Return a new strategy as a run."""
-    run = twin_of(strategy)
-    limit = arguments.farthest(run.dtype)
-    run._mean, run._box = np.clip(run._mean, -limit, limit), None
-    run.maximize, run.device = False, "cpu"
-    run.target = run.max_evaluations = run.max_generations = None
-    vars(run).pop("_ops", None)
-    return run
+def set_since(strategy: State, run: State) -> dict[str, Any]:
+    """Return the options of a strategy that were set as attributes since it was made, as `run` was."""
+    found = {}
+    for name in option_names(type(strategy)) - _SHARED:
+        value = getattr(strategy, name, None)
+        if isinstance(value, int | float | str) and value != getattr(run, name, None):
+            found[name] = value
+    return found
 
 
 def twin_of(strategy: _T) -> _T:

@@ -6,13 +6,13 @@ import math
 import secrets
 from abc import ABC
 from collections.abc import Mapping
-from typing import Any, ClassVar, Never, Self, get_args
+from typing import Any, ClassVar, Never, Self, SupportsFloat, SupportsIndex, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from evoopt import arguments
-from evoopt.calls import Called, option_names, refuse_unknown
+from evoopt.calls import Called, option_names, refuse_unknown, signature_of
 from evoopt.devices.available import read_device
 from evoopt.devices.choose import HOST, population_ops
 from evoopt.devices.interface.population import Ops
@@ -21,12 +21,11 @@ from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.bounds import Box
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.ledger import Ledger
-from evoopt.strategies.contract.options import Options
 from evoopt.strategies.contract.told import Best, new_history, remembered, stored_history, until
 from evoopt.types import Array, BoundsLike, Device, Vector
 
 BYTES_OF_A_ROW = 64  # without its coordinates: the number, the fitness, the rank, and so on
-# of the device, found again by each copy; the state before a tell; options, which only a new strategy knows
+# of the device, found again by each copy; the state before a tell; what only a new strategy knows
 _NO_STATE = ("_ops", "_before", "_made_with")
 
 
@@ -62,14 +61,12 @@ class State(Called, ABC):
     _widest: Vector | None = None  # the largest standard deviations that the bounds leave sense, (n_params,)
     _reflects: bool = False  # search in the box itself, not in the space that maps onto it
 
-    # What it was made with besides mean, sigma and the options of all strategies; None if that is not known.
-    _made_with: Mapping[str, Any] | None = None
+    _made_with: Mapping[str, Any] | None = None  # what it was made with, until it is told; no copy knows it
 
     def __new__(cls, *arguments: object, **options: object) -> Self:
         made = super().__new__(cls, *arguments, **options)
         if arguments or options:
-            shared = {"mean", "sigma", *Options.__annotations__}
-            made._made_with = {name: value for name, value in options.items() if name not in shared}
+            made._made_with = {**dict(zip(signature_of(cls).parameters, arguments, strict=False)), **options}
         return made
 
     def __init__(
@@ -77,15 +74,15 @@ class State(Called, ABC):
         mean: ArrayLike,
         sigma: ArrayLike,
         *,
-        popsize: int | None = None,
+        popsize: SupportsIndex | None = None,
         bounds: BoundsLike | None = None,
         maximize: bool = False,
         noisy: bool = False,
-        seed: int | None = None,
+        seed: SupportsIndex | None = None,
         dtype: DTypeLike | None = None,
-        target: float | None = None,
-        max_evaluations: int | None = None,
-        max_generations: int | None = None,
+        target: SupportsFloat | None = None,
+        max_evaluations: SupportsIndex | None = None,
+        max_generations: SupportsIndex | None = None,
         device: Device = "cpu",
         **unknown: Never,
     ) -> None:
@@ -107,7 +104,7 @@ class State(Called, ABC):
         self._ledger = Ledger(self._memory)
 
     def _place(
-        self, mean: ArrayLike, sigma: ArrayLike, popsize: int | None, bounds: object, dtype: DTypeLike | None
+        self, mean: ArrayLike, sigma: ArrayLike, popsize: object, bounds: object, dtype: DTypeLike | None
     ) -> None:
         """Read where the search starts, and among which rows."""
         start = arguments.finite_vector(mean)

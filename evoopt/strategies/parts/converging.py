@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Unpack
+from typing import ClassVar, SupportsFloat, Unpack
 
 from numpy.typing import ArrayLike
 
@@ -19,8 +19,8 @@ from evoopt.types import Array, Vector
 class ConvergingOptions(Options, total=False):
     """What `Converging` takes by name."""
 
-    tolx: float
-    tolfun: float
+    tolx: SupportsFloat
+    tolfun: SupportsFloat
 
 
 class Converging(Strategy):
@@ -36,8 +36,8 @@ class Converging(Strategy):
         mean: ArrayLike,
         sigma: ArrayLike,
         *,
-        tolx: float = 1e-11,
-        tolfun: float = 1e-11,
+        tolx: SupportsFloat = 1e-11,
+        tolfun: SupportsFloat = 1e-11,
         **options: Unpack[Options],
     ) -> None:
         super().__init__(mean, sigma, **options)

@@ -1,6 +1,7 @@
 """What OpenAIES and PGPE share: antithetic pairs, centred ranks, and a gradient optimizer for the mean."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Unpack, get_args
 
 import numpy as np
@@ -36,6 +37,7 @@ class PairStrategy(Converging):
     A subclass has `_update`, which calls `_move`.
     """
 
+    _renamed: ClassVar[Mapping[str, str]] = {"beta_1": "momentum"}
     _injects = False
     _computes_on_device = True
     _popsize_factor = 2

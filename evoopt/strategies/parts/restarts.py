@@ -3,20 +3,21 @@
 import copy
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt import arguments
+from evoopt import arguments, arrays
 from evoopt.arrays import shown
 from evoopt.strategies.contract import fields, run, state_lock
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.bounds import has_scale
 from evoopt.strategies.contract.fields import Fields, Kind, Scope
 from evoopt.strategies.contract.ledger import Ledger
+from evoopt.strategies.contract.options import Options
 from evoopt.strategies.contract.registry import REGISTRY, plain_data
 from evoopt.strategies.contract.run import Run
 from evoopt.strategies.contract.stopping import Reason
@@ -80,6 +81,16 @@ class Restarts(Strategy):
         "_run": _stored_run,
     }
 
+    def __new__(cls, *arguments: object, **options: object) -> Self:
+        misplaced = [name for name in ("mean", "sigma", *Options.__annotations__) if name in options]
+        if misplaced or (arguments and isinstance(arguments[0], type)):
+            what = f"the option {misplaced[0]}" if misplaced else "a class"
+            raise TypeError(
+                f"{cls.__name__} takes a strategy that was made with all its options, got {what}; write "
+                f"{cls.__name__}(evoopt.CMAES(mean, sigma, popsize=..., seed=...), max_restarts=...)."
+            )
+        return super().__new__(cls, *arguments, **options)
+
     def __init__(
         self,
         strategy: Strategy,
@@ -88,24 +99,47 @@ class Restarts(Strategy):
         restart_sigma: ArrayLike | None = None,
         max_restarts: int = 9,
     ) -> None:
-        strategy = _read_new(type(self).__name__, strategy)
+        made_with = _made_with(type(self).__name__, strategy)
         self.start = start
         self._reflects, self._injects = strategy._reflects, strategy._injects
         self._popsize_factor = strategy._popsize_factor
-        self._first_mean, self._first_popsize = run.place_of(strategy), strategy.popsize
-        super().__init__(self._first_mean, strategy._sigma, **run.shared_options(strategy))
+        given = arrays.read("mean", made_with["mean"])
+        first = given if given.ndim == 1 else given.mean(axis=0, dtype=float)  # of a GA's first population
+        super().__init__(first, made_with["sigma"], **run.shared_options(strategy))
         self._restart_sigma = self._sigma
         if restart_sigma is not None:
             self._restart_sigma = arguments.step_vector(restart_sigma, self.n_params, self.dtype)
         self.max_restarts = arguments.whole("max_restarts", max_restarts, 0)
         self.restarts = 0
         self._own_start = start is not None
-        self.name, self._options = type(strategy).__name__, run.own_options(strategy)
+        self._first_mean, self._first_popsize = arguments.finite_vector(first), strategy.popsize
+        self.name, self._options = type(strategy).__name__, run.own_options(strategy, made_with)
         self.ends: list[tuple[float, str]] = []
         self._limit = math.inf  # evaluations of this run
         self._plan: Plan | None = None  # of the next run, once this one is over
-        self._ledger.memory = strategy._ledger.memory
-        self._run: Run = self._join(run.first_of(strategy))
+        self._run: Run = self._first_run(strategy, given, made_with["sigma"])
+
+    def _first_run(self, strategy: Strategy, mean: Array, sigma: ArrayLike) -> Run:
+        """Make the first run as a strategy was made, and as it was set since."""
+        try:
+            first = self._new_run(self._unbounded_start(mean), sigma, self.popsize)
+            since = run.set_since(strategy, first)
+            if since:
+                self._options |= since
+                first = self._new_run(self._unbounded_start(mean), sigma, self.popsize)
+        except TypeError as error:
+            raise ValueError(
+                f"A strategy that is made as {self.name}(mean, sigma, popsize=..., seed=..., dtype=...) was "
+                f"expected, as restarts make others of its class, but {error}"
+            ) from error
+        self._ledger.memory = first._ledger.memory
+        return self._join(first)
+
+    def _new_run(self, mean: ArrayLike, sigma: ArrayLike, popsize: int) -> Strategy:
+        """Make a run."""
+        cls: type[Strategy] = REGISTRY[self.name]
+        options = {cls._renamed.get(name, name): value for name, value in self._options.items()}
+        return cls(mean, sigma, popsize=popsize, **options)
 
     @property
     def start(self) -> Start | None:
@@ -128,9 +162,8 @@ class Restarts(Strategy):
         fields.require(self.popsize == popsize, f"{place}.popsize", str(popsize), self.popsize)
         fits = least % self._popsize_factor == 0 and least <= popsize
         fields.require(fits, f"{place}._first_popsize", f"at most {popsize}", least)
-        options = {"popsize": self._first_popsize, **self._options}
         try:
-            REGISTRY[self.name](self._unbounded_start(self._first_mean), self._restart_sigma, **options)
+            self._new_run(self._unbounded_start(self._first_mean), self._restart_sigma, self._first_popsize)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{place}._options are not those of a {self.name}: {error}") from error
 
@@ -187,8 +220,7 @@ class Restarts(Strategy):
             )
         mean = self._draw_start()
         sigma = np.maximum(plan.sigma_share * self._restart_sigma, arguments.step_range(self.dtype)[0])
-        cls = REGISTRY[self.name]
-        self._run = self._join(cls(mean, sigma, popsize=plan.popsize, **self._options))
+        self._run = self._join(self._new_run(mean, sigma, plan.popsize))
         self._limit, self._plan = plan.max_evaluations, None
         self.restarts += 1
 
@@ -290,26 +322,22 @@ class Restarts(Strategy):
         return self._enclosed(self._run.solution) if self.noisy or x is None else x
 
 
-def _read_new(name: str, strategy: object) -> Strategy:
-    """Read a strategy that can be restarted, and is as it was made."""
-    if isinstance(strategy, type):
-        raise TypeError(
-            f"{name} takes a strategy that was made, got the class {strategy.__name__}; write "
-            f"{name}(evoopt.{strategy.__name__}(mean, sigma, ...), max_restarts=9): all but start, "
-            "restart_sigma and max_restarts is the strategy's."
-        )
-    known = isinstance(strategy, Strategy) and REGISTRY.get(type(strategy).__name__) is type(strategy)
-    if not isinstance(strategy, Strategy) or not known or isinstance(strategy, Restarts):
+def _made_with(name: str, strategy: object) -> Mapping[str, Any]:
+    """Return what a strategy was made with; raise unless it is as it was made, and can be restarted."""
+    if isinstance(strategy, Restarts):
+        raise ValueError(f"{name} takes a strategy without restarts, got {shown(strategy)}.")
+    if not isinstance(strategy, Strategy) or REGISTRY.get(type(strategy).__name__) is not type(strategy):
         raise ValueError(
             f"The strategy to restart must be of a registered class, got {shown(strategy)}; write "
             f"{name}(evoopt.CMAES(mean, sigma)), and decorate a class of your own with evoopt.register."
         )
-    if strategy._made_with is None or strategy._ledger.next_id > 0:
+    made_with = strategy._made_with
+    if made_with is None or strategy._ledger.next_id > 0 or not {"mean", "sigma"} <= made_with.keys():
         raise ValueError(
-            f"The strategy to restart must be new, got {shown(strategy)}; make one for {name} alone, which "
-            "nobody asked for rows yet."
+            f"The strategy to restart must be as {type(strategy).__name__}(mean, sigma, ...) made it, got "
+            f"{shown(strategy)}; one that was asked or told, copied or loaded cannot be, so make another."
         )
-    return strategy
+    return made_with
 
 
 def run_of(strategy: Strategy) -> Strategy:
