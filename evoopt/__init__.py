@@ -37,6 +37,7 @@ from evoopt.tasks.objective import Objective
 from evoopt.tasks.rollout import Rollout
 from evoopt.tasks.supervised import Supervised
 from evoopt.threads import get_num_threads, set_num_threads
+from evoopt.versions import show_versions
 
 __version__ = "0.1.0"
 __all__ = [
@@ -84,4 +85,5 @@ __all__ = [
     "save_params",
     "scipy_method",
     "set_num_threads",
+    "show_versions",
 ]

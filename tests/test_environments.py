@@ -348,3 +348,20 @@ def test_refused(change, message):
 def test_a_plain_function_is_refused():
     with pytest.raises(ValueError, match="decorated with numba"):
         replace(envs.cartpole, step=lambda state, action: (0.0, False))
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_an_environment_has_its_name(name):
+    assert getattr(envs, name).name == name
+
+
+def test_an_environment_is_shown_in_one_line():
+    assert repr(replace(envs.pendulum, name="mine")) == (
+        "Environment('mine', state_size=2, observation_size=3, n_actions=1, discrete=False, max_steps=200)"
+    )
+
+
+def test_a_name_is_for_people():
+    assert replace(envs.pendulum, name="mine") == envs.pendulum
+    with pytest.raises(ValueError, match=r'^name must be a word such as "cartpole", got 3\.$'):
+        replace(envs.pendulum, name=3)

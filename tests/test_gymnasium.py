@@ -459,3 +459,16 @@ def test_without_gymnasium(monkeypatch):
     monkeypatch.setitem(sys.modules, "gymnasium", None)
     with pytest.raises(ImportError, match=r"pip install evoopt\[gymnasium\]"):
         evoopt.GymnasiumTask("CartPole-v1", linear(4, 2))
+
+
+def test_a_task_is_shown_in_one_line():
+    net = evoopt.Network([evoopt.Dense(3)], input_shape=(2,))
+    task = evoopt.GymnasiumTask(Corridor, net, episodes=2, max_steps=9, new_episodes="never")
+    shown = (
+        "GymnasiumTask(Network(9 parameters), env 'Corridor', episodes=2, max_steps=9, "
+        "new_episodes='never', normalize=False, num_workers=1)"
+    )
+    assert repr(task) == repr(pickle.loads(pickle.dumps(task))) == shown
+    cart = evoopt.Network([evoopt.Dense(2)], input_shape=(4,))
+    named = repr(evoopt.GymnasiumTask("CartPole-v1", cart))
+    assert named.startswith("GymnasiumTask(Network(10 parameters), env 'CartPole-v1', episodes=1, new_ep")

@@ -1,6 +1,7 @@
 """Networks against the naive definition."""
 
 import pickle
+import re
 
 import numba
 import numpy as np
@@ -265,3 +266,8 @@ def test_what_is_no_compiled_function_of_a_number_is_refused(function):
 def test_a_plain_function_is_no_activation():
     with pytest.raises(ValueError, match=r"numba\.njit"):
         evoopt.Dense(2, lambda x: x)
+
+
+def test_a_network_is_shown_in_one_line():
+    net = evoopt.Network([evoopt.Dense(2), evoopt.Flatten()], input_shape=(3,))
+    assert re.fullmatch(r"Network\(\[Dense\(units=2, .*\), Flatten\(\)\], .*\): 8 parameters", repr(net))

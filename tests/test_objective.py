@@ -2,6 +2,7 @@
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numba
 import numpy as np
@@ -235,3 +236,15 @@ def test_vectorized_compiled_functions_get_the_population_once():
 def test_a_vector_is_no_population(function):
     with pytest.raises(ValueError, match=r"\(popsize, n_params\), got \(3,\)\.$"):
         evoopt.Objective(function)(np.ones(3))
+
+
+def test_an_objective_is_shown_in_one_line():
+    assert repr(evoopt.Objective(rosen)) == "Objective(rosen)"
+    assert repr(evoopt.Objective(rosen, vectorized=True)) == "Objective(rosen, vectorized=True)"
+    assert repr(evoopt.Objective(pickle.Pickler.dump, (np.ones(99), 2))) == "Objective(dump, 2 args)"
+    assert repr(evoopt.Objective(partial(rosen))) == "Objective(partial)"
+
+
+@needs_jit
+def test_a_compiled_objective_is_shown_as_one():
+    assert repr(evoopt.Objective(shifted, (np.ones(99), 2))) == "Objective(shifted, 2 args, compiled)"

@@ -721,3 +721,15 @@ def test_an_executor_wants_a_task_that_learns_nothing():
         parallel = evoopt.evolve(controller(task.net), plain, max_generations=2, executor=executor)
     serial = evoopt.evolve(controller(task.net), plain, max_generations=2)
     np.testing.assert_array_equal(parallel.x, serial.x)
+
+
+def test_a_rollout_is_shown_in_one_line():
+    net = evoopt.Network([evoopt.Dense(2)], input_shape=(2,))
+    task = evoopt.Rollout(net, drift, 3, max_steps=7, new_episodes="row", normalize=True)
+    shown = (
+        "Rollout(Network(6 parameters), env 'unnamed', episodes=3, max_steps=7, new_episodes='row', "
+        "normalize=True, device='cpu')"
+    )
+    assert repr(task) == shown
+    assert repr(task.evaluation(5, seed=2)) == f"{shown}.evaluation(episodes=5, seed=2)"
+    assert "env 'drift', " in repr(evoopt.Rollout(net, replace(drift, name="drift")))

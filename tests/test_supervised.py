@@ -2,6 +2,7 @@
 
 import pickle
 
+import numba
 import numpy as np
 import pytest
 import reference
@@ -10,6 +11,11 @@ from helpers.networks import COLUMNS, LANES
 import evoopt
 
 BATCHES = [1, LANES, COLUMNS, COLUMNS + LANES + 3]
+
+
+@numba.njit
+def own_loss(outputs, target):
+    return (outputs[0] - target) ** 2
 
 
 @pytest.fixture
@@ -258,3 +264,12 @@ def test_softmax_before_cross_entropy_is_refused():
 def test_evaluate_wants_inputs_and_targets(net):
     with pytest.raises(ValueError, match="together"):
         evoopt.Supervised(net, X, Y).evaluate(np.zeros(net.spec.size), X)
+
+
+def test_a_task_is_shown_in_one_line(net, rng):
+    inputs, labels = rng.normal(size=(9, 4)), rng.integers(0, 3, 9)
+    shown = "Supervised(Network(59 parameters), 9 samples, loss='hinge', device='cpu')"
+    assert repr(evoopt.Supervised(net, inputs, labels, "hinge")) == shown
+    task = evoopt.Supervised(net, inputs, labels, own_loss, sample_weight=[0, *[1] * 8], batch_size=5)
+    shown = "Supervised(Network(59 parameters), 8 samples, loss=own_loss, batch_size=5, device='cpu')"
+    assert repr(task) == repr(pickle.loads(pickle.dumps(task))) == shown

@@ -1,12 +1,14 @@
-"""Which device: reading the word that users pass, and whether there is what it needs."""
+"""Which device: reading the word that users pass, whether there is what it needs, and what it is."""
 
 import functools
 import importlib
 import importlib.util
 
 from numba.core import config
+from numba.core.registry import cpu_target
 
 from evoopt.arrays import shown
+from evoopt.kernels.cpu.emit.simd import host_vectors
 from evoopt.types import Device
 
 _INSTALL = 'pip install "evoopt[cuda]"'
@@ -29,6 +31,24 @@ def read_device(device: object) -> Device:
     if device == "cuda":
         _require_cuda()
     return "cuda" if device == "cuda" else "cpu"
+
+
+def why_no_cuda() -> str | None:
+    """Say in a sentence why "cuda" cannot be used; None if it can."""
+    try:
+        _require_cuda()
+    except (ImportError, RuntimeError) as error:
+        return str(error)
+    return None
+
+
+def described(device: Device) -> str:
+    """Return the name of a device that there is; of the CPU also its vectors, as kernels use them."""
+    if device == "cuda":
+        gpus = importlib.import_module("numba.cuda").gpus
+        return "numba's simulator" if config.ENABLE_CUDASIM else str(gpus[0].name)
+    _, name, _ = cpu_target.target_context.codegen().magic_tuple()
+    return f"{name}, vectors of {8 * host_vectors().bytes} bits"
 
 
 @functools.cache  # of what succeeded

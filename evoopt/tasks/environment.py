@@ -1,13 +1,14 @@
 """What an environment is: three compiled functions and their sizes."""
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt import arguments, arrays
+from evoopt.arrays import shown
 from evoopt.calls import Called
 from evoopt.compiling.jit import is_compiled
 
@@ -40,6 +41,8 @@ class Environment(Called):
         How many uniform numbers `reset` gets.
     max_steps : int
         How many steps an episode has at most, unless the task says otherwise.
+    name : str
+        What it is called where it is shown.
 
     Attributes
     ----------
@@ -91,6 +94,8 @@ class Environment(Called):
     >>> state = np.zeros(1)
     >>> print(*env.step(state, np.array([0.5])))
     -0.05 False
+    >>> evoopt.envs.pendulum
+    Environment('pendulum', state_size=2, observation_size=3, n_actions=1, discrete=False, max_steps=200)
     """
 
     reset: Callable[..., None]
@@ -102,6 +107,7 @@ class Environment(Called):
     actions: int | tuple[Any, Any]
     uniforms: int
     max_steps: int
+    name: str = field(default="unnamed", compare=False)
 
     def __post_init__(self) -> None:
         for name in ("reset", "observe", "step"):
@@ -114,6 +120,15 @@ class Environment(Called):
         for name, least in (("state_size", 1), ("observation_size", 1), ("uniforms", 0), ("max_steps", 1)):
             object.__setattr__(self, name, arguments.whole(name, getattr(self, name), least))
         object.__setattr__(self, "actions", _read_actions(self.actions))
+        if not isinstance(self.name, str):
+            raise ValueError(f'name must be a word such as "cartpole", got {shown(self.name)}.')
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.name!r}, state_size={self.state_size}, "
+            f"observation_size={self.observation_size}, n_actions={self.n_actions}, "
+            f"discrete={self.discrete}, max_steps={self.max_steps})"
+        )
 
     @property
     def discrete(self) -> bool:

@@ -38,6 +38,7 @@ cartpole = Environment(
     actions=2,
     uniforms=4,
     max_steps=500,
+    name="cartpole",
 )
 
 cartpole_swingup = Environment(
@@ -49,9 +50,10 @@ cartpole_swingup = Environment(
     actions=(-1, 1),
     uniforms=4,
     max_steps=1000,
+    name="cartpole_swingup",
 )
 
-cartpole_swingup_hard = replace(cartpole_swingup, reset=_swingup.reset_hard)
+cartpole_swingup_hard = replace(cartpole_swingup, reset=_swingup.reset_hard, name="cartpole_swingup_hard")
 
 pendulum = Environment(
     _pendulum.reset,
@@ -62,6 +64,7 @@ pendulum = Environment(
     actions=(-2, 2),
     uniforms=2,
     max_steps=200,
+    name="pendulum",
 )
 
 acrobot = Environment(
@@ -73,6 +76,7 @@ acrobot = Environment(
     actions=3,
     uniforms=4,
     max_steps=500,
+    name="acrobot",
 )
 
 mountain_car = Environment(
@@ -84,8 +88,13 @@ mountain_car = Environment(
     actions=3,
     uniforms=1,
     max_steps=200,
+    name="mountain_car",
 )
 
 mountain_car_continuous = replace(
-    mountain_car, step=_mountain_car.step_continuous, actions=(-1, 1), max_steps=999
+    mountain_car,
+    step=_mountain_car.step_continuous,
+    actions=(-1, 1),
+    max_steps=999,
+    name="mountain_car_continuous",
 )

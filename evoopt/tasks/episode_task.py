@@ -11,6 +11,7 @@ from evoopt import arguments
 from evoopt.calls import Called
 from evoopt.devices.interface.rollout import Episodes
 from evoopt.networks.network import Network
+from evoopt.tasks import names
 from evoopt.tasks.episodes import NewEpisodes, read_new_episodes
 from evoopt.tasks.statistics import Statistics
 from evoopt.types import Array, PopulationLike
@@ -20,6 +21,7 @@ class EpisodeTask(Called):
     """The base of the tasks that play episodes: a subclass says how, in `_measure`."""
 
     maximize = True
+    max_steps: int | None
 
     def __init__(self, net: Network, episodes: int, new_episodes: NewEpisodes, seed: int) -> None:
         self.net = net
@@ -28,6 +30,24 @@ class EpisodeTask(Called):
         self.seed = arguments.whole("seed", seed, 0)
         self.noisy = new_episodes != "never"
         self._statistics: Statistics | None = None
+
+    def __repr__(self) -> str:
+        steps = "" if self.max_steps is None else f"max_steps={self.max_steps}, "
+        return (
+            f"{type(self).__name__}({names.of_network(self.net)}, env {self._env_name!r}, "
+            f"episodes={self.episodes}, {steps}new_episodes={self.new_episodes!r}, "
+            f"normalize={self._statistics is not None}, {self._where})"
+        )
+
+    @property
+    def _env_name(self) -> str:
+        """The name of the environment."""
+        raise NotImplementedError
+
+    @property
+    def _where(self) -> str:
+        """Where the episodes run, as an option."""
+        raise NotImplementedError
 
     def _measure(self, population: Array, episodes: int, seed: int) -> Episodes:
         """Play a population on episodes that no generation has."""
@@ -124,6 +144,9 @@ class _Evaluation:
 
     def __init__(self, task: EpisodeTask, episodes: int, seed: int) -> None:
         self._task, self._episodes, self._seed = task, episodes, seed
+
+    def __repr__(self) -> str:
+        return f"{self._task!r}.evaluation(episodes={self._episodes}, seed={self._seed})"
 
     def __call__(self, population: PopulationLike) -> NDArray[np.float64]:
         rows = self._task.net.check_population(population)

@@ -15,7 +15,7 @@ from evoopt.devices.interface.rollout import Episodes
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.episode_task import EpisodeTask
 from evoopt.tasks.episodes import EVALUATION, TRAINING, NewEpisodes, require_room
-from evoopt.tasks.making import about, maker_of, run_checker
+from evoopt.tasks.making import about, maker_of, name_of, run_checker
 from evoopt.tasks.playing import Setting, play
 from evoopt.tasks.policy import Policy
 from evoopt.tasks.spaces import Actions, DiscreteObservations, Observations, actions_of, observations_of
@@ -147,9 +147,9 @@ class GymnasiumTask(EpisodeTask):
         """Make an environment, and read what is needed of its spaces."""
         environment = self._make()
         try:
-            name = about(environment)
-            observations = observations_of(environment.observation_space, self.net, name)
-            actions = actions_of(environment.action_space, self.net, name)
+            self._name, described = name_of(environment), about(environment)
+            observations = observations_of(environment.observation_space, self.net, described)
+            actions = actions_of(environment.action_space, self.net, described)
             if checked:
                 run_checker(environment)
         finally:
@@ -167,6 +167,14 @@ class GymnasiumTask(EpisodeTask):
     @property
     def _observation_size(self) -> int:
         return math.prod(self.net.input_shape)
+
+    @property
+    def _env_name(self) -> str:
+        return self._name
+
+    @property
+    def _where(self) -> str:
+        return f"num_workers={self.num_workers}"
 
     def _open(self) -> None:
         self._pool: Environments | Workers | None = None

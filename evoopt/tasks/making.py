@@ -87,10 +87,11 @@ def layers_of(environment: object) -> list[Any]:
 def about(environment: Any) -> str:
     """Return the name of an environment and its spaces, for errors."""
     observations, actions = environment.observation_space, environment.action_space
-    return f"{_name(environment)} (observations {described(observations)}, actions {described(actions)})"
+    return f"{name_of(environment)} (observations {described(observations)}, actions {described(actions)})"
 
 
-def _name(environment: object) -> str:
+def name_of(environment: object) -> str:
+    """Return the id of an environment, or the class of the innermost one."""
     specification = getattr(environment, "spec", None)
     return str(getattr(specification, "id", type(layers_of(environment)[-1]).__name__))
 
@@ -130,7 +131,7 @@ def _require_environment(environment: object) -> None:
         space = getattr(environment, name, None)
         if not isinstance(space, gymnasium.Space):
             raise ValueError(
-                f"The {name} of {_name(environment)} must be a space of gymnasium.spaces, got {space!r}; "
+                f"The {name} of {name_of(environment)} must be a space of gymnasium.spaces, got {space!r}; "
                 "set it in the environment's __init__."
             )
 

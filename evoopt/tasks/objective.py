@@ -13,6 +13,7 @@ from evoopt.calls import Called
 from evoopt.compiling.jit import explained
 from evoopt.devices.choose import objective_engine
 from evoopt.failures import Failure, RowValue, RowValues, attempt
+from evoopt.tasks import names
 from evoopt.types import PopulationLike, Vector
 
 Evaluate = Callable[[NDArray[Any], Vector], None]  # (population, fitness): writes the fitness of all rows
@@ -53,6 +54,8 @@ class Objective(Called):
     >>> task = evoopt.Objective(lambda x: np.sum(x**2))
     >>> task(np.array([[1.0, 2.0], [0.0, 3.0]]))
     array([5., 9.])
+    >>> task
+    Objective(<lambda>)
     """
 
     def __init__(self, fun: Callable[..., Any], args: object = (), vectorized: bool = False) -> None:
@@ -65,6 +68,13 @@ class Objective(Called):
         self.args = args if isinstance(args, tuple) else (args,)
         self.vectorized = arguments.flag("vectorized", vectorized)
         self._engine = objective_engine(fun)
+
+    def __repr__(self) -> str:
+        parts = [names.of_function(self.fun)]
+        parts += [f"{len(self.args)} args"] * bool(self.args)
+        parts += ["vectorized=True"] * self.vectorized
+        parts += ["compiled"] * (self._engine is not None and not self.vectorized)
+        return f"{type(self).__name__}({', '.join(parts)})"
 
     def __call__(self, population: PopulationLike, generation: int = 0) -> NDArray[np.float64]:
         """Return the fitness (popsize,) of the rows of a population (popsize, n_params)."""

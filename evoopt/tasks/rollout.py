@@ -87,7 +87,12 @@ class Rollout(EpisodeTask):
     >>> result = evoopt.evolve(es, task, max_generations=15)
     >>> task.evaluate(result.x, episodes=20)["return"] > 300
     True
+    >>> evoopt.Rollout(net, evoopt.envs.cartpole, normalize=True)  # doctest: +NORMALIZE_WHITESPACE
+    Rollout(Network(58 parameters), env 'cartpole', episodes=1, max_steps=500, new_episodes='generation',
+            normalize=True, device='cpu')
     """
+
+    max_steps: int
 
     def __init__(
         self,
@@ -209,6 +214,14 @@ class Rollout(EpisodeTask):
     @property
     def _observation_size(self) -> int:
         return self.env.observation_size
+
+    @property
+    def _env_name(self) -> str:
+        return self.env.name
+
+    @property
+    def _where(self) -> str:
+        return f"device={self.device!r}"
 
 
 def _game_of(env: Environment) -> Game:

@@ -12,6 +12,7 @@ from evoopt.devices.available import read_device
 from evoopt.devices.choose import supervised_engine
 from evoopt.devices.interface.supervised import Loss, Samples, SupervisedEngine
 from evoopt.networks.network import Network, require_network
+from evoopt.tasks import names
 from evoopt.tasks.samples import read_samples
 from evoopt.tasks.targets import check_loss, classes_of
 from evoopt.types import Array, Device, PopulationLike
@@ -83,6 +84,8 @@ class Supervised(Called):
     >>> task = evoopt.Supervised(net, np.eye(3), np.array([0, 1, 1]))
     >>> task(np.zeros((1, 8))).round(4)  # log(2): nothing learned yet
     array([0.6931])
+    >>> task
+    Supervised(Network(8 parameters), 3 samples, loss='cross_entropy', device='cpu')
     """
 
     maximize = False
@@ -116,6 +119,14 @@ class Supervised(Called):
     def _forget(self) -> None:
         self._order: tuple[int, Array] = (-1, np.empty(0, np.intp))  # the last epoch's
         self._engine: SupervisedEngine[Any] | None = None
+
+    def __repr__(self) -> str:
+        loss = repr(self.loss) if isinstance(self.loss, str) else names.of_function(self.loss)
+        batch = "" if self.batch_size is None else f", batch_size={self.batch_size}"
+        return (
+            f"{type(self).__name__}({names.of_network(self.net)}, {len(self._data.weights)} samples, "
+            f"loss={loss}{batch}, device={self.device!r})"
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("net", "loss", "_data", "batch_size", "seed", "noisy", "device")

@@ -147,5 +147,6 @@ FUNCTIONS = [
         writes=frozenset({"figure"}),
     ),
     Case("get_num_threads", "evoopt.get_num_threads"),
+    Case("show_versions", "show_quietly"),
     Case("set_num_threads", "evoopt.set_num_threads", {"n": "1"}, {}, (), ("evoopt.set_num_threads(2)",)),
 ]

@@ -162,7 +162,7 @@ TASKS = [
             "evoopt.Objective",
             {"fun": fun},
             {"args": "()", "vectorized": "False"},
-            use=("fitness = result(np.ones((2, 3)))", "assert fitness.shape == (2,)"),
+            use=("fitness = result(np.ones((2, 3)))", "assert fitness.shape == (2,)", "repr(result)"),
         )
         for fun in ("sphere", "compiled_sphere")
     ),
@@ -186,7 +186,8 @@ TASKS = [
         "Environment",
         "evoopt.Environment",
         {**_ENV, **_SIZES},
-        use=("result.discrete, result.n_actions, result.low, result.high",),
+        {"name": "'line'"},
+        use=("result.discrete, result.n_actions, result.low, result.high", "repr(result)"),
     ),
     *(
         Case(f"Environment.{each}", f"(lambda: ENV.{each})")
