@@ -176,6 +176,17 @@ def test_the_page_about_cuda_runs(run_pretended):
     assert any(line.startswith("launch") for line in log)
 
 
+def test_the_device_has_a_name(run_pretended):
+    output, _ = run_pretended(
+        """
+import evoopt
+evoopt.show_versions()
+"""
+    )
+    (line,) = (line for line in output.splitlines() if line.startswith("CUDA"))
+    assert line.split() == ["CUDA", "pretended"]
+
+
 def test_streams_wait_for_each_other(run_pretended):
     """A kernel on one stream runs after what is queued on that of its arrays, and before what comes then."""
     _, log = run_pretended(
