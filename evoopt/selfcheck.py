@@ -67,7 +67,7 @@ def check_rollout(device: Device) -> None:
 
 def _require_near(what: str, got: ArrayLike, expected: ArrayLike, tolerance: float) -> None:
     error = np.abs(np.subtract(got, expected)).max()
-    if not error <= tolerance:  # NaN is neither
+    if not error <= tolerance:  # true for NaN too
         raise CheckError(f"{what} must be right to {tolerance:g}, got an error of {error:g}.")
 
 

@@ -42,7 +42,7 @@ class Environment(Called):
     max_steps : int
         How many steps an episode has at most, unless the task says otherwise.
     name : str
-        What it is called where it is shown.
+        The name that reprs show.
 
     Attributes
     ----------
