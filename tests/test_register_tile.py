@@ -8,7 +8,7 @@ from helpers import JIT_DISABLED, SIMULATED
 pytest.importorskip("numba_cuda", reason="the package numba-cuda is not installed")
 
 from evoopt.kernels.cuda.emit.register_tile import make_tile
-from evoopt.kernels.cuda.networks.tiles import TILES
+from evoopt.kernels.cuda.networks.dense import TILES
 
 pytestmark = pytest.mark.skipif(JIT_DISABLED or SIMULATED, reason="nothing is compiled")
 SAMPLES = 32

@@ -5,6 +5,7 @@ variable EVOOPT_CASES=10 there are ten times as many cases, other ones in each r
 are a fiftieth as many, and small ones.
 """
 
+import functools
 import logging
 import os
 import pickle
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import hypothesis
 import numpy as np
 import pytest
-from helpers.strategies import OURS, REGISTERED
+from helpers.strategies import OURS, REGISTERED, restarted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -223,8 +224,8 @@ class Search:
         options = {"popsize": popsize, "maximize": case.maximize, "noisy": case.noisy, "seed": case.seed}
         if case.bounds is not None:
             options["bounds"] = self.draw_bounds(mean.astype(float), sigma, case.bounds)
-        first = (CMAES,) if restarts else ()
-        self.es = cls(*first, mean, sigma if case.spread else sigma[0], **options)
+        make = functools.partial(restarted, cls, CMAES) if restarts else cls
+        self.es = make(mean, sigma if case.spread else sigma[0], **options)
         self.best_x, self.best_fitness = None, np.nan
         self.evaluations = self.generation = 0
         self.late, self.late_since, self.late_rows = np.zeros(0, np.uint64), 0, set()

@@ -113,12 +113,12 @@ class CudaRollout(RolloutEngine[DeviceArray]):
         """Play all episodes of all rows."""
         net, game, per_sum = self.net, self._game, 2 * self._game.observation_size
         popsize, total = rows.shape[0], uniforms.shape[1]
-        block, alignment, population = self._block(total), rows.alignment, rows.reshape(rows.size)
+        block, found = self._block(total), self._room(popsize * total, scaling is not None)
+        alignment, population = rows.alignment, rows.reshape(rows.size)
         play = rollout_rows(net.layers, self._kernel_game(scaling is not None), *block, alignment)
         drawn = self._uniforms(np.append(uniforms, 0.0))
         per_row = uniforms[0].size if len(uniforms) > 1 else 0
         numbers = self._numbers(np.concatenate([game.middle, game.half, *(scaling or ()), [0.0]]))
-        found = self._room(popsize * total, scaling is not None)
         with compiling("Functions of an environment, or an activation"):
             for part in grid.parts_of(popsize, total, block.episodes):
                 first = part.row * total + part.column

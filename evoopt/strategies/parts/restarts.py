@@ -122,11 +122,13 @@ class Restarts(Strategy):
     def _first_run(self, strategy: Strategy, mean: Array, sigma: ArrayLike) -> Run:
         """Make the first run as a strategy was made, and as it was set since."""
         try:
-            first = self._new_run(self._unbounded_start(mean), sigma, self.popsize)
+            if self._box is not None:
+                mean = self._unbounded_start(mean.astype(np.float64))
+            first = self._new_run(mean, sigma, self.popsize)
             since = run.set_since(strategy, first)
             if since:
                 self._options |= since
-                first = self._new_run(self._unbounded_start(mean), sigma, self.popsize)
+                first = self._new_run(mean, sigma, self.popsize)
         except TypeError as error:
             raise ValueError(
                 f"A strategy that is made as {self.name}(mean, sigma, popsize=..., seed=..., dtype=...) was "
