@@ -21,6 +21,13 @@ def test_functions_of_evoopt_are_traced():
     assert not any(name.endswith(trace_calls.COMPREHENSIONS) for _, name in calls)
 
 
+def test_asking_on_the_cpu_has_a_straight_way():
+    es = evoopt.SNES([0.0, 1.0], 0.5, seed=1)
+    es.ask()
+    calls, files, returns = trace_calls.count(trace_calls.trace(es.ask)[0])
+    assert (calls <= 30, files <= 7, returns <= 8) == (True, True, True)
+
+
 def test_what_others_call_back_is_not_counted():
     task = evoopt.Objective(lambda x: evoopt.get_num_threads())
     names = [name for _, name in trace_calls.trace(lambda: task([[1.0], [2.0]]))[0]]

@@ -14,6 +14,7 @@ from evoopt.kernels.cpu.population.fingerprint import fingerprint_rows
 from evoopt.kernels.cpu.population.genetic import breed
 from evoopt.kernels.cpu.population.moments import squared_lengths, weighted_moments
 from evoopt.kernels.cpu.population.noise import sample_pairs, sample_rows
+from evoopt.memory import SMALL
 from evoopt.types import Array, Ids, Shape, Vector
 
 # what is worth waking a thread for
@@ -45,7 +46,10 @@ class CpuPopulation(PopulationOps[Array]):
     def output(
         self, out: object, shape: Shape, dtype: np.dtype[Any], ids: object = None
     ) -> tuple[Any, Array]:
-        found = arrays.output(out, shape, dtype, ids=ids)
+        if out is None and math.prod(shape) * dtype.itemsize <= SMALL:
+            found = np.empty(shape, dtype)
+        else:  # it is read, or there may be no memory for it
+            found = arrays.output(out, shape, dtype, ids=ids)
         return found, found
 
     def handed(self, out: object, rows: Array) -> Any:
