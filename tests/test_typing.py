@@ -2,12 +2,14 @@
 
 import inspect
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+from helpers import ROOT
 from helpers.strategies import REGISTERED, each_strategy
 
 import evoopt
@@ -26,7 +28,9 @@ WRONG = {number for number, line in enumerate(SCRIPT.read_text().splitlines(), 1
 
 def checked(*command):
     call = [sys.executable, "-m", *command, SCRIPT.name]
-    done = subprocess.run(call, cwd=SCRIPT.parent, stdout=subprocess.PIPE, check=False)
+    # where evoopt is: they do not see an editable install
+    environment = {**os.environ, "MYPYPATH": str(ROOT), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(call, cwd=SCRIPT.parent, env=environment, stdout=subprocess.PIPE, check=False)
     return done.stdout.decode()
 
 
