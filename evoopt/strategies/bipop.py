@@ -7,13 +7,11 @@ https://doi.org/10.1145/1570256.1570333.
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from evoopt.strategies.contract import fields
-from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.registry import register
-from evoopt.strategies.parts.restarts import Plan, Restarts, Start
+from evoopt.strategies.parts.restarts import Plan, Restarts
 
 
 @register
@@ -56,15 +54,7 @@ class BIPOP(Restarts):
         "_is_small": fields.flag,
     }
 
-    def __init__(
-        self,
-        strategy: Strategy,
-        *,
-        start: Start | None = None,
-        restart_sigma: ArrayLike | None = None,
-        max_restarts: int = 9,
-    ) -> None:
-        super().__init__(strategy, start=start, restart_sigma=restart_sigma, max_restarts=max_restarts)
+    def _begin(self) -> None:
         self._doubled = 0  # how often the population was
         self._is_small = True  # this run; the first one counts as small
         self._spent_small = self._spent_large = 0  # evaluations of the runs before

@@ -47,7 +47,7 @@ class CpuPopulation(PopulationOps[Array]):
         self, out: object, shape: Shape, dtype: np.dtype[Any], ids: object = None
     ) -> tuple[Any, Array]:
         if out is None and math.prod(shape) * dtype.itemsize <= SMALL:
-            found = np.empty(shape, dtype)
+            found = self.empty(shape, dtype)
         else:  # it is read, or there may be no memory for it
             found = arrays.output(out, shape, dtype, ids=ids)
         return found, found

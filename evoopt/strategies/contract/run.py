@@ -15,7 +15,7 @@ from evoopt.strategies.contract.told import Best, Told
 from evoopt.types import Array, Ids, Vector
 
 _T = TypeVar("_T")
-_SHARED = {"mean", "sigma", *Options.__annotations__}  # of all runs together, or of each its own
+SHARED = {"mean", "sigma", *Options.__annotations__}  # of all runs together, or of each its own
 
 
 class Run(Protocol):
@@ -68,7 +68,7 @@ def shared_options(strategy: State) -> Options:
 
 def own_options(strategy: State, made_with: Mapping[str, Any]) -> dict[str, Any]:
     """Return with which options the runs of a new strategy are made, besides mean, sigma and popsize."""
-    options = {name: value for name, value in made_with.items() if name not in _SHARED}
+    options = {name: value for name, value in made_with.items() if name not in SHARED}
     options |= {"dtype": strategy.dtype.name, "seed": strategy.seed}
     return options | ({"noisy": strategy.noisy} if "noisy" in option_names(type(strategy)) else {})
 
@@ -76,7 +76,7 @@ def own_options(strategy: State, made_with: Mapping[str, Any]) -> dict[str, Any]
 def set_since(strategy: State, run: State) -> dict[str, Any]:
     """Return the options of a strategy that were set as attributes since it was made, as `run` was."""
     found = {}
-    for name in option_names(type(strategy)) - _SHARED:
+    for name in option_names(type(strategy)) - SHARED:
         value = getattr(strategy, name, None)
         if isinstance(value, int | float | str) and value != getattr(run, name, None):
             found[name] = value

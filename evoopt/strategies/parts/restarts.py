@@ -17,7 +17,6 @@ from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.bounds import has_scale
 from evoopt.strategies.contract.fields import Fields, Kind, Scope
 from evoopt.strategies.contract.ledger import Ledger
-from evoopt.strategies.contract.options import Options
 from evoopt.strategies.contract.registry import REGISTRY, plain_data
 from evoopt.strategies.contract.run import Run
 from evoopt.strategies.contract.stopping import Reason
@@ -82,7 +81,7 @@ class Restarts(Strategy):
     }
 
     def __new__(cls, *arguments: object, **options: object) -> Self:
-        misplaced = [name for name in ("mean", "sigma", *Options.__annotations__) if name in options]
+        misplaced = sorted(options.keys() & run.SHARED)
         if misplaced or (arguments and isinstance(arguments[0], type)):
             what = f"the option {misplaced[0]}" if misplaced else "a class"
             raise TypeError(
@@ -118,6 +117,10 @@ class Restarts(Strategy):
         self._limit = math.inf  # evaluations of this run
         self._plan: Plan | None = None  # of the next run, once this one is over
         self._run: Run = self._first_run(strategy, given, made_with["sigma"])
+        self._begin()
+
+    def _begin(self) -> None:
+        """Set what a subclass remembers of its runs, before the first one."""
 
     def _first_run(self, strategy: Strategy, mean: Array, sigma: ArrayLike) -> Run:
         """Make the first run as a strategy was made, and as it was set since."""
