@@ -12,7 +12,7 @@ _NAMED = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 
 
 class _Signature:
-    """What `help` and completion show of a class: a signature with the options of its base classes."""
+    """The signature of a class as `help` shows it: with the options of its base classes."""
 
     def __get__(self, instance: object, owner: type) -> inspect.Signature:
         if instance is not None:
@@ -27,7 +27,7 @@ class Called:
     """
 
     __signature__ = _Signature()
-    _renamed: ClassVar[Mapping[str, str]] = {}  # names of options before, and what they are called now
+    _renamed: ClassVar[Mapping[str, str]] = {}  # the old name of an option, and its present one
     _usage: ClassVar[str] = ""  # what a constructor takes by place, where its parameters do not say it well
 
     def __new__(cls, *arguments: object, **options: object) -> Self:
@@ -85,9 +85,9 @@ def _form(signature: inspect.Signature) -> str:
 
 @functools.lru_cache(maxsize=256)
 def signature_of(cls: type) -> inspect.Signature:
-    """Return a constructor's signature, with what it hands on to those of base classes."""
+    """Return the signature of a constructor, with the options that it hands on to base classes."""
     found: dict[str, inspect.Parameter] = {}
-    by_place = True  # whether what stands there is handed on
+    by_place = True  # whether the arguments by place go on to the next constructor
     for init in _constructors(cls):
         (_, *parameters) = inspect.signature(init).parameters.values()
         taken = {each.kind for each in parameters}
@@ -105,7 +105,7 @@ def _constructors(cls: type) -> list[Callable[..., None]]:
 
 
 def option_names(cls: type) -> set[str]:
-    """Return the names of a constructor's parameters, those of base classes included."""
+    """Return the names of the parameters of a constructor, those of base classes included."""
     return set(signature_of(cls).parameters)
 
 

@@ -81,15 +81,12 @@ class Method:
 
 def read_method(name: object) -> Method:
     """Read a method: its name in any case, or the class of a strategy; None is "auto"."""
-    single = {key: cls for key, cls in REGISTRY.items() if not issubclass(cls, Restarts)}
-    for key, cls in single.items():
-        if name is cls:
-            return Method(key, None, cls)
-    direct = {key.lower(): key for key in single}
+    single = {key.lower(): cls for key, cls in REGISTRY.items() if not issubclass(cls, Restarts)}
     key = "auto" if name is None else name.lower() if isinstance(name, str) else ""
     if key in RESTARTS:
         return Method(key if key == "auto" else key.upper(), RESTARTS[key], None)
-    if key in direct:
-        return Method(direct[key], None, REGISTRY[direct[key]])
-    names = [*RESTARTS, *sorted(direct)]
+    for word, cls in single.items():
+        if name is cls or key == word:
+            return Method(cls.__name__, None, cls)
+    names = [*RESTARTS, *sorted(single)]
     raise ValueError(f"method must be one of {', '.join(names)}, got {shown(name)}{suggestion([key], names)}")

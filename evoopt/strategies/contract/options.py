@@ -8,7 +8,7 @@ from evoopt.types import BoundsLike, Device
 
 
 class Options(TypedDict, total=False):
-    """What `Strategy` takes by name."""
+    """The keyword arguments of `Strategy`."""
 
     popsize: SupportsIndex | None
     bounds: BoundsLike | None

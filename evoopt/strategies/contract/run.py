@@ -67,7 +67,7 @@ def shared_options(strategy: State) -> Options:
 
 
 def own_options(strategy: State, made_with: Mapping[str, Any]) -> dict[str, Any]:
-    """Return with which options the runs of a new strategy are made, besides mean, sigma and popsize."""
+    """Return the options that each run of a new strategy is made with, besides mean, sigma and popsize."""
     options = {name: value for name, value in made_with.items() if name not in SHARED}
     options |= {"dtype": strategy.dtype.name, "seed": strategy.seed}
     return options | ({"noisy": strategy.noisy} if "noisy" in option_names(type(strategy)) else {})

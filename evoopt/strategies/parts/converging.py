@@ -17,7 +17,7 @@ from evoopt.types import Array, Vector
 
 
 class ConvergingOptions(Options, total=False):
-    """What `Converging` takes by name."""
+    """The keyword arguments of `Converging`."""
 
     tolx: SupportsFloat
     tolfun: SupportsFloat

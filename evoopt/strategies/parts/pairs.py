@@ -20,7 +20,7 @@ Optimizer = Literal["adam", "sgd", "clipup"]
 
 
 class PairOptions(ConvergingOptions, total=False):
-    """What `PairStrategy` takes by name, but for the optimizer, of which each strategy has its own."""
+    """The keyword arguments of `PairStrategy` without `optimizer`, whose default each strategy has."""
 
     learning_rate: float | None
     momentum: float
