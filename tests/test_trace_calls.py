@@ -2,6 +2,7 @@
 
 import pytest
 import trace_calls
+from helpers import needs_jit
 
 import evoopt
 
@@ -21,6 +22,7 @@ def test_functions_of_evoopt_are_traced():
     assert not any(name.endswith(trace_calls.COMPREHENSIONS) for _, name in calls)
 
 
+@needs_jit  # a compiled kernel is one call, a plain one has calls of its own
 def test_asking_on_the_cpu_has_a_straight_way():
     es = evoopt.SNES([0.0, 1.0], 0.5, seed=1)
     es.ask()
