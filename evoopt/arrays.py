@@ -139,15 +139,31 @@ def output(out: Any, shape: tuple[int, ...], dtype: DTypeLike, **sources: Any) -
     """
     if out is None:
         return _empty(shape, dtype)
-    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray | np.matrix):
-        raise ValueError(f"out must be an ndarray of {np.dtype(dtype)} {shape}, got a {type(out).__name__}.")
-    if out.shape != shape or out.dtype != dtype:
-        raise ValueError(f"out must be an array of {np.dtype(dtype)} {shape}, got {out.dtype} {out.shape}.")
-    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
-        raise ValueError("out must be C-contiguous and writable, got another layout; take numpy.empty.")
+    found = writable(out, shape, dtype)
+    if not (found.flags.c_contiguous and found.flags.aligned):
+        raise ValueError("out must be C-contiguous and aligned, got another layout; take numpy.empty.")
     for name, source in sources.items():
-        if source is not None and np.shares_memory(out, np.asarray(source)):
+        if source is not None and np.shares_memory(found, np.asarray(source)):
             raise overlap(name)
+    return found
+
+
+def writable(out: object, shape: tuple[int, ...], dtype: DTypeLike | None = None) -> Array:
+    """Read an ndarray to write into, of any layout; without a dtype of any float dtype.
+
+    Raises
+    ------
+    ValueError
+        For another shape or dtype, or a read-only array.
+    """
+    numbers = "floats" if dtype is None else np.dtype(dtype)
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray | np.matrix):
+        raise ValueError(f"out must be an ndarray of {numbers} {shape}, got a {type(out).__name__}.")
+    fits = out.dtype.kind == "f" if dtype is None else out.dtype == dtype
+    if not fits or out.shape != shape:
+        raise ValueError(f"out must be an array of {numbers} {shape}, got {out.dtype} {out.shape}.")
+    if not out.flags.writeable:
+        raise ValueError("out must be writable, got a read-only array; take a copy.")
     return out
 
 

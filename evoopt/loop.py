@@ -3,7 +3,6 @@
 import math
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,17 +12,17 @@ import numpy as np
 
 from evoopt import arguments
 from evoopt.outcome import Reasons
+from evoopt.strategies.contract import stopping
 from evoopt.strategies.contract.base import Strategy
-from evoopt.strategies.contract.stopping import reaches
 from evoopt.types import Array, Ids, Vector
 
 Evaluate = Callable[[Array, int], Any]  # (population, generation) -> fitness
 
 LEAST_ROWS = 2  # that a strategy learns from
-INTERRUPTED = ("interrupted", "The run was interrupted from the keyboard.")
+INTERRUPTED = ("interrupted", "the run was interrupted from the keyboard")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Limits:
     """When a run ends, besides the strategy's own advice; None is no limit."""
 
@@ -32,7 +31,7 @@ class Limits:
     target: float | None = None
     time_limit: float | None = None
     patience: int | None = None
-    _start: float = field(default_factory=time.perf_counter)
+    _deadline: stopping.Deadline = field(init=False)
 
     def __post_init__(self) -> None:
         for name in ("max_generations", "max_evaluations", "patience"):
@@ -41,30 +40,24 @@ class Limits:
             arguments.number("target", self.target)
         if self.time_limit is not None:
             arguments.within("time_limit", self.time_limit, 0, math.inf)
+        self._deadline = stopping.Deadline(self.time_limit)
 
     def rows(self, strategy: Strategy) -> int:
         """Return how many rows the next generation may have."""
-        limits = [n for n in (self.max_evaluations, strategy.max_evaluations) if n is not None]
-        return min([strategy.popsize, *(n - strategy.evaluations for n in limits)])
+        return int(min(strategy.popsize, self._evaluations(strategy) - strategy.evaluations))
 
     def reached(self, strategy: Strategy, waited: int) -> Reasons:
         """Return the reasons to end now, as (name, message)."""
-        reasons = []
-        if self.max_generations is not None and strategy.generation >= self.max_generations:
-            reasons.append(("max_generations", f"{strategy.generation} generations were run."))
-        left = self.rows(strategy)
-        if left < LEAST_ROWS:
-            limit = strategy.evaluations + left
-            message = f"The limit of evaluations, {limit}, leaves no further generation."
-            reasons.append(("max_evaluations", message))
-        if self.target is not None and reaches(strategy, self.target):
-            reasons.append(("target", f"The fitness {strategy.best.fitness:g} reaches {self.target:g}."))
-        elapsed = time.perf_counter() - self._start
-        if self.time_limit is not None and elapsed >= self.time_limit:
-            reasons.append(("time_limit", f"{elapsed:.1f} seconds have passed."))
+        limits = self.target, self._evaluations(strategy), self.max_generations
+        reasons = stopping.limits(strategy, *limits, LEAST_ROWS) + self._deadline.reached()
         if self.patience is not None and waited >= self.patience:
-            reasons.append(("patience", f"Nothing better in {waited} generations."))
+            reasons.append(("patience", f"nothing was better in {waited} generations"))
         return tuple(reasons)
+
+    def _evaluations(self, strategy: Strategy) -> float:
+        """Return the smaller limit of evaluations, the run's or the strategy's."""
+        limits = self.max_evaluations, strategy.max_evaluations
+        return min(math.inf if limit is None else limit for limit in limits)
 
 
 def run(
@@ -91,7 +84,7 @@ def run(
             with _interrupts_wait():
                 strategy.tell(told, fitness)
             if after(strategy):
-                return (("callback", "The callback stopped the run."),)
+                return (("callback", "the callback stopped the run"),)
     except KeyboardInterrupt:
         return (INTERRUPTED,)
     return reasons

@@ -285,12 +285,7 @@ class ParamSpec:
         root, values = read_tree(tree)
         check_containers(self._root, root, "")
         shape = (*popsize_of(self._leaves, values), self.size)
-        if out is None:
-            out = np.empty(shape, self.dtype)
-        elif not (isinstance(out, np.ndarray) and out.dtype.kind == "f" and out.shape == shape):
-            raise ValueError(f"A float array of shape {shape} was expected as out, but {describe(out)} came.")
-        elif not out.flags.writeable:
-            raise ValueError("A writeable array was expected as out, but a read-only one came: pass a copy.")
+        out = np.empty(shape, self.dtype) if out is None else arrays.writable(out, shape)
         sources = [values[name] for name in self.names]
         # A leaf may be a view of `out` itself, elsewhere than where it goes.
         sources = [leaf.copy() if np.may_share_memory(leaf, out) else leaf for leaf in sources]

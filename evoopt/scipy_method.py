@@ -16,6 +16,8 @@ from evoopt.types import BoundsLike
 if TYPE_CHECKING:
     from evoopt.result import Result
 
+DERIVATIVES = ("jac", "hess", "hessp")  # which scipy passes to each method
+
 
 @called
 def scipy_method(name: MethodLike = "auto", **options: object) -> Callable[..., "Result"]:
@@ -62,14 +64,11 @@ def _minimize(
     constraints: Sequence[Any] = (),
     callback: Callable[..., Any] | None = None,
     tol: float | None = None,
-    jac: object = None,
-    hess: object = None,
-    hessp: object = None,
     **options: object,
 ) -> "Result":
     """Do what scipy asks of a method of the user's own."""
-    for word, derivative in ("jac", jac), ("hess", hess), ("hessp", hessp):
-        if derivative is not None:
+    for word in DERIVATIVES:
+        if options.pop(word, None) is not None:
             warnings.warn(f"evoopt's methods use no derivatives ({word}).", RuntimeWarning, stacklevel=3)
     merged = {**own_options, **options}
     workers = merged.pop("workers", 1)

@@ -1,7 +1,6 @@
 """What all searches share: evaluations, iterations, their limits, the best so far, the history."""
 
 import math
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from evoopt.failures import Failure, RowValues
 from evoopt.loop import stopped_by
-from evoopt.strategies.contract.stopping import Reason
+from evoopt.strategies.contract.stopping import Deadline, Reason, at_evaluations, at_target
 from evoopt.strategies.contract.told import best_and_median, better, new_history
 from evoopt.types import Array, Vector
 
@@ -79,7 +78,7 @@ class Budget:
         self._evaluate, self._observers = evaluate, observers
         self.after: Callable[[], object] = lambda: None
         self.max_evaluations, self.max_iterations, self.target = max_evaluations, max_iterations, target
-        self._time_limit, self._deadline = time_limit, time.perf_counter() + time_limit
+        self._deadline = Deadline(time_limit)
         self._noisy, self._errors = noisy, np.geterr()
         self.evaluations = self.iterations = 0
         self.x: Vector | None = None
@@ -109,14 +108,14 @@ class Budget:
         if lowest == -math.inf:
             raise OverError(("target", "the value is -inf, which none can be below"))
         if lowest <= self.target:
-            raise OverError(("target", f"fitness {lowest:g} has reached the target {self.target:g}"))
+            raise OverError(at_target(lowest, self.target))
         if len(allowed) < len(rows):
             self.refuse_evaluations()
         return fitness
 
     def refuse_evaluations(self) -> None:
         """Raise `OverError`, as there are no evaluations left."""
-        raise OverError(("max_evaluations", f"the limit of {self.max_evaluations} evaluations is reached"))
+        raise OverError(at_evaluations(self.max_evaluations))
 
     def settle(self, x: Vector, fun: float) -> None:
         """Take a point as the best so far, where no value alone can tell."""
@@ -137,7 +136,8 @@ class Budget:
                         raise value.error
                     fitness[place] = value
                     self._note(rows[place], value)
-                self._check_time()
+                for reason in self._deadline.reached():
+                    raise OverError(reason)
         return fitness
 
     def _note(self, x: Vector, value: float) -> None:
@@ -149,10 +149,6 @@ class Budget:
                 self.settle(x, value)
         for observe in self._observers:
             observe(self.evaluations, x, value)
-
-    def _check_time(self) -> None:
-        if time.perf_counter() >= self._deadline:
-            raise OverError(("time_limit", f"{self._time_limit:g} seconds have passed"))
 
     # ---------------------------------------------------------------- iterations
 

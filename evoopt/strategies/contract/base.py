@@ -232,8 +232,9 @@ class Strategy(Rows):
         Those of every strategy are "target", "max_evaluations", "max_generations" and "nofitness": the best
         fitness of each of the last ten generations was NaN or infinite.
         """
-        reasons = stopping.limits(self)
-        return tuple([*reasons, *self._reasons()] if self.generation else reasons)
+        reached = stopping.limits(self, self.target, self.max_evaluations, self.max_generations)
+        own = self._reasons() if self.generation else []
+        return (*reached, *stopping.without_fitness(self), *own)
 
     def save(self, path: str | os.PathLike[str], task: object = None) -> None:
         """Write the whole state to exactly `path`, an ``.npz`` without pickles, all or nothing; see `load`.

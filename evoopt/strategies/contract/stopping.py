@@ -1,5 +1,7 @@
 """Reasons to stop that strategies share; names, meanings and defaults are pycma's where it has the rule."""
 
+import math
+import time
 from typing import Any
 
 import numpy as np
@@ -14,26 +16,54 @@ Reason = tuple[str, str]
 BARREN = 10  # generations in a row without a finite fitness as their best
 
 
-def limits(strategy: State) -> list[Reason]:
-    """Return which limits of the user are reached, and whether there is no fitness to go by."""
+def limits(
+    strategy: State,
+    target: float | None,
+    max_evaluations: float | None,
+    max_generations: int | None,
+    least_rows: int = 1,
+) -> list[Reason]:
+    """Return which limits a strategy has reached; a generation has at least so many rows."""
     reasons: list[Reason] = []
-    if strategy.target is not None and reaches(strategy, strategy.target):
-        best = strategy.best.fitness
-        reasons.append(("target", f"fitness {best:g} has reached the target {strategy.target:g}"))
-    if strategy.max_evaluations is not None and strategy.evaluations >= strategy.max_evaluations:
-        reasons.append(("max_evaluations", f"{strategy.evaluations} rows were told"))
-    if strategy.max_generations is not None and strategy.generation >= strategy.max_generations:
-        reasons.append(("max_generations", f"{strategy.generation} populations were told"))
-    if strategy._barren >= BARREN:
-        message = f"the best fitness of the last {strategy._barren} generations was NaN or infinite"
-        reasons.append(("nofitness", message))
+    best = strategy.best.fitness
+    if target is not None and (best >= target if strategy.maximize else best <= target):
+        reasons.append(at_target(best, target))
+    if max_evaluations is not None and strategy.evaluations + least_rows > max_evaluations:
+        reasons.append(at_evaluations(max_evaluations))
+    if max_generations is not None and strategy.generation >= max_generations:
+        reasons.append(("max_generations", f"the limit of {max_generations} generations is reached"))
     return reasons
 
 
-def reaches(strategy: State, target: float) -> bool:
-    """Whether the best fitness is at least as good as a target; never while there is none."""
-    best = strategy.best.fitness
-    return best >= target if strategy.maximize else best <= target
+def at_target(fitness: float, target: float) -> Reason:
+    """Return the reason to stop at a target."""
+    return "target", f"fitness {fitness:g} has reached the target {target:g}"
+
+
+def at_evaluations(limit: float) -> Reason:
+    """Return the reason to stop at a limit of evaluations."""
+    return "max_evaluations", f"the limit of {limit} evaluations is reached"
+
+
+class Deadline:
+    """The end of some seconds that begin now."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = math.inf if seconds is None else seconds
+        self._start = time.perf_counter()
+
+    def reached(self) -> list[Reason]:
+        """Return the reason to stop once the seconds have passed, or none."""
+        if time.perf_counter() - self._start < self._seconds:
+            return []
+        return [("time_limit", f"{self._seconds:g} seconds have passed")]
+
+
+def without_fitness(strategy: State) -> list[Reason]:
+    """Return whether many generations in a row had no finite fitness."""
+    if strategy._barren < BARREN:
+        return []
+    return [("nofitness", f"the best fitness of the last {strategy._barren} generations was NaN or infinite")]
 
 
 def fitness_range(told: Told) -> float:
