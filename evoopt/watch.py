@@ -43,7 +43,7 @@ class Watch:
     def compare(self, fitness: Any) -> None:
         """Look for different values in the fitness of a generation."""
         if not self.differed:  # as a rule after the first generation
-            self._add(arguments.fitness_vector(self._strategy._ops.host(fitness), len(fitness)))
+            self._add(arguments.fitness_vector(self._strategy._engine.host(fitness), len(fitness)))
 
     def _add(self, values: Vector) -> None:
         self._values.update(np.unique(values[np.isfinite(values)])[:2].tolist())

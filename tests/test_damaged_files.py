@@ -358,7 +358,7 @@ NUMBERS = {
     "_mean": [None, 0.0, [0.0, 0.0, 0.0], {"dtype": "<f8"}],
     "ask": [None, 1],
     "mean": [0.0],
-    "_ops": [None],
+    "_engine": [None],
 }
 
 

@@ -7,7 +7,7 @@ from helpers import ROOT
 
 DEVICES = ROOT / "evoopt" / "devices"
 # by the file, of `interface` and of each device: the Protocol, and the classes that have its methods
-ENGINES = {"population": ("PopulationOps", {"cpu": "CpuPopulation", "cuda": "CudaPopulation"})}
+ENGINES = {"population": ("PopulationEngine", {"cpu": "CpuPopulation", "cuda": "CudaPopulation"})}
 COPYING = {"population": ("cuda/copying.py", "CopyingPopulation")}  # the CPU's, but for what is said here
 
 

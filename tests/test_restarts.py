@@ -230,7 +230,7 @@ def test_an_update_that_fails_changes_nothing(kind, inner, moment, tmp_path, mon
     assert es.history == twin.history
 
 
-def broken_tell(self, ids, found, rows, ops):
+def broken_tell(self, ids, found, rows, engine):
     raise KeyboardInterrupt
 
 

@@ -19,7 +19,7 @@ from benchmarks.harness.dense import Problem
 from benchmarks.harness.outcome import Limit
 from benchmarks.harness.race import Case, Contestant, Rate, Work, mean_call, relative_error
 from benchmarks.harness.trainers import Trainer, Units
-from evoopt.devices.choose import population_ops
+from evoopt.devices.choose import population_engine
 
 COPIED = 1 << 30  # bytes
 PRODUCT = 8192  # rows and columns of the product that shows the peak
@@ -250,16 +250,16 @@ def noise(
 
 
 def evoopt_rows(shape: tuple[int, int]) -> Work:
-    ops, generations = population_ops("cuda", computes_there=True), count()
+    engine, generations = population_engine("cuda", computes_there=True), count()
     out, mean, sigma = (
-        ops.empty(shape, np.dtype(np.float32)),
-        ops.vector(np.zeros(shape[1])),
-        ops.vector(np.ones(shape[1])),
+        engine.empty(shape, np.dtype(np.float32)),
+        engine.vector(np.zeros(shape[1])),
+        engine.vector(np.ones(shape[1])),
     )
 
     def work() -> Any:
         ids = np.arange(shape[0], dtype=np.uint64) + np.uint64(shape[0] * next(generations))
-        ops.sample(np.uint64(0), ids, mean, sigma, out)
+        engine.sample(np.uint64(0), ids, mean, sigma, out)
         return out
 
     return _waiting(work)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import evoopt
-from evoopt.devices.choose import population_ops
+from evoopt.devices.choose import population_engine
 from evoopt.rules import genetic as rules
 from evoopt.strategies.contract.bounds import Box
 
@@ -44,9 +44,9 @@ class Check(NamedTuple):
     tolerance: float
 
 
-def _ops(device: str) -> Any:
+def _engine(device: str) -> Any:
     """Give the operations of strategies on a device."""
-    return population_ops(device, computes_there=True)
+    return population_engine(device, computes_there=True)
 
 
 def _normal(*shape: int, dtype: Any = np.float32) -> Any:
@@ -55,8 +55,8 @@ def _normal(*shape: int, dtype: Any = np.float32) -> Any:
 
 def _population(device: str, sizes: Sizes, scale: float = 1.0, dtype: Any = np.float32) -> tuple[Any, Any]:
     """Give the kernels on a device, and a population there."""
-    ops, rows = _ops(device), _normal(sizes.rows, sizes.columns, dtype=dtype)
-    return ops, ops.rows(rows * rows.dtype.type(scale), rows.dtype)
+    engine, rows = _engine(device), _normal(sizes.rows, sizes.columns, dtype=dtype)
+    return engine, engine.rows(rows * rows.dtype.type(scale), rows.dtype)
 
 
 def _ids(sizes: Sizes) -> Any:
@@ -64,44 +64,44 @@ def _ids(sizes: Sizes) -> Any:
 
 
 def noise(device: str, sizes: Sizes) -> Any:
-    ops, out = _population(device, sizes)
+    engine, out = _population(device, sizes)
     n = sizes.columns
-    ops.sample(KEY, _ids(sizes), np.linspace(-1, 1, n), np.linspace(0.1, 2, n), out)
+    engine.sample(KEY, _ids(sizes), np.linspace(-1, 1, n), np.linspace(0.1, 2, n), out)
     return out
 
 
 def children(device: str, sizes: Sizes) -> Any:
-    ops, out = _population(device, sizes)
+    engine, out = _population(device, sizes)
     k, n, pool = sizes.rows, sizes.columns, _normal(9, sizes.columns)
     parents = np.stack([np.arange(k) % 9, np.arange(k) % 7], axis=1)
     variation = rules.SBX, np.zeros(0, np.int64), rules.POLYNOMIAL, np.uint64(2**31)
     steps, limit = np.linspace(0.5, 1, k), np.float32(100)
-    ops.breed(KEY, _ids(sizes), parents, pool, steps, np.ones(n), variation, limit, out)
+    engine.breed(KEY, _ids(sizes), parents, pool, steps, np.ones(n), variation, limit, out)
     return out
 
 
 def box(device: str, sizes: Sizes) -> Any:
-    ops, rows = _population(device, sizes, scale=3)
-    ops.enclose(Box((-1.0, 2.0), sizes.columns, rows.dtype, reflects=False), rows)
+    engine, rows = _population(device, sizes, scale=3)
+    engine.enclose(Box((-1.0, 2.0), sizes.columns, rows.dtype, reflects=False), rows)
     return rows
 
 
 def fingerprints(device: str, sizes: Sizes) -> Any:
-    ops, rows = _population(device, sizes)
-    return np.asarray(ops.fingerprints(rows)).view(np.int32)
+    engine, rows = _population(device, sizes)
+    return np.asarray(engine.fingerprints(rows)).view(np.int32)
 
 
 def ranks(device: str, sizes: Sizes) -> Any:
     fitness = np.round(_normal(sizes.rows, dtype=np.float64), 1)  # some are equal
     fitness[3] = np.nan
-    ops = _ops(device)
-    return ops.centred_ranks(np.argsort(fitness, kind="stable"), ops.vector(fitness))
+    engine = _engine(device)
+    return engine.centred_ranks(np.argsort(fitness, kind="stable"), engine.vector(fitness))
 
 
 def moments(device: str, sizes: Sizes) -> Any:
-    ops, rows = _population(device, sizes, dtype=np.float64)
+    engine, rows = _population(device, sizes, dtype=np.float64)
     weights = np.linspace(1, -1, sizes.rows)
-    found = ops.moments(rows, weights, weights**2, np.full(sizes.columns, 0.5))
+    found = engine.moments(rows, weights, weights**2, np.full(sizes.columns, 0.5))
     return np.concatenate([*map(np.asarray, found)])
 
 

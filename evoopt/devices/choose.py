@@ -13,12 +13,12 @@ from evoopt.devices.cpu.rollout import CpuRollout
 from evoopt.devices.cpu.supervised import CpuSupervised
 from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
 from evoopt.devices.interface.objective import ObjectiveEngine
-from evoopt.devices.interface.population import Ops
+from evoopt.devices.interface.population import Engine
 from evoopt.devices.interface.rollout import EpisodeEngine, Game, RolloutEngine
 from evoopt.devices.interface.supervised import Loss, Samples, SupervisedEngine
 from evoopt.types import Device
 
-HOST: Ops = CpuPopulation()
+HOST: Engine = CpuPopulation()
 
 
 def objective_engine(function: Callable[..., Any]) -> ObjectiveEngine | None:
@@ -63,7 +63,7 @@ def rollout_engine(device: Device, net: NetworkEngine[Any], game: Game) -> Rollo
     return CpuRollout(cast(CpuNetwork, net), game)
 
 
-def population_ops(device: Device, *, computes_there: bool) -> Ops:
+def population_engine(device: Device, *, computes_there: bool) -> Engine:
     """Return what a strategy asks of its device, which computes there, or on the host and copies rows."""
     if device == "cpu":
         return HOST
@@ -77,5 +77,5 @@ def population_ops(device: Device, *, computes_there: bool) -> Ops:
 
 
 def snapshot_dtype(device: Device, dtype: np.dtype[Any], *, computes_there: bool) -> np.dtype[Any]:
-    """Return the dtype of what `PopulationOps.snapshot` gives for rows of a dtype."""
+    """Return the dtype of what `PopulationEngine.snapshot` gives for rows of a dtype."""
     return np.dtype(np.float64) if computes_there and device == "cuda" else dtype

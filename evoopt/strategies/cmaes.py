@@ -389,6 +389,6 @@ class CMAES(Converging):
             reasons.append(("noeffectaxis", "steps along an axis no longer change the mean"))
         if self.dtype == np.float32:  # the rules above see the mean in float64
             steps = self._step * self._scale * np.sqrt(self._C.diagonal())
-            if self._ops.without_effect(self._mean, steps, self.dtype):
+            if self._engine.without_effect(self._mean, steps, self.dtype):
                 reasons.append(("noeffect", "steps no longer change the mean"))
         return reasons

@@ -163,7 +163,7 @@ class DeepGA(Converging):
                 self._weights.decode(self._genome(snapshot, ids[i : i + 1]), origin, out[i])
             return
         if not parents:
-            self._ops.sample(origin.key, ids, origin.mean, origin.sigma, out)
+            self._engine.sample(origin.key, ids, origin.mean, origin.sigma, out)
             return
         chosen, again = self._parents(snapshot, ids)
         chosen = self._weights.places(parents, origin)[chosen]

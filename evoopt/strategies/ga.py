@@ -171,7 +171,7 @@ class GA(Converging):
         return 100
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
-        centre, sigma = (self._ops.snapshot(x, self.dtype) for x in (self._centre(), self._sigma))
+        centre, sigma = (self._engine.snapshot(x, self.dtype) for x in (self._centre(), self._sigma))
         asked_again = min(self.elites, len(self._steps)) if self.reevaluate else 0
         return first_id, asked_again, centre, sigma, self._pool, self._steps
 
@@ -203,16 +203,16 @@ class GA(Converging):
             parents, steps = self._parents(snapshot, ids)
             drawn = (self._key, ids, parents, pool, steps, sigma)
             limit = self.dtype.type(arguments.farthest(self.dtype))
-            self._ops.breed(*drawn, self._variation.codes(), limit, out)
+            self._engine.breed(*drawn, self._variation.codes(), limit, out)
         else:
-            self._ops.sample(self._key, ids, centre, sigma, out)
+            self._engine.sample(self._key, ids, centre, sigma, out)
             asked_again = len(pool)
         place = ids - np.uint64(first_id)
         again = np.flatnonzero(place < asked_again)
         if len(again):
-            self._ops.put(out, again, self._ops.take(pool, place[again].astype(np.intp)))
+            self._engine.put(out, again, self._engine.take(pool, place[again].astype(np.intp)))
         if self._judges() and len(pool_steps) and (place == asked_again).any():
-            self._ops.put(out, np.flatnonzero(place == asked_again), self._ops.host(centre)[None])
+            self._engine.put(out, np.flatnonzero(place == asked_again), self._engine.host(centre)[None])
 
     def _judges(self) -> bool:
         """Whether the mean of the parents is asked for behind the elites, to be judged with them."""
@@ -221,7 +221,7 @@ class GA(Converging):
     def _centre(self) -> Array:
         """Return the centre of the first population, or of the parents if that is asked for."""
         has_parents = len(self._steps) > 0
-        return shape.centre_of(self._pool, self._ops) if has_parents and self._judges() else self._mean
+        return shape.centre_of(self._pool, self._engine) if has_parents and self._judges() else self._mean
 
     def _parents(self, snapshot: tuple[Any, ...], ids: Ids) -> tuple[NDArray[np.intp], Vector]:
         """Return the parents of rows drawn from a pool, shape (k, 2), and the rows' step sizes."""
@@ -250,17 +250,17 @@ class GA(Converging):
         self._fitness = fitness[order]
         steps = np.concatenate([self._steps[:kept], steps])[order]
         smallest, largest = arguments.step_range(self.dtype)
-        ops, self._updates = self._ops, self._updates + 1
-        spread = shape.spread_of_best(self._pool, ops)
+        engine, self._updates = self._engine, self._updates + 1
+        spread = shape.spread_of_best(self._pool, engine)
         with np.errstate(over="ignore"):  # of parents far apart
-            self._diversity = ops.range_of(spread).mean
+            self._diversity = engine.range_of(spread).mean
         if self.self_adaptation:
-            self._sigma = shape.follow(self._sigma, spread, self._log_centre, smallest, largest, ops)
-            found = ops.range_of(self._sigma)
+            self._sigma = shape.follow(self._sigma, spread, self._log_centre, smallest, largest, engine)
+            found = engine.range_of(self._sigma)
             steps = np.clip(steps, smallest / found.least, largest / found.most)
         elif self.sigma_decay != 1:
             share = schedules.share(self.sigma_decay, self.sigma_limit, self._updates)
-            self._sigma = ops.map(schedules.shrunk, self._first_sigma, share, smallest, largest)
+            self._sigma = engine.map(schedules.shrunk, self._first_sigma, share, smallest, largest)
         self._steps = steps
         if self._judges():
             self._judge(told)
@@ -280,22 +280,22 @@ class GA(Converging):
                 self._lead += LEAD_RATE * (float(ranks[first[0]] - ranks[centre[0]]) - self._lead)
             best = centre if self._lead > 0 else elites
             if asked_again and len(best):
-                self._judged = self._ops.copy(told.population[best[0]])
+                self._judged = self._engine.copy(told.population[best[0]])
 
     def _merge(self, told: Told, order: NDArray[np.intp], kept: int) -> Array:
         """Return the rows `order` of [the first `kept` parents, the told rows], without other copies."""
-        pool: Array = self._ops.gather(order, self._pool, kept, told.population)
+        pool: Array = self._engine.gather(order, self._pool, kept, told.population)
         if told.outside is not None:  # foreign rows may be anywhere
-            self._ops.limit(pool, arguments.farthest(self.dtype))
+            self._engine.limit(pool, arguments.farthest(self.dtype))
         return pool
 
     def _reasons(self) -> Sequence[Reason]:
         if not len(self._steps):
             return ()
-        best, steps = self._ops.host(self._pool[0]).astype(np.float64), self.sigma
+        best, steps = self._engine.host(self._pool[0]).astype(np.float64), self.sigma
         reasons = stopping.small_steps(self, best, steps)
         if reasons:  # only then look at all parents
-            widths = np.ptp(self._ops.host(self._pool), axis=0)
+            widths = np.ptp(self._engine.host(self._pool), axis=0)
             reasons = stopping.small_steps(self, best, np.maximum(steps, widths))
         return [*reasons, *stopping.flat_fitness(self, self._fitness_range, self.tolfun)]
 
@@ -307,7 +307,7 @@ class GA(Converging):
         return float(ordered[(k - 1) // 2] + ordered[k // 2]) / 2
 
     def _overall_sigma(self) -> float:
-        mean: float = self._ops.range_of(self._sigma).mean
+        mean: float = self._engine.range_of(self._sigma).mean
         return self._median_step() * mean
 
     def _measures(self) -> dict[str, float]:
@@ -318,13 +318,13 @@ class GA(Converging):
         """The mean of the parents, at first the centre of the first population; shape (n_params,)."""
         if not len(self._steps):
             return super().mean
-        mean: Array = self._ops.host(self._pool).mean(axis=0, dtype=float).astype(self.dtype)
+        mean: Array = self._engine.host(self._pool).mean(axis=0, dtype=float).astype(self.dtype)
         return self._enclosed(mean)  # which rounding may have moved out
 
     @property
     def sigma(self) -> Vector:
         """The standard deviation of the mutation of a median parent in each coordinate, shape (n_params,)."""
-        result: Vector = self._median_step() * self._ops.host(self._sigma)
+        result: Vector = self._median_step() * self._engine.host(self._sigma)
         return result
 
     @property

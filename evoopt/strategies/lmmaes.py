@@ -15,7 +15,7 @@ from evoopt import arguments
 from evoopt.devices.cpu import directions
 from evoopt.memory import require_memory
 from evoopt.strategies.contract import fields, state_lock
-from evoopt.strategies.contract.epochs import blocks
+from evoopt.strategies.contract.epochs import chunks
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.ledger import Ledger
 from evoopt.strategies.contract.registry import register
@@ -174,7 +174,7 @@ class LMMAES(Converging):
         z_w = self._weighted_deviates(told, weights)
         if told.outside is not None:
             shares[told.outside] = 0.0
-        first, second = self._ops.moments(told.population, weights, shares, self._mean)
+        first, second = self._engine.moments(told.population, weights, shares, self._mean)
         self._mean = self._mean + first
         gain = math.sqrt(p.mueff * p.c_sigma * (2 - p.c_sigma))
         self._p_sigma = (1 - p.c_sigma) * self._p_sigma + gain * z_w
@@ -200,7 +200,7 @@ class LMMAES(Converging):
         own[outside] = 0.0
         z_w = directions.weighted_noise(self._key, told.ids, own, n)
         rates = self._c_d[: self._used()]
-        for places in blocks(outside, n):
+        for places in chunks(outside, n):
             with np.errstate(over="ignore", invalid="ignore"):
                 steps = (told.population[places].astype(np.float64) - self._mean) / self._sigma
                 directions.whiten(self._M, rates, steps)

@@ -100,4 +100,4 @@ class OpenAIES(PairStrategy):
         if self.sigma_decay != 1:
             share = schedules.share(self.sigma_decay, self.sigma_limit, self._updates)
             limits = arguments.step_range(self.dtype)
-            self._sigma = self._ops.map(schedules.shrunk, self._first_sigma, share, *limits)
+            self._sigma = self._engine.map(schedules.shrunk, self._first_sigma, share, *limits)

@@ -87,11 +87,11 @@ class PGPE(PairStrategy):
     def _update(self, told: Told) -> None:
         of_mean, of_sigma = self._gradients(told)
         if self.learning_rate is not None:
-            of_mean = self._ops.map(product, of_mean, self._sigma)
+            of_mean = self._engine.map(product, of_mean, self._sigma)
         self._move(told, of_mean)
         rates = self.stdev_learning_rate, self.stdev_max_change
         limits = arguments.step_range(self.dtype)
-        self._sigma = self._ops.map(adapted, self._sigma, of_sigma, *rates, *limits)
+        self._sigma = self._engine.map(adapted, self._sigma, of_sigma, *rates, *limits)
 
 
 def adapted(
@@ -99,7 +99,7 @@ def adapted(
 ) -> Vector:
     """Return sigma moved by its gradient, r (z^2 - 1) sigma (Sehnke et al.).
 
-    A formula, see `PopulationOps.map`.
+    A formula, see `PopulationEngine.map`.
     """
     change = np.minimum(np.maximum(gradient * rate, -limit), limit)
     return np.minimum(np.maximum((change + 1) * sigma, smallest), largest)

@@ -82,42 +82,44 @@ class SepCMAES(Converging):
         return self._step
 
     def _measures(self) -> dict[str, float]:
-        found = self._ops.range_of(self._sigma)
+        found = self._engine.range_of(self._sigma)
         return {"condition": condition(found.most, found.least)}
 
     def _update(self, told: Told) -> None:
-        ops, n, k = self._ops, self.n_params, len(told.order)
+        engine, n, k = self._engine, self.n_params, len(told.order)
         p = recombination.separable(k, n)
         self._updates += 1
         weights, rates, ranked_sum = self._row_weights(told, p)
-        y_w, squares = ops.moments(told.population, weights, rates, self._mean)
+        y_w, squares = engine.moments(told.population, weights, rates, self._mean)
         gain = math.sqrt(p.c_sigma * (2 - p.c_sigma) * p.mueff)
-        self._mean, self._p_sigma = ops.map(
+        self._mean, self._p_sigma = engine.map(
             move, self._mean, self._p_sigma, self._C, y_w, self._step, p.c_sigma, gain
         )
-        length = ops.norm(self._p_sigma)
+        length = engine.norm(self._p_sigma)
         settled = 1 - (1 - p.c_sigma) ** (2 * self._updates)
         h_sigma = length**2 / settled / n < 2 + 4 / (n + 1)
         gain = h_sigma * math.sqrt(p.c_c * (2 - p.c_c) * p.mueff)
         lost = 0.0 if h_sigma else p.c_1 * p.c_c * (2 - p.c_c)
         decay = 1 - p.c_1 - p.c_mu * ranked_sum + lost
-        self._p_c, C = ops.map(adapt, self._C, self._p_c, y_w, squares, self._step, p.c_c, gain, p.c_1, decay)
+        self._p_c, C = engine.map(
+            adapt, self._C, self._p_c, y_w, squares, self._step, p.c_c, gain, p.c_1, decay
+        )
         change = p.c_sigma / p.d_sigma * (length / recombination.expected_length(n) - 1)
         smallest, largest = arguments.step_range(self.dtype)
         self._step = min(max(self._step * math.exp(min(1.0, change)), smallest), largest)  # Eq. (44)
         lowest, highest = (min(max(end / self._step, 1e-150), 1e150) ** 2 for end in (smallest, largest))
-        lowest = max(1e-16 * ops.range_of(C).most, lowest)
-        self._C, self._sigma = ops.map(deviations, C, self._step, lowest, highest)
+        lowest = max(1e-16 * engine.range_of(C).most, lowest)
+        self._C, self._sigma = engine.map(deviations, C, self._step, lowest, highest)
 
     def _place_and_steps(self) -> tuple[Vector, Vector]:
-        return self._mean, self._ops.map(largest_steps, self._sigma, self._p_c, self._step)
+        return self._mean, self._engine.map(largest_steps, self._sigma, self._p_c, self._step)
 
     def _row_weights(self, told: Told, p: recombination.Parameters) -> tuple[Vector, Vector, float]:
         """Return by row the weights of the mean, and c_mu w_i, if negative times n / |z_i|^2; and sum w_i."""
         n, k = self.n_params, len(told.order)
         ranked = np.empty(k)
         ranked[told.order] = p.weights
-        factors = outside_factors(told, self._mean, self._sigma, self._ops)
+        factors = outside_factors(told, self._mean, self._sigma, self._engine)
         if told.outside is not None:
             ranked[told.outside & (ranked < 0)] = 0.0
         weights, rates = np.maximum(ranked, 0.0), p.c_mu * ranked
@@ -125,12 +127,12 @@ class SepCMAES(Converging):
             weights *= factors
             rates *= factors**2
         negative = np.flatnonzero(ranked < 0)
-        lengths = self._ops.lengths(told.population, negative, self._mean, self._sigma)
+        lengths = self._engine.lengths(told.population, negative, self._mean, self._sigma)
         rates[negative] *= n / (lengths + 1e-9) ** 2
         return weights, rates, float(ranked.sum())
 
 
-# Formulas, see `PopulationOps.map`; step sizes are sigma = step sqrt(C).
+# Formulas, see `PopulationEngine.map`; step sizes are sigma = step sqrt(C).
 
 
 def move(

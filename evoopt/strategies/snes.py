@@ -82,24 +82,24 @@ class SNES(Converging):
         self.eta_sigma = arguments.number("eta_sigma", eta_sigma, positive=True)
 
     def _update(self, told: Told) -> None:
-        ops, table = self._ops, utilities(len(told.order))
-        weights = square_weights = ops.ranked(told.order, told.scores, table)
+        engine, table = self._engine, utilities(len(told.order))
+        weights = square_weights = engine.ranked(told.order, told.scores, table)
         total = table.sum()
-        factors = outside_factors(told, self._mean, self._sigma, ops)
+        factors = outside_factors(told, self._mean, self._sigma, engine)
         if factors is not None:
-            weights = without_baseline(ops.host(weights), told.outside)
+            weights = without_baseline(engine.host(weights), told.outside)
             total = weights.sum()
             weights = weights * factors
             square_weights = weights * factors
-        first, second = ops.moments(told.population, weights, square_weights, self._mean)
+        first, second = engine.moments(told.population, weights, square_weights, self._mean)
         limits = arguments.step_range(self.dtype)
         rates = self.eta_mean, self.eta_sigma
-        self._mean, self._sigma = ops.map(
+        self._mean, self._sigma = engine.map(
             step, self._mean, self._sigma, first, second, *rates, total, *limits
         )
 
     def _measures(self) -> dict[str, float]:
-        found = self._ops.range_of(self._sigma)
+        found = self._engine.range_of(self._sigma)
         return {"condition": condition(found.most, found.least)}
 
 
@@ -109,7 +109,7 @@ def step(
 ) -> tuple[Vector, Vector]:  # fmt: skip
     """Return mean and sigma after sum u (x - mean) and sum u (x - mean)^2.
 
-    A formula, see `PopulationOps.map`; Wierstra et al. 2014, Eq. (11), with z = (x - mean) / sigma:
+    A formula, see `PopulationEngine.map`; Wierstra et al. 2014, Eq. (11), with z = (x - mean) / sigma:
     grad_mean J = sum u z and grad_sigma J = sum u (z^2 - 1).
     """
     change = eta_sigma / 2 * (second / (sigma * sigma) - sum_u)

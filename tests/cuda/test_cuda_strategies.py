@@ -8,7 +8,7 @@ import pytest
 from helpers.strategies import ON_DEVICE, REGISTERED, injects, make_registered, those
 
 import evoopt
-from evoopt.devices.choose import population_ops
+from evoopt.devices.choose import population_engine
 from evoopt.kernels.cuda.runtime.foreign import is_device_array
 from evoopt.kernels.cuda.runtime.stream import Stream
 from evoopt.rules.box import WAYS
@@ -102,10 +102,10 @@ def test_rows_go_into_a_box_as_on_the_cpu(way, dtype, monkeypatch):
     box = Box([(-1.0, 2.0), (None, 1.0), (0.5, 0.5)], 3, np.dtype(dtype), reflects=False)
     found = []
     for device in ("cpu", "cuda"):
-        ops = population_ops(device, computes_there=True)
-        rows = ops.rows((3 * np.random.default_rng(1).normal(size=(40, 3))).astype(dtype), np.dtype(dtype))
-        ops.enclose(box, rows)
-        found.append(np.array(ops.host(rows)))
+        engine = population_engine(device, computes_there=True)
+        rows = engine.rows((3 * np.random.default_rng(1).normal(size=(40, 3))).astype(dtype), np.dtype(dtype))
+        engine.enclose(box, rows)
+        found.append(np.array(engine.host(rows)))
     np.testing.assert_allclose(*found, rtol=1e-6 if dtype == np.float32 else 1e-13)
 
 

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arrays, threads
 from evoopt.compiling.arrays import kernel_array
-from evoopt.devices.interface.population import Box, Formula, PopulationOps, Variation
+from evoopt.devices.interface.population import Box, Formula, PopulationEngine, Variation
 from evoopt.kernels.cpu.population.box import enclose_rows
 from evoopt.kernels.cpu.population.fingerprint import fingerprint_rows
 from evoopt.kernels.cpu.population.genetic import breed
@@ -23,10 +23,10 @@ BOX_GRAIN = 50_000  # numbers that are mapped into a box
 SUM_GRAIN = 100_000  # numbers that are added up
 COPY_GRAIN = 500_000  # numbers that are copied
 _WORD, _FINGERPRINT = np.dtype(np.uint32), np.dtype(np.uint64)  # (numpy takes a dtype sooner than a type)
-BLOCK = 16_384  # coordinates of which a formula computes at a time, so that what it makes on its way is small
+CHUNK = 16_384  # coordinates of which a formula computes at a time, so that what it makes on its way is small
 
 
-class CpuPopulation(PopulationOps[Array]):
+class CpuPopulation(PopulationEngine[Array]):
     """The operations of the CPU."""
 
     # ---------------------------------------------------------------- arrays
@@ -151,16 +151,16 @@ class CpuPopulation(PopulationOps[Array]):
 
     def map(self, formula: Formula, *args: Vector | float) -> Any:
         n = max([len(arg) for arg in args if isinstance(arg, np.ndarray)])
-        if n <= BLOCK:
+        if n <= CHUNK:
             return formula(*args)
         results: list[Vector] = []
-        for start in range(0, n, BLOCK):
-            block = slice(start, start + BLOCK)
-            found = formula(*(arg[block] if isinstance(arg, np.ndarray) else arg for arg in args))
+        for start in range(0, n, CHUNK):
+            chunk = slice(start, start + CHUNK)
+            found = formula(*(arg[chunk] if isinstance(arg, np.ndarray) else arg for arg in args))
             parts = found if isinstance(found, tuple) else (found,)
             results = results or [np.empty(n) for _ in parts]
             for result, part in zip(results, parts, strict=True):
-                result[block] = part
+                result[chunk] = part
         return tuple(results) if isinstance(found, tuple) else results[0]
 
     def total(self, formula: Formula, *args: Vector | float) -> float:

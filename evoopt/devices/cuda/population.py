@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt.devices.interface.population import Box, Formula, PopulationOps, Variation
+from evoopt.devices.interface.population import Box, Formula, PopulationEngine, Variation
 from evoopt.kernels.cuda.population import genetic, moments, noise, ranking, vectors
 from evoopt.kernels.cuda.population import rows as kernels
 from evoopt.kernels.cuda.runtime import grid
@@ -32,7 +32,7 @@ class _Range(NamedTuple):
     most: float
 
 
-class CudaPopulation(PopulationOps[DeviceArray]):
+class CudaPopulation(PopulationEngine[DeviceArray]):
     """The operations of a GPU, on a stream of its own."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from evoopt.rules.box import Way
 from evoopt.types import Array, Ids, Shape, Vector
 
 A = TypeVar("A")  # the device's arrays; where it takes some, it takes those of the host as well
-Formula = Callable[..., Any]  # see `PopulationOps.map`
+Formula = Callable[..., Any]  # see `PopulationEngine.map`
 # crossover, the columns where tensors end, mutation, and the threshold of its rate: codes of `rules.genetic`
 Variation = tuple[int, NDArray[np.int64], int, np.uint64]
 
@@ -47,7 +47,7 @@ class Range(Protocol):
     def most(self) -> float: ...
 
 
-class PopulationOps(Protocol[A]):
+class PopulationEngine(Protocol[A]):
     """The operations of a device on populations."""
 
     # ---------------------------------------------------------------- arrays
@@ -156,4 +156,4 @@ class PopulationOps(Protocol[A]):
         """Whether 0.2 steps change no coordinate of the mean in the dtype of the rows."""
 
 
-Ops = PopulationOps[Any]  # of a device whose arrays are not known
+Engine = PopulationEngine[Any]  # of a device whose arrays are not known

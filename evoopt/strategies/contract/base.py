@@ -140,7 +140,7 @@ class Strategy(Rows):
         neither.
         """
         rows, ids = self._read_rows(population)
-        values = arguments.fitness_vector(self._ops.host(fitness), len(ids))
+        values = arguments.fitness_vector(self._engine.host(fitness), len(ids))
         if self.maximize:
             values = -values
         order = values.argsort(kind="stable")  # NaN last
@@ -153,9 +153,9 @@ class Strategy(Rows):
         before = vars(self).copy()
         try:
             self._before = before  # which is the state until all of it has changed
-            scores = self._ops.scores(None if self.maximize else fitness, values)
+            scores = self._engine.scores(None if self.maximize else fitness, values)
             self._learn(Told(searched, values, order, outside, ids, drawn, scores), best)
-            self._ledger = self._ledger.told(ids, found, rows, self._ops)
+            self._ledger = self._ledger.told(ids, found, rows, self._engine)
             first_barren = self._barren and not self._warned
             if first_barren:
                 self._warned = True
@@ -199,11 +199,11 @@ class Strategy(Rows):
             )
         if not mean.dtype == sigma.dtype == _DOUBLE:  # of a strategy of the user's own
             mean, sigma = mean.astype(np.float64), sigma.astype(np.float64)
-        self._mean, self._sigma = self._ops.vector(mean), self._ops.vector(sigma)
+        self._mean, self._sigma = self._engine.vector(mean), self._engine.vector(sigma)
 
     def _keep_best(self, row: Array, fitness: float) -> None:
         if self.noisy or better(fitness, self.best.fitness, self.maximize):
-            self.best = Best(self._ops.copy(row), fitness, self.generation, self.evaluations)
+            self.best = Best(self._engine.copy(row), fitness, self.generation, self.evaluations)
 
     def _trim_history(self) -> None:
         """Forget generations that were not told after all, and columns that only these have."""

@@ -21,7 +21,7 @@ OPEN = 1e20  # ends from here on count as open where a scale is looked for
 class Box:
     """The box low <= x <= high, half-open and fixed coordinates included.
 
-    `PopulationOps.enclose` maps rows into it: by pycma's smooth map of the unbounded space onto the box
+    `PopulationEngine.enclose` maps rows into it: by pycma's smooth map of the unbounded space onto the box
     (``BoundTransform``, https://github.com/CMA-ES/pycma), the identity but near the ends, quadratic there,
     periodic beyond; or mirrored at the ends.
 

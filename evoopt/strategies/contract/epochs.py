@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evoopt.devices.interface.population import Ops
+from evoopt.devices.interface.population import Engine
 from evoopt.strategies.contract.fields import Fields, Scope, array, require, whole
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Array, Ids
@@ -14,7 +14,7 @@ from evoopt.types import Array, Ids
 Where = NDArray[np.intp] | slice  # places in a vector of ids
 ALL = slice(None)
 Drawn = tuple[tuple[Any, ...], Where]
-BLOCK = 250_000  # numbers copied at once of rows that do not stand side by side
+CHUNK = 250_000  # numbers copied at once of rows that do not stand side by side
 _NOT_TOLD, _NOT_MADE = np.zeros(0, np.bool_), np.zeros(0, np.uint64)
 
 
@@ -110,19 +110,19 @@ def _with_room(array: NDArray[Any], size: int) -> NDArray[Any]:
 Found = tuple[Epoch, Where]
 
 
-def remake(ids: Ids, found: list[Found], make: Callable[..., None], out: Array, ops: Ops) -> None:
+def remake(ids: Ids, found: list[Found], make: Callable[..., None], out: Array, engine: Engine) -> None:
     """Make the rows of several epochs by `make(snapshot, ids, out)`, into `out` (k, n_params)."""
     for epoch, where in found:
         if isinstance(where, slice):
             make(epoch.snapshot, ids, out)
             continue
-        for places in blocks(where, out.shape[1]):
-            part = ops.empty((len(places), out.shape[1]), out.dtype)
+        for places in chunks(where, out.shape[1]):
+            part = engine.empty((len(places), out.shape[1]), out.dtype)
             make(epoch.snapshot, ids[places], part)
-            ops.put(out, places, part)
+            engine.put(out, places, part)
 
 
-def blocks(places: NDArray[np.intp], n: int) -> Iterator[NDArray[np.intp]]:
-    """Cut the places of rows (n,) into blocks, so that copies of the rows take little memory."""
-    size = BLOCK // n + 1
+def chunks(places: NDArray[np.intp], n: int) -> Iterator[NDArray[np.intp]]:
+    """Cut the places of rows (n,) into chunks, so that copies of the rows take little memory."""
+    size = CHUNK // n + 1
     return (places[start : start + size] for start in range(0, len(places), size))

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evoopt.devices.interface.population import Ops
+from evoopt.devices.interface.population import Engine
 from evoopt.strategies.contract.epochs import ALL, Epoch, Found
 from evoopt.strategies.contract.fields import Fields, Scope, array, instance, items, optional, require, whole
 from evoopt.strategies.contract.registry import plain_data
@@ -50,7 +50,7 @@ class Ledger:
         self._current, self._older = current, older
         # the ids handed out last, and the fingerprints of their rows once made: None after the first `told`
         self._newest = newest
-        self._newest_fingerprints: Any = None  # where `ops` has them, so that nobody waits for them
+        self._newest_fingerprints: Any = None  # where `engine` has them, so that nobody waits for them
         # of the rows told in each of the last updates, oldest first; 0 for one that was not made here
         self._told_fingerprints = told_fingerprints
 
@@ -105,21 +105,21 @@ class Ledger:
         expected = np.arange(first, self.next_id, dtype=np.uint64)
         require(np.array_equal(self._newest, expected), f"{place}._newest", "the last ids", self._newest)
 
-    def note(self, ids: Ids, found: list[Found], rows: Array, ops: Ops) -> None:
-        """Remember rows that were made, with what `locate` says of their ids; `ops` computes."""
+    def note(self, ids: Ids, found: list[Found], rows: Array, engine: Engine) -> None:
+        """Remember rows that were made, with what `locate` says of their ids; `engine` computes."""
         if self._newest is not None and np.array_equal(ids, self._newest):
-            self._newest_fingerprints = ops.fingerprints(rows)  # as a rule they are what is told next
+            self._newest_fingerprints = engine.fingerprints(rows)  # as a rule they are what is told next
             return
-        fingerprints = ops.host(ops.fingerprints(rows))
+        fingerprints = engine.host(engine.fingerprints(rows))
         for epoch, where in found:
             epoch.fingerprints[epoch.places(ids[where])] = fingerprints[where]
 
-    def make_newest(self, make: Callable[..., None], rows: Array, ops: Ops) -> None:
+    def make_newest(self, make: Callable[..., None], rows: Array, engine: Engine) -> None:
         """Make the rows of the ids handed out last by `make(snapshot, ids, out)`, and remember them."""
         if self._current is None or self._newest is None:
             raise RuntimeError("No ids were handed out since the last update.")
         make(self._current.snapshot, self._newest, rows)
-        self._newest_fingerprints = ops.fingerprints(rows)
+        self._newest_fingerprints = engine.fingerprints(rows)
 
     def locate(self, ids: Ids) -> list[Found]:
         """Return each epoch that has some of `ids`, and where in `ids` they stand.
@@ -174,7 +174,7 @@ class Ledger:
                     f"Rows that wait for their fitness were expected, but id {number} was told before."
                 )
 
-    def recognise(self, rows: Array, make: Callable[..., None], ops: Ops) -> Ids:
+    def recognise(self, rows: Array, make: Callable[..., None], engine: Engine) -> Ids:
         """Return the ids of rows that wait for their fitness, FOREIGN for others.
 
         Rows that were handed out but not made here are made by `make(snapshot, ids, out)` if need be.
@@ -184,10 +184,10 @@ class Ledger:
         ValueError
             If a row was told in one of the last updates, and no equal one waits.
         """
-        fingerprints = ops.host(ops.fingerprints(rows))
+        fingerprints = engine.host(engine.fingerprints(rows))
         newest, made = self._newest, self._newest_fingerprints
         if newest is not None and made is not None:
-            if fingerprints.tobytes() == ops.host(made).tobytes():
+            if fingerprints.tobytes() == engine.host(made).tobytes():
                 return newest
             self.settle()
         waiting: dict[int, list[int]] = {}
@@ -198,23 +198,23 @@ class Ledger:
                 ids, made = epoch.waiting_rows()
                 ids = ids[made == 0]
                 for start in range(0, len(ids), len(rows)):
-                    block = ids[start : start + len(rows)]
-                    out = ops.empty((len(block), rows.shape[1]), rows.dtype)
-                    make(epoch.snapshot, block, out)
-                    _append(waiting, block, ops.host(ops.fingerprints(out)))
+                    chunk = ids[start : start + len(rows)]
+                    out = engine.empty((len(chunk), rows.shape[1]), rows.dtype)
+                    make(epoch.snapshot, chunk, out)
+                    _append(waiting, chunk, engine.host(engine.fingerprints(out)))
         foreign = int(FOREIGN)
         candidates = (waiting.get(fingerprint) for fingerprint in fingerprints.tolist())
         found = np.array([same.pop(0) if same else foreign for same in candidates], np.uint64)
-        self._check_untold(fingerprints, found == FOREIGN, waiting, ops)
+        self._check_untold(fingerprints, found == FOREIGN, waiting, engine)
         return found
 
     def _check_untold(
-        self, fingerprints: Ids, foreign: NDArray[np.bool_], waited: dict[int, list[int]], ops: Ops
+        self, fingerprints: Ids, foreign: NDArray[np.bool_], waited: dict[int, list[int]], engine: Engine
     ) -> None:
         """Raise ValueError if foreign rows are those of ids told before; copies of rows that wait are not."""
         if not (foreign.any() and self._told_fingerprints):
             return
-        told = np.concatenate([ops.host(some) for some in self._told_fingerprints])
+        told = np.concatenate([engine.host(some) for some in self._told_fingerprints])
         again = np.flatnonzero(foreign & np.isin(fingerprints, told))
         again = again[[fingerprint not in waited for fingerprint in fingerprints[again].tolist()]]
         if len(again):
@@ -249,12 +249,12 @@ class Ledger:
         """Whether these are the ids handed out last as `recognise` gives them, all of them waiting."""
         return ids is self._newest
 
-    def told(self, ids: Ids, found: list[Found], rows: Array | None, ops: Ops) -> "Ledger":
+    def told(self, ids: Ids, found: list[Found], rows: Array | None, engine: Engine) -> "Ledger":
         """Return the ledger after rows were told, which closes the epoch and keeps known fingerprints."""
         older, told_fingerprints = self._older, self._newest_fingerprints
         if not (self.is_newest(ids) and found[0][0].waiting == len(ids)):
             self.settle()
-            told_fingerprints = self._fingerprints_of(ids, found, rows, ops)
+            told_fingerprints = self._fingerprints_of(ids, found, rows, engine)
             changed = {epoch.start: epoch.told_of(ids[where]) for epoch, where in found}
             known = [changed.get(epoch.start, epoch) for epoch in self.epochs()]
             older = [epoch for epoch in known if epoch.waiting][-self.memory :]
@@ -262,13 +262,13 @@ class Ledger:
         last = [*self._told_fingerprints[1 - REMEMBERED :], told_fingerprints]
         return Ledger(self.memory, next_id, None, older, None, last)
 
-    def _fingerprints_of(self, ids: Ids, found: list[Found], rows: Array | None, ops: Ops) -> Ids:
+    def _fingerprints_of(self, ids: Ids, found: list[Found], rows: Array | None, engine: Engine) -> Ids:
         """Return the fingerprints of told rows that are not foreign, 0 where they are not known."""
         parts = [epoch.fingerprints[epoch.places(ids[where])] for epoch, where in found]
         result = np.concatenate([np.zeros(0, np.uint64), *parts])
         if rows is None or result.all():
             return result
-        made: Ids = ops.host(ops.fingerprints(rows))
+        made: Ids = engine.host(engine.fingerprints(rows))
         known: Ids = made[ids != FOREIGN]
         return known
 

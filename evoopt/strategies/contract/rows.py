@@ -10,7 +10,7 @@ from evoopt.compiling.arrays import kernel_array
 from evoopt.memory import require_memory
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.bounds import Box
-from evoopt.strategies.contract.epochs import Found, blocks, remake
+from evoopt.strategies.contract.epochs import Found, chunks, remake
 from evoopt.strategies.contract.fields import Kind, Scope
 from evoopt.strategies.contract.ledger import FOREIGN, Ledger
 from evoopt.strategies.contract.state import BYTES_OF_A_ROW, State
@@ -24,7 +24,7 @@ class Rows(State):
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
         """Return what `_sample` needs, plain data that nobody changes later; `first_id` is the next row's."""
-        return self._ops.snapshot(self._mean, self.dtype), self._ops.snapshot(self._sigma, self.dtype)
+        return self._engine.snapshot(self._mean, self.dtype), self._engine.snapshot(self._sigma, self.dtype)
 
     @staticmethod
     def _stored_snapshot(value: object, place: str, scope: Scope) -> None:
@@ -40,13 +40,13 @@ class Rows(State):
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         """Write rows into `out` (k, n_params), each a function of the seed, its id and the snapshot."""
         mean, sigma = snapshot
-        self._ops.sample(self._key, ids, mean, sigma, out)
+        self._engine.sample(self._key, ids, mean, sigma, out)
 
     def _make(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         """Write rows in the user's space."""
         self._sample(snapshot, ids, out)
         if self._box is not None:
-            self._ops.enclose(self._box, out)
+            self._engine.enclose(self._box, out)
 
     # ---------------------------------------------------------------- asking
 
@@ -63,11 +63,11 @@ class Rows(State):
         ValueError
             If `out` is another kind of array.
         """
-        ops, k = self._ops, self.popsize
-        out, rows = ops.output(out, (k, self.n_params), self.dtype)
+        engine, k = self._engine, self.popsize
+        out, rows = engine.output(out, (k, self.n_params), self.dtype)
         ledger = self._asked(k)
-        ledger.make_newest(self._make, rows, ops)
-        population: Array = ops.handed(out, rows)
+        ledger.make_newest(self._make, rows, engine)
+        population: Array = engine.handed(out, rows)
         self._ledger = ledger
         return population
 
@@ -112,19 +112,19 @@ class Rows(State):
             For ids that are not known, or an `out` of another kind.
         """
         numbers = _read_ids(ids)
-        ledger, ops = self._ledger, self._ops
+        ledger, engine = self._ledger, self._engine
         found = ledger.locate(numbers)
-        out, rows = ops.output(out, (len(numbers), self.n_params), self.dtype, ids)
-        remake(numbers, found, self._make, rows, ops)
-        ledger.note(numbers, found, rows, ops)
-        made: Array = ops.handed(out, rows)
+        out, rows = engine.output(out, (len(numbers), self.n_params), self.dtype, ids)
+        remake(numbers, found, self._make, rows, engine)
+        ledger.note(numbers, found, rows, engine)
+        made: Array = engine.handed(out, rows)
         return made
 
     # ---------------------------------------------------------------- rows that are told
 
     def _read_rows(self, population: PopulationLike) -> tuple[Array | None, Ids]:
         """Return the told rows, in the user's space, None if ids came, and their ids; changes nothing."""
-        given = self._ops.given(population)
+        given = self._engine.given(population)
         told_ids = given.ndim == 1 and given.dtype.kind in "iu"
         told_rows = given.ndim == 2 and given.shape[1] == self.n_params and given.dtype.kind in "biuf"
         if not told_ids and not told_rows:
@@ -138,8 +138,8 @@ class Rows(State):
             ids = _read_ids(given)
             self._ledger.check_waiting(ids)
             return None, ids
-        rows = self._ops.rows(given, self.dtype)
-        ids = self._ledger.recognise(rows, self._make, self._ops)
+        rows = self._engine.rows(given, self.dtype)
+        ids = self._ledger.recognise(rows, self._make, self._engine)
         if not self._ledger.is_newest(ids):
             self._check_foreign(rows, ids)
         return rows, ids
@@ -151,8 +151,8 @@ class Rows(State):
                 f"{type(self).__name__} learns only from rows that it made, but {len(foreign)} of {len(ids)} "
                 f"were changed or never asked for, the first of them row {foreign[0]}; tell others."
             )
-        for places in blocks(foreign, self.n_params):
-            part = self._ops.take(rows, places)
+        for places in chunks(foreign, self.n_params):
+            part = self._engine.take(rows, places)
             infinite = places[~np.isfinite(part).all(axis=1)]
             if len(infinite):
                 raise ValueError(
@@ -162,8 +162,8 @@ class Rows(State):
                 self._box.require_inside(part, "population")
 
     def _made_again(self, ids: Ids) -> Array:
-        rows: Array = self._ops.empty((len(ids), self.n_params), self.dtype)
-        remake(ids, self._ledger.locate(ids), self._make, rows, self._ops)
+        rows: Array = self._engine.empty((len(ids), self.n_params), self.dtype)
+        remake(ids, self._ledger.locate(ids), self._make, rows, self._engine)
         return rows
 
     def _searched(self, rows: Array | None, ids: Ids, found: list[Found]) -> Array:
@@ -175,10 +175,10 @@ class Rows(State):
 
     def _unbounded(self, box: Box, rows: Array, ids: Ids, found: list[Found]) -> Array:
         """Return told rows in the unbounded space: known ones as drawn, foreign ones mapped back."""
-        result: Array = self._ops.empty(rows.shape, self.dtype)
-        remake(ids, found, self._sample, result, self._ops)
-        for places in blocks(np.flatnonzero(ids == FOREIGN), self.n_params):
-            self._ops.put(result, places, box.inverse(self._ops.take(rows, places), "population"))
+        result: Array = self._engine.empty(rows.shape, self.dtype)
+        remake(ids, found, self._sample, result, self._engine)
+        for places in chunks(np.flatnonzero(ids == FOREIGN), self.n_params):
+            self._engine.put(result, places, box.inverse(self._engine.take(rows, places), "population"))
         return result
 
 

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, DTypeLike
 from evoopt import arguments
 from evoopt.calls import Called, option_names, refuse_unknown, signature_of
 from evoopt.devices.available import read_device
-from evoopt.devices.choose import HOST, population_ops
-from evoopt.devices.interface.population import Ops
+from evoopt.devices.choose import HOST, population_engine
+from evoopt.devices.interface.population import Engine
 from evoopt.memory import available, require_memory
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.bounds import Box
@@ -26,7 +26,7 @@ from evoopt.types import Array, BoundsLike, Device, Vector
 
 BYTES_OF_A_ROW = 64  # without its coordinates: the number, the fitness, the rank, and so on
 # of the device, found again by each copy; the state before a tell; what only a new strategy knows
-_NO_STATE = ("_ops", "_before", "_made_with")
+_NO_STATE = ("_engine", "_before", "_made_with")
 
 
 class State(Called, ABC):
@@ -56,7 +56,7 @@ class State(Called, ABC):
     _memory: ClassVar[int] = 8  # older epochs that rows can be told for
     _needs_rows: ClassVar[bool] = True  # whether `_update` looks at the told rows
     _popsize_factor: int = 1  # which popsize is a multiple of
-    _computes_on_device: bool = False  # with `_ops` alone; else on the host, and rows are copied
+    _computes_on_device: bool = False  # with `_engine` alone; else on the host, and rows are copied
     _before: dict[str, Any] | None = None  # the attributes as they were, during a `tell`
     _widest: Vector | None = None  # the largest standard deviations that the bounds leave sense, (n_params,)
     _reflects: bool = False  # search in the box itself, not in the space that maps onto it
@@ -132,9 +132,9 @@ class State(Called, ABC):
         return result
 
     @functools.cached_property
-    def _ops(self) -> Ops:
+    def _engine(self) -> Engine:
         """The operations of its device."""
-        return population_ops(self.device, computes_there=self._computes_on_device)
+        return population_engine(self.device, computes_there=self._computes_on_device)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state before or after a `tell`, whole, at any moment and from any thread."""
@@ -165,7 +165,7 @@ class State(Called, ABC):
 
         (As `sigma`, `solution` and ``best.x``: in the host's memory, whatever the device.)
         """
-        return self._enclosed(self._ops.host(self._mean).astype(self.dtype))
+        return self._enclosed(self._engine.host(self._mean).astype(self.dtype))
 
     def _enclosed(self, row: Array) -> Array:
         """Return a row of the host, mapped into the box in place."""
@@ -176,7 +176,7 @@ class State(Called, ABC):
     @property
     def sigma(self) -> float | Vector:
         """The standard deviation in each coordinate, before bounds; a copy of shape (n_params,)."""
-        return np.array(self._ops.host(self._sigma))
+        return np.array(self._engine.host(self._sigma))
 
     @property
     def solution(self) -> Array:
@@ -185,7 +185,7 @@ class State(Called, ABC):
 
     def _overall_sigma(self) -> float:
         """Return the step size as one number, for `history`."""
-        mean: float = self._ops.range_of(self._sigma).mean
+        mean: float = self._engine.range_of(self._sigma).mean
         return mean
 
     def __repr__(self) -> str:

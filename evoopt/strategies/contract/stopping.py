@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from evoopt.devices.choose import HOST
-from evoopt.devices.interface.population import Ops
+from evoopt.devices.interface.population import Engine
 from evoopt.strategies.contract.state import State
 from evoopt.strategies.contract.told import FIRST_KEPT, LAST_KEPT, Told
 from evoopt.types import Vector
@@ -130,12 +130,12 @@ def flat_fitness(
     return reasons
 
 
-def small_steps(strategy: State, mean: Vector, steps: Vector, ops: Ops = HOST) -> list[Reason]:
+def small_steps(strategy: State, mean: Vector, steps: Vector, engine: Engine = HOST) -> list[Reason]:
     """Whether steps (n,) are all smaller than `least_step`, or too small to move the mean (n,) at all."""
     reasons: list[Reason] = []
     least = least_step(strategy)
-    if ops.range_of(steps).most < least:
+    if engine.range_of(steps).most < least:
         reasons.append(("tolx", f"steps are smaller than {least:g}"))
-    if ops.without_effect(mean, steps, strategy.dtype):
+    if engine.without_effect(mean, steps, strategy.dtype):
         reasons.append(("noeffect", "steps no longer change the mean"))
     return reasons

@@ -55,6 +55,6 @@ class Converging(Strategy):
 
     def _reasons(self) -> Sequence[Reason]:
         return [
-            *stopping.small_steps(self, *self._place_and_steps(), self._ops),
+            *stopping.small_steps(self, *self._place_and_steps(), self._engine),
             *stopping.flat_fitness(self, self._fitness_range, self.tolfun),
         ]

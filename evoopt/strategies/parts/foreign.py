@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from evoopt.devices.interface.population import Ops
+from evoopt.devices.interface.population import Engine
 from evoopt.strategies.contract.told import Told
 from evoopt.types import Vector
 
@@ -23,7 +23,7 @@ def shortening(length: Vector, n: int) -> Vector:
     return factors
 
 
-def outside_factors(told: Told, mean: Vector, scale: Vector, ops: Ops) -> Vector | None:
+def outside_factors(told: Told, mean: Vector, scale: Vector, engine: Engine) -> Vector | None:
     """Return by what to shorten the step of each row (popsize,): 1 but for foreign and late ones.
 
     None if there are no such.
@@ -32,5 +32,5 @@ def outside_factors(told: Told, mean: Vector, scale: Vector, ops: Ops) -> Vector
         return None
     factors = np.ones(len(told.order))
     outside = np.flatnonzero(told.outside)
-    factors[outside] = shortening(ops.lengths(told.population, outside, mean, scale), len(mean))
+    factors[outside] = shortening(engine.lengths(told.population, outside, mean, scale), len(mean))
     return factors

@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from evoopt import arguments
-from evoopt.devices.interface.population import Ops
+from evoopt.devices.interface.population import Engine
 from evoopt.strategies.contract.fields import COORDINATES, Fields, array, finite, number, whole
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Vector
@@ -25,8 +25,8 @@ EPSILON = 1e-8  # Kingma and Ba's, for gradients in units of sigma
 class Optimizer(Protocol):
     """What an optimizer remembers of the gradients so far; nobody changes it."""
 
-    def after(self, gradient: Vector, ops: Ops) -> tuple["Optimizer", Vector]:
-        """Return the optimizer after one more `gradient`, and where it leads; `ops` computes."""
+    def after(self, gradient: Vector, engine: Engine) -> tuple["Optimizer", Vector]:
+        """Return the optimizer after one more `gradient`, and where it leads; `engine` computes."""
 
     def default_rate(self) -> float:
         """Return a learning rate in units of sigma."""
@@ -50,11 +50,11 @@ class Adam:
     v: Vector
     t: int = 0
 
-    def after(self, gradient: Vector, ops: Ops) -> tuple["Adam", Vector]:
+    def after(self, gradient: Vector, engine: Engine) -> tuple["Adam", Vector]:
         t = self.t + 1
         betas = self.beta_1, self.beta_2
         settled = 1 - self.beta_1**t, 1 - self.beta_2**t
-        m, v, step = ops.map(_adam, gradient, self.m, self.v, *betas, *settled)
+        m, v, step = engine.map(_adam, gradient, self.m, self.v, *betas, *settled)
         return replace(self, m=m, v=v, t=t), step
 
     def default_rate(self) -> float:
@@ -71,8 +71,8 @@ class SGD:
     momentum: float
     velocity: Vector
 
-    def after(self, gradient: Vector, ops: Ops) -> tuple["SGD", Vector]:
-        velocity = ops.map(_accelerated, gradient, self.velocity, self.momentum, 1.0)
+    def after(self, gradient: Vector, engine: Engine) -> tuple["SGD", Vector]:
+        velocity = engine.map(_accelerated, gradient, self.velocity, self.momentum, 1.0)
         return replace(self, velocity=velocity), velocity
 
     def default_rate(self) -> float:
@@ -90,14 +90,14 @@ class ClipUp:
     max_speed: float
     velocity: Vector
 
-    def after(self, gradient: Vector, ops: Ops) -> tuple["ClipUp", Vector]:
-        length = ops.norm(gradient)
-        velocity = ops.map(
+    def after(self, gradient: Vector, engine: Engine) -> tuple["ClipUp", Vector]:
+        length = engine.norm(gradient)
+        velocity = engine.map(
             _accelerated, gradient, self.velocity, self.momentum, length if length > 0 else 1.0
         )
-        speed = ops.norm(velocity)
+        speed = engine.norm(velocity)
         if speed > self.max_speed:
-            velocity = ops.map(_scaled, velocity, self.max_speed / speed)
+            velocity = engine.map(_scaled, velocity, self.max_speed / speed)
         return replace(self, velocity=velocity), velocity
 
     def default_rate(self) -> float:
@@ -115,7 +115,7 @@ def make(name: str, n: int, momentum: float, beta_2: float, max_speed: float) ->
     return made[arguments.one_of("optimizer", name, made)]()
 
 
-# Formulas, see `PopulationOps.map`.
+# Formulas, see `PopulationEngine.map`.
 
 
 def _adam(

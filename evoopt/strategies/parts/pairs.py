@@ -105,23 +105,23 @@ class PairStrategy(Converging):
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         mean, sigma = snapshot
-        self._ops.sample(self._key, ids, mean, sigma, out, pairs=True)
+        self._engine.sample(self._key, ids, mean, sigma, out, pairs=True)
 
     def _move(self, told: Told, gradient: Vector) -> None:
         """Move the mean to where `gradient` (n_params,) leads; count the update."""
-        self._optimizer, step = self._optimizer.after(gradient, self._ops)
-        self._mean = self._ops.map(moved, self._mean, step, self._rate(), self.weight_decay)
+        self._optimizer, step = self._optimizer.after(gradient, self._engine)
+        self._mean = self._engine.map(moved, self._mean, step, self._rate(), self.weight_decay)
         self._updates += 1
 
     def _rate(self) -> float | Vector:
         share = schedules.share(self.learning_rate_decay, self.learning_rate_limit, self._updates)
         if self.learning_rate is None:
-            rate: Vector = self._ops.map(product, self._sigma, share * self._optimizer.default_rate())
+            rate: Vector = self._engine.map(product, self._sigma, share * self._optimizer.default_rate())
             return rate
         return share * self.learning_rate
 
     def _place_and_steps(self) -> tuple[Vector, Vector]:
-        return self._mean, self._ops.map(larger, self._sigma, self._rate())
+        return self._mean, self._engine.map(larger, self._sigma, self._rate())
 
     def _gradients(self, told: Told) -> tuple[Vector, Vector]:
         """Return where fitness is better, in units of sigma: sum_r u_r z_r / k and sum_r u_r (z_r^2 - 1) / k.
@@ -131,24 +131,24 @@ class PairStrategy(Converging):
         al., here over the number of pairs. Centred ranks need no baseline, since their sum is 0, and a row
         without its partner counts alone.
         """
-        ops, k = self._ops, len(told.order)
-        ranks = ops.centred_ranks(told.order, told.scores)
+        engine, k = self._engine, len(told.order)
+        ranks = engine.centred_ranks(told.order, told.scores)
         found: list[tuple[Vector, Vector]] = []
         for (mean, sigma), where in told.drawn:
             weights, total = ranks, 0.0
             if not isinstance(where, slice):  # rows of several epochs
                 weights = np.zeros(k)
-                weights[where] = ops.host(ranks)[where]
+                weights[where] = engine.host(ranks)[where]
                 total = float(weights.sum())
-            first, second = ops.moments(told.population, weights, weights, mean)
-            found.append(ops.map(of_epoch, first, second, sigma, k, total))
+            first, second = engine.moments(told.population, weights, weights, mean)
+            found.append(engine.map(of_epoch, first, second, sigma, k, total))
         of_mean, of_sigma = found[0]
         for more_of_mean, more_of_sigma in found[1:]:
-            of_mean, of_sigma = ops.map(added, of_mean, of_sigma, more_of_mean, more_of_sigma)
+            of_mean, of_sigma = engine.map(added, of_mean, of_sigma, more_of_mean, more_of_sigma)
         return of_mean, of_sigma
 
 
-# Formulas, see `PopulationOps.map`.
+# Formulas, see `PopulationEngine.map`.
 
 
 def of_epoch(first: Vector, second: Vector, sigma: Vector, k: float, total: float) -> tuple[Vector, Vector]:

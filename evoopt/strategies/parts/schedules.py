@@ -94,5 +94,5 @@ def share(decay: Decay, limit: float, updates: int) -> float:
 
 
 def shrunk(sigma: Vector, share: float, smallest: float, largest: float) -> Vector:
-    """Return a share of the first step sizes; a formula, see `PopulationOps.map`."""
+    """Return a share of the first step sizes; a formula, see `PopulationEngine.map`."""
     return np.minimum(np.maximum(share * sigma, smallest), largest)

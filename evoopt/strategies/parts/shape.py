@@ -5,50 +5,50 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from evoopt.devices.interface.population import Ops
+from evoopt.devices.interface.population import Engine
 from evoopt.types import Array, Vector
 
 WIDEST = math.log(1e8)  # of a sigma against the geometric mean of all
 RATE = 0.1  # of the logarithm of sigma in each coordinate; 1 forgets the past
 
 
-def spread_of_best(pool: Array, ops: Ops) -> Vector:
+def spread_of_best(pool: Array, engine: Engine) -> Vector:
     """Return the standard deviations of the best quarter of `pool`, sorted best first; shape (n_params,)."""
-    shift, squares, _ = _moments(pool[: max(len(pool) // 4, 2)], ops)
+    shift, squares, _ = _moments(pool[: max(len(pool) // 4, 2)], engine)
     with np.errstate(over="ignore", invalid="ignore"):  # of parents far apart; that is not finite
-        spread: Vector = ops.map(_deviation, shift, squares)
+        spread: Vector = engine.map(_deviation, shift, squares)
     return spread
 
 
-def centre_of(pool: Array, ops: Ops) -> Vector:
+def centre_of(pool: Array, engine: Engine) -> Vector:
     """Return the mean of all rows of `pool`, shape (n_params,)."""
-    shift, _, first = _moments(pool, ops)
-    centre: Vector = ops.map(_sum, first, shift)
+    shift, _, first = _moments(pool, engine)
+    centre: Vector = engine.map(_sum, first, shift)
     return centre
 
 
-def _moments(rows: Array, ops: Ops) -> tuple[Vector, Vector, Vector]:
+def _moments(rows: Array, engine: Engine) -> tuple[Vector, Vector, Vector]:
     """Return mean and mean square of the differences of rows from the first one, and that."""
-    weights, first = np.full(len(rows), 1 / len(rows)), ops.snapshot(rows[0], np.dtype(np.float64))
-    return *ops.moments(rows, weights, weights, first), first
+    weights, first = np.full(len(rows), 1 / len(rows)), engine.snapshot(rows[0], np.dtype(np.float64))
+    return *engine.moments(rows, weights, weights, first), first
 
 
 def follow(
-    sigma: Vector, spread: Vector, log_centre: float, smallest: float, largest: float, ops: Ops
+    sigma: Vector, spread: Vector, log_centre: float, smallest: float, largest: float, engine: Engine
 ) -> Vector:
     """Return `sigma` moved towards the ratios of `spread`, where there is any; both (n_params,).
 
     `log_centre` is the mean logarithm that sigma keeps.
     """
-    varied = ops.total(_varied, spread)
+    varied = engine.total(_varied, spread)
     if not varied:
         return sigma
-    mean_log = ops.total(_log_of_varied, spread) / varied
-    moved: Vector = ops.map(_followed, sigma, spread, mean_log, log_centre, smallest, largest)
+    mean_log = engine.total(_log_of_varied, spread) / varied
+    moved: Vector = engine.map(_followed, sigma, spread, mean_log, log_centre, smallest, largest)
     return moved
 
 
-# Formulas, see `PopulationOps.map`. A spread of 0, or beyond all measure, is none.
+# Formulas, see `PopulationEngine.map`. A spread of 0, or beyond all measure, is none.
 
 FARTHEST_SPREAD = 1e300
 
