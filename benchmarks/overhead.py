@@ -238,7 +238,7 @@ def _dims(text: str) -> list[int]:
     """Read "2,10"."""
     dims = [int(number) for number in text.split(",")]
     if min(dims) < 2:
-        raise argparse.ArgumentTypeError(f"numbers from 2 were expected, but {text!r} came")
+        raise argparse.ArgumentTypeError(f"must be numbers from 2, got {text!r}")
     return dims
 
 
@@ -246,5 +246,5 @@ def _peers(text: str) -> list[str]:
     """Read "pycma,fcmaes"."""
     names = text.split(",")
     if not PEERS.keys() >= set(names):
-        raise argparse.ArgumentTypeError(f"some of {', '.join(PEERS)} were expected, but {text!r} came")
+        raise argparse.ArgumentTypeError(f"must be some of {', '.join(PEERS)}, got {text!r}")
     return names

@@ -60,7 +60,7 @@ def make_leaf(
 def read_entry(name: object, entry: Any) -> Leaf:
     """Read a leaf as `ParamSpec.from_shapes` takes it: a shape, or (shape, dtype, dimension names)."""
     if not isinstance(name, str):
-        raise ValueError(f"A name of dotted keys was expected, but {name!r} came: make it a str.")
+        raise ValueError(f"A name must be a str of dotted keys, got {name!r}; make it one.")
     is_shape = not isinstance(entry, tuple | list) or all(isinstance(n, int | np.integer) for n in entry)
     try:
         return make_leaf(name, entry) if is_shape else make_leaf(name, *entry)

@@ -123,14 +123,14 @@ def _interrupts_wait() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return
-    came: list[Any] = []
-    before = signal.signal(signal.SIGINT, lambda *args: came.append(args))
+    signals: list[Any] = []
+    before = signal.signal(signal.SIGINT, lambda *args: signals.append(args))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if came and callable(before):
-        before(*came[0])
+    if signals and callable(before):
+        before(*signals[0])
 
 
 def _unique(reasons: Reasons) -> Reasons:

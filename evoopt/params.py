@@ -321,8 +321,10 @@ class ParamSpec:
         """
         array = arrays.read("array", array)
         if array.ndim not in (1, 2) or array.shape[-1] != self.size or array.dtype.kind != "f":
-            expected = f"A float array of shape ({self.size},) or (popsize, {self.size})"
-            raise ValueError(f"{expected} was expected, but {describe(array)} came: make it for this spec.")
+            raise ValueError(
+                f"array must be of floats and shape ({self.size},) or (popsize, {self.size}), got "
+                f"{describe(array)}; make it for this spec."
+            )
         leaves = self._views(array)
         if self.frozen:
             views, popsize = iter(leaves), array.shape[:-1]

@@ -84,7 +84,7 @@ def set_num_threads(n: int) -> None:
     >>> evoopt.set_num_threads(1)
     """
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"The number of threads must be a whole number of at least 1, but {shown(n)} came.")
+        raise ValueError(f"The number of threads must be a whole number of at least 1, got {shown(n)}.")
     with _pool.lock:
         _pool.num_threads = n
         executor, _pool.executor = _pool.executor, None

@@ -66,8 +66,8 @@ def open_tree(tree: object, absent: object = None) -> tuple[Container, dict[str,
         kind: Any
         if path.count(".") >= MOST_LEVELS:
             raise ValueError(
-                f"A tree of at most {MOST_LEVELS} levels was expected, but a deeper one came, which begins "
-                f'with "{path[:60]}": take out the container that holds itself, or flatten the tree.'
+                f"A tree must have at most {MOST_LEVELS} levels, got a deeper one, which begins with "
+                f'"{path[:60]}"; take out the container that holds itself, or flatten the tree.'
             )
         if node is absent:
             return Container(NoneType, {})
@@ -243,7 +243,7 @@ def _matched(names: list[str], pattern: str) -> set[str]:
     matched = matched or {name for name in names if fnmatch.fnmatchcase(name, pattern)}
     if not matched:
         near = nearest(pattern, names)
-        raise ValueError(f'Patterns that match leaves were expected, but "{pattern}" came: {near}.')
+        raise ValueError(f'Patterns must match leaves, got "{pattern}"; {near}.')
     return matched
 
 
@@ -266,4 +266,4 @@ def _kind(node: Container | None) -> str:
 def mismatch(path: str, expected: str, found: object, advice: str) -> ValueError:
     """Make the error for a place in a tree."""
     place = f'At "{path}"' if path else "At the top of the tree"
-    return ValueError(f"{place} {expected} was expected, but {found} came: {advice}.")
+    return ValueError(f"{place} {expected} was expected, got {found}; {advice}.")

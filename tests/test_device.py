@@ -36,7 +36,7 @@ def test_cpu():
 
 @pytest.mark.parametrize("word", ["gpu", "cuda:0", "CUDA", "", None, 0, True, [], {}])
 def test_another_word(word):
-    with pytest.raises(ValueError, match=r'^A device of "cpu" or "cuda" was expected, but .* came\.$'):
+    with pytest.raises(ValueError, match=r'^device must be "cpu" or "cuda", got .*\.$'):
         read_device(word)
 
 

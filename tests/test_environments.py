@@ -336,7 +336,7 @@ def test_pickled_with_a_users_function():
         ({"actions": ([], [])}, "low < high"),
         ({"actions": (np.zeros((2, 2)), 1)}, "low < high"),
         ({"actions": (0, np.inf)}, "must be finite, or both infinite"),
-        ({"reset": None}, "decorated with numba.njit, but for reset came None"),
+        ({"reset": None}, "decorated with numba.njit, got None for reset"),
     ],
 )
 def test_refused(change, message):

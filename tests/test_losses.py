@@ -82,7 +82,7 @@ def test_a_row_over_all_outputs_needs_a_loop(monkeypatch):
     net, _ = passing(2)
     with pytest.raises(KeyError, match=r"'planted', 'labels'"):
         evoopt.Supervised(net, np.zeros((3, 2)), [0, 1, 1], "planted")
-    with pytest.raises(ValueError, match=r"of shape \(3,\) .* loss 'planted', but \(3, 2\) came"):
+    with pytest.raises(ValueError, match=r"of shape \(3,\) .* loss 'planted', got \(3, 2\)"):
         evoopt.Supervised(net, np.zeros((3, 2)), np.zeros((3, 2)), "planted")
 
 
@@ -401,20 +401,20 @@ X, LABELS = np.zeros((4, 2)), np.array([0, 1, 1, 0])
 @pytest.mark.parametrize(
     ("n", "arguments", "options", "parts"),
     [
-        (2, (LABELS,), {"sample_weight": [1, 2, 3]}, ["(4,)", "(3,) came"]),
-        (2, (LABELS,), {"sample_weight": [1, 2, 3, -1]}, ["at least 0", "-1 to 3 came"]),
-        (2, (LABELS,), {"sample_weight": [0] * 4}, ["not all 0", "0 to 0 came"]),
+        (2, (LABELS,), {"sample_weight": [1, 2, 3]}, ["(4,)", "got (3,)"]),
+        (2, (LABELS,), {"sample_weight": [1, 2, 3, -1]}, ["at least 0", "got -1 to 3"]),
+        (2, (LABELS,), {"sample_weight": [0] * 4}, ["not all 0", "got 0 to 0"]),
         (2, (LABELS,), {"sample_weight": [1, 1, 1, np.nan]}, ["finite", "nan"]),
         (2, (LABELS,), {"sample_weight": "abcd"}, ["sample_weight", "got text"]),
         (2, (LABELS,), {"sample_weight": [1, 1, 0, 0], "batch_size": 3}, ["from 1 to 2", "got 3"]),
-        (2, (X + 2, "binary_cross_entropy"), {}, ["from 0 to 1", "2 to 2 came"]),
-        (2, (X - 1, "cross_entropy"), {}, ["from 0 to 1", "-1 to -1 came"]),
+        (2, (X + 2, "binary_cross_entropy"), {}, ["from 0 to 1", "got 2 to 2"]),
+        (2, (X - 1, "cross_entropy"), {}, ["from 0 to 1", "got -1 to -1"]),
         (2, (X + np.nan, "mse"), {}, ["targets must be finite", "NaN", "sample 0 and in 3 more"]),
-        (2, (LABELS, "mse"), {}, ["(4, 2)", "(4,) came"]),
+        (2, (LABELS, "mse"), {}, ["(4, 2)", "got (4,)"]),
         (2, (X, "error_rate"), {}, ["'error_rate'", "argmax"]),
-        (2, (X + 0.5, "hinge"), {}, ["-1 and 1", "0.5 to 0.5 came"]),
-        (1, (LABELS + 1, "hinge"), {}, ["0 and 1", "1 to 2 came"]),
-        (1, (LABELS,), {}, ["0 to 0", "1 outputs", "0 to 1 came", "binary_cross_entropy"]),
+        (2, (X + 0.5, "hinge"), {}, ["-1 and 1", "got 0.5 to 0.5"]),
+        (1, (LABELS + 1, "hinge"), {}, ["0 and 1", "got 1 to 2"]),
+        (1, (LABELS,), {}, ["0 to 0", "1 outputs", "got 0 to 1", "binary_cross_entropy"]),
         (2, (LABELS + 2**25, pinball), {}, ["16777216"]),
     ],
 )

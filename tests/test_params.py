@@ -501,12 +501,12 @@ def test_expand_gives_each_leaf_its_number():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"a": 1.0}, 'At "b.bias" a number was expected, but none came'),
-        ({"*": 1.0, "c": 2.0}, '"c" came: the nearest are'),
+        ({"a": 1.0}, 'At "b.bias" a number was expected, got none'),
+        ({"*": 1.0, "c": 2.0}, 'got "c"; the nearest are'),
         ({"*": "large"}, r'The value of "\*" must be real numbers, got text'),
-        ({"*": [1.0, 2.0]}, r"a number was expected, but \[1.0, 2.0\] came"),
+        ({"*": [1.0, 2.0]}, r"a number was expected, got \[1.0, 2.0\]"),
         ({"*": 10**400}, "float64 holds"),
-        ({}, "a number was expected, but none came"),
+        ({}, "a number was expected, got none"),
     ],
 )
 def test_expand_refuses(values, message):

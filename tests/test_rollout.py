@@ -424,14 +424,14 @@ def test_a_state_goes_into_another_task():
     assert (plain.observation_mean.tolist(), plain.observation_std.tolist()) == ([0, 0], [1, 1])
     plain.load_state({})
     learned, odd = r"with count, mean \(2,\), squares \(2,\)", {"count": 1, 3: [4]}
-    for other, state, expected, came in (
+    for other, state, expected, got in (
         (plain, task.state(), "without entries", learned),
         (task, {}, learned, "without entries"),
         (task, odd, learned, "with count, 3"),
         (evoopt.Rollout(network(envs.pendulum), envs.pendulum, normalize=True), task.state(), "3,", learned),
         (task, task.state() | {"mean": [0.0]}, learned, r"with count, mean \(1,\), squares \(2,\)"),
     ):
-        match = rf"same environment and normalize was expected, .*{expected}.*, but one {came} came\.$"
+        match = rf"same environment and normalize, .*{expected}.*, got one {got}\.$"
         with pytest.raises(ValueError, match=match):
             other.load_state(state)
 
@@ -600,9 +600,9 @@ def test_rewards_may_be_ints():
     [
         (
             {"env": "cartpole"},
-            "such as evoopt.envs.cartpole was expected, but 'cartpole' came; those of Gymnasium are for",
+            "such as evoopt.envs.cartpole, got 'cartpole'; environments of Gymnasium are for",
         ),
-        ({"env": envs.acrobot}, "6 inputs and 3 outputs was expected, but one of 3 and 1 came"),
+        ({"env": envs.acrobot}, "6 inputs and 3 outputs, got 3 and 1"),
         ({"new_episodes": "always"}, 'must be "generation", "row" or "never", got \'always\''),
         ({"episodes": 0}, "episodes must be a whole number of at least 1"),
         ({"max_steps": 0}, "max_steps must be a whole number of at least 1"),
@@ -699,7 +699,7 @@ def test_checkpoints_with_and_without_a_task(tmp_path):
     assert same(task.state().values(), again.state().values())
     es.save(path, task)
     assert np.array_equal(evoopt.load(path).mean, es.mean)
-    with pytest.raises(ValueError, match=r"load_state\(\) was expected"):
+    with pytest.raises(ValueError, match=r"must have load_state\(\)"):
         evoopt.load(path, lambda population: population.sum(axis=1))
     with pytest.raises(ValueError, match="same environment and normalize"):
         evoopt.load(path, plain)

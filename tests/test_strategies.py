@@ -617,7 +617,7 @@ WRONG = {
 @each_strategy
 @pytest.mark.parametrize("construct", WRONG.values(), ids=WRONG.keys())
 def test_wrong_options_are_refused_in_a_sentence(cls, construct):
-    with pytest.raises(ValueError, match=r"(?s)^[A-Za-z].*(must|came|expected|coordinate|need)"):
+    with pytest.raises(ValueError, match=r"(?s)^[A-Za-z].*(must|got|expected|coordinate|need)"):
         construct(cls)
 
 

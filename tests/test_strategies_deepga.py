@@ -168,7 +168,7 @@ def test_late_rows_have_the_parents_of_their_time():
 def test_refused():
     es = run(make(), 2)
     for wrong in ([1, 2], np.zeros((2, 2), ENTRY), None):
-        with pytest.raises(ValueError, match="A genome of shape"):
+        with pytest.raises(ValueError, match="genome must have the shape"):
             es.decode(wrong)
     with pytest.raises(ValueError, match="forgotten"):
         es.genome(2)

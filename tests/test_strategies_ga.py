@@ -252,7 +252,7 @@ def test_rows_are_the_same_for_any_number_of_threads(options, monkeypatch):
         ({"selection": None}, "selection"),
         ({"selection": "truncation", "parents": 21}, "parents"),
         ({"selection": "truncation", "parents": 0.2}, "parents"),
-        ({"parents": 5}, 'parents belongs to selection="truncation"'),
+        ({"parents": 5}, 'parents must be None with selection="tournament"'),
         ({"crossover": "tensor"}, "take spec=net.spec"),
         ({"spec": SPEC}, "take spec=net.spec"),
         ({"crossover": "tensor", "spec": SPEC}, "ParamSpec of 3 parameters"),

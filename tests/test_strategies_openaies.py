@@ -198,5 +198,5 @@ def test_weight_decay_draws_the_mean_to_zero():
 )
 def test_openaies_refuses(option, values):
     for value in values:
-        with pytest.raises(ValueError, match=f"{option} must be .*(, got | came)"):
+        with pytest.raises(ValueError, match=f"{option} must be .*, got "):
             OpenAIES([1.0], 1.0, **{option: value})

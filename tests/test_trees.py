@@ -336,7 +336,7 @@ def test_names_that_no_file_can_hold_are_refused(tmp_path, name, tree):
 
 def test_names_of_a_file_that_clash_are_told_in_one_sentence(tmp_path):
     np.savez(tmp_path / "net.npz", **{"a.b": KERNEL, "a": KERNEL})
-    text = r'damaged: At "a" one leaf or container was expected, but .*; take another copy\.$'
+    text = r'damaged: At "a" one leaf or container was expected, got .*; take another copy\.$'
     with pytest.raises(ValueError, match=text) as error:
         load_params(tmp_path / "net.npz")
     assert ".;" not in str(error.value)

@@ -27,10 +27,10 @@ def numbers(low: int, high: float = math.inf) -> Callable[[str], list[int]]:
         for part in text.split(","):
             first, dash, last = part.partition("-")
             if not (first.isdecimal() and (last.isdecimal() or not dash)):
-                raise argparse.ArgumentTypeError(f"numbers such as 1,3-5 were expected, but {text!r} came")
+                raise argparse.ArgumentTypeError(f"must be numbers such as 1,3-5, got {text!r}")
             found += range(int(first), int(last or first) + 1)
         if not found or min(found) < low or max(found) > high:
-            raise argparse.ArgumentTypeError(f"numbers from {low} to {high} were expected, but {text!r} came")
+            raise argparse.ArgumentTypeError(f"must be numbers from {low} to {high}, got {text!r}")
         return sorted(set(found))
 
     return read
@@ -39,5 +39,5 @@ def numbers(low: int, high: float = math.inf) -> Callable[[str], list[int]]:
 def count(text: str) -> int:
     """Read a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number of at least 1 was expected, but {text!r} came")
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
     return int(text)

@@ -81,7 +81,7 @@ class Search:
     def _evaluate(self, asked: Any) -> Array:
         rows = np.asarray(asked)
         if rows.shape != self.shape:
-            raise ValueError(f"A population {self.shape} was expected, but {rows.shape} came.")
+            raise ValueError(f"A population must have the shape {self.shape}, got {rows.shape}.")
         fitness = ellipsoid(rows)
         self.medians.append(float(np.median(fitness)))
         return fitness

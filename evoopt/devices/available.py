@@ -27,7 +27,7 @@ def read_device(device: object) -> Device:
         If there is no driver or no device.
     """
     if not isinstance(device, str) or device not in ("cpu", "cuda"):
-        raise ValueError(f'A device of "cpu" or "cuda" was expected, but {shown(device)} came.')
+        raise ValueError(f'device must be "cpu" or "cuda", got {shown(device)}.')
     if device == "cuda":
         _require_cuda()
     return "cuda" if device == "cuda" else "cpu"

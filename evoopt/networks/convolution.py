@@ -212,9 +212,7 @@ class _Windows:
     ) -> None:
         name = type(layer).__name__
         if len(input_shape) != 3:
-            raise ValueError(
-                f"{name} takes images of shape (height, width, channels), but {input_shape} came."
-            )
+            raise ValueError(f"{name} takes images of shape (height, width, channels), got {input_shape}.")
         *image, channels = input_shape
         windows, strides = _pair("size", size), _pair("strides", layer.strides)
         outputs, before = [], []
@@ -237,7 +235,7 @@ class _Windows:
 def _pair(name: str, value: object) -> tuple[int, int]:
     values = value if isinstance(value, tuple | list) else (value, value)
     if len(values) != 2:
-        raise ValueError(f"{name} must be one whole number or two, but {value!r} came.")
+        raise ValueError(f"{name} must be one whole number or two, got {value!r}.")
     first, second = (arguments.whole(name, n, 1, arguments.MOST) for n in values)
     return first, second
 

@@ -195,13 +195,12 @@ def check_activation(activation: Activation) -> None:
     if isinstance(activation, str):
         if activation not in names:
             raise ValueError(
-                f"An activation of {', '.join(names)}, or an njit function, was expected, "
-                f"but {shown(activation)} came."
+                f"activation must be one of {', '.join(names)}, or an njit function, got {shown(activation)}."
             )
     elif not is_compiled(activation):
         raise ValueError(
-            f"An activation of your own must be a function of one number decorated with numba.njit, "
-            f"but {shown(activation)} came."
+            "An activation of your own must be a function of one number decorated with numba.njit, got "
+            f"{shown(activation)}."
         )
 
 

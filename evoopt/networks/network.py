@@ -267,8 +267,8 @@ class Network(Called):
         inputs = arrays.read("inputs", inputs)
         if inputs.ndim != len(self.input_shape) + 1:
             raise ValueError(
-                f"Inputs (batch, {', '.join(map(str, self.input_shape))}) were expected, but {inputs.shape} "
-                f"came; one sample goes in as inputs[None]."
+                f"inputs must have the shape (batch, {', '.join(map(str, self.input_shape))}), got "
+                f"{inputs.shape}; one sample goes in as inputs[None]."
             )
         population = self.engine().population_of(self.as_vector(params))
         if state is None:
@@ -288,8 +288,8 @@ class Network(Called):
         vector = self._ravel(params) if isinstance(params, Mapping) else arrays.read("params", params)
         if vector.shape != (self.spec.size,):
             raise ValueError(
-                f"One solution of {self.spec.size} parameters was expected, but {vector.shape} came; "
-                f"a population goes to forward()."
+                f"A solution must have {self.spec.size} parameters, got {vector.shape}; a population goes to "
+                "forward()."
             )
         return vector
 

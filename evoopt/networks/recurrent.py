@@ -44,7 +44,7 @@ class Recurrent(Layer):
         if len(input_shape) not in (1, 2):
             raise ValueError(
                 f"{type(self).__name__} takes samples of shape (time, features), or (features,) for one time "
-                f"step a call, but {input_shape} came."
+                f"step a call, got {input_shape}."
             )
         return (*input_shape[:-1], self.units) if self.return_sequences else (self.units,)
 

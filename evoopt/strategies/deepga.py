@@ -273,8 +273,8 @@ class DeepGA(Converging):
         given = arrays.unmasked("genome", genome)
         if given.ndim != 1 or given.dtype != ENTRY:
             raise ValueError(
-                f"A genome of shape (length,) and dtype {ENTRY} was expected, but {given.dtype} "
-                f"{given.shape} came; take one from es.genome()."
+                f"genome must have the shape (length,) and the dtype {ENTRY}, got {given.dtype} "
+                f"{given.shape}; take one from es.genome()."
             )
         weights = arrays.output(out, (self.n_params,), self.dtype)
         self._origin.decode(given, weights)

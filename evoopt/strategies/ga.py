@@ -145,8 +145,8 @@ class GA(Converging):
         self.sigma_limit = arguments.within("sigma_limit", sigma_limit, 0, 1)
         if self.self_adaptation and self.sigma_decay != 1:
             raise ValueError(
-                "A sigma_decay of 1 was expected for step sizes that adapt, but "
-                f"{sigma_decay!r} came; take self_adaptation=False, or leave sigma_decay out."
+                f"sigma_decay must be 1 for step sizes that adapt, got {sigma_decay!r}; take "
+                "self_adaptation=False, or leave sigma_decay out."
             )
         few = max(1, self.popsize // 50)
         self.elites = few if elites is None else arguments.whole("elites", elites, 0, self.popsize - 1)

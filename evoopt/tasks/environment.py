@@ -114,8 +114,8 @@ class Environment(Called):
             function = getattr(self, name)
             if not is_compiled(function):
                 raise ValueError(
-                    f"The functions of an environment must be decorated with numba.njit, but for {name} "
-                    f"came {function!r}."
+                    f"The functions of an environment must be decorated with numba.njit, got {function!r} "
+                    f"for {name}."
                 )
         for name, least in (("state_size", 1), ("observation_size", 1), ("uniforms", 0), ("max_steps", 1)):
             object.__setattr__(self, name, arguments.whole(name, getattr(self, name), least))
@@ -162,9 +162,9 @@ def _read_actions(actions: int | tuple[ArrayLike, ArrayLike]) -> int | Bounds:
         ) from error
     if low.ndim != 1 or not len(low) or not (low < high).all():
         raise ValueError(
-            f"Bounds of actions with low < high, each of one number or of shape (n_actions,), were expected, "
-            f"but {actions!r} came."
+            f"Bounds of actions must have low < high, each one number or of shape (n_actions,), got "
+            f"{actions!r}."
         )
     if (np.isinf(low) != np.isinf(high)).any():
-        raise ValueError(f"Both bounds of an action must be finite, or both infinite, but {actions!r} came.")
+        raise ValueError(f"Both bounds of an action must be finite, or both infinite, got {actions!r}.")
     return tuple(low.tolist()), tuple(high.tolist())

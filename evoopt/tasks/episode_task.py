@@ -110,8 +110,8 @@ class EpisodeTask(Called):
 
     def _refused(self, state: Mapping[Any, Any]) -> ValueError:
         return ValueError(
-            "The state of a task with the same environment and normalize was expected, one "
-            f"{_described(self.state())}, but one {_described(state)} came."
+            "The state must be one of a task with the same environment and normalize, "
+            f"{_described(self.state())}, got one {_described(state)}."
         )
 
     def _learn(self, sums: Array) -> None:

@@ -109,14 +109,14 @@ class Rollout(EpisodeTask):
         require_network(net, "Rollout(net, env)")
         if not isinstance(env, Environment):
             raise ValueError(
-                f"An environment such as evoopt.envs.cartpole was expected, but {env!r} came; those of "
+                f"env must be an environment such as evoopt.envs.cartpole, got {env!r}; environments of "
                 "Gymnasium are for evoopt.GymnasiumTask."
             )
         sizes = math.prod(net.input_shape), math.prod(net.output_shape)
         if sizes != (env.observation_size, env.n_actions):
             raise ValueError(
-                f"A network of {env.observation_size} inputs and {env.n_actions} outputs was expected, but "
-                f"one of {sizes[0]} and {sizes[1]} came."
+                f"The network must have {env.observation_size} inputs and {env.n_actions} outputs, got "
+                f"{sizes[0]} and {sizes[1]}."
             )
         super().__init__(net, episodes, new_episodes, seed)
         self.env, self._game = env, _game_of(env)
@@ -236,7 +236,7 @@ def _game_of(env: Environment) -> Game:
 def _read_observation(size: int, observation: ArrayLike) -> Array:
     seen = arrays.read("observation", observation).astype(np.float64).reshape(-1)
     if len(seen) != size:
-        raise ValueError(f"An observation of {size} numbers was expected, but {len(seen)} came.")
+        raise ValueError(f"An observation must have {size} numbers, got {len(seen)}.")
     return seen
 
 

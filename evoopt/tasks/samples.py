@@ -18,8 +18,7 @@ def read_samples(
     samples = len(numbers)
     if numbers.shape[1:] != shape or not samples:
         raise ValueError(
-            f"Inputs of shape (samples, {', '.join(map(str, shape))}) were expected, "
-            f"but {numbers.shape} came."
+            f"inputs must have the shape (samples, {', '.join(map(str, shape))}), got {numbers.shape}."
         )
     found = read_weights(weights, samples)
     require_finite("inputs", numbers, found)
@@ -36,11 +35,11 @@ def read_weights(weights: ArrayLike | None, samples: int) -> NDArray[np.float64]
         return np.ones(samples)
     found = as_numbers("sample_weight", weights).astype(np.float64)
     if found.shape != (samples,):
-        raise ValueError(f"A sample_weight of shape ({samples},) was expected, but {found.shape} came.")
+        raise ValueError(f"sample_weight must have the shape ({samples},), got {found.shape}.")
     if not (np.isfinite(found).all() and found.min() >= 0 and found.any()):
         raise ValueError(
-            "A sample_weight of finite numbers of at least 0, not all 0, was expected, but "
-            f"{found.min():g} to {found.max():g} came."
+            "sample_weight must be finite numbers of at least 0, not all 0, got "
+            f"{found.min():g} to {found.max():g}."
         )
     scaled: NDArray[np.float64] = np.ldexp(found, -np.frexp(found.max())[1])
     return scaled

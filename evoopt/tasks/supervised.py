@@ -179,7 +179,7 @@ class Supervised(Called):
             For data that does not fit, or inputs without targets.
         """
         if (inputs is None) != (targets is None):
-            raise ValueError("evaluate() takes inputs and targets together, but one of them came alone.")
+            raise ValueError("evaluate() takes inputs and targets together, got one of them alone.")
         if inputs is None or targets is None:
             data = self._data
         else:

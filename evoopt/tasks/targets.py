@@ -24,8 +24,8 @@ def check_loss(loss: Loss) -> Loss:
     elif is_compiled(loss):
         return loss
     raise ValueError(
-        f"A loss of {', '.join(LOSSES)}, or a function loss(outputs, target) decorated with numba.njit, was "
-        f"expected, but {loss!r} came."
+        f"loss must be one of {', '.join(LOSSES)}, or a function loss(outputs, target) decorated with "
+        f"numba.njit, got {loss!r}."
     )
 
 
@@ -33,7 +33,7 @@ def read_targets(loss: Loss, targets: ArrayLike, weights: Array, net: Network) -
     """Read the targets of weighted samples; ValueError if they do not fit the loss or the network."""
     numbers, outputs = as_numbers("targets", _without_text(targets)), net.output_shape
     if len(numbers) != len(weights):
-        raise ValueError(f"Targets for {len(weights)} samples were expected, but {len(numbers)} came.")
+        raise ValueError(f"targets must have one for each of {len(weights)} samples, got {len(numbers)}.")
     if not isinstance(loss, str):
         return _read_own(numbers)
     require_finite("targets", numbers, weights)
@@ -58,7 +58,7 @@ def _read_own(numbers: Array) -> Targets:
     if numbers.dtype.kind == "f":
         return Targets(flat, "numbers")
     if np.abs(numbers.astype(float)).max(initial=0) > LARGEST_INTEGER:
-        raise ValueError(f"Whole numbers up to {LARGEST_INTEGER} were expected as targets.")
+        raise ValueError(f"targets must be whole numbers up to {LARGEST_INTEGER}, got larger ones.")
     return Targets(flat, "integers")
 
 
@@ -67,8 +67,8 @@ def _read_values(loss: LossName, numbers: Array, outputs: Shape) -> Array:
     if numbers.shape != (samples, *outputs) and not (numbers.ndim == 1 and outputs == (1,)):
         hint = f"; class numbers have the shape ({samples},)" if "labels" in LOSSES[loss] else ""
         raise ValueError(
-            f"Targets of shape {(samples, *outputs)} were expected for the loss {loss!r}, "
-            f"but {numbers.shape} came{hint}."
+            f"targets must have the shape {(samples, *outputs)} for the loss {loss!r}, got "
+            f"{numbers.shape}{hint}."
         )
     return numbers.reshape(samples, math.prod(outputs))
 
@@ -77,8 +77,8 @@ def _read_chances(loss: LossName, numbers: Array, outputs: Shape) -> Array:
     found = _read_values(loss, numbers, outputs)
     if not ((numbers >= 0) & (numbers <= 1)).all():
         raise ValueError(
-            f"Probabilities from 0 to 1 were expected for the loss {loss!r}, but {numbers.min():g} to "
-            f"{numbers.max():g} came."
+            f"targets must be probabilities from 0 to 1 for the loss {loss!r}, got {numbers.min():g} to "
+            f"{numbers.max():g}."
         )
     return found
 
@@ -97,8 +97,8 @@ def _read_labels(loss: LossName, numbers: Array, outputs: Shape) -> Array:
 
 def _no_labels(loss: LossName, numbers: Array) -> ValueError:
     return ValueError(
-        f"Class numbers of shape ({len(numbers)},) were expected for the loss {loss!r}, but "
-        f"{numbers.shape} came; take targets.argmax(axis=1)."
+        f"targets must be class numbers of shape ({len(numbers)},) for the loss {loss!r}, got "
+        f"{numbers.shape}; take targets.argmax(axis=1)."
     )
 
 
@@ -114,11 +114,11 @@ def _read_signs(loss: LossName, numbers: Array, outputs: Shape) -> Array:
     found = _read_values(loss, numbers, outputs)
     if outputs != (1,) and loss == "error_rate":
         raise _no_labels(loss, numbers)
-    came = np.unique(numbers)
-    if not (np.isin(came, (0, 1)).all() or np.isin(came, (-1, 1)).all()):
+    values = np.unique(numbers)
+    if not (np.isin(values, (0, 1)).all() or np.isin(values, (-1, 1)).all()):
         raise ValueError(
-            f"Targets of -1 and 1, or 0 and 1, were expected for the loss {loss!r}, but {came[0]:g} to "
-            f"{came[-1]:g} came."
+            f"targets must be -1 and 1, or 0 and 1, for the loss {loss!r}, got {values[0]:g} to "
+            f"{values[-1]:g}."
         )
     return np.where(found > 0, 1, -1)
 
@@ -146,14 +146,13 @@ def classes_of(targets: Targets) -> Targets | None:
 def _check_labels(labels: Array, classes: int) -> Array:
     if labels.dtype.kind not in "iub":
         raise ValueError(
-            f"Class numbers of an integer dtype were expected, but {labels.dtype} came; "
-            f"take targets.astype(int)."
+            f"Class numbers must have an integer dtype, got {labels.dtype}; take targets.astype(int)."
         )
     if not (labels.min() >= 0 and labels.max() < classes):
         hint = "; for one output there is binary_cross_entropy" if classes == 1 else ""
         raise ValueError(
-            f"Class numbers from 0 to {classes - 1} were expected for {classes} outputs, "
-            f"but {labels.min()} to {labels.max()} came{hint}."
+            f"Class numbers must be from 0 to {classes - 1} for {classes} outputs, got {labels.min()} to "
+            f"{labels.max()}{hint}."
         )
     return labels
 

@@ -72,7 +72,7 @@ def test_frozen_layers(rng):
 
 def test_what_does_not_fit_is_refused(rng):
     net = network(2)
-    with pytest.raises(ValueError, match="float32 population was expected"):
+    with pytest.raises(ValueError, match="population must be float32"):
         net.forward(np.zeros((2, net.spec.size)), np.zeros((1, 3)))
     with pytest.raises(ValueError, match=r"population \(popsize, 8\)"):
         net.forward(np.zeros((2, 3), np.float32), np.zeros((1, 3)))

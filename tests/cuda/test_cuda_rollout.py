@@ -145,7 +145,7 @@ def test_a_generation_on_the_device():
 
 def test_other_precisions_are_refused():
     net, _, cuda = tasks(evoopt.envs.cartpole)
-    with pytest.raises(ValueError, match="float32 population was expected"):
+    with pytest.raises(ValueError, match="population must be float32"):
         cuda(np.zeros((2, net.spec.size)))
 
 

@@ -55,7 +55,7 @@ class CpuNetwork(NetworkEngine[Array]):
         rows = arrays.read("population", population)
         self.description.check_population(rows.shape)
         if rows.dtype not in (np.float32, np.float64):
-            raise ValueError(f"A float32 or float64 population was expected, but {rows.dtype} came.")
+            raise ValueError(f"population must be float32 or float64, got {rows.dtype}.")
         return kernel_array(rows, rows.dtype)
 
     def population_of(self, vector: Array) -> Array:
@@ -104,14 +104,14 @@ def _read_states(
     if state is None:
         if reset is not None:
             raise ValueError(
-                "reset says which of the states start from zeros, but no state came; without one all do."
+                "reset must be None without a state, because all states then start from zeros; leave it out."
             )
         return np.zeros(shape, dtype)
     states = arrays.read("state", state)
     if states.shape != shape or states.dtype.kind == "b":
         raise ValueError(
-            f"A state of numbers of shape (popsize, batch, state_size) = {shape} was expected, "
-            f"but {states.dtype} {states.shape} came."
+            f"state must be numbers of shape (popsize, batch, state_size) = {shape}, got {states.dtype} "
+            f"{states.shape}."
         )
     states = np.array(states, dtype, order="C")
     if reset is not None:
@@ -124,7 +124,7 @@ def _read_reset(reset: ArrayLike, shape: Shape) -> Array:
     mask = arrays.read("reset", reset)
     if mask.dtype != np.bool_ or mask.shape not in (shape[:2], shape[1:2]):
         raise ValueError(
-            f"A reset of bool and shape (popsize, batch) = {shape[:2]}, or (batch,) for all individuals, "
-            f"was expected, but {mask.dtype} {mask.shape} came."
+            f"reset must be bool of shape (popsize, batch) = {shape[:2]}, or (batch,) for all individuals, "
+            f"got {mask.dtype} {mask.shape}."
         )
     return mask

@@ -32,8 +32,8 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
         self.description.check_population(rows.shape)
         if rows.dtype != np.float32:
             raise ValueError(
-                f'A float32 population was expected with device="cuda", but {rows.dtype} came; give the '
-                "strategy a float32 mean, or dtype=numpy.float32."
+                f'population must be float32 with device="cuda", got {rows.dtype}; give the strategy a '
+                "float32 mean, or dtype=numpy.float32."
             )
         return self.stream.to_device(rows, np.float32)
 

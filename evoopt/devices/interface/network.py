@@ -84,7 +84,7 @@ class NetworkDescription:
     def check_population(self, shape: Shape) -> None:
         """Raise ValueError for the shape of something else than a population."""
         if len(shape) != 2 or shape[1] != self.n_params:
-            raise ValueError(f"A population (popsize, {self.n_params}) was expected, but {shape} came.")
+            raise ValueError(f"population must have the shape (popsize, {self.n_params}), got {shape}.")
 
     def check_inputs(self, shape: Shape, popsize: int) -> bool:
         """Tell whether inputs of a shape are of each individual its own; ValueError for another shape."""
@@ -93,13 +93,12 @@ class NetworkDescription:
         if len(shape) not in (rank + 1, rank + 2) or shape[-rank:] != self.input_shape:
             sizes = ", ".join(map(str, self.input_shape))
             raise ValueError(
-                f"Inputs (batch, {sizes}), or (popsize, batch, {sizes}) of each individual its own, were "
-                f"expected, but {shape} came."
+                f"inputs must have the shape (batch, {sizes}), or (popsize, batch, {sizes}) with inputs of "
+                f"each individual's own, got {shape}."
             )
         if own and shape[0] != popsize:
             raise ValueError(
-                f"Inputs of each individual its own take the popsize {popsize} as first axis, "
-                f"but {shape} came."
+                f"Inputs of each individual's own must have the popsize {popsize} as first axis, got {shape}."
             )
         return own
 

@@ -68,13 +68,13 @@ def load(path: str | os.PathLike[str], task: object = None) -> Strategy:
 def _give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) -> None:
     if state_of(task) and not state:
         raise ValueError(
-            f'A checkpoint with the state of a task was expected, but "{path}" was saved without; save it '
+            f'"{path}" must hold the state of a task, but it was saved without one; save it '
             "with save(path, task=task), or load it without a task, which then learns anew."
         )
     if state and not hasattr(task, "load_state"):
         raise ValueError(
-            f'A task with load_state() was expected, for the state of one in "{path}", but {task!r} came; '
-            "load it without a task, or with one like that it was saved with."
+            f'task must have load_state(), for the state of a task in "{path}", got {task!r}; load it '
+            "without a task, or with one like the task that it was saved with."
         )
     if state:
         try:

@@ -53,7 +53,7 @@ class Encoder:
             if type(value) is table.get(name):
                 return self._object(kind, name, value)
         raise ValueError(
-            f"A checkpoint holds numbers, text, arrays and containers of these, but a {name} came; keep it "
+            f"A checkpoint holds numbers, text, arrays and containers of these, got a {name}; keep it "
             "out of the attributes of the strategy, or register its class."
         )
 

@@ -150,11 +150,11 @@ class Ledger:
     def _refuse(self, number: int) -> None:
         if number >= self.next_id:
             raise ValueError(
-                f"Rows that were asked for were expected, but id {number} came and the next to be handed out "
+                f"Ids must be of rows that were asked for, got {number}, where the next one to be handed out "
                 f"is {self.next_id}; take ids from ask_ids."
             )
         raise ValueError(
-            f"Rows of the last {self.memory} updates were expected, but id {number} is forgotten: older, "
+            f"Ids must be of the last {self.memory} updates, but id {number} is forgotten: older, "
             "told with all its generation, or never handed out; ask for new rows."
         )
 
@@ -164,15 +164,13 @@ class Ledger:
         if len(unique) < len(ids):
             twice = int(unique[np.argmax(counts > 1)])
             raise ValueError(
-                f"Each row was expected once, but id {twice} is told several times; tell it once."
+                f"Each row must be told once, but id {twice} is told several times; tell it once."
             )
         for epoch, where in self.locate(ids):
             told = epoch.told[epoch.places(ids[where])]
             if told.any():
                 number = int(ids[where][np.argmax(told)])
-                raise ValueError(
-                    f"Rows that wait for their fitness were expected, but id {number} was told before."
-                )
+                raise ValueError(f"Rows must wait for their fitness, but id {number} was told before.")
 
     def recognise(self, rows: Array, make: Callable[..., None], engine: Engine) -> Ids:
         """Return the ids of rows that wait for their fitness, FOREIGN for others.

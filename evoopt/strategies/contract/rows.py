@@ -129,11 +129,11 @@ class Rows(State):
         told_rows = given.ndim == 2 and given.shape[1] == self.n_params and given.dtype.kind in "biuf"
         if not told_ids and not told_rows:
             raise ValueError(
-                f"A population of shape (k, {self.n_params}) or ids of shape (k,) were expected, but "
-                f"{given.dtype} {given.shape} came."
+                f"population must have the shape (k, {self.n_params}), or be ids of shape (k,), got "
+                f"{given.dtype} {given.shape}."
             )
         if len(given) < 2:
-            raise ValueError(f"At least 2 rows were expected, but {len(given)} came; evaluate more rows.")
+            raise ValueError(f"population must have at least 2 rows, got {len(given)}; evaluate more rows.")
         if told_ids:
             ids = _read_ids(given)
             self._ledger.check_waiting(ids)
@@ -156,7 +156,7 @@ class Rows(State):
             infinite = places[~np.isfinite(part).all(axis=1)]
             if len(infinite):
                 raise ValueError(
-                    f"Finite rows were expected, but row {infinite[0]} has NaN or infinite coordinates."
+                    f"Rows must be finite, but row {infinite[0]} has NaN or infinite coordinates."
                 )
             if self._box is not None:
                 self._box.require_inside(part, "population")

@@ -50,7 +50,7 @@ class Selection:
         self.parents = None if parents is None else arguments.whole("parents", parents, 1, popsize)
         if self.name == "tournament" and parents is not None:
             raise ValueError(
-                f'parents belongs to selection="truncation", but {shown(parents)} came with "tournament"; '
+                f'parents must be None with selection="tournament", got {shown(parents)}; '
                 "choose one of the two."
             )
         if self.name == "truncation" and parents is None:
@@ -97,13 +97,13 @@ def _tensor_ends(crossover: Crossover, spec: ParamSpec | None, n: int) -> NDArra
     """Return the columns where tensors end, none unless they are exchanged."""
     if (crossover == "tensor") != (spec is not None):
         raise ValueError(
-            f'A spec was expected with crossover="tensor" and only there, but {shown(spec)} came with '
-            f"{shown(crossover)}; take spec=net.spec."
+            f'spec belongs to crossover="tensor" and only there, got {shown(spec)} with {shown(crossover)}; '
+            "take spec=net.spec."
         )
     if spec is None:
         return np.zeros(0, np.int64)
     if not isinstance(spec, ParamSpec) or spec.size != n:
-        raise ValueError(f"A ParamSpec of {n} parameters was expected as spec, but {shown(spec)} came.")
+        raise ValueError(f"spec must be a ParamSpec of {n} parameters, got {shown(spec)}.")
     return np.append(spec.offsets[1:], spec.size).astype(np.int64)
 
 
@@ -117,8 +117,8 @@ def first_population(mean: ArrayLike, options: ConvergingOptions) -> Array | Non
         raise ValueError("A first population must be of finite numbers, got NaN or infinite ones.")
     if options.setdefault("popsize", None) not in (None, len(population)):
         raise ValueError(
-            f"A popsize of {len(population)}, the rows of the first population, was expected, but "
-            f"{options['popsize']} came; leave it out."
+            f"popsize must be {len(population)}, the rows of the first population, got "
+            f"{options['popsize']}; leave it out."
         )
     options["popsize"] = len(population)
     options["dtype"] = dtype = arguments.row_dtype(population, options.get("dtype"))

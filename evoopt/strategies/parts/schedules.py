@@ -81,7 +81,7 @@ def read(name: str, value: object) -> Decay:
         return value
     if callable(value):
         raise ValueError(
-            f"{name} must be a number, a LinearDecay or a CosineDecay, but {shown(value)} came; to follow a "
+            f"{name} must be a number, a LinearDecay or a CosineDecay, got {shown(value)}; to follow a "
             "function assign the learning rate between two generations."
         )
     return arguments.within(name, value, 0, 1)
