@@ -1,4 +1,4 @@
-"""``python -m evoopt``: print versions, then check in a few seconds that evoopt works on this machine."""
+"""``python -m evoopt``: print versions, and check in a few seconds that evoopt works here."""
 
 import sys
 
@@ -8,7 +8,7 @@ from evoopt.versions import show_versions
 
 
 def main() -> str | None:
-    """Print versions and one line for each check; return a sentence for the exit if any has failed."""
+    """Print versions and one line for each check; return an error message if a check failed."""
     show_versions()
     print()
     failed = 0

@@ -1,4 +1,4 @@
-"""Reading what users pass: a clean value comes back, or a ValueError that says what to do."""
+"""Readers of arguments: each returns a clean value, or raises a ValueError with advice."""
 
 import math
 import os
@@ -27,7 +27,7 @@ def finite_vector(mean: ArrayLike, name: str = "mean") -> Vector:
 
 
 def row_dtype(mean: ArrayLike, dtype: DTypeLike | None) -> np.dtype[Any]:
-    """Read the dtype of the rows; None takes float32 for a mean of floats up to 32 bits, else float64."""
+    """Read the dtype of the rows; None stands for float32 if the mean has it, else float64."""
     if dtype is None:
         given = arrays.read("mean", mean).dtype
         return np.dtype(np.float32 if given.kind == "f" and given.itemsize <= 4 else np.float64)
@@ -37,7 +37,7 @@ def row_dtype(mean: ArrayLike, dtype: DTypeLike | None) -> np.dtype[Any]:
 def floating(name: str, dtype: DTypeLike) -> np.dtype[Any]:
     """Read a dtype, float32 or float64."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # numpy's, of names that are old
+        with warnings.catch_warnings(action="ignore"):  # numpy warns of old names
             result = np.dtype(dtype)
     except (TypeError, ValueError, SyntaxError) as error:
         raise ValueError(f"{name} must be float32 or float64, got {shown(dtype)}.") from error
@@ -65,7 +65,7 @@ def step_vector(sigma: ArrayLike, n: int, dtype: np.dtype[Any]) -> Vector:
 
 
 def require_coordinates(name: str, values: Array, dtype: np.dtype[Any]) -> None:
-    """Raise ValueError unless `values` are small enough that rows of a dtype can move about them."""
+    """Raise ValueError if `values` are too large for rows of a dtype to move about them."""
     limit = farthest(dtype)
     outside = values[~((values >= -limit) & (values <= limit))]
     if len(outside):
@@ -85,7 +85,7 @@ def farthest(dtype: np.dtype[Any]) -> float:
 
 
 def step_range(dtype: np.dtype[Any]) -> tuple[float, float]:
-    """Return between which step sizes are kept: squares of such steps are finite and not 0."""
+    """Return the smallest and the largest step size: their squares are finite and not 0."""
     return (1e-18, 1e18) if dtype == np.float32 else (1e-140, 1e140)
 
 
@@ -142,7 +142,7 @@ def items(values: Any) -> Iterator[Any]:
         return iter(())
     try:
         return iter(values)
-    except TypeError:  # as of an array without axes, which has the method
+    except TypeError:  # an array without axes has the method, too
         return iter(())
 
 

@@ -1,4 +1,4 @@
-"""Reading arrays that users pass: real numbers of any library, of which nothing is lost on the way."""
+"""Readers of arrays: real numbers of any library, of which nothing is lost on the way."""
 
 import numbers
 from collections.abc import Mapping
@@ -11,11 +11,12 @@ from evoopt.memory import SMALL, require_memory
 from evoopt.types import Array
 
 _REAL = "biuf"  # kinds of dtypes
-_PLAIN_DTYPES = frozenset(map(np.dtype, "?bhilqBHILQefd"))  # in this machine's byte order, up to 8 bytes
+# dtypes of up to 8 bytes in this machine's byte order
+_PLAIN_DTYPES = frozenset(map(np.dtype, "?bhilqBHILQefd"))
 LONGEST = 300  # characters of a value in a sentence
-# of these types no item of a list hides a mask, so that numpy may read the list at once
+# types whose items hide no mask, so that numpy may read a list of them at once
 _PLAIN_TYPES = frozenset({float, int, bool, np.float64, np.float32, np.int64, np.ndarray})
-# other kinds: what they are, and how they become numbers
+# other kinds of dtypes: their names, and the way to numbers
 _OTHERS = {
     "c": ("complex numbers", "take the real part or the absolute value"),
     "U": ("text", "convert it by astype(float)"),
@@ -26,10 +27,10 @@ _OTHERS = {
 
 
 def read(name: str, values: object) -> Array:
-    """Read real numbers as an ndarray of a bool, integer or float dtype; a copy only where it must be one.
+    """Read real numbers as an ndarray of bool, integer or float dtype; copy only if necessary.
 
-    Takes what numpy.asarray takes: arrays of other libraries, nested lists, one number. Python integers of
-    any size become float64.
+    Any argument of numpy.asarray will do: arrays of other libraries, nested lists, one number.
+    Python integers of any size become float64.
 
     Raises
     ------
@@ -57,7 +58,7 @@ def require_real(name: str, dtype: np.dtype[Any]) -> None:
 
 
 def unmasked(name: str, values: object) -> Array:
-    """Return values of any kind as an ndarray; ValueError for masked ones, or if numpy cannot read them."""
+    """Return values of any kind as an ndarray; raise ValueError for masked or unreadable ones."""
     array = _as_array(name, values)
     _require_room(name, array)
     return array
@@ -95,7 +96,7 @@ def require_unmasked(name: str, values: object) -> None:
 def _is_masked(values: object) -> bool:
     if isinstance(values, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(values)
-        return bool(np.frombuffer(mask.tobytes(), np.bool_).any())  # of structured arrays, too
+        return bool(np.frombuffer(mask.tobytes(), np.bool_).any())  # this reads structured arrays, too
     if isinstance(values, list | tuple) and not _PLAIN_TYPES.issuperset(map(type, values)):
         return any(map(_is_masked, values))
     return False
@@ -116,7 +117,7 @@ def _floats(name: str, objects: Array) -> Array:
 
 
 def _advice(item: object) -> str:
-    """Return how something else than a real number becomes one, or a vector of them."""
+    """Return advice on turning an object into a real number, or a vector of them."""
     if isinstance(item, Mapping):
         return "a tree of arrays becomes a vector by evoopt.ParamSpec.from_params(tree).ravel(tree)"
     return "convert it by float()" if hasattr(item, "__float__") else "give numbers"
@@ -181,7 +182,7 @@ def _empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
 
 
 def shown(value: object) -> str:
-    """Return what a value looks like, in one line that a sentence has room for."""
+    """Return the repr of a value in one line, cut to fit into a sentence."""
     text = repr(value)
     if "\n" in text:
         text = " ".join(text.split())

@@ -23,9 +23,9 @@ class CSVLogger(Called):
     Parameters
     ----------
     path : str or path
-        The file. If there is one, it must be of the same run: a run of `evolve` that is resumed goes on in
-        it, and lines of generations after the one that it was resumed from are cut off. A result, so
-        `minimize` too, which cannot be resumed, cuts nothing off.
+        The file. If there is one, it must be of the same run: a run of `evolve` that is resumed
+        goes on in it, and lines of generations after the one that it was resumed from are cut off.
+        A result, so `minimize` too, which cannot be resumed, cuts nothing off.
 
     Raises
     ------
@@ -52,12 +52,13 @@ class CSVLogger(Called):
         self._written, self._last = 0, ""  # generations in the file, and the line of the last one
 
     def __call__(self, intermediate_result: object) -> None:
-        """Write the generations that are not in the file yet; what is no part of this run is refused.
+        """Write the generations that are not in the file yet; refuse a file of another run.
 
         Parameters
         ----------
         intermediate_result : Strategy or result
-            `evolve` calls with the strategy, `minimize` with the result so far; a result at the end will do.
+            `evolve` calls with the strategy, `minimize` with the result so far; a result at the end
+            will do.
         """
         history = history_of(intermediate_result)
         n = length_of(history)
@@ -67,7 +68,7 @@ class CSVLogger(Called):
             self._open(history, isinstance(intermediate_result, Strategy))
         elif list(history) == self._columns:
             self._append(_lines(history, self._written))
-        else:  # a search that knows more than those before it
+        else:  # this search knows more than the searches before it
             Path(self.path).write_text(_header(history) + _lines(history, 0), encoding="utf-8", newline="")
         self._columns, self._written, self._last = list(history), n, _lines(history, n - 1)
 
@@ -83,14 +84,15 @@ class CSVLogger(Called):
             file.write(text)
 
     def _open(self, history: History, may_cut: bool) -> None:
-        """Make the file, or cut off what was not told, and write what it lacks of the history."""
+        """Make the file, or cut off the generations that were not told, and write the missing ones."""
         found = Path(self.path).read_bytes() if os.path.exists(self.path) else b""
         lines = (_header(history) + _lines(history, 0)).encode().splitlines(keepends=True)
         if may_cut:
             lines = _with_forgotten(lines, history, found)
         expected = b"".join(lines)
-        # What was told before this generation must be there, or a beginning of it. This one may have had
-        # another fitness where it was not deterministic; but of a first generation nothing else is known.
+        # The file must hold the generations told before this one, or the first of them. This
+        # generation may have had another fitness if the task is not deterministic; but nothing else
+        # is known of a first generation.
         before = b"".join(lines[: max(len(lines) - 1, 2)]) if may_cut else expected
         if not (before.startswith(found) or (may_cut and found.startswith(before))):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Wrong calls of functions and constructors: errors that say how to call them, and which name was meant."""
+"""Errors of wrong calls, which show the right call and the name that was meant."""
 
 import difflib
 import functools
@@ -23,15 +23,17 @@ class _Signature:
 class Called:
     """The base of classes whose constructors explain a wrong call in a sentence.
 
-    Python's own message would name the constructor of a base class, or not the option that was meant.
+    Python's own message names the constructor of a base class, and not the option that was meant.
     """
 
     __signature__ = _Signature()
     _renamed: ClassVar[Mapping[str, str]] = {}  # the old name of an option, and its present one
-    _usage: ClassVar[str] = ""  # what a constructor takes by place, where its parameters do not say it well
+    _usage: ClassVar[str] = (
+        ""  # the arguments by place, where the parameters of a constructor do not show them well
+    )
 
     def __new__(cls, *arguments: object, **options: object) -> Self:
-        if arguments or options:  # without any it may be a copy, which gets its state later
+        if arguments or options:  # a copy is made without any, and gets its state later
             # (object's own takes anything where a class has a __new__)
             takes_none = cls.__init__ is object.__init__
             signature = inspect.signature(_nothing if takes_none else cls.__init__)
@@ -44,7 +46,7 @@ def _nothing(self: object) -> None:
 
 
 def called(function: _Function) -> _Function:
-    """Let a function say what is wrong with a call, as `Called` does. A decorator."""
+    """Decorate a function so that it explains a wrong call, as `Called` does."""
 
     @functools.wraps(function)
     def call(*arguments: object, **options: object) -> Any:
@@ -71,13 +73,13 @@ def _require_form(
     try:
         signature.bind(*arguments, **options)
     except TypeError as error:
-        what, hint = str(error).removeprefix("got "), suggestion(options, known)
+        fault, hint = str(error).removeprefix("got "), suggestion(options, known)
         call = f"{name}({usage + ', ...' if usage else _form(signature)})"
-        raise TypeError(f"{name} must be called as {call}, got: {what}{hint}") from None
+        raise TypeError(f"{name} must be called as {call}, got: {fault}{hint}") from None
 
 
 def _form(signature: inspect.Signature) -> str:
-    """Return what must be given, and dots if more can be."""
+    """Return the required arguments, and dots if there are optional ones."""
     parameters = [each for each in signature.parameters.values() if each.name != "self"]
     needed = [each.name for each in parameters if each.default is each.empty and each.kind in _NAMED]
     return ", ".join([*needed, *["..."] * (len(needed) < len(parameters))])
@@ -105,12 +107,12 @@ def _constructors(cls: type) -> list[Callable[..., None]]:
 
 
 def option_names(cls: type) -> set[str]:
-    """Return the names of the parameters of a constructor, those of base classes included."""
+    """Return the names of the parameters of a constructor and of its base classes."""
     return set(signature_of(cls).parameters)
 
 
 def refuse_unknown(cls: type[Called], options: Iterable[str], known: set[str]) -> None:
-    """Raise TypeError, in the name of a class, for an option that is none of its `known` ones."""
+    """Raise TypeError for an option that is not among the `known` ones of a class."""
     unknown = sorted(set(options) - known)
     if unknown:
         names, hint = ", ".join(sorted(known)), suggestion(unknown, known, cls._renamed)
@@ -127,6 +129,6 @@ def suggestion(
 
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that an unknown one is a variant of, with the same first letter, if any is."""
+    """Return the nearest known name with the same first letter, if there is one."""
     found = difflib.get_close_matches(name, sorted(each for each in known if each[:1] == name[:1]), 1)
     return found[0] if found else None

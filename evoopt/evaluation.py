@@ -1,4 +1,4 @@
-"""A task as `evolve` calls it: with the generation or without, and one number for each row."""
+"""Calls of a task, with the generation or without, that must return one number for each row."""
 
 import inspect
 from collections.abc import Callable, Iterator, Sized
@@ -24,15 +24,15 @@ from evoopt.types import Array
 
 Task = Callable[..., Sized]  # (population, generation) -> the fitness (popsize,), an array of any library
 _ADVICE = "Make a function f of one vector a task by evoopt.Objective(f)."
-# what a function of one vector may raise when it is given a matrix
+# errors that a function of one vector may raise when it gets a matrix
 _MISUSE: tuple[type[Exception], ...] = (IndexError, TypeError, ValueError, *COMPILER_ERRORS)
 
 
 class Evaluation:
     """A function ``evaluation(population, generation) -> fitness`` that refuses any other shape.
 
-    A function of one vector may well take a matrix, and where ``popsize == n_params`` even its shape looks
-    right. So a task whose first population is square is called once more, with one row.
+    A function of one vector may well take a matrix, and where ``popsize == n_params`` even its
+    shape looks right. So a task whose first population is square is called once more, with one row.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ class Evaluation:
             raise ValueError(f"{name} must be a function of a population, got {shown(task)}.")
         self._name, self._task, self._executor = name, task, executor
         self._with_generation = _way_of_the_generation(name, task)
-        self._takes_populations = executor is not None or _takes_populations(task)  # as far as known
+        self._takes_populations = executor is not None or _takes_populations(task)  # True if this is known
         if executor is not None:
             require_picklable(name, task, executor)
 
     def __call__(self, population: Array, generation: int) -> Any:
-        """Return the fitness, shape (popsize,): what the task gave, or with an executor an array."""
+        """Return the fitness (popsize,): the object that the task returned, or an array of an executor."""
         call = self._with_generation(self._task, generation)
         if self._executor is not None:
             # each worker gets the task a few times a generation, not once for each row
@@ -91,7 +91,7 @@ class Evaluation:
         self._takes_populations = True
 
     def _one_for_each(self, values: Any, rows: Array) -> Any:
-        """Return values, one for each row, as shape (k,); the value of a single row may be a bare number."""
+        """Return one value for each row, in the shape (k,); a single row may have a bare number."""
         arrays.require_unmasked("fitness", values)
         try:
             shape = tuple(np.shape(values))
@@ -111,7 +111,7 @@ class Evaluation:
 
 @contextmanager
 def _advising(note: str) -> Iterator[None]:
-    """Let what a function of one vector may raise leave the block with a note."""
+    """Add a note to the errors that a function of one vector may raise in the block."""
     try:
         yield
     except _MISUSE as error:
@@ -130,7 +130,7 @@ def _takes_populations(task: Task) -> bool:
 
 @dataclass(frozen=True)
 class _Second:
-    """A task that gets the generation as its second argument; goes to other processes."""
+    """A task that gets the generation as its second argument, and that can be pickled."""
 
     task: Task
     generation: int
@@ -154,7 +154,8 @@ def _without(task: Task, generation: int) -> Task:
 def _way_of_the_generation(name: str, task: Task) -> Callable[[Task, int], Task]:
     """Return how the task takes the generation: by its name, as a second argument, or not at all.
 
-    A parameter "generation" gets it, also one with a default; else a second parameter without a default.
+    A parameter "generation" gets it, also one with a default; else a second parameter without a
+    default.
     """
     try:
         parameters = list(inspect.signature(task).parameters.values())
@@ -209,7 +210,7 @@ def _check_direction(strategy: Strategy, task: Task | None) -> None:
 
 @contextmanager
 def learning_nothing(task: Any) -> Iterator[None]:
-    """Leave a task's state as it was: what it judges in the block is no part of a generation."""
+    """Restore a task's state after the block, whose evaluations are no part of a generation."""
     state = state_of(task)
     try:
         yield

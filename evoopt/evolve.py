@@ -1,4 +1,4 @@
-"""A strategy on a task: the loop with validation, callbacks, a progress bar, and the better of two ends."""
+"""`evolve`: a strategy on a task, with validation, callbacks and a progress bar."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from evoopt.result import Result
 
 Callback = Callable[[Strategy], Any]
-# without evaluations left, or time, x is taken as it is
+# reasons after which no evaluation is left to judge the solution
 _NO_MORE = {"interrupted", "exception", "time_limit", "max_evaluations"}
 
 
@@ -42,67 +42,74 @@ def evolve(
 ) -> "Result":
     """Run a strategy on a task until it stops or a limit is reached.
 
-    The limits are totals of the strategy: running it again goes on where it stopped, and ends at the same
-    totals. Ctrl-C ends the run after the `tell` it may be in, and gives what there is. Exceptions of the
-    task, the validation and the callback come out as they are, with the result so far as ``error.result``.
+    The limits are totals of the strategy: running it again goes on where it stopped, and ends at
+    the same totals. Ctrl-C ends the run, after the current `tell` if there is one, and the result
+    so far is returned. Exceptions of the task, the validation and the callback are raised
+    unchanged, with the result so far as ``error.result``.
 
     Parameters
     ----------
     strategy : Strategy
         Goes on from where it is, and is left where it stops.
     task : callable
-        ``task(population, generation) -> fitness (popsize,)``. The generation goes to a parameter of that
-        name, or else to a second parameter of any name if it has no default; there may be none. The
-        population is overwritten in the next generation: copy what is to be kept. A function f of one
-        vector is a task as ``evoopt.Objective(f)``. Where the first population has as many rows as
-        parameters, which could hide such a function, a task other than those of evoopt is called once
-        more, with one row, and must return one number; no limit counts this call.
+        ``task(population, generation) -> fitness (popsize,)``. The generation goes to a parameter
+        of that name, or else to a second parameter of any name if it has no default; there may be
+        none. The population is overwritten in the next generation: copy the rows that you keep. A
+        function f of one vector is a task as ``evoopt.Objective(f)``. Where the first population
+        has as many rows as parameters, which could hide such a function, a task that is not a class
+        of evoopt is called once more, with one row, and must return one number; no limit counts
+        this call.
     max_generations, max_evaluations : int, optional
-        Totals of the strategy. The last generation is cut short rather than exceed `max_evaluations`.
+        Totals of the strategy. The last generation is cut short rather than exceed
+        `max_evaluations`.
     target : float, optional
         Stop when a fitness at least as good as this was found.
     time_limit : float, optional
         Seconds of this call.
     validation : callable, optional
-        A task that judges the strategy's solution after each generation, in the same direction as `task`. The
-        result is then the solution that it judged best. It is called with one row.
+        A task that judges the strategy's solution after each generation, in the same direction as
+        `task`. The result is then the solution that it judged best. It is called with one row.
     patience : int, optional
-        Stop after so many generations without a better validation (or best fitness, where there is none).
+        Stop after so many generations without a better validation (or best fitness, where there is
+        none).
     progress : bool
         Show a progress bar (package tqdm).
     callback : callable or list of them, optional
-        ``callback(strategy)`` after each generation, a `CSVLogger`, for example. Returning True, of Python or
-        NumPy, or 1, or raising StopIteration stops.
+        ``callback(strategy)`` after each generation, a `CSVLogger`, for example. The run stops if
+        it returns True (Python's or NumPy's) or 1, or raises StopIteration.
     executor : concurrent.futures.Executor, optional
-        Evaluates the rows, one a call; for slow tasks. Task and rows are pickled for other processes. The
-        task sees each row alone, so it cannot give rows of a generation episodes of their own, or learn.
+        Evaluates the rows, one a call; for slow tasks. Task and rows are pickled for other
+        processes. The task sees each row alone, so it cannot learn, or play episodes that differ
+        from row to row.
     chunk_size : int, optional
-        Rows that are made and evaluated at a time, where a whole population would take too much memory; a
-        `DeepGA` then never holds more, others make all rows again to learn from them. The results are the
-        same, unless what the task gives for a row depends on the others, or on its place among them (a
-        `Rollout` with `normalize` or ``new_episodes="row"``).
+        Rows that are made and evaluated at a time, where a whole population would take too much
+        memory; a `DeepGA` then never holds more, others make all rows again to learn from them. The
+        results are the same, unless the fitness of a row depends on the other rows, or on its place
+        among them (a `Rollout` with `normalize` or ``new_episodes="row"``).
 
     Returns
     -------
     scipy.optimize.OptimizeResult
-        ``x`` (n_params,): the best row or the strategy's solution, whichever has the better fitness (for
-        noisy fitness the solution; with `validation` what that judged best). ``fun``: its fitness, which may
-        take one evaluation more, and for noisy fitness always does; after Ctrl-C, a time limit or the last
-        of `max_evaluations` there is none, so that `x` is the best row, or `fun` NaN where `x` is another.
-        ``success``: whether the run came to its normal end, a limit or the callback included, and saw two
-        different values or reached the target; not after Ctrl-C. ``status``: 0 where the search converged
-        or reached the target, 1 at `max_evaluations`, 2 at `max_generations`, 3 for other reasons of the
-        strategy, 4 at `time_limit`, 5 after `patience`, 6 after an exception, 99 for a callback, 130 after
-        Ctrl-C. ``message``, in words; ``stop``, a tuple of (name, message); ``history``; ``nit`` generations
-        and ``nfev`` evaluations in total; ``seed`` of the strategy; ``time`` in seconds; ``validation``, the
-        best judgement or None.
+        ``x`` (n_params,): the best row or the strategy's solution, whichever has the better fitness
+        (for noisy fitness the solution; with `validation` the vector that it judged best). ``fun``:
+        its fitness, which may take one more evaluation, and always does for noisy fitness. After
+        Ctrl-C, a time limit or the last of `max_evaluations` no evaluation is left: then `x` is the
+        best row, or `fun` is NaN if `x` is another vector. ``success``: whether the run reached its
+        normal end (a limit or the callback included), and saw two different values or reached the
+        target; False after Ctrl-C. ``status``: 0 where the search converged or reached the target,
+        1 at `max_evaluations`, 2 at `max_generations`, 3 for other reasons of the strategy, 4 at
+        `time_limit`, 5 after `patience`, 6 after an exception, 99 for a callback, 130 after Ctrl-C.
+        ``message``, in words; ``stop``, a tuple of (name, message); ``history``; ``nit``
+        generations and ``nfev`` evaluations in total; ``seed`` of the strategy; ``time`` in
+        seconds; ``validation``, the best judgement or None.
 
     Raises
     ------
     ValueError
-        If the task is to be maximized and the strategy minimizes, or the other way round; if the task is
-        noisy and the strategy was not made for it; if the task returns something other than one number for
-        each row; for limits that are no numbers; for an `executor` and a task with a state.
+        If the task is to be maximized and the strategy minimizes, or the other way round; if the
+        task is noisy and the strategy was not made for it; if the task returns something other than
+        one number for each row; for limits that are no numbers; for an `executor` and a task with a
+        state.
     ImportError
         For `progress` without tqdm.
 

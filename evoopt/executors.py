@@ -1,4 +1,4 @@
-"""Rows over an executor, whose exceptions are raised unchanged."""
+"""Rows evaluated by an executor; exceptions of the function are raised unchanged."""
 
 import pickle
 from collections.abc import Callable, Iterator
@@ -26,8 +26,8 @@ def map_rows(executor: Executor, function: Callable[[Any], Any], rows: Array, si
     Raises
     ------
     BaseException
-        What the function raises, StopIteration too, with the traceback of a worker process as a note. The
-        jobs that have not begun are cancelled.
+        Any exception of the function, StopIteration too, with the traceback of a worker process as
+        a note. The jobs that have not begun are cancelled.
     """
     jobs = [executor.submit(_evaluate, function, rows[i : i + size]) for i in range(0, len(rows), size)]
     values: list[Any] = []
@@ -45,7 +45,7 @@ def map_rows(executor: Executor, function: Callable[[Any], Any], rows: Array, si
 
 @contextmanager
 def explaining_broken_pools() -> Iterator[None]:
-    """Let the error of a pool that lost a process leave the block with a note of what to do."""
+    """Add a note with advice to the error of a pool that lost a process in the block."""
     try:
         yield
     except BrokenExecutor as error:

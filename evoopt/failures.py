@@ -32,7 +32,7 @@ class Failure:
 
 
 RowValue = tuple[int, float | Failure]  # the number of a row, and its value
-RowValues = Generator[list[RowValue], None, None]  # as they become known
+RowValues = Generator[list[RowValue], None, None]  # yielded as they become known
 
 
 def attempt(function: Callable[..., Any], *args: object) -> Any:

@@ -1,4 +1,4 @@
-"""Arrays and trees of parameters in ``.npz`` files, written all or nothing and read without pickles."""
+"""Arrays and trees in ``.npz`` files, written all or nothing and read without pickles."""
 
 import json
 import os
@@ -17,22 +17,25 @@ from evoopt.tree import ABSENT, MOST_LEVELS, loads, nest, open_tree, read_tree, 
 from evoopt.types import Array
 
 _TREE_ENTRY = ".tree"  # no leaf can have this name: it begins with an empty key
-_LONGEST_NAME = 2**16 - 1 - len(".npy")  # in bytes, of an entry
-_KIND = "An .npz file of plain arrays"  # what is read
+_LONGEST_NAME = 2**16 - 1 - len(".npy")  # bytes in the name of an entry
+_KIND = "An .npz file of plain arrays"  # the content of a good file
 
 
 @called
 def save_params(path: str | os.PathLike[str], tree: object) -> None:
-    """Save a tree as an ``.npz`` of one array per leaf under its name, as numpy or Elixir's Nx read it.
+    """Save a tree as an ``.npz`` file with one named array for each leaf.
+
+    numpy and Elixir's Nx read such files.
 
     Parameters
     ----------
     path : str or path
-        The file, named exactly so. It is replaced in one step: a reader sees the old file or the new one.
+        The file, named exactly so. It is replaced in one step: a reader sees the old file or the
+        new one.
     tree : nested mapping, list or tuple
-        As `ParamSpec.from_params` takes it. If names alone do not tell its containers (lists, tuples, int
-        keys, empty ones, absent leaves), the entry ``.tree`` does, in bytes of JSON. A namedtuple becomes a
-        plain tuple, another mapping a dict, and bfloat16 float32.
+        As `ParamSpec.from_params` takes it. If names alone do not tell its containers (lists,
+        tuples, int keys, empty ones, absent leaves), the entry ``.tree`` does, in bytes of JSON. A
+        namedtuple becomes a plain tuple, another mapping a dict, and bfloat16 float32.
 
     Raises
     ------
@@ -57,7 +60,7 @@ def save_params(path: str | os.PathLike[str], tree: object) -> None:
 
 def _require_name(name: str) -> None:
     """Raise ValueError for a name that an entry of a zip archive cannot have."""
-    encoded = name.encode(errors="ignore")  # without surrogates
+    encoded = name.encode(errors="ignore")  # surrogates are left out
     if "\0" in name or encoded.decode() != name or len(encoded) > _LONGEST_NAME:
         raise ValueError(
             f"The name of a leaf in a file must be Unicode text without NUL, at most {_LONGEST_NAME} bytes "
@@ -67,14 +70,14 @@ def _require_name(name: str) -> None:
 
 @called
 def load_params(path: str | os.PathLike[str]) -> Any:
-    """Load what `save_params` saved, or any ``.npz`` of dotted names; every leaf comes as an array.
+    """Load a file of `save_params`, or any ``.npz`` with dotted names; leaves are arrays.
 
     Parameters
     ----------
     path : str or path
-        Nothing in the file is executed, and all of it is compared with what the file says of itself, so
-        that no leaf is lost. Loading takes at most a few times the memory of the file. Compressed files are
-        read, too, whose arrays are at most 16 times as large as the file, or 16 MiB.
+        Nothing in the file is executed. All of it is compared with its directory and checksums, so
+        that no leaf is lost. Loading takes at most a few times the memory of the file. Compressed
+        files are read, too, if their arrays are at most 16 times as large as the file, or 16 MiB.
 
     Raises
     ------
@@ -93,7 +96,7 @@ def load_params(path: str | os.PathLike[str]) -> Any:
 
 
 def _tree(arrays: dict[str, Array]) -> Any:
-    """Return the tree of arrays by name; of containers as the entry ``.tree`` has them, if there is one."""
+    """Return the tree of named arrays; the entry ``.tree``, if there is one, has its containers."""
     deepest = max(arrays, key=lambda name: name.count("."), default="")
     if deepest.count(".") > MOST_LEVELS:
         raise ValueError(f'the name "{deepest[:30]}..." is of a tree more than {MOST_LEVELS} levels deep')
@@ -124,7 +127,8 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> 
     """
 
     def write(file: BinaryIO) -> None:
-        # Not np.savez: it appends ".npz" to a path, and takes an array named "file" for its own argument.
+        # Not np.savez: it appends ".npz" to a path, and takes an array named "file" for its own
+        # argument.
         archive = zipfile.ZipFile(file, "w")
         try:
             for name, array in arrays.items():
@@ -132,7 +136,7 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> 
                     np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
             archive.close()
         except BaseException:
-            archive.fp = None  # closing it would write once more, and hide what was raised
+            archive.fp = None  # closing it would write once more, and hide the exception
             raise
 
     replace(path, write)

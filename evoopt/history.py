@@ -7,7 +7,7 @@ from evoopt.strategies.contract.base import Strategy
 
 
 def history_of(run: object) -> dict[str, list[Any]]:
-    """Return the columns of a strategy, of a result of `evolve` or `minimize`, or of a history itself.
+    """Return the history of a strategy or a result, or a history itself.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Leaves of parameters: what a `ParamSpec` knows of one array, and how users describe it."""
+"""Leaves of parameters: descriptions of single arrays, and readers of such descriptions."""
 
 import operator
 import textwrap
@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike, DTypeLike
 from evoopt.tree import ABSENT, Container, as_array, loads, mismatch, open_tree
 from evoopt.types import Array
 
-_DTYPES = frozenset(np.dtype(code).name for code in "?bhilqBHILQefdg")  # of leaves, as `to_json` has them
+_DTYPES = frozenset(np.dtype(code).name for code in "?bhilqBHILQefdg")  # names that `to_json` writes
 _LARGEST = np.iinfo(np.intp).max  # the largest size of an axis
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """What a template knows of one array; the values live in vectors, or in `ParamSpec.frozen`."""
+    """The description of one array; the values live in vectors, or in `ParamSpec.frozen`."""
 
     name: str
     shape: tuple[int, ...]
@@ -36,14 +36,14 @@ def make_leaf(
     *,
     trainable: bool = True,
 ) -> Leaf:
-    """Check and normalise the description of a leaf; what has a wrong type is a TypeError."""
+    """Check and normalise the description of a leaf; raise TypeError for a wrong type."""
     shape = tuple(operator.index(n) for n in ((shape,) if isinstance(shape, int | np.integer) else shape))
     if any(n < 0 for n in shape):
         raise mismatch(name, "a shape without negative sizes", f"shape {shape}", "give the actual sizes")
     try:
-        with warnings.catch_warnings(action="ignore"):  # numpy's, of names that are old
+        with warnings.catch_warnings(action="ignore"):  # numpy warns of old names
             native = np.dtype(np.float32 if dtype is None else dtype).newbyteorder("=")
-    except (ValueError, SyntaxError) as error:  # of what numpy takes for a description of one
+    except (ValueError, SyntaxError) as error:  # numpy takes it for the description of a dtype
         raise TypeError(f"{dtype!r} is no dtype") from error
     if native.kind not in "biuf":
         raise mismatch(name, "a leaf of bool, integer or float dtype", native, "choose one of these")
@@ -58,7 +58,7 @@ def make_leaf(
 
 
 def read_entry(name: object, entry: Any) -> Leaf:
-    """Read a leaf as `ParamSpec.from_shapes` takes it: a shape, or (shape, dtype, dimension names)."""
+    """Read a leaf for `from_shapes`: a shape, or (shape, dtype, dimension names)."""
     if not isinstance(name, str):
         raise ValueError(f"A name must be a str of dotted keys, got {name!r}; make it one.")
     is_shape = not isinstance(entry, tuple | list) or all(isinstance(n, int | np.integer) for n in entry)
@@ -90,14 +90,14 @@ def read_json(text: str) -> tuple[Container, list[Leaf]]:
             raise ValueError("its leaves are not those of its tree")
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
-            f"The JSON of a ParamSpec was expected, as to_json gives it, but it is damaged: {error!r}; "
+            f"The JSON of a ParamSpec was expected, as to_json returns it, but it is damaged: {error!r}; "
             "take another copy."
         ) from error
     return root, leaves
 
 
 def popsize_of(leaves: Sequence[Leaf], values: Mapping[str, Array]) -> tuple[int, ...]:
-    """Return () for the leaves of a vector, (popsize,) for those of a population; refuse other shapes."""
+    """Return () if the leaves are of a vector, (popsize,) if they are of a population."""
     first = next(leaf for leaf in leaves if leaf.trainable)
     found = values[first.name].shape
     popsize = found[:1] if len(found) > len(first.shape) else ()
@@ -146,7 +146,7 @@ def require_frozen(expected: dict[str, Leaf], given: dict[str, ArrayLike]) -> No
 
 
 def describe(array: object) -> str:
-    """Describe what was given where an array was expected."""
+    """Describe an object that should be another array."""
     return (
         f"shape {array.shape} of dtype {array.dtype}"
         if isinstance(array, np.ndarray)

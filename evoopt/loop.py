@@ -68,7 +68,7 @@ def run(
     waited: Callable[[], int] = lambda: 0,
     chunk_size: int | None = None,
 ) -> Reasons:
-    """Ask, evaluate and tell until there is a reason to stop, or `after` is true; return the reasons."""
+    """Ask, evaluate and tell until there are reasons to stop, or `after` is true; return them."""
     rows: Array | None = None
     try:
         while not (reasons := _unique(strategy.stop() + limits.reached(strategy, waited()))):
@@ -93,8 +93,8 @@ def run(
 def stopped_by(callback: Callable[..., Any], *args: object) -> bool:
     """Call a callback; return whether it stops the run, by StopIteration or by the answer True.
 
-    The number 1 and the True of other libraries count as True. Whatever else comes back goes on: None, text,
-    an array of several elements.
+    The number 1 and the True of other libraries count as True. Any other answer goes on: None,
+    text, an array of several elements.
     """
     try:
         answer = callback(*args)
@@ -119,7 +119,7 @@ def _in_chunks(strategy: Strategy, evaluate: Evaluate, ids: Ids, size: int) -> V
 
 @contextmanager
 def _interrupts_wait() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of the block, so that it leaves no half-made update."""
+    """Make Ctrl-C wait for the end of the block, so that it leaves no half-made update."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return

@@ -1,4 +1,4 @@
-"""Whether what is asked for fits into the memory of this machine."""
+"""Checks that arrays fit into the memory of this machine."""
 
 import functools
 import math
@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of version 2; text if there is none
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")  # version 2 of control groups; text if there is none
 SMALL = 1 << 24  # bytes that are there, whatever the machine: not worth a look
 
 

@@ -84,8 +84,8 @@ def minimize(
         the largest coordinate of `x0`, or 0.3; bounds from 1e20 on count as open), ``exhaust`` (go
         on when searches agree, see Notes), ``popsize``, and the other options of the strategy. What
         it tells: ``progress`` (a bar, package tqdm), ``log`` (the path of a new CSV file: number,
-        value and coordinates of each evaluation, written at once), ``disp`` (print the outcome, and before
-        that whether kernels compile).
+        value and coordinates of each evaluation, written at once), ``disp`` (print the outcome, and
+        before that whether kernels compile).
     constraints
         Refused: bounds are the only constraints.
     vectorized : bool
@@ -105,8 +105,8 @@ def minimize(
         NaN stands for what a search does not know. ``success`` is True where the target was
         reached, where no coordinate is free to vary, and where the search, having seen values that
         differ, contracted on the best of them. It is False at a limit, and where `fun` turned out
-        to be noisy; ``message`` says so. With the option ``noisy`` x is the strategy's ``solution``, and one
-        evaluation more gives ``fun``. After Ctrl-C it is the result so far.
+        to be noisy; ``message`` says so. With the option ``noisy`` x is the strategy's
+        ``solution``, and one evaluation more gives ``fun``. After Ctrl-C it is the result so far.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def _check_forms(constraints: Any, vectorized: bool, workers: object) -> None:
 
 
 def _check_task(fun: object) -> None:
-    """Raise ValueError for a task that asks for more than minimization: other directions, generations."""
+    """Raise ValueError for a task that maximizes, or that needs the generation."""
     if getattr(fun, "maximize", False) is True:
         raise ValueError(
             "fun must be a function to be minimized, got a task to be maximized; take evoopt.evolve with a "

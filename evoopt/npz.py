@@ -1,8 +1,9 @@
-"""Reading of ``.npz`` files, every byte of which is looked at before anything is made of it.
+"""Reading of ``.npz`` files, in which every byte is checked.
 
-An ``.npz`` file is a zip archive of ``.npy`` files: the entries one after the other, each behind a header of
-its own; then the directory, which repeats what the headers say; then the end, which counts the directory.
-The formats: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT and `numpy.lib.format`.
+An ``.npz`` file is a zip archive of ``.npy`` files: the entries one after the other, each behind a
+header of its own; then the directory, which repeats the headers; then the end, which counts the
+directory. The formats: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT and
+`numpy.lib.format`.
 """
 
 import os
@@ -20,7 +21,7 @@ _LOCAL = struct.Struct("<4s2x2H4x3L2H")  # flags, method, crc, packed, size, len
 _ENTRY = struct.Struct("<4s4x2H4x3L3H8xL")  # flags, method, crc, packed, size, lengths (and comment), start
 _END = struct.Struct("<4s2H2H2LH")  # disks, entries (here, in all), size and start of the directory, comment
 _LOCATOR = struct.Struct("<4sLQL")
-_END_64 = struct.Struct("<4sQ4x2L2Q2Q")  # as _END, behind its own size
+_END_64 = struct.Struct("<4sQ4x2L2Q2Q")  # the fields of _END, behind its own size
 _IN_EXTRA = 0xFFFFFFFF  # a number that is in the extra field, in 64 bits
 _BEHIND, _UTF_8 = 0x8, 0x800  # flags: crc and sizes stand behind the data; the name is UTF-8
 _STORED, _DEFLATED = 0, 8
@@ -38,19 +39,19 @@ class _Entry:
     crc: int
     packed: int  # bytes in the file
     size: int  # bytes of the entry
-    start: int  # of its header
+    start: int  # where its header begins
 
     @property
     def text(self) -> str:
         return self.name.decode("utf-8" if self.flags & _UTF_8 else "cp437")
 
-    def require(self, fits: bool, what: str) -> None:
+    def require(self, fits: bool, fault: str) -> None:
         if not fits:
-            raise ValueError(f'its entry "{self.text}" {what}')
+            raise ValueError(f'its entry "{self.text}" {fault}')
 
 
 def damaged(kind: str, path: str | os.PathLike[str], reason: object) -> ValueError:
-    """Return the error for a file whose content is not what it should be."""
+    """Return the error for a file with damaged content."""
     return ValueError(
         f'{kind} was expected, but "{path}" is damaged: {str(reason).rstrip(".")}; take another copy.'
     )
@@ -61,16 +62,17 @@ def read_npz(
 ) -> dict[str, Array]:
     """Read all arrays of an ``.npz``, executing nothing in it, in at most twice its memory.
 
-    Each byte of the file is part of an entry or describes one, and what the file says twice is compared. So a
-    flipped bit is found wherever it changes what is read.
+    Each byte of the file is part of an entry or describes one, and whatever the file says twice is
+    compared. So a flipped bit is found wherever it matters.
 
     Parameters
     ----------
     path : str or path
     kind : str
-        What the file should be, for the errors.
+        The name of such files, for the errors.
     compressed : bool
-        Whether entries may be deflated. Their arrays may be 16 times larger than the file, or 16 MiB.
+        Whether entries may be deflated. Their arrays may be 16 times larger than the file, or 16
+        MiB.
 
     Raises
     ------
@@ -104,7 +106,7 @@ def _arrays(file: BinaryIO, compressed: bool) -> Iterator[tuple[str, Array]]:
 
 
 def _check_claims(entries: list[_Entry], start: int, length: int) -> None:
-    """Raise ValueError unless entries have their own names, and places before `start` of the directory."""
+    """Raise ValueError unless entries have different names, and places before the directory."""
     if len({entry.text for entry in entries}) < len(entries):
         raise ValueError("two of its entries have one name")
     starts = [entry.start for entry in entries] or [start]
@@ -175,7 +177,7 @@ def _large(extra: bytes, *numbers: int) -> Iterator[int]:
 
 
 def _content(file: BinaryIO, entry: _Entry, stop: int) -> bytes:
-    """Return the bytes of an entry, after comparing its header with the directory; it ends at `stop`."""
+    """Return the bytes of an entry, which ends at `stop`; compare its header with the directory."""
     file.seek(entry.start)
     signature, flags, method, crc, packed, size, name, extra = _LOCAL.unpack(file.read(_LOCAL.size))
     same = (signature, file.read(name), flags, method) == (b"PK\3\4", entry.name, entry.flags, entry.method)
@@ -195,6 +197,6 @@ def _content(file: BinaryIO, entry: _Entry, stop: int) -> bytes:
 
 
 def _descriptors(entry: _Entry) -> list[bytes]:
-    """Return the forms of what stands behind an entry whose header was written before its data."""
+    """Return the possible descriptors behind an entry whose header was written before its data."""
     numbers = [struct.pack(form, entry.crc, entry.packed, entry.size) for form in ("<3L", "<L2Q")]
     return numbers + [b"PK\7\x08" + each for each in numbers]

@@ -1,4 +1,4 @@
-"""How a run ended: its reasons as a number and a sentence, its result, and what an exception keeps."""
+"""How a run ended: its reasons, status, message and result, which an exception keeps."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
 
 Reasons = tuple[tuple[str, str], ...]  # names and messages
 
-# The status of scipy: 0 for a search that converged, or found what was asked for.
+# The status of scipy: 0 for a search that converged, or reached its target.
 CONTRACTED = frozenset({"tolx", "tolfun", "tolfunhist", "noeffect", "noeffectcoord", "noeffectaxis"})
 STATUS = dict.fromkeys(("target", "agreed", *CONTRACTED, "fixed"), 0)
 STATUS |= {"max_evaluations": 1, "max_generations": 2, "time_limit": 4, "patience": 5, "exception": 6}
 STATUS |= {"callback": 99, "interrupted": 130}
-OTHER_STATUS = 3  # of the other reasons of a strategy
+OTHER_STATUS = 3  # the status of other reasons of a strategy
 FAILURES = {"nofitness", "interrupted", "exception"}  # reasons that are no normal end
 
 
 def status_of(reasons: Reasons) -> int:
-    """Return the number of the first kind of reason, in the order of the numbers; 0 without reasons."""
+    """Return the smallest status of the reasons; 0 without reasons."""
     return min((STATUS.get(name, OTHER_STATUS) for name, _ in reasons), default=0)
 
 

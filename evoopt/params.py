@@ -39,10 +39,10 @@ from evoopt.types import Array
 class ParamSpec:
     """The one-to-one map between a tree of parameters and a vector, or a row of a population.
 
-    Made by `from_params`, `from_shapes` or `from_json`. The vector holds the trainable leaves one after the
-    other, each row-major, sorted level by level: list and tuple positions and int keys as numbers, then str
-    keys as strings (``bias`` before ``kernel``, ``dense_10`` before ``dense_2``). The other leaves are
-    frozen.
+    Made by `from_params`, `from_shapes` or `from_json`. The vector holds the trainable leaves one
+    after the other, each row-major, sorted level by level: list and tuple positions and int keys as
+    numbers, then str keys as strings (``bias`` before ``kernel``, ``dense_10`` before ``dense_2``).
+    The other leaves are frozen.
 
     Attributes
     ----------
@@ -94,20 +94,22 @@ class ParamSpec:
         Parameters
         ----------
         tree : nested mapping, list or tuple (namedtuples too)
-            Keys are int or str; one with dots nests, so that ``{"0.weight": w}``, as ``state_dict()`` of
-            torch gives it, is ``{"0": {"weight": w}}``. Leaves are what `numpy.asarray` takes, of bool,
-            integer or float dtype, bfloat16 as float32, and tensors of torch; None is an absent leaf.
+            Keys are int or str; a key with dots nests, so that ``{"0.weight": w}``, as in a
+            ``state_dict()`` of torch, is ``{"0": {"weight": w}}``. Leaves are arguments of
+            `numpy.asarray`, of bool, integer or float dtype, or tensors of torch; bfloat16 becomes
+            float32; None is an absent leaf.
         trainable : callable, str or iterable of str, optional
-            Which leaves the vector holds: ``name -> bool``, or names, prefixes (``"dense_1"`` covers
-            ``"dense_1.kernel"``) and `fnmatch` patterns. By default all except the statistics of batch
-            normalization, called running_mean, running_var, num_batches_tracked, moving_mean or
-            moving_variance. The values of the others are copied and frozen; an integer leaf has to be.
+            Which leaves the vector holds: ``name -> bool``, or names, prefixes (``"dense_1"``
+            covers ``"dense_1.kernel"``) and `fnmatch` patterns. By default all except the
+            statistics of batch normalization, called running_mean, running_var,
+            num_batches_tracked, moving_mean or moving_variance. The values of the others are copied
+            and frozen; an integer leaf has to be.
 
         Raises
         ------
         ValueError
-            For a key or leaf that has no place in a vector, two that have the same name, a pattern without a
-            leaf, or nothing trainable.
+            For a key or leaf that has no place in a vector, two that have the same name, a pattern
+            without a leaf, or nothing trainable.
 
         Examples
         --------
@@ -128,8 +130,8 @@ class ParamSpec:
         Parameters
         ----------
         shapes : mapping of str to shape, or to (shape, dtype, dimension names)
-            By dotted name. A shape is an int or a tuple of ints; the dtype is float32 if left out or None;
-            the dimension names, one str or None for each dimension, are only kept.
+            By dotted name. A shape is an int or a tuple of ints; the dtype is float32 if left out
+            or None; the dimension names, one str or None for each dimension, are only kept.
 
         Raises
         ------
@@ -152,9 +154,10 @@ class ParamSpec:
         Parameters
         ----------
         text : str
-            What `to_json` gave.
+            The text that `to_json` returned.
         frozen : mapping of str to array, optional
-            Exactly the frozen leaves, by name, in their shapes and dtypes: the text is without values.
+            Exactly the frozen leaves, by name, in their shapes and dtypes: the text is without
+            values.
 
         Raises
         ------
@@ -173,7 +176,7 @@ class ParamSpec:
         return cls(root, leaves, given)
 
     def to_json(self) -> str:
-        """Describe containers and leaves, without values, as JSON; a namedtuple becomes a plain tuple.
+        """Describe containers and leaves as JSON, without values; a namedtuple becomes a tuple.
 
         Examples
         --------
@@ -189,8 +192,8 @@ class ParamSpec:
         Parameters
         ----------
         name : str
-            Of a leaf; or a prefix or pattern, as `trainable` in `from_params`, for the trainable leaves that
-            it covers.
+            Of a leaf; or a prefix or pattern, as `trainable` in `from_params`, for the trainable
+            leaves that it covers.
 
         Raises
         ------
@@ -224,8 +227,8 @@ class ParamSpec:
         Parameters
         ----------
         values : mapping of str to float
-            By name, prefix or pattern, as `trainable` in `from_params`. All leaves must be covered; a later
-            entry overrides those before it.
+            By name, prefix or pattern, as `trainable` in `from_params`. All leaves must be covered;
+            a later entry overrides those before it.
 
         Returns
         -------
@@ -234,7 +237,7 @@ class ParamSpec:
         Raises
         ------
         ValueError
-            For a pattern without a leaf, a leaf without a number, or what is no number.
+            For a pattern without a leaf, a leaf without a number, or a value that is no number.
 
         Examples
         --------
@@ -261,8 +264,9 @@ class ParamSpec:
         Parameters
         ----------
         tree : nested mapping, list or tuple
-            Containers and shapes as in the spec, where keys with dots nest; or each leaf has one more axis,
-            ``(popsize, *shape)``. Frozen leaves must be there, in either shape; their values are not read.
+            Containers and shapes as in the spec, where keys with dots nest; or each leaf has one
+            more axis, ``(popsize, *shape)``. Frozen leaves must be there, in either shape; their
+            values are not read.
         out : ndarray of float, optional
             Where to write, for example a row of a population; untouched if the input is refused.
 
@@ -306,7 +310,8 @@ class ParamSpec:
         Returns
         -------
         tree
-            Leaves of ``shape``, or ``(popsize, *shape)`` for a population; frozen views are read-only.
+            Leaves of ``shape``, or ``(popsize, *shape)`` for a population; frozen views are
+            read-only.
 
         Raises
         ------
@@ -339,7 +344,7 @@ class ParamSpec:
         return self._root.build(iter(leaves))
 
     def _views(self, array: Array) -> list[Array]:
-        """Cut the last axis into the trainable leaves; to split an axis never copies, whatever its stride."""
+        """Cut the last axis into the trainable leaves, without a copy, for any strides."""
         popsize = array.shape[:-1]
         return [array[cut].reshape(popsize + shape) if shape else array[cut] for cut, shape in self._cuts]
 
@@ -349,12 +354,13 @@ class ParamSpec:
         Parameters
         ----------
         tree : nested mapping, list or tuple
-            Of containers as in the spec: what `unravel` gave of a vector, or of a population.
+            A tree with the containers of the spec: `unravel` of a vector, or of a population.
 
         Returns
         -------
         dict of str to leaf
-            All leaves, also the frozen ones, as they are in the tree: of an unravelled vector its views.
+            All leaves, also the frozen ones, as they are in the tree: of an unravelled vector its
+            views.
 
         Raises
         ------
@@ -393,5 +399,5 @@ class ParamSpec:
 
 
 def _cut(place: slice, shape: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
-    """Return the index that cuts a leaf out of a last axis, and the shape to give it, () for none."""
+    """Return the index that cuts a leaf out of a last axis, and its shape, () if it fits as it is."""
     return (..., place if shape else place.start), shape if len(shape) > 1 else ()

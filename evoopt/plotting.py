@@ -13,7 +13,7 @@ from evoopt.types import Vector
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDE = 30.0  # from which ratio on positive numbers are shown on a logarithmic axis
+WIDE = 30.0  # positive numbers with a larger ratio are shown on a logarithmic axis
 LARGEST = 1e150  # number drawn; margins of axes go further
 MEASURES = {
     "sigma": "sigma, the step size",
@@ -24,19 +24,20 @@ MEASURES = {
 
 @called
 def plot_history(run: object, figure: object = None) -> Any:
-    """Plot how a run went: fitness and sigma, and condition and diversity where the strategy knows them.
+    """Plot the fitness and sigma of a run, and its condition and diversity if it has them.
 
     Parameters
     ----------
     run : Strategy, result of `evolve` or `minimize`, or history
-        What to plot.
+        The run to plot.
     figure : matplotlib Figure or SubFigure, optional
         Where to, a new one of pyplot by default.
 
     Returns
     -------
     figure
-        With a panel for each; ``figure.savefig("run.png")`` writes it. Its axes are in ``figure.axes``.
+        With a panel for each; ``figure.savefig("run.png")`` writes it. Its axes are in
+        ``figure.axes``.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def _plot_fitness(axes: Axes, history: dict[str, Vector]) -> None:
         columns.insert(0, history["median"])
         _plot(axes, history, "median", color="C1", label="median of the generation", linewidth=1)
     _plot(axes, history, "best", color="C0", label="best of the generation", linewidth=1)
-    if not np.array_equal(so_far, best, equal_nan=True):  # of noisy fitness there is none
+    if not np.array_equal(so_far, best, equal_nan=True):  # noisy fitness has none
         _plot(axes, history, "best_so_far", color="black", label="best so far", linestyle="--", linewidth=1)
     axes.set_title("fitness")
     axes.legend(fontsize="small")
@@ -103,7 +104,7 @@ def _plot(axes: Axes, history: dict[str, Vector], name: str, **style: Any) -> No
 
 
 def _scale(axes: Axes, columns: list[Vector]) -> bool:
-    """Take a logarithmic axis for positive numbers of different magnitudes; return whether it is one."""
+    """Take a logarithmic axis for positive numbers that differ much; return whether it was taken."""
     values = np.concatenate(columns)
     values = values[np.isfinite(values)]
     logarithmic = bool(len(values)) and values.min() > 0 and values.max() > WIDE * values.min()
@@ -120,6 +121,6 @@ def _read_history(run: object) -> dict[str, Vector]:
 
 
 def _drawable(column: Vector) -> Vector:
-    """Return numbers that axes have room for: NaN, a gap, for infinity, and none beyond all measure."""
+    """Return numbers that fit on axes: NaN, which is a gap, for infinite and enormous ones."""
     column = np.where(np.isfinite(column), np.clip(column, -LARGEST, LARGEST), np.nan)
     return np.where((column > 0) & (column < 1 / LARGEST), 1 / LARGEST, column)

@@ -16,7 +16,7 @@ except ImportError:  # Windows, where a file that somebody has open cannot be re
     fcntl = None  # type: ignore[assignment]
 
 SWEPT = 8  # names of temporary files that are looked at: as many processes may have been killed at once
-_SHOWN = 40  # letters of the file's name in those of its temporary files
+_SHOWN = 40  # letters of the file's name in the names of its temporary files
 _KINDS = {
     "a folder": stat.S_ISDIR,
     "a pipe": stat.S_ISFIFO,
@@ -27,10 +27,10 @@ _KINDS = {
 
 
 def replace(path: object, write: Callable[[BinaryIO], None]) -> None:
-    """Replace a file, or make it, by one that `write` fills; a failure leaves what was there.
+    """Replace or make a file by one that `write` fills; a failure leaves the old file.
 
-    A file that is there keeps its mode and a link stays a link. The content is on the disk before it has the
-    name. Temporary files that killed processes left here are removed.
+    A file that is there keeps its mode and a link stays a link. The content is on the disk before
+    it has the name. Temporary files that killed processes left here are removed.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def replace(path: object, write: Callable[[BinaryIO], None]) -> None:
 
 
 def _read(path: object) -> tuple[Path, int | None]:
-    """Return the file that a path means, links followed, and its mode; None if there is none yet."""
+    """Return the file behind a path, links followed, and its mode, None for a new file."""
     name = arguments.path("path", path)
     target = Path(os.path.realpath(name))
     if not target.parent.is_dir():
@@ -77,7 +77,7 @@ def _read(path: object) -> tuple[Path, int | None]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """See to it that a new name in a folder survives a loss of power, where the system can do so."""
+    """Make a new name in a folder survive a loss of power, if the system can."""
     if os.name == "nt":
         return
     with suppress(OSError):  # a folder that cannot be read, a file system that knows no such thing
@@ -94,8 +94,8 @@ def _sync_folder(folder: Path) -> None:
 def _open_temporary(target: Path, mode: int | None, opened: list[BinaryIO]) -> BinaryIO:
     """Make a file beside the target, after removing those that nobody writes any more.
 
-    They have numbers, so that none has to be looked for in a folder of many files. Whoever writes one has it
-    locked, which ends with the process, and is seen on all hosts that share the folder.
+    They have numbers, so that none has to be looked for in a folder of many files. Whoever writes
+    one has it locked, which ends with the process, and is seen on all hosts that share the folder.
     """
     _remove_leftovers(target)
     numbers = itertools.count()
@@ -122,7 +122,7 @@ def _make(path: str, mode: int | None, opened: list[BinaryIO]) -> bool:
             opened.pop().close()
             return False
     if mode is not None:
-        os.chmod(path, mode)  # without the umask
+        os.chmod(path, mode)  # open() applied the umask
     return True
 
 
@@ -130,7 +130,7 @@ def _remove_leftovers(target: Path) -> None:
     """Remove the temporary files of a target that nobody has locked."""
     for number in range(SWEPT):
         path = _temporary(target, number)
-        with suppress(OSError):  # as a rule there is none; or somebody has it locked, or owns it
+        with suppress(OSError):  # usually there is none; or somebody has it locked, or owns it
             if fcntl is None:
                 os.unlink(path)
                 continue
@@ -150,7 +150,7 @@ def _unlink(file: BinaryIO) -> None:
 
 
 def _clean_up(opened: list[BinaryIO], target: Path) -> None:
-    """Remove what a failure left."""
+    """Remove the files that a failure left."""
     for file in opened:
         with suppress(OSError, ValueError):  # it has its name, or is closed
             _unlink(file)

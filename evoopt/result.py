@@ -1,4 +1,4 @@
-"""What `evolve` and `minimize` return: scipy's result, kept apart because scipy.optimize imports slowly."""
+"""The result of `evolve` and `minimize`, kept apart because scipy.optimize imports slowly."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -8,7 +8,7 @@ from scipy.optimize import OptimizeResult
 
 
 class Result(OptimizeResult):
-    """scipy's OptimizeResult, a dict whose items are attributes too; prints the history in one line."""
+    """scipy's OptimizeResult, a dict whose items are attributes; its history prints as one line."""
 
     x: NDArray[Any]
     fun: float

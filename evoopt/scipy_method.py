@@ -21,7 +21,7 @@ DERIVATIVES = ("jac", "hess", "hessp")  # which scipy passes to each method
 
 @called
 def scipy_method(name: MethodLike = "auto", **options: object) -> Callable[..., "Result"]:
-    """Make a method for `scipy.optimize.minimize`, and so for its `basinhopping` and `dual_annealing`.
+    """Make a method for `scipy.optimize.minimize`, `basinhopping` and `dual_annealing`.
 
     Parameters
     ----------
@@ -33,8 +33,9 @@ def scipy_method(name: MethodLike = "auto", **options: object) -> Callable[..., 
     Returns
     -------
     callable
-        To pass as ``method``. Its results are those of `evoopt.minimize`. Derivatives are not used: they give
-        a RuntimeWarning, as with scipy's methods without derivatives. Constraints are refused.
+        The argument ``method`` of scipy's function, which then returns a result of
+        `evoopt.minimize`. Derivatives are not used: there is a RuntimeWarning, as with scipy's own
+        methods of this kind. Constraints are refused.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def _minimize(
     tol: float | None = None,
     **options: object,
 ) -> "Result":
-    """Do what scipy asks of a method of the user's own."""
+    """Minimize a function as scipy calls a user's own method."""
     for word in DERIVATIVES:
         if options.pop(word, None) is not None:
             warnings.warn(f"evoopt's methods use no derivatives ({word}).", RuntimeWarning, stacklevel=3)

@@ -1,4 +1,4 @@
-"""Three small runs that show whether evoopt works on a device: a search, a network, and episodes."""
+"""Three small runs that show whether a device works: a search, a network, and episodes."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,7 +14,7 @@ from evoopt.tasks.objective import Objective
 from evoopt.tasks.rollout import Rollout
 from evoopt.types import Array, Device
 
-STEPS = 100  # of an episode in which the pole is kept upright
+STEPS = 100  # the return of an episode that keeps the pole upright
 
 
 class CheckError(Exception):
@@ -53,10 +53,10 @@ def _forward(net: Network, row: Array, inputs: Array) -> Array:
 
 
 def check_rollout(device: Device) -> None:
-    """Play a generation of two rows: one keeps a pole upright, and one always pushes to the left."""
+    """Play with two rows: one keeps a pole upright, the other always pushes to the left."""
     net = Network([Dense(2)], input_shape=(4,), device=device)
     kernel = np.zeros((4, 2))
-    kernel[2:, 1] = 1  # to the right where angle + angular velocity > 0
+    kernel[2:, 1] = 1  # push to the right if angle + angular velocity > 0
     upright = net.spec.ravel({"dense_0": {"kernel": kernel, "bias": np.zeros(2)}})
     population = np.stack([upright, np.zeros_like(upright)])
     task = Rollout(net, envs.cartpole, episodes=2, max_steps=STEPS, device=device)
@@ -79,7 +79,7 @@ CHECKS: dict[str, Callable[[Device], None]] = {
 
 
 def run_checks() -> Iterator[tuple[str, str | None]]:
-    """Run all checks on each device that there is; yield what was checked, and the fault, None for none."""
+    """Run all checks on each device; yield the name of each, and its fault or None."""
     devices: list[Device] = ["cpu"] if why_no_cuda() else ["cpu", "cuda"]
     for device in devices:
         for what, check in CHECKS.items():

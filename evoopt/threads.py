@@ -1,8 +1,9 @@
 """Kernels over the threads: serial kernels on ranges [lo, hi), handed to a pool of Python threads.
 
-Kernels release the GIL, so plain threads run them side by side. Against numba's own `prange` this costs some
-tens of microseconds more a call (small work stays on the calling thread), and it has no threading layer that
-dies after a fork, aborts when two Python threads enter it, or compiles each driver a second time.
+Kernels release the GIL, so plain threads run them side by side. Against numba's own `prange` this
+costs some tens of microseconds more a call (small work stays on the calling thread), and it has no
+threading layer that dies after a fork, aborts when two Python threads enter it, or compiles each
+driver a second time.
 """
 
 import os
@@ -15,11 +16,13 @@ from pathlib import Path
 from evoopt.arrays import shown
 from evoopt.calls import called
 
-SMALLEST_SHARE = 40  # the last ranges are this share of a thread's work: what threads may wait for each other
+SMALLEST_SHARE = (
+    40  # ranges shrink to this share of a thread's work, which bounds how long threads wait for the last one
+)
 
 
 def _usable_cores() -> int:
-    """Cores that this process may use: its affinity, and in a container at most its quota of time."""
+    """Return the cores that this process may use: its affinity, at most its quota in a container."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -89,11 +92,11 @@ def set_num_threads(n: int) -> None:
         _pool.num_threads = n
         executor, _pool.executor = _pool.executor, None
     if executor is not None:
-        executor.shutdown(wait=False)  # what runs there finishes; the next call starts a pool of the new size
+        executor.shutdown(wait=False)  # running work finishes; the next call starts a pool of the new size
 
 
 def _ranges(n: int, threads: int, grain: int) -> Iterator[tuple[int, int]]:
-    """Cut [0, n) into ranges that get smaller: threads end together even if one lost its core for a while."""
+    """Cut [0, n) into shrinking ranges, so that threads end together even if one lost its core."""
     smallest = max(n // (threads * SMALLEST_SHARE), grain)
     lo = 0
     while lo < n:
@@ -108,7 +111,7 @@ def run(kernel: Callable[..., None], n: int, *args: object, grain: int = 1) -> N
     Parameters
     ----------
     kernel : callable
-        Serial and without the GIL; what it writes for an item depends on that item alone.
+        A serial kernel without the GIL, whose output for an item depends on that item alone.
     n : int
         Number of items.
     grain : int
@@ -133,7 +136,7 @@ def run(kernel: Callable[..., None], n: int, *args: object, grain: int = 1) -> N
         futures += [_pool.submit(drain) for _ in range(threads - 1)]
         drain()
     finally:
-        ranges.clear()  # after an error or Ctrl-C nobody starts another range
+        ranges.clear()  # no thread starts another range after an error or Ctrl-C
         running = [future for future in futures if not future.cancel()]
         wait(running)  # they write into the arrays
     for future in running:

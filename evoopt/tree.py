@@ -1,9 +1,9 @@
 """Trees of parameters: nested mappings, lists and tuples, and the leaves in them.
 
-A leaf is anything else; its *name* joins the keys on the way to it with dots (``"dense_0.kernel"``); list and
-tuple positions count as keys. A key with a dot nests: ``{"0.weight": ...}`` is ``{"0": {"weight": ...}}``.
-None is an absent leaf, which has no name. Order is level by level: positions and int keys as numbers, and
-then str keys as strings.
+A leaf is anything else; its *name* joins the keys on the way to it with dots
+(``"dense_0.kernel"``); list and tuple positions count as keys. A key with a dot nests:
+``{"0.weight": ...}`` is ``{"0": {"weight": ...}}``. None is an absent leaf, which has no name.
+Order is level by level: positions and int keys as numbers, and then str keys as strings.
 """
 
 import difflib
@@ -24,7 +24,7 @@ Key = str | int
 Trainable = Callable[[str], bool] | Iterable[str] | None
 
 ABSENT = object()  # where `loads` found an absent leaf, because None is a leaf there
-MOST_LEVELS = 100  # of containers in each other
+MOST_LEVELS = 100  # containers in each other
 # the running statistics of batch normalization: training overwrites them, and does not learn them
 STATISTICS = frozenset(
     {"running_mean", "running_var", "num_batches_tracked", "moving_mean", "moving_variance"}
@@ -53,13 +53,13 @@ class Container:
 
 
 def read_tree(tree: object) -> tuple[Container, dict[str, Array]]:
-    """Return the containers of a tree, and its leaves as arrays by name, in the order of the vector."""
+    """Return the containers of a tree, and its leaves as named arrays in the order of the vector."""
     root, leaves = open_tree(tree)
     return root, {name: as_array(name, leaf) for name, leaf in leaves.items()}
 
 
 def open_tree(tree: object, absent: object = None) -> tuple[Container, dict[str, Any]]:
-    """Return the containers of a tree, and its leaves as they are by name, in the order of the vector."""
+    """Return the containers of a tree, and its named leaves in the order of the vector."""
     leaves: dict[str, Any] = {}
 
     def visit(node: object, path: str) -> Container | None:
@@ -91,7 +91,7 @@ def open_tree(tree: object, absent: object = None) -> tuple[Container, dict[str,
 def _open_mapping(node: Mapping[Any, Any], path: str) -> dict[Key, Any]:
     """Return the children of a mapping in order; keys with dots become children that are dicts."""
     if all(type(key) is str and key and "." not in key for key in node):
-        return {key: node[key] for key in sorted(node)}  # as a rule
+        return {key: node[key] for key in sorted(node)}  # the usual case
     children: dict[Key, Any] = {}
     first: dict[str, Key] = {}  # key for each child
     for key, value in node.items():
@@ -108,7 +108,7 @@ def _open_mapping(node: Mapping[Any, Any], path: str) -> dict[Key, Any]:
 
 
 def _split(key: object, path: str) -> tuple[Key, str, str]:
-    """Split a key at its first dot: what is before it, the dot, what is after it."""
+    """Split a key at its first dot: return the part before it, the dot, and the rest."""
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
         return int(key), "", ""
     head, dot, rest = key.partition(".") if isinstance(key, str) else ("", "", "")
@@ -135,8 +135,8 @@ def nest(leaves: Mapping[str, Any]) -> Any:
 def to_jsonable(node: Container | None) -> Any:
     """Write containers as JSON has them, and a leaf as null.
 
-    The key "", which no mapping has, is for the rest: ``{"": [...]}`` is a tuple, ``{"": null}`` an absent
-    leaf, and ``{"": {"0": ...}, ...}`` a dict, of which some keys are ints.
+    The key "", which no mapping has, is for the rest: ``{"": [...]}`` is a tuple, ``{"": null}`` an
+    absent leaf, and ``{"": {"0": ...}, ...}`` a dict, of which some keys are ints.
     """
     if node is None:
         return None
@@ -151,7 +151,7 @@ def to_jsonable(node: Container | None) -> Any:
 
 
 def loads(text: str | bytes) -> Any:
-    """Read what `to_jsonable` and json.dumps wrote, back into containers; absent leaves are `ABSENT`.
+    """Read the text of `to_jsonable` and json.dumps as containers; absent leaves are `ABSENT`.
 
     ValueError for another text, RecursionError for one that is nested too deep for JSON.
     """
@@ -159,7 +159,7 @@ def loads(text: str | bytes) -> Any:
 
 
 def _container(pairs: list[tuple[str, Any]]) -> Any:
-    """Return what an object of JSON stands for: a dict, or by the key "" a tuple or an absent leaf."""
+    """Return the container of a JSON object: a dict, or with the key "" a tuple or an absent leaf."""
     entry = dict(pairs)
     if len(entry) < len(pairs):
         raise ValueError(f"each key must be there once, got {[key for key, _ in pairs]}")
@@ -174,9 +174,11 @@ def _container(pairs: list[tuple[str, Any]]) -> Any:
 
 
 def as_array(name: str, value: Any) -> Array:
-    """Read a leaf as an array of real numbers: of a tensor its values on the host, bfloat16 as float32."""
+    """Read a leaf as an array of real numbers on the host; bfloat16 becomes float32."""
     label = f'The leaf "{name}"'
-    if type(value) is not np.ndarray and hasattr(value, "detach") and hasattr(value, "cpu"):  # of torch
+    if (
+        type(value) is not np.ndarray and hasattr(value, "detach") and hasattr(value, "cpu")
+    ):  # a tensor of torch
         value = _on_host(label, value)
         value = value.float() if str(value.dtype) == "torch.bfloat16" else value
     array = value if type(value) is np.ndarray else arrays.unmasked(label, value)
@@ -189,7 +191,7 @@ def _on_host(label: str, tensor: Any) -> Any:
     """Return a tensor of torch without its gradient, in the memory of the host."""
     try:
         return tensor.detach().cpu()
-    except RuntimeError as error:  # without data, of device "meta", for example
+    except RuntimeError as error:  # a tensor of device "meta", for example, has no data
         raise ValueError(
             f"{label} must be a tensor that can be copied to the host, got one that cannot: "
             f"{str(error).rstrip('.')}."
@@ -238,7 +240,7 @@ def _no_pattern(trainable: object) -> ValueError:
 
 
 def _matched(names: list[str], pattern: str) -> set[str]:
-    """Return the leaf or the leaves of the container of this name; if there is none, those of the pattern."""
+    """Return the leaf, or the leaves of the container, of this name; else the leaves that match."""
     matched = {name for name in names if name == pattern or name.startswith(f"{pattern}.")}
     matched = matched or {name for name in names if fnmatch.fnmatchcase(name, pattern)}
     if not matched:

@@ -14,9 +14,10 @@ Device = Literal["cpu", "cuda"]
 
 
 class Population(Protocol):
-    """A population that need not be held as one array, for whoever makes its rows where they are wanted.
+    """A population that need not be one array, so that its rows can be made where they are used.
 
-    `ids` (popsize,) are the numbers of its rows: a strategy makes each of them again, in any company.
+    `ids` (popsize,) are the numbers of its rows: a strategy makes each of them again, in any
+    company.
     """
 
     @property

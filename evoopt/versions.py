@@ -1,4 +1,4 @@
-"""What a report of a bug needs: versions, devices, threads, and where kernels are kept."""
+"""Facts for a bug report: versions, devices, threads, and the folder of kernels."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ OPTIONAL = ("numba-cuda", "gymnasium", "tqdm", "matplotlib", "torch", "jax")
 
 @called
 def show_versions() -> None:
-    """Print versions, devices, threads and the folder of the kernel cache: what a report of a bug needs.
+    """Print versions, devices, threads and the kernel cache, for a bug report.
 
     ``python -m evoopt`` prints the same, and then checks that evoopt works on this machine.
 

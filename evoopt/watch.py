@@ -1,4 +1,4 @@
-"""What a run has seen, and which vector of it to use."""
+"""The observer of a run, and the choice of its result."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ from evoopt.types import Array, Vector
 
 
 class Watch:
-    """What the run has seen so far: whether values differ, the best judgement, and how long it has stood.
+    """The observer of a run: it knows whether values differ, and the best judgement and its age.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Watch:
         self.best, self.waited = math.nan, 0
         self.x: Array | None = None  # which the validation judged best
         self._values: set[float] = set()  # finite fitness that was seen; two of it will do
-        for name in ("best", "median", "best_so_far"):  # of a resumed run only the last one knows all
+        for name in ("best", "median", "best_so_far"):  # a resumed run has only the last one in full
             self._add(np.array(strategy.history[name]))
 
     @property
@@ -42,7 +42,7 @@ class Watch:
 
     def compare(self, fitness: Any) -> None:
         """Look for different values in the fitness of a generation."""
-        if not self.differed:  # as a rule after the first generation
+        if not self.differed:  # usually decided after the first generation
             self._add(arguments.fitness_vector(self._strategy._engine.host(fitness), len(fitness)))
 
     def _add(self, values: Vector) -> None:
@@ -66,7 +66,7 @@ class Watch:
 
 
 def choose(strategy: Strategy, evaluation: Evaluation | None, watch: Watch) -> tuple[Array, float, int]:
-    """Return the vector to use, its fitness, and the number of evaluations that finding out took."""
+    """Return the resulting vector, its fitness, and the evaluations that the choice took."""
     x = strategy.solution if watch.x is None else watch.x
     best_x, best_fitness = strategy.best.x, strategy.best.fitness
     if best_x is not None and np.array_equal(x, best_x) and not strategy.noisy:  # noise: a lucky number
