@@ -41,7 +41,8 @@ class CSVLogger(Called):
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "run.csv")
     ...     log = evoopt.CSVLogger(path)
-    ...     result = evoopt.evolve(es, lambda p: (p**2).sum(axis=1), max_generations=3, callback=log)
+    ...     task = evoopt.Objective(lambda x: (x**2).sum())
+    ...     result = evoopt.evolve(es, task, max_generations=3, callback=log)
     ...     print(path.read_text().splitlines()[0])
     generation,evaluations,best,median,best_so_far,sigma,condition
     """
@@ -84,7 +85,7 @@ class CSVLogger(Called):
             file.write(text)
 
     def _open(self, history: History, may_cut: bool) -> None:
-        """Make the file, or cut off the generations that were not told, and write the missing ones."""
+        """Make the file, or cut off generations that were not told, and write missing ones."""
         found = Path(self.path).read_bytes() if os.path.exists(self.path) else b""
         lines = (_header(history) + _lines(history, 0)).encode().splitlines(keepends=True)
         if may_cut:

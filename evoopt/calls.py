@@ -28,9 +28,7 @@ class Called:
 
     __signature__ = _Signature()
     _renamed: ClassVar[Mapping[str, str]] = {}  # the old name of an option, and its present one
-    _usage: ClassVar[str] = (
-        ""  # the arguments by place, where the parameters of a constructor do not show them well
-    )
+    _usage: ClassVar[str] = ""  # arguments by place, if the parameters of a constructor hide them
 
     def __new__(cls, *arguments: object, **options: object) -> Self:
         if arguments or options:  # a copy is made without any, and gets its state later

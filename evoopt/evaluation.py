@@ -53,7 +53,7 @@ class Evaluation:
             require_picklable(name, task, executor)
 
     def __call__(self, population: Array, generation: int) -> Any:
-        """Return the fitness (popsize,): the object that the task returned, or an array of an executor."""
+        """Return the fitness (popsize,): the task's own object, or an array with an executor."""
         call = self._with_generation(self._task, generation)
         if self._executor is not None:
             # each worker gets the task a few times a generation, not once for each row

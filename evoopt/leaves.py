@@ -145,6 +145,11 @@ def require_frozen(expected: dict[str, Leaf], given: dict[str, ArrayLike]) -> No
             raise mismatch(name, f"shape {leaf.shape} of dtype {leaf.dtype}", describe(array), "convert it")
 
 
+def cut_of(place: slice, shape: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
+    """Return the index that cuts a leaf out of a last axis, and its shape, () if it fits."""
+    return (..., place if shape else place.start), shape if len(shape) > 1 else ()
+
+
 def describe(array: object) -> str:
     """Describe an object that should be another array."""
     return (

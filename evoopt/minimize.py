@@ -70,20 +70,20 @@ def minimize(
         ``callback(intermediate_result)`` if its parameter has that name (a `CSVLogger` does);
         ``callback(xk, convergence)`` of `scipy.optimize.differential_evolution`: 1 where the last
         population agrees to 1 percent (the median of its fitness m, its best value at most .01 |m|
-        below), less where it does not, 0 where there is no population. Giving True or 1, or raising
-        StopIteration, stops.
+        below), less where it does not, 0 where there is no population. The search stops if it
+        returns True or 1, or raises StopIteration.
     tol : float, optional
         How much values may differ that count as the same, see Notes; a single strategy takes it as
         its ``tolx`` and ``tolfun``. A looser one never costs more.
     options : dict, optional
         Limits: ``maxfun`` (evaluations, by default 10,000 n), ``maxiter`` (iterations: generations,
-        and iterations of descents), ``time_limit`` (seconds), ``target`` (stop at this value). What
-        it does: ``seed`` (a whole number or a numpy Generator to draw one from), ``sigma`` (by
+        and iterations of descents), ``time_limit`` (seconds), ``target`` (stop at this value).
+        Settings: ``seed`` (a whole number or a numpy Generator to draw one from), ``sigma`` (by
         default a quarter of the range of coordinates with two bounds, but at most ten times `x0`,
         or 10 if that is more, as far wider bounds say less than `x0`; with an open side 0.3 times
         the largest coordinate of `x0`, or 0.3; bounds from 1e20 on count as open), ``exhaust`` (go
-        on when searches agree, see Notes), ``popsize``, and the other options of the strategy. What
-        it tells: ``progress`` (a bar, package tqdm), ``log`` (the path of a new CSV file: number,
+        on when searches agree, see Notes), ``popsize``, and the other options of the strategy.
+        Messages: ``progress`` (a bar, package tqdm), ``log`` (the path of a new CSV file: number,
         value and coordinates of each evaluation, written at once), ``disp`` (print the outcome, and
         before that whether kernels compile).
     constraints
@@ -102,11 +102,11 @@ def minimize(
         used; ``stop``, the reasons to stop as (name, message); ``method``; and ``history``, the
         columns of a strategy's `history` over all searches: first a line for x0 (generation 0),
         then one for each iteration, and a last one where evaluations followed the last iteration.
-        NaN stands for what a search does not know. ``success`` is True where the target was
-        reached, where no coordinate is free to vary, and where the search, having seen values that
-        differ, contracted on the best of them. It is False at a limit, and where `fun` turned out
-        to be noisy; ``message`` says so. With the option ``noisy`` x is the strategy's
-        ``solution``, and one evaluation more gives ``fun``. After Ctrl-C it is the result so far.
+        NaN stands for a number that a search does not know. ``success`` is True where the target
+        was reached, where no coordinate is free to vary, and where the search, having seen values
+        that differ, contracted on the best of them. It is False at a limit, and where `fun` turned
+        out to be noisy; ``message`` says so. With the option ``noisy`` x is the strategy's
+        ``solution``, and ``fun`` takes one more evaluation. After Ctrl-C it is the result so far.
 
     Raises
     ------
@@ -116,21 +116,21 @@ def minimize(
         Whatever `fun` or `callback` raises, as it is, with the result so far as its attribute
         ``result``.
     concurrent.futures.BrokenExecutor
-        If a process of the `workers` ends before its time; a note says what to do.
+        If a process of the `workers` ends before its time; a note has advice.
 
     Notes
     -----
     "auto" begins with a descent, scipy's SLSQP (from 100 coordinates on L-BFGS-B) on gradients by
     finite differences, from `x0`. Some evaluations tell whether the function is a sum of functions
     of one coordinate; if so, a line search along each follows. After another descent, restarted
-    CMA-ES (IPOP) starts at `x0` with `sigma`. ``message`` tells what was done. With the option
+    CMA-ES (IPOP) starts at `x0` with `sigma`. ``message`` names the searches. With the option
     ``noisy`` nothing but CMA-ES is used.
 
     "auto", "ipop" and "bipop" end when two searches have ended at the best value: their best values
     differ by at most 1e-8 of it, or of the range of the values at first, or by `tol`. With the
     option ``exhaust`` they go on to a limit. Where `fun` looks noisy, because a descent or a search
     ended while values around still differed, its best point is evaluated once more; two values mean
-    noise. `docs/black_box.md` has a table of what `tol` and ``target`` mean for each method.
+    noise. `docs/black_box.md` has a table of the meanings of `tol` and ``target`` for each method.
 
     Examples
     --------

@@ -18,8 +18,8 @@ def read_npy(content: bytes, place: str) -> Array:
     Raises
     ------
     ValueError
-        For what is no array of plain numbers or text, or claims to be more or less than it is; the
-        error begins with its `place`.
+        For other data than an array of plain numbers or text, and for a header that claims another
+        size; the error begins with its `place`.
     """
     shape, in_columns, dtype, start = _header(content, place)
     if not all(type(n) is int and n >= 0 for n in shape) or dtype.hasobject or not dtype.itemsize:
@@ -37,7 +37,7 @@ def read_npy(content: bytes, place: str) -> Array:
 
 
 def _header(content: bytes, place: str) -> tuple[tuple[Any, ...], bool, np.dtype[Any], int]:
-    """Return shape, whether in Fortran order, and dtype of an array, and the start of its numbers."""
+    """Return shape, Fortran order or not, dtype, and the start of the numbers."""
     head = io.BytesIO(content[: _HEADER + 16])
     try:
         version = np.lib.format.read_magic(head)

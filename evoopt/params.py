@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from evoopt import arguments, arrays
 from evoopt.leaves import (
     Leaf,
+    cut_of,
     describe,
     listed,
     locked,
@@ -85,7 +86,7 @@ class ParamSpec:
         }
         places = [slice(start, start + size) for start, size in zip(self.offsets, sizes, strict=True)]
         self._slices = dict(zip(self.names, places, strict=True))
-        self._cuts = [_cut(place, shape) for place, shape in zip(places, self.shapes, strict=True)]
+        self._cuts = [cut_of(place, shape) for place, shape in zip(places, self.shapes, strict=True)]
 
     @classmethod
     def from_params(cls, tree: object, trainable: Trainable = None) -> Self:
@@ -202,8 +203,8 @@ class ParamSpec:
 
         Examples
         --------
-        >>> spec = ParamSpec.from_shapes({"decoder.bias": 3, "encoder.bias": 2, "encoder.kernel": (3, 2)})
-        >>> spec.slice("encoder")
+        >>> spec = ParamSpec.from_shapes({"a.bias": 3, "b.bias": 2, "b.kernel": (3, 2)})
+        >>> spec.slice("b")
         slice(3, 11, None)
         """
         if not isinstance(name, str):
@@ -241,8 +242,8 @@ class ParamSpec:
 
         Examples
         --------
-        >>> spec = ParamSpec.from_shapes({"dense_0.bias": 2, "dense_0.kernel": (1, 2), "dense_1.bias": 1})
-        >>> spec.expand({"*": 0.1, "dense_0.kernel": 0.5})
+        >>> spec = ParamSpec.from_shapes({"a.bias": 2, "a.kernel": (1, 2), "b.bias": 1})
+        >>> spec.expand({"*": 0.1, "a.kernel": 0.5})
         array([0.1, 0.1, 0.5, 0.5, 0.1])
         """
         values = arguments.mapping("values", values)
@@ -396,8 +397,3 @@ class ParamSpec:
         frozen = "; frozen: " + listed(leaf for leaf in self._leaves if not leaf.trainable)
         text = trainable + (frozen if self.frozen else "")
         return f"ParamSpec({self.size} parameters, {self.dtype}: {text})"
-
-
-def _cut(place: slice, shape: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
-    """Return the index that cuts a leaf out of a last axis, and its shape, () if it fits as it is."""
-    return (..., place if shape else place.start), shape if len(shape) > 1 else ()

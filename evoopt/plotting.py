@@ -51,7 +51,8 @@ def plot_history(run: object, figure: object = None) -> Any:
     >>> import evoopt
     >>> from matplotlib.figure import Figure
     >>> es = evoopt.CMAES([3.0, -2.0], sigma=1.0, seed=1)
-    >>> result = evoopt.evolve(es, lambda population: (population**2).sum(axis=1), max_generations=20)
+    >>> task = evoopt.Objective(lambda x: (x**2).sum())
+    >>> result = evoopt.evolve(es, task, max_generations=20)
     >>> figure = evoopt.plot_history(result, Figure())
     >>> len(figure.axes)  # fitness, sigma, condition
     3
@@ -104,7 +105,7 @@ def _plot(axes: Axes, history: dict[str, Vector], name: str, **style: Any) -> No
 
 
 def _scale(axes: Axes, columns: list[Vector]) -> bool:
-    """Take a logarithmic axis for positive numbers that differ much; return whether it was taken."""
+    """Take a logarithmic axis for positive numbers that differ much; return whether it fits."""
     values = np.concatenate(columns)
     values = values[np.isfinite(values)]
     logarithmic = bool(len(values)) and values.min() > 0 and values.max() > WIDE * values.min()

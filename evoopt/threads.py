@@ -16,13 +16,12 @@ from pathlib import Path
 from evoopt.arrays import shown
 from evoopt.calls import called
 
-SMALLEST_SHARE = (
-    40  # ranges shrink to this share of a thread's work, which bounds how long threads wait for the last one
-)
+# Ranges shrink to 1/40 of a thread's share, which bounds how long threads wait for the last one.
+SMALLEST_SHARE = 40
 
 
 def _usable_cores() -> int:
-    """Return the cores that this process may use: its affinity, at most its quota in a container."""
+    """Return the cores that this process may use, at most a container's quota."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()

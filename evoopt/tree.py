@@ -53,7 +53,7 @@ class Container:
 
 
 def read_tree(tree: object) -> tuple[Container, dict[str, Array]]:
-    """Return the containers of a tree, and its leaves as named arrays in the order of the vector."""
+    """Return the containers of a tree, and its leaves as arrays in the order of the vector."""
     root, leaves = open_tree(tree)
     return root, {name: as_array(name, leaf) for name, leaf in leaves.items()}
 
@@ -159,7 +159,7 @@ def loads(text: str | bytes) -> Any:
 
 
 def _container(pairs: list[tuple[str, Any]]) -> Any:
-    """Return the container of a JSON object: a dict, or with the key "" a tuple or an absent leaf."""
+    """Return the container of a JSON object: a dict; with the key "" a tuple or no leaf."""
     entry = dict(pairs)
     if len(entry) < len(pairs):
         raise ValueError(f"each key must be there once, got {[key for key, _ in pairs]}")
@@ -176,9 +176,7 @@ def _container(pairs: list[tuple[str, Any]]) -> Any:
 def as_array(name: str, value: Any) -> Array:
     """Read a leaf as an array of real numbers on the host; bfloat16 becomes float32."""
     label = f'The leaf "{name}"'
-    if (
-        type(value) is not np.ndarray and hasattr(value, "detach") and hasattr(value, "cpu")
-    ):  # a tensor of torch
+    if type(value) is not np.ndarray and hasattr(value, "detach") and hasattr(value, "cpu"):  # torch
         value = _on_host(label, value)
         value = value.float() if str(value.dtype) == "torch.bfloat16" else value
     array = value if type(value) is np.ndarray else arrays.unmasked(label, value)
