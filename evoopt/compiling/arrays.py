@@ -14,7 +14,7 @@ CACHE_LINE = 64  # bytes; also the width of the widest vector register
 
 
 class _Writable:
-    """The memory of a read-only array under the type of a writable one; kernels only read their inputs."""
+    """A read-only array under the type of a writable one; kernels only read their inputs."""
 
     def __init__(self, array: NDArray[Any]) -> None:
         self._array = array
@@ -24,14 +24,14 @@ class _Writable:
 
 
 def kernel_array(array: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
-    """Give an array the one layout that kernels are compiled for: C order, aligned, `dtype`, writable.
+    """Return an array in the layout that kernels take: C order, aligned, writable.
 
-    Another layout or a read-only flag would be another type, hence another compilation. Copies only what
-    has another dtype or order.
+    Another layout or a read-only flag would be another type, hence another compilation. Only an
+    array of another dtype or order is copied.
     """
     if type(array) is np.ndarray and array.dtype == dtype and array.flags.carray:
-        return array  # as it is as a rule, and np.require takes a microsecond
-    with np.errstate(over="ignore"):  # beyond float32 is infinity
+        return array  # the usual case; np.require takes a microsecond
+    with np.errstate(over="ignore"):  # larger numbers become infinity in float32
         result = np.require(array, dtype=dtype, requirements=["C", "A"])
     return result if result.flags.writeable else np.asarray(_Writable(result))
 
@@ -46,7 +46,7 @@ def aligned_empty(rows, columns, like):
 
 
 def without_owner(builder: ir.IRBuilder, array: ir.Value) -> ir.Value:
-    """Give an array whose uses are not counted, for as long as somebody else owns it."""
+    """Return an array without reference counts, valid while somebody else owns it."""
     owner = array.type.elements[0]  # (the first field)
     return builder.insert_value(array, ir.Constant(owner, None), 0)
 
@@ -61,10 +61,10 @@ def _borrowed(_typing, array):
 
 @twin_of(_borrowed)
 def borrowed(array):
-    """Give the same array, not counted.
+    """Return the same array without reference counts.
 
-    Counting is atomic, and threads that count views of one array wait for each other longer than a small step
-    takes.
+    Counting is atomic, and threads that count views of one array wait for each other longer than a
+    small step takes.
     """
     return array
 
@@ -76,4 +76,4 @@ def _keep(_typing, array):
 
 @twin_of(_keep)
 def keep(array):
-    """See to it that what was borrowed from an array is not freed before this line."""
+    """Keep an array alive up to this line for those who borrowed from it."""

@@ -1,4 +1,4 @@
-"""Machine code on disk: compiled once on a machine, loaded by every process; and who is told if it is not."""
+"""Machine code on disk, compiled once on a machine and loaded by every process."""
 
 import functools
 import hashlib
@@ -26,13 +26,13 @@ COMPILED = ("compiling", "rules", "kernels")  # the folders whose code becomes m
 COMPILING = "Compiling kernels for the first use on this machine; this takes some seconds ..."
 
 _log = logging.getLogger(__name__)
-_first_warning = threading.Lock()  # nobody gives it back: a process is warned once
-_listeners: list[Callable[[], None]] = []  # of `announced` blocks, called before each compilation
+_first_warning = threading.Lock()  # never released, so that a process is warned once
+_listeners: list[Callable[[], None]] = []  # functions of `announced` blocks, called before each compilation
 
 
 @contextmanager
 def announced(say: Callable[[str], Any]) -> Iterator[None]:
-    """Say once that kernels compile, if in this block any does: not if the disk cache has them all."""
+    """Announce once that kernels compile in this block, unless the disk cache has them all."""
 
     def listener() -> None:
         if listener in _listeners:
@@ -62,7 +62,7 @@ def _warn_of_no_cache(fault: str | None = None) -> None:
 
 @functools.cache
 def source_stamp() -> str:
-    """Hash of all that becomes machine code: an edit anywhere, or an upgrade, never meets stale code."""
+    """Hash the sources of all machine code, so that no edit or upgrade meets stale code."""
     digest = hashlib.sha256()
     for path in sorted(path for folder in COMPILED for path in (PACKAGE / folder).rglob("*.py")):
         digest.update(str(path.relative_to(PACKAGE)).encode())
@@ -79,7 +79,7 @@ def _kernel_folder() -> str:
 
 
 class KernelLocator(caching._CacheLocator):
-    """Keeps the machine code in the user's cache folder (or ``NUMBA_CACHE_DIR``), by source stamp."""
+    """The place of machine code: the user's cache folder, or ``NUMBA_CACHE_DIR``, by sources."""
 
     def __init__(self, function: Callable[..., Any], file: str) -> None:
         self._py_file = file
@@ -99,7 +99,7 @@ class KernelLocator(caching._CacheLocator):
         return source_stamp()
 
     def get_disambiguator(self) -> str:
-        # two folders, as those of the CPU and of CUDA have files and functions of the same names
+        # the CPU and CUDA have files and functions of the same names, so each has a folder
         return f"{'.'.join(Path(self._py_file).parts[-3:-1])}-{self._line}"
 
     @classmethod
@@ -108,7 +108,7 @@ class KernelLocator(caching._CacheLocator):
 
 
 class Sealed:
-    """What numba keeps on disk, with its digest, so that nothing damaged is executed. A mixin."""
+    """A mixin that stores numba's files with a digest, so that nothing damaged is executed."""
 
     _dumps: ClassVar[Any] = staticmethod(serialize.dumps)
 
@@ -131,15 +131,16 @@ class _DiskCache(caching.FunctionCache):
     _impl_class = _KernelCacheImpl
 
     def _index_key(self, sig: Signature, codegen: Codegen) -> tuple[Any, ...]:
-        # the folder stands for the sources and the file for the name: that of `named`, for a function around
-        # others, which numba would not know again in the next process
+        # The folder stands for the sources and the file for the name. `named` names a function
+        # around others, which numba would not recognise in the next process.
         return sig, codegen.magic_tuple()
 
 
 class KernelCache(caching._Cache):
-    """Opens the disk cache at the first compilation, not at import; does without where it cannot write.
+    """The disk cache of a kernel, opened at the first compilation and not at import.
 
-    It also does without where others could write. What is damaged there is compiled and written again.
+    There is no cache where this process cannot write, or others could. Damaged code is compiled and
+    written again.
     """
 
     disk_cache: ClassVar[Any] = _DiskCache

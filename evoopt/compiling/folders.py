@@ -1,4 +1,4 @@
-"""Which folder may hold machine code: it is in pickles, so whoever writes there has code executed."""
+"""Folders that may hold machine code: who writes its pickles can execute code here."""
 
 import os
 import stat
@@ -21,11 +21,11 @@ def make_private(folder: Path) -> None:
 
 
 def fault_of(folder: Path) -> str | None:
-    """Say why others could put code into a folder, or another folder in its place; None if they cannot.
+    """Return how others could put code into a folder, or exchange it; None if they cannot.
 
-    Its owner must be this user or root, and nobody else may write into it; the same for the folder that it is
-    in. In folders above it others may not write either, unless they can change there only what is their own
-    (the sticky bit), as in ``/tmp``. A folder that is missing has no fault.
+    Its owner must be this user or root, and nobody else may write into it; the same for the folder
+    that it is in. In folders above it others may not write either, unless they can change only
+    their own files there (the sticky bit), as in ``/tmp``. A folder that is missing has no fault.
     """
     if not _POSIX:
         return None
@@ -47,7 +47,7 @@ def _fault_of_writers(folder: Path, bits: int) -> str | None:
 
 
 def _writers_above(folder: Path) -> int:
-    """Return the bits of a mode that let others exchange what is in a folder."""
+    """Return the bits of a mode that let others exchange the files in a folder."""
     found = _look(folder)
     if found is None or found.st_mode & stat.S_ISVTX:
         return 0
@@ -55,7 +55,7 @@ def _writers_above(folder: Path) -> int:
 
 
 def _is_of_one_user(found: os.stat_result) -> bool:
-    """Whether the group of a folder is its owner's alone, as many systems make one for each user."""
+    """Whether the group of a folder has its owner alone, as on many systems."""
     try:
         user, group = pwd.getpwuid(found.st_uid), grp.getgrgid(found.st_gid)
     except KeyError:

@@ -1,8 +1,9 @@
 """How evoopt compiles: options and argument types, decided once.
 
-Four decorators: `kernel` for what Python calls (releases the GIL, cached on disk), `inline` for the
-functions that kernels are made of, `rule` for the functions of an environment, `closure` for a loop around
-a user's function. They become plain Python when ``NUMBA_DISABLE_JIT`` is set.
+Four decorators: `kernel` for functions that Python calls (without the GIL, cached on disk),
+`inline` for the functions that kernels are made of, `rule` for the functions of an environment,
+`closure` for a loop around a user's function. They become plain Python when ``NUMBA_DISABLE_JIT``
+is set.
 """
 
 import functools
@@ -23,12 +24,12 @@ from evoopt.compiling.parts import part
 JIT_DISABLED = bool(config.DISABLE_JIT)
 
 
-# what numba raises where it cannot compile; on the way it may also stumble, with any exception of Python's
+# numba's errors for code that it cannot compile; it may also stumble, with any exception of Python
 COMPILER_ERRORS: tuple[type[Exception], ...] = (NumbaError, UnsupportedBytecodeError)
 
 
-# Fused multiply-add and no care for the sign of zero. NaN and infinity keep their meaning (no nnan, ninf)
-# and sums keep their order (no reassoc), so a result does not depend on how the work was cut.
+# Fused multiply-add and no care for the sign of zero. NaN and infinity keep their meaning (no nnan,
+# ninf) and sums keep their order (no reassoc), so a result does not depend on how the work was cut.
 FASTMATH = {"contract", "nsz"}
 
 
@@ -40,19 +41,20 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def twin_of(compiled: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
-    """Decorate the Python twin of code for the compiler: it takes its place where the JIT is off."""
+    """Decorate the Python twin of compiled code, which takes its place without the JIT."""
     return lambda python: python if JIT_DISABLED else compiled
 
 
 def inline(function: _Function) -> _Function:
-    """Compile a part of its callers' loops: always inlined, or the loops would not be vectorized."""
+    """Compile a function that is always inlined, so that loops of its callers are vectorized."""
     return function if JIT_DISABLED else part(function, **_OPTIONS)
 
 
 def kernel(function: Callable[..., Any] | None = None, *, allocates: bool = True) -> Any:
     """Compile a function that Python calls, on its first use, and keep the machine code on disk.
 
-    One that allocates nothing need not count who uses an array, which costs a small kernel half its time.
+    A kernel that allocates nothing needs no reference counts, which cost a small kernel half its
+    time.
     """
     if function is None:
         return functools.partial(kernel, allocates=allocates)
@@ -72,10 +74,10 @@ def named(function: _Function, name: str) -> _Function:
 
 
 def rule(function: _Function) -> _Function:
-    """Compile a function of an environment as a part of what calls it: scalars, and elements of given arrays.
+    """Compile a function of an environment, of scalars and elements of arrays, into its callers.
 
-    Kernels around it come from the disk cache. It is pickled by name, as plain functions are, so that
-    another process finds them there.
+    Kernels around it come from the disk cache. It is pickled by name, as plain functions are, so
+    that another process finds them there.
     """
     compiled: Any = inline(function)
     compiled.is_rule = True
@@ -90,10 +92,10 @@ def is_rule(function: object) -> bool:
 
 
 def closure(function: _Function) -> _Function:
-    """Compile a loop around a function of the user's, in each process: the disk cache knows no closures.
+    """Compile a loop around a user's function, in each process, as the disk cache has no closures.
 
-    It has no other options of kernels, because what it calls would inherit them: a division by zero that
-    raises elsewhere would not raise here.
+    It has no other options of kernels, because the user's function would inherit them: a division
+    by zero would no longer raise.
     """
     return numba.njit(nogil=True)(function)
 
@@ -112,8 +114,8 @@ def _widest_vectors(_typing):
 def widest_vectors():
     """Let loops of the kernel that calls it use 512 bits where there are.
 
-    By default LLVM takes 256, because older processors then lower their clock, but for exp and tanh 512 are
-    1.3 to 2 times as fast.
+    By default LLVM takes 256, because older processors then lower their clock, but for exp and tanh
+    512 are 1.3 to 2 times as fast.
     """
 
 
@@ -129,9 +131,10 @@ def is_compiled(function: object) -> bool:
 
 @contextmanager
 def explained(function: Callable[..., Any], does: str, *errors: type[Exception]) -> Iterator[None]:
-    """Raise ValueError, in a sentence, where numba cannot compile a function of the user's.
+    """Raise ValueError, in a sentence, if numba cannot compile a user's function.
 
-    `does` tells what the function must take and give; `errors` mean the same as those of numba.
+    `does` describes the arguments and results of the function; `errors` count as errors of numba,
+    too.
     """
     try:
         yield

@@ -1,9 +1,9 @@
-"""Functions that kernels are made of: numba's pipeline without what a part of a kernel has no use for.
+"""Functions inside kernels, compiled by the first half of numba's pipeline.
 
-numba optimizes the module of each function, and makes machine code of it with wrappers for Python, although
-its callers take in its code and optimize it again. A `Part` is only translated: its LLVM code goes into the
-kernels that use it, and is optimized there, once. The first call of a kernel takes a third less time, and the
-kernels are as fast as before.
+numba optimizes the module of each function, and makes machine code of it with wrappers for Python,
+although its callers take in its code and optimize it again. A `Part` is only translated: its LLVM
+code goes into the kernels that use it, and is optimized there, once. The first call of a kernel
+takes a third less time, and the kernels are as fast as before.
 """
 
 import functools
@@ -19,7 +19,7 @@ _NO_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 class _Code(JITCodeLibrary):
-    """LLVM code to be taken in by callers, tidied function by function, and without machine code."""
+    """LLVM code for callers to take in, tidied function by function, without machine code."""
 
     def _optimize_final_module(self) -> None:
         pass
@@ -39,7 +39,7 @@ class _Translation(Compiler):
 
 
 class Part(CPUDispatcher):
-    """A function that is compiled into its callers; where Python calls it, it is compiled by itself."""
+    """A function that is compiled into its callers, and by itself if Python calls it."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""Numbers side by side in LLVM vectors: from a rule that is written for NumPy arrays they make its code.
+"""Numbers side by side in LLVM vectors, which turn a rule for NumPy arrays into code.
 
-LLVM would vectorize loops over a scalar rule too, but with AVX-512 in half vectors, as it found cheaper, and
-beside a second version for arrays that overlap, which doubles the time of compilation.
+LLVM would vectorize loops over a scalar rule too, but with AVX-512 in half vectors, as it found
+cheaper, and beside a second version for arrays that overlap, which doubles the time of compilation.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from numba.core import cgutils
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import DTypeLike
 
-_FLAGS = ("contract", "nsz")  # as in jit.FASTMATH
+_FLAGS = ("contract", "nsz")  # the flags of jit.FASTMATH
 _FLOATING: dict[np.ufunc, str] = {np.add: "fadd", np.subtract: "fsub", np.multiply: "fmul", np.divide: "fdiv"}
 _INTEGER: dict[np.ufunc, str] = {
     np.add: "add",
@@ -26,14 +26,14 @@ _INTEGER: dict[np.ufunc, str] = {
 
 
 class Lanes(NDArrayOperatorsMixin):
-    """What emits the code of NumPy's operators, of `sqrt` and `where`, and of `astype` and `view`.
+    """Numbers that emit the code of NumPy's operators, `sqrt`, `where`, `astype` and `view`.
 
     Parameters
     ----------
     builder : llvmlite.ir.IRBuilder
     value : llvmlite.ir.Value
-        A vector, or a scalar that all lanes share: what is made of scalars alone is computed once. (Scalars
-        alone will do, too: the threads of CUDA.)
+        A vector, or a scalar that all lanes share; expressions of scalars alone are computed once.
+        (The threads of CUDA compute with scalars alone.)
     dtype : numpy.dtype
         Of the numbers; bool for comparisons.
     """

@@ -1,4 +1,4 @@
-"""Compiled functions made again of their Python code, and with them the compiled functions that they call."""
+"""Compiled functions made again from their Python code, and all that they call."""
 
 from collections.abc import Callable
 from types import CellType, CodeType, FunctionType, ModuleType
@@ -10,8 +10,8 @@ from numba.core.dispatcher import Dispatcher
 def remade(function: object, decorate: Callable[[Any], Any], made: dict[int, Any] | None = None) -> Any:
     """Decorate the Python code of a compiled function again; any other object is returned as it is.
 
-    The compiled functions that it calls are made again in the same way: global ones, those of modules, and
-    those in closures. `made` has those that were made already, by id().
+    The compiled functions that it calls are made again in the same way: global functions, and
+    functions in modules and closures. `made` has the functions made so far, by id().
     """
     made = {} if made is None else made
     if not isinstance(function, Dispatcher):
@@ -21,7 +21,7 @@ def remade(function: object, decorate: Callable[[Any], Any], made: dict[int, Any
         scope, closure = dict(python.__globals__), python.__closure__ or ()
         cells = tuple(CellType() for _ in closure)
         again = FunctionType(python.__code__, scope, python.__name__, python.__defaults__, cells)
-        made[id(function)] = decorate(again)  # before what it calls, which may be itself
+        made[id(function)] = decorate(again)  # noted before its callees, as it may call itself
         used = _names(python.__code__)
         for name in used & scope.keys():
             scope[name] = _remade_value(scope[name], used, decorate, made)
@@ -31,7 +31,7 @@ def remade(function: object, decorate: Callable[[Any], Any], made: dict[int, Any
 
 
 def _remade_value(value: object, used: set[str], decorate: Callable[[Any], Any], made: dict[int, Any]) -> Any:
-    """Return what stands for a global variable: of a module a copy if compiled functions of it are used."""
+    """Return the new value of a global variable; a module with functions made again is copied."""
     if not isinstance(value, ModuleType):
         return remade(value, decorate, made)
     functions = {name: item for name, item in vars(value).items() if name in used}
@@ -44,6 +44,6 @@ def _remade_value(value: object, used: set[str], decorate: Callable[[Any], Any],
 
 
 def _names(code: CodeType) -> set[str]:
-    """Return the names of variables and attributes that are used in a code, and in the codes within it."""
+    """Return the names of variables and attributes in a code, and in the codes within it."""
     inner = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
     return set(code.co_names).union(*inner)

@@ -1,4 +1,4 @@
-"""The ends of searches: whether they agree, whether the best is among them, and whether there is noise."""
+"""The ends of searches: whether they agree, have the best value, or show noise."""
 
 import math
 from typing import NamedTuple
@@ -11,9 +11,11 @@ from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.parts.restarts import run_of
 from evoopt.types import Vector
 
-AGREE = 1e-8  # of the best value, or of the range of the fitness at first: values that count as the same
-NEAR = 0.1  # of sigma, in each coordinate: points whose values should be alike if both are ends
-ROUNDING = 1e-12  # relative: what sums in another order may differ by, which is no noise
+# Values count as the same if they differ by this share of the best one, or of their first range.
+AGREE = 1e-8
+# Two ends this near, in sigma for each coordinate, should have the same value.
+NEAR = 0.1
+ROUNDING = 1e-12  # relative difference of sums in another order, which is no noise
 
 
 class End(NamedTuple):
@@ -23,7 +25,8 @@ class End(NamedTuple):
     ----------
     x : ndarray, shape (n,)
     fun : float
-        Its best value lately. One that was met by chance on the way, where it did not stay, is no end.
+        Its best value lately. One that was met by chance on the way, where it did not stay, is no
+        end.
     range : float
         How far its values ranged at first.
     last_range : float
@@ -40,7 +43,7 @@ class End(NamedTuple):
 
 
 def end_of(strategy: Strategy, tol: float = 0.0) -> End:
-    """Return the end of a strategy, or of its present run; its values may differ by `tol` at least."""
+    """Return the end of a strategy, or of its present run, with a tolerance of at least `tol`."""
     run = run_of(strategy)
     return End(
         strategy.mean,
@@ -74,7 +77,7 @@ class Ends:
     Attributes
     ----------
     noise : str
-        What showed that values change when they are evaluated again; empty as long as nothing did.
+        A sentence if an evaluation showed another value when it was repeated, else empty.
     """
 
     def __init__(self, budget: Budget, sigma: Vector) -> None:
@@ -98,7 +101,7 @@ class Ends:
         return not self.noise and self._is_best(end) and any(map(self._is_best, self._ends))
 
     def add(self, end: End) -> None:
-        """Add an end; look for noise where its last values differ, or those of ends near each other."""
+        """Add an end; look for noise if its last values differ, or the values of ends nearby."""
         near = [other.fun for other in self._ends if self._is_near(end.x, other.x)]
         self._ends.append(end)
         apart = max((abs(end.fun - fun) for fun in near), default=0.0)
@@ -122,12 +125,12 @@ class Ends:
         return end.fun - self._budget.fun <= self._tolerance(end)
 
     def _tolerance(self, end: End) -> float:
-        """Return what values may differ by."""
+        """Return the difference of values that counts as none."""
         return max(AGREE * max(abs(self._budget.fun), self._range), end.tolerance)
 
     @property
     def _range(self) -> float:
-        """The least first range of a search, as those of others may be of penalties."""
+        """The smallest first range of a search; larger ones may be due to penalties."""
         return min((end.range for end in self._ends if 0 < end.range < np.inf), default=0.0)
 
     def _is_near(self, x: Vector, y: Vector) -> bool:

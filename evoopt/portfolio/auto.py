@@ -1,4 +1,4 @@
-"""The searches of all methods: descents and line searches while they pay, the rest to a strategy."""
+"""The order of the searches: descents and line searches while they pay, then a strategy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Portfolio:
     Attributes
     ----------
     story : list of str
-        What it did.
+        The searches so far, in words.
     """
 
     method: str
@@ -84,7 +84,7 @@ class Portfolio:
             return (over.reason,)
 
     def has_found(self, reasons: Reasons) -> bool:
-        """Whether to end so is a success: the target was found, or the search contracted on the best."""
+        """Whether the end is a success: at the target, or the search contracted on the best."""
         names = dict(reasons).keys()
         if names & {"target", "fixed"}:
             return True

@@ -1,4 +1,4 @@
-"""What all searches share: evaluations, iterations, their limits, the best so far, the history."""
+"""The budget that all searches share: evaluations, limits, the best so far, the history."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -35,7 +35,7 @@ class Budget:
         ``evaluate(rows) -> generator of lists of (place, value)`` for rows (k, n), as the values
         become known; for an exception a `Failure`.
     max_evaluations, max_iterations : float
-        Neither is exceeded; iterations are those of local searches and generations of strategies.
+        Neither is exceeded; an iteration of a local search and a generation count alike.
     target : float
         The value at which to stop.
     time_limit : float
@@ -86,7 +86,7 @@ class Budget:
         self.differs = False
         self.measures = tuple(measures)
         self.history: dict[str, list[float]] = {name: [] for name in (*new_history(), *self.measures)}
-        self._values: list[float] = []  # since the last line of the history
+        self._values: list[float] = []  # values since the last line of the history
 
     # ---------------------------------------------------------------- evaluations
 
@@ -127,8 +127,8 @@ class Budget:
 
     def _values_of(self, rows: Array) -> Vector:
         fitness = np.full(len(rows), np.nan)
-        # What numpy does about errors in the function is the user's choice. Closing cancels rows that
-        # wait in a pool.
+        # The user's own settings for errors of NumPy hold in the function. Closing cancels rows
+        # that wait in a pool.
         with np.errstate(**self._errors), closing(self._evaluate(rows)) as outcomes:
             for known in outcomes:
                 for place, value in known:

@@ -1,9 +1,10 @@
 """Descent on smooth functions: scipy's quasi-Newton methods on gradients by finite differences.
 
-A forward difference over a step h errs by h H_ii / 2 from the curvature H and by about 2 u |f| / h from
-rounding, u = 2^-53; both are least at h = 2 sqrt(u |f| / H_ii) (Gill, Murray, Saunders and Wright 1983,
-https://doi.org/10.1137/0904025). H_ii is not known: each pair of successive gradients bounds it from below,
-y_i^2 / (s^T y) with s the step and y the change of the gradient, as in the update of BFGS.
+A forward difference over a step h errs by h H_ii / 2 from the curvature H and by about 2 u |f| / h
+from rounding, u = 2^-53; both are least at h = 2 sqrt(u |f| / H_ii) (Gill, Murray, Saunders and
+Wright 1983, https://doi.org/10.1137/0904025). H_ii is not known: each pair of successive gradients
+bounds it from below, y_i^2 / (s^T y) with s the step and y the change of the gradient, as in the
+update of BFGS.
 """
 
 import math
@@ -16,13 +17,13 @@ from evoopt.portfolio.budget import Budget
 from evoopt.types import Vector
 
 ROUNDING = 2.0**-53
-FIRST_STEP = 2.0**-26  # of x, as long as nothing is known of the curvature
+FIRST_STEP = 2.0**-26  # relative to x, while nothing is known of the curvature
 SMALLEST_STEP, LARGEST_STEP = 1e-11, 1e-5
-MEMORY = 0.9  # of the curvature from one gradient to the next
+MEMORY = 0.9  # share of the curvature that is kept from one gradient to the next
 PATIENCE = 10  # evaluations for each coordinate without a gain, after which a descent has stalled
-LEAST_GAIN = 1e-10  # of what the descent gained before
+LEAST_GAIN = 1e-10  # share of the gain so far
 REACH = 100.0  # sigma; length of the first step tried, which sets the unit of the function
-FTOL = 1e-15  # in that unit
+FTOL = 1e-15  # measured in the unit that REACH sets
 LARGE = 100  # coordinates; from here on a method without a matrix
 
 
@@ -33,7 +34,8 @@ class _StalledError(Exception):
 class Descent:
     """Descends, again and again if asked to, and remembers the curvature.
 
-    What it does depends neither on the unit of the function nor, beyond `sigma`, on that of the coordinates.
+    It depends neither on the unit of the function nor, except by `sigma`, on the units of the
+    coordinates.
 
     Parameters
     ----------
@@ -55,7 +57,7 @@ class Descent:
         self._curvature = np.zeros(len(low))
 
     def run(self, x: Vector, fun: float) -> tuple[Vector, float]:
-        """Descend from `x`, whose value is `fun`; gives the best point and its value."""
+        """Descend from `x`, whose value is `fun`; return the best point and its value."""
         self._x, self._fun = x, fun  # the best of this descent
         self._first = self._mark = fun
         self._since, self.least = self._budget.evaluations, 0.0
@@ -78,7 +80,7 @@ class Descent:
         if self.method == "L-BFGS-B":
             options |= {"maxfun": 10**9, "gtol": 0.0}
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            # of steps that leave the box by rounding, and of overflow: the best point counts all the same
+            # Steps may leave the box by rounding, and overflow: the best point counts all the same.
             warnings.filterwarnings("ignore", "Values in x were outside bounds", RuntimeWarning)
             ends = [(end - origin) / sigma for end in (self._low, self._high)]
             minimize(

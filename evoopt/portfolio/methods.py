@@ -15,7 +15,7 @@ from evoopt.strategies.ipop import IPOP
 from evoopt.strategies.parts.restarts import Restarts
 
 LARGE = 1000  # coordinates; from here on a full covariance matrix costs more than it gains
-MAX_RESTARTS = 50  # of a portfolio: more than any budget allows
+MAX_RESTARTS = 50  # more than any budget allows
 MethodName = Literal[
     "auto", "ipop", "bipop", "IPOP", "BIPOP",
     "cmaes", "deepga", "ga", "lmmaes", "openaies", "pgpe", "sepcmaes", "snes", "xnes",
@@ -23,9 +23,9 @@ MethodName = Literal[
 ]  # fmt: skip
 MethodLike = MethodName | type[Strategy] | None
 RESTARTS: dict[str, type[Restarts]] = {"auto": IPOP, "ipop": IPOP, "bipop": BIPOP}
-# What minimize gives itself, and limits that would count the strategy alone.
+# Options that minimize sets itself, and limits that would count the strategy alone.
 _OWN = {"mean", "sigma", "bounds", "maximize", "seed", "target", "max_evaluations", "max_generations"}
-# How one says to minimize what is an option of strategies.
+# The words of minimize for options of strategies.
 RENAMED = {
     "mean": "the argument x0",
     "bounds": "the argument bounds",
@@ -60,7 +60,7 @@ class Method:
         return known | ({"start", "max_restarts", "exhaust"} if self.restarts else set())
 
     def renamed(self) -> Mapping[str, str]:
-        """Return what options of its strategy were called before, and are called now."""
+        """Return the old names of options of its strategy, with their new ones."""
         return {} if self.single is None else self.single._renamed
 
     def make(self, start: Start, seed: int | None, tol: float | None, options: Mapping[str, Any]) -> Strategy:

@@ -1,4 +1,4 @@
-"""What looks on at the evaluations of `minimize`: the log and the progress bar."""
+"""Observers of the evaluations of `minimize`: the log and the progress bar."""
 
 import csv
 import math
@@ -16,7 +16,7 @@ from evoopt.types import Vector
 def observing(
     log: str | os.PathLike[str] | None, progress: bool, n: int, total: float
 ) -> Iterator[list[Observer]]:
-    """Have the observers that are asked for, of evaluations of `n` coordinates, `total` at most."""
+    """Provide the observers that the options ask for, of at most `total` evaluations."""
     with ExitStack() as stack:
         observers: list[Observer] = []
         if log is not None:

@@ -1,4 +1,4 @@
-"""The options of `minimize`: its own, and those of the strategy."""
+"""The options of `minimize`: its own, and its strategy's."""
 
 import math
 import os

@@ -1,9 +1,10 @@
-"""Functions that are sums of functions of one coordinate: a test for it, and a global search along each.
+"""Sums of functions of one coordinate: a test for them, and global searches along lines.
 
-The search halves the interval whose parabola through its ends needs the least curvature to get below the best
-value: Swarzberg, Seront and Bersini 1994, S.T.E.P.: the easiest way to optimize a function,
-https://doi.org/10.1109/ICEC.1994.349950. As in Loshchilov, Schoenauer and Sebag 2013, Bi-population CMA-ES
-algorithms with surrogate models and line searches, https://doi.org/10.1145/2464576.2482696.
+The search halves the interval whose parabola through its ends needs the least curvature to get
+below the best value: Swarzberg, Seront and Bersini 1994, S.T.E.P.: the easiest way to optimize a
+function, https://doi.org/10.1109/ICEC.1994.349950. As in Loshchilov, Schoenauer and Sebag 2013,
+Bi-population CMA-ES algorithms with surrogate models and line searches,
+https://doi.org/10.1145/2464576.2482696.
 """
 
 import math
@@ -14,15 +15,15 @@ import numpy as np
 from evoopt.portfolio.budget import Budget
 from evoopt.types import Vector
 
-ROUNDING = 1e-9  # relative, of sums that are equal but for it
+ROUNDING = 1e-9  # relative difference of sums that are equal otherwise
 WIDTH = 5.0  # sigma to both sides
 ROUNDS = (30, 30, 60, 120)  # evaluations along each coordinate
-BELOW_BEST = 1e-4  # of the median sample above the best one: what the search hopes to gain
-NARROWEST = 1e-9  # of the whole interval
+BELOW_BEST = 1e-4  # the gain to hope for, relative to the height of the median sample
+NARROWEST = 1e-9  # share of the whole interval
 
 
 def is_separable(budget: Budget, x: Vector, fun: float, y: Vector, generator: np.random.Generator) -> bool:
-    """Test whether f(x) + f(y) stays the same when x and y exchange coordinates, by 3 or 5 evaluations."""
+    """Test whether f(x) + f(y) is the same after x and y have exchanged coordinates."""
     n = len(x)
     if n == 1:
         return True
@@ -52,7 +53,7 @@ class LineSearch:
         self._narrowest = NARROWEST * (high - low)
 
     def run(self, function: Callable[[float], float], best: float, evaluations: int) -> tuple[float, float]:
-        """Sample further, where `best` is the value at the best point; gives the best point and value."""
+        """Sample further; `best` is the best value so far. Return the best point and value."""
         points, values = self._points, [height + best for height in self._heights]
         for _ in range(evaluations):
             point = self._ends.pop() if self._ends else _next_point(points, values, self._narrowest)
@@ -68,7 +69,8 @@ class LineSearch:
 def _next_point(points: list[float], values: list[float], narrowest: float) -> float:
     x, y = np.array(points), np.array(values)
     best = y.min()
-    # a parabola through both ends of an interval that touches the goal has the curvature 2 difficulty^2
+    # a parabola through both ends of an interval that touches the goal has the curvature 2
+    # difficulty^2
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         goal = best - max(BELOW_BEST * (float(np.median(y)) - best), 1e-12 * abs(best), 1e-300)
         widths, roots = np.diff(x), np.sqrt(y - goal)
@@ -85,7 +87,7 @@ def search_lines(
     high: Vector,
     descend: Callable[[Vector, float], tuple[Vector, float]],
 ) -> tuple[Vector, float]:
-    """Search along each coordinate between `low` and `high` (n,), in rounds that each end with a descent."""
+    """Search along each coordinate between `low` and `high` (n,), with a descent each round."""
     best_x, best_fun = x, fun
     lines = {i: LineSearch(x[i], low[i], high[i]) for i in np.flatnonzero(low < high).tolist()}
     for evaluations in ROUNDS:

@@ -1,4 +1,4 @@
-"""Where a search begins and how far it looks at first: x0, the box, and sigma unless it is given."""
+"""The start of a search: x0, the box, and the first step sizes."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from evoopt import arguments, arrays
 from evoopt.strategies.contract.bounds import Box, has_scale, repeatable
 from evoopt.types import Vector
 
-WIDEST = 10.0  # of a coordinate of x0: the first step size in a box that is far wider
+WIDEST = 10.0  # first step size relative to x0, in a box that is far wider
 
 
 class Start(NamedTuple):
