@@ -1,4 +1,4 @@
-"""What users pass to networks, as the kernels take it; ValueError in a sentence for what does not fit."""
+"""Readers of arguments of networks, which raise ValueError in a sentence."""
 
 import math
 from collections.abc import Sequence
@@ -34,16 +34,16 @@ def _no_layers(layers: object, advice: str) -> ValueError:
 
 
 def check_layer(name: str, layer: Layer, shape: Shape) -> Shape:
-    """Return the shape of a layer's output; ValueError for what no network can have."""
+    """Return the shape of a layer's output; raise ValueError for an impossible layer."""
     of = f"of {type(layer).__name__}"
     output = _sizes(f"The output_shape {of}", layer.output_shape(shape))
-    parameters = arguments.mapping(f"What parameters() {of} gives", layer.parameters(shape))
+    parameters = arguments.mapping(f"The result of parameters() {of}", layer.parameters(shape))
     numbers = 0
     for key, parameter in parameters.items():
         if not isinstance(key, str) or not isinstance(parameter, Parameter):
             raise ValueError(
-                f"parameters() {of} must give an evoopt.Parameter for each name, got {shown(parameter)} for "
-                f"{shown(key)}."
+                f"parameters() {of} must return an evoopt.Parameter for each name, got "
+                f"{shown(parameter)} for {shown(key)}."
             )
         numbers += math.prod(_sizes(f"The shape of the parameter {key!r} {of}", parameter.shape))
         known = (*INITIALIZERS, FORGET_ONES)
@@ -65,7 +65,7 @@ def as_shape(shape: Sequence[int]) -> Shape:
     """Read the shape of one sample, of at least one axis."""
     arrays.unmasked("input_shape", shape)
     sizes = np.atleast_1d(np.asarray(shape, object)).tolist()
-    if not sizes or any(size is None for size in sizes):  # of which one may be an array
+    if not sizes or any(size is None for size in sizes):  # one of them may be an array
         raise ValueError(
             "input_shape must be the sizes of one sample, without the batch, such as (64,), got "
             f"{shown(shape)}."

@@ -1,4 +1,4 @@
-"""Layers of images (height, width, channels): convolution, pooling, and the way from images to vectors."""
+"""Layers of images (height, width, channels): convolution, pooling, flattening."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,8 @@ Padding = Literal["valid", "same"]
 class Conv2D(Layer):
     """A two-dimensional convolution with kernel (height, width, in, filters) and bias (filters,).
 
-    An output is ``activation(sum(window * kernel) + bias)`` of the window of the image that it looks at.
+    An output is ``activation(sum(window * kernel) + bias)`` of the window of the image that it
+    looks at.
 
     Parameters
     ----------
@@ -30,15 +31,17 @@ class Conv2D(Layer):
     strides : int or (int, int)
         Cells from one window to the next.
     padding : {"valid", "same"}
-        "valid": windows lie within the image. "same": an output for each cell (for each stride), as if
-        zeros lay around the image, half of them before the first cell and, if odd, one more behind the last.
+        "valid": windows lie within the image. "same": an output for each cell (for each stride), as
+        if zeros lay around the image, half of them before the first cell and, if odd, one more
+        behind the last.
     activation, use_bias, kernel_init, bias_init
         As for `Dense`; a softmax is over the filters.
 
     Raises
     ------
     ValueError
-        For sizes that are no whole numbers of at least 1, or an unknown padding, activation or initializer.
+        For sizes that are no whole numbers of at least 1, or an unknown padding, activation or
+        initializer.
 
     Examples
     --------

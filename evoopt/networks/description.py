@@ -12,7 +12,7 @@ NamedLayer = tuple[str, Layer, Shape]  # its name, itself, the shape of one samp
 
 
 def describe(layers: Iterable[NamedLayer], spec: ParamSpec, output_shape: Shape) -> NetworkDescription:
-    """Give the operations of layers, whose parameters lie where a spec says."""
+    """Return the operations of layers, with the places of their parameters in a spec."""
     layers, places = tuple(layers), _locations(spec)
     described = []
     for name, layer, shape in layers:
@@ -29,7 +29,7 @@ def describe(layers: Iterable[NamedLayer], spec: ParamSpec, output_shape: Shape)
 
 
 def _locations(spec: ParamSpec) -> dict[str, Location]:
-    """Give where each parameter lies: trainable ones in the row, frozen ones one after the other."""
+    """Return the place of each parameter: in the row, or among the frozen ones."""
     rows = zip(spec.names, spec.offsets, spec.shapes, strict=True)
     found = {name: Location(start, False, math.prod(shape)) for name, start, shape in rows}
     end = 0

@@ -1,8 +1,8 @@
 """First weights of a layer, by name.
 
-Glorot and Bengio 2010 (glorot), He et al. 2015 (he), LeCun et al. 1998 (lecun): zero mean and variance
-2 / (fan_in + fan_out), 2 / fan_in and 1 / fan_in. Saxe et al. 2014 (orthogonal): orthonormal rows, or columns
-where there are fewer of them.
+Glorot and Bengio 2010 (glorot), He et al. 2015 (he), LeCun et al. 1998 (lecun): zero mean and
+variance 2 / (fan_in + fan_out), 2 / fan_in and 1 / fan_in. Saxe et al. 2014 (orthogonal):
+orthonormal rows, or columns where there are fewer of them.
 """
 
 import math

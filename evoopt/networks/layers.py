@@ -1,7 +1,7 @@
 """Every layer once: its shapes, its parameters, their first values and its operations.
 
-The NumPy formula of each is in tests/reference.py. A kind of operation has a row in devices/cpu/steps.py and,
-where CUDA has it, in devices/cuda/steps.py.
+The NumPy formula of each is in tests/reference.py. A kind of operation has a row in
+devices/cpu/steps.py and, where CUDA has it, in devices/cuda/steps.py.
 """
 
 import math
@@ -24,7 +24,7 @@ Activation = ActivationName | Callable[[Any], Any]
 
 
 class Parameter(NamedTuple):
-    """One array of a layer: its shape, initializer, and the numbers of connections in and out of a unit.
+    """One array of a layer: shape, initializer, and connections in and out of a unit.
 
     See `Layer` for an example.
     """
@@ -38,16 +38,17 @@ class Parameter(NamedTuple):
 class Layer(Called):
     """A part of a network, described for the devices; it holds no weights.
 
-    A layer of your own gives its shapes, its parameters and a function compiled by numba: all weights then
-    evolve, freeze and save as those of any other.
+    A layer of your own returns its shapes, its parameters and a function compiled by numba. Its
+    weights then evolve, freeze and save like any others.
 
     Attributes
     ----------
     kind : str
-        What layers are named by: the first Dense layer of a network is ``dense_0``. By default the name of
-        the class in small letters.
+        The stem of its names: the first Dense layer of a network is ``dense_0``. By default the
+        name of the class in small letters.
     few_samples : int
-        Up to so many samples in a call, vectors along the outputs are faster than along the samples.
+        Up to so many samples in a call, vectors along the outputs are faster than along the
+        samples.
 
     Examples
     --------
@@ -77,30 +78,30 @@ class Layer(Called):
             cls.kind = cls.__name__.lower()
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Give the shape of one sample's output, by default that of its input.
+        """Return the shape of one sample's output, by default the shape of its input.
 
         A layer that cannot take an `input_shape` raises ValueError.
         """
         return input_shape
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
-        """Give the parameters by name, by default none."""
+        """Return the parameters by name, by default none."""
         return {}
 
     def function(self, input_shape: Shape) -> Callable[..., None]:
-        """Give ``function(x, y, *parameters)`` decorated with ``numba.njit``, which writes y.
+        """Return ``function(x, y, *parameters)`` decorated with ``numba.njit``, which writes y.
 
-        x is (features in, samples) and y (features out, samples): some samples side by side, of which the
-        last may be fillers; images come row-major. The parameters come as 1-d arrays in the order of
-        `parameters` and are only to be read. Where it raises, the outputs are NaN.
+        x is (features in, samples) and y (features out, samples): some samples side by side, of
+        which the last may be fillers; images come row-major. The parameters are 1-d arrays in the
+        order of `parameters`, and must not be written to. If it raises, the outputs are NaN.
         """
         raise ValueError(
-            f"A layer of your own needs a method function(input_shape) that gives an njit function of "
+            f"A layer of your own needs a method function(input_shape) that returns an njit function of "
             f"(x, y, *parameters), but {type(self).__name__} has none."
         )
 
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
-        """Give the operations in order; `locations` says where each of the `parameters` lies."""
+        """Return the operations in order; `locations` has the place of each parameter."""
         function = self.function(input_shape)
         if not is_compiled(function):
             raise ValueError(
@@ -120,17 +121,20 @@ class Layer(Called):
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """A fully connected layer: ``activation(inputs @ kernel + bias)`` with kernel (in, units), bias (units,).
+    """A fully connected layer: ``activation(inputs @ kernel + bias)``.
 
-    Of inputs with several axes it takes the last one, with the same kernel at each place of the others.
+    Its kernel is (in, units), its bias (units,).
+
+    Of inputs with several axes it takes the last one, with the same kernel at each place of the
+    others.
 
     Parameters
     ----------
     units : int
         Number of outputs.
     activation : str or njit function
-        "linear", "tanh", "relu", "sigmoid", "gelu" (with the exact normal distribution), "silu", "elu",
-        "softplus" or "softmax"; or a function of one number decorated with ``numba.njit``.
+        "linear", "tanh", "relu", "sigmoid", "gelu" (with the exact normal distribution), "silu",
+        "elu", "softplus" or "softmax"; or a function of one number decorated with ``numba.njit``.
     use_bias : bool
         Whether there is a bias.
     kernel_init, bias_init : str
@@ -139,12 +143,14 @@ class Dense(Layer):
     Raises
     ------
     ValueError
-        For an unknown activation or initializer, or `units` that is not a whole number of at least 1.
+        For an unknown activation or initializer, or `units` that is not a whole number of at least
+        1.
 
     Examples
     --------
     >>> import evoopt
-    >>> net = evoopt.Network([evoopt.Dense(2, "relu"), evoopt.Dense(1, "sigmoid")], input_shape=(2,))
+    >>> layers = [evoopt.Dense(2, "relu"), evoopt.Dense(1, "sigmoid")]
+    >>> net = evoopt.Network(layers, input_shape=(2,))
     >>> net.spec.names
     ('dense_0.bias', 'dense_0.kernel', 'dense_1.bias', 'dense_1.kernel')
     """
@@ -205,7 +211,7 @@ def check_activation(activation: Activation) -> None:
 
 
 def activation_operations(activation: Activation, features: int, channels: int) -> Iterator[Operation]:
-    """Give the operation that applies an activation in place; none for "linear".
+    """Return the operation that applies an activation in place; none for "linear".
 
     A softmax is over the last axis, the channels.
     """

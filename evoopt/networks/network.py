@@ -1,4 +1,4 @@
-"""A network: layers -> what engines run, and the ParamSpec of its weights."""
+"""Networks: layers, the engines that run them, and the ParamSpec of their weights."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,11 +27,13 @@ class Network(Called):
     Parameters
     ----------
     layers : sequence of Layer
-        In order. They are named by kind and position among their kind: ``dense_0``, ``dense_1``, ...
+        In order. They are named by kind and position among their kind: ``dense_0``, ``dense_1``,
+        ...
     input_shape : tuple of int
         Shape of one sample.
     device : "cpu" or "cuda"
-        Where `forward` runs. "cuda" takes Dense layers and float32, and gives arrays of the device.
+        Where `forward` runs. "cuda" takes Dense layers and float32, and returns arrays of the
+        device.
 
     Attributes
     ----------
@@ -40,13 +42,14 @@ class Network(Called):
     input_shape, output_shape : tuple of int
         Of one sample.
     state_size : int
-        How many numbers recurrent layers keep of one sample from call to call; 0 of a feed-forward network.
+        How many numbers recurrent layers keep of one sample from call to call; 0 of a feed-forward
+        network.
 
     Raises
     ------
     ValueError
-        For no layers, or a layer that cannot take what comes from the one before it, or that "cuda" does not
-        have.
+        For no layers, or a layer that cannot take the output of the one before it, or that "cuda"
+        does not have.
     ImportError, RuntimeError
         For "cuda" without the package that it needs, or without a GPU.
 
@@ -85,7 +88,7 @@ class Network(Called):
         self.engine()  # which refuses layers that the device does not have
 
     def engine(self, device: Device | None = None) -> NetworkEngine[Any]:
-        """Give what runs the network on a device, by default its own; made once for each."""
+        """Return the engine of a device, by default its own; each is made once."""
         device = self.device if device is None else read_device(device)
         if device not in self._engines:
             description = describe(self._named, self.spec, self.output_shape)
@@ -109,7 +112,7 @@ class Network(Called):
         Parameters
         ----------
         seed : int, optional
-            The same seed gives the same weights.
+            The same seed makes the same weights.
         """
         generator = np.random.default_rng(arguments.optional_whole("seed", seed, 0))
         drawn = {
@@ -119,15 +122,16 @@ class Network(Called):
         return np.concatenate([drawn[name].reshape(-1) for name in self.spec.names])
 
     def freeze(self, params: Mapping[str, Any] | ArrayLike, trainable: Trainable) -> "Network":
-        """Make the network of which only some parameters are evolved; the others keep the given values.
+        """Make the network with only some parameters to evolve; the others keep their values.
 
         Parameters
         ----------
         params : nested dict, or vector (n_params,)
             All parameters of this network; in a vector those that it has frozen are not, and stay.
         trainable : callable, str or iterable of str
-            Which of them stay in the vector, as in `ParamSpec.from_params`: ``"dense_1"``, say. To start from
-            their given values take ``network.spec.ravel(params)``; `init` draws new ones.
+            Which of them stay in the vector, as in `ParamSpec.from_params`: ``"dense_1"``, say. To
+            start from their given values take ``network.spec.ravel(params)``; `init` draws new
+            ones.
 
         Raises
         ------
@@ -152,7 +156,7 @@ class Network(Called):
         return self.engine().description.state_size
 
     def initial_state(self, popsize: int, batch: int, dtype: DTypeLike = np.float32) -> Array:
-        """Give the states that everything starts from, zeros (popsize, batch, state_size)."""
+        """Return the states at the start, zeros (popsize, batch, state_size)."""
         shape = arguments.whole("popsize", popsize, 0), arguments.whole("batch", batch, 0), self.state_size
         states = arrays.output(None, shape, arguments.floating("dtype", dtype))
         states[...] = 0
@@ -189,13 +193,14 @@ class Network(Called):
         population : (popsize, n_params)
             float32 or float64; the network computes in its precision.
         inputs : (batch, *input_shape) or (popsize, batch, *input_shape)
-            Samples that all individuals share, or of each its own. One sample each is ``inputs[:, None]``.
+            Samples that all individuals share, or each individual's own. One sample each is
+            ``inputs[:, None]``.
         state : (popsize, batch, state_size), optional
-            What the last call gave, or `initial_state`; zeros by default. It holds the states of recurrent
-            layers one after the other: h (units,) of an RNN or GRU, h and then c of an LSTM. It stays as it
-            is.
+            The result of the last call, or of `initial_state`; zeros by default. It holds the
+            states of recurrent layers one after the other: h (units,) of an RNN or GRU, h and then
+            c of an LSTM. It stays as it is.
         reset : bool (popsize, batch) or (batch,), optional
-            Which states start from zeros instead: those of the episodes that begin.
+            Whether a state starts from zeros instead, because its episode begins.
         out : (popsize, batch, *output_shape), optional
             Where to write, in memory of its own.
 
@@ -209,14 +214,14 @@ class Network(Called):
         Raises
         ------
         ValueError
-            For a shape or dtype other than these, `reset` without `state`, masked entries, or an `out` that
-            overlaps another argument; before anything is written.
+            For a shape or dtype other than these, `reset` without `state`, masked entries, or an
+            `out` that overlaps another argument; before anything is written.
 
         Notes
         -----
-        With ``device="cuda"`` population and inputs may be arrays of the host, which are copied, or of the
-        device (numba, CuPy, torch, JAX), which are taken as they are; `out` and the outputs are of the
-        device.
+        With ``device="cuda"`` population and inputs may be arrays of the host, which are
+        copied, or of the device (numba, CuPy, torch, JAX), which are taken as they are; `out` and
+        the outputs are of the device.
         """
         outputs: Array
         outputs, states = self.engine().forward(population, inputs, state, reset, out)
@@ -284,7 +289,7 @@ class Network(Called):
         return outputs[0], new_state[0]
 
     def as_vector(self, params: Mapping[str, Any] | ArrayLike) -> Array:
-        """Give a solution, nested or flat, as a vector (n_params,)."""
+        """Return a solution, nested or flat, as a vector (n_params,)."""
         vector = self._ravel(params) if isinstance(params, Mapping) else arrays.read("params", params)
         if vector.shape != (self.spec.size,):
             raise ValueError(
@@ -294,19 +299,19 @@ class Network(Called):
         return vector
 
     def _ravel(self, params: Mapping[str, Any]) -> Array:
-        """Give nested parameters as a vector in the precision that they have."""
+        """Return nested parameters as a vector in their precision."""
         _, leaves = read_tree(params)
         double = any(leaf.dtype == np.float64 for leaf in leaves.values())
         vector = self.spec.ravel(params)  # refuses parameters of another shape or name
         return self.spec.ravel(params, out=np.empty(vector.shape)) if double else vector
 
     def check_population(self, population: PopulationLike) -> Array:
-        """Give a population as the kernels take it; ValueError for another shape or dtype."""
+        """Return a population in the layout of kernels; raise ValueError for others."""
         rows: Array = self.engine("cpu").population(population)
         return rows
 
 
 def require_network(net: object, call: str) -> None:
-    """Raise ValueError for something else than a network, with the form of the call that takes one."""
+    """Raise ValueError, with the form of the call, for anything but a network."""
     if not isinstance(net, Network):
         raise ValueError(f"net must be an evoopt.Network, got a {type(net).__name__}; call evoopt.{call}.")

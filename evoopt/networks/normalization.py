@@ -1,4 +1,4 @@
-"""Layers that normalize what comes in."""
+"""Layers that normalize their inputs."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -17,8 +17,9 @@ SMALLEST = 1e-30  # epsilon, whose root float32 tells from 0 with digits to spar
 class LayerNorm(Layer):
     """Layer normalization (Ba et al. 2016, https://arxiv.org/abs/1607.06450) over the last axis.
 
-    ``activation((inputs - mean) / sqrt(variance + epsilon) * gamma + beta)`` with the mean and the variance
-    of the last axis at each place of the others, and with parameters gamma and beta (features,).
+    ``activation((inputs - mean) / sqrt(variance + epsilon) * gamma + beta)`` with the mean and the
+    variance of the last axis at each place of the others, and with parameters gamma and beta
+    (features,).
 
     Parameters
     ----------

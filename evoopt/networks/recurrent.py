@@ -1,4 +1,4 @@
-"""Recurrent layers, in Keras's fused layout: one kernel for the inputs of all gates, one for the last output.
+"""Recurrent layers, in Keras's layout: one kernel for inputs, one for the last output.
 
 A sequence (time, features) goes through in one call. With (features,) a call is one time step.
 """
@@ -19,7 +19,7 @@ RecurrentActivation = Literal["linear", "tanh", "relu", "sigmoid"]
 
 @dataclass(frozen=True)
 class Recurrent(Layer):
-    """What recurrent layers share. The class variables say in what they differ."""
+    """The base of recurrent layers, which differ by its class variables."""
 
     units: int
     return_sequences: bool = field(default=False, kw_only=True)
@@ -31,7 +31,7 @@ class Recurrent(Layer):
     gates: ClassVar[int]
     biases: ClassVar[int] = 1  # 2: one for the inputs and one for the last outputs
     bias_init: ClassVar[str] = "zeros"
-    state_parts: ClassVar[int] = 1  # of `units` numbers each
+    state_parts: ClassVar[int] = 1  # each has `units` numbers
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", arguments.whole("units", self.units, 1))
@@ -80,7 +80,7 @@ class Recurrent(Layer):
 
 @dataclass(frozen=True)
 class RNN(Recurrent):
-    """A simple recurrent layer: ``h = activation(x @ kernel + h @ recurrent_kernel + bias)``, its output.
+    """A simple recurrent layer: ``h = activation(x @ kernel + h @ recurrent_kernel + bias)``.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ class RNN(Recurrent):
     activation : str
         "tanh", "relu", "sigmoid" or "linear".
     return_sequences : bool
-        Whether the output is that of all time steps, (time, units), or of the last one, (units,). Where a
-        call is one time step it is (units,) in any case.
+        Whether all time steps are the output, (time, units), or the last one, (units,). If a call
+        is one time step, the output is (units,) in any case.
     use_bias : bool
         Whether there is a bias (units,), at first zeros.
     kernel_init, recurrent_init : str
@@ -99,7 +99,8 @@ class RNN(Recurrent):
     Raises
     ------
     ValueError
-        For an unknown activation or initializer, or `units` that is not a whole number of at least 1.
+        For an unknown activation or initializer, or `units` that is not a whole number of at least
+        1.
 
     Notes
     -----
@@ -130,10 +131,11 @@ class RNN(Recurrent):
 
 @dataclass(frozen=True)
 class GRU(Recurrent):
-    """A layer of gated recurrent units, with the reset gate after the product (Keras's ``reset_after=True``).
+    """A layer of gated recurrent units, reset after the product as in Keras by default.
 
     ``z, r = sigmoid(x @ kernel + bias[0] + h @ recurrent_kernel + bias[1])`` in their columns, then
-    ``h = z * h + (1 - z) * tanh(x @ kernel + bias[0] + r * (h @ recurrent_kernel + bias[1]))``, its output.
+    ``h = z * h + (1 - z) * tanh(x @ kernel + bias[0] + r * (h @ recurrent_kernel + bias[1]))``, its
+    output.
 
     Parameters
     ----------
@@ -149,8 +151,8 @@ class GRU(Recurrent):
 
     Notes
     -----
-    kernel (features, 3 * units), recurrent_kernel (units, 3 * units), bias (2, 3 * units); the columns are
-    those of z, r and the candidate. The state is h, (units,).
+    kernel (features, 3 * units), recurrent_kernel (units, 3 * units), bias (2, 3 * units);
+    the columns are in this order z, r and the candidate. The state is h, (units,).
 
     Examples
     --------
@@ -190,8 +192,8 @@ class LSTM(Recurrent):
 
     Notes
     -----
-    kernel (features, 4 * units), recurrent_kernel (units, 4 * units), bias (4 * units,); the columns are
-    those of i, f, g and o. The state is h and then c, (2 * units,).
+    kernel (features, 4 * units), recurrent_kernel (units, 4 * units), bias (4 * units,); the
+    columns are in this order i, f, g and o. The state is h and then c, (2 * units,).
 
     Examples
     --------

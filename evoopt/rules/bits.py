@@ -1,4 +1,4 @@
-"""Reinterpretation of the bits of a scalar, and functions that choose by precision, compiled or not."""
+"""Bits of a scalar as another type, and functions that choose by precision."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,7 +29,7 @@ def _bitcast(_typing_context, x):
 
 @twin_of(_bitcast)
 def bitcast(x):
-    """Give the int32 of the same bits for a float32, the int64 for a float64, and the other way round."""
+    """Return the int32 with the bits of a float32, the int64 of a float64, or the reverse."""
     partner = {"f": "i", "i": "f"}[x.dtype.kind]
     return x.view(f"{partner}{x.dtype.itemsize}")
 
@@ -51,10 +51,10 @@ def by_precision(single: Callable[..., Any], double: Callable[..., Any]) -> Call
 
 
 def constant(single: float | np.generic, double: float | np.generic) -> Callable[[Any], Any]:
-    """Make a function of one scalar that gives one number for float32 and another for float64.
+    """Make a function of one scalar that returns a number for float32, another for float64.
 
-    This and `polynomial` are emitted where they stand: a function to be compiled for each number would be
-    most of what compiling a kernel takes.
+    This and `polynomial` are emitted where they stand: a function to compile for each number would
+    take most of the time of compiling a kernel.
     """
 
     @intrinsic

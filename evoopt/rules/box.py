@@ -1,4 +1,4 @@
-"""The way of a coordinate into a box: the smooth transformation of the ES, the reflection of the GA.
+"""Ways of a coordinate into a box: the smooth map of the ES, the reflection of the GA.
 
 A way is a rule and a row of `WAYS`, from which each device makes its loop over rows. `Box.way` in
 `strategies/contract/bounds.py` names it, and `Box.inverse` beside it leads back.
@@ -13,7 +13,7 @@ from evoopt.compiling.jit import inline
 
 @inline
 def _fold(x, low, high, low_margin, high_margin):
-    """Periodic shift and mirror of `x` into [low - low_margin, high + high_margin]."""
+    """Shift and mirror `x` into [low - low_margin, high + high_margin], periodically."""
     below, above = low - low_margin, high + high_margin
     if below <= x <= above:
         return x
@@ -28,7 +28,7 @@ def _fold(x, low, high, low_margin, high_margin):
 
 @inline
 def transformed(x, low, high, low_margin, high_margin, first, last):
-    """The place of `x` in the box: itself inside the margins, quadratic across them, periodic beyond."""
+    """Map `x` into the box: unchanged inside the margins, quadratic across, periodic beyond."""
     x = _fold(x, low, high, low_margin, high_margin)
     if x < low + low_margin:
         distance = x - (low - low_margin)
@@ -42,15 +42,15 @@ def transformed(x, low, high, low_margin, high_margin, first, last):
 
 @inline
 def reflected(x, low, high, low_margin, high_margin, first, last):
-    """The place of `x` in the box, mirrored at its ends; the margins are those of `transformed`."""
+    """Map `x` into the box by mirrors at its ends; the arguments are the same as above."""
     x = _fold(x, low, high, 0.0, 0.0)
     x = x if x > first else first
     return x if x < last else last
 
 
 Way = Literal["transformed", "reflected"]
-# (x, low, high, low_margin, high_margin, first, last) -> x in the box; `first` and `last` are its ends in the
-# dtype of the rows, so that rounding cannot leave it
+# (x, low, high, low_margin, high_margin, first, last) -> x in the box; `first` and `last` are its
+# ends in the dtype of the rows, so that rounding cannot leave it
 WAYS: dict[Way, Callable[[float, float, float, float, float, float, float], float]] = {
     "transformed": transformed,
     "reflected": reflected,

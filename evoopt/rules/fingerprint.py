@@ -1,4 +1,4 @@
-"""What the words of a row add to its fingerprint: 64 bits that tell rows apart by their bits."""
+"""Fingerprints of rows: sums of their mixed words, 64 bits that tell rows apart."""
 
 import numpy as np
 
@@ -17,16 +17,16 @@ def _sum_of_words(x, y):
 
 @twin_of(_sum_of_words)
 def sum_of_words(x, y):
-    """Sum modulo 2^64."""  # (NumPy warns of numbers that wrap around, not of arrays)
+    """Return the sum modulo 2^64."""  # (NumPy warns of numbers that wrap around, not of arrays)
     return x + y if isinstance(x, np.ndarray) else np.uint64((int(x) + int(y)) % 2**64)
 
 
 @inline
 def mixed(word, i):
-    """What the word at place i adds to the fingerprint of its row.
+    """Return the share of the word at place i in the fingerprint of its row.
 
-    Two products of 32 by 32 bits: the second one mixes the halves of the first, so that no change of one
-    word, nor an exchange of two, goes unseen.
+    Two products of 32 by 32 bits: the second one mixes the halves of the first, so that no change
+    of one word, nor an exchange of two, goes unseen.
     """
     word = (np.uint64(word) + np.uint64(i) * _GOLDEN) & _MASK
     first = word * _M0

@@ -1,4 +1,4 @@
-"""Crossover and mutation of a genetic algorithm: their names as numbers, and what random words become."""
+"""Crossover and mutation of a genetic algorithm: their codes, and their random numbers."""
 
 import math
 
@@ -20,20 +20,20 @@ _EXP = {
 
 
 def _side_and_rest(word, dtype):
-    """Whether u, the lower 31 bits of a word, is above 1/2; and 2 u, or 2 - 2 u above, in (0, 1)."""
+    """Return whether u, the lower 31 bits of a word, is above 1/2; and 2 u or 2 - 2 u in (0, 1)."""
     above, rest = (word << 1).view(np.int32) < 0, word.view(np.int32) & 0x3FFFFFFF
     return above, np.where(above, rest ^ 0x3FFFFFFF, rest).astype(dtype) * 2.0**-30 + 2.0**-31
 
 
 def _sixteenth_power(exponent):
-    """exp(exponent / 16) of `exponent` in [-22, 22]."""
+    """Return exp(exponent / 16) of `exponent` in [-22, 22]."""
     root = polynomial(exponent * (1 / 64), _EXP[exponent.dtype.itemsize])
     square = root * root
     return square * square
 
 
 def spread_factors(words, dtype):
-    """Beta of simulated binary crossover with distribution index 15 where the highest bit is set, else 0.
+    """Return beta of SBX with distribution index 15 where the highest bit is set, else 0.
 
     With u in (0, 1) from the other bits it is (2 u)^(1/16) below 1/2, and (2 - 2 u)^(-1/16) above.
     """
@@ -51,7 +51,7 @@ _SPREAD = math.sqrt(1 - 32 / 17 + 16 / 18)
 
 
 def polynomial_steps(words, dtype):
-    """Steps of polynomial mutation with distribution index 15, in units of their standard deviation.
+    """Return steps of polynomial mutation with index 15, in their standard deviation.
 
     With u in (0, 1) they are (2 u)^(1/16) - 1 below 1/2, and 1 - (2 - 2 u)^(1/16) above.
     """

@@ -1,7 +1,8 @@
-"""The losses: rules of one output, and the one table of names that both devices and the tasks are built from.
+"""The losses: rules of one output, and the table of names for devices and tasks.
 
-A loss of one output is a rule and a row of `LOSSES`. A loss over all outputs is a row, and a loop in the
-table `OVER_ALL_OUTPUTS` of each device (`kernels/cpu/networks/loss.py`, `kernels/cuda/networks/loss.py`).
+A loss of one output is a rule and a row of `LOSSES`. A loss over all outputs is a row, and a loop
+in the table `OVER_ALL_OUTPUTS` of each device (`kernels/cpu/networks/loss.py`,
+`kernels/cuda/networks/loss.py`).
 """
 
 from collections.abc import Callable
@@ -44,14 +45,14 @@ def error_of_one(z, sign):
     return wrong if z == z else z  # noqa: PLR0124  (NaN, and np.isnan would be a call)
 
 
-# What targets mean: "labels" are class numbers, one for each sample; for each output there is one of
-# "probabilities" that sum to 1, of "chances" from 0 to 1, of "values" of any kind, or of "signs", -1 or 1.
-# A user's own loss gets the targets of a sample as "vectors", or one of "numbers" or "integers".
+# The meanings of targets: "labels" are class numbers, one for each sample; for each output there is
+# one of "probabilities" that sum to 1, of "chances" from 0 to 1, of "values" of any kind, or of
+# "signs", -1 or 1. A user's own loss gets the targets of a sample as "vectors", or one of "numbers"
+# or "integers".
 Meaning = Literal["labels", "probabilities", "chances", "values", "signs", "vectors", "numbers", "integers"]
-Rule = Callable[
-    [Any, Any], Any
-]  # (output, its target) -> loss; that of a sample is the mean over its outputs
-ALL_OUTPUTS = None  # in the place of a rule: the loss looks at all outputs of a sample together
+# (output, its target) -> loss; the loss of a sample is the mean over its outputs
+Rule = Callable[[Any, Any], Any]
+ALL_OUTPUTS = None  # replaces a rule: the loss takes all outputs of a sample together
 
 LossName = Literal["cross_entropy", "binary_cross_entropy", "mse", "mae", "hinge", "error_rate"]
 LOSSES: dict[LossName, dict[Meaning, Rule | None]] = {

@@ -1,10 +1,11 @@
-"""Scalar rules shared by all kernels, in the precision of their argument: exp, log and the activations.
+"""Scalar rules of all kernels, in the precision of their argument: exp, log, activations.
 
-Branchless and without calls, so that loops over them are vectorized; NaN stays NaN and an infinite argument
-gives the limit. Relative errors are below 1e-6 in float32 and 1e-12 in float64 wherever the result is a
-normal number (tests/test_math.py measures them). The polynomials and rational functions are minimax fits
-(Lawson's reweighted least squares) on the ranges given, highest power first. A rule divides at most once:
-the divider works beside the multiplications, to which an approximate reciprocal with Newton steps would add.
+Branchless and without calls, so that loops over them are vectorized. NaN stays NaN, and infinite
+arguments have the limit as result. Relative errors are below 1e-6 in float32 and 1e-12 in float64
+wherever the result is a normal number (tests/test_math.py measures them). The polynomials and
+rational functions are minimax fits (Lawson's reweighted least squares) on the ranges given, highest
+power first. A rule divides at most once: the divider works beside the multiplications, to which an
+approximate reciprocal with Newton steps would add.
 """
 
 import math
@@ -44,7 +45,7 @@ _exp_series = polynomial(_EXP32, _EXP64)
 
 @inline
 def _exp_parts(high, low, shift):
-    """Give E and the power p of two with exp(high + low) 2^shift = (1 + E) p; p is 0 below normal numbers."""
+    """Return E and p, a power of two or 0: exp(high + low) 2^shift = (1 + E) p."""
     real = type(high)
     bias, offset = _bias(high) + real(shift), _to_integer(high)
     lowest = bias * real(-_LOG2)
@@ -66,7 +67,8 @@ def exp(x):
     return power * e + power
 
 
-# (log(1 + f) - f) / f^2 on [sqrt(1/2) - 1, sqrt(2) - 1], relative errors of 2e-7 and 1.1e-14 in log(1 + f)
+# (log(1 + f) - f) / f^2 on [sqrt(1/2) - 1, sqrt(2) - 1], relative errors of 2e-7 and 1.1e-14 in
+# log(1 + f)
 _LOG32 = (-0.100822846, 0.161804786, -0.172432427, 0.199068857, -0.249712274, 0.333347149, -0.500003235)
 _LOG64 = (
     0.0363857908879448081,
@@ -96,19 +98,21 @@ def log(x):
     real = type(x)
     bits = _mantissa_bits(x)
     integer = type(bits)
-    # x = 2^exponent * m with m in [sqrt(1/2), sqrt(2)), so that nothing cancels where x is close to 1
+    # x = 2^exponent * m with m in [sqrt(1/2), sqrt(2)), so that nothing cancels where x is close to
+    # 1
     exponent = integer(integer(bitcast(x) - bitcast(real(_SQRT2 / 2))) >> bits)
     f = bitcast(integer(bitcast(x) - integer(exponent << bits))) - real(1)
     result = real(exponent) * real(_LOG2) + (f + f * f * _log_series(f))
     return x if np.isnan(x) else result
 
 
-# tanh in float32: x P(x^2) / Q(x^2) on [-7.9, 7.9], relative error 1.3e-7; beyond, it is 1 to 2.8e-7
+# tanh in float32: x P(x^2) / Q(x^2) on [-7.9, 7.9], relative error 1.3e-7; beyond, it is 1 to
+# 2.8e-7
 _TANH32_LIMIT = 7.9
 _TANH32_P = (1.15318373e-05, 0.00296047306, 0.129344173, 0.999999869)
 _TANH32_Q = (2.4925475e-07, 0.000240012024, 0.0238540819, 0.462676439, 1.0)
 
-_tanh_p, _tanh_q = polynomial(_TANH32_P, ()), polynomial(_TANH32_Q, ())  # of float32 alone
+_tanh_p, _tanh_q = polynomial(_TANH32_P, ()), polynomial(_TANH32_Q, ())  # float32 alone uses them
 
 
 def _tanh32(x):
@@ -163,8 +167,8 @@ def sigmoid(x):
     return (e if x < type(x)(0) else one) / (one + e)
 
 
-# silu and gelu are x times a probability that leaves the normal numbers before its product with x does:
-# where x is negative the probability is 2^16 times as large and x as much smaller.
+# silu and gelu are x times a probability that leaves the normal numbers before its product with x
+# does: where x is negative the probability is 2^16 times as large and x as much smaller.
 _SHIFT, _SCALE = 16, 2.0**16
 
 
@@ -180,8 +184,8 @@ def silu(x):
     return factor * ((e if x < real(0) else one) / (one + e * real(1 / _SCALE)))
 
 
-# P(Z > z) exp(z^2 / 2) for a normal deviate Z is P(z) / Q(z): on [0, 14.2] with a relative error of 6e-9, on
-# [0, 38.7] with 3e-15
+# P(Z > z) exp(z^2 / 2) for a normal deviate Z is P(z) / Q(z): on [0, 14.2] with a relative error of
+# 6e-9, on [0, 38.7] with 3e-15
 _TAIL32_P = (0.00409368271, 0.0404809496, 0.182783466, 0.437685193, 0.500000003)
 _TAIL32_Q = (0.0102612158, 0.101477353, 0.468278152, 1.20062693, 1.67325535, 1.0)
 _TAIL64_P = (
@@ -248,7 +252,7 @@ _sine, _cosine = polynomial(SINE[8], SINE[8]), polynomial(COSINE[8], COSINE[8])
 
 @inline
 def sin_cos(x):
-    """Sine and cosine of a float64; absolute errors are below 3e-16 up to abs(x) of 1e6, and grow beyond."""
+    """Return sine and cosine of a float64; errors are below 3e-16 up to abs(x) of 1e6."""
     t = x * (2 / math.pi) + _to_integer(x)
     n, quadrant = t - _to_integer(x), bitcast(t)
     a = ((x - n * _HALF_PI[0]) - n * _HALF_PI[1]) - n * _HALF_PI[2]

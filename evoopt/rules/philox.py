@@ -1,11 +1,12 @@
-"""Counter-based random numbers: every deviate is a pure function of the seed, the row and the column.
+"""Counter-based random numbers: each is a pure function of seed, row and column.
 
 Salmon, Moraes, Dror and Shaw 2011, Parallel random numbers: as easy as 1, 2, 3 (Philox4x32-10),
-https://doi.org/10.1145/2063384.2063405; Box and Muller 1958, A note on the generation of random normal
-deviates, https://doi.org/10.1214/aoms/1177706645.
+https://doi.org/10.1145/2063384.2063405; Box and Muller 1958, A note on the generation of random
+normal deviates, https://doi.org/10.1214/aoms/1177706645.
 
-The key is the seed (64 bits). The counter is the row's number (64 bits), the block of columns (32) and the
-purpose (32). The rules are NumPy expressions, for scalars, arrays and `cpu.lanes.Lanes` alike.
+The key is the seed (64 bits). The counter is the row's number (64 bits), the block of columns (32)
+and the purpose (32). The rules are NumPy expressions, for scalars, arrays and `cpu.lanes.Lanes`
+alike.
 """
 
 import math
@@ -16,7 +17,7 @@ import numpy as np
 NOISE, CHOICE, CROSSOVER, MUTATION, STEP, PLACES = range(6)
 
 LANES = 16  # blocks of a group, made side by side; part of the definition of the stream
-COLUMNS = 4 * LANES  # normals that a group gives
+COLUMNS = 4 * LANES  # normals in a group
 
 _MASK = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
@@ -25,7 +26,7 @@ _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 
 
 def philox(c0, c1, c2, c3, k0, k1):
-    """Ten rounds of Philox4x32 on four counter words and two key words, all 32 bits in uint64."""
+    """Apply ten rounds of Philox4x32 to counter and key words, all below 2^32 in uint64."""
     for _ in range(10):
         p0 = _M0 * c0
         p1 = _M1 * c2
@@ -36,14 +37,15 @@ def philox(c0, c1, c2, c3, k0, k1):
 
 
 def block_words(key, row, block, purpose):
-    """The four words of blocks of a row, uint32; the arguments are uint64."""
+    """Return the four words of blocks of a row, uint32; the arguments are uint64."""
     counter = row & _MASK, row >> _SHIFT, block, purpose
     return tuple(word.astype(np.uint32) for word in philox(*counter, key & _MASK, key >> _SHIFT))
 
 
-# Polynomials by the bytes of a number, highest power first. Those of float32 are minimax fits (Lawson's
-# weighted least squares) whose relative error is below half a unit in the last place, 6e-8; those of float64
-# are Taylor series as long as that asks for. sin(a) / a and cos(a) in a^2, for |a| <= pi/4:
+# Polynomials by the bytes of a number, highest power first. For float32 they are minimax fits
+# (Lawson's weighted least squares) whose relative error is below half a unit in the last place,
+# 6e-8; for float64 they are Taylor series of the same quality. sin(a) / a and cos(a) in a^2, for
+# |a| <= pi/4:
 SINE = {
     4: (-0.00019501822, 0.00833201645, -0.166666502, 0.999999997),
     8: tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(8, -1, -1)),
@@ -52,7 +54,7 @@ COSINE = {
     4: (-0.00135794041, 0.0416544196, -0.499998424, 0.999999967),
     8: tuple((-1) ** k / math.factorial(2 * k) for k in range(9, -1, -1)),
 }
-# In float32 log(1 + f) / f in f, for 1 + f in [sqrt(1/2), sqrt(2)), which needs no division; in float64
+# float32: log(1 + f) / f in f, for 1 + f in [sqrt(1/2), sqrt(2)), which needs no division; float64:
 # atanh(s) / s in s^2, for |s| <= 0.1716
 _LOG32 = (
     0.0872236027,
@@ -86,7 +88,8 @@ def minus_two_log(u):
     """-2 log(u) of a normal number."""
     size = u.dtype.itemsize
     bits, one, half = u.view(_INTEGER[size]), u.dtype.type(1), u.dtype.type(math.sqrt(0.5))
-    # u = 2^exponent * m with m in [sqrt(1/2), sqrt(2)), so that nothing cancels where u is close to 1
+    # u = 2^exponent * m with m in [sqrt(1/2), sqrt(2)), so that nothing cancels where u is close to
+    # 1
     exponent = (bits - half.view(_INTEGER[size])) >> _MANTISSA[size]
     f = (bits - (exponent << _MANTISSA[size])).view(u.dtype) - one
     if size == 4:

@@ -1,6 +1,6 @@
-"""The built-in environments: rules made of scalar arithmetic and `math`, so that any device can run them.
+"""The built-in environments: rules of scalar arithmetic, which run on any device.
 
-One file has an environment: a function that writes the first state, one that writes what is observed and one
-that moves the state, each a `rule`; see `evoopt.Environment`. An entry in `evoopt.envs` names it, and both
-devices and the tests of all environments take it from there.
+Each environment is a file with three rules, which write the first state, write the observation, and
+move the state; see `evoopt.Environment`. An entry in `evoopt.envs` names it, and both devices and
+the tests of all environments take it from there.
 """

@@ -1,8 +1,8 @@
 """Acrobot: two links hang from a joint, and a torque between them is to swing the lower end up.
 
-Sutton and Barto, Reinforcement Learning (the equations of the book), as Gymnasium's Acrobot-v1 has it,
-https://gymnasium.farama.org/environments/classic_control/acrobot/. The state is (theta1, theta2, theta1_dot,
-theta2_dot): theta1 = 0 hangs down, theta2 is measured from the first link.
+Sutton and Barto, Reinforcement Learning (the equations of the book), as Gymnasium's Acrobot-v1 has
+it, https://gymnasium.farama.org/environments/classic_control/acrobot/. The state is (theta1,
+theta2, theta1_dot, theta2_dot): theta1 = 0 hangs down, theta2 is measured from the first link.
 """
 
 import math

@@ -1,8 +1,8 @@
 """CartPole: a pole on a cart that is pushed to the left or to the right.
 
-Barto, Sutton and Anderson (1983), https://doi.org/10.1109/TSMC.1983.6313077, as Gymnasium's CartPole-v1 has
-it, https://gymnasium.farama.org/environments/classic_control/cart_pole/. The state (x, x_dot, theta,
-theta_dot) is observed.
+Barto, Sutton and Anderson (1983), https://doi.org/10.1109/TSMC.1983.6313077, as Gymnasium's
+CartPole-v1 has it, https://gymnasium.farama.org/environments/classic_control/cart_pole/. The state
+(x, x_dot, theta, theta_dot) is observed.
 """
 
 import math
@@ -12,7 +12,7 @@ from evoopt.rules.math import sin_cos
 
 GRAVITY = 9.8
 POLE_MASS, TOTAL_MASS = 0.1, 1.1
-HALF_LENGTH = 0.5  # of the pole
+HALF_LENGTH = 0.5  # half of the pole
 FORCE = 10.0
 TIME_STEP = 0.02
 X_LIMIT = 2.4

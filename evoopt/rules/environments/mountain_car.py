@@ -1,9 +1,10 @@
-"""Mountain car: a car too weak for the slope is to gain speed in the valley and reach the hill on the right.
+"""Mountain car: a weak car must gain speed in the valley to reach the hill on the right.
 
-Moore (1990), https://www.cl.cam.ac.uk/techreports/UCAM-CL-TR-209.html, as Gymnasium's MountainCar-v0 and
-MountainCarContinuous-v0 have it, https://gymnasium.farama.org/environments/classic_control/mountain_car/ and
-https://gymnasium.farama.org/environments/classic_control/mountain_car_continuous/. The state (position,
-velocity) is observed.
+Moore (1990), https://www.cl.cam.ac.uk/techreports/UCAM-CL-TR-209.html, as Gymnasium's
+MountainCar-v0 and MountainCarContinuous-v0 have it,
+https://gymnasium.farama.org/environments/classic_control/mountain_car/ and
+https://gymnasium.farama.org/environments/classic_control/mountain_car_continuous/. The state
+(position, velocity) is observed.
 """
 
 from evoopt.compiling.jit import inline, rule
@@ -36,7 +37,7 @@ def _move(state, force):
     velocity = state[1] + force - GRAVITY * sin_cos(3.0 * state[0])[1]
     state[1] = clip(velocity, -MAX_SPEED, MAX_SPEED)
     state[0] = clip(state[0] + state[1], MIN_POSITION, MAX_POSITION)
-    stops = (state[0] == MIN_POSITION) & (state[1] < 0.0)  # at the wall on the left
+    stops = (state[0] == MIN_POSITION) & (state[1] < 0.0)  # the wall on the left stops it
     state[1] = 0.0 if stops else state[1]
 
 
@@ -49,7 +50,7 @@ def step(state, action):
 
 @rule
 def step_continuous(state, action):
-    """Accelerate by an action from -1 to 1; the reward is 100 at the goal, less what the action costs."""
+    """Accelerate by an action from -1 to 1; the reward is 100 at the goal, minus a cost."""
     _move(state, POWER * clip(action[0], -1.0, 1.0))
     done = (state[0] >= CONTINUOUS_GOAL) & (state[1] >= 0.0)
     return (100.0 if done else 0.0) - 0.1 * action[0] * action[0], done

@@ -1,7 +1,7 @@
 """Pendulum: a torque too weak to lift a pendulum is to swing it up and to hold it there.
 
-Gymnasium's Pendulum-v1, https://gymnasium.farama.org/environments/classic_control/pendulum/. The state is
-(theta, theta_dot), with theta = 0 upright. An episode never ends before its time.
+Gymnasium's Pendulum-v1, https://gymnasium.farama.org/environments/classic_control/pendulum/. The
+state is (theta, theta_dot), with theta = 0 upright. An episode never ends before its time.
 """
 
 import math

@@ -1,7 +1,7 @@
-"""CartPole swing-up: a hanging pole on a cart is to be swung up, and to stay so in the middle of the track.
+"""CartPole swing-up: swing up a hanging pole on a cart, and keep it up in the middle.
 
-The benchmark of EvoJAX, https://github.com/google/evojax (evojax/task/cartpole.py), easy and hard. The state
-is (x, x_dot, theta, theta_dot), with theta = 0 upright; the equations of motion are those of a uniform rod
+The benchmark of EvoJAX, https://github.com/google/evojax (evojax/task/cartpole.py), easy and hard.
+The state is (x, x_dot, theta, theta_dot), with theta = 0 upright; the pole moves as a uniform rod
 whose middle is at x - length / 2 * sin(theta), with friction between cart and track.
 """
 
@@ -13,7 +13,7 @@ from evoopt.rules.ranges import clip
 
 GRAVITY = 9.82
 POLE_MASS, TOTAL_MASS = 0.5, 1.0
-LENGTH = 0.6  # of the pole
+LENGTH = 0.6  # half of the pole
 FRICTION = 0.1
 FORCE = 10.0
 TIME_STEP = 0.01
@@ -22,7 +22,7 @@ X_LIMIT = 2.4
 
 @rule
 def reset_easy(state, uniforms):
-    """Start near hanging still, by normal deviates with a standard deviation of 0.2 (Box-Muller)."""
+    """Start near hanging still, by normal deviates (Box-Muller) of standard deviation 0.2."""
     for i in range(0, 4, 2):
         radius = 0.2 * math.sqrt(-2.0 * math.log(1.0 - uniforms[i]))
         angle = 2.0 * math.pi * uniforms[i + 1]
