@@ -13,7 +13,7 @@ from evoopt.rules.ranges import clip
 
 GRAVITY = 9.82
 POLE_MASS, TOTAL_MASS = 0.5, 1.0
-LENGTH = 0.6  # half of the pole
+LENGTH = 0.6  # the whole pole
 FRICTION = 0.1
 FORCE = 10.0
 TIME_STEP = 0.01
