@@ -8,10 +8,11 @@ import pytest
 from helpers import needs_jit
 from helpers.functions import rosenbrock, rotated_ellipsoid, sphere
 from helpers.strategies import reasons, run, run_until_stopped
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 
 import evoopt
 from evoopt import CMAES, SNES
+from evoopt.devices.cpu import covariance as matrices
 from evoopt.strategies.parts import recombination
 from evoopt.strategies.snes import utilities
 
@@ -87,12 +88,14 @@ def test_cmaes_needs_as_many_evaluations_as_pycma(function, needed):
 
 @needs_jit
 def test_cmaes_learns_the_covariance():
-    es = run_until_stopped(CMAES(np.ones(4), 0.3, seed=1), rotated_ellipsoid(4))
+    function, axes = rotated_ellipsoid(4), np.eye(4)
+    es = run_until_stopped(CMAES(np.ones(4), 0.3, seed=1), function)
     assert es.best.fitness < 1e-12
-    smallest, *_, largest = np.linalg.eigvalsh(es._C, UPLO="U")
-    assert 1e5 < largest / smallest < 1e7
-    assert_allclose(es._root.T @ es._root, np.triu(es._C) + np.triu(es._C, 1).T, rtol=1e-7)
-    assert_array_equal(np.tril(es._root, -1), 0)
+    values = function(axes)
+    hessian = np.array([function(axes + axis) for axis in axes]) - values - values[:, None]
+    factor = np.linalg.cholesky(hessian)
+    assert np.linalg.cond(factor.T @ es.covariance @ factor) < 10  # that of the Hessian is 1e6
+    assert 1e5 < es.history["condition"][-1] < 1e7
 
 
 @needs_jit
@@ -103,32 +106,54 @@ def test_cmaes_rescales_coordinates_of_different_size():
     assert reasons(es) == ["target"]
 
 
-def test_cmaes_survives_a_broken_covariance(caplog):
-    es = CMAES(np.ones(3), 1.0, seed=1)
-    es._C[:] = np.diag([1.0, 1.0, 1.0]) - 0.9 * np.ones((3, 3))  # negative eigenvalue
+def end_next_update_with(C, monkeypatch):
+    """Let the next update end with C, and find that it is not positive definite."""
+    learn = matrices.learn
+
+    def learned(*args):
+        sigma, _ = learn(*args)
+        return sigma, found(*args[-2:])
+
+    def found(new_C, new_root):
+        new_C[:] = C
+        monkeypatch.undo()
+        return False
+
+    monkeypatch.setattr(matrices, "learn", learned)
+    monkeypatch.setattr(matrices, "cholesky", found)
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_cmaes_survives_a_broken_covariance(noisy, caplog, monkeypatch):
+    es = CMAES(np.ones(3), 1.0, noisy=noisy, seed=1)
+    end_next_update_with(np.eye(3) - 0.9, monkeypatch)  # with a negative eigenvalue
     with caplog.at_level(logging.INFO, "evoopt"):
-        root = es._repair(np.eye(3))
-    assert "eigenvalue" in caplog.text
-    assert np.linalg.eigvalsh(es._C, UPLO="U")[0] > 0
-    assert_allclose(root.T @ root, es._C, atol=1e-12)
+        run(es, 1)
+        assert "eigenvalues from -17 to 10" in caplog.text
+        caplog.clear()
+        assert "tolconditioncov" in reasons(es)
+        expected = np.where(np.eye(3), 1.8, -0.9)  # 17 times its diagonal more
+        assert_allclose(es.covariance / es.covariance[0, 0], expected / expected[0, 0])
+        run(es, 3)
+        assert caplog.text == ""
     assert np.isfinite(es.ask()).all()
 
 
-def test_cmaes_repairs_in_the_scale_of_each_coordinate():
+def test_cmaes_repairs_in_the_scale_of_each_coordinate(monkeypatch):
     es = CMAES(np.ones(3), 1.0, seed=1)
     deviations = np.array([1e-20, 1.0, 1e20])
-    es._C = np.outer(deviations, deviations)  # of rank one
-    root = es._repair(np.eye(3))
-    assert_allclose(np.sqrt(es._C.diagonal()), deviations)
-    assert (root.diagonal() > 0).all()
+    end_next_update_with(np.outer(deviations, deviations), monkeypatch)  # of rank one
+    run(es, 1)
+    assert_allclose(es.std / es.sigma, deviations)
+    assert np.isfinite(run(es, 1).ask()).all()
 
 
 @pytest.mark.parametrize("mean", [[1.0], [1.0, 0.0]])
 def test_cmaes_keeps_the_variance_of_a_coordinate_that_never_moves(mean):
     es = CMAES(mean, 1e-30, popsize=100, seed=1)  # so many rows leave no weight for the past in C
     run(es, 3, lambda x: np.arange(100.0))
-    assert_allclose(es._C[0, 0], 1.0)
-    assert (es._root.diagonal() > 0).all()
+    assert_allclose(es.covariance[0, 0], 1.0)
+    assert np.linalg.eigvalsh(es.covariance)[0] > 0
 
 
 @needs_jit
@@ -172,7 +197,7 @@ def test_cmaes_keeps_its_steps_under_pure_noise(seed):
     noise = np.random.default_rng(seed)
     es = CMAES(np.zeros(20), 1.0, seed=seed)
     run(es, 600, lambda x: noise.normal(size=len(x)))
-    assert 0.01 < es.sigma * math.sqrt(es._C.diagonal().mean()) < 100
+    assert 0.01 < es.sigma * math.sqrt(es.covariance.diagonal().mean()) < 100
 
 
 def test_cmaes_says_how_much_memory_it_would_need():
