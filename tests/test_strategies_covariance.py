@@ -18,11 +18,11 @@ def rotated(population):
     return ((population @ SHAPE) ** 2).sum(axis=1)
 
 
-def rows_of(es, k):
-    """What `es` draws from its distribution for the first k numbers."""
-    rows = np.empty((k, es.n_params), es.dtype)
-    es._sample(es._snapshot(0), np.arange(k, dtype=np.uint64), rows)
-    return rows
+def rows_of_the_same_numbers(new, es):
+    """Return 20 rows of both, whose noise is the same as they have one seed."""
+    ids = es.ask_ids(20)
+    new.ask_ids(int(ids[-1]) + 1)
+    return new.rows(ids), es.rows(ids)
 
 
 @each_dtype
@@ -38,13 +38,13 @@ def test_a_search_begins_where_another_one_was(dtype, noisy, sigma, generations)
     assert_allclose(new.covariance, es.covariance, rtol=1e-12)
     assert_allclose(new.std, es.std, rtol=1e-12)
     tolerance = 1e-5 if dtype == np.float32 else 1e-12
-    assert_allclose(rows_of(new, 20), rows_of(es, 20), rtol=tolerance, atol=tolerance * es.std.max())
+    assert_allclose(*rows_of_the_same_numbers(new, es), rtol=tolerance, atol=tolerance * es.std.max())
     run(new, 3, rotated)
 
 
 def test_covariance_and_std_are_those_of_the_rows():
     es = run(CMAES(np.ones(N), [0.1, 0.2, 0.3, 0.4, 1.5], seed=1), 20, rotated)
-    rows = rows_of(es, 400 if JIT_DISABLED else 200_000)
+    rows = es.rows(es.ask_ids(400 if JIT_DISABLED else 200_000))
     tolerance = 0.3 if JIT_DISABLED else 0.02
     scale = np.outer(es.std, es.std)
     assert_allclose(np.cov(rows.T) / scale, es.sigma**2 * es.covariance / scale, atol=tolerance)
@@ -83,7 +83,7 @@ def test_what_was_learned_is_worth_evaluations():
     first = CMAES(np.ones(N), 0.5, target=1e-8, seed=1)
     evaluations(first)
     shape = first.covariance / first.covariance.max()
-    start = rows_of(CMAES(np.zeros(N), 1.0, covariance=shape, seed=3), 1)[0]
+    start = CMAES(np.zeros(N), 1.0, covariance=shape, seed=3).ask()[0]
     needed = [
         evaluations(CMAES(start, 1.0, covariance=covariance, target=1e-8, seed=2))
         for covariance in (shape, None)
@@ -93,14 +93,15 @@ def test_what_was_learned_is_worth_evaluations():
 
 @pytest.mark.parametrize("kind", [IPOP, BIPOP])
 def test_restarts_begin_with_it_each_time(kind, tmp_path):
-    es = restarted(kind, CMAES, np.ones(2), 0.5, covariance=[[4.0, 1.0], [1.0, 9.0]], bounds=(-9, 9), seed=1)
-    for _ in range(2):
-        while es._plan is None:
+    options = {"covariance": [[4.0, 1.0], [1.0, 9.0]], "bounds": (-9, 9), "seed": 1}
+    es = restarted(kind, CMAES, np.ones(2), 0.5, **options)
+    for restart in (1, 2):
+        while len(es.ends) < restart:
             run(es, 1, lambda x: np.zeros(len(x)))
-        share = es._plan.sigma_share
         es = evoopt.load(save(es, tmp_path))
         es.ask()
-        assert_allclose(es._run.std, share * 0.5 * np.array([2.0, 3.0]))
+        assert es.restarts == restart
+        assert_allclose(*rows_of_the_same_numbers(CMAES(es.mean, es.sigma, **options), es))
 
 
 def save(es, tmp_path):
