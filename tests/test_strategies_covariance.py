@@ -101,6 +101,7 @@ def test_restarts_begin_with_it_each_time(kind, tmp_path):
         es = evoopt.load(save(es, tmp_path))
         es.ask()
         assert es.restarts == restart
+        assert es.sigma <= 0.5
         assert_allclose(*rows_of_the_same_numbers(CMAES(es.mean, es.sigma, **options), es))
 
 
