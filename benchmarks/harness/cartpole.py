@@ -58,8 +58,8 @@ class Game:
     def of(cls, popsize: int, episodes: int, steps: int) -> "Game":
         population = dense.Problem.of(UNITS, popsize, np.empty((0, UNITS[0]))).population
         first = np.empty((episodes, ENVIRONMENT.state_size))
-        task = evoopt.Rollout(dense.network(UNITS), ENVIRONMENT, episodes)
-        for state, uniforms in zip(first, task._uniforms((0, 0), 1, episodes)[0], strict=True):
+        draws = np.random.default_rng((0, 0, 0)).random((episodes, ENVIRONMENT.uniforms))
+        for state, uniforms in zip(first, draws, strict=True):
             ENVIRONMENT.reset(state, uniforms)
         return cls(population, first, steps)
 

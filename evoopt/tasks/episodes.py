@@ -19,6 +19,18 @@ def read_new_episodes(value: object) -> NewEpisodes:
     return result
 
 
+def episode_uniforms(stream: tuple[int, int, int], shape: tuple[int, int, int]) -> NDArray[np.float64]:
+    """Draw the uniform numbers from which episodes start, (rows, episodes, n)."""
+    return np.random.default_rng(stream).random(shape)
+
+
+def episode_seeds(stream: tuple[int, int, int], shape: tuple[int, int]) -> NDArray[np.uint32]:
+    """Draw the seeds of episodes (rows, episodes): more rows or episodes leave the others as they are."""
+    seed, *key = stream
+    rows = [np.random.SeedSequence(seed, spawn_key=(*key, row)) for row in range(shape[0])]
+    return np.array([row.generate_state(shape[1]) for row in rows], np.uint32).reshape(shape)
+
+
 def require_room(rows: int, episodes: int, numbers: int = 0) -> None:
     """Raise ValueError unless memory has room for the results of so many episodes of each row.
 
