@@ -96,7 +96,7 @@ def test_everybody_plays_the_same(packages, play, episodes):
 def test_an_import_of_gymnax_that_fails_says_what_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "gymnax", None)
     with pytest.raises(ImportError, match="pip install six seaborn pyyaml"):
-        cartpole._gymnax_cartpole()
+        cartpole.gymnax_cartpole()
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "a", "1.5"])

@@ -147,7 +147,7 @@ def gymnax_scan(game: Game, threads: int = 1, sums: bool = False) -> Player:
     import jax
     import jax.numpy as jnp
 
-    env, params = _gymnax_cartpole()
+    env, params = gymnax_cartpole()
     layers = dense.jax_layers(dense.network(UNITS).spec)
     product = _product_as_sum if sums else operator.matmul
     key = jax.random.key(0)  # a step asks for one, but nothing in it is random
@@ -187,7 +187,7 @@ def _product_as_sum(values: Any, kernel: Any) -> Any:
     return (values[:, None] * kernel).sum(0)
 
 
-def _gymnax_cartpole() -> tuple[Any, Any]:
+def gymnax_cartpole() -> tuple[Any, Any]:
     try:
         import gymnax
     except ImportError as error:
