@@ -1,4 +1,4 @@
-"""The README and the pages of docs/ are true: commands, Python, links and the names of files."""
+"""README.md, CONTRIBUTING.md and docs/ are true: commands, Python, links, names of files and tests."""
 
 import re
 import shlex
@@ -12,7 +12,9 @@ from evoopt import Strategy, envs
 from evoopt.strategies import REGISTRY
 
 README = (ROOT / "README.md").read_text()
-PAGES = {path.name: path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+DOCS = ROOT / "docs"
+PAGES = {name: ROOT / name for name in ("README.md", "CONTRIBUTING.md")}
+PAGES |= {path.relative_to(DOCS).as_posix(): path for path in sorted(DOCS.rglob("*.md"))}
 PYTHON = [name for name, path in PAGES.items() if python_of(path).strip()]
 PROMISES = {
     "README.md": r"'accuracy': 0\.9",
@@ -74,7 +76,7 @@ def test_where_strategies_compute_is_described():
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_says_its_language(page):
     fences = re.findall(r"^```(.*)$", PAGES[page].read_text(), re.MULTILINE)
-    assert set(fences[::2]) <= {"python", "sh"}
+    assert set(fences[::2]) <= {"python", "sh", "text"}
     assert set(fences[1::2]) <= {""}
 
 
@@ -85,6 +87,13 @@ def test_links_and_paths_lead_to_files(page):
         assert "://" in target or (PAGES[page].parent / target).exists(), target
     for target in re.findall(PATH, prose):
         assert (ROOT / target).exists(), target
+
+
+def test_tests_that_contributors_are_told_of_exist():
+    named = re.findall(r"`(test_\w+)`", PAGES["CONTRIBUTING.md"].read_text())
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 8
+    assert [name for name in named if f"def {name}(" not in tests] == []
 
 
 def test_files_that_the_readme_names_can_be_clicked():
