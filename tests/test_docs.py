@@ -101,6 +101,11 @@ def test_files_that_the_readme_names_can_be_clicked():
     assert not re.findall(rf"{PATH}|`\w+\.(?:py|md)`", linked)
 
 
+def test_every_design_page_can_be_reached():
+    linked = re.findall(r"\]\((design/\w+\.md)\)", PAGES["architecture.md"].read_text())
+    assert {*linked} == {name for name in PAGES if name.startswith("design/")}
+
+
 def test_the_map_names_what_is_there():
     for name in re.findall(r"^\| \[?`([^`]+)`", README, re.MULTILINE):
         assert name in REGISTRY or (ROOT / name).exists(), name
