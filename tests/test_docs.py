@@ -12,13 +12,15 @@ from evoopt import Strategy, envs
 from evoopt.strategies import REGISTRY
 
 README = (ROOT / "README.md").read_text()
-PAGES = {path.name: path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+DOCS = ROOT / "docs"
+PAGES = {"README.md": ROOT / "README.md"}
+PAGES |= {path.relative_to(DOCS).as_posix(): path for path in sorted(DOCS.rglob("*.md"))}
 PYTHON = [name for name, path in PAGES.items() if python_of(path).strip()]
 PROMISES = {
     "README.md": r"'accuracy': 0\.9",
-    "control.md": r"'return': ([3-9]\d\d|1000)",
-    "gymnasium.md": r"'return': (4\d\d|500)",
-    "layers.md": r"\('dense_0.bias', 'dense_0.kernel', 'square_0.gain'\)",
+    "guide/control.md": r"'return': ([3-9]\d\d|1000)",
+    "guide/gymnasium.md": r"'return': (4\d\d|500)",
+    "reference/layers.md": r"\('dense_0.bias', 'dense_0.kernel', 'square_0.gain'\)",
 }
 PATH = r"`((?:\.ci|benchmarks|docs|evoopt|examples|tests)/[\w./]*)`"
 
@@ -36,7 +38,7 @@ def test_the_first_block_is_two_commands():
 @pytest.mark.parametrize("page", PYTHON)
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
     """All blocks in their order, in one namespace."""
-    if page == "cuda.md":  # (tests/test_cuda_driver.py runs its first block without a GPU)
+    if page == "reference/cuda.md":  # (tests/test_cuda_driver.py runs its first block without a GPU)
         if reason := why_no_cuda():
             pytest.skip(reason)
         pytest.importorskip("torch")
@@ -47,7 +49,8 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_each_environment_is_described(name):
-    assert PAGES["environments.md"].read_text().count(f"\n| `{name}` |") == 2  # what it is; where it is from
+    page = PAGES["reference/environments.md"].read_text()
+    assert page.count(f"\n| `{name}` |") == 2  # in the tables of definitions and of origins
     assert f"``{name}``" in envs.__doc__
 
 
@@ -58,7 +61,7 @@ def test_the_readme_has_a_row_for_each_strategy():
 
 def test_where_strategies_compute_is_described():
     """As each says in its `_computes_on_device`."""
-    page = PAGES["cuda.md"].read_text()
+    page = PAGES["reference/cuda.md"].read_text()
     there, copied = (
         set(re.findall(r"`(\w+)`", *re.findall(rf"^\| (.*) \| rows{how}", page, re.MULTILINE)))
         for how in (", ranks and updates are made on the device", " are made and learned from on the CPU")
