@@ -1,5 +1,6 @@
 """The README and the pages of docs/ are true: commands, Python, links and the names of files."""
 
+import ast
 import re
 import shlex
 
@@ -20,8 +21,9 @@ PROMISES = {
     "README.md": r"'accuracy': 0\.9",
     "guide/control.md": r"'return': ([3-9]\d\d|1000)",
     "guide/gymnasium.md": r"'return': (4\d\d|500)",
-    "reference/layers.md": r"\('dense_0.bias', 'dense_0.kernel', 'square_0.gain'\)",
+    "guide/write_your_own.md": r"\('dense_0.bias', 'dense_0.kernel', 'square_0.gain'\)",
 }
+PEER = "python peer"  # code of another library
 PATH = r"`((?:\.ci|benchmarks|docs|evoopt|examples|tests)/[\w./]*)`"
 
 
@@ -77,8 +79,20 @@ def test_where_strategies_compute_is_described():
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_says_its_language(page):
     fences = re.findall(r"^```(.*)$", PAGES[page].read_text(), re.MULTILINE)
-    assert set(fences[::2]) <= {"python", "sh"}
+    assert set(fences[::2]) <= {"python", "sh", "text", PEER}
     assert set(fences[1::2]) <= {""}
+
+
+def test_code_of_peers_is_python_and_stands_beside_ours():
+    """It does not run, as the other libraries are not installed."""
+    blocks = re.findall(
+        r"^```(.+)\n((?:(?!```).*\n)*)", PAGES["guide/coming_from.md"].read_text(), re.MULTILINE
+    )
+    languages = [language for language, _ in blocks]
+    assert languages == ["python", *[PEER, "python"] * 6]
+    for language, text in blocks:
+        if language == PEER:
+            ast.parse(text)
 
 
 @pytest.mark.parametrize("page", PAGES)
