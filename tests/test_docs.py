@@ -95,11 +95,23 @@ def test_code_of_peers_is_python_and_stands_beside_ours():
             ast.parse(text)
 
 
+def prose_of(path):
+    return re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors_of(path):
+    """Return the names by which links find the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", prose_of(path), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_and_paths_lead_to_files(page):
-    prose = re.sub(r"^```.*?^```", "", PAGES[page].read_text(), flags=re.MULTILINE | re.DOTALL)
-    for target in re.findall(r"\]\(([^)#]+)", prose):
-        assert "://" in target or (PAGES[page].parent / target).exists(), target
+    prose = prose_of(PAGES[page])
+    for target, _, anchor in re.findall(r"\]\(([^)#]*)(#([^)]*))?\)", prose):
+        path = PAGES[page].parent / target if target else PAGES[page]
+        assert "://" in target or path.exists(), target
+        assert not anchor or anchor in anchors_of(path), f"{target}#{anchor}"
     for target in re.findall(PATH, prose):
         assert (ROOT / target).exists(), target
 
