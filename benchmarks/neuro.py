@@ -4,7 +4,7 @@ Popsize 256, full batch, cross-entropy. Seconds a generation are those of all 1,
 the searches learn from the training part of examples/04_digits.py; it is the accuracy of the solution (the
 mean; for a genetic algorithm the best row) on the test part, looked at every few generations while no clock
 runs. Each has the hyperparameters that took it to 95% of the validation part in the fewest generations
-(docs/performance.md).
+(docs/benchmarks/networks.md).
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 Numba-cuda optimises once more when it links. This is the code after that, as it runs on a device.
 
-``python tests/cuda_compiler.py`` prints the table of docs/cuda.md.
+``python tests/cuda_compiler.py`` prints the table of docs/benchmarks/cuda.md.
 """
 
 import functools
@@ -221,7 +221,7 @@ def _output(tool, *arguments):
 
 
 def table(capability):
-    """Give the table of docs/cuda.md."""
+    """Give the table of docs/benchmarks/cuda.md."""
     lines = [
         "| kernel | registers | shared memory, bytes | stack | `LDG.128` | `LDS.128` |",
         "|---|---|---|---|---|---|",

@@ -183,6 +183,15 @@ def test_every_part_has_its_place():
     assert parts == set(MAY_IMPORT)
 
 
+def test_the_map_lists_each_part_above_what_it_imports():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    place = {part: i for i, row in enumerate(rows) for part in re.findall(r"`(\w+)(?:\.py|/)`", row)}
+    assert place.keys() - {"__main__"} == MAY_IMPORT.keys()
+    for part, others in MAY_IMPORT.items():
+        assert [other for other in others if place[other] < place[part]] == [], part
+
+
 def test_public_names():
     assert evoopt.__all__ == sorted(
         evoopt.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name)

@@ -170,7 +170,7 @@ for batch in (1, 12):
 
 def test_the_page_about_cuda_runs(run_pretended):
     """All but the block that needs torch on a GPU; that one runs with the other pages where there is one."""
-    code, found, _ = python_of(ROOT / "docs" / "cuda.md").partition("import torch")
+    code, found, _ = python_of(ROOT / "docs" / "reference" / "cuda.md").partition("import torch")
     _, log = run_pretended(code)
     assert found
     assert any(line.startswith("launch") for line in log)
