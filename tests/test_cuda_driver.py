@@ -65,8 +65,8 @@ for kernel, words, arguments in (
     (vectors.map_vectors(snes.step), 48, (tuple(d[:2]), (*d[2:], 1.5, -2.5, 3.5, 4.5, np.float64(5)), 12)),
 ):
     os.environ["PRETENDED_WORDS"] = str(words)
-    stream.launch(kernel, (2, 3), 64, *arguments)
-    kernel.compiled[(2, 3), 64](*map(theirs, arguments))
+    stream.launch(kernel, (2 * kernel.per_block[0], 3), *arguments)
+    kernel.compiled[(2, 3), kernel.threads](*map(theirs, arguments))
 """
     )
     launches = [line for line in log if line.startswith("launch")]
@@ -197,7 +197,7 @@ from evoopt.kernels.cuda.runtime.stream import Stream
 
 ours, theirs = Stream(), Stream()
 numbers, out = theirs.empty(6, np.float64), ours.empty(3, np.float64)
-ours.launch(mean_rows, 1, 32, numbers, 2, 2.0, out)
+ours.launch(mean_rows, 3, numbers, 2, 2.0, out)
 with open("/dev/stdout", "w") as file:
     print(hex(ours.number), hex(theirs.number), file=file)
 """
@@ -225,7 +225,7 @@ for number in (theirs.number, None, 1, -1):
     capsule = ours.empty(3, np.float64).__dlpack__(stream=number)
     del capsule
 lent = ours.adopt(Lender(theirs.empty(6, np.float64)))
-ours.launch(mean_rows, 1, 32, lent, 2, 2.0, ours.empty(3, np.float64))
+ours.launch(mean_rows, 3, lent, 2, 2.0, ours.empty(3, np.float64))
 print(hex(ours.number), hex(theirs.number))
 """
     )
@@ -256,7 +256,7 @@ except MemoryError as error:
 stream = Stream()
 numbers, out = stream.empty(6, np.float64), stream.empty(3, np.float64)
 try:
-    stream.launch(mean_rows, 0, 32, numbers, 2, 2.0, out)
+    stream.launch(mean_rows, 0, numbers, 2, 2.0, out)
 except RuntimeError as error:
     print(error)
 """,

@@ -8,26 +8,25 @@ from numba import cuda
 from numpy.typing import DTypeLike
 
 from evoopt.kernels.cuda.emit.intrinsics import normals_of
-from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import kernel, name_of
 from evoopt.kernels.cuda.runtime.sizes import block_size
 from evoopt.rules.philox import COLUMNS, LANES, NOISE
-from evoopt.rules.ranges import ceil_div
 
-THREADS = block_size(128)
+THREADS = max(LANES, block_size(128))  # whole groups of LANES
+PER_BLOCK = THREADS // LANES * COLUMNS, 1  # columns and rows
 
 
 @functools.cache
 def sample_rows(dtype: DTypeLike, pairs: bool = False) -> Any:
-    """Make ``kernel(key, ids, mean, sigma, out)`` on a grid of `grid_of` blocks.
+    """Make ``kernel(key, ids, mean, sigma, out)``, whose items are columns and rows (n, k).
 
     It writes mean + sigma * normal deviates into `out` (k, n) of the dtype; `mean` and `sigma` are (n,)
-    float64, `ids` (k,) uint64. Of `pairs`, rows 2k + 1 have the noise of rows 2k, negated.
+    float64, `ids` (k,) uint64. With `pairs`, rows 2i + 1 have the noise of rows 2i, negated.
     """
     normals = normals_of(dtype)
     real: Any = np.dtype(dtype).type
 
-    @kernel(THREADS, name=name_of(real, pairs))
+    @kernel(THREADS, PER_BLOCK, name=name_of(real, pairs))
     def sample(key, ids, mean, sigma, out):
         n = out.shape[1]
         r = cuda.blockIdx.y
@@ -49,9 +48,3 @@ def sample_rows(dtype: DTypeLike, pairs: bool = False) -> Any:
             r += cuda.gridDim.y
 
     return sample
-
-
-def grid_of(rows: int, n: int) -> tuple[int, int]:
-    """Give the blocks for so many rows of length n; a block does row after row, `gridDim.y` apart."""
-    blocks = ceil_div(n, COLUMNS) * LANES
-    return ceil_div(blocks, THREADS), min(rows, grid.MOST_Y)

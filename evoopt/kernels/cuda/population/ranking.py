@@ -14,13 +14,13 @@ THREADS = block_size(128)
 
 @functools.cache
 def rank_rows(centred: bool) -> Any:
-    """Make ``kernel(fitness, table, out)``, all arrays (popsize,) float64; a thread for each row.
+    """Make ``kernel(fitness, table, out)``, all arrays (popsize,) float64, whose items are rows.
 
     Smaller is better, and NaN worst of all. A row of rank i (from 0) gets table[i]; or where
     `centred`, 1/2 for the best to -1/2 for the worst, equal fitness the average, and `table` is not read.
     """
 
-    @kernel(THREADS, name=name_of(centred))
+    @kernel(THREADS, THREADS, name=name_of(centred))
     def rank(fitness, table, out):
         i = cuda.grid(1)
         k = len(fitness)

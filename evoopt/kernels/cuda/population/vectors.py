@@ -30,11 +30,11 @@ PARTS = SIZES.blocks  # blocks that add up; each leaves three numbers
 def map_vectors(formula: Formula) -> Any:
     """Make ``kernel(outs, args, n)``: the results of a formula, into tuples of arrays (n,).
 
-    Of `args` arrays are taken by coordinate, and numbers as they are.
+    Of `args` arrays are taken by coordinate, and numbers as they are. The items are coordinates.
     """
     evaluate = _evaluate(formula)
 
-    @kernel(THREADS, name=_name_of(formula))
+    @kernel(THREADS, THREADS, name=_name_of(formula))
     def apply(outs, args, n):
         i = cuda.grid(1)
         if i < n:
@@ -45,9 +45,10 @@ def map_vectors(formula: Formula) -> Any:
 
 @functools.cache
 def reduce_vectors(formula: Formula) -> Any:
-    """Make ``kernel(sums, args, n)`` for PARTS blocks: sum, minimum and maximum of a formula's one result.
+    """Make ``kernel(sums, args, n)``: the sum, minimum and maximum of a formula's one result.
 
-    Those of each block's coordinates go into `sums` (PARTS, 3), in a fixed order; NaN makes all three NaN.
+    The items are parts of the coordinates, PARTS of them. The three numbers of each part go into `sums`
+    (PARTS, 3), in a fixed order; NaN makes all three NaN.
     """
     evaluate = _evaluate(formula)
 

@@ -14,7 +14,7 @@ from evoopt.compiling.cache import KernelCache, KernelLocator, Sealed
 from evoopt.compiling.jit import named
 
 
-def cached(compiler: Callable[..., Any], function: Callable[..., None], name: str) -> Any:
+def cached(compiler: Callable[..., Any], name: str, function: Callable[..., None]) -> Any:
     """Compile a kernel, and keep its machine code in a file of its name and the digest of `name`."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
     compiled = compiler(named(function, digest))

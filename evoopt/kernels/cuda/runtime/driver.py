@@ -9,7 +9,7 @@ import functools
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -231,24 +231,18 @@ class Call(NamedTuple):
     packer: struct.Struct
 
 
-def launch(
-    kernel: Kernel,
-    grid: Sequence[int],
-    threads: Sequence[int],
-    shared: int,
-    stream: cu.CUstream,
-    arguments: Iterable[Any],
-) -> None:
-    """Queue a kernel (`jit.Kernel`) with so many bytes of dynamic shared memory."""
+def launch(kernel: Kernel, blocks: tuple[int, int], stream: cu.CUstream, arguments: Iterable[Any]) -> None:
+    """Queue a kernel on so many blocks along x and y."""
     words: list[Any] = []
     kinds = tuple([_append(words, argument) for argument in arguments])
-    call = kernel.calls.get((kinds, shared))
+    call = kernel.calls.get(kinds)
     if call is None:
         with _LOADING:
-            call = kernel.calls[kinds, shared] = load(kernel, kinds, shared)
+            call = kernel.calls[kinds] = load(kernel, kinds)
     thread = _thread()
     call.packer.pack_into(thread.words, 0, *words)
-    _do(cu.cuLaunchKernel, call.kernel, *grid, *threads, shared, stream, thread.arguments, 0)
+    sizes = *blocks, 1, *kernel.threads, 1
+    _do(cu.cuLaunchKernel, call.kernel, *sizes, kernel.shared, stream, thread.arguments, 0)
 
 
 def _append(words: list[Any], argument: object) -> Any:
@@ -262,13 +256,13 @@ def _append(words: list[Any], argument: object) -> Any:
     return type(argument)
 
 
-def load(kernel: Kernel, kinds: tuple[Any, ...], shared: int) -> Call:
+def load(kernel: Kernel, kinds: tuple[Any, ...]) -> Call:
     """Compile a kernel for arguments of these kinds, or take it from the disk, and load it."""
     compiled = kernel.compiled.compile(tuple(map(type_of, kinds)))
     function = compiled._codelibrary.get_cufunc()
-    if shared:  # beyond 48 KB, less what the kernel's other arrays take, it has to be asked for
+    if kernel.shared:  # beyond 48 KB, less what the kernel's other arrays take, it has to be asked for
         attribute = cu.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-        _do(cu.cuKernelSetAttribute, attribute, shared, function.handle, device_number())
+        _do(cu.cuKernelSetAttribute, attribute, kernel.shared, function.handle, device_number())
     return Call(cu.CUfunction(int(function.handle)), struct.Struct("=" + "".join(map(format_of, kinds))))
 
 

@@ -6,6 +6,7 @@ Division and roots round as IEEE 754 says, products and sums may be fused; there
 but what `intrinsics` names.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,25 +31,58 @@ def twin_of(compiled: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """A kernel: numba's, which compiles, and what was loaded of it, by the kinds of arguments (`driver`)."""
+    """A function that is compiled at its first launch, and all that launches need besides arguments."""
 
-    compiled: Any
-    calls: dict[Any, Any] = field(default_factory=dict)
+    compiled: Any  # of numba-cuda
+    threads: tuple[int, int]  # of a block, along x and y
+    per_block: tuple[int, int]  # items of a block, along x and y
+    shared: int  # bytes of dynamic shared memory of a block
+    calls: dict[Any, Any] = field(default_factory=dict)  # what `driver` loaded, by the kinds of arguments
 
 
-def kernel(threads: int, blocks: int = 1, name: str | None = None) -> Callable[[Callable[..., None]], Kernel]:
-    """Compile for blocks of up to so many threads, of which so many are to fit a multiprocessor together.
+def kernel(
+    threads: int | tuple[int, int],
+    per_block: int | tuple[int, int] = 1,
+    shared: int = 0,
+    *,
+    resident: int = 1,
+    name: str | None = None,
+) -> Callable[[Callable[..., None]], Kernel]:
+    """Decorate a kernel: a block has so many threads, and does the work for so many items.
 
-    A kernel with a name, which says all that its closure depends on (`name_of`), is kept on disk.
+    A launch has as many blocks as its items need. By default a block has one item, such as a row; if
+    `per_block` equals `threads`, each thread has one. Pairs of numbers are along x and y.
+
+    Parameters
+    ----------
+    threads, per_block : int or (int, int)
+    shared : int
+        Bytes of dynamic shared memory of a block.
+    resident : int
+        How many blocks must fit a multiprocessor together, which limits the registers of a thread.
+    name : str, optional
+        All that the closure of the function depends on (`name_of`). A kernel with a name is kept on disk.
     """
+    (x, y), items = _pair(threads), _pair(per_block)
+    compiler = _compiler(x * y, resident, name)
+    return lambda function: Kernel(compiler(function), (x, y), items, shared)
+
+
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return size if isinstance(size, tuple) else (size, 1)
+
+
+def _compiler(threads: int, resident: int, name: str | None) -> Callable[[Callable[..., None]], Any]:
+    """Return numba-cuda's compiler; with a name, the one that keeps machine code on disk."""
     if SIMULATED:
-        return lambda function: Kernel(cuda.jit()(function))
-    compiler = cuda.jit(launch_bounds=(threads, blocks))
+        simulated: Callable[[Callable[..., None]], Any] = cuda.jit()
+        return simulated
+    compiler = cuda.jit(launch_bounds=(threads, resident))
     if name is None:
-        return lambda function: Kernel(compiler(function))
+        return compiler
     from evoopt.kernels.cuda.runtime.cache import cached  # noqa: PLC0415  (the simulator has none)
 
-    return lambda function: Kernel(cached(compiler, function, name))
+    return functools.partial(cached, compiler, name)
 
 
 def name_of(*parts: object) -> str | None:

@@ -27,7 +27,7 @@ class DeviceArray:
     dtype : dtype
     stream : Queue
         The order of work that it belongs to.
-    owner : _Block or Borrowed
+    owner : _Allocation or Borrowed
         What keeps the memory, and tells whether it is read-only; None if the array is empty.
     """
 

@@ -4,7 +4,7 @@ All that is allocated is full of NaN, so that a number that no kernel wrote is s
 """
 
 import ctypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -81,16 +81,9 @@ def most_shared_bytes() -> int:
     return SHARED_BYTES
 
 
-def launch(
-    kernel: Kernel,
-    grid: Sequence[int],
-    threads: Sequence[int],
-    shared: int,
-    stream: object,
-    arguments: Iterable[Any],
-) -> None:
+def launch(kernel: Kernel, blocks: tuple[int, int], stream: object, arguments: Iterable[Any]) -> None:
     """Run a kernel, one block after the other."""
-    kernel.compiled[tuple(grid), tuple(threads), 0, shared](*map(_view, arguments))
+    kernel.compiled[blocks, kernel.threads, 0, kernel.shared](*map(_view, arguments))
 
 
 def _view(argument: object) -> Any:

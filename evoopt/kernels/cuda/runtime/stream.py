@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from evoopt import arrays
-from evoopt.kernels.cuda.runtime import foreign
+from evoopt.kernels.cuda.runtime import foreign, grid
 from evoopt.kernels.cuda.runtime.foreign import LEGACY, is_device_array
 from evoopt.kernels.cuda.runtime.jit import SIMULATED, Kernel
 from evoopt.kernels.cuda.runtime.memory import DeviceArray, strides_of
@@ -98,7 +98,7 @@ class _Unnamed(Queue):
         driver.synchronize(other.handle)
 
 
-class _Block:
+class _Allocation:
     """Memory, which goes back when the last array in it is gone."""
 
     __slots__ = ("_address", "_stream")
@@ -157,7 +157,7 @@ class Stream(Queue):
         if not size:
             return DeviceArray(0, shape, kind, self, None)
         address = driver.allocate(size, self.handle)
-        return DeviceArray(address, shape, kind, self, _Block(address, self))
+        return DeviceArray(address, shape, kind, self, _Allocation(address, self))
 
     def adopt(self, array: object) -> DeviceArray:
         """Give an array of the device, of any library, as one of ours: no copy, if it is C-contiguous."""
@@ -213,7 +213,7 @@ class Stream(Queue):
                 "there."
             )
         found = self.adopt(out)
-        copied = not isinstance(out, DeviceArray) and isinstance(found.owner, _Block)
+        copied = not isinstance(out, DeviceArray) and isinstance(found.owner, _Allocation)
         if found.shape != shape or found.dtype != dtype or copied:
             layout = "another layout" if copied else f"{found.dtype} {found.shape}"
             raise ValueError(f"out must be a C-contiguous array of {np.dtype(dtype)} {shape}, got {layout}.")
@@ -238,14 +238,13 @@ class Stream(Queue):
         for other in others:
             other.follow(self)
 
-    def launch(
-        self, kernel: Kernel, grid: int | Shape, threads: int | Shape, *args: Any, shared: int = 0
-    ) -> None:
-        """Queue a kernel on blocks of so many threads, with so many bytes of dynamic shared memory."""
+    def launch(self, kernel: Kernel, items: int | Shape, *args: Any) -> None:
+        """Queue a kernel on as many blocks as so many items need, along x or along x and y."""
         others = self._others(args)
         for other in others:
             other.precede(self)
-        driver.launch(kernel, _three(grid), _three(threads), shared, self.handle, args)
+        blocks = grid.blocks_for(items, kernel.per_block, grid.MOST_Y)
+        driver.launch(kernel, blocks, self.handle, args)
         for other in others:
             other.follow(self)
 
@@ -264,9 +263,3 @@ class Stream(Queue):
 def _is_contiguous(shape: Shape, strides: Iterable[int], itemsize: int) -> bool:
     expected = strides_of(shape, itemsize)
     return 0 in shape or all(n == 1 or a == b for n, a, b in zip(shape, strides, expected, strict=True))
-
-
-@functools.lru_cache(maxsize=1024)
-def _three(size: int | Shape) -> tuple[int, int, int]:
-    x, y, z = (*(size if isinstance(size, tuple) else (size,)), 1, 1)[:3]
-    return x, y, z
