@@ -82,15 +82,14 @@ import ctypes, gc
 import numpy as np
 import evoopt
 from evoopt.kernels.cuda.runtime.stream import Stream
-from evoopt.strategies import REGISTRY
+from helpers.strategies import ON_DEVICE, injects
 
 net = evoopt.Network([evoopt.Dense(256, "tanh"), evoopt.Dense(10)], input_shape=(64,), device="cuda")
 inputs, labels = np.ones((300, 64)), np.arange(300) % 10
 tasks = [evoopt.Supervised(net, inputs, labels, batch_size=size) for size in (None, 100)]
 player = evoopt.Network([evoopt.Dense(2)], input_shape=(4,), device="cuda")
 tasks.append(evoopt.Rollout(player, evoopt.envs.cartpole))
-on_device = [cls for cls in REGISTRY.values() if cls._computes_on_device]
-for cls in (*on_device, evoopt.CMAES):
+for cls in (*ON_DEVICE.values(), evoopt.CMAES):
     for task in tasks:
         if cls is evoopt.CMAES and task.net is net:
             continue
@@ -108,14 +107,14 @@ for name, options in (
     ("GA", {"crossover": "sbx", "mutation": "polynomial", "mutation_rate": 0.5}),
     ("GA", {"crossover": "uniform", "self_adaptation": False, "sigma_decay": 0.9, "elites": 2}),
     ("SNES", {"maximize": True}),
-    *((cls.__name__, {}) for cls in on_device),
+    *((name, {}) for name in ON_DEVICE),
 ):
     for dtype in (np.float32, np.float64):
         for bounds in (None, (-3.0, 3.0)):
             es = getattr(evoopt, name)(
                 np.zeros(6, dtype), 0.5, popsize=8, seed=1, bounds=bounds, device="cuda", **options
             )
-            if es._injects:  # at first, as all rows have the same fingerprint here
+            if injects(type(es)):  # at first, as all rows have the same fingerprint here
                 es.tell(np.full((3, 6), 0.25, dtype), np.arange(3.0))
             late = es.ask_ids(4)
             for _ in range(2):

@@ -1,4 +1,4 @@
-"""Networks on CUDA: what users pass as kernels take it, and forward passes there."""
+"""Networks on CUDA: the arrays of users as kernels take them, and forward passes there."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Supervised learning on CUDA: samples that stay on the device, and the fitness of a population there."""
+"""Supervised learning on CUDA: samples that stay on the device, and the fitness of a population."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

@@ -1,8 +1,8 @@
 """Register tiles: sums of some samples and some units that stay in the registers of a thread.
 
-Their code is written out for LLVM, because the compiler does not unroll loops over tuples, and an index that
-may be negative costs three instructions. Here each read has an address of its own, a constant apart from the
-one before. Each operation has a twin in plain Python, for the simulator.
+Their code is written out for LLVM, because the compiler does not unroll loops over tuples, and an
+index that may be negative costs three instructions. Here each read has an address of its own, a
+constant apart from the one before. Each operation has a twin in plain Python, for the simulator.
 """
 
 import functools
@@ -27,15 +27,18 @@ _INDEX = ir.IntType(32)
 class RegisterTile(NamedTuple):
     """The functions of a register tile, whose sums are a tuple, sample by sample. Arrays are 1-d float32.
 
+    Attributes
+    ----------
     start : (bias, index) -> sums
         Sums that begin with the biases of the units, from bias[index] on.
     zero : tuple
         Sums that begin with 0.
     multiply_add : (sums, weights, start, weights_stride, x, at, x_stride) -> sums
-        The sums plus the products of all inputs. The weights of the first input begin at weights[start], and
-        its samples at x[at]; those of the next input are a stride farther.
+        The sums plus the products of all inputs. The weights of the first input begin at
+        weights[start], and its samples at x[at]; those of the next input are a stride farther.
     store : (sums, x, at, stride, skip)
-        Write the sums of unit u to x[at + u * stride] and its neighbours, without the first `skip` units.
+        Write the sums of unit u to x[at + u * stride] and its neighbours, without the first `skip`
+        units.
     """
 
     start: Callable[..., Any]

@@ -17,7 +17,7 @@ def _linear(x):
 
 
 def function_of(activation: Activation) -> Callable[[Any], Any]:
-    """Return the function of one number that an activation is; the identity for a softmax, which is none."""
+    """Return an activation as a function of one number; for a softmax, which is none, the identity."""
     return ELEMENTWISE.get(activation, _linear) if isinstance(activation, str) else activation
 
 

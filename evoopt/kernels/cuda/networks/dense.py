@@ -21,7 +21,8 @@ REGISTER_TILES = ((8, 8), (8, 4), (4, 4), (4, 2), (2, 2), (2, 1), (1, 1))
 class DenseLayer(NamedTuple):
     """A dense layer, whose `kernel` (inputs, units) and `bias` (units,) start at these places.
 
-    A place is an index in the individual's row, or in the vector of frozen parameters. See `KernelLayer`.
+    A place is an index in the individual's row, or in the vector of frozen parameters. See
+    `KernelLayer`.
     """
 
     inputs: int
@@ -36,12 +37,13 @@ class DenseLayer(NamedTuple):
     def on_samples(self, samples: int, threads: int, alignment: int) -> Callable[..., None]:
         """Make the layer on few samples: a block of threads reads each weight once.
 
-        The time goes by in reading the weights; in a rollout, where they lie in shared memory, in waiting for
-        sums. The outputs are cut into vectors of up to four neighbours, `columns` of them at a time, and the
-        inputs into `parts`. Thread t has vector t % columns and part t // columns, in which are the inputs
-        t // columns, t // columns + parts, and so on. So neighbouring threads read neighbouring weights, and
-        a thread has four reads under way before it uses the first. It leaves its sums in `scratch`; then one
-        thread for each output adds the parts in their order.
+        The time goes by in reading the weights; in a rollout, where they lie in shared memory, in
+        waiting for sums. The outputs are cut into vectors of up to four neighbours, `columns` of
+        them at a time, and the inputs into `parts`. Thread t has vector t % columns and part t //
+        columns, in which are the inputs t // columns, t // columns + parts, and so on. So
+        neighbouring threads read neighbouring weights, and a thread has four reads under way before
+        it uses the first. It leaves its sums in `scratch`; then one thread for each output adds the
+        parts in their order.
         """
         n_in, n_out, kernel_start, bias_start = self.inputs, self.units, self.kernel, self.bias
         kernel_frozen, bias_frozen, has_bias = self.kernel_is_frozen, self.bias_is_frozen, self.bias != NONE
@@ -83,15 +85,15 @@ class DenseLayer(NamedTuple):
     ) -> Callable[..., None]:
         """Make the layer on a tile of samples: each thread has a register tile of its outputs.
 
-        A register tile is the sums of up to 8 samples and 8 units, which stay in registers while all inputs
-        pass. For each input a thread reads 8 numbers of samples and 8 weights, and does 64 multiply-adds.
-        Neighbouring threads read the same weights, in one access. The samples of a thread are two vectors of
-        four, half a tile apart, so the threads of a quarter warp read 128 bytes side by side, and no two of
-        them want the same bank of shared memory.
+        A register tile is the sums of up to 8 samples and 8 units, which stay in registers while
+        all inputs pass. For each input a thread reads 8 numbers of samples and 8 weights, and does
+        64 multiply-adds. Neighbouring threads read the same weights, in one access. The samples of
+        a thread are two vectors of four, half a tile apart, so the threads of a quarter warp read
+        128 bytes side by side, and no two of them want the same bank of shared memory.
 
-        The weights stay in global memory. In a wide layer each is read by one warp of a block, so nothing
-        would be gained by a copy in shared memory. While some threads wait for weights, others of the 512 of
-        a multiprocessor go on.
+        The weights stay in global memory. In a wide layer each is read by one warp of a block, so
+        nothing would be gained by a copy in shared memory. While some threads wait for weights,
+        others of the 512 of a multiprocessor go on.
         """
         n_out, kernel_start = self.units, self.kernel
         n_samples, n_units, tiles = _register_tile(n_out, samples, threads)
@@ -117,9 +119,10 @@ class DenseLayer(NamedTuple):
                 total = zero
                 if whole or i < tiles:
                     if has_bias:
-                        total = (
-                            begin(frozen, bias + unit) if bias_frozen else begin(params, base + bias + unit)
-                        )
+                        if bias_frozen:
+                            total = begin(frozen, bias + unit)
+                        else:
+                            total = begin(params, base + bias + unit)
                     at, place = start + column, kernel_start + unit
                     if kernel_frozen:
                         total = multiply_add(total, frozen, place, n_out, source, at, stride)
@@ -145,8 +148,8 @@ class DenseLayer(NamedTuple):
 def _width(layer: DenseLayer, alignment: int, *strides: int) -> int:
     """Return how many neighbouring weights can be read in one access: 1, 2 or 4.
 
-    Rows begin at multiples of `alignment` numbers, and reads at multiples of `strides` from the first unit
-    on.
+    Rows begin at multiples of `alignment` numbers, and reads at multiples of `strides` from the
+    first unit on.
     """
     return math.gcd(4, layer.kernel, layer.units, 4 if layer.kernel_is_frozen else alignment, *strides)
 
@@ -154,8 +157,8 @@ def _width(layer: DenseLayer, alignment: int, *strides: int) -> int:
 def _accumulate(n_in: int, n_out: int, samples: int, width: int, parts: int, numbers: int) -> Any:
     """Make ``accumulate(weights, start, x, first, sums, at)``: a vector of outputs over some inputs.
 
-    The inputs are first, first + parts, and so on. The sums of sample s become sums[at + s * numbers] and
-    its neighbours.
+    The inputs are first, first + parts, and so on. The sums of sample s become sums[at + s *
+    numbers] and its neighbours.
     """
     load, size = load_of(width), samples * width
 
@@ -193,8 +196,8 @@ def _accumulate(n_in: int, n_out: int, samples: int, width: int, parts: int, num
 def _register_tile(units: int, samples: int, threads: int) -> tuple[int, int, int]:
     """Return the samples and units of a register tile, and how many register tiles the layer has.
 
-    There is at most one for each thread, where the largest register tiles are no more than that; of the
-    sizes for which this is so, the smallest.
+    There is at most one for each thread, where the largest register tiles are no more than that; of
+    the sizes for which this is so, the smallest.
     """
     sizes = [(s, u) for s, u in REGISTER_TILES if s <= samples and u <= units]
     counts = [(s, u, samples // s * ceil_div(units, u)) for s, u in sizes]

@@ -9,12 +9,14 @@ from evoopt.kernels.cuda.networks.activation import Activation
 class KernelLayer(Protocol):
     """A layer as kernels are specialised for it: its sizes and places are constants of the code.
 
-    It makes two device functions, one on few samples and one on a tile of many. In both, all threads `t` of a
-    block take part, and the function ends with a barrier. All arrays are 1-d. The individual's parameters
-    begin at params[base], a multiple of `alignment` numbers; `frozen` are the parameters that all share.
+    It makes two device functions, one on few samples and one on a tile of many. In both, all
+    threads `t` of a block take part, and the function ends with a barrier. All arrays are 1-d. The
+    individual's parameters begin at params[base], a multiple of `alignment` numbers; `frozen` are
+    the parameters that all share.
 
-    A class of your own is a NamedTuple of numbers, strings and functions, such as `dense.DenseLayer`. Equal
-    ones share a kernel, on disk too, so `kind` tells apart two that have the same numbers.
+    A class of your own is a NamedTuple of numbers, strings and functions, such as
+    `dense.DenseLayer`. Equal ones share a kernel, on disk too, so `kind` tells apart two that have
+    the same numbers.
     """
 
     @property
@@ -45,8 +47,9 @@ class KernelLayer(Protocol):
     ) -> Callable[..., None]:
         """Make ``apply(t, params, base, frozen, source, start, stride, x)`` on a tile of samples.
 
-        Arrays are feature-major. Input i of sample s is source[start + i * stride + s], and output o of it
-        becomes x[target + o * samples + s]. With `in_place` the outputs may lie where the inputs were.
+        Arrays are feature-major. Input i of sample s is source[start + i * stride + s], and output
+        o of it becomes x[target + o * samples + s]. With `in_place` the outputs may lie where the
+        inputs were.
         """
 
     def fits_in_place(self, samples: int, threads: int) -> bool:

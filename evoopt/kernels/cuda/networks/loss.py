@@ -111,8 +111,8 @@ def own_loss(
 ) -> Callable[..., Any]:
     """Make the loss of a user's njit function ``function(outputs, target)`` of one sample.
 
-    `meaning` says how the targets of a sample are read, see `TARGET_READERS`. A thread in which the function
-    raises leaves its kernel there and then.
+    `meaning` says how the targets of a sample are read, see `TARGET_READERS`. A thread in which the
+    function raises leaves its kernel there and then.
     """
     read = TARGET_READERS[meaning]
 

@@ -16,8 +16,9 @@ MOST_SAMPLES = 8  # of a block
 def chain(layers: Sequence[KernelLayer], samples: int, threads: int, alignment: int) -> Callable[..., None]:
     """Make ``run(t, params, base, frozen, x, y, scratch)`` of all layers, see `KernelLayer.on_samples`.
 
-    The inputs are in x; each layer reads one of x and y and writes the other. The outputs are in y if the
-    number of layers is odd, else in x. Both have room for `samples` times the `widest` layer.
+    The inputs are in x; each layer reads one of x and y and writes the other. The outputs are in y
+    if the number of layers is odd, else in x. Both have room for `samples` times the `widest`
+    layer.
     """
     first = _with_softmax(layers[0], samples, threads, alignment)
     if len(layers) == 1:
@@ -68,9 +69,10 @@ def threads_for(layers: Sequence[KernelLayer]) -> int:
 def forward_samples(layers: tuple[KernelLayer, ...], samples: int, own: bool, alignment: int) -> Kernel:
     """Make ``kernel(population, n_params, frozen, inputs, batch, out)``.
 
-    The items are rows and samples, of which a block has one row and `samples` samples. The inputs are
-    (popsize, batch, in) if each row has its `own` ones, else (batch, in); `out` is (popsize, batch, out).
-    All arrays are 1-d float32. Rows begin at multiples of `alignment` numbers, 1, 2 or 4.
+    The items are rows and samples, of which a block has one row and `samples` samples. The inputs
+    are (popsize, batch, in) if each row has its `own` ones, else (batch, in); `out` is (popsize,
+    batch, out). All arrays are 1-d float32. Rows begin at multiples of `alignment` numbers, 1, 2 or
+    4.
     """
     n_in, n_out, odd, threads = layers[0].inputs, layers[-1].units, len(layers) % 2, threads_for(layers)
     size, scratch_size = samples * widest(layers), room(samples, threads)

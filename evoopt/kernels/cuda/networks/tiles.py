@@ -1,7 +1,7 @@
 """Networks on samples that all rows share: a block of threads has a row and a tile of samples.
 
-The outputs of a layer stay in shared memory, feature-major (features, samples), and are the inputs of the
-next one. Weights, and the inputs of the first layer, are read from global memory.
+The outputs of a layer stay in shared memory, feature-major (features, samples), and are the inputs
+of the next one. Weights, and the inputs of the first layer, are read from global memory.
 """
 
 import functools
@@ -21,7 +21,7 @@ from evoopt.rules.ranges import ceil_div
 
 MOST_THREADS = block_size(256)
 RESIDENT = 512  # threads of a multiprocessor with 128 registers each
-OWN_BYTES = 4 * 1024  # of shared memory, for a block's other arrays and what the system keeps
+OWN_BYTES = 4 * 1024  # of shared memory, for a block's other arrays and the system
 
 
 class Plan(NamedTuple):
@@ -29,7 +29,7 @@ class Plan(NamedTuple):
 
     samples: int  # of a tile
     threads: int  # of a block
-    in_place: bool  # whether each layer writes over its inputs; else two halves of the memory take turns
+    in_place: bool  # whether each layer writes over its inputs; else two halves of memory take turns
     numbers: int  # in shared memory
 
     @property
@@ -47,7 +47,8 @@ def widest_for(most: int) -> int:
 def choose_plan(layers: tuple[KernelLayer, ...], most: int) -> Plan | None:
     """Choose the largest tiles of samples that leave room for a second block, else the largest that fit.
 
-    `most` is how many bytes of a multiprocessor's shared memory a block can have. None if no tiles fit.
+    `most` is how many bytes of a multiprocessor's shared memory a block can have. None if no tiles
+    fit.
     """
     plans = [_plan_for(layers, samples) for samples in SIZES.samples]
     fitting = [found for found in plans if found.shared <= most - OWN_BYTES]
@@ -73,7 +74,8 @@ def _plan_for(layers: Sequence[KernelLayer], samples: int) -> Plan:
 def chain(layers: Sequence[KernelLayer], plan: Plan, alignment: int) -> Callable[..., None]:
     """Make ``run(t, params, base, frozen, inputs, start, stride, x)`` of all layers.
 
-    The inputs (features, stride) begin at `start`, the outputs are at ``results_at(layers, plan)`` of x.
+    The inputs (features, stride) begin at `start`, the outputs are at ``results_at(layers, plan)``
+    of x.
     """
     first = _with_softmax(layers[0], plan, alignment, False, 0)
     if len(layers) == 1:
@@ -137,9 +139,9 @@ def results_at(layers: Sequence[KernelLayer], plan: Plan) -> int:
 def forward_tiles(layers: tuple[KernelLayer, ...], plan: Plan, alignment: int) -> Kernel:
     """Make ``kernel(population, n_params, frozen, inputs, padded, batch, out)``.
 
-    The items are the tiles of all rows, one row after the other. The inputs are (features, padded), padded to
-    whole tiles, as `pack` writes them, `out` is (popsize, batch, units); all arrays are 1-d float32. Rows
-    begin at multiples of `alignment` numbers, 1, 2 or 4.
+    The items are the tiles of all rows, one row after the other. The inputs are (features, padded),
+    padded to whole tiles, as `pack` writes them, `out` is (popsize, batch, units); all arrays are
+    1-d float32. Rows begin at multiples of `alignment` numbers, 1, 2 or 4.
     """
     run, samples, threads = chain(layers, plan, alignment), plan.samples, plan.threads
     n_out, results = layers[-1].units, results_at(layers, plan)
@@ -167,9 +169,9 @@ def loss_tiles(
 ) -> Kernel:
     """Make ``kernel(population, n_params, frozen, inputs, targets, weights, padded, sums)``.
 
-    As `forward_tiles`, but instead of outputs it writes the weighted sum of a tile's losses, into `sums`
-    (popsize, tiles) float64. The `loss` is a name and a meaning in `LOSSES`, or made by `own_loss`. The
-    targets are (n, padded), the weights (padded,), 0 in the padding.
+    As `forward_tiles`, but instead of outputs it writes the weighted sum of a tile's losses, into
+    `sums` (popsize, tiles) float64. The `loss` is a name and a meaning in `LOSSES`, or made by
+    `own_loss`. The targets are (n, padded), the weights (padded,), 0 in the padding.
     """
     run, samples, threads = chain(layers, plan, alignment), plan.samples, plan.threads
     n_out, results = layers[-1].units, results_at(layers, plan)
@@ -184,7 +186,7 @@ def loss_tiles(
         parts = cuda.shared.array(threads, types.float64)
         run(t, population, r * n_params, frozen, inputs, tile * samples, padded, x)
         total = 0.0
-        if is_own:  # what a thread leaves behind where the function raises
+        if is_own:  # (NaN is what stays where the function raises)
             parts[t] = np.nan
             if t == 0:
                 sums[cuda.blockIdx.x] = np.nan
@@ -215,8 +217,8 @@ PACK_THREADS = block_size(128)
 def pack(inputs, chosen, n, batch, padded, out):
     """Write inputs feature-major, padded by zeros, to `out` (n, padded), whose numbers are the items.
 
-    The inputs are (samples, n), of which `batch` are taken: the `chosen` (batch,), or if none are chosen the
-    first. All arrays are 1-d.
+    The inputs are (samples, n), of which `batch` are taken: the `chosen` (batch,), or if none are
+    chosen the first. All arrays are 1-d.
     """
     i = cuda.grid(1)
     if i < n * padded:

@@ -7,7 +7,7 @@ import numpy as np
 from numba import cuda
 from numpy.typing import DTypeLike
 
-from evoopt.kernels.cuda.emit.intrinsics import make_block, normals_of, words
+from evoopt.kernels.cuda.emit.intrinsics import make_quad, normals_of, words
 from evoopt.kernels.cuda.population.noise import PER_BLOCK, THREADS
 from evoopt.kernels.cuda.runtime.jit import kernel, name_of
 from evoopt.rules.genetic import (
@@ -28,26 +28,27 @@ _HIGHEST = np.uint32(1 << 31)
 def breed(dtype: DTypeLike, crossover: int, mutation: int, always: bool) -> Any:
     """Make ``kernel(key, ids, parents, pool, factors, sigma, ends, threshold, limit, out)``.
 
-    The arguments are those of `cpu.genetic`, `crossover` and `mutation` are codes from there. With `always`,
-    for a threshold of ALWAYS, every coordinate mutates. The step sizes are `factors` (k,) times `sigma` (n,),
-    both float64; `parents` are (k, 2) int64. The items are columns and rows (n, k).
+    The arguments are those of `cpu.genetic`, `crossover` and `mutation` are codes from there. With
+    `always`, for a threshold of ALWAYS, every coordinate mutates. The step sizes are `factors` (k,)
+    times `sigma` (n,), both float64; `parents` are (k, 2) int64. The items are columns and rows (n,
+    k).
     """
     real: Any = np.dtype(dtype).type
-    deviates_of = make_block(polynomial_steps, dtype) if mutation == POLYNOMIAL else normals_of(dtype)
-    spreads_of = make_block(spread_factors, dtype)
+    deviates_of = make_quad(polynomial_steps, dtype) if mutation == POLYNOMIAL else normals_of(dtype)
+    spreads_of = make_quad(spread_factors, dtype)
     half = real(0.5)
 
     @kernel(THREADS, PER_BLOCK, name=name_of(real, crossover, mutation, always))
     def children(key, ids, parents, pool, factors, sigma, ends, threshold, limit, out):
         n = out.shape[1]
         key = np.uint64(key)
-        block = cuda.blockIdx.x * THREADS + cuda.threadIdx.x
-        first = block // LANES * COLUMNS + block % LANES
+        quad = cuda.blockIdx.x * THREADS + cuda.threadIdx.x
+        first = quad // LANES * COLUMNS + quad % LANES
         if first >= n:
             return
         r = cuda.blockIdx.y
         while r < out.shape[0]:
-            row, pair, place = ids[r], ids[r] >> np.uint64(1), np.uint64(block)
+            row, pair, place = ids[r], ids[r] >> np.uint64(1), np.uint64(quad)
             a, b, scale = parents[r, 0], parents[r, 1], real(factors[r])
             deviates = deviates_of(key, row, place, np.uint64(MUTATION))
             drawn = words(key, row, place, np.uint64(PLACES))

@@ -1,4 +1,4 @@
-"""Weighted sums over the rows of a population, column by column, and lengths of rows; all in float64."""
+"""Weighted sums over the rows of a population, by column, and lengths of rows; all in float64."""
 
 from numba import cuda, types
 
@@ -13,8 +13,9 @@ THREADS = block_size(128)
 def weighted_moments(population, weights, square_weights, mean, first, second):
     """Write sum_r w_r (x_rc - mean_c) and sum_r v_r (x_rc - mean_c)^2 into `first`, `second` (n,).
 
-    `weights` w and `square_weights` v are (popsize,). The items are columns. A block of (COLUMNS, PARTS)
-    threads cuts the rows into parts: part p takes rows p, p + PARTS, ..., and the parts are added in order.
+    `weights` w and `square_weights` v are (popsize,). The items are columns. A block of (COLUMNS,
+    PARTS) threads cuts the rows into parts: part p takes rows p, p + PARTS, ..., and the parts are
+    added in order.
     """
     lane, part = cuda.threadIdx.x, cuda.threadIdx.y
     c = cuda.blockIdx.x * COLUMNS + lane
@@ -39,7 +40,7 @@ def weighted_moments(population, weights, square_weights, mean, first, second):
 
 @kernel(THREADS)
 def squared_lengths(population, mean, scale, out):
-    """Write |(x_r - mean) / scale|^2 into `out` (popsize,): a block for each row."""
+    """Write |(x_r - mean) / scale|^2 into `out` (popsize,); a block has a row."""
     r, t = cuda.blockIdx.x, cuda.threadIdx.x
     shared = cuda.shared.array(THREADS, types.float64)
     total = 0.0

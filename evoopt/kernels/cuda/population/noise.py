@@ -1,4 +1,7 @@
-"""The rows of a population from counter-based noise: a thread for each block of four deviates."""
+"""The rows of a population from counter-based noise: a thread makes four deviates of a row at once.
+
+The four are a *quad*, made of one counter of Philox; they lie LANES columns apart.
+"""
 
 import functools
 from typing import Any
@@ -20,8 +23,8 @@ PER_BLOCK = THREADS // LANES * COLUMNS, 1  # columns and rows
 def sample_rows(dtype: DTypeLike, pairs: bool = False) -> Any:
     """Make ``kernel(key, ids, mean, sigma, out)``, whose items are columns and rows (n, k).
 
-    It writes mean + sigma * normal deviates into `out` (k, n) of the dtype; `mean` and `sigma` are (n,)
-    float64, `ids` (k,) uint64. With `pairs`, rows 2i + 1 have the noise of rows 2i, negated.
+    It writes mean + sigma * normal deviates into `out` (k, n) of the dtype; `mean` and `sigma` are
+    (n,) float64, `ids` (k,) uint64. With `pairs`, rows 2i + 1 have the noise of rows 2i, negated.
     """
     normals = normals_of(dtype)
     real: Any = np.dtype(dtype).type
@@ -30,9 +33,8 @@ def sample_rows(dtype: DTypeLike, pairs: bool = False) -> Any:
     def sample(key, ids, mean, sigma, out):
         n = out.shape[1]
         r = cuda.blockIdx.y
-        block = cuda.blockIdx.x * THREADS + cuda.threadIdx.x
-        # group, place and lane: the four deviates of a block are LANES columns apart
-        first = block // LANES * COLUMNS + block % LANES
+        quad = cuda.blockIdx.x * THREADS + cuda.threadIdx.x
+        first = quad // LANES * COLUMNS + quad % LANES  # of its columns
         if first >= n:
             return
         while r < out.shape[0]:
@@ -40,7 +42,7 @@ def sample_rows(dtype: DTypeLike, pairs: bool = False) -> Any:
             if pairs:
                 sign = real(1) - real(2) * real(row & np.uint64(1))
                 row = row >> np.uint64(1) << np.uint64(1)
-            deviates = normals(np.uint64(key), row, np.uint64(block), np.uint64(NOISE))
+            deviates = normals(np.uint64(key), row, np.uint64(quad), np.uint64(NOISE))
             for place in range(4):
                 c = first + place * LANES
                 if c < n:

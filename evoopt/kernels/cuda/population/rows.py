@@ -1,4 +1,4 @@
-"""Rows of a population: their fingerprints, copies of some, their way into a box; and of numbers, means."""
+"""Rows of a population: fingerprints, copies of some, their way into a box; and the means of numbers."""
 
 import functools
 from typing import Any
@@ -18,7 +18,7 @@ THREADS = block_size(128)
 def fingerprint_rows(words, out):
     """Write fingerprints, as `cpu.fingerprint` has them, of rows `words` (popsize, words) uint32 into `out`.
 
-    A block for each row.
+    A block has a row.
     """
     r, t = cuda.blockIdx.x, cuda.threadIdx.x
     shared = cuda.shared.array(THREADS, types.uint64)

@@ -1,7 +1,8 @@
-"""Formulas on vectors: a kernel for what is computed of each coordinate, and one that adds it up.
+"""Formulas on vectors: a kernel that computes a formula of each coordinate, and one that adds it up.
 
-A formula is a function of NumPy arrays and numbers, of what `scalar.Scalar` knows; strategies run it on
-arrays as it is. Here the same function makes the code of a thread. All numbers are float64.
+A formula is a function of NumPy arrays and numbers, with the operations of `scalar.Scalar`;
+strategies run it on arrays as it is. Here the same function makes the code of a thread. All numbers
+are float64.
 """
 
 import functools
@@ -47,8 +48,8 @@ def map_vectors(formula: Formula) -> Any:
 def reduce_vectors(formula: Formula) -> Any:
     """Make ``kernel(sums, args, n)``: the sum, minimum and maximum of a formula's one result.
 
-    The items are parts of the coordinates, PARTS of them. The three numbers of each part go into `sums`
-    (PARTS, 3), in a fixed order; NaN makes all three NaN.
+    The items are parts of the coordinates, PARTS of them. The three numbers of each part go into
+    `sums` (PARTS, 3), in a fixed order; NaN makes all three NaN.
     """
     evaluate = _evaluate(formula)
 

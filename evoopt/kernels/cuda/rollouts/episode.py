@@ -1,4 +1,4 @@
-"""The parts of an episode that one thread runs: its beginning, an observation, an action; all in float64."""
+"""The parts of an episode that one thread runs: beginning, observation and action, in float64."""
 
 import functools
 from typing import Any, NamedTuple
@@ -50,8 +50,8 @@ def make_begin(game: KernelGame) -> Any:
 def make_observe(game: KernelGame, normalizes: bool) -> Any:
     """Make ``observe(state, observation, scaling, sums, x, start)``: the network's inputs from x[start] on.
 
-    If it `normalizes`, `scaling` are means and 1 / standard deviations, and the differences from the means
-    and their squares are added to `sums`.
+    If it `normalizes`, `scaling` are means and 1 / standard deviations, and the differences from
+    the means and their squares are added to `sums`.
     """
     n_in, write_observation = game.observation_size, game.observe
 
@@ -74,7 +74,8 @@ def make_observe(game: KernelGame, normalizes: bool) -> Any:
 def make_act(game: KernelGame) -> Any:
     """Make ``act(y, start, spans, action, state) -> (reward, done)``, for outputs from y[start] on.
 
-    `spans` are middle and half width of the actions. An output of NaN ends the episode, with a reward of NaN.
+    `spans` are middle and half width of the actions. An output of NaN ends the episode, with a
+    reward of NaN.
     """
     n_out, discrete, step = game.n_actions, game.discrete, game.step
 

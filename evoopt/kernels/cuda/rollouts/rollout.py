@@ -1,7 +1,7 @@
 """Whole episodes of a population: a block of threads has a row and some of its episodes.
 
-The row's weights stay in shared memory while its episodes last, where they fit. All threads run the network,
-and one for each episode plays it: observe, choose, step, in float64.
+The row's weights stay in shared memory while its episodes last, where they fit. All threads run the
+network, and one for each episode plays it: observe, choose, step, in float64.
 """
 
 import functools
@@ -28,15 +28,16 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
 ) -> Kernel:
     """Make ``kernel(population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, results)``.
 
-    The items are rows and their `total` episodes. A block has a row and ``plan.episodes`` of its episodes,
-    one for each of the first threads. The results are a tuple of `returns`, `lengths` (popsize, total) and
-    `sums` of observations (popsize, total, 2 n_obs). The uniforms are (popsize or 1, total, n), `per_row`
-    apart from row to row (0: the same for all). `numbers` are middle and half width of the actions, then mean
-    and 1 / standard deviation of the observations. All arrays are 1-d. Where the plan has no weights in
-    shared memory, rows begin at multiples of `alignment` numbers, 1, 2 or 4.
+    The items are rows and their `total` episodes. A block has a row and ``plan.episodes`` of its
+    episodes, one for each of the first threads. The results are a tuple of `returns`, `lengths`
+    (popsize, total) and `sums` of observations (popsize, total, 2 n_obs). The uniforms are (popsize
+    or 1, total, n), `per_row` apart from row to row (0: the same for all). `numbers` are middle and
+    half width of the actions, then mean and 1 / standard deviation of the observations. All arrays
+    are 1-d. Where the plan has no weights in shared memory, rows begin at multiples of `alignment`
+    numbers, 1, 2 or 4.
 
-    A thread in which a user's function raises leaves the kernel there and then: the return that it wrote
-    before stays, which is NaN.
+    A thread in which a user's function raises leaves the kernel there and then: the return that it
+    wrote before stays, which is NaN.
     """
     begin, observe, act = make_begin(game), make_observe(game, normalizes), make_act(game)
     episodes, threads, cached = plan

@@ -1,4 +1,4 @@
-"""Grids of blocks: how many blocks a launch has, and how more than it can have are spread over several."""
+"""Grids of blocks: how many blocks a launch has, and how more blocks are spread over several launches."""
 
 import functools
 from typing import NamedTuple
@@ -14,8 +14,8 @@ MOST_X, MOST_Y = SIZES.most_blocks
 def blocks_for(items: int | Shape, per_block: tuple[int, int], most_y: int) -> tuple[int, int]:
     """Return the blocks along x and y that hold so many items, of which a block has `per_block`.
 
-    Along y there are at most `most_y` blocks: kernels with rows there do one after the other, `gridDim.y`
-    apart.
+    Along y there are at most `most_y` blocks: kernels with rows there do one after the other,
+    `gridDim.y` apart.
     """
     x, y = items if isinstance(items, tuple) else (items, 1)
     return ceil_div(x, per_block[0]), min(ceil_div(y, per_block[1]), most_y)
@@ -39,7 +39,8 @@ def parts_of_rows(rows: int, per_row: int = 1) -> list[Part]:
 def parts_of(rows: int, columns: int, per_block: int) -> list[Part]:
     """Return the launches for rows, a block each in x, and columns, of which a block in y has `per_block`.
 
-    A launch has all columns of its rows. Where a row has too many columns for that, it has some of one row.
+    A launch has all columns of its rows. Where a row has too many columns for that, it has some of
+    one row.
     """
     most = MOST_Y * per_block
     if columns <= most:

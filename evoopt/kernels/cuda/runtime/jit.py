@@ -1,9 +1,9 @@
 """How kernels for CUDA are compiled: options, decided once.
 
-`kernel` makes what `Stream.launch` runs, `part` what kernels are made of where that speaks of threads or
-shared memory; scalar rules (`evoopt.rules.math`, environments) are those of the CPU, called as they are.
-Division and roots round as IEEE 754 says, products and sums may be fused; there is no other fast arithmetic
-but what `intrinsics` names.
+`kernel` makes the kernels that `Stream.launch` runs. `part` makes functions that kernels are made
+of, where these use threads or shared memory. Scalar rules (`evoopt.rules.math`, environments) are
+those of the CPU, called as they are. Division and roots round as IEEE 754 says, products and sums
+may be fused; all other fast arithmetic is in `intrinsics`.
 """
 
 import functools
@@ -37,7 +37,7 @@ class Kernel:
     threads: tuple[int, int]  # of a block, along x and y
     per_block: tuple[int, int]  # items of a block, along x and y
     shared: int  # bytes of dynamic shared memory of a block
-    calls: dict[Any, Any] = field(default_factory=dict)  # what `driver` loaded, by the kinds of arguments
+    calls: dict[Any, Any] = field(default_factory=dict)  # loaded by `driver`, by the kinds of arguments
 
 
 def kernel(
@@ -50,8 +50,8 @@ def kernel(
 ) -> Callable[[Callable[..., None]], Kernel]:
     """Decorate a kernel: a block has so many threads, and does the work for so many items.
 
-    A launch has as many blocks as its items need. By default a block has one item, such as a row; if
-    `per_block` equals `threads`, each thread has one. Pairs of numbers are along x and y.
+    A launch has as many blocks as its items need. By default a block has one item, such as a row;
+    if `per_block` equals `threads`, each thread has one. Pairs of numbers are along x and y.
 
     Parameters
     ----------
@@ -61,7 +61,8 @@ def kernel(
     resident : int
         How many blocks must fit a multiprocessor together, which limits the registers of a thread.
     name : str, optional
-        All that the closure of the function depends on (`name_of`). A kernel with a name is kept on disk.
+        All that the closure of the function depends on (`name_of`). A kernel with a name is kept on
+        disk.
     """
     (x, y), items = _pair(threads), _pair(per_block)
     compiler = _compiler(x * y, resident, name)
@@ -86,9 +87,10 @@ def _compiler(threads: int, resident: int, name: str | None) -> Callable[[Callab
 
 
 def name_of(*parts: object) -> str | None:
-    """Name what a kernel is specialised for; None, and so no cache, if code of the user's is among it.
+    """Name all parts that a kernel is specialised for; None, and so no cache, for code of the user's.
 
-    `parts` are numbers, strings, dtypes, functions that `jit.rule` made, and tuples of them, also named ones.
+    The parts are numbers, strings, dtypes, functions that `jit.rule` made, and tuples of them, also
+    named ones.
     """
     names = [_name_of(part) for part in parts]
     return None if None in names else f"({', '.join(map(str, names))})"

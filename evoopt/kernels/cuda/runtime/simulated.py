@@ -77,7 +77,7 @@ def copy_within(target: int, source: int, size: int, stream: object) -> None:
 
 
 def most_shared_bytes() -> int:
-    """Return what every device gives a block."""
+    """Return how many bytes of shared memory every device gives a block."""
     return SHARED_BYTES
 
 

@@ -1,4 +1,4 @@
-"""Sizes of blocks and grids: those of a device, and small ones for numba-cuda's simulator, which is slow."""
+"""Sizes of blocks and grids: a device's, and small ones for numba-cuda's simulator, which is slow."""
 
 from typing import NamedTuple
 

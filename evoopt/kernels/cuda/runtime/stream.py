@@ -1,4 +1,4 @@
-"""Streams: what is queued on a device, in which order, and how arrays come there and back."""
+"""Streams: the order of work on a device, and the way of arrays there and back."""
 
 import functools
 import math
@@ -33,40 +33,41 @@ class Queue:
 
     @property
     def number(self) -> int | None:
-        """What other libraries know it by; None where the device is simulated."""
+        """The number by which other libraries know it; None where the device is simulated."""
         return None if self.handle is None else int(self.handle)
 
     @property
     def device_number(self) -> int:
-        """Which device it is of."""
+        """The number of its device."""
         return driver.device_number()
 
     def precede(self, other: "Queue") -> None:
-        """Let what is queued there later wait for what is queued here now."""
+        """Let later work of the other queue wait for the work that is queued here now."""
         driver.order(self.handle, self._event, other.handle)
 
     def follow(self, other: "Queue") -> None:
-        """Let what is queued here later wait for what is queued there now."""
+        """Let later work of this queue wait for the work that is queued there now."""
         other.precede(self)
 
     def to_host(self, array: DeviceArray) -> np.ndarray[Any, Any]:
-        """Give a copy of an array of this stream in the host's memory, once all is done that was queued."""
+        """Return a copy of an array of this stream in the host's memory, once all queued work is done."""
         host = np.empty(array.shape, array.dtype)
         if host.size:
             driver.copy_out(host, array.address, self.handle)
         return host
 
     def copied(self, array: DeviceArray) -> DeviceArray:
-        """Give a copy of an array, of a stream of its own."""
+        """Return a copy of an array, on a stream of its own."""
         stream = Stream()
         result = stream.empty(array.shape, array.dtype)
         stream.copy(array, result)
         return result
 
     def lend(self, array: DeviceArray, number: int | None) -> "_Lent":
-        """Lend an array to another library, whose stream waits for it; return what keeps the array meanwhile.
+        """Lend an array to another library, whose stream waits for it; return the keeper of the array.
 
-        The stream is given by its number in DLPack: 1, or None, is the default stream, -1 means not to wait.
+        The stream is given by its number in DLPack: 1, or None, is the default stream, -1 means not
+        to wait.
         """
         if number is None:
             number = LEGACY
@@ -79,20 +80,21 @@ class Queue:
 
 @functools.cache
 def known_queue(number: int) -> Queue:
-    """Give the order of work of a stream that another library made; 1 is the legacy default stream."""
+    """Return the queue of a stream that another library made; 1 is the legacy default stream."""
     return Queue(driver.known_stream(number), driver.new_event())
 
 
 class _Unnamed(Queue):
     """The order of work of a library that does not name its stream.
 
-    The library has let our stream wait for its own. It cannot be made to wait for ours, so the host does:
-    what our kernels write is there when the library goes on, and what they read is not overwritten.
+    The library has let our stream wait for its own. It cannot be made to wait for ours, so the host
+    waits: the results of our kernels are there when the library goes on, and it overwrites nothing
+    that they read.
     """
 
     def __init__(self, stream: "Stream") -> None:
         super().__init__(stream.handle, stream._event)
-        self._stream = stream  # which waits for the array, and so does what waits for it
+        self._stream = stream  # it waits for the array, and so do all that wait for it
 
     def follow(self, other: Queue) -> None:
         driver.synchronize(other.handle)
@@ -115,7 +117,8 @@ class _Allocation:
 class _Lent:
     """An array of ours while another library has it.
 
-    The library may give it back before its own work with the array is done, so the host then waits for that.
+    The library may give it back before its own work with the array is done, so the host then waits
+    for that.
     """
 
     def __init__(self, array: DeviceArray, is_default: bool) -> None:
@@ -129,12 +132,12 @@ class _Lent:
 class Stream(Queue):
     """A queue of work on the device; each object has one of its own.
 
-    An array belongs to the stream that made it. A kernel that takes an array of another stream runs after
-    what was queued there before, and what is queued there later runs after the kernel. The host waits only
-    for copies that come to it.
+    An array belongs to the stream that made it. A kernel that takes an array of another stream runs
+    after what was queued there before, and what is queued there later runs after the kernel. The
+    host waits only for copies that come to it.
 
-    A stream of the driver is never destroyed: memory may go back on it later than the object that had it,
-    in garbage, and at the end of Python. The next object gets it.
+    A stream of the driver is never destroyed: memory may go back on it later than the object that
+    had it, in garbage, and at the end of Python. The next object gets it.
     """
 
     _idle: ClassVar[list[tuple[Any, Any]]] = []  # streams, each with its event
@@ -151,7 +154,7 @@ class Stream(Queue):
         return Stream, ()  # a copy, or another process, has a queue of its own
 
     def empty(self, shape: int | Shape, dtype: DTypeLike) -> DeviceArray:
-        """Give an array without values."""
+        """Return an array without values."""
         shape, kind = (shape if isinstance(shape, tuple) else (shape,)), np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
         if not size:
@@ -160,7 +163,7 @@ class Stream(Queue):
         return DeviceArray(address, shape, kind, self, _Allocation(address, self))
 
     def adopt(self, array: object) -> DeviceArray:
-        """Give an array of the device, of any library, as one of ours: no copy, if it is C-contiguous."""
+        """Return an array of the device, of any library, as one of ours: no copy, if C-contiguous."""
         if isinstance(array, DeviceArray):
             return array
         lent = foreign.borrow(array, self.number, self.device_number)
@@ -182,11 +185,11 @@ class Stream(Queue):
         return found
 
     def host(self, array: object) -> Any:
-        """Give an array of the device, of any library, as one of the host: a copy; others as they are."""
+        """Return a copy in the host's memory of an array of the device; other arrays as they are."""
         return np.asarray(self.adopt(array)) if is_device_array(array) else array
 
     def to_device(self, array: ArrayLike, dtype: DTypeLike) -> DeviceArray:
-        """Give an array of the device, C-contiguous, of this dtype: itself if it is one, else a copy."""
+        """Return an array of the device, C-contiguous, of this dtype: itself if it is one, else a copy."""
         if type(array) is DeviceArray and array.dtype == dtype:
             return array
         if type(array) is not np.ndarray and is_device_array(array):
@@ -249,7 +252,7 @@ class Stream(Queue):
             other.follow(self)
 
     def _others(self, args: Iterable[Any]) -> list[Queue]:
-        """Give the other streams that arrays among arguments, and in tuples of them, are of."""
+        """Return the other streams of the arrays among arguments, and in tuples of them."""
         found: list[Queue] = []
         for arg in args:
             if isinstance(arg, DeviceArray):
