@@ -99,6 +99,7 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
         return self.vector(fitness if found is None or found.dtype != _DOUBLE else found)
 
     # ---------------------------------------------------------------- rows
+    # the items of most of these kernels are columns and rows, the shape (k, n) turned round
 
     def sample(
         self, key: np.uint64, ids: Ids, mean: Taken, sigma: Taken, out: DeviceArray, pairs: bool = False

@@ -10,7 +10,7 @@ class Sizes(NamedTuple):
 
     most_threads: int  # of a block
     most_blocks: tuple[int, int]  # of a grid, in x and y
-    samples: tuple[int, ...]  # that a block of a network may have
+    samples: tuple[int, ...]  # that a tile may have
     columns: int  # of a block that adds up rows
     parts: int  # into which such a block cuts the rows
     blocks: int  # that add up a vector
