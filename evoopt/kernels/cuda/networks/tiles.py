@@ -45,10 +45,10 @@ def widest_for(most: int) -> int:
 
 @functools.cache
 def choose_plan(layers: tuple[KernelLayer, ...], most: int) -> Plan | None:
-    """Choose the largest tiles of samples that leave room for a second block, else the largest that fit.
+    """Choose the largest tiles of samples for which two blocks fit a multiprocessor, in place.
 
-    `most` is how many bytes of a multiprocessor's shared memory a block can have. None if no tiles
-    fit.
+    If there are none, choose the largest that fit at all; None if none do. `most` is how many bytes
+    of a multiprocessor's shared memory a block can have.
     """
     plans = [_plan_for(layers, samples) for samples in SIZES.samples]
     fitting = [found for found in plans if found.shared <= most - OWN_BYTES]
