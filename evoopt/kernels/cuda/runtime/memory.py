@@ -126,8 +126,8 @@ class DeviceArray:
             row = self._part(int(key) % len(self), self.shape[1:])
             return row if row.shape else np.asarray(row)[()]
         raise IndexError(
-            f"A row, or a slice of rows side by side, was expected for an array of the device, but {key!r} "
-            "came; take numpy.asarray, or the array of another library."
+            "An index of an array of the device must be a row, or a slice of rows side by side, got "
+            f"{key!r}; take numpy.asarray, or the array of another library."
         )
 
     def rest(self, start: int) -> "DeviceArray":
