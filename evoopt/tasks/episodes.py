@@ -1,9 +1,9 @@
-"""What the tasks that play episodes share: which episodes, and the actions that outputs mean."""
+"""What the tasks that play episodes share: which episodes, and the spans of continuous actions."""
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.memory import require_memory
@@ -46,9 +46,3 @@ def action_span(low: ArrayLike, high: ArrayLike) -> tuple[Vector, Vector]:
     bounded = np.isfinite(low) & np.isfinite(high)
     low, high = np.where(bounded, low, 0.0), np.where(bounded, high, 0.0)
     return low / 2 + high / 2, high / 2 - low / 2  # finite for all ends
-
-
-def spanned(outputs: NDArray[Any], middle: Vector, half: Vector) -> Vector:
-    """Return the continuous actions of outputs: -1 to 1 span the bounds; without bounds as they are."""
-    outputs = outputs.astype(np.float64)
-    return np.where(half > 0, middle + half * np.clip(outputs, -1, 1), outputs)

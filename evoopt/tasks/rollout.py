@@ -13,6 +13,7 @@ from evoopt.devices.available import read_device
 from evoopt.devices.choose import rollout_engine
 from evoopt.devices.interface.rollout import EpisodeEngine, Episodes, Game, RolloutEngine, Scaling
 from evoopt.networks.network import Network, require_network
+from evoopt.rules.ranges import spanned_arrays
 from evoopt.tasks.environment import Environment
 from evoopt.tasks.episode_task import EpisodeTask
 from evoopt.tasks.episodes import (
@@ -22,7 +23,6 @@ from evoopt.tasks.episodes import (
     action_span,
     episode_uniforms,
     require_room,
-    spanned,
 )
 from evoopt.tasks.policy import Policy
 from evoopt.tasks.rehearsal import rehearse
@@ -243,4 +243,4 @@ def _action_of(env: Environment, outputs: Array) -> int | Array:
     """Return the action that outputs mean: a number, or a vector (n_actions,)."""
     if env.discrete:
         return int(outputs.argmax())
-    return spanned(outputs.reshape(-1), *action_span(env.low, env.high))
+    return spanned_arrays(outputs.reshape(-1), *action_span(env.low, env.high))

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from evoopt.compiling.jit import closure, inline, is_rule, kernel, named, widest_vectors
-from evoopt.kernels.cpu.networks.code import Code, call, caller
-from evoopt.kernels.cpu.rollouts.lanes import put, take
+from evoopt.compiling.jit import closure, is_rule, kernel, named, widest_vectors
+from evoopt.kernels.cpu.networks.code import Code, caller
+from evoopt.kernels.cpu.rollouts.vector import put, take
 
 
 class _OfState(Code):
@@ -58,19 +58,6 @@ class _DiscreteStepLanes(_StepLanes):
 
 
 call_step = caller(_Step.returns)
-
-
-@inline
-def begin(reset, state, uniforms, own):
-    """Write a first state; gives what is earned by then: 0, or NaN where reset raised and left only NaN."""
-    for i in range(len(uniforms)):
-        own[i] = uniforms[i]  # rows share the uniforms, and a reset may change its own
-    state[:] = 0
-    call(reset, state, own)
-    for value in state:
-        if value == value:  # noqa: PLR0124  (not NaN)
-            return 0.0
-    return np.nan
 
 
 @functools.lru_cache(maxsize=256)
