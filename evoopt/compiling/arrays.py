@@ -71,7 +71,7 @@ def borrowed(arrays):
     """Return the same array, or tuple of arrays and numbers, without reference counts.
 
     Counting is atomic, and threads that count views of one array wait for each other longer than a
-    small step takes.
+    small operation takes.
     """
     return arrays
 

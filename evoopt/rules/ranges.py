@@ -1,4 +1,7 @@
-"""Bringing numbers into their range, where NaN stays NaN; and how many ranges there are."""
+"""Numbers brought into their range, where NaN stays NaN; and how many ranges there are.
+
+`spanned` and `normalized` stand here twice: for the scalars of kernels, and for arrays in NumPy.
+"""
 
 import math
 from typing import Any
@@ -9,7 +12,7 @@ from numpy.typing import NDArray
 from evoopt.compiling.jit import inline
 from evoopt.types import Vector
 
-FARTHEST = 10.0  # of a normalised observation from 0
+FARTHEST = 10.0  # of a normalized observation from 0
 
 
 @inline
@@ -27,7 +30,7 @@ def wrap(angle):
 
 @inline
 def spanned(output, middle, half):
-    """The action that an output means: -1 to 1 span the bounds, middle +- half; as it is for a half of 0."""
+    """The action that an output means: -1 to 1 span middle +- half; as it is for a half of 0."""
     return middle + half * clip(output, -1.0, 1.0) if half > 0 else output
 
 
@@ -39,7 +42,7 @@ def spanned_arrays(outputs: NDArray[Any], middle: Vector, half: Vector) -> Vecto
 
 @inline
 def normalized(shift, scale):
-    """The input for an observation that is `shift` away from the mean; `scale` is 1 / standard deviation."""
+    """The input for an observation at `shift` from the mean; `scale` is 1 / standard deviation."""
     return clip(shift * scale, -FARTHEST, FARTHEST)
 
 

@@ -11,10 +11,10 @@ from evoopt.kernels.cpu.networks.code import Code
 from evoopt.kernels.cpu.networks.forward import blocks_of
 from evoopt.kernels.cpu.networks.program import Networks
 from evoopt.kernels.cpu.rollouts.environment import (
-    code_of_observing,
+    code_of_observe_lanes,
     code_of_state,
     code_of_step,
-    code_of_stepping,
+    code_of_step_lanes,
 )
 from evoopt.kernels.cpu.rollouts.episode import KernelGame, Results
 from evoopt.kernels.cpu.rollouts.lanes import play_in_lanes
@@ -84,7 +84,7 @@ class CpuRollout(EpisodeEngine):
             return program
 
     def _codes(self, program: Program, lanes: int) -> tuple[Code, Code, Code]:
-        """Make the codes that reset, observe and step: a state alone, or the last two all lanes."""
+        """Make the codes of reset, observe and step: of one episode, or the last two of all lanes."""
         game = self._game
         reset = code_of_state(game.reset)
         if program.kind == "few":
@@ -92,8 +92,8 @@ class CpuRollout(EpisodeEngine):
         n_continuous = 0 if game.discrete else game.n_actions
         return (
             reset,
-            code_of_observing(game.observe, game.state_size, game.observation_size, lanes),
-            code_of_stepping(game.step, game.state_size, n_continuous, lanes),
+            code_of_observe_lanes(game.observe, game.state_size, game.observation_size, lanes),
+            code_of_step_lanes(game.step, game.state_size, n_continuous, lanes),
         )
 
     def _kernel_game(

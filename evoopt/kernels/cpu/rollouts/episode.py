@@ -10,10 +10,10 @@ from evoopt.types import Array, Vector
 
 
 class KernelGame(NamedTuple):
-    """A game as kernels take it: the addresses of its functions' codes, its numbers, and its episodes.
+    """A game as kernels take it: the addresses of its codes, its numbers, and its episodes.
 
-    For tiles and lanes the codes of `observe` and `step` are those for all lanes of a vector. With a mean
-    observations become (observation - mean) * scale.
+    For tiles and lanes the codes of `observe` and `step` are those for all lanes of a vector. With
+    a mean observations become (observation - mean) * scale.
     """
 
     reset: int
@@ -32,8 +32,8 @@ class KernelGame(NamedTuple):
 class Results(NamedTuple):
     """The arrays that kernels write.
 
-    With a mean `sums` takes the sums of observation - mean, of its squares and of ones, over the episodes of
-    a chunk; single samples and lanes have one chunk for each row. Without a mean its n_obs is 0.
+    Where the game has a mean, `sums` takes the sums of observation - mean, of its squares and of
+    ones, over the episodes of a chunk; else its n_obs is 0. Without tiles a row has one chunk.
     """
 
     returns: Array  # (popsize, episodes)
@@ -43,7 +43,7 @@ class Results(NamedTuple):
 
 @inline
 def begin(game, row, episode, state, uniforms):
-    """Write a first state; return 0, the reward by then, or NaN where reset raised and left only NaN."""
+    """Write a first state; return the reward by then: 0, or NaN where reset left only NaN."""
     drawn = game.uniforms[min(row, len(game.uniforms) - 1), episode]
     for i in range(len(drawn)):
         uniforms[i] = drawn[i]  # rows share them, and a reset may change its own

@@ -1,7 +1,7 @@
 """Few episodes of a small network: each lane of a vector plays another row of the population.
 
-Its weights lie next to those of the other rows; a lane whose row is done takes the next one. Where nothing is
-left for a lane, it plays its last row again, which does not count.
+Its weights lie next to those of the other rows; a lane whose row is done takes the next one. Where
+nothing is left for a lane, it plays its last row again, which does not count.
 """
 
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from evoopt.types import Array
 
 
 class LaneWeights(NamedTuple):
-    """The parameters of all lanes side by side: those of each lane's row, and those that rows share."""
+    """The parameters of all lanes side by side: those of their rows, and those that rows share."""
 
     own: Array  # (n_params * lanes,)
     frozen: Array  # (n_frozen * lanes,)
@@ -41,7 +41,7 @@ def _make_weights(networks, lanes):
 
 @inline
 def _begin_all(networks, game, weights, vector, work, lo, live):
-    """Begin the rows from `lo` on, one in each of the `live` first lanes; the others play the last one."""
+    """Begin `live` rows from `lo` on, each in a lane of its own; the other lanes play the last."""
     lanes = len(work.rewards)
     for s in range(lanes):
         row = lo + min(s, live - 1)
@@ -67,7 +67,7 @@ def _end_some(networks, game, weights, vector, work, results, following, hi):
 
 @inline
 def _next_row(networks, weights, vector, lane, following, hi):
-    """Give a lane the following row, if there is one below `hi`; return the row that follows then."""
+    """Hand a lane the following row, if one is left below `hi`; return the row that follows."""
     if following == hi:
         vector.counts[lane] = 0
         return following

@@ -21,7 +21,7 @@ from evoopt.types import Array, Vector
 class RowEpisodes(NamedTuple):
     """The episodes of one row, and the vectors that the functions of an environment take.
 
-    Results are written when all are over, because threads that write to one cache line wait for each other.
+    Results are written when all are over: threads that write to one cache line wait for each other.
     """
 
     states: Array  # (episodes, state_size)
@@ -67,7 +67,7 @@ def _observe(game, room, going, closes_up, sums, x):
 
 @inline
 def _write_observation(game, observation, sums, x, sample):
-    """Write an observation into a sample, normalized and added to the sums where the game has a mean."""
+    """Write an observation into a sample, with a mean normalized and added to the sums."""
     n = len(observation)
     for i in range(n):
         value = observation[i]
@@ -96,7 +96,7 @@ def _step(game, room, going, closes_up, y):
 
 @inline
 def _act(game, y, sample, action, state):
-    """Step with the action that the outputs of a sample mean; outputs of NaN end its episode with NaN."""
+    """Step with the action that the outputs of a sample mean; NaN ends the episode with NaN."""
     finite, best, start = True, 0, sample * len(action)
     for i in range(len(action)):
         output = y[start + i]

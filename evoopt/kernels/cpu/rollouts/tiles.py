@@ -1,7 +1,7 @@
 """Many episodes of a network: those of a row are its samples, in tiles as `forward` has them.
 
-Each lane of a vector plays another episode. One that is over is played again, which does not count, until
-all that go through the network together are over.
+Each lane of a vector plays another episode. One that is over is played again, which does not count,
+until all that go through the network together are over.
 """
 
 from evoopt.compiling.arrays import borrowed, keep
@@ -21,7 +21,7 @@ from evoopt.kernels.cpu.rollouts.vector import (
 
 @inline
 def _begin_all(game, row, first, live, vectors, work, samples):
-    """Begin `live` episodes of a row from the first one on; the samples after them play the last one."""
+    """Begin `live` episodes of a row, from number `first` on; the other samples play the last."""
     lanes = len(work.rewards)
     for k in range(samples):
         vector, lane = vector_at(vectors, k // lanes), k % lanes
@@ -41,7 +41,7 @@ def _observe_all(game, vectors, work, x, samples, width):
 
 @inline
 def _step_all(game, vectors, work, y, samples, width, results, chunk):
-    """Step all episodes, and begin those again that are over; return how many of these count."""
+    """Step all episodes, and begin those again that are over; return how many of these counted."""
     lanes, ended = len(work.rewards), 0
     n_out = len(work.actions) // lanes
     for k in range(0, samples, lanes):
@@ -53,7 +53,7 @@ def _step_all(game, vectors, work, y, samples, width, results, chunk):
 
 @inline
 def _end_some(game, vector, work, results, chunk):
-    """End the episodes of a vector that are over, and begin them again; return how many of them count."""
+    """End the episodes of a vector that are over, and begin them again; return how many counted."""
     ended = 0
     for lane in range(len(work.dones)):
         if work.dones[lane] == 0:

@@ -1,7 +1,8 @@
-"""Episodes side by side in the lanes of a vector: their beginning, one step of all of them, and their end.
+"""Episodes side by side in the lanes of a vector: their beginning, one step of all, and their end.
 
-Numbers of all lanes are (n, lanes), flat; the loops over lanes become vector instructions. A lane for which
-nothing is left plays an episode again, which does not count: no environment is stepped after its end.
+Numbers of all lanes are (n, lanes), flat; the loops over lanes become vector instructions. A lane
+for which nothing is left plays an episode again, which does not count: no environment is stepped
+after its end.
 """
 
 from typing import NamedTuple
@@ -18,9 +19,9 @@ from evoopt.types import Array, Vector
 
 
 class LaneEpisodes(NamedTuple):
-    """The episodes that the lanes of a vector play; or those of several vectors, with one axis more.
+    """The episodes in the lanes of a vector; or those of several vectors, with one axis more.
 
-    The sums are those of observation - mean and of its squares, where the game has a mean; else empty.
+    The sums are those of observation - mean and of its squares; without a mean they are empty.
     """
 
     rows: Array  # (lanes,), of the population
@@ -117,14 +118,14 @@ def begin_lane(game, vector, lane, work):
 
 @inline
 def observe_lanes(game, vector, work, x, start, width):
-    """Write the observations of a vector into a tile, from x[start] on; `width` is that of the tile."""
+    """Write the observations of a vector into a tile of this width, from x[start] on."""
     call(game.observe, vector.states, work.observations)
     _show(game, work.observations, vector.sums, x, start, width, len(work.rewards))
 
 
 @inline
 def _show(game, observations, sums, x, start, width, lanes):
-    """Write observations into a tile, normalized and added to the sums where the game has a mean."""
+    """Write observations into a tile, with a mean normalized and added to the sums."""
     mean, scale, n = game.mean, game.scale, len(observations) // lanes
     for i in range(n):
         values, shown = observations[i * lanes : (i + 1) * lanes], x[start + i * width :][:lanes]
@@ -142,9 +143,9 @@ def _show(game, observations, sums, x, start, width, lanes):
 
 @inline
 def step_lanes(game, vector, work, y, start, width):
-    """Step with the actions that the outputs from y[start] on mean; return whether an episode is over.
+    """Step with the actions that the outputs from y[start] on mean; return whether an episode ends.
 
-    `work.dones` says which ones are.
+    `work.dones` says which ones do.
     """
     if game.discrete:
         _choose(work, y, start, width)
@@ -205,7 +206,7 @@ def _count_step(max_steps, vector, work):
 
 @inline
 def end_lane(vector, lane, results, chunk):
-    """Write the results of the episode of a lane, if it counts; add its sums to those of the chunk."""
+    """Write the results of a lane's episode, if it counts; add its sums to those of the chunk."""
     if vector.counts[lane]:
         row, episode = vector.rows[lane], vector.episodes[lane]
         results.returns[row, episode] = vector.earned[lane]
