@@ -121,7 +121,7 @@ def same(a, b):
 @pytest.mark.parametrize("new_episodes", ["generation", "row"])
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_rows_in_the_lanes_of_a_vector(name, new_episodes, monkeypatch):
-    for other in ("rollout_few", "rollout_many"):
+    for other in ("play_as_samples", "play_in_tiles"):
         monkeypatch.setattr(cpu_rollout, other, None)  # the other ways raise
     env = ENVIRONMENTS[name]
     net = network(env)

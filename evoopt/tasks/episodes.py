@@ -3,7 +3,7 @@
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.memory import require_memory
