@@ -269,9 +269,8 @@ def test_each_row_is_told_once_whatever_is_told(name, sequence, copied):
             ids = es.ask_ids(asked_for)
             known += zip(ids.tolist(), es.rows(ids), strict=True)
         chosen = [known[i] for i in places if i < len(known)]
-        strangers = (
-            rng.normal(size=(foreign, 3)) if kind == "rows" and injects(OURS[name]) else np.empty((0, 3))
-        )
+        count = foreign if kind == "rows" and injects(OURS[name]) else 0
+        strangers = rng.normal(size=(count, 3))
         if len(chosen) + len(strangers) < 2:
             continue
         ids = [number for number, _ in chosen]
