@@ -7,7 +7,7 @@ Rows are mean + sigma * R z: one after the other, the `used` directions m_j map 
 import numpy as np
 
 from evoopt import threads
-from evoopt.kernels.cpu.emit.simd import tile_shape
+from evoopt.kernels.cpu.emit.vectors import tile_shape
 from evoopt.kernels.cpu.population import directions as kernels
 from evoopt.rules.philox import COLUMNS
 from evoopt.rules.ranges import ceil_div

@@ -9,6 +9,7 @@ import numpy as np
 
 from evoopt.compiling.jit import inline, kernel
 from evoopt.kernels.cpu.emit.groups import group_of, normals
+from evoopt.kernels.cpu.emit.matrix import Matrix
 from evoopt.kernels.cpu.networks.products import product_of_columns
 from evoopt.rules.philox import COLUMNS, NOISE
 
@@ -64,11 +65,9 @@ def project(key, ids, M, used, out, products, lo, hi):
         if used > 0:
             _transpose(M, used, start, stop, packed, width)
             a_start, y_start = first * n + start, (chunk * k + first) * width
-            size = stop - start
-            product_of_columns(
-                a, a_start, n, 1, packed, 0, width, zeros, 0, False,
-                y, y_start, width, last - first, size, width,
-            )  # fmt: skip
+            numbers, result = Matrix(a, a_start, n, 1, 0), Matrix(y, y_start, width, 1, 0)
+            directions = Matrix(packed, 0, 1, width, 0)
+            product_of_columns(numbers, directions, zeros, result, last - first, stop - start, width)
 
 
 @kernel
@@ -81,10 +80,8 @@ def gram_parts(M, used, out, lo, hi):
     for chunk in range(lo, hi):
         start, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, n)
         _transpose(M, used, start, stop, packed, width)
-        product_of_columns(
-            a, start, n, 1, packed, 0, width, zeros, 0, False,
-            y, chunk * used * width, width, used, stop - start, width,
-        )  # fmt: skip
+        numbers, result = Matrix(a, start, n, 1, 0), Matrix(y, chunk * used * width, width, 1, 0)
+        product_of_columns(numbers, Matrix(packed, 0, 1, width, 0), zeros, result, used, stop - start, width)
 
 
 @kernel
@@ -127,11 +124,10 @@ def combine(mean, sigma, M, alpha, b, out, lo, hi):
             rows = min(GROUP, last - top)
             for start in range(chunk_start, chunk_stop, COLUMNS):
                 if used > 0:
-                    block = packed[(start - chunk_start) // COLUMNS * size :]
-                    product_of_columns(
-                        a, top * used, used, 1, block, 0, COLUMNS, zeros, 0, False,
-                        y, 0, COLUMNS, rows, used, COLUMNS,
-                    )  # fmt: skip
+                    at = (start - chunk_start) // COLUMNS * size
+                    numbers, result = Matrix(a, top * used, used, 1, 0), Matrix(y, 0, COLUMNS, 1, 0)
+                    directions = Matrix(packed, at, 1, COLUMNS, 0)
+                    product_of_columns(numbers, directions, zeros, result, rows, used, COLUMNS)
                 stop = min(start + COLUMNS, chunk_stop)
                 centre, spread = mean[start:stop], sigma[start:stop]
                 for r in range(rows):
