@@ -44,7 +44,7 @@ def whole_windows(stride, before, size, n, n_out):
 
 @inline
 def convolve_tile(op, kernel, bias, x, y, width):
-    """Convolve one tile of whole vectors, those of a register tile are samples or else places."""
+    """Convolve one tile of whole vectors; those of a register tile are samples, or else places."""
     w_in, c_in, w_out, c_out = op[WIDTH_IN], op[CHANNELS_IN], op[WIDTH_OUT], op[CHANNELS_OUT]
     h_in, h_out = op[INPUTS] // (w_in * c_in), op[OUTPUTS] // (w_out * c_out)
     columns, lanes = columns_of(y[0]), lanes_of(y[0])

@@ -40,7 +40,7 @@ def _dense_of_lanes(op, row, frozen, x, y, state, scratch, count, width):
     for place in range(count * op[POSITIONS]):
         inputs = Matrix(x, place * n_in * lanes, 0, lanes, 0)
         outputs = Matrix(y, place * n_out * lanes, lanes, 0, 0)
-        dense_lanes(weights, inputs, biases, outputs, n_out, n_in)
+        dense_lanes(weights, inputs, biases, outputs, 0, n_out, n_in)
 
 
 def _activation(name, rule):

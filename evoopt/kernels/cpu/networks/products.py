@@ -4,6 +4,7 @@ Here y = bias + a x, where `a` is (rows, n), `x` (columns, n) and `y` (rows, col
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,31 +26,35 @@ COPY_FROM = 8192  # weights of a layer; fewer stay in the cache as they lie
 
 
 def ladder(heights: Sequence[int], make: Callable[[int], Callable[..., None]]) -> Any:
-    """Make ``product(a, x, bias, y, rows, *rest)``, any number of rows by tiles of these heights.
+    """Make ``product(a, x, bias, y, lo, hi, *rest)``, rows [lo, hi) of y by tiles of these heights.
 
     `make` makes ``tile(a, x, bias, y, *rest)`` of a height. The heights go down, and the last of them is 1.
     """
     product = _no_rows
-    for height in reversed(heights):
-        product = _rung(height, make(height), product)
+    for height, taller in reversed([*zip(heights, (math.inf, *heights), strict=False)]):
+        product = _rung(height, taller <= 2 * height, make(height), product)
     return product
 
 
 @inline
-def _no_rows(a, x, bias, y, rows, *rest):
+def _no_rows(a, x, bias, y, lo, hi, *rest):
     """Compute the product of no rows."""
 
 
-def _rung(height, tile, lower):
-    """Make a product by tiles of a height; the `lower` product has the rows that do not fill one."""
+def _rung(height, once, tile, lower):
+    """Make a product by tiles of a height; the `lower` product has the rows that do not fill one.
+
+    `once` says that more than one never fits: then no loop is compiled, which would take longer to begin.
+    """
 
     @inline
-    def product(a, x, bias, y, rows, *rest):
-        r = 0
-        while rows - r >= height:
-            tile(rows_from(a, r), x, rows_from(bias, r), rows_from(y, r), *rest)
-            r += height
-        lower(rows_from(a, r), x, rows_from(bias, r), rows_from(y, r), rows - r, *rest)
+    def product(a, x, bias, y, lo, hi, *rest):
+        while hi - lo >= height:
+            tile(rows_from(a, lo), x, rows_from(bias, lo), rows_from(y, lo), *rest)
+            lo += height
+            if once:
+                break
+        lower(a, x, bias, y, lo, hi, *rest)
 
     return product
 
@@ -59,7 +64,7 @@ _rows_of_tiles = ladder((6, 4, 2, 1), functools.partial(make_register_tile, bias
 _rows_of_strips = ladder((12, 6, 2, 1), functools.partial(make_register_tile, bias_by_row=True, whole=False))
 _four_tile, _four_strip = (make_register_tile(4, bias_by_row=False, whole=whole) for whole in (True, False))
 _one_tile, _one_pair, _one_strip = map(make_single_sample, (host_vectors().of_tile, 2, 1))
-# dense_lanes(a, x, bias, y, n_out, n), one sample through a dense layer in each lane: at first with
+# dense_lanes(a, x, bias, y, lo, hi, n), one sample through a dense layer in each lane: at first with
 # as many sums as a register tile of four rows
 dense_lanes = ladder((4 * host_vectors().of_tile, 4, 1), make_lanes)
 
@@ -71,16 +76,16 @@ def product_of_tile(whole, a, x, bias, y, n_out, adds, n, outer):
     The operands are those of `make_register_tile`, with a bias for each row.
     """
     if whole:
-        _rows_of_tiles(a, x, bias, y, n_out, adds, n, outer)
+        _rows_of_tiles(a, x, bias, y, 0, n_out, adds, n, outer)
     else:
-        _rows_of_strips(a, x, bias, y, n_out, adds, n, outer)
+        _rows_of_strips(a, x, bias, y, 0, n_out, adds, n, outer)
 
 
 @inline
 def product_of_columns(a, x, zeros, y, n_out, n, width):
     """Write the product of n_out rows and `width` columns, which lie side by side.
 
-    They are whole vectors; `zeros` is (n_out,).
+    The columns are whole vectors; `zeros` is (n_out,).
     """
     columns, lanes = columns_of(zeros[0]), lanes_of(zeros[0])
     bias = Matrix(zeros, 0, 1, 0, 0)
@@ -178,9 +183,9 @@ def four_rows(a, x, n, zeros, y, width):
     """
     columns, lanes = columns_of(zeros[0]), lanes_of(zeros[0])
     bias = Matrix(zeros, 0, 0, lanes, 0)
-    source = Matrix(x.data, x.start, lanes, x.stride, 0)
     if width == columns:
-        _four_tile(a, source, bias, Matrix(y, 0, columns, lanes, 0), False, n, 1)
+        tile = Matrix(x.data, x.start, lanes, x.stride, 0)
+        _four_tile(a, tile, bias, Matrix(y, 0, columns, lanes, 0), False, n, 1)
         return
     whole = width // lanes * lanes
     for s in range(0, whole, lanes):

@@ -24,9 +24,9 @@ ACTIVATIONS: dict[object, int] = {"linear": LINEAR, "tanh": TANH, "relu": RELU, 
 
 
 def _gate_sums(op, row, frozen, x, h, sums, room, width):
-    """Write to a tile of `sums` (gates * units, width) what comes from the input x and the last output h.
+    """Write a tile of `sums` (gates * units, width), the products of the input x and the last output h.
 
-    With two biases `sums` is twice as long, first what comes from x. This is a kernel of its own, and not
+    With two biases `sums` is twice as long, first the products of x. This is a kernel of its own, and not
     inlined, for the time that compiling takes.
     """
     n = op[UNITS]
