@@ -32,17 +32,10 @@ class Program:
     table: NDArray[np.int64]  # (operations, columns of program.py)
     frozen: Array
     multiply_adds: int  # of one sample, and its outputs
-    widest: int  # most features between two operations
-    room: int  # length of the scratch
     state_size: int  # of one sample
     kind: Kind
     chunk: int  # tiles that go through the operations together
     codes: list[OperationCode]
-
-    @property
-    def arguments(self) -> tuple[Array, NDArray[np.int64], int, int]:
-        """Return the arguments of kernels of episodes next to the population."""
-        return self.frozen, self.table, self.widest, self.room
 
     def tiling(self, samples: int) -> tuple[int, int, int]:
         """Return the columns and lanes of tiles for so many samples, and how many of them make a chunk."""
@@ -76,8 +69,6 @@ def compile_program(
         table,
         np.concatenate([*map(np.ravel, network.frozen), np.zeros(zeros.size)]).astype(dtype),
         sum(operation.weights * operation.places + operation.outputs for operation in operations),
-        widest,
-        int(table[:, program.SCRATCH].max()),
         network.state_size,
         kind,
         _chunk(operations, widest * columns * dtype.itemsize),

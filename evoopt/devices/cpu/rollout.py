@@ -56,7 +56,7 @@ class CpuRollout(EpisodeEngine):
         columns, lanes, tiles = program.tiling(episodes)
         chunks = chunks_of(episodes, columns, tiles) if program.kind == "tiles" else 1
         codes = self._codes(program, lanes)  # (their addresses hold while they live)
-        networks = Networks(population, *program.arguments, program.state_size)
+        networks = Networks(population, program.frozen, program.table)
         game = self._kernel_game(codes, uniforms, max_steps, scaling)
         found = Episodes(np.empty((popsize, episodes)), np.empty((popsize, episodes), np.int64))
         sums = np.zeros((popsize, chunks, 3, self._game.observation_size if scaling else 0))

@@ -4,7 +4,7 @@ from evoopt.compiling.arrays import aligned_empty, borrowed, keep
 from evoopt.compiling.jit import inline, kernel
 from evoopt.kernels.cpu.emit.vectors import lanes_of, tile_width
 from evoopt.kernels.cpu.networks.code import call
-from evoopt.kernels.cpu.networks.forward import chunk_at, chunk_memory, needs, run_chunk
+from evoopt.kernels.cpu.networks.forward import chunk_at, chunk_memory, run_chunk
 from evoopt.kernels.cpu.networks.program import INPUTS, OUTPUTS
 
 
@@ -52,10 +52,7 @@ def loss_chunks(population, frozen, program, tiles, targets, weights, loss, colu
     batch, n_chunks, lanes = len(weights), sums.shape[1], lanes_of(frozen[0])
     n_out, n_targets = program[-1, OUTPUTS], targets.shape[1] // columns
     shared = tiles.reshape(-1)
-    widest, n_state, room = needs(program)
-    memory, front, back, _, state, scratch = chunk_memory(
-        widest, 0, n_state, columns * chunk, room, population
-    )
+    memory, front, back, _, state, scratch = chunk_memory(program, 0, columns * chunk, population)
     loss_memory = aligned_empty(3, columns, population)
     losses, loss_scratch = borrowed(loss_memory[0]), borrowed(loss_memory[1:]).reshape(2 * columns)
     parts_memory = aligned_empty(1, columns, sums)

@@ -53,8 +53,8 @@ def run_chunk(program, row, frozen, x, front, back, state, scratch, count, width
 
 
 @inline
-def needs(program):
-    """Return the most features of an operation, the size of a sample's state, and the longest scratch."""
+def _needs(program):
+    """Return the most features of an operation, the size of a sample's state, and the scratch."""
     widest, n_state, room = 0, 0, 0
     for op in program:
         widest, room = max(widest, op[INPUTS], op[OUTPUTS]), max(room, op[SCRATCH])
@@ -63,11 +63,13 @@ def needs(program):
 
 
 @inline
-def chunk_memory(widest, n_in, n_state, samples, room, like):
+def chunk_memory(program, n_in, samples, like):
     """Return memory, and its parts for a chunk of so many samples, valid until ``keep(memory)``.
 
-    They hold the values before and after an operation, inputs of each row its own, states, and the scratch.
+    They hold the values before and after an operation, inputs of `n_in` features if a row has its
+    own, states, and the scratch.
     """
+    widest, n_state, room = _needs(program)
     sizes = (widest * samples, widest * samples, n_in * samples, n_state * samples, room)
     memory = aligned_empty(1, sum(sizes), like)
     rest = borrowed(memory[0])
@@ -160,9 +162,9 @@ def forward_chunks(population, frozen, program, packed, inputs, states, columns,
     n_in, own, lanes = program[0, INPUTS], inputs.shape[0] > 0, lanes_of(frozen[0])
     n_chunks = count_chunks(batch, columns, chunk)
     flat, shared = out.reshape(-1), packed.reshape(-1)
-    widest, n_state, room = needs(program)
+    n_state = states.shape[2]
     memory, front, back, samples, state, scratch = chunk_memory(
-        widest, n_in if own else 0, n_state, columns * chunk, room, population
+        program, n_in if own else 0, columns * chunk, population
     )
     for item in range(lo, hi):
         r, c = divmod(item, n_chunks)

@@ -27,6 +27,3 @@ class Networks(NamedTuple):
     population: Array  # (popsize, n_params)
     frozen: Array  # parameters that all share
     program: NDArray[np.int64]  # (operations, columns)
-    widest: int  # most features between two operations
-    room: int  # length of the scratch of operations
-    state_size: int  # of one sample

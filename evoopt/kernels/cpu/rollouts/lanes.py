@@ -78,14 +78,14 @@ def _next_row(networks, weights, vector, lane, following, hi):
 
 @kernel
 def play_in_lanes(networks, game, results, lanes, lo, hi):
-    """Play the episodes of rows [lo, hi); the program is that of lanes, without states."""
+    """Play the episodes of rows [lo, hi); the program is that of lanes, which has no states."""
     if lo == hi:  # there is no row to fill the lanes with
         return
     widest_vectors()
     networks, game, results = borrowed(networks), borrowed(game), borrowed(results)
     program = networks.program
     memory, front, back, x, net_state, scratch = chunk_memory(
-        networks.widest, program[0, INPUTS], 0, lanes, networks.room, networks.population
+        program, program[0, INPUTS], lanes, networks.population
     )
     own_weights, owned = _make_weights(networks, lanes), make_vectors(game, 1, lanes)
     own_work = make_workspace(game, program, lanes)

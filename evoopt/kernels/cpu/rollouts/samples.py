@@ -117,10 +117,11 @@ def play_as_samples(networks, game, results, lo, hi):
     """Play the episodes of rows [lo, hi)."""
     networks, game, results = borrowed(networks), borrowed(game), borrowed(results)
     population, frozen, program = networks.population, networks.frozen, networks.program
-    episodes, closes_up = results.returns.shape[1], networks.state_size == 0
+    episodes = results.returns.shape[1]
     memory, front, back, x, net_state, scratch = chunk_memory(
-        networks.widest, program[0, INPUTS], networks.state_size, episodes, networks.room, population
+        program, program[0, INPUTS], episodes, population
     )
+    closes_up = len(net_state) == 0
     owned = _make_room(game, program, episodes)
     room = borrowed(owned)
     for r in range(lo, hi):

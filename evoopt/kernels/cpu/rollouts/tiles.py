@@ -75,9 +75,7 @@ def play_in_tiles(networks, game, results, columns, lanes, tiles, lo, hi):
     networks, game, results = borrowed(networks), borrowed(game), borrowed(results)
     population, frozen, program = networks.population, networks.frozen, networks.program
     episodes, n_in, most = results.returns.shape[1], program[0, INPUTS], columns * tiles
-    memory, front, back, x, net_state, scratch = chunk_memory(
-        networks.widest, n_in, networks.state_size, most, networks.room, population
-    )
+    memory, front, back, x, net_state, scratch = chunk_memory(program, n_in, most, population)
     owned, own_work = make_vectors(game, most // lanes, lanes), make_workspace(game, program, lanes)
     vectors, work = borrowed(owned), borrowed(own_work)
     for item in range(lo, hi):
