@@ -1,1 +1,1 @@
-"""What all strategies share: rows and their numbers, limits, bounds, checkpoints."""
+"""The contract of all strategies: rows and their ids, limits, bounds, checkpoints."""

@@ -1,4 +1,4 @@
-"""What all strategies share: `Strategy`, which learns from the fitness of its rows."""
+"""`Strategy`, the base of all strategies, which learns from the fitness of its rows."""
 
 import logging
 import math
@@ -21,42 +21,47 @@ _DOUBLE = np.dtype(np.float64)
 
 
 class Strategy(Rows):
-    """The base of all strategies: ``ask`` gives a population, ``tell`` learns from its fitness.
+    """The base of all strategies: ``ask`` returns a population, ``tell`` learns from its fitness.
 
     Parameters
     ----------
     mean : array_like, shape (n_params,)
-        Where the search starts; copied. Coordinates up to 1e300, for float32 rows 1e30.
+        The start of the search; copied. Coordinates have absolute values up to 1e300, for float32
+        rows up to 1e30.
     sigma : float or array_like, shape (n_params,)
-        How far it looks at first: a standard deviation for all coordinates, or one for each. From 1e-140 to
-        1e140, for float32 rows from 1e-18 to 1e18; step sizes stay in this range.
+        The initial step size: one standard deviation for all coordinates, or one for each. It is
+        from 1e-140 to 1e140, for float32 rows from 1e-18 to 1e18; step sizes stay in this range.
     popsize : int, optional
-        Rows of a population, at least 2; OpenAIES and PGPE, whose rows are pairs, take even ones.
-    bounds : n_params pairs (low, high), one pair of numbers for all, or scipy.optimize.Bounds, optional
-        Pairs come as a sequence, a zip or an array (n_params, 2); None or inf is an open side, low == high
-        fixes a coordinate. Arrays of all low and all high ends go into ``scipy.optimize.Bounds(low, high)``.
+        The number of rows in a population, at least 2. OpenAIES and PGPE draw pairs of rows and
+        need an even number.
+    bounds : n_params pairs (low, high), one pair for all, or scipy.optimize.Bounds, optional
+        Pairs may be a sequence, a zip or an array (n_params, 2). None or inf is an open side; equal
+        ends fix a coordinate. Pass arrays of all lower and all upper bounds as
+        ``scipy.optimize.Bounds(low, high)``.
     maximize : bool
         Whether larger fitness is better.
     noisy : bool
-        Whether the fitness of a row changes when it is evaluated again. Then no range of the fitness is a
-        reason to stop, not even a fitness that is constant: give a limit.
+        Whether the fitness of a row changes when it is evaluated again. If so, no range of the
+        fitness is a reason to stop, not even a constant fitness: set a limit.
     seed : int, optional
-        At least 0. The same seed gives the same bits, for any number of threads; None takes one from the
-        system.
+        At least 0. The same seed yields the same bits, for any number of threads. None takes a seed
+        from the operating system.
     dtype : float32 or float64, optional
-        Of the population. By default float32 if numpy reads `mean` as floats of at most 32 bits (a float32
-        tensor of another library, float16), else float64.
+        The dtype of the population. By default float32 if numpy reads `mean` as floats of at most
+        32 bits (a float32 tensor of another library, float16), else float64.
     target, max_evaluations, max_generations : optional
-        `stop` says so when `best` reaches this fitness, or so many rows or populations were told.
+        `stop` has a reason once `best` reaches this fitness, or once so many rows or populations
+        were told.
     tolx, tolfun : float
-        Of the strategies of evoopt, not of one of your own. `stop` advises to when all steps are smaller than
-        `tolx`, or too small to change the mean: standard deviations; for OpenAIES and PGPE the learning rate
-        as well, for GA the mutations and the differences of the parents. And when the fitness of a
-        generation, and the best ones of the last 10 + 30 n_params / popsize generations, range over less
-        than `tolfun`, which with ``noisy=True`` is no reason.
+        Options of the strategies of evoopt, but not of your own. `stop` has a reason when all step
+        sizes are smaller than `tolx`, or too small to change the mean. Step sizes are standard
+        deviations; OpenAIES and PGPE also count the learning rate, GA the mutations and the
+        differences between parents. `stop` also has a reason when the fitness of a generation, and
+        the best fitness of each of the last 10 + 30 n_params / popsize generations, range over less
+        than `tolfun`, except with ``noisy=True``.
     device : "cpu" or "cuda"
-        With "cuda" rows are arrays of the device, float32 or float64. SNES, SepCMAES, OpenAIES, PGPE and GA
-        keep their state there and learn there; the others compute on the CPU and copy.
+        The device that populations live on. With "cuda", SNES, SepCMAES, OpenAIES, PGPE and GA keep
+        their state on the GPU and learn there; the others compute on the CPU and copy rows.
 
     Attributes
     ----------
@@ -65,18 +70,19 @@ class Strategy(Rows):
     device : str
     best : Best
     history : dict of str to list
-        For each generation: ``generation, evaluations, best, median, best_so_far, sigma``, and what a
-        strategy has besides: ``condition`` of the covariance (CMAES, when it was looked at last; SepCMAES,
-        SNES), ``diversity``, the standard deviation of the best parents, mean over the coordinates (GA).
+        Columns with a number per generation: ``generation, evaluations, best, median, best_so_far,
+        sigma``. Some strategies have one more: ``condition``, the condition number of the
+        covariance matrix (SNES, SepCMAES; CMAES computes it now and then), or ``diversity``, the
+        standard deviation of the best parents, averaged over the coordinates (GA).
 
     Notes
     -----
-    A strategy of your own is a subclass with `_update`, decorated by `register` if it is to be saved. Its
-    state is what it keeps in attributes; it moves ``self._mean`` and ``self._sigma`` (float64, shape
-    (n_params,)). Replace arrays, lists and objects, never mutate them: if `_update` fails, or the strategy
-    is saved meanwhile, the attributes are again the objects that they were, with what was changed in these.
-    To draw rows otherwise than mean + sigma * normal deviates it also has `_snapshot` and `_sample`;
-    `_reasons` adds to `stop`.
+    A strategy of your own is a subclass that defines `_update`; decorate it with `register` so that
+    it can be saved. Its attributes are its state. `_update` changes ``self._mean`` and
+    ``self._sigma`` (float64, shape (n_params,)). It must assign new arrays, lists and objects, and
+    never mutate old ones: if `_update` fails, or the strategy is saved meanwhile, the attributes
+    are the old objects again. To draw rows other than mean + sigma * normal deviates, define
+    `_snapshot` and `_sample` as well. `_reasons` adds reasons to `stop`.
 
     Examples
     --------
@@ -97,47 +103,48 @@ class Strategy(Rows):
     True
     """
 
-    # ---------------------------------------------------------------- what a strategy of one's own defines
+    # ---------------------------------------------------------------- defined by a subclass
 
     @abstractmethod
     def _update(self, told: Told) -> None:
-        """Learn from rows, at least one of them with a fitness."""
+        """Learn from told rows, at least one of them with a fitness."""
 
     def _reasons(self) -> Sequence[Reason]:
         """Return further reasons to stop."""
         return ()
 
     def _measures(self) -> dict[str, float]:
-        """Return further columns of `history`, which cost little: the same names in each generation."""
+        """Return more columns of `history`, cheap to compute, the same in each generation."""
         return {}
 
     # ---------------------------------------------------------------- fitness
 
     def tell(self, population: PopulationLike, fitness: ArrayLike) -> None:
-        """Learn from the fitness of rows: one update, whichever and however many they are.
+        """Learn from the fitness of any number of rows, in one update.
 
         Parameters
         ----------
         population : array_like, shape (k, n_params), or ids of shape (k,)
-            At least two rows. They teach what they are, so a row that was repaired counts as repaired; rows
-            that were never asked for are foreign.
+            At least two rows. The strategy learns from the rows as they are passed, so a row that
+            you repaired counts as repaired. Rows that were never asked for are foreign.
         fitness : array_like, shape (k,)
-            NaN ranks worst and never wins. If all are NaN the search stays where it is. The first generation
-            whose best is NaN or infinite is a warning of the logger "evoopt"; after ten in a row `stop` has
-            a reason.
+            NaN ranks worst and never wins. If all values are NaN, the search stays where it is. The
+            first generation whose best is NaN or infinite causes a warning of the logger "evoopt";
+            after ten in a row `stop` has a reason.
 
         Raises
         ------
         ValueError
-            For shapes that do not fit, ids that are unknown or told before, rows from `ask` that were told in
-            one of the last 8 updates, foreign rows that are not finite or out of bounds, or where the
-            strategy cannot learn from such. After this, or any other exception, the strategy is as it was.
+            If a shape does not fit, an id is unknown or was told before, a row from `ask` was told
+            in one of the last 8 updates, a foreign row is not finite or out of bounds, or the
+            strategy cannot learn from foreign rows. After this or any other exception the strategy
+            is as it was.
 
         Notes
         -----
-        Of the size of the population it takes: with `bounds` the rows as they were drawn (not for a GA, which
-        takes the next parents), and the rows themselves if ids came. A DeepGA, which learns from ids, takes
-        neither.
+        Extra memory: one array the size of the population when `bounds` are set, and another when
+        ids are passed. GA needs the first for the next parents, with or without bounds; DeepGA
+        learns from ids and needs neither.
         """
         rows, ids = self._read_rows(population)
         values = arguments.fitness_vector(self._engine.host(fitness), len(ids))
@@ -152,7 +159,7 @@ class Strategy(Rows):
         drawn = [(epoch.snapshot, where) for epoch, where in found]
         before = vars(self).copy()
         try:
-            self._before = before  # which is the state until all of it has changed
+            self._before = before  # readers see this state until all of it has changed
             scores = self._engine.scores(None if self.maximize else fitness, values)
             self._learn(Told(searched, values, order, outside, ids, drawn, scores), best)
             self._ledger = self._ledger.told(ids, found, rows, self._engine)
@@ -160,7 +167,7 @@ class Strategy(Rows):
             if first_barren:
                 self._warned = True
             self._before = None
-        except BaseException:  # of a strategy of the user's own, or Ctrl-C: this generation was not told
+        except BaseException:  # a user's `_update` failed, or Ctrl-C: nothing was told
             self.__dict__ = before
             self._trim_history()
             raise
@@ -190,14 +197,14 @@ class Strategy(Rows):
         self._record(best, median)
 
     def _check_update(self) -> None:
-        """Raise ValueError unless `_update` left a mean and a sigma for each coordinate; as float64."""
+        """Raise ValueError unless `_update` left a mean and sigma that fit; make them float64."""
         mean, sigma = self._mean, self._sigma
         if not getattr(mean, "shape", None) == getattr(sigma, "shape", None) == (self.n_params,):
             raise ValueError(
                 f"_update of {type(self).__name__} must leave _mean and _sigma as arrays of shape "
                 f"({self.n_params},), got {mean!r} and {sigma!r}."
             )
-        if not mean.dtype == sigma.dtype == _DOUBLE:  # of a strategy of the user's own
+        if not mean.dtype == sigma.dtype == _DOUBLE:  # a user's `_update` may leave others
             mean, sigma = mean.astype(np.float64), sigma.astype(np.float64)
         self._mean, self._sigma = self._engine.vector(mean), self._engine.vector(sigma)
 
@@ -206,7 +213,7 @@ class Strategy(Rows):
             self.best = Best(self._engine.copy(row), fitness, self.generation, self.evaluations)
 
     def _trim_history(self) -> None:
-        """Forget generations that were not told after all, and columns that only these have."""
+        """Remove generations that were not told after all, and columns that only these have."""
         told = until(self.history, self.generation)
         for name, column in [*self.history.items()]:
             del column[len(told.get(name, ())) :]
@@ -227,44 +234,46 @@ class Strategy(Rows):
     # ---------------------------------------------------------------- the end
 
     def stop(self) -> tuple[Reason, ...]:
-        """Return reasons to stop, pairs (name, message), none at first; advice only: `ask` works on.
+        """Return the reasons to stop, as pairs (name, message); `ask` works on if you ignore them.
 
-        Those of every strategy are "target", "max_evaluations", "max_generations" and "nofitness": the best
-        fitness of each of the last ten generations was NaN or infinite.
+        Every strategy has the reasons "target", "max_evaluations", "max_generations" and
+        "nofitness", which means that the best fitness of each of the last ten generations was NaN
+        or infinite.
         """
         reached = stopping.limits(self, self.target, self.max_evaluations, self.max_generations)
         own = self._reasons() if self.generation else []
         return (*reached, *stopping.without_fitness(self), *own)
 
     def save(self, path: str | os.PathLike[str], task: object = None) -> None:
-        """Write the whole state to exactly `path`, an ``.npz`` without pickles, all or nothing; see `load`.
+        """Write the whole state to exactly `path`, all or nothing, as an ``.npz`` without pickles.
 
-        At any moment, from a signal handler or another thread too: in the middle of `ask` or `tell` it is the
-        state before or after.
+        This works at any moment, also from a signal handler or another thread: in the middle of
+        `ask` or `tell` it saves the state before or after. See `load`.
 
         Parameters
         ----------
         path : str or path
-            A file that is there keeps its mode, and a link stays a link. The new one is on the disk when
+            An existing file keeps its mode, and a link stays a link. The data are on the disk when
             `save` returns.
         task : callable, optional
-            What it has learned, its ``state()`` if it has one, goes into the file too.
+            A task whose learned state, its ``state()`` if it has one, is saved in the same file.
 
         Raises
         ------
         ValueError
-            If `path` is no path, or something else than a file is there. If a strategy or task of one's own
-            keeps something else than numbers, text, arrays and containers of these.
+            If `path` is not a path, or something other than a file is there. If your own strategy
+            or task holds anything but numbers, text, arrays and containers of these.
         FileNotFoundError
-            If there is no such folder.
+            If the folder does not exist.
 
         Notes
         -----
-        Of `history` the file holds the first 10 and the last 100,000 generations, so that it does not grow
-        for ever; what a run decides depends on no others.
+        The file holds the first 10 and the last 100,000 generations of `history`, so that it does
+        not grow for ever; no decision of a run depends on the others.
 
-        Between `ask` and `tell` rows wait for their fitness. They can be told after `load`, but `evolve` asks
-        for others, so the run from there is another one, and what `task` has learned of rows that were not
-        told stays. To continue bit for bit, save in a callback of `evolve`: it is called between generations.
+        To continue bit for bit, save in a callback of `evolve`, which is called between
+        generations. Between `ask` and `tell`, rows wait for their fitness. They can be told after
+        `load`, but `evolve` asks for new rows, so the run takes another course, and `task` has
+        already learned from rows that were never told.
         """
         saving.save(path, self, task)

@@ -1,4 +1,4 @@
-"""Boxes: reading bounds in scipy's forms, and the way of rows into them and back."""
+"""Boxes: bounds in scipy's forms, and the map of rows into them and back."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ from evoopt.strategies.contract.fields import VECTOR, Fields, Scope, flag, requi
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Vector
 
-OPEN = 1e20  # ends from here on count as open where a scale is looked for
+OPEN = 1e20  # an end this far out counts as open if a scale is needed
 
 
 @plain_data
 class Box:
     """The box low <= x <= high, half-open and fixed coordinates included.
 
-    `PopulationEngine.enclose` maps rows into it: by pycma's smooth map of the unbounded space onto the box
-    (``BoundTransform``, https://github.com/CMA-ES/pycma), the identity but near the ends, quadratic there,
-    periodic beyond; or mirrored at the ends.
+    `PopulationEngine.enclose` maps rows into it. One map is pycma's smooth map of the unbounded
+    space onto the box (``BoundTransform``, https://github.com/CMA-ES/pycma): the identity except
+    near the ends, quadratic there, and periodic beyond. The other one mirrors rows at the ends.
 
     Parameters
     ----------
     bounds : n pairs, an array (n, 2), one pair of numbers for all, or scipy.optimize.Bounds
-        A pair is (low, high). Two arrays are refused: where n is 2 they would be read as two pairs.
+        A pair is (low, high). Two arrays are refused, because for n = 2 they would be read as two
+        pairs.
     n : int
         Number of coordinates.
     reflects : bool
         Whether rows are mirrored at the ends instead of transformed.
     dtype : numpy.dtype
-        Of the rows. The ends are rounded inward to it; where no number of the dtype lies between them, both
-        become the nearest one.
+        The dtype of the rows. The ends are rounded inward to it; if no number of the dtype lies
+        between them, both become the nearest one.
 
     Raises
     ------
     ValueError
-        For bounds of another form, NaN, or an empty range.
+        If bounds have another form, NaN, or an empty range.
 
     Examples
     --------
@@ -69,7 +70,7 @@ class Box:
             for end in (self.low, self.high)
         )
         first, last = _inward(self.low, dtype, np.inf), _inward(self.high, dtype, -np.inf)
-        with np.errstate(invalid="ignore", over="ignore", under="ignore"):  # of open sides, not taken
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):  # open sides are not taken
             nearest = (self.low / 2 + self.high / 2).astype(dtype).astype(np.float64)
         self.first, self.last = (
             np.where(first <= last, first, nearest),
@@ -77,26 +78,27 @@ class Box:
         )
 
     def _require_fit(self, place: str, scope: Scope) -> None:
-        ends = (self.low <= self.high) & (self.first <= self.last)  # not so for NaN
+        ends = (self.low <= self.high) & (self.first <= self.last)  # False for NaN
         margins = (self.low_margin >= 0) & (self.high_margin >= 0)
         require((ends & margins).all(), place, "of ends low <= high", self.low)
         require(self.reflects == scope.owner._reflects, f"{place}.reflects", "as its strategy", self.reflects)
 
     @property
     def way(self) -> Way:
-        """The name of the rule in `rules.box` that maps rows into it; checkpoints have `reflects`."""
+        """The name of the map in `rules.box`; checkpoints have `reflects`."""
         return "reflected" if self.reflects else "transformed"
 
     @property
     def widest(self) -> Vector:
-        """The largest standard deviation that tells coordinates apart, (n,), infinity where there is none.
+        """The largest useful standard deviations (n,), infinite if bounds set no scale.
 
-        Of a wider distribution most rows are mirror images. A third of the range, as pycma has it.
+        They are a third of the range, as in pycma: most rows of a wider distribution are mirror
+        images.
         """
         return np.where(has_scale(self.low, self.high), self.high / 3 - self.low / 3, np.inf)
 
     def require_inside(self, rows: NDArray[Any], name: str) -> None:
-        """Raise ValueError unless `rows` (..., n) are in the box, to the rounding of its dtype."""
+        """Raise ValueError unless `rows` (..., n) are in the box, up to rounding."""
         low, high = np.minimum(self.low, self.first), np.maximum(self.high, self.last)
         outside = np.argwhere((rows < low) | (rows > high))
         if len(outside):
@@ -107,12 +109,12 @@ class Box:
             )
 
     def inverse(self, rows: NDArray[Any], name: str) -> Vector:
-        """Return what the way into the box maps to `rows` (..., n) in it, the nearest such points."""
+        """Return the nearest points that the map into the box takes to `rows` (..., n)."""
         self.require_inside(rows, name)
         x = np.clip(rows.astype(np.float64), self.low, self.high)
         if self.reflects:
             return x
-        with np.errstate(invalid="ignore", over="ignore"):  # of open sides, not taken
+        with np.errstate(invalid="ignore", over="ignore"):  # open sides are not taken
             below = self.low - self.low_margin + 2 * np.sqrt(self.low_margin * (x - self.low))
             above = self.high + self.high_margin - 2 * np.sqrt(self.high_margin * (self.high - x))
             x = np.where(x > self.high - self.high_margin, above, x)
@@ -120,7 +122,7 @@ class Box:
 
 
 def has_scale(low: Vector, high: Vector) -> NDArray[np.bool_]:
-    """Return which coordinates vary between two ends that are near enough to tell their scale."""
+    """Return which coordinates have two different ends, near enough to set a scale."""
     found: NDArray[np.bool_] = (low > -OPEN) & (low < high) & (high < OPEN)
     return found
 
@@ -135,7 +137,7 @@ def _inward(ends: Vector, dtype: np.dtype[Any], direction: float) -> Vector:
 
 
 def repeatable(bounds: object) -> Any:
-    """Return bounds that can be read more than once: a list in the place of what zip and generators give."""
+    """Return bounds that can be read more than once: a zip or a generator becomes a list."""
     return list(bounds) if isinstance(bounds, Iterator) else bounds
 
 

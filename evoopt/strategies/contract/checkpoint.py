@@ -1,4 +1,4 @@
-"""Loading strategies, and what tasks have learned, from the files that `saving` writes."""
+"""Loading of strategies, and of the state of tasks, from the files that `saving` writes."""
 
 import json
 import os
@@ -16,37 +16,37 @@ from evoopt.strategies.contract.saving import FORMAT, SKELETON, state_of
 
 READABLE = (4, FORMAT)  # format 4 has no lists of numbers as arrays
 _KIND = "A checkpoint of a strategy"
-# what may be raised while a damaged file is read: there is no JSON, an array is missing, a list is a dict
+# Errors of damaged files: there is no JSON, an array is missing, a list is a dict.
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 @called
 def load(path: str | os.PathLike[str], task: object = None) -> Strategy:
-    """Load a strategy that `Strategy.save` saved; it continues bit for bit where that one was.
+    """Load a strategy that `Strategy.save` saved; it continues bit for bit.
 
     Its `history` has at most the first 10 and the last 100,000 generations.
 
     Parameters
     ----------
     path : str or path
-        Only arrays and JSON are read: nothing in the file is executed.
+        The file. Only arrays and JSON are read: nothing in it is executed.
     task : callable, optional
-        Made as the one that was saved with the strategy: it gets what that had learned. Without it only the
-        strategy is loaded.
+        A task made like the one that was saved with the strategy; it gets the saved state. Without
+        it only the strategy is loaded.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
-        If it is damaged: not the bytes that were written, or arrays and numbers that do not fit each other.
-        If its format is one that is no longer read, or its class is not registered; if the state of the
-        task is not in it, or is that of another kind of task.
+        If the file is damaged: its bytes have changed, or its arrays and numbers do not fit each
+        other. If its format is not supported, or its class is not registered. If it has no state
+        for `task`, or the state of another kind of task.
 
     Notes
     -----
-    Loading takes at most a few times the memory of the file. A population has to fit into memory here, too.
-    Further attributes of a strategy of your own are taken as they are.
+    Loading takes at most a few times the file's size in memory. A population has to fit into the
+    memory of this machine, too. Further attributes of your own strategy are not checked.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def _give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) 
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[Strategy, dict[str, Any]]:
-    """Return the strategy in a file, and what a task had learned."""
+    """Return the strategy and the state of a task from a file."""
     arrays = read_npz(path, _KIND)
     if SKELETON not in arrays:
         raise ValueError(
@@ -121,7 +121,7 @@ def _of_another_format(path: str | os.PathLike[str], found: int) -> ValueError:
 
 
 def decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[Strategy, dict[str, Any]]:
-    """Return the strategy and the state of a task in a file; raise one of `DAMAGE` if a part does not fit."""
+    """Return the strategy and the task's state of a file; raise one of `DAMAGE` for a misfit."""
     decoder = Decoder(arrays)
     strategy, state = decoder.decode(header["strategy"]), decoder.decode(header["task"])
     decoder.require_all_used()

@@ -1,4 +1,4 @@
-"""From what a checkpoint holds, JSON and arrays, back to objects; nothing in it is taken on trust."""
+"""Decoding of checkpoints, from JSON and arrays back to objects, without trust in the file."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from evoopt.params import ParamSpec
 from evoopt.strategies.contract.registry import TABLES
 
-_DTYPE = re.compile(r"[<>|=][biufV][0-9]{1,3}")  # as numpy writes it
+_DTYPE = re.compile(r"[<>|=][biufV][0-9]{1,3}")  # numpy's text for a dtype
 
 
 class UnknownClassError(Exception):
@@ -18,10 +18,10 @@ class UnknownClassError(Exception):
 
 
 class Decoder:
-    """The way back from JSON, and arrays by name, to plain data and objects.
+    """A decoder of JSON, and of arrays by name, to plain data and objects.
 
-    A value is plain, a list of values, or an object of JSON whose keys say what it stands for. Whatever else
-    comes is a ValueError, TypeError, LookupError or RecursionError.
+    A value is plain, a list of values, or a JSON object whose keys name its kind. Anything else
+    raises ValueError, TypeError, LookupError or RecursionError.
     """
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -40,7 +40,7 @@ class Decoder:
         }
 
     def decode(self, value: object) -> Any:
-        """Return what a value of JSON stands for."""
+        """Return the object that a JSON value stands for."""
         if isinstance(value, list):
             return self._list(value)
         if not isinstance(value, dict):
@@ -51,7 +51,7 @@ class Decoder:
         return self._readers[tuple(value)](*value.values())
 
     def require_all_used(self) -> None:
-        """Raise ValueError if nothing that was decoded asked for some of the arrays."""
+        """Raise ValueError if no decoded value used some of the arrays."""
         if self._unused:
             raise ValueError(f"it has arrays that nothing in it asks for: {sorted(self._unused)}")
 

@@ -1,4 +1,4 @@
-"""From objects to what a checkpoint holds, JSON and arrays; `decoding` is the way back."""
+"""Encoding of checkpoints, from objects to JSON and arrays; `decoding` is the way back."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from evoopt.strategies.contract.registry import TABLES
 
 
 class Encoder:
-    """The way from plain data and registered objects to JSON, and to arrays by name.
+    """An encoder of plain data and registered objects to JSON, and to arrays by name.
 
-    An array or an object that the data has several times is stored once.
+    An array or an object that occurs several times is stored once.
 
     Parameters
     ----------
     arrays : dict
-        Where the arrays go; JSON has their names.
+        A dict that receives the arrays by name; the JSON has their names.
     """
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
@@ -26,7 +26,7 @@ class Encoder:
         self._objects: dict[int, int] = {}
 
     def encode(self, value: object) -> Any:
-        """Return the JSON that stands for a value; ValueError for one that no checkpoint holds."""
+        """Return the JSON for a value; raise ValueError if checkpoints cannot hold it."""
         if value is None or type(value) in (bool, int, float, str):
             return value
         if type(value) is list:
@@ -42,7 +42,7 @@ class Encoder:
         if isinstance(value, np.generic):
             return {"scalar": self._store(value)}
         if hasattr(value, "__cuda_array_interface__"):
-            # it goes back to the device when it is next computed with
+            # the strategy copies it back to the device when it is next used
             return self.encode(np.asarray(value))
         if type(value) is np.ndarray and value.dtype.kind in "biufV" and not value.dtype.hasobject:
             return {"array": self._store(value)}

@@ -1,4 +1,4 @@
-"""Epochs: the rows asked for between two updates, which are made of one snapshot of the distribution."""
+"""Epochs: the rows asked for between two updates, drawn from one snapshot of the distribution."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from evoopt.types import Array, Ids
 Where = NDArray[np.intp] | slice  # places in a vector of ids
 ALL = slice(None)
 Drawn = tuple[tuple[Any, ...], Where]
-CHUNK = 250_000  # numbers copied at once of rows that do not stand side by side
+CHUNK = 250_000  # numbers copied at once if rows are not side by side
 _NOT_TOLD, _NOT_MADE = np.zeros(0, np.bool_), np.zeros(0, np.uint64)
 
 
@@ -24,10 +24,11 @@ def _snapshot(value: object, place: str, scope: Scope) -> None:
 
 @plain_data
 class Epoch:
-    """Rows asked for between two updates; all are functions of one snapshot of the search distribution.
+    """The rows asked for between two updates, drawn from one snapshot of the search distribution.
 
-    Never changed: `asked` and `told_of` return another one, so whoever reads the state of a strategy at any
-    moment reads a whole one. Only fingerprints are written in place, as a row says them again.
+    An epoch is a value: `asked` and `told_of` return a new one, so whoever reads the state of a
+    strategy at any moment reads a whole epoch. Only fingerprints are written in place, because they
+    can be computed again from the rows.
     """
 
     _stored: ClassVar[Fields] = {
@@ -51,7 +52,7 @@ class Epoch:
         self.snapshot = snapshot
         self.start, self.stop = start, stop  # the first id, and one past the last
         self.waiting = waiting  # ids not told yet
-        # by id - start, with room to grow; made when they are looked at, which a plain loop never does
+        # indexed by id - start, with room to grow; a plain loop of ask and tell never fills them
         self._told, self._fingerprints = told, fingerprints
 
     def asked(self, n: int) -> "Epoch":
@@ -68,23 +69,23 @@ class Epoch:
 
     @property
     def told(self) -> NDArray[np.bool_]:
-        """Whether an id was told."""
+        """For each id, whether it was told."""
         self.make_room()
         return self._told
 
     @property
     def fingerprints(self) -> Ids:
-        """Of the rows; 0 for one that was not made here."""
+        """The fingerprint of each row, 0 for a row that was not made."""
         self.make_room()
         return self._fingerprints
 
     def make_room(self) -> None:
-        """Have room for all ids."""
+        """Make room for all ids."""
         size = self.stop - self.start
         self._told, self._fingerprints = _with_room(self._told, size), _with_room(self._fingerprints, size)
 
     def places(self, ids: Ids) -> NDArray[np.intp]:
-        """Return where ids of this epoch stand in its arrays."""
+        """Return the places of ids in the arrays of this epoch."""
         return (ids - np.uint64(self.start)).astype(np.intp)
 
     def _require_fit(self, place: str, scope: Scope) -> None:
@@ -123,6 +124,6 @@ def remake(ids: Ids, found: list[Found], make: Callable[..., None], out: Array, 
 
 
 def chunks(places: NDArray[np.intp], n: int) -> Iterator[NDArray[np.intp]]:
-    """Cut the places of rows (n,) into chunks, so that copies of the rows take little memory."""
+    """Cut the places of rows (n,) into chunks, so that copies of rows take little memory."""
     size = CHUNK // n + 1
     return (places[start : start + size] for start in range(0, len(places), size))

@@ -1,8 +1,9 @@
-"""Fields: what the attributes of a class must be when they come from a file.
+"""Fields: checks of the attributes of a class when they are read from a file.
 
-Each class that checkpoints hold declares its attributes once, in a table ``_stored`` from names to kinds. A
-kind is a function of a value, its place for the error, and the `Scope`; it raises ValueError unless the value
-fits. What depends on several attributes a class checks in ``_require_fit(scope)``.
+Each class that checkpoints hold declares its attributes once, in a table ``_stored`` from names to
+kinds. A kind is a function of a value, its place for the error, and the `Scope`; it raises
+ValueError unless the value fits. A class checks several attributes together in
+``_require_fit(place, scope)``.
 """
 
 import math
@@ -22,8 +23,8 @@ from evoopt.devices.choose import snapshot_dtype
 class Scope:
     """The strategy that values belong to, and the sizes that names in shapes stand for.
 
-    ``array("n_params")`` has the strategy's number of parameters. The first array with another name, such as
-    "directions", says what the name stands for in those after it.
+    ``array("n_params")`` has the strategy's number of parameters. The first array with another
+    name, such as "directions", sets the size of the name for later arrays.
     """
 
     owner: Any
@@ -33,17 +34,17 @@ class Scope:
         self.sizes["n_params"] = self.owner.n_params
 
     def inner(self) -> "Scope":
-        """Return a scope whose new names are its own."""
+        """Return a scope that keeps new names to itself."""
         return Scope(self.owner, self.sizes.copy())
 
     def size(self, size: int | str | None, found: Any) -> Any:
-        """Return the size that is expected; None is any, and a new name stands for the one that was found."""
+        """Return the expected size; None allows any, and a new name takes the size found."""
         if isinstance(size, str):
             return self.sizes.setdefault(size, found)
         return found if size is None else size
 
     def dtype(self, name: Any) -> np.dtype[Any]:
-        """Return a dtype: "rows" is that of rows, "drawn" that of vectors from which rows are drawn."""
+        """Return a dtype by name: of "rows", or of the "drawn" vectors that rows are drawn from."""
         owner = self.owner
         if name == "drawn":
             return snapshot_dtype(owner.device, owner.dtype, computes_there=owner._computes_on_device)
@@ -72,9 +73,9 @@ def fields_of(cls: type) -> dict[str, Kind]:
 
 
 def check(value: object, place: str, scope: Scope, **others: Kind) -> None:
-    """Raise ValueError unless the attributes of an object are those of its class; `others` come instead."""
+    """Raise ValueError unless the attributes of an object fit its class; `others` replace kinds."""
     fields = fields_of(type(value)) | others
-    for name in vars(value).keys() - fields.keys():  # a user's own, which may be anything but hide no method
+    for name in vars(value).keys() - fields.keys():  # a user's own may be anything, but hide no method
         fits = isinstance(name, str) and not hasattr(getattr_static(type(value), name, None), "__get__")
         require(fits, place, "without an attribute in the place of a method", name)
     for name, kind in fields.items():
@@ -104,7 +105,7 @@ def number(least: float = -math.inf, most: float = math.inf, *, nan: bool = Fals
     def kind(value: Any, place: str, scope: Scope) -> None:
         fits = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
         fits = fits and (least <= value <= most or (nan and value != value))  # noqa: PLR0124
-        fits = fits and (isinstance(value, float | np.floating) or abs(value) < 2**1000)  # a float, at need
+        fits = fits and (isinstance(value, float | np.floating) or abs(value) < 2**1000)  # must fit a float
         require(fits, place, f"a number from {least} to {most}", value)
 
     return kind
@@ -115,16 +116,16 @@ ANY_NUMBER = number(nan=True)
 
 
 def flag(value: object, place: str, scope: Scope) -> None:
-    """Take True and False, and the numbers 1 and 0 that stand for them."""
+    """Accept True and False, and the numbers 1 and 0 that stand for them."""
     require(isinstance(value, int | np.integer | np.bool_) and value in (0, 1), place, "a flag", value)
 
 
 def anything(value: object, place: str, scope: Scope) -> None:
-    """Take all values."""
+    """Accept all values."""
 
 
 def choice(*values: object) -> Kind:
-    """Return the kind of values that are one of these, of the same type."""
+    """Return the kind of values that equal one of these and have its type."""
 
     def kind(value: object, place: str, scope: Scope) -> None:
         fits = any(type(value) is type(each) and value == each for each in values)
@@ -134,16 +135,16 @@ def choice(*values: object) -> Kind:
 
 
 def text(value: object, place: str, scope: Scope) -> None:
-    """Take text."""
+    """Accept text."""
     require(isinstance(value, str), place, "text", value)
 
 
 # ---------------------------------------------------------------- limits of numbers
 
-# The least and the largest number, given the dtype of the rows: those that strategies keep, and as much again
-# for what is rounded.
+# A function from the dtype of rows to the least and the largest number: the limits that strategies
+# keep to, and a factor of 2 for rounding.
 Limits = Callable[[np.dtype[Any]], tuple[float, float]]
-APART = 1e50  # how far apart numbers of a strategy may be that follow each other
+APART = 1e50  # the largest ratio of numbers of a strategy that belong together
 _LARGEST = float(np.finfo(float).max)
 
 
@@ -170,13 +171,13 @@ def coordinates(dtype: np.dtype[Any]) -> tuple[float, float]:
 
 
 def paths(dtype: np.dtype[Any]) -> tuple[float, float]:
-    """Return the limits of sums of steps, in units of step sizes; rounding makes much of small steps."""
+    """Return the limits of evolution paths, in units of step sizes; rounding can make them long."""
     most = step_range(np.dtype(float))[1]
     return -most, most
 
 
 def within(limits: Limits) -> Kind:
-    """Return the kind of numbers that limits say."""
+    """Return the kind of numbers within limits."""
 
     def kind(value: object, place: str, scope: Scope) -> None:
         number(*limits(scope.owner.dtype))(value, place, scope)
@@ -191,7 +192,7 @@ STEP = within(steps)
 
 
 def array(*shape: int | str | None, dtype: Any = np.float64, limits: Limits | None = None) -> Kind:
-    """Return the kind of arrays of a shape and a dtype, which are as `Scope` reads them."""
+    """Return the kind of arrays of a shape and a dtype, whose names `Scope` resolves."""
 
     def kind(value: Any, place: str, scope: Scope) -> None:
         expected = scope.dtype(dtype)
@@ -201,8 +202,8 @@ def array(*shape: int | str | None, dtype: Any = np.float64, limits: Limits | No
         fits = fits and sizes == wanted and value.dtype == expected and value.flags.c_contiguous
         require(fits, place, f"an array of {expected} {wanted}", value)
         if limits is not None:
-            least, most = map(np.float64, limits(scope.owner.dtype))  # which float32 might not hold
-            inside = (value >= least) & (value <= most)  # not so for NaN
+            least, most = map(np.float64, limits(scope.owner.dtype))  # float32 might not hold them
+            inside = (value >= least) & (value <= most)  # False for NaN
             require(inside.all(), place, f"of numbers from {least:g} to {most:g}", value)
 
     return kind
@@ -222,7 +223,7 @@ FINITE_MATRIX = array("n_params", "n_params", limits=finite)
 POSITIVE = array("n_params", limits=positive)
 COORDINATES, STEPS = array("n_params", limits=coordinates), array("n_params", limits=steps)
 PATH = array("n_params", limits=paths)
-DISTRIBUTION: Fields = {"_mean": COORDINATES, "_sigma": STEPS}  # of a strategy that keeps to these limits
+DISTRIBUTION: Fields = {"_mean": COORDINATES, "_sigma": STEPS}  # if a strategy keeps to these limits
 ROW, DRAWN = array("n_params", dtype="rows"), array("n_params", dtype="drawn")
 
 
@@ -246,7 +247,7 @@ def optional(inner: Kind) -> Kind:
 
 
 def instance(*classes: type, **others: Kind) -> Kind:
-    """Return the kind of objects of some classes, by their fields; `others` come instead of theirs."""
+    """Return the kind of objects of some classes; `others` replace the kinds of their fields."""
 
     def kind(value: object, place: str, scope: Scope) -> None:
         require(type(value) in classes, place, f"a {' or '.join(cls.__name__ for cls in classes)}", value)
@@ -270,7 +271,7 @@ def float_or(*classes: type, least: float, most: float) -> Kind:
 
 
 def items(container: type, inner: Kind, most: float = math.inf) -> Kind:
-    """Return the kind of lists, or of tuples, of at most so many items; each item has sizes of its own."""
+    """Return the kind of lists or tuples of at most `most` items, each with its own sizes."""
 
     def kind(value: Any, place: str, scope: Scope) -> None:
         fits = isinstance(value, list | tuple) and type(value) is container and len(value) <= most
@@ -304,5 +305,5 @@ def tupled(*kinds: Kind) -> Kind:
     return kind
 
 
-# what `Strategy._sample` draws from, of a strategy that keeps to its limits
+# the snapshots of a strategy that keeps to these limits
 DRAWN_DISTRIBUTION = tupled(DRAWN_COORDINATES, DRAWN_STEPS)

@@ -1,4 +1,4 @@
-"""The numbers of the rows that were asked for: drawn from which distribution, and told or not."""
+"""The ledger of rows that were asked for: their ids, their epochs, and which were told."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -12,8 +12,8 @@ from evoopt.strategies.contract.fields import Fields, Scope, array, instance, it
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Array, Ids
 
-REMEMBERED = 8  # updates whose told rows are known again
-FOREIGN = np.uint64(2**64 - 1)  # in the place of an id: a row that was never asked for
+REMEMBERED = 8  # updates whose told rows are recognised later
+FOREIGN = np.uint64(2**64 - 1)  # stands for the id of a row that was never asked for
 _NO_EPOCHS: list[Epoch] = []
 _NO_FINGERPRINTS: list[Any] = []
 
@@ -22,8 +22,8 @@ _NO_FINGERPRINTS: list[Any] = []
 class Ledger:
     """The epochs that rows can still be told for: the current one, and up to `memory` older ones.
 
-    Never changed, as an `Epoch` is not: `asked` and `told` return another one. Only fingerprints are noted in
-    place.
+    A ledger is a value, like an `Epoch`: `asked` and `told` return a new one. Only fingerprints are
+    written in place.
     """
 
     _stored: ClassVar[Fields] = {
@@ -48,10 +48,11 @@ class Ledger:
         self.memory = memory
         self.next_id = next_id
         self._current, self._older = current, older
-        # the ids handed out last, and the fingerprints of their rows once made: None after the first `told`
+        # the ids handed out last, and the fingerprints of their rows once made; None after `told`
         self._newest = newest
-        self._newest_fingerprints: Any = None  # where `engine` has them, so that nobody waits for them
-        # of the rows told in each of the last updates, oldest first; 0 for one that was not made here
+        self._newest_fingerprints: Any = None  # stay on the device, so that nobody waits for a copy
+        # the fingerprints of rows told in each of the last updates, oldest first; 0 for rows never
+        # made
         self._told_fingerprints = told_fingerprints
 
     @property
@@ -69,7 +70,7 @@ class Ledger:
         return self._newest
 
     def asked(self, n: int, snapshot: tuple[Any, ...] = ()) -> "Ledger":
-        """Return the ledger after `n` more ids were handed out, of an epoch of `snapshot` if none is open."""
+        """Return the ledger with `n` more ids, in a new epoch of `snapshot` if none is open."""
         self._note_down()
         first, stop, epoch = self.next_id, self.next_id + n, self._current
         epoch = Epoch(snapshot, first, stop, n) if epoch is None else epoch.asked(n)
@@ -81,7 +82,7 @@ class Ledger:
         return vars(self).copy()
 
     def settle(self) -> None:
-        """Write down what was put off, so that a state looks the same however it was reached."""
+        """Carry out postponed writes, so that a state looks the same however it was reached."""
         for epoch in self.epochs():
             epoch.make_room()
         self._note_down()
@@ -106,23 +107,23 @@ class Ledger:
         require(np.array_equal(self._newest, expected), f"{place}._newest", "the last ids", self._newest)
 
     def note(self, ids: Ids, found: list[Found], rows: Array, engine: Engine) -> None:
-        """Remember rows that were made, with what `locate` says of their ids; `engine` computes."""
+        """Note the fingerprints of rows that were made; `found` is from `locate`."""
         if self._newest is not None and np.array_equal(ids, self._newest):
-            self._newest_fingerprints = engine.fingerprints(rows)  # as a rule they are what is told next
+            self._newest_fingerprints = engine.fingerprints(rows)  # most likely they are told next
             return
         fingerprints = engine.host(engine.fingerprints(rows))
         for epoch, where in found:
             epoch.fingerprints[epoch.places(ids[where])] = fingerprints[where]
 
     def make_newest(self, make: Callable[..., None], rows: Array, engine: Engine) -> None:
-        """Make the rows of the ids handed out last by `make(snapshot, ids, out)`, and remember them."""
+        """Make rows of the newest ids by `make(snapshot, ids, out)`; note their fingerprints."""
         if self._current is None or self._newest is None:
             raise RuntimeError("No ids were handed out since the last update.")
         make(self._current.snapshot, self._newest, rows)
         self._newest_fingerprints = engine.fingerprints(rows)
 
     def locate(self, ids: Ids) -> list[Found]:
-        """Return each epoch that has some of `ids`, and where in `ids` they stand.
+        """Return each epoch that has some of `ids`, with their places in `ids`.
 
         Raises
         ------
@@ -144,13 +145,13 @@ class Ledger:
         return found
 
     def epochs(self) -> list[Epoch]:
-        """Return the epochs that are known, oldest first."""
+        """Return all known epochs, oldest first."""
         return self._older if self._current is None else [*self._older, self._current]
 
     def _refuse(self, number: int) -> None:
         if number >= self.next_id:
             raise ValueError(
-                f"Ids must be of rows that were asked for, got {number}, where the next one to be handed out "
+                f"Ids must be of rows that were asked for, got {number}, but the next one to be handed out "
                 f"is {self.next_id}; take ids from ask_ids."
             )
         raise ValueError(
@@ -159,7 +160,7 @@ class Ledger:
         )
 
     def check_waiting(self, ids: Ids) -> None:
-        """Raise ValueError unless each of `ids` is known, waits for its fitness, and is there once."""
+        """Raise ValueError unless all `ids` are known, wait for their fitness and differ."""
         unique, counts = np.unique(ids, return_counts=True)
         if len(unique) < len(ids):
             twice = int(unique[np.argmax(counts > 1)])
@@ -175,7 +176,7 @@ class Ledger:
     def recognise(self, rows: Array, make: Callable[..., None], engine: Engine) -> Ids:
         """Return the ids of rows that wait for their fitness, FOREIGN for others.
 
-        Rows that were handed out but not made here are made by `make(snapshot, ids, out)` if need be.
+        Waiting rows that were not made yet are made by `make(snapshot, ids, out)` if needed.
 
         Raises
         ------
@@ -209,7 +210,7 @@ class Ledger:
     def _check_untold(
         self, fingerprints: Ids, foreign: NDArray[np.bool_], waited: dict[int, list[int]], engine: Engine
     ) -> None:
-        """Raise ValueError if foreign rows are those of ids told before; copies of rows that wait are not."""
+        """Raise ValueError if foreign rows were told before, unless they equal rows that waited."""
         if not (foreign.any() and self._told_fingerprints):
             return
         told = np.concatenate([engine.host(some) for some in self._told_fingerprints])
@@ -222,15 +223,15 @@ class Ledger:
             )
 
     def find(self, ids: Ids) -> tuple[list[Found], NDArray[np.bool_] | None]:
-        """Find rows that are told, foreign ones among them; changes nothing.
+        """Return the epochs of rows that are told, and which of the rows are foreign or late.
 
         Returns
         -------
-        found : list of (epoch, where in `ids`)
-            What the rows that are not foreign were drawn from.
+        found : list of (epoch, places in `ids`)
+            The epochs of the rows that are not foreign.
         outside : ndarray of bool, shape (popsize,), or None
-            True for rows that are not of the distribution as it is now: foreign or late; None where there are
-            none.
+            True for foreign and late rows, which the present distribution did not draw; None if
+            there are none.
         """
         if self.is_newest(ids):
             return [(self.current, ALL)], None
@@ -244,11 +245,11 @@ class Ledger:
         return found, outside if outside.any() else None
 
     def is_newest(self, ids: Ids) -> bool:
-        """Whether these are the ids handed out last as `recognise` gives them, all of them waiting."""
+        """Return whether these are the newest ids, as `recognise` returns them, all waiting."""
         return ids is self._newest
 
     def told(self, ids: Ids, found: list[Found], rows: Array | None, engine: Engine) -> "Ledger":
-        """Return the ledger after rows were told, which closes the epoch and keeps known fingerprints."""
+        """Return the ledger after rows were told: the epoch is closed, fingerprints stay known."""
         older, told_fingerprints = self._older, self._newest_fingerprints
         if not (self.is_newest(ids) and found[0][0].waiting == len(ids)):
             self.settle()
@@ -261,7 +262,7 @@ class Ledger:
         return Ledger(self.memory, next_id, None, older, None, last)
 
     def _fingerprints_of(self, ids: Ids, found: list[Found], rows: Array | None, engine: Engine) -> Ids:
-        """Return the fingerprints of told rows that are not foreign, 0 where they are not known."""
+        """Return the fingerprints of told rows that are not foreign, 0 for unknown ones."""
         parts = [epoch.fingerprints[epoch.places(ids[where])] for epoch, where in found]
         result = np.concatenate([np.zeros(0, np.uint64), *parts])
         if rows is None or result.all():

@@ -1,4 +1,4 @@
-"""The options that all strategies take by name, for type checkers; see `Strategy` for what they mean."""
+"""The options that all strategies take by name, for type checkers; `Strategy` explains them."""
 
 from typing import SupportsFloat, SupportsIndex, TypedDict
 

@@ -1,6 +1,6 @@
-"""Which classes a checkpoint may hold: strategies by name, and the small classes their state is made of.
+"""The classes that a checkpoint may hold: strategies, and the small classes of their state.
 
-These are two tables, so that a strategy may have the name of a small class.
+Each kind has a table of names, so a strategy may have the name of a small class.
 """
 
 from collections.abc import Mapping
@@ -8,22 +8,23 @@ from typing import Any, TypeVar
 
 from evoopt.calls import called
 
-REGISTRY: dict[str, type[Any]] = {}  # of strategies, which this file is below
+REGISTRY: dict[str, type[Any]] = {}  # strategies, whose base class cannot be imported here
 PLAIN_DATA: dict[str, type] = {}
-TABLES: dict[str, Mapping[str, type]] = {"strategy": REGISTRY, "object": PLAIN_DATA}  # by the kind of entry
+# one for each kind of entry
+TABLES: dict[str, Mapping[str, type]] = {"strategy": REGISTRY, "object": PLAIN_DATA}
 
 _Class = TypeVar("_Class", bound=type)
 
 
 @called
 def register(cls: _Class) -> _Class:
-    """Make a strategy known by its class name, so that `load` finds it. A decorator.
+    """Register a strategy by its class name, so that `load` finds it; a decorator of classes.
 
     Raises
     ------
     ValueError
-        If another class has the name. The same class, defined once more, replaces the old one. For
-        something else than a class.
+        If another class has the name, or `cls` is not a class. The same class, defined once more,
+        replaces the old one.
 
     See `Strategy` for an example.
     """
@@ -38,7 +39,7 @@ def register(cls: _Class) -> _Class:
 
 
 def plain_data(cls: _Class) -> _Class:
-    """Let checkpoints hold objects of this class. A decorator; it refuses a name as `register` does."""
+    """Let checkpoints hold objects of a class; a decorator that refuses names like `register`."""
     _require_own_name(cls, PLAIN_DATA)
     PLAIN_DATA[cls.__name__] = cls
     return cls

@@ -1,4 +1,4 @@
-"""The rows of a strategy: asked for, made again by their numbers, and recognised when they are told."""
+"""The rows of a strategy: asked for, made again from their ids, and recognised when told."""
 
 from typing import Any, ClassVar
 
@@ -18,32 +18,32 @@ from evoopt.types import Array, Ids, PopulationLike
 
 
 class Rows(State):
-    """The half of a strategy that makes rows; each is a function of the seed, its number and a snapshot."""
+    """The half of a strategy that makes rows: functions of the seed, their id and a snapshot."""
 
-    _drawn: ClassVar[Kind] = staticmethod(fields.tupled(fields.DRAWN, fields.DRAWN))  # of snapshots
+    _drawn: ClassVar[Kind] = staticmethod(fields.tupled(fields.DRAWN, fields.DRAWN))  # its snapshots
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
-        """Return what `_sample` needs, plain data that nobody changes later; `first_id` is the next row's."""
+        """Return plain data for `_sample`, never changed later; `first_id` is the next row's id."""
         return self._engine.snapshot(self._mean, self.dtype), self._engine.snapshot(self._sigma, self.dtype)
 
     @staticmethod
     def _stored_snapshot(value: object, place: str, scope: Scope) -> None:
-        """Take snapshots from a file, see `fields`."""
+        """Check a snapshot from a file, see `fields`."""
         scope.owner._drawn(value, place, scope)
 
     def _snapshot_kind(self) -> Kind:
-        """Return the kind of snapshots; of any tuples where a class of the user's makes them."""
+        """Return the kind of the snapshots: any tuple if a user's class makes them."""
         makers = (cls for cls in type(self).__mro__ if "_snapshot" in vars(cls))
         own = vars(next(makers)).get("_stored_snapshot")
         return fields.items(tuple, fields.anything) if own is None else own.__func__
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
-        """Write rows into `out` (k, n_params), each a function of the seed, its id and the snapshot."""
+        """Write rows into `out` (k, n_params): functions of the seed, their id and the snapshot."""
         mean, sigma = snapshot
         self._engine.sample(self._key, ids, mean, sigma, out)
 
     def _make(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
-        """Write rows in the user's space."""
+        """Write rows in the user's space into `out` (k, n_params)."""
         self._sample(snapshot, ids, out)
         if self._box is not None:
             self._engine.enclose(self._box, out)
@@ -51,12 +51,13 @@ class Rows(State):
     # ---------------------------------------------------------------- asking
 
     def ask(self, out: Array | None = None) -> Array:
-        """Return a population, yours to keep.
+        """Return a new population, yours to keep.
 
         Parameters
         ----------
         out : array, shape (popsize, n_params), optional
-            C-contiguous, of the strategy's dtype and device: the population is written there.
+            A C-contiguous array of the strategy's dtype and device that the population is written
+            into.
 
         Raises
         ------
@@ -72,7 +73,7 @@ class Rows(State):
         return population
 
     def ask_ids(self, n: int | None = None) -> Ids:
-        """Return the numbers of `n` new rows (`popsize` by default), for `rows` and `tell`.
+        """Return the ids of `n` new rows (`popsize` by default), for `rows` and `tell`.
 
         Raises
         ------
@@ -93,23 +94,23 @@ class Rows(State):
         return ledger.asked(n, self._snapshot(ledger.next_id))
 
     def _get_ready(self, ledger: Ledger) -> None:
-        """Change the form of the state, before a snapshot, and nothing else; `ledger` knows who waits."""
+        """Carry out postponed work before a snapshot; `ledger` knows which rows wait."""
 
     def rows(self, ids: ArrayLike, out: Array | None = None) -> Array:
-        """Make rows that were asked for, in any order and company: always the same bits.
+        """Return rows by their ids, in any order; a row always has the same bits.
 
         Parameters
         ----------
         ids : array_like of int, shape (k,)
-            From `ask_ids`: of the time since the last update, or of the last few before that still wait for
-            fitness.
+            Ids from `ask_ids`, handed out since the last update, or a few updates before if they
+            still wait for their fitness.
         out : array, shape (k, n_params), optional
-            C-contiguous, of the strategy's dtype and device.
+            A C-contiguous array of the strategy's dtype and device for the rows.
 
         Raises
         ------
         ValueError
-            For ids that are not known, or an `out` of another kind.
+            If an id is not known, or `out` is another kind of array.
         """
         numbers = _read_ids(ids)
         ledger, engine = self._ledger, self._engine
@@ -123,7 +124,7 @@ class Rows(State):
     # ---------------------------------------------------------------- rows that are told
 
     def _read_rows(self, population: PopulationLike) -> tuple[Array | None, Ids]:
-        """Return the told rows, in the user's space, None if ids came, and their ids; changes nothing."""
+        """Return the told rows in the user's space, None if ids were passed, and their ids."""
         given = self._engine.given(population)
         told_ids = given.ndim == 1 and given.dtype.kind in "iu"
         told_rows = given.ndim == 2 and given.shape[1] == self.n_params and given.dtype.kind in "biuf"
@@ -149,7 +150,7 @@ class Rows(State):
         if len(foreign) and not self._injects:
             raise ValueError(
                 f"{type(self).__name__} learns only from rows that it made, but {len(foreign)} of {len(ids)} "
-                f"were changed or never asked for, the first of them row {foreign[0]}; tell others."
+                f"were changed or never asked for, the first of them row {foreign[0]}; tell unchanged rows."
             )
         for places in chunks(foreign, self.n_params):
             part = self._engine.take(rows, places)
@@ -167,14 +168,14 @@ class Rows(State):
         return rows
 
     def _searched(self, rows: Array | None, ids: Ids, found: list[Found]) -> Array:
-        """Return told rows in the space that is searched; none for a strategy that does not look at them."""
+        """Return told rows in the search space, or no rows if the strategy learns from ids."""
         if rows is None or not self._needs_rows:
             return np.empty((0, self.n_params), self.dtype)
         box = self._box
         return rows if box is None or self._reflects else self._unbounded(box, rows, ids, found)
 
     def _unbounded(self, box: Box, rows: Array, ids: Ids, found: list[Found]) -> Array:
-        """Return told rows in the unbounded space: known ones as drawn, foreign ones mapped back."""
+        """Return told rows in the unbounded space: own rows as drawn, foreign ones mapped back."""
         result: Array = self._engine.empty(rows.shape, self.dtype)
         remake(ids, found, self._sample, result, self._engine)
         for places in chunks(np.flatnonzero(ids == FOREIGN), self.n_params):
@@ -183,5 +184,5 @@ class Rows(State):
 
 
 def _read_ids(ids: ArrayLike) -> Ids:
-    """Read numbers of rows, as kernels take them."""
+    """Read ids as an array for kernels."""
     return kernel_array(arguments.id_vector(ids), np.uint64)

@@ -1,4 +1,4 @@
-"""Runs: a strategy inside of one that restarts it; what that asks of it, and how it is made."""
+"""Runs: the strategies inside of a strategy that restarts; their interface and their options."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
@@ -15,14 +15,14 @@ from evoopt.strategies.contract.told import Best, Told
 from evoopt.types import Array, Ids, Vector
 
 _T = TypeVar("_T")
-SHARED = {"mean", "sigma", *Options.__annotations__}  # of all runs together, or of each its own
+SHARED = {"mean", "sigma", *Options.__annotations__}  # set for all runs together, or anew for each
 
 
 class Run(Protocol):
-    """What restarts ask of their present run; every `Strategy` has it.
+    """The interface of a run, which every `Strategy` has.
 
-    A run searches in the space without bounds and minimizes. It never asks or is told: its rows are those of
-    the strategy around it, which has the ledger.
+    A run searches the space without bounds and minimizes. Its `ask` and `tell` are never called:
+    the strategy around it has the rows and their ledger.
     """
 
     popsize: int
@@ -50,7 +50,7 @@ class Run(Protocol):
 
 
 def shared_options(strategy: State) -> Options:
-    """Return the options of a new strategy that count for the whole, all its runs together."""
+    """Return the options of a new strategy that hold for all its runs together."""
     box = strategy._box
     return {
         "popsize": strategy.popsize,
@@ -67,14 +67,14 @@ def shared_options(strategy: State) -> Options:
 
 
 def own_options(strategy: State, made_with: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that each run of a new strategy is made with, besides mean, sigma and popsize."""
+    """Return the options of each run of a new strategy, besides mean, sigma and popsize."""
     options = {name: value for name, value in made_with.items() if name not in SHARED}
     options |= {"dtype": strategy.dtype.name, "seed": strategy.seed}
     return options | ({"noisy": strategy.noisy} if "noisy" in option_names(type(strategy)) else {})
 
 
 def set_since(strategy: State, run: State) -> dict[str, Any]:
-    """Return the options of a strategy that were set as attributes since it was made, as `run` was."""
+    """Return the options that were set as attributes since a strategy was made, like `run`."""
     found = {}
     for name in option_names(type(strategy)) - SHARED:
         value = getattr(strategy, name, None)
@@ -84,7 +84,7 @@ def set_since(strategy: State, run: State) -> dict[str, Any]:
 
 
 def twin_of(strategy: _T) -> _T:
-    """Return another strategy with the same attributes, the very same objects."""
+    """Return another strategy whose attributes are the very same objects."""
     twin = object.__new__(type(strategy))
     vars(twin).update(vars(strategy))
     return twin

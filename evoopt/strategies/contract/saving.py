@@ -1,6 +1,7 @@
-"""A strategy as one ``.npz`` file: its arrays, and a JSON skeleton that says where each belongs.
+"""Saving of a strategy as one ``.npz`` file: its arrays, and JSON that refers to them.
 
-What a task learns goes with it: any object that has ``state()``, plain data, and ``load_state(state)``.
+The file may hold the state of a task as well: of any object with ``state()``, which returns plain
+data, and ``load_state(state)``.
 """
 
 import json
@@ -19,13 +20,13 @@ SKELETON = "strategy.json"
 
 
 def state_of(task: Any) -> dict[str, Any]:
-    """Give what a task has learned, empty where it learns nothing."""
+    """Return the state of a task, empty if it learns nothing."""
     state: dict[str, Any] = task.state() if hasattr(task, "load_state") else {}
     return state
 
 
 def save(path: str | os.PathLike[str], strategy: State, task: object = None) -> None:
-    """Write a strategy, and what a task has learned, to exactly `path`, all or nothing."""
+    """Write a strategy and the state of a task to exactly `path`, all or nothing."""
     arrays: dict[str, NDArray[Any]] = {}
     encode = Encoder(arrays).encode
     content = {"format": FORMAT, "strategy": encode(strategy), "task": encode(state_of(task))}

@@ -1,23 +1,25 @@
-"""Whether a search improves no more: the rule ``tolstagnation`` of pycma, https://github.com/CMA-ES/pycma."""
+"""The rule ``tolstagnation`` of pycma, https://github.com/CMA-ES/pycma: a search has stagnated."""
 
 import numpy as np
 
 from evoopt.strategies.contract.state import State
 from evoopt.strategies.contract.told import LAST_KEPT
 
-PERIOD = 5  # generations, of which the rule sees one
-MOST = LAST_KEPT // PERIOD  # of those seen that it counts, 20,000 as in pycma
-LOOKS = 10  # how often it looks while one of its windows passes
+PERIOD = 5  # the rule sees one generation in so many
+MOST = LAST_KEPT // PERIOD  # it counts at most so many of those, 20,000 as in pycma
+LOOKS = 10  # how often it is checked while a window passes
 
 
 def stagnates(
     history: dict[str, list[float]], generations: int, tolerance: float, maximize: bool
 ) -> bool | None:
-    """Whether neither best nor median of the last generations are better than those before; None if unknown.
+    """Return whether the last generations are no better than those before; None if unknown.
 
-    It compares the medians of two windows, one after the other, each of a tenth of `tolerance` or of the
-    `generations` so far, of which the history has at least the last ones. It looks so seldom that it reads a
-    few numbers a generation, however many there are; between two looks the answer is unknown.
+    The rule compares two successive windows by the medians of their best and of their median
+    fitness. A window has a tenth of the seen generations, or a tenth of `tolerance` if that is
+    more; `history` has at least the last of all `generations`. The rule is checked so rarely that
+    it reads a few numbers per generation, however many there are; between two checks the answer is
+    unknown.
     """
     seen, rest = divmod(generations, PERIOD)
     if rest:
@@ -32,13 +34,13 @@ def stagnates(
 
 
 def counts(strategy: State, tolerance: float) -> bool:
-    """Whether the search is old enough, and its best row, for stagnation to count."""
+    """Return whether the search and its best row are old enough for stagnation to count."""
     least = max(strategy.n_params * (5 + 100 / strategy.popsize), 500)
     return strategy.generation > least and strategy.generation - strategy.best.generation > tolerance / 2
 
 
 def _no_better(column: list[float], size: int, maximize: bool) -> bool:
-    """Whether the last `size` values that are seen have no better median than as many before them."""
+    """Return whether the last `size` seen values have no better median than as many before."""
     values = np.asarray(column[PERIOD - 1 - 2 * size * PERIOD :: PERIOD])
     before, last = np.median(values[:size]), np.median(values[size:])
     return bool(last <= before if maximize else last >= before)

@@ -1,4 +1,4 @@
-"""The state of a strategy: what it is made with, and what copies and checkpoints of it hold."""
+"""The state of a strategy: its options, and the attributes that copies and checkpoints hold."""
 
 import functools
 import hashlib
@@ -24,13 +24,14 @@ from evoopt.strategies.contract.ledger import Ledger
 from evoopt.strategies.contract.told import Best, new_history, remembered, stored_history, until
 from evoopt.types import Array, BoundsLike, Device, Vector
 
-BYTES_OF_A_ROW = 64  # without its coordinates: the number, the fitness, the rank, and so on
-# of the device, found again by each copy; the state before a tell; what only a new strategy knows
+BYTES_OF_A_ROW = 64  # its id, fitness, rank and so on, but not its coordinates
+# Attributes that are not copied: the engine, which each copy finds again, the state before a tell,
+# and the arguments, which only a new strategy knows.
 _NO_STATE = ("_engine", "_before", "_made_with")
 
 
 class State(Called, ABC):
-    """The attributes of all strategies; see `Strategy` for the parameters."""
+    """The attributes that all strategies have; see `Strategy` for the parameters."""
 
     _stored: ClassVar[Fields] = {
         "device": fields.choice(*get_args(Device)),
@@ -55,13 +56,14 @@ class State(Called, ABC):
     _injects: bool = True  # whether foreign rows may be told
     _memory: ClassVar[int] = 8  # older epochs that rows can be told for
     _needs_rows: ClassVar[bool] = True  # whether `_update` looks at the told rows
-    _popsize_factor: int = 1  # which popsize is a multiple of
-    _computes_on_device: bool = False  # with `_engine` alone; else on the host, and rows are copied
-    _before: dict[str, Any] | None = None  # the attributes as they were, during a `tell`
-    _widest: Vector | None = None  # the largest standard deviations that the bounds leave sense, (n_params,)
-    _reflects: bool = False  # search in the box itself, not in the space that maps onto it
+    _popsize_factor: int = 1  # popsize is a multiple of it
+    _computes_on_device: bool = False  # if `_engine` does all; else on the host, with copied rows
+    _before: dict[str, Any] | None = None  # the attributes before a `tell` that is going on
+    _widest: Vector | None = None  # the largest useful standard deviations in the bounds, (n_params,)
+    _reflects: bool = False  # whether it searches the box itself, not the space that maps onto it
 
-    _made_with: Mapping[str, Any] | None = None  # what it was made with, until it is told; no copy knows it
+    # the arguments of the constructor, until the first `tell`; a copy has none
+    _made_with: Mapping[str, Any] | None = None
 
     def __new__(cls, *arguments: object, **options: object) -> Self:
         made = super().__new__(cls, *arguments, **options)
@@ -97,8 +99,8 @@ class State(Called, ABC):
         self.max_evaluations = arguments.optional_whole("max_evaluations", max_evaluations, 1)
         self.max_generations = arguments.optional_whole("max_generations", max_generations, 1)
         self.generation = self.evaluations = 0
-        self._barren = 0  # last generations without a finite fitness as their best
-        self._warned = False  # of such a generation
+        self._barren = 0  # so many last generations had no finite best fitness
+        self._warned = False  # whether the log has such a generation
         self.best = Best()
         self.history = new_history()
         self._ledger = Ledger(self._memory)
@@ -106,7 +108,7 @@ class State(Called, ABC):
     def _place(
         self, mean: ArrayLike, sigma: ArrayLike, popsize: object, bounds: object, dtype: DTypeLike | None
     ) -> None:
-        """Read where the search starts, and among which rows."""
+        """Read the start of the search, the size and dtype of the population, and the bounds."""
         start = arguments.finite_vector(mean)
         self.n_params = len(start)
         self.dtype = arguments.row_dtype(mean, dtype)
@@ -126,18 +128,18 @@ class State(Called, ABC):
         require_memory("A population", BYTES_OF_A_ROW * result, f"{result:,} rows", "take a smaller popsize")
         if result % factor:
             raise ValueError(
-                f"popsize of {type(self).__name__} must be a multiple of {factor}, as rows {factor}k to "
+                f"popsize of {type(self).__name__} must be a multiple of {factor}, because rows {factor}k to "
                 f"{factor}k + {factor - 1} belong together, got {result}; take {result + -result % factor}."
             )
         return result
 
     @functools.cached_property
     def _engine(self) -> Engine:
-        """The operations of its device."""
+        """The engine of the strategy's device."""
         return population_engine(self.device, computes_there=self._computes_on_device)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state before or after a `tell`, whole, at any moment and from any thread."""
+        """Return the whole state before or after a `tell`, at any moment and in any thread."""
         state = vars(self).copy()
         state = state.get("_before") or state
         state = {name: value for name, value in state.items() if name not in _NO_STATE}
@@ -149,7 +151,7 @@ class State(Called, ABC):
         return state | {"history": remembered(state["history"])}
 
     def _require_fit(self, place: str, scope: Scope) -> None:
-        """Raise ValueError unless attributes that come from a file fit each other, see `fields`."""
+        """Raise ValueError unless attributes from a file fit each other, see `fields`."""
         fields.require(self._key == _key_of(self.seed), f"{place}.seed", "the seed of its noise", self.seed)
         fits = self.popsize % self._popsize_factor == 0
         fields.require(fits, f"{place}.popsize", f"a multiple of {self._popsize_factor}", self.popsize)
@@ -161,9 +163,9 @@ class State(Called, ABC):
 
     @property
     def mean(self) -> Array:
-        """The mean of the search distribution, in the user's space; a copy of shape (n_params,), here.
+        """The mean of the search distribution in the user's space: a copy of shape (n_params,).
 
-        (As `sigma`, `solution` and ``best.x``: in the host's memory, whatever the device.)
+        Like `sigma`, `solution` and ``best.x`` it is in the host's memory, whatever the device.
         """
         return self._enclosed(self._engine.host(self._mean).astype(self.dtype))
 
@@ -180,7 +182,7 @@ class State(Called, ABC):
 
     @property
     def solution(self) -> Array:
-        """What to use: the mean."""
+        """The recommended parameters: the mean."""
         return self.mean
 
     def _overall_sigma(self) -> float:
@@ -196,6 +198,6 @@ class State(Called, ABC):
 
 
 def _key_of(seed: int) -> np.uint64:
-    """Return the key of the noise."""
+    """Return the key of the noise for a seed."""
     digest = hashlib.blake2b(str(seed).encode(), digest_size=8).digest()
     return np.uint64(int.from_bytes(digest, "little"))

@@ -1,4 +1,4 @@
-"""Reasons to stop that strategies share; names, meanings and defaults are pycma's where it has the rule."""
+"""Reasons to stop that strategies share; if pycma has a rule, its name and defaults are pycma's."""
 
 import math
 import time
@@ -13,7 +13,7 @@ from evoopt.strategies.contract.told import FIRST_KEPT, LAST_KEPT, Told
 from evoopt.types import Vector
 
 Reason = tuple[str, str]
-BARREN = 10  # generations in a row without a finite fitness as their best
+BARREN = 10  # generations in a row without a finite best fitness
 
 
 def limits(
@@ -23,7 +23,7 @@ def limits(
     max_generations: int | None,
     least_rows: int = 1,
 ) -> list[Reason]:
-    """Return which limits a strategy has reached; a generation has at least so many rows."""
+    """Return the limits reached, if the next generation has at least `least_rows` rows."""
     reasons: list[Reason] = []
     best = strategy.best.fitness
     if target is not None and (best >= target if strategy.maximize else best <= target):
@@ -46,7 +46,7 @@ def at_evaluations(limit: float) -> Reason:
 
 
 class Deadline:
-    """The end of some seconds that begin now."""
+    """A time limit in seconds, which begin now."""
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = math.inf if seconds is None else seconds
@@ -60,22 +60,23 @@ class Deadline:
 
 
 def without_fitness(strategy: State) -> list[Reason]:
-    """Return whether many generations in a row had no finite fitness."""
+    """Return the reason to stop if many generations in a row had no finite best fitness."""
     if strategy._barren < BARREN:
         return []
     return [("nofitness", f"the best fitness of the last {strategy._barren} generations was NaN or infinite")]
 
 
 def fitness_range(told: Told) -> float:
-    """Return the range of the fitness of one generation; NaN if there is any."""
+    """Return the range of the fitness of one generation; NaN if any fitness is NaN."""
     value, order = told.fitness.item, told.order
     return value(order[-1]) - value(order[0])
 
 
 def first_range(strategy: State) -> float:
-    """Return how far the fitness ranged at first: best to median, most of ten generations; 0 if it did not.
+    """Return the first range of the fitness: from best to median, the most of ten generations.
 
-    The worst rows do not count, as they may have had a penalty.
+    It is 0 if the fitness did not vary. The worst rows do not count, because they may have had a
+    penalty.
     """
     history = strategy.history
     pairs = zip(history["best"][:FIRST_KEPT], history["median"][:FIRST_KEPT], strict=True)
@@ -84,21 +85,21 @@ def first_range(strategy: State) -> float:
 
 
 def least_range(strategy: State, tolerance: float) -> float:
-    """Return the range of the fitness that counts as none: `tolerance`, or that share of a small first one.
+    """Return the range below which the fitness counts as flat: `tolerance` times the first range.
 
-    So a search goes on where the unit of the fitness is small, and the fitness with it.
+    A first range of 0 or above 1 counts as 1. So a search goes on if the fitness has a small unit.
     """
     return tolerance * min(1.0, first_range(strategy) or 1.0)
 
 
 def least_step(strategy: Any) -> float:
-    """Return the step that counts as none: `tolx`, or that share of a first step size below 1."""
+    """Return the step size that counts as none: `tolx` times the first one, at most `tolx`."""
     least: float = strategy.tolx * min(1.0, *strategy.history["sigma"][:1])
     return least
 
 
 def latest(strategy: State) -> list[float]:
-    """Return the best fitness of each of the last 10 + 30 n_params / popsize generations, or of fewer."""
+    """Return the best fitness of recent generations, at most 10 + 30 n_params / popsize."""
     return strategy.history["best"][-_window(strategy) :]
 
 
@@ -109,11 +110,12 @@ def _window(strategy: State) -> int:
 def flat_fitness(
     strategy: State, last_range: float, tolfun: float, tolfunhist: float = 0.0, *, at_once: bool = False
 ) -> list[Reason]:
-    """Whether the fitness of the last generation and the best ones of the last generations are all alike.
+    """Return reasons to stop if the last generation, and the best of recent ones, are all alike.
 
-    These are 10 + 30 n_params / popsize generations, or with `at_once` fewer if there are fewer. Both
-    tolerances are for a first range of 1 or more, see `least_range`. Never with ``noisy=True``: where numbers
-    are alike by luck, they say nothing of the search.
+    Recent are the last 10 + 30 n_params / popsize generations, or with `at_once` fewer if there are
+    fewer. Both tolerances are for a first range of 1 or more, see `least_range`. With
+    ``noisy=True`` there is no such reason, because values that are alike by luck say nothing about
+    the search.
     """
     if strategy.noisy:
         return []
@@ -131,11 +133,11 @@ def flat_fitness(
 
 
 def small_steps(strategy: State, mean: Vector, steps: Vector, engine: Engine = HOST) -> list[Reason]:
-    """Whether steps (n,) are all smaller than `least_step`, or too small to move the mean (n,) at all."""
+    """Return reasons to stop if all `steps` are below `least_step`, or too small for the mean."""
     reasons: list[Reason] = []
     least = least_step(strategy)
     if engine.range_of(steps).most < least:
-        reasons.append(("tolx", f"steps are smaller than {least:g}"))
+        reasons.append(("tolx", f"step sizes are smaller than {least:g}"))
     if engine.without_effect(mean, steps, strategy.dtype):
-        reasons.append(("noeffect", "steps no longer change the mean"))
+        reasons.append(("noeffect", "step sizes are too small to change the mean"))
     return reasons

@@ -1,4 +1,4 @@
-"""What was told: the rows of one `tell` as strategies see them, the best row, the history."""
+"""The rows of one `tell` as strategies see them, the best row, and the history."""
 
 import math
 from bisect import bisect_right
@@ -24,8 +24,8 @@ from evoopt.strategies.contract.fields import (
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Array, Ids, Vector
 
-# A checkpoint holds so many generations of the history: the first ones, which show in which unit the fitness
-# is, and the last ones. No decision looks at others, so that a search goes on from a file as without one.
+# A checkpoint holds so many first and last generations of the history. The first ones show the unit
+# of the fitness. No decision depends on the others, so a loaded search goes on as it would have.
 FIRST_KEPT, LAST_KEPT = 10, 100_000
 
 
@@ -35,20 +35,23 @@ class Told(NamedTuple):
     Attributes
     ----------
     population : ndarray, shape (popsize, n_params)
-        In the space that the strategy searches in. May be the user's own array: not to be changed or kept.
-        Without rows for a strategy that learns from ids alone (`Strategy._needs_rows`).
+        The rows in the space that the strategy searches. This may be the user's own array: do not
+        change or keep it. It has no rows if the strategy learns from ids alone
+        (`Strategy._needs_rows`).
     fitness : ndarray, shape (popsize,), float64
-        Smaller is better, also if the user maximizes; NaN where there is none.
+        Smaller is better, also if the user maximizes; NaN if a row has no fitness.
     order : ndarray of int, shape (popsize,)
-        Best first, NaN last.
+        The places of the rows by rank: best first, NaN last.
     outside : ndarray of bool, shape (popsize,), or None
-        True for rows that are not of the distribution as it is now: foreign or late. None if there are none.
+        True for foreign and late rows, which the present distribution did not draw. None if there
+        are none.
     ids : ndarray of uint64, shape (popsize,)
-        2**64 - 1 for foreign rows.
+        The ids of the rows; 2**64 - 1 for foreign ones.
     drawn : list of (snapshot, places)
-        Which rows were drawn from which `Strategy._snapshot`; foreign rows are in none.
+        Each `Strategy._snapshot` with the places of the rows that it drew; foreign rows are in
+        none.
     scores : array, shape (popsize,)
-        The fitness where the strategy computes: on its device.
+        The fitness on the device where the strategy computes.
     """
 
     population: Array
@@ -60,9 +63,10 @@ class Told(NamedTuple):
     scores: Any
 
     def by_place(self) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.uint64]]]:
-        """Yield what was told of each snapshot that begins with its first id and a number of rows.
+        """Yield the told rows of each snapshot, which must begin with its first id and a number.
 
-        The number, the rows that have a fitness, best first, and which rows of the snapshot these are.
+        Each item is this number, the rows that have a fitness, best first, and the places of these
+        rows in their epoch.
         """
         ranked = self.order[~np.isnan(self.fitness[self.order])]
         for (first_id, number, *_), where in self.drawn:
@@ -75,16 +79,16 @@ class Told(NamedTuple):
 @plain_data
 @dataclass(eq=False, repr=False)  # arrays have no truth value
 class Best:
-    """The best row told so far; with ``noisy=True`` that of the last generation only.
+    """The best row told so far; with ``noisy=True`` the best row of the last generation.
 
     Attributes
     ----------
     x : ndarray, shape (n_params,), or None
-        A copy. None as long as no row was told that has a fitness.
+        A copy of the row; None until a row with a fitness is told.
     fitness : float
-        In the user's sign; NaN while `x` is None.
+        The fitness in the user's sign; NaN while `x` is None.
     generation, evaluations : int
-        When it was told; the first generation is 1.
+        The counts when it was told; the first generation is 1.
     """
 
     _stored: ClassVar[Fields] = {
@@ -117,27 +121,27 @@ class Best:
 
 
 def better(fitness: float, than: float, maximize: bool) -> bool:
-    """Whether a fitness beats another one; any number beats NaN, which beats nothing."""
+    """Return whether a fitness beats another one; any number beats NaN, which beats nothing."""
     if math.isnan(than) or math.isnan(fitness):
         return not math.isnan(fitness)
     return fitness > than if maximize else fitness < than
 
 
 def new_history() -> dict[str, list[Any]]:
-    """Return a history without generations."""
+    """Return an empty history."""
     return {name: [] for name in ("generation", "evaluations", "best", "median", "best_so_far", "sigma")}
 
 
 def until(history: dict[str, list[Any]], generation: int) -> dict[str, list[Any]]:
     """Return a copy of a history up to a generation, without columns that begin later."""
-    columns = history.copy()  # as a `tell` may add to it meanwhile
+    columns = history.copy()  # a `tell` may add to it meanwhile
     count = bisect_right(columns["generation"], generation)
     result = {name: column[:count] for name, column in columns.items()}
     return {name: column for name, column in result.items() if column or name in new_history()}
 
 
 def remembered(history: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Return the first and the last generations of a history, as many as a checkpoint holds."""
+    """Return the first and the last generations of a history, which a checkpoint holds."""
     most = FIRST_KEPT + LAST_KEPT
     return {
         name: column if len(column) <= most else [*column[:FIRST_KEPT], *column[-LAST_KEPT:]]
@@ -146,7 +150,7 @@ def remembered(history: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 def stored_history(value: Any, place: str, scope: Scope) -> None:
-    """Take the history of a strategy, see `fields`: a number in each column for each generation."""
+    """Check a history from a file, see `fields`: each column has a number per generation."""
     require(type(value) is dict and new_history().keys() <= value.keys(), place, "a history", value)
     length = len(value["generation"])
     require(length <= scope.owner.generation, place, f"of up to {scope.owner.generation} generations", length)
@@ -155,15 +159,15 @@ def stored_history(value: Any, place: str, scope: Scope) -> None:
         plain = type(column) is list and set(map(type, column)) <= ({int} if counts else {int, float})
         kind = anything if plain else whole() if counts else ANY_NUMBER
         items(list, kind, length)(column, f"{place}[{name!r}]", scope)
-        own = name not in new_history()  # of a strategy, which may have begun it later
+        own = name not in new_history()  # a strategy may have begun its own column later
         require(own or len(column) == length, f"{place}[{name!r}]", f"of {length} generations", len(column))
     last = [value["generation"][-1:], value["evaluations"][-1:]]
     told = [[each] * (each > 0) for each in (scope.owner.generation, scope.owner.evaluations)]
-    require(last == told, place, f"that of {scope.owner.generation} generations", last)
+    require(last == told, place, f"a history of {scope.owner.generation} generations", last)
 
 
 def best_and_median(ranked: list[float]) -> tuple[float, float]:
-    """Return the best and the median of fitness sorted with NaN last; NaN counts only if all are NaN."""
+    """Return best and median of a fitness sorted with NaN last; NaN counts only if all are NaN."""
     while ranked and math.isnan(ranked[-1]):
         ranked.pop()
     if not ranked:
