@@ -1,4 +1,4 @@
-"""Strategies: ``ask`` returns a population, ``tell`` learns from its fitness; one algorithm a file."""
+"""Strategies: ``ask`` returns a population, ``tell`` learns from fitness; one algorithm a file."""
 
 from evoopt.strategies.bipop import BIPOP
 from evoopt.strategies.cmaes import CMAES

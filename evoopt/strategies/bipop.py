@@ -16,10 +16,10 @@ from evoopt.strategies.parts.restarts import Plan, Restarts
 
 @register
 class BIPOP(Restarts):
-    """Restarts that double the population, and in between runs with small populations and step sizes.
+    """Restarts that double the population, and between them runs with few rows and a small sigma.
 
-    A run of random small size follows whenever such runs have had fewer evaluations so far than those of
-    doubled size.
+    A run with a small random population follows whenever small runs have had fewer evaluations so
+    far than runs with a doubled population.
 
     Parameters
     ----------
@@ -31,12 +31,12 @@ class BIPOP(Restarts):
     Attributes
     ----------
     restarts : int
-        How many there were, small ones included.
+        The number of restarts so far, small runs included.
 
     Raises
     ------
     ValueError
-        For arguments that do not fit.
+        If an argument is invalid.
 
     Examples
     --------
@@ -44,7 +44,8 @@ class BIPOP(Restarts):
     >>> es = evoopt.BIPOP(evoopt.CMAES([3.0, 4.0], 1.0, bounds=(-5, 5), seed=1, target=1e-8))
     >>> while not es.stop():
     ...     population = es.ask()
-    ...     es.tell(population, 20 + (population**2 - 10 * np.cos(2 * np.pi * population)).sum(axis=1))
+    ...     waves = 10 * np.cos(2 * np.pi * population)
+    ...     es.tell(population, 20 + (population**2 - waves).sum(axis=1))
     >>> es.stop()[0][0]
     'target'
     """
@@ -55,8 +56,8 @@ class BIPOP(Restarts):
     }
 
     def _begin(self) -> None:
-        self._doubled = 0  # how often the population was
-        self._is_small = True  # this run; the first one counts as small
+        self._doubled = 0  # how often the population was doubled
+        self._is_small = True  # whether this run is small; the first one counts as small
         self._spent_small = self._spent_large = 0  # evaluations of the runs before
         self._last_large = 0  # evaluations of the last run of doubled size
 
@@ -77,7 +78,8 @@ class BIPOP(Restarts):
                 return None
             self._doubled += 1
             return Plan(self._first_popsize * 2**self._doubled)
-        # Hansen 2009: popsize_0 (popsize_large / popsize_0 / 2)^(U^2), and sigma_0 / 100^U of another U
+        # Hansen 2009: popsize_0 (popsize_large / popsize_0 / 2)^(U^2), and sigma_0 / 100^U of
+        # another U
         popsize = int(self._first_popsize * (2 ** (self._doubled - 1)) ** (generator.random() ** 2))
         popsize -= popsize % self._popsize_factor
         return Plan(max(popsize, 2), 0.01 ** generator.random(), self._last_large / 2)

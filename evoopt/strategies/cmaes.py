@@ -1,10 +1,10 @@
-"""CMA-ES: covariance matrix adaptation with negative weights, the default for up to a few hundred parameters.
+"""CMA-ES: covariance matrix adaptation, the default for up to a few hundred parameters.
 
-Hansen 2016, The CMA evolution strategy: a tutorial, https://arxiv.org/abs/1604.00772, whose equation numbers
-stand on the lines; Hansen 2011, Injecting external solutions into CMA-ES, https://arxiv.org/abs/1110.4181;
+Hansen 2016, The CMA evolution strategy: a tutorial, https://arxiv.org/abs/1604.00772, with negative
+weights; Hansen 2011, Injecting external solutions into CMA-ES, https://arxiv.org/abs/1110.4181;
 Krause, Arbones and Igel 2016, CMA-ES with optimal covariance update and storage complexity,
-https://papers.nips.cc/paper/6457 (a Cholesky factor in place of the symmetric root). Constants and stopping
-rules are pycma's, https://github.com/CMA-ES/pycma.
+https://papers.nips.cc/paper/6457 (a Cholesky factor in place of the symmetric root). Constants and
+stopping rules are pycma's, https://github.com/CMA-ES/pycma.
 """
 
 import logging
@@ -40,12 +40,12 @@ from evoopt.strategies.parts.learning_rates import BETA_COVARIANCE, BETA_MEAN, S
 from evoopt.strategies.parts.recombination import Parameters
 from evoopt.types import Array, Ids, Vector
 
-MATRICES = 5  # of (n, n) float64 at once: C and its root, those before, and what looking at the axes takes
-NOISY_MATRICES = 2  # more of them: the moving average of the updates, and that before
-LARGE = 1000  # parameters; from here on only one older factor is kept for rows that wait for their fitness
-LEAST_PERIOD = 50  # updates between two looks at the axes, or n_params if that is more
+MATRICES = 5  # (n, n) float64 at once: C and its root, now and before, and one for eigenvalues
+NOISY_MATRICES = 2  # more of them: the moving average of the updates, now and before
+LARGE = 1000  # parameters; with more, only one older root is kept for rows that wait
+LEAST_PERIOD = 50  # updates between two computations of eigenvalues, or n_params if that is more
 _NOBODY, _NOTHING = np.empty(0, np.bool_), np.empty((0, 0))
-SCALES = (1e-100, 1e100)  # of the coordinates, so that no quotient by them overflows
+SCALES = (1e-100, 1e100)  # limits of the coordinates' scales, so that no quotient by them overflows
 _log = logging.getLogger(__name__)
 
 
@@ -55,23 +55,28 @@ class CMAES(Converging):
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
-    tolx, tolfun
-        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate scales it.
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    max_generations, tolx, tolfun
+        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate
+        scales that coordinate.
     covariance : array_like, shape (n_params, n_params), optional
-        Of the first search distribution N(mean, sigma^2 covariance), the identity by default. So
-        ``CMAES(other.mean, other.sigma, covariance=other.covariance)`` begins where another search was; with
-        a `sigma` for each coordinate it is N(mean, diag(sigma) covariance diag(sigma)). `IPOP` and `BIPOP`
-        begin each of their runs with it.
+        The covariance matrix of the first search distribution, N(mean, sigma^2 covariance); the
+        identity by default. With a `sigma` for each coordinate the distribution is N(mean,
+        diag(sigma) covariance diag(sigma)). ``CMAES(other.mean, other.sigma,
+        covariance=other.covariance)`` begins with the distribution of another search. `IPOP` and
+        `BIPOP` begin each of their runs with it.
     tolfunhist, tolupsigma, tolconditioncov, tolflatfitness, tolstagnation : float
-        When `stop` advises to: the best fitness of the last generations ranges over less than this; the step
-        size grew by so much more than the axes; the condition of the covariance is larger; the fitness was
-        flat, or did not improve, for more generations. With ``noisy=True`` the fitness is no reason to stop,
-        neither its range nor that it does not improve: give a limit.
+        `stop` has a reason when the best fitness of the last generations ranges over less than
+        `tolfunhist`; when the step size grew by a factor of `tolupsigma` more than the longest
+        axis; when the condition number of the covariance exceeds `tolconditioncov`; and when the
+        fitness was flat for more than `tolflatfitness` generations, or did not improve for more
+        than about `tolstagnation`. With ``noisy=True`` neither the range of the fitness nor a lack
+        of improvement is a reason: set a limit.
     maxiter : float, optional
-        `stop` advises to after so many updates, as more rarely gain anything without a restart: pycma's
-        100 + 150 (n_params + 3)^2 / sqrt(popsize) by default, with ``noisy=True`` no limit. A limit of your
-        own is rather `max_generations`, of which `IPOP` and `BIPOP` count the total of their runs.
+        `stop` has a reason after so many updates, because more rarely help without a restart. The
+        default is pycma's 100 + 150 (n_params + 3)^2 / sqrt(popsize), with ``noisy=True`` no limit.
+        For a limit of your own use `max_generations`, which `IPOP` and `BIPOP` apply to all their
+        runs together.
 
     Attributes
     ----------
@@ -80,20 +85,20 @@ class CMAES(Converging):
     covariance : ndarray, shape (n_params, n_params)
         Rows are drawn from N(mean, sigma^2 covariance), before bounds.
     std : ndarray, shape (n_params,)
-        The standard deviation of rows in each coordinate, before bounds: sigma times the root of the
-        diagonal of `covariance`.
+        The standard deviation of rows in each coordinate, before bounds: sigma times the root of
+        the diagonal of `covariance`.
 
     Raises
     ------
     ValueError
-        For arguments that do not fit, a covariance that is not symmetric and positive definite, and matrices
-        that would not fit in memory.
+        If an argument is invalid, the covariance is not symmetric and positive definite, or the
+        matrices would not fit in memory.
 
     Notes
     -----
-    With ``noisy=True`` as much of each update is done as can be told from noise: the learning rates of mean
-    and covariance are adapted, Nomura et al. 2023. The search then goes on where it stalls otherwise, without
-    evaluating a row twice; `docs/benchmarks/noise.md` shows the gain, and the cost without noise.
+    With ``noisy=True`` the learning rates of mean and covariance adapt to the noise, Nomura et al.
+    2023. The search then goes on where it would stall otherwise, without evaluating a row twice.
+    `docs/benchmarks/noise.md` has measurements of the gain, and of the cost without noise.
 
     Examples
     --------
@@ -158,9 +163,9 @@ class CMAES(Converging):
         # the distribution is N(mean, step^2 S C S), S = diag(scale)
         self._step = self._first_step = float(np.exp(np.log(self._sigma).mean()))
         self._scale = self._sigma / self._step
-        self._C = np.eye(n)  # its upper triangle is what counts
+        self._C = np.eye(n)  # only its upper triangle counts
         self._root = np.eye(n)  # C = R^T R
-        self._extremes = (1.0, 1.0)  # eigenvalues of C, smallest and largest, when it was looked at last
+        self._extremes = (1.0, 1.0)  # the smallest and largest eigenvalue of C, as last computed
         self._p_sigma, self._p_c = np.zeros(n), np.zeros(n)
         self._updates = self._factorized = self._looked = 0
         self._flat_generations, self._stagnant = 0, False
@@ -169,12 +174,13 @@ class CMAES(Converging):
         self._step_range = arguments.step_range(self.dtype)
         if covariance is not None:
             self._begin_with(covariance)
-        self._rates: tuple[LearningRate, LearningRate] | None = None  # of mean and covariance; then det C = 1
+        # the learning rates of mean and covariance, if noisy; with these det C = 1
+        self._rates: tuple[LearningRate, LearningRate] | None = None
         if self.noisy:
             self._rates = LearningRate(np.zeros(n)), LearningRate(np.zeros((n, n)))
 
     def _begin_with(self, covariance: ArrayLike) -> None:
-        """Take the shape of the first distribution: deviations into the scale, correlations into C."""
+        """Set the first distribution: standard deviations become the scale, correlations C."""
         deviations, self._C = read_covariance(covariance, self.n_params)
         self._scale = self._scale * deviations
         steps, (smallest, largest) = self._step * self._scale, self._step_range
@@ -194,9 +200,9 @@ class CMAES(Converging):
 
     @property
     def covariance(self) -> Array:
-        """The shape of the search distribution N(mean, sigma^2 covariance), before bounds; (n, n)."""
+        """The (n, n) matrix of the distribution N(mean, sigma^2 covariance), before bounds."""
         root = self._root * self._scale
-        with np.errstate(over="ignore"):  # of scales beyond all measure
+        with np.errstate(over="ignore"):  # scales may be huge
             return np.asarray(root.T @ root)
 
     @property
@@ -227,7 +233,7 @@ class CMAES(Converging):
         limits, variances = arguments.step_range(self.dtype), self._C.diagonal()
         fields.require(self._step_range == limits, f"{place}._step_range", str(limits), self._step_range)
         fields.require((variances > 0).all(), f"{place}._C", "of positive variances", variances)
-        with np.errstate(over="ignore", invalid="ignore"):  # that does not fit
+        with np.errstate(over="ignore", invalid="ignore"):  # a wrong file may overflow
             require_deviations(self._step * self._scale * np.sqrt(variances), f"{place}._scale")
         require_root_of(self._C, self._root, place)
 
@@ -256,7 +262,7 @@ class CMAES(Converging):
         self._watch(told)
 
     def _given(self, told: Told, p: Parameters) -> tuple[Ranked, Drawn, Paths, Constants]:
-        """Return what an update is computed of; the mean and the paths in it are moved in place."""
+        """Return the arguments of an update, which moves the mean and the paths in place."""
         first, outside = p.first_negative, _NOBODY
         if told.outside is not None:
             first, outside = 0, told.outside[told.order]
@@ -269,18 +275,18 @@ class CMAES(Converging):
         )
 
     def _update_in_part(self, told: Told, p: Parameters, of_mean: LearningRate, of_C: LearningRate) -> None:
-        """Do as much of the update as its learning rates say, in the symbols of `learning_rates`.
+        """Do the share of an update that its learning rates allow; symbols as in `learning_rates`.
 
-        In units of the step size before, Sigma = C and Sigma' = decay C + sum_i rates_i y_i y_i^T. So in
-        local coordinates z_i = R^-T y_i their difference is a sum of the same form, and no matrix is to be
-        solved for.
+        In units of the old step size, Sigma = C and Sigma' = decay C + sum_i rates_i y_i y_i^T. In
+        local coordinates z_i = R^-T y_i their difference is a sum of the same form, so no matrix
+        equation has to be solved.
         """
         n, mean = self.n_params, self._mean.copy()
         y, rates, decay, step = matrices.follow(*self._given(told, p))
         growth = (step / self._step) ** 2
         rates, decay = growth * rates, growth * decay
         z = matrices.to_local(self._root, y)
-        update = np.einsum("i,ij->j", np.maximum(p.weights, 0.0), z[:-1])  # not the bits of BLAS
+        update = np.einsum("i,ij->j", np.maximum(p.weights, 0.0), z[:-1])  # always the same bits
         rate_of_mean = of_mean.after(update, BETA_MEAN)
         update = np.empty_like(self._C)
         matrices.add_squares(of_C.E, z, rates / math.sqrt(2), 0.0, update)
@@ -296,10 +302,10 @@ class CMAES(Converging):
         before, self._C, self._rates = self._C, C, (rate_of_mean, rate_of_C)
         self._root = root if definite else self._repair(before)
         spread = math.exp(float(np.log(self._root.diagonal()).mean()))  # (det C)^(1 / 2n)
-        self._C /= spread**2  # in place: both are new
+        self._C /= spread**2  # both are new, so in place
         self._root /= spread
         self._set_step(self._step * spread * (of_mean.eta / rate_of_mean.eta))  # the step-size correction
-        if self._widest is not None:  # else the correction ends among mirror images, where nothing is learned
+        if self._widest is not None:  # a larger step size would only yield mirror images
             self._set_step(self._step / max(1.0, float((self.std / self._widest).max())))
 
     def _set_step(self, step: float) -> None:
@@ -307,18 +313,20 @@ class CMAES(Converging):
         self._step = min(max(step, smallest), largest)
 
     def _repair(self, before: Array) -> Array:
-        """Make C positive definite again, which was `before`; gives its root.
+        """Make C positive definite again, and return its root; `before` is C before the update.
 
-        In the scale of each coordinate: of the largest variance even rounding errors may be more than others.
+        The diagonal grows in proportion to each variance, because even the rounding errors of the
+        largest variance may exceed other variances.
         """
         variances = self._C.diagonal()
-        # a coordinate that no row has moved in keeps its own where the past has no weight, c_1 + c_mu = 1
+        # If the past has no weight, c_1 + c_mu = 1, a coordinate in which no row moved keeps its
+        # variance.
         variances = np.where(variances > 0, variances, before.diagonal())
         C, deviations = self._C.copy(), np.sqrt(variances)
         np.fill_diagonal(C, variances)
         smallest, largest = eigenvalues(C / deviations / deviations[:, None])
         _log.info("the correlation matrix had eigenvalues from %g to %g", smallest, largest)
-        # what sums of n numbers of this size may be off by
+        # the rounding error of sums of n numbers of this size
         shift = 1e-15 * self.n_params * largest - min(smallest, 0.0)
         np.fill_diagonal(C, (1 + shift) * variances)
         self._C, self._extremes, root = C, eigenvalues(C), np.empty_like(C)
@@ -327,11 +335,12 @@ class CMAES(Converging):
         return root
 
     def _look(self) -> None:
-        """Keep the coordinates of comparable size, and note the condition of C."""
+        """Rescale the coordinates to comparable variances, and note the eigenvalues of C."""
         self._looked = self._updates
         diagonal = self._C.diagonal()
         smallest, largest = float(diagonal.min()), float(diagonal.max())
-        # a search without an end, or past it: into the step, while it lasts; learning rates keep det C = 1
+        # A huge or tiny C, of a search that diverges or goes on past its end, moves into the step
+        # size. Learning rates keep det C = 1 themselves.
         if self._rates is None and not 1e-20 < largest < 1e20:
             self._C, self._p_c = self._C / largest, self._p_c / math.sqrt(largest)
             self._set_step(self._step * math.sqrt(largest))
@@ -348,7 +357,7 @@ class CMAES(Converging):
     # ---------------------------------------------------------------- stopping, as pycma does
 
     def _watch(self, told: Told) -> None:
-        """Remember the spread of the fitness."""
+        """Note whether the fitness is flat, and whether it stagnates."""
         value, order = told.fitness.item, told.order
         flat = value(order[0]) >= value(order[3 * len(order) // 4])
         self._flat_generations = self._flat_generations + 1 if flat else 0
@@ -377,18 +386,20 @@ class CMAES(Converging):
             self._mean, self._step, self._C, self._scale, self._p_c, axis
         )
         if max(widest, longest) < (least := stopping.least_step(self)):
-            reasons.append(("tolx", f"steps are smaller than {least:g}"))
+            reasons.append(("tolx", f"step sizes are smaller than {least:g}"))
         if self._step > self._first_step * self.tolupsigma * math.sqrt(largest):
             reasons.append(("tolupsigma", f"the step size has grown to {self._step:g}"))
         if largest > self.tolconditioncov * smallest:
             condition = self._measures()["condition"]
             reasons.append(("tolconditioncov", f"the condition of the covariance is {condition:g}"))
         if coordinate >= 0:
-            reasons.append(("noeffectcoord", f"steps no longer change coordinate {coordinate} of the mean"))
+            reasons.append(
+                ("noeffectcoord", f"step sizes are too small to change coordinate {coordinate} of the mean")
+            )
         if along_axis:
-            reasons.append(("noeffectaxis", "steps along an axis no longer change the mean"))
-        if self.dtype == np.float32:  # the rules above see the mean in float64
+            reasons.append(("noeffectaxis", "the step size along an axis is too small to change the mean"))
+        if self.dtype == np.float32:  # the rules above use the mean in float64
             steps = self._step * self._scale * np.sqrt(self._C.diagonal())
             if self._engine.without_effect(self._mean, steps, self.dtype):
-                reasons.append(("noeffect", "steps no longer change the mean"))
+                reasons.append(("noeffect", "step sizes are too small to change the mean"))
         return reasons

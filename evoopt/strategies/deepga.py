@@ -1,4 +1,4 @@
-"""Deep genetic algorithm: mutation alone, truncation selection, individuals as lists of row numbers.
+"""Deep genetic algorithm: truncation selection, mutation alone, individuals as lists of row ids.
 
 Such, Madhavan, Conti, Lehman, Stanley and Clune 2017, Deep neuroevolution: genetic algorithms are a
 competitive alternative for training deep neural networks for reinforcement learning,
@@ -30,55 +30,57 @@ PARENTS = 20
 class DeepGA(Converging):
     """Genetic algorithm of Gaussian mutations alone, for large networks.
 
-    The best rows of a generation are the parents of the next one; each child is a parent drawn at random plus
-    `sigma` times normal noise. The step sizes follow a schedule, they do not adapt: without `sigma_decay` the
-    search comes no nearer to an optimum than about `sigma`.
+    The best rows of a generation are the parents of the next one; each child is a parent drawn at
+    random plus `sigma` times normal noise. The step sizes do not adapt but follow a schedule:
+    without `sigma_decay` the search comes no nearer to an optimum than about `sigma`.
 
-    The noise is a function of the seed and the row's number. So an individual is the list of the rows whose
-    noise it has, its genome: 16 bytes a generation, however many parameters there are. The strategy keeps the
-    weights of the present parents; a row then costs as much as its noise.
+    The noise is a function of the seed and the row's id. So an individual's genome is the list of
+    the rows whose noise it has: 16 bytes a generation, however many parameters there are. The
+    strategy keeps the weights of the present parents, so a row costs only as much as its noise.
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
-    tolx, tolfun
-        See `Strategy`; `popsize` is 1000 by default. The first population is the mean plus noise. Bounds are
-        those of the other strategies: mutations add up in a space without bounds, which is mapped into the
-        box at the end. With ``noisy=True`` elites are asked for again, as the first rows of the next
-        population, and `solution` is the best of those asked for again last, by their new fitness; without
-        elites it is the best row of the last generation.
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    max_generations, tolx, tolfun
+        See `Strategy`; `popsize` is 1000 by default. The first population is the mean plus noise.
+        Bounds work as in the other strategies: mutations add up in a space without bounds, which is
+        mapped into the box at the end. With ``noisy=True`` the elites are evaluated again as the
+        first rows of the next population, and `solution` is the best of them by their new fitness;
+        without elites it is the best row of the last generation.
     parents : int, optional
-        How many of the best rows have children; by default 20, or a fifth of a popsize below 100.
+        The number of best rows that have children; by default 20, or a fifth of a popsize below
+        100.
     elites : int
-        How many of the best parents stay in the race for the next generation's places, at most `parents`.
+        The number of best parents that compete again in the next generation, at most `parents`.
     sigma_decay : float, LinearDecay or CosineDecay
-        What each update multiplies `sigma` by, or how it falls over the generations.
+        The factor of `sigma` in each update, or a schedule over the generations.
     sigma_limit : float
-        At which share of the first `sigma` its decay ends, 0 to 1.
+        The share of the first `sigma` at which the decay ends, 0 to 1.
 
     Raises
     ------
     ValueError
-        For arguments that do not fit. `tell` refuses foreign rows, as they have no genome.
+        If an argument is invalid. `tell` refuses foreign rows, because they have no genome.
 
     Notes
     -----
-    To hold no whole population, make and evaluate rows by number, some at a time, and tell the numbers
-    (``evolve(..., chunk_size=50)`` does)::
+    If a whole population is too large, make and evaluate some rows at a time, and tell their ids,
+    as ``evolve(..., chunk_size=50)`` does::
 
         ids = es.ask_ids()
         for i in range(0, len(ids), 50):
             fitness[i : i + 50] = task(es.rows(ids[i : i + 50], out=buffer))
         es.tell(ids, fitness)
 
-    Checkpoints hold genomes, not weights: the first rows after `load` take a noise row for each generation so
-    far. Where fewer than `popsize` rows are told, as many of the parents before stay in the race as are
-    missing, in proportion.
+    Checkpoints hold genomes, not weights: the first rows after `load` cost the noise of one row for
+    each generation so far. If fewer than `popsize` rows are told, more of the old parents compete
+    again, in proportion to the rows that are missing.
 
     Examples
     --------
     >>> import evoopt
-    >>> es = evoopt.DeepGA([3.0, -2.0], sigma=1.0, popsize=100, sigma_decay=0.9, seed=1, target=1e-8)
+    >>> options = {"popsize": 100, "sigma_decay": 0.9, "seed": 1, "target": 1e-8}
+    >>> es = evoopt.DeepGA([3.0, -2.0], sigma=1.0, **options)
     >>> while not es.stop():
     ...     population = es.ask()
     ...     es.tell(population, (population**2).sum(axis=1))
@@ -122,14 +124,14 @@ class DeepGA(Converging):
         self.sigma_decay = schedules.read("sigma_decay", sigma_decay)
         self.sigma_limit = arguments.within("sigma_limit", sigma_limit, 0, 1)
         self._origin = Origin(self._key, self._mean.astype(self.dtype), self._sigma.astype(self.dtype))
-        self._share = 1.0  # of the first sigma, at present
+        self._share = 1.0  # the share of the first sigma that is left
         self._updates = 0
         # the parents, best first, with the fitness of each; none before the first update
         self._genomes: tuple[Genome, ...] = ()
         self._fitness = np.empty(0)
         self._weights = Weights(self.parents)
         self._best_genome = FOUNDER
-        self._judged: Genome | None = None  # with noise the best of those asked for again last
+        self._judged: Genome | None = None  # if noisy, the best elite evaluated again last
 
     def _default_popsize(self) -> int:
         return 1000
@@ -159,7 +161,7 @@ class DeepGA(Converging):
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         _, _, parents, share, origin = snapshot
         if [*map(genomes.name, parents)] != [*map(genomes.name, self._genomes)]:
-            for i in range(len(ids)):  # late rows: their parents are no longer those that are kept
+            for i in range(len(ids)):  # late rows: their parents are no longer the present ones
                 self._weights.decode(self._genome(snapshot, ids[i : i + 1]), origin, out[i])
             return
         if not parents:
@@ -172,7 +174,7 @@ class DeepGA(Converging):
             out[i] = self._weights.rows[chosen[i]]
 
     def _parents(self, snapshot: tuple[Any, ...], ids: Ids) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Return the parents of rows, as places, and which of the rows are these parents, asked for again."""
+        """Return the places of the rows' parents, and which rows are a parent asked for again."""
         first_id, asked_again, parents, _, origin = snapshot
         chosen = choose_uniformly(origin.key, ids, len(parents))
         place = ids - np.uint64(first_id)
@@ -193,7 +195,7 @@ class DeepGA(Converging):
 
     def _update(self, told: Told) -> None:
         k = len(told.order)
-        missing = self.parents - self.parents * k // self.popsize  # in proportion
+        missing = self.parents - self.parents * k // self.popsize  # the share of rows not told
         kept = min(max(0 if self.noisy else self.elites, missing), len(self._genomes))
         fitness = np.concatenate([self._fitness[:kept], told.fitness])
         order = fitness.argsort(kind="stable")
@@ -224,24 +226,25 @@ class DeepGA(Converging):
     # ---------------------------------------------------------------- genomes
 
     def genome(self, row_id: int | None = None) -> Genome:
-        """Return the genome of a row, from which `decode` makes its weights again; a copy.
+        """Return a copy of the genome of a row, from which `decode` makes its weights again.
 
         Parameters
         ----------
         row_id : int, optional
-            From `ask_ids`: of a row that waits for its fitness, or of a present parent. By default the best
+            The id of a row that waits for its fitness, or of a present parent; by default the best
             row's.
 
         Returns
         -------
         ndarray, shape (length,), with fields "row" and "share"
-            A mutation each, oldest first: the number of the row that its noise is of, and what share of the
-            first `sigma` it had. Without any it is the mean. ``numpy.save`` keeps it.
+            One item for each mutation, oldest first: the id of the row that the noise was drawn
+            for, and the share of the first `sigma` that it is multiplied by. An empty genome is the
+            mean. ``numpy.save`` can store it.
 
         Raises
         ------
         ValueError
-            For an id that is not known.
+            If the id is not known.
         """
         if row_id is None:
             return self._best_genome.copy()
@@ -252,23 +255,24 @@ class DeepGA(Converging):
         return self._genome(self._ledger.locate(one)[0][0].snapshot, one).copy()
 
     def decode(self, genome: ArrayLike, out: Array | None = None) -> Array:
-        """Make weights from a genome, bit for bit those of its row.
+        """Return the weights of a genome, with the same bits as its row.
 
-        In the dtype of the rows it adds one mutation after the other to the mean, each the share times
-        `sigma` times the noise of its row; then bounds apply. That needs nothing but what the strategy was
-        made with: any other ``DeepGA(mean, sigma, bounds=..., seed=..., dtype=...)`` gives the same weights.
+        The mutations are added to the mean one after the other, in the dtype of the rows: each is
+        the share times `sigma` times the noise of its row. Then bounds apply. The weights depend
+        only on the options of the strategy: any other ``DeepGA(mean, sigma, bounds=..., seed=...,
+        dtype=...)`` returns the same ones.
 
         Parameters
         ----------
         genome : array_like, shape (length,)
-            From `genome`.
+            A result of `genome`.
         out : ndarray, shape (n_params,), optional
-            C-contiguous, of the strategy's dtype.
+            A C-contiguous array of the strategy's dtype for the weights.
 
         Raises
         ------
         ValueError
-            For something else than a genome, or an `out` of another kind.
+            If `genome` is not a genome, or `out` is another kind of array.
         """
         given = arrays.unmasked("genome", genome)
         if given.ndim != 1 or given.dtype != ENTRY:
@@ -284,18 +288,18 @@ class DeepGA(Converging):
 
     @property
     def mean(self) -> Array:
-        """The mean of the parents, at first the one that the search started from; shape (n_params,)."""
+        """The mean of the parents, at first the start of the search; shape (n_params,)."""
         if not self._genomes:
             return super().mean
         first, *others = self._weights.places(self._genomes, self._origin)
         rows, shift = self._weights.rows, np.zeros(self.n_params)
         for place in others:
-            shift += rows[place] - rows[first]  # 0 where all are alike, without a rounding
+            shift += rows[place] - rows[first]  # exactly 0 if all are alike
         return self._enclosed((rows[first] + shift / len(self._genomes)).astype(self.dtype))
 
     @property
     def sigma(self) -> Vector:
-        """The standard deviation of mutations in each coordinate, before bounds; shape (n_params,)."""
+        """The standard deviation of mutations in each coordinate (n_params,), before bounds."""
         return self._share * self._sigma
 
     def _overall_sigma(self) -> float:
@@ -303,7 +307,10 @@ class DeepGA(Converging):
 
     @property
     def solution(self) -> Array:
-        """What to use: the best row, with ``noisy=True`` of those judged again; the mean if there is none."""
+        """The recommended parameters: the best row, or the mean if there is none.
+
+        With ``noisy=True`` it is the best of the elites that were evaluated again last.
+        """
         if self._judged is None:
             return self._best_or_mean()
         weights = np.empty(self.n_params, self.dtype)

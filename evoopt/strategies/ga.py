@@ -1,7 +1,7 @@
 """Real-coded genetic algorithm: selection, crossover, self-adaptive mutation, elites.
 
-Self-adaptation of the step size as in Beyer and Schwefel 2002, Evolution strategies: a comprehensive
-introduction, https://doi.org/10.1023/A:1015059928466; for the operators see
+Self-adaptation of the step size as in Beyer and Schwefel 2002, Evolution strategies: a
+comprehensive introduction, https://doi.org/10.1023/A:1015059928466; for the operators see
 `evoopt.strategies.parts.operators`.
 """
 
@@ -25,65 +25,70 @@ from evoopt.strategies.parts.converging import Converging, ConvergingOptions
 from evoopt.strategies.parts.schedules import Decay
 from evoopt.types import Array, Ids, Vector
 
-LEAD_RATE = 0.1  # how fast it is forgotten whether the mean of the parents or an elite was better
+LEAD_RATE = 0.1  # how fast old comparisons of elites with the mean of the parents are forgotten
 
 
 @register
 class GA(Converging):
     """Genetic algorithm on real numbers.
 
-    Parents are the rows told last and the elites. Two of them, which selection draws, have two complementary
-    children; then each child moves by mutation, whose step size is inherited and mutates itself. The ratios
-    of the step sizes between coordinates follow the spread of the best quarter of the parents.
+    The pool of parents has the rows told last and the elites. Selection draws two parents, which
+    have two complementary children; then each child mutates. Its step size is inherited and
+    mutates, too. The ratios of the step sizes between coordinates follow the spread of the best
+    quarter of the parents.
 
     Parameters
     ----------
     mean : array_like, shape (n_params,) or (popsize, n_params)
         The centre of the first population, or the first population itself.
     sigma : float or array_like, shape (n_params,)
-        Spread of the first population, and of the first mutations. For one number a tensor see
-        `ParamSpec.expand`.
+        Standard deviation of the first population and of the first mutations. To set one number for
+        each tensor, see `ParamSpec.expand`.
     popsize : int, optional
         100 by default, or the rows of `mean`.
     bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
     tolx, tolfun
         See `Strategy`.
     selection : "tournament" or "truncation"
-        A parent is the best of `tournament` rows drawn at random, or any of the best `parents` rows.
+        A parent is the best of `tournament` rows drawn at random, or any of the best `parents`
+        rows.
     tournament : int
-        Members of a tournament, 1 to 32.
+        The number of rows in a tournament, 1 to 32.
     parents : int, optional
-        How many rows truncation leaves; a fifth of `popsize` by default.
+        The number of best rows that truncation draws parents from; a fifth of `popsize` by default.
     crossover : "sbx", "uniform", "arithmetic", "tensor" or None
-        Simulated binary crossover; exchange of coordinates; one random place on the line between the parents
-        for all coordinates; exchange of whole tensors of `spec`; or none.
+        Simulated binary crossover; exchange of coordinates; one random point on the line between
+        the parents; exchange of whole tensors of `spec`; or none.
     spec : ParamSpec, optional
-        Of the parameters, ``net.spec`` for example; for ``crossover="tensor"``.
+        The spec of the parameters, for example ``net.spec``, for ``crossover="tensor"``.
     mutation : "gaussian" or "polynomial"
-        The distribution of the steps in units of `sigma`, its standard deviation, with `bounds` or without.
-        Deb's polynomial one, with index 15, has no steps beyond 12.4 sigma; what others call polynomial
-        mutation is, on a box, ``sigma=0.081 * (high - low)`` with ``self_adaptation=False``.
+        The distribution of the mutations, with standard deviation `sigma`, with `bounds` or
+        without. Deb's polynomial mutation, with index 15, moves no farther than 12.4 sigma. Other
+        libraries scale polynomial mutation to the box, like ``sigma=0.081 * (high - low)`` with
+        ``self_adaptation=False`` here.
     mutation_rate : float
-        The probability of each coordinate to mutate.
+        The probability that a coordinate mutates.
     self_adaptation : bool
-        Whether step sizes adapt. If not, all mutations have `sigma`, on its schedule.
+        Whether step sizes adapt. If not, all mutations have `sigma`, which follows its schedule.
     sigma_decay : float, LinearDecay or CosineDecay
-        What each update multiplies `sigma` by, or how it falls over the generations, where it does not adapt.
+        The factor of `sigma` in each update, or a schedule over the generations, if it does not
+        adapt.
     sigma_limit : float
-        At which share of the first `sigma` its decay ends, 0 to 1.
+        The share of the first `sigma` at which the decay ends, 0 to 1.
     elites : int, optional
-        The best rows that survive, fewer than `popsize`; 2 % of it by default.
+        The number of best rows that survive, less than `popsize`; 2 % of it by default.
     reevaluate : bool, optional
-        Whether elites are asked for again, as the first rows of the next population, and survive by their new
-        fitness, or stay with the one they have. By default as `noisy`. With ``noisy=True`` the row after them
-        is then the mean of the parents, and `solution` is, instead of the luckiest row, either that or the
-        best of the elites by their new fitness: what ranked better over the last generations. Where no
-        elites are asked for again it is the best row of the last generation.
+        Whether elites are evaluated again, as the first rows of the next population, and survive by
+        their new fitness; otherwise they keep their old fitness. The default is `noisy`. With
+        ``noisy=True`` the row after the elites is then the mean of the parents, and `solution` is
+        not the luckiest row, but this mean or the best elite by its new fitness, whichever ranked
+        better over the last generations. If no elites are evaluated again, `solution` is the best
+        row of the last generation.
 
     Raises
     ------
     ValueError
-        For arguments that do not fit.
+        If an argument is invalid.
 
     Examples
     --------
@@ -155,8 +160,8 @@ class GA(Converging):
         self._first_sigma, self._updates = self._sigma, 0
         self._log_centre = float(np.log(self._sigma).mean())
         self._tau = 1 / math.sqrt(2 * self.n_params)
-        # the pool of parents, best first, with the fitness and step size of each; before the first update it
-        # is the first population, without these
+        # The pool of parents, best first, with the fitness and step size of each. Before the first
+        # update it is the first population, without fitness and step sizes.
         self._pool = np.empty((0, self.n_params), self.dtype)
         if first is not None:
             self._pool = first.astype(self.dtype)
@@ -164,8 +169,8 @@ class GA(Converging):
             self._box.require_inside(self._pool, "first population")
         self._fitness = np.empty(0)
         self._steps = np.empty(0)
-        self._judged: Array | None = None  # with noise the row to use, of those judged again
-        self._lead = 0.0  # in ranks, by how much the mean of the parents was better than the first elite
+        self._judged: Array | None = None  # if noisy, the recommended row
+        self._lead = 0.0  # how much better the mean of the parents ranked than the first elite
 
     def _default_popsize(self) -> int:
         return 100
@@ -215,11 +220,11 @@ class GA(Converging):
             self._engine.put(out, np.flatnonzero(place == asked_again), self._engine.host(centre)[None])
 
     def _judges(self) -> bool:
-        """Whether the mean of the parents is asked for behind the elites, to be judged with them."""
+        """Return whether the mean of the parents is evaluated after the elites, to compare them."""
         return self.noisy and self.reevaluate and self.elites > 0
 
     def _centre(self) -> Array:
-        """Return the centre of the first population, or of the parents if that is asked for."""
+        """Return the centre of the first population, or of the parents if it is evaluated."""
         has_parents = len(self._steps) > 0
         return shape.centre_of(self._pool, self._engine) if has_parents and self._judges() else self._mean
 
@@ -241,7 +246,7 @@ class GA(Converging):
         for snapshot, where in told.drawn:
             if len(snapshot[-1]):
                 steps[where] = self._parents(snapshot, told.ids[where])[1]
-        # the elites, and with fewer than popsize rows the best of those before
+        # the elites stay, and more of the old parents if fewer than popsize rows were told
         kept = min(max(0 if self.reevaluate else self.elites, self.popsize - k), len(self._steps))
         fitness = np.concatenate([self._fitness[:kept], told.fitness])
         order = fitness.argsort(kind="stable")
@@ -252,7 +257,7 @@ class GA(Converging):
         smallest, largest = arguments.step_range(self.dtype)
         engine, self._updates = self._engine, self._updates + 1
         spread = shape.spread_of_best(self._pool, engine)
-        with np.errstate(over="ignore"):  # of parents far apart
+        with np.errstate(over="ignore"):  # parents may be far apart
             self._diversity = engine.range_of(spread).mean
         if self.self_adaptation:
             self._sigma = shape.follow(self._sigma, spread, self._log_centre, smallest, largest, engine)
@@ -266,9 +271,9 @@ class GA(Converging):
             self._judge(told)
 
     def _judge(self, told: Told) -> None:
-        """Choose the row to use: the mean of the parents, or the best of the elites.
+        """Choose the recommended row: the mean of the parents, or the best of the elites.
 
-        One evaluation says little where there is noise. So the average of many decides which of the two.
+        One noisy evaluation says little, so the average of many decides between the two.
         """
         ranks = np.empty(len(told.order))
         ranks[told.order] = np.linspace(0, 1, len(ranks))
@@ -283,7 +288,7 @@ class GA(Converging):
                 self._judged = self._engine.copy(told.population[best[0]])
 
     def _merge(self, told: Told, order: NDArray[np.intp], kept: int) -> Array:
-        """Return the rows `order` of [the first `kept` parents, the told rows], without other copies."""
+        """Return the rows `order` of [first `kept` parents, told rows], without other copies."""
         pool: Array = self._engine.gather(order, self._pool, kept, told.population)
         if told.outside is not None:  # foreign rows may be anywhere
             self._engine.limit(pool, arguments.farthest(self.dtype))
@@ -315,27 +320,30 @@ class GA(Converging):
 
     @property
     def mean(self) -> Array:
-        """The mean of the parents, at first the centre of the first population; shape (n_params,)."""
+        """The mean (n_params,) of the parents, at first the centre of the first population."""
         if not len(self._steps):
             return super().mean
         mean: Array = self._engine.host(self._pool).mean(axis=0, dtype=float).astype(self.dtype)
-        return self._enclosed(mean)  # which rounding may have moved out
+        return self._enclosed(mean)  # rounding may have left the box
 
     @property
     def sigma(self) -> Vector:
-        """The standard deviation of the mutation of a median parent in each coordinate, shape (n_params,)."""
+        """The median parent's standard deviation of mutations in each coordinate (n_params,)."""
         result: Vector = self._median_step() * self._engine.host(self._sigma)
         return result
 
     @property
     def solution(self) -> Array:
-        """What to use: the best row, with ``noisy=True`` one judged again; the centre if there is none."""
+        """The recommended parameters: the best row, or the centre if there is none.
+
+        With ``noisy=True`` see the option `reevaluate`.
+        """
         x = self.best.x if self._judged is None else np.array(self._judged)
         return self.mean if x is None else x
 
 
 def _require_steps(steps: Vector, sigma: Array, place: str, scope: Scope) -> None:
-    """Raise ValueError unless the step sizes of parents from a file, times sigma, are within the limits."""
+    """Raise ValueError unless step sizes of parents from a file, times sigma, are within limits."""
     least, most = fields.steps(scope.owner.dtype)
     fits = (steps >= least / float(sigma.min())) & (steps <= most / float(sigma.max()))
     fields.require(fits.all(), place, f"of steps from {least:g} to {most:g}", steps)

@@ -17,31 +17,32 @@ class IPOP(Restarts):
     Parameters
     ----------
     strategy : Strategy
-        A new one: `CMAES`, or any other of a registered class. Its mean, sigma and popsize are those of the
-        first run; its bounds, maximize, noisy, seed, dtype, device, and its target and limits, which are
-        totals, those of the whole; its other options those of each run.
+        A new `CMAES`, or a new strategy of any other registered class. The first run has its mean,
+        sigma and popsize. Its bounds, maximize, noisy, seed, dtype, device, target and limits hold
+        for all runs together. Each run has its other options.
     start : callable, optional
-        ``start(generator) -> mean`` draws where a restart begins, from a numpy Generator. By default it is
-        uniform in the bounds, or within two `sigma` of `mean` where a side is open. A checkpoint does not
-        hold it: after `load` set it again, ``es.start = function``.
+        ``start(generator) -> mean`` draws the start of a restart with a numpy Generator. By default
+        the start is uniform in the bounds, or within two `sigma` of `mean` if a side is open. A
+        checkpoint does not hold this function: after `load` set it again, ``es.start = function``.
     restart_sigma : float or array_like, shape (n_params,), optional
-        `sigma` of the restarts; by default that of the first run.
+        `sigma` of the restarts; by default the first run's.
     max_restarts : int
-        After so many `stop` gives the reasons of the last run.
+        After so many restarts, `stop` returns the reasons of the last run.
 
     Attributes
     ----------
     restarts : int
-        How many there were. `best` and `history` are of all runs, `mean` and `sigma` of the present one.
+        The number of restarts so far. `best` and `history` cover all runs, `mean` and `sigma` the
+        present one.
     ends : list of (float, str)
-        Of each run that is over, the best fitness and the name of the first reason to stop it.
+        The best fitness of each run that is over, and the name of its first reason to stop.
     name : str
-        Of the strategy.
+        The class name of the strategy.
 
     Raises
     ------
     ValueError
-        For arguments that do not fit.
+        If an argument is invalid.
 
     Examples
     --------

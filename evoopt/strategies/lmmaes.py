@@ -1,7 +1,7 @@
 """LM-MA-ES: limited memory matrix adaptation, correlations in time and memory n log(n).
 
 Loshchilov, Glasmachers and Beyer 2017, Limited-memory matrix adaptation for large scale black-box
-optimization, https://arxiv.org/abs/1705.06693, whose symbols stand on the lines.
+optimization, https://arxiv.org/abs/1705.06693, with its symbols.
 """
 
 import math
@@ -34,22 +34,23 @@ class LMMAES(Converging):
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
-    tolx, tolfun
-        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate scales it.
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    max_generations, tolx, tolfun
+        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate
+        scales that coordinate.
     directions : int, optional
-        Number of direction vectors that correlations are made of, 4 + 3 log(n_params) by default. The memory
-        it takes is that of so many rows.
+        The number of direction vectors that represent correlations, 4 + 3 log(n_params) by default.
+        Each takes the memory of a row.
 
     Attributes
     ----------
     sigma : ndarray, shape (n_params,)
-        Steps in each coordinate before the direction vectors lengthen them.
+        Step sizes of the coordinates, before the direction vectors lengthen them.
 
     Raises
     ------
     ValueError
-        For arguments that do not fit.
+        If an argument is invalid.
 
     Examples
     --------
@@ -93,8 +94,9 @@ class LMMAES(Converging):
         self._p_sigma = np.zeros(n)
         self._spread = self._sigma  # (n,) standard deviations of the rows that were told last
         self._updates = 0
-        # Direction vectors (m, n) as they were before the last update, and that update: an update that fails
-        # must leave everything as it was, so it only replaces the step to follow, see _get_ready
+        # Direction vectors (m, n) before the last update, and the data of this update, which
+        # _get_ready applies later: an update that fails must leave the direction vectors as they
+        # were.
         self._M = np.zeros((m, n), self.dtype)
         self._step: tuple[Vector, Vector, Vector] | None = None
 
@@ -106,16 +108,17 @@ class LMMAES(Converging):
     # ---------------------------------------------------------------- sampling
 
     def _get_ready(self, ledger: Ledger) -> None:
-        """Carry out the update of the direction vectors that `_update` has left to do.
+        """Apply the update of the direction vectors that `_update` has postponed.
 
-        These vectors are most of the memory beside the population, so they are changed in place. They are
-        copied only if rows of older epochs wait that were drawn with them, or a state that was read has them.
+        These vectors are most of the memory beside the population, so they are changed in place.
+        They are copied only if waiting rows of older epochs were drawn with them, or a state that
+        was read holds them.
         """
         super()._get_ready(ledger)
         if self._step is not None and all(epoch.snapshot[2] is not self._M for epoch in ledger.epochs()):
-            if self._M.size < directions.SMALL:  # one call of a kernel, which no signal handler comes between
+            if self._M.size < directions.SMALL:  # one call of a kernel, which no signal handler interrupts
                 self._follow_in_place()
-            else:  # in a thread that goes on while a signal handler waits for it, and after Ctrl-C
+            else:  # a thread goes on while a signal handler waits for it, and after Ctrl-C
                 thread = threading.Thread(target=self._follow_in_place)
                 thread.start()
                 thread.join()
@@ -128,14 +131,14 @@ class LMMAES(Converging):
                 self._step = None
 
     def _settle(self) -> None:
-        """Carry out that update, if it is left to do, in a copy."""
+        """Apply the postponed update, if there is one, to a copy."""
         with state_lock.LOCK:
             if self._step is None:
                 return
             step, decays, gains = self._step
             M, decays, gains = self._M.copy(), decays.copy(), gains.copy()
         directions.follow(M, step, decays, gains)
-        vars(self).update(_M=M, _step=None)  # at once
+        vars(self).update(_M=M, _step=None)  # both at once
 
     def __getstate__(self) -> dict[str, Any]:
         with state_lock.LOCK:
@@ -148,7 +151,7 @@ class LMMAES(Converging):
         return mean, sigma, self._M, directions.gram(self._M, self._used())
 
     def _used(self) -> int:
-        """Return how many direction vectors count, min(t, m)."""
+        """Return the number of direction vectors that count, min(t, m)."""
         return min(self._updates, len(self._c_d))
 
     @staticmethod
@@ -165,7 +168,7 @@ class LMMAES(Converging):
     # ---------------------------------------------------------------- learning
 
     def _update(self, told: Told) -> None:
-        self._settle()  # where no row was asked for since the update before
+        self._settle()  # needed if no row was asked for since the last update
         n, k = self.n_params, len(told.order)
         p = recombination.limited_memory(k, n, len(self._c_d))
         weights = np.empty(k)
@@ -183,16 +186,16 @@ class LMMAES(Converging):
         self._spread = np.sqrt(second)
         change = min(1.0, p.c_sigma / 2 * (float((self._p_sigma**2).sum()) / n - 1))
         smallest, largest = arguments.step_range(self.dtype)
-        if self._spread.max() > largest:  # what the direction vectors make of sigma has its end too
+        if self._spread.max() > largest:  # direction vectors must not lengthen sigma beyond its limit
             change = -1.0
         self._sigma = np.clip(self._sigma * math.exp(change), smallest, largest)
 
     def _weighted_deviates(self, told: Told, weights: Vector) -> Vector:
-        """Return sum w z (n,); shorten, in `weights`, the steps of foreign and late rows.
+        """Return sum w z (n,); reduce `weights` for foreign and late rows that are too far away.
 
-        The deviates of our own rows are made again from their numbers, as those of a row that was rounded
-        to float32, far from 0, are not the ones it was drawn with. Those of others are what the map of the
-        direction vectors, inverted, makes of their steps.
+        The deviates of the strategy's own rows are made again from their ids, because a row far
+        from 0, rounded to float32, no longer contains its exact deviates. The deviates of foreign
+        and late rows are computed by the inverse of the direction vectors' map.
         """
         n = self.n_params
         own = weights.copy()
@@ -206,16 +209,17 @@ class LMMAES(Converging):
                 directions.whiten(self._M, rates, steps)
                 factors = shortening(np.sqrt((steps**2).sum(axis=1)), n)
             weights[places] *= factors
-            steps[factors == 0] = 0.0  # these may have no numbers
+            steps[factors == 0] = 0.0  # these may be NaN
             z_w += (weights[places][:, None] * steps).sum(axis=0)
         return z_w
 
     def _place_and_steps(self) -> tuple[Vector, Vector]:
-        # the direction vectors may lengthen steps to many sigma: what the rows had counts
+        # direction vectors may lengthen sigma many times, so the spread of the rows counts, too
         return self._mean, np.maximum(self._sigma, self._spread)
 
 
 def _rates(n: int, m: int) -> Vector:
     """Return the learning rates of `m` direction vectors."""
-    rates: Vector = np.minimum(0.5, 1 / n / 1.5 ** np.arange(m))  # with 1, of n = 1, the map has no inverse
+    # a rate of 1, for n = 1, would leave the map without an inverse
+    rates: Vector = np.minimum(0.5, 1 / n / 1.5 ** np.arange(m))
     return rates

@@ -1,8 +1,8 @@
-"""OpenAI's evolution strategy: antithetic pairs, centred ranks, and a gradient optimizer for the mean.
+"""OpenAI's evolution strategy: antithetic pairs, centred ranks, an optimizer for the mean.
 
-Salimans, Ho, Chen, Sidor and Sutskever 2017, Evolution strategies as a scalable alternative to reinforcement
-learning, https://arxiv.org/abs/1703.03864; Loshchilov and Hutter 2019, Decoupled weight decay
-regularization, https://arxiv.org/abs/1711.05101.
+Salimans, Ho, Chen, Sidor and Sutskever 2017, Evolution strategies as a scalable alternative to
+reinforcement learning, https://arxiv.org/abs/1703.03864; Loshchilov and Hutter 2019, Decoupled
+weight decay regularization, https://arxiv.org/abs/1711.05101.
 """
 
 from typing import ClassVar, Unpack
@@ -22,46 +22,48 @@ from evoopt.strategies.parts.schedules import Decay
 class OpenAIES(PairStrategy):
     """OpenAI's evolution strategy, for networks and noisy fitness.
 
-    Rows 2k and 2k + 1 lie opposite each other, at the mean +- sigma times the same noise. Only the order of
-    the fitness counts: it gives the gradient from which Adam moves the mean. The step sizes follow a
-    schedule. They do not adapt: without `sigma_decay` the search comes no nearer to an optimum than about
-    `sigma`, and goes on there.
+    Rows 2k and 2k + 1 are antithetic: the mean +- sigma times the same noise. Only the order of the
+    fitness counts: the gradient, along which the optimizer moves the mean, is computed from ranks.
+    The step sizes do not adapt but follow a schedule: without `sigma_decay` the search comes no
+    nearer to an optimum than about `sigma`, and goes on there.
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
-    tolx, tolfun
-        See `Strategy`; `popsize` is even, 4 + 3 log(n_params) by default, and networks want more. If only
-        one row of a pair is told, that row counts alone.
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    max_generations, tolx, tolfun
+        See `Strategy`; `popsize` is even, 4 + 3 log(n_params) by default; networks need more. If
+        only one row of a pair is told, that row counts alone.
     optimizer : "adam", "sgd" or "clipup"
-        Which takes the gradient in units of `sigma`, sum_r u_r (x_r - mean) / sigma / popsize with the
-        centred ranks u_r from -1/2 to 1/2, equal ones for equal fitness.
+        The optimizer of the mean. Its gradient is in units of `sigma`: sum_r u_r (x_r - mean) /
+        sigma / popsize with the centred ranks u_r from -1/2 to 1/2, equal ones for equal fitness.
     learning_rate : float, optional
-        About the distance that a coordinate moves in an update of Adam; the factor of the momentum of SGD;
-        the length of what an update of ClipUp adds to the velocity. By default half of `sigma`, for ClipUp
-        sqrt(n_params) / 30 times `sigma`, while that decays too.
+        For Adam about the distance that a coordinate moves in an update; for SGD the factor of the
+        velocity; for ClipUp the length that an update adds to the velocity. By default half of
+        `sigma`, for ClipUp sqrt(n_params) / 30 times `sigma`; this default decays with `sigma`.
     momentum : float
-        How much of its velocity each update of SGD and ClipUp keeps, and of the average of the gradient Adam,
-        whose beta_1 it is. At least 0, less than 1.
+        The share of the velocity that SGD and ClipUp keep in an update; for Adam beta_1, the share
+        of the average gradient. At least 0, less than 1.
     beta_2 : float
-        How much of the average of the squared gradient each update of Adam keeps.
+        The share of the average squared gradient that Adam keeps in an update.
     max_speed : float, optional
-        The longest step of ClipUp, twice the learning rate by default; it decays as that does.
+        The largest velocity of ClipUp, twice the learning rate by default; it decays with the
+        learning rate.
     weight_decay : float
         In each update the mean also moves towards 0, by this share times the learning rate.
     sigma_decay, learning_rate_decay : float, LinearDecay or CosineDecay
-        What each update multiplies them by, or how they fall over the generations.
+        The factor of each update, or a schedule over the generations.
     sigma_limit, learning_rate_limit : float
-        At which share of the first ones their decay ends, 0 to 1.
+        The share of the first value at which the decay ends, 0 to 1.
 
     Raises
     ------
     ValueError
-        For arguments that do not fit. `tell` refuses foreign rows, as they have no noise to learn from.
+        If an argument is invalid. `tell` refuses foreign rows, because they have no noise to learn
+        from.
 
     Notes
     -----
-    Late rows teach by the noise they were drawn with, as if the mean had not moved since.
+    Late rows count with the noise that they were drawn with, as if the mean had not moved since.
 
     Examples
     --------

@@ -1,8 +1,9 @@
-"""Policy gradients with parameter-based exploration: antithetic pairs, ClipUp, step sizes that adapt.
+"""Policy gradients with parameter-based exploration: antithetic pairs, ClipUp, adaptive step sizes.
 
-Sehnke, Osendorfer, Rückstieß, Graves, Peters and Schmidhuber 2010, Parameter-exploring policy gradients,
-https://doi.org/10.1016/j.neunet.2009.12.004; Toklu, Liskowski and Srivastava 2020, ClipUp: a simple and
-powerful optimizer for distribution-based policy evolution, https://arxiv.org/abs/2008.02387.
+Sehnke, Osendorfer, Rückstieß, Graves, Peters and Schmidhuber 2010, Parameter-exploring policy
+gradients, https://doi.org/10.1016/j.neunet.2009.12.004; Toklu, Liskowski and Srivastava 2020,
+ClipUp: a simple and powerful optimizer for distribution-based policy evolution,
+https://arxiv.org/abs/2008.02387.
 """
 
 from typing import ClassVar, Unpack
@@ -22,39 +23,42 @@ from evoopt.types import Vector
 class PGPE(PairStrategy):
     """Policy gradients with parameter-based exploration, for networks, control and noisy fitness.
 
-    Rows 2k and 2k + 1 lie opposite each other, at the mean +- sigma times the same noise. Only the order of
-    the fitness counts. How the two rows of a pair differ is the gradient that an optimizer, ClipUp, takes for
-    the mean; how pairs differ from each other says which step sizes are too long or too short.
+    Rows 2k and 2k + 1 are antithetic: the mean +- sigma times the same noise. Only the order of the
+    fitness counts. Differences within pairs are the gradient along which an optimizer, ClipUp,
+    moves the mean; differences between pairs tell which step sizes are too large or too small.
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
-    tolx, tolfun
-        See `Strategy`; `popsize` is even, 4 + 3 log(n_params) by default, and networks want more. If only
-        one row of a pair is told, that row counts alone.
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    max_generations, tolx, tolfun
+        See `Strategy`; `popsize` is even, 4 + 3 log(n_params) by default; networks need more. If
+        only one row of a pair is told, that row counts alone.
     optimizer : "clipup", "adam" or "sgd"
-        Which takes the gradient of the mean, sum_r u_r (x_r - mean) / popsize with the centred ranks u_r from
-        -1/2 to 1/2, equal ones for equal fitness.
+        The optimizer of the mean. Its gradient is sum_r u_r (x_r - mean) / popsize with the centred
+        ranks u_r from -1/2 to 1/2, equal ones for equal fitness.
     learning_rate : float, optional
-        The length of what an update of ClipUp adds to the velocity; about the distance that a coordinate
-        moves in an update of Adam; the factor of the momentum of SGD. By default it follows `sigma`, in units
-        of which the optimizer then sees the gradient: 1/30 of the length of the vector `sigma` for ClipUp, so
-        that this is 15 times the maximum speed, and half of `sigma` for the others.
+        For ClipUp the length that an update adds to the velocity; for Adam about the distance that
+        a coordinate moves in an update; for SGD the factor of the velocity. By default it follows
+        `sigma`, and the optimizer gets the gradient in units of `sigma`. For ClipUp it is then 1/30
+        of the length of the vector `sigma`, so that this length is 15 times the maximum speed; for
+        the others it is half of `sigma`.
     max_speed, momentum, beta_2, weight_decay, learning_rate_decay, learning_rate_limit
         See `OpenAIES`.
     stdev_learning_rate : float
-        Of `sigma`; 0 keeps it as it is.
+        Learning rate of `sigma`; 0 keeps it constant.
     stdev_max_change : float
-        The share by which a step size changes in an update at most, less than 1.
+        The largest share by which a step size changes in an update, less than 1.
 
     Raises
     ------
     ValueError
-        For arguments that do not fit. `tell` refuses foreign rows, as they have no noise to learn from.
+        If an argument is invalid. `tell` refuses foreign rows, because they have no noise to learn
+        from.
 
     Notes
     -----
-    Late rows teach by the noise they were drawn with, as if mean and sigma had not changed since.
+    Late rows count with the noise that they were drawn with, as if mean and sigma had not changed
+    since.
 
     Examples
     --------
@@ -97,7 +101,7 @@ class PGPE(PairStrategy):
 def adapted(
     sigma: Vector, gradient: Vector, rate: float, limit: float, smallest: float, largest: float
 ) -> Vector:
-    """Return sigma moved by its gradient, r (z^2 - 1) sigma (Sehnke et al.).
+    """Return sigma moved by its gradient r (z^2 - 1) sigma, Sehnke et al. 2010.
 
     A formula, see `PopulationEngine.map`.
     """

@@ -29,14 +29,14 @@ class SepCMAES(Converging):
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
-    tolx, tolfun
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    max_generations, tolx, tolfun
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default.
 
     Raises
     ------
     ValueError
-        For arguments that do not fit.
+        If an argument is invalid.
 
     Examples
     --------
@@ -115,7 +115,10 @@ class SepCMAES(Converging):
         return self._mean, self._engine.map(largest_steps, self._sigma, self._p_c, self._step)
 
     def _row_weights(self, told: Told, p: recombination.Parameters) -> tuple[Vector, Vector, float]:
-        """Return by row the weights of the mean, and c_mu w_i, if negative times n / |z_i|^2; and sum w_i."""
+        """Return each row's weights for the mean and for C, and the sum of w_i.
+
+        A row's weight for C is c_mu w_i, times n / |z_i|^2 if that is negative.
+        """
         n, k = self.n_params, len(told.order)
         ranked = np.empty(k)
         ranked[told.order] = p.weights
@@ -138,7 +141,7 @@ class SepCMAES(Converging):
 def move(
     mean: Vector, p_sigma: Vector, C: Vector, y_w: Vector, step: float, c_sigma: float, gain: float
 ) -> tuple[Vector, Vector]:
-    """Return the mean moved by the weighted mean of the steps, y_w, and the path of the step size."""
+    """Return the mean moved by y_w, the weighted sum of x - mean, and the step size path."""
     return mean + y_w, (1 - c_sigma) * p_sigma + gain * (y_w / step) / np.sqrt(C)
 
 
@@ -153,7 +156,7 @@ def adapt(
     c_1: float,
     decay: float,
 ) -> tuple[Vector, Vector]:
-    """Return the path of the covariance, and that with the weighted squares of the steps."""
+    """Return the path of C, and C after this path and the weighted `squares` of x - mean."""
     p_c = (1 - c_c) * p_c + gain * (y_w / step)
     return p_c, squares / (step * step) + c_1 * (p_c * p_c) + decay * C
 
@@ -165,5 +168,5 @@ def deviations(C: Vector, step: float, lowest: float, highest: float) -> tuple[V
 
 
 def largest_steps(sigma: Vector, p_c: Vector, step: float) -> Vector:
-    """Return the larger one of a step size and of the path's step."""
+    """Return the larger of the step size and of the path, in each coordinate."""
     return np.maximum(sigma, np.abs(step * p_c))

@@ -1,8 +1,9 @@
-"""Separable natural evolution strategy: a step size for each coordinate, time and memory linear in them.
+"""Separable natural evolution strategy: a step size per coordinate, linear time and memory.
 
-Schaul, Glasmachers and Schmidhuber 2011, High dimensions and heavy tails for natural evolution strategies
-(SNES), https://doi.org/10.1145/2001576.2001692; Wierstra, Schaul, Glasmachers, Sun, Peters and Schmidhuber
-2014, Natural evolution strategies, https://jmlr.org/papers/v15/wierstra14a.html.
+Schaul, Glasmachers and Schmidhuber 2011, High dimensions and heavy tails for natural evolution
+strategies (SNES), https://doi.org/10.1145/2001576.2001692; Wierstra, Schaul, Glasmachers, Sun,
+Peters and Schmidhuber 2014, Natural evolution strategies,
+https://jmlr.org/papers/v15/wierstra14a.html.
 """
 
 import functools
@@ -30,13 +31,13 @@ from evoopt.types import Vector
 
 @register
 class SNES(Converging):
-    """Separable natural evolution strategy, for many parameters: neural networks.
+    """Separable natural evolution strategy, for many parameters such as neural networks.
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
-    tolx, tolfun
-        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default, and networks want more.
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    max_generations, tolx, tolfun
+        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default; networks need more.
     eta_mean : float
         Learning rate of the mean.
     eta_sigma : float, optional
@@ -45,7 +46,7 @@ class SNES(Converging):
     Raises
     ------
     ValueError
-        For arguments that do not fit.
+        If an argument is invalid.
 
     Examples
     --------
@@ -107,10 +108,10 @@ def step(
     mean: Vector, sigma: Vector, first: Vector, second: Vector,
     eta_mean: float, eta_sigma: float, sum_u: float, smallest: float, largest: float,
 ) -> tuple[Vector, Vector]:  # fmt: skip
-    """Return mean and sigma after sum u (x - mean) and sum u (x - mean)^2.
+    """Return mean and sigma, moved by sum u (x - mean) and sum u (x - mean)^2.
 
-    A formula, see `PopulationEngine.map`; Wierstra et al. 2014, Eq. (11), with z = (x - mean) / sigma:
-    grad_mean J = sum u z and grad_sigma J = sum u (z^2 - 1).
+    A formula, see `PopulationEngine.map`; Wierstra et al. 2014, Eq. (11), with z = (x - mean) /
+    sigma: grad_mean J = sum u z and grad_sigma J = sum u (z^2 - 1).
     """
     change = eta_sigma / 2 * (second / (sigma * sigma) - sum_u)
     moved = sigma * np.exp(np.minimum(np.maximum(change, -1.0), 1.0))
@@ -119,7 +120,7 @@ def step(
 
 @functools.lru_cache(maxsize=64)
 def utilities(k: int) -> Vector:
-    """Return the utilities of `k` rows, best first; they sum to 0. Wierstra et al. 2014, section 3.1."""
+    """Return utilities of `k` rows, best first, with sum 0: Wierstra et al. 2014, section 3.1."""
     raw = np.maximum(0.0, math.log(k / 2 + 1) - np.log(np.arange(1, k + 1)))
     u: Vector = raw / raw.sum() - 1 / k
     u.flags.writeable = False
@@ -127,10 +128,11 @@ def utilities(k: int) -> Vector:
 
 
 def without_baseline(u: Vector, outside: NDArray[np.bool_] | None) -> Vector:
-    """Return the utilities `u` (k,) of rows, those of foreign and late ones from 0 on.
+    """Return the utilities `u` (k,) of rows, at least 0 for foreign and late ones.
 
-    The baseline of -1 / k moves nothing where rows are as likely on one side of the mean as on the other. Of
-    others it would take away what they teach, all of it if they are alike. So, as Hansen 2011,
-    https://arxiv.org/abs/1110.4181, has it, no row from outside has a negative weight.
+    The baseline of -1 / k moves nothing if rows are equally likely on both sides of the mean.
+    Foreign and late rows are not: the baseline would reduce their effect, to nothing if they are
+    all alike. So no row from outside has a negative weight, as in Hansen 2011,
+    https://arxiv.org/abs/1110.4181.
     """
     return u if outside is None else np.where(outside, np.maximum(u + 1 / len(u), 0.0), u)

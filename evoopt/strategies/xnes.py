@@ -1,9 +1,9 @@
-"""Exponential natural evolution strategy: a full covariance matrix that moves along its natural gradient.
+"""Exponential natural evolution strategy: a covariance matrix follows its natural gradient.
 
 Glasmachers, Schaul, Yi, Wierstra and Schmidhuber 2010, Exponential natural evolution strategies,
-https://doi.org/10.1145/1830483.1830557; Wierstra, Schaul, Glasmachers, Sun, Peters and Schmidhuber 2014,
-Natural evolution strategies, https://jmlr.org/papers/v15/wierstra14a.html, whose Algorithm 5 stands on the
-lines.
+https://doi.org/10.1145/1830483.1830557; Wierstra, Schaul, Glasmachers, Sun, Peters and Schmidhuber
+2014, Natural evolution strategies, https://jmlr.org/papers/v15/wierstra14a.html, with the symbols
+of Algorithm 5.
 """
 
 import math
@@ -24,20 +24,21 @@ from evoopt.strategies.parts.foreign import shortening
 from evoopt.strategies.snes import utilities, without_baseline
 from evoopt.types import Array, Ids, Vector
 
-MATRICES = 10  # of (n, n) float64 at once: B and its inverse, those before, what a decomposition takes
-LARGE = 1000  # parameters; from here on only one older factor is kept for rows that wait for their fitness
-WORST_CONDITION = 1e10  # of B: with more, z would be rounding
+MATRICES = 10  # (n, n) float64 at once: B and its inverse, now and before, and a decomposition
+LARGE = 1000  # parameters; with more, only one older factor is kept for rows that wait
+WORST_CONDITION = 1e10  # limit for B, above which z would be rounding errors
 
 
 @register
 class XNES(Converging):
-    """Exponential natural evolution strategy, for up to some hundred correlated parameters.
+    """Exponential natural evolution strategy, for up to a few hundred correlated parameters.
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
-    tolx, tolfun
-        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate scales it.
+    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    max_generations, tolx, tolfun
+        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate
+        scales that coordinate.
     eta_mean : float
         Learning rate of the mean.
     eta_sigma, eta_B : float, optional
@@ -47,7 +48,7 @@ class XNES(Converging):
     Raises
     ------
     ValueError
-        For arguments that do not fit, and for matrices that would not fit in memory.
+        If an argument is invalid, or the matrices would not fit in memory.
 
     Examples
     --------
@@ -93,19 +94,21 @@ class XNES(Converging):
         self._step = float(np.exp(np.log(self._sigma).mean()))
         self._scale = self._sigma / self._step
         self._factor = np.diag(self._scale)  # (S B)^T
-        self._inverse = np.diag(1 / self._scale)  # of the factor
+        self._inverse = np.diag(1 / self._scale)  # the inverse of the factor
         self._condition = float(n)
 
     def _require_fit(self, place: str, scope: Scope) -> None:
         super()._require_fit(place, scope)
         volume = float(np.log(self._scale).mean())
-        fields.require(abs(volume) < 1e-6, f"{place}._scale", "of the volume 1", self._scale)
-        with np.errstate(over="ignore", invalid="ignore"):  # that does not fit
+        fields.require(abs(volume) < 1e-6, f"{place}._scale", "of volume 1", self._scale)
+        with np.errstate(over="ignore", invalid="ignore"):  # a wrong file may overflow
             sigma = self._step * lengths_of_columns(self._factor)
             ones = np.einsum("ij,ji->i", self._factor, self._inverse)
         require_deviations(sigma, f"{place}._factor")
         fields.require(np.allclose(sigma, self._sigma, 1e-6, 0), f"{place}._sigma", "of factor", self._sigma)
-        fields.require(np.allclose(ones, 1, 0, 0.1), f"{place}._inverse", "that of factor", self._inverse)
+        fields.require(
+            np.allclose(ones, 1, 0, 0.1), f"{place}._inverse", "the inverse of factor", self._inverse
+        )
 
     def _overall_sigma(self) -> float:
         return self._step
@@ -140,21 +143,21 @@ class XNES(Converging):
         self._sigma = self._step * lengths_of_columns(self._factor)
 
     def _deviates(self, told: Told) -> Array:
-        """Return z (popsize, n) of the told rows, of foreign and late ones shortened."""
+        """Return z (popsize, n) of the told rows, limited in length for foreign and late ones."""
         with np.errstate(over="ignore", invalid="ignore"):
             z: Array = (told.population - self._mean) / self._step @ self._inverse
             if told.outside is not None:
                 outside = np.flatnonzero(told.outside)
                 factors = shortening(np.sqrt((z[outside] ** 2).sum(axis=1)), self.n_params)
                 z[outside] *= factors[:, None]
-                z[outside[factors == 0]] = 0.0  # they may have no numbers
+                z[outside[factors == 0]] = 0.0  # they may be NaN
         return z
 
     def _reshape(self, change: Array) -> None:
-        """B = B exp(change), a symmetric matrix without trace, as long as B keeps a condition."""
+        """Multiply B by exp(change), symmetric with trace 0, unless B becomes ill-conditioned."""
         values, basis = np.linalg.eigh(change)
         values = np.clip(values, -1.0, 1.0)
-        growth = np.exp(values - values.mean())  # what was clipped must not change the volume
+        growth = np.exp(values - values.mean())  # clipping must not change the volume
         factor = (basis * growth) @ (basis.T @ self._factor)
         inverse = np.linalg.inv(factor)
         condition = _length(factor / self._scale) * _length(inverse * self._scale[:, None])

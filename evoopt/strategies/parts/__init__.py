@@ -1,1 +1,1 @@
-"""Parts that several algorithms are made of."""
+"""Parts that several algorithms share."""

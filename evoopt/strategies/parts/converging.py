@@ -1,4 +1,4 @@
-"""Strategies that advise to stop where their steps, or the differences of the fitness, are small."""
+"""Strategies that advise to stop when step sizes or differences of the fitness are small."""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class ConvergingOptions(Options, total=False):
 
 
 class Converging(Strategy):
-    """A strategy that has the tolerances `tolx` and `tolfun`, see `Strategy`."""
+    """A strategy with the tolerances `tolx` and `tolfun`, see `Strategy`."""
 
     _stored: ClassVar[Fields] = {
         **dict.fromkeys(("tolx", "tolfun"), fields.number()),
@@ -42,7 +42,7 @@ class Converging(Strategy):
     ) -> None:
         super().__init__(mean, sigma, **options)
         self.tolx, self.tolfun = arguments.number("tolx", tolx), arguments.number("tolfun", tolfun)
-        self._fitness_range = math.inf  # of the last generation
+        self._fitness_range = math.inf  # the last generation's
 
     def _learn(self, told: Told, best_row: Array) -> None:
         super()._learn(told, best_row)
@@ -50,7 +50,7 @@ class Converging(Strategy):
             self._fitness_range = stopping.fitness_range(told)
 
     def _place_and_steps(self) -> tuple[Vector, Vector]:
-        """Return where the search is, and how far its steps go from there; both (n_params,)."""
+        """Return the point to converge to and the step sizes around it, both (n_params,)."""
         return self._mean, self._sigma
 
     def _reasons(self) -> Sequence[Reason]:

@@ -1,4 +1,4 @@
-"""Covariance matrices: reading those of users and of files, their eigenvalues, and whether there is room."""
+"""Covariance matrices: reading and checking them, their eigenvalues, and their memory."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,11 +9,11 @@ from evoopt.memory import require_memory
 from evoopt.strategies.contract.fields import APART, require
 from evoopt.types import Array, Vector
 
-ASYMMETRY = 1e-8  # of correlations, that rounding may cause
+ASYMMETRY = 1e-8  # correlations may differ by this much through rounding
 
 
 def read_covariance(covariance: ArrayLike, n: int) -> tuple[Vector, Array]:
-    """Return the deviations (n,) of a covariance matrix, and its correlations (n, n), which are symmetric.
+    """Return the standard deviations (n,) and correlations (n, n) of a covariance matrix.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def read_covariance(covariance: ArrayLike, n: int) -> tuple[Vector, Array]:
 
 
 def not_definite(smallest: float, largest: float) -> ValueError:
-    """Make the error for a matrix of the user's whose correlations have these eigenvalues."""
+    """Return the error for a user's matrix whose correlations have these eigenvalues."""
     return ValueError(
         f"covariance must be positive definite, got correlations with eigenvalues from {smallest:g} to "
         f"{largest:g}; add to its diagonal."
@@ -58,7 +58,7 @@ def require_deviations(deviations: Vector, place: str) -> None:
 
 
 def require_matrices(name: str, n: int, matrices: int) -> None:
-    """Raise ValueError unless a strategy's `matrices` of (n, n) float64 fit into memory."""
+    """Raise ValueError unless so many `matrices` (n, n) of float64 fit into memory."""
     advice = "take LMMAES, SepCMAES or SNES, whose memory is linear in the number of parameters"
     require_memory(name, matrices * 8 * n * n, f"the matrices of {n:,} parameters", advice)
 
@@ -72,7 +72,7 @@ def require_root(root: Array, place: str) -> None:
 
 def require_root_of(C: Array, root: Array, place: str) -> None:
     """Raise ValueError unless C from a file is a covariance matrix, and `root` its root."""
-    with np.errstate(over="ignore", invalid="ignore"):  # that does not fit
+    with np.errstate(over="ignore", invalid="ignore"):  # a wrong file may overflow
         deviations = np.sqrt(C.diagonal())
         correlations = np.abs(C) / deviations / deviations[:, None]
         lengths = lengths_of_columns(root) / deviations
@@ -83,15 +83,15 @@ def require_root_of(C: Array, root: Array, place: str) -> None:
 
 
 def lengths_of_columns(root: Array) -> Vector:
-    """Return the lengths of a matrix's columns: of a root the standard deviations."""
+    """Return the lengths of a matrix's columns; these are the standard deviations of a root."""
     lengths: Vector = np.sqrt(np.einsum("jc,jc->c", root, root))
     return lengths
 
 
 def eigenvalues(matrix: Array) -> tuple[float, float]:
-    """Return the smallest and the largest eigenvalue of a symmetric matrix, given its upper triangle.
+    """Return the extreme eigenvalues of a symmetric matrix, of which the upper triangle is read.
 
-    FloatingPointError for one that is not finite, as rows of too large steps are.
+    Raise FloatingPointError if the matrix is not finite, which rows too far away can cause.
     """
     if not np.isfinite(matrix).all():
         raise FloatingPointError(
@@ -103,6 +103,6 @@ def eigenvalues(matrix: Array) -> tuple[float, float]:
 
 
 def condition(most: float, least: float) -> float:
-    """Return the condition of the covariance matrix with standard deviations from `least` to `most`."""
+    """Return the condition number of a covariance matrix, given its extreme deviations."""
     ratio = most / least
     return ratio * ratio

@@ -1,4 +1,4 @@
-"""Foreign and late rows: how far from the mean they may be, and by what their steps are shortened."""
+"""Foreign and late rows: their distance from the mean is limited, as in pycma."""
 
 import math
 
@@ -8,25 +8,25 @@ from evoopt.devices.interface.population import Engine
 from evoopt.strategies.contract.told import Told
 from evoopt.types import Vector
 
-FARTHEST = 1e-12  # rows that would be shortened by more teach nothing: their squares may overflow
+FARTHEST = 1e-12  # rows with a smaller factor are ignored, because their squares may overflow
 
 
 def longest_step(n: int) -> float:
-    """Return the Mahalanobis length to which steps of foreign and late rows are clipped, as pycma does."""
+    """Return the largest Mahalanobis distance of foreign and late rows from the mean."""
     return math.sqrt(n) + 2 * n / (n + 2)
 
 
 def shortening(length: Vector, n: int) -> Vector:
-    """Return by what to shorten steps of these Mahalanobis lengths (k,); 0 where there is no number."""
+    """Return the factors (k,) that limit these Mahalanobis distances; 0 for NaN and huge ones."""
     factors = np.minimum(1.0, longest_step(n) / np.maximum(length, 1e-300))
     factors[~(factors >= FARTHEST)] = 0.0
     return factors
 
 
 def outside_factors(told: Told, mean: Vector, scale: Vector, engine: Engine) -> Vector | None:
-    """Return by what to shorten the step of each row (popsize,): 1 but for foreign and late ones.
+    """Return the factors (popsize,) that limit the distances of rows, or None if none is outside.
 
-    None if there are no such.
+    They are 1 except for foreign and late rows.
     """
     if told.outside is None:
         return None

@@ -1,13 +1,14 @@
-"""Learning rates of CMA-ES that keep the signal-to-noise ratio of its updates, for noisy fitness.
+"""Learning rates of CMA-ES for noisy fitness: they keep the signal-to-noise ratio of its updates.
 
-Nomura, Akimoto and Ono 2023, CMA-ES with learning rate adaptation: can CMA-ES with default population size
-solve multimodal and noisy problems?, https://arxiv.org/abs/2304.03473; at length in
+Nomura, Akimoto and Ono 2023, CMA-ES with learning rate adaptation: can CMA-ES with default
+population size solve multimodal and noisy problems?, https://arxiv.org/abs/2304.03473; at length in
 https://arxiv.org/abs/2401.15876.
 
-The ordinary update moves the mean by Delta_m and the covariance by Delta_Sigma; of these only the parts eta_m
-and eta_Sigma are done. How far an update can be trusted is read from the moving averages of the updates and
-of their squared lengths, in local coordinates: those in which the distribution before the update is N(0, I).
-The paper takes the symmetric root of Sigma for them, here it is the Cholesky factor: lengths are the same.
+The ordinary update moves the mean by Delta_m and the covariance by Delta_Sigma; here they move by
+eta_m Delta_m and eta_Sigma Delta_Sigma. The signal-to-noise ratio is estimated from moving averages
+of the updates and of their squared lengths, in local coordinates, in which the distribution before
+the update is N(0, I). The paper maps to them by the symmetric root of Sigma, evoopt by the Cholesky
+factor: lengths are the same.
 """
 
 import math
@@ -20,9 +21,9 @@ from evoopt.strategies.contract.fields import APART, PATH, Fields, array, finite
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Array
 
-ALPHA = 1.4  # the signal-to-noise ratio, in units of the learning rate, that is kept
-GAMMA = 0.1  # how fast the learning rates move
-BETA_MEAN, BETA_COVARIANCE = 0.1, 0.03  # how fast the moving averages do
+ALPHA = 1.4  # the signal-to-noise ratio to keep, in units of the learning rate
+GAMMA = 0.1  # how fast the learning rates change
+BETA_MEAN, BETA_COVARIANCE = 0.1, 0.03  # how fast the moving averages change
 
 
 STORED_MATRIX = array("n_params", "n_params", limits=paths)
@@ -31,7 +32,7 @@ STORED_MATRIX = array("n_params", "n_params", limits=paths)
 @plain_data
 @dataclass(frozen=True, eq=False)  # arrays have no truth value
 class LearningRate:
-    """A learning rate and what it follows from; of a matrix `E` the upper triangle counts, 0 below it."""
+    """A learning rate and its moving averages; a matrix `E` is an upper triangle, 0 below."""
 
     _stored: ClassVar[Fields] = {
         "E": PATH,
@@ -40,7 +41,7 @@ class LearningRate:
     }
 
     E: Array  # moving average of the updates, (n,) or (n, n)
-    V: float = 0.0  # of their squared lengths
+    V: float = 0.0  # moving average of their squared lengths
     eta: float = 1.0
 
     def after(self, update: Array, beta: float) -> "LearningRate":
@@ -52,8 +53,8 @@ class LearningRate:
 
 
 def squared_length(update: Array) -> float:
-    """Return that of a vector, or of a symmetric matrix by its upper triangle, 0 below it."""
-    # einsum and not a function of BLAS, whose bits change with its threads
+    """Return the squared Frobenius norm; a symmetric matrix is given by its upper triangle."""
+    # einsum, because the bits of BLAS change with its threads
     if update.ndim == 1:
         return float(np.einsum("i,i->", update, update))
     diagonal = update.diagonal()
@@ -66,8 +67,8 @@ def signal_to_noise(E_squared: float, V: float, beta: float) -> float:
 
 
 def adapted(eta: float, E_squared: float, V: float, beta: float) -> float:
-    """Return the learning rate for which the signal-to-noise ratio is nearer to `ALPHA` times the rate."""
-    if E_squared >= V:  # no update yet that moved anything
+    """Return the learning rate moved towards a signal-to-noise ratio of `ALPHA` times the rate."""
+    if E_squared >= V:  # no update has moved anything yet
         return eta
     excess = signal_to_noise(E_squared, V, beta) / (ALPHA * eta) - 1
     return min(1.0, eta * math.exp(min(GAMMA * eta, beta) * min(max(excess, -1.0), 1.0)))

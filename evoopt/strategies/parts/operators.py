@@ -1,10 +1,11 @@
-"""What the genetic algorithm's options mean: how parents are drawn, and how their children differ.
+"""Operators of the genetic algorithm: selection of parents, crossover and mutation.
 
-Selection: Goldberg and Deb 1991, A comparative analysis of selection schemes used in genetic algorithms,
-https://doi.org/10.1016/B978-0-08-050684-5.50008-2. Simulated binary crossover: Deb and Agrawal 1995,
-https://www.complex-systems.com/abstracts/v09_i02_a02/. Whole arithmetical crossover: Michalewicz 1996,
-Genetic algorithms + data structures = evolution programs, https://doi.org/10.1007/978-3-662-03315-9.
-Polynomial mutation: Deb and Goyal 1996, A combined genetic adaptive search (GeneAS) for engineering design.
+Selection: Goldberg and Deb 1991, A comparative analysis of selection schemes used in genetic
+algorithms, https://doi.org/10.1016/B978-0-08-050684-5.50008-2. Simulated binary crossover: Deb and
+Agrawal 1995, https://www.complex-systems.com/abstracts/v09_i02_a02/. Whole arithmetical crossover:
+Michalewicz 1996, Genetic algorithms + data structures = evolution programs,
+https://doi.org/10.1007/978-3-662-03315-9. Polynomial mutation: Deb and Goyal 1996, A combined
+genetic adaptive search (GeneAS) for engineering design.
 """
 
 from typing import ClassVar, Literal, get_args
@@ -36,7 +37,7 @@ _MUTATIONS: dict[Mutation, int] = {"gaussian": genetic.GAUSSIAN, "polynomial": g
 
 @plain_data
 class Selection:
-    """How parents are drawn from a pool that is sorted, best first."""
+    """The rule that draws parents from a pool sorted best first."""
 
     _stored: ClassVar[Fields] = {
         "name": choice(*get_args(SelectionName)),
@@ -57,7 +58,7 @@ class Selection:
             self.parents = max(popsize // 5, 1)
 
     def contest(self, pool_size: int) -> tuple[int, int]:
-        """Return from how many of the best rows members are drawn, and how many of them for each parent."""
+        """Return the number of best rows to draw from, and of members to draw for each parent."""
         if self.parents is None:
             return pool_size, self.tournament
         return min(self.parents, pool_size), 1
@@ -65,7 +66,7 @@ class Selection:
 
 @plain_data
 class Variation:
-    """How children differ from their parents."""
+    """The crossover and mutation by which children differ from their parents."""
 
     _stored: ClassVar[Fields] = {
         "crossover": choice(*_CROSSOVERS),
@@ -88,13 +89,13 @@ class Variation:
         require(ends == sorted(ends) and ends[-1] == last, f"{place}._tensor_ends", "ends of tensors", ends)
 
     def codes(self) -> tuple[int, NDArray[np.int64], int, np.uint64]:
-        """Return all of it as `genetic.breed` takes it."""
+        """Return crossover and mutation as codes for `PopulationEngine.breed`."""
         threshold = np.uint64(round(self.mutation_rate * genetic.ALWAYS))
         return _CROSSOVERS[self.crossover], self._tensor_ends, _MUTATIONS[self.mutation], threshold
 
 
 def _tensor_ends(crossover: Crossover, spec: ParamSpec | None, n: int) -> NDArray[np.int64]:
-    """Return the columns where tensors end, none unless they are exchanged."""
+    """Return the columns where tensors end, none unless crossover exchanges tensors."""
     if (crossover == "tensor") != (spec is not None):
         raise ValueError(
             f'spec belongs to crossover="tensor" and only there, got {shown(spec)} with {shown(crossover)}; '
@@ -108,7 +109,7 @@ def _tensor_ends(crossover: Crossover, spec: ParamSpec | None, n: int) -> NDArra
 
 
 def first_population(mean: ArrayLike, options: ConvergingOptions) -> Array | None:
-    """Return `mean` if it is a first population, and write its popsize into the options."""
+    """Return `mean` if it is a first population, and set its popsize and dtype in `options`."""
     population = arrays.read("mean", mean)
     if population.ndim != 2:
         return None

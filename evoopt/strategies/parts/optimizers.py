@@ -1,8 +1,8 @@
-"""Optimizers that turn gradients into steps of the mean; the strategies multiply these by the learning rate.
+"""Optimizers that turn gradients into moves of the mean, in units of the learning rate.
 
-Kingma and Ba 2015, Adam: a method for stochastic optimization, https://arxiv.org/abs/1412.6980; Toklu,
-Liskowski and Srivastava 2020, ClipUp: a simple and powerful optimizer for distribution-based policy
-evolution, https://arxiv.org/abs/2008.02387.
+Kingma and Ba 2015, Adam: a method for stochastic optimization, https://arxiv.org/abs/1412.6980;
+Toklu, Liskowski and Srivastava 2020, ClipUp: a simple and powerful optimizer for distribution-based
+policy evolution, https://arxiv.org/abs/2008.02387.
 """
 
 import math
@@ -23,19 +23,19 @@ EPSILON = 1e-8  # Kingma and Ba's, for gradients in units of sigma
 
 
 class Optimizer(Protocol):
-    """What an optimizer remembers of the gradients so far; nobody changes it."""
+    """An optimizer with its memory of the gradients so far; it is never changed."""
 
     def after(self, gradient: Vector, engine: Engine) -> tuple["Optimizer", Vector]:
-        """Return the optimizer after one more `gradient`, and where it leads; `engine` computes."""
+        """Return the optimizer after one more `gradient`, and the move of the mean."""
 
     def default_rate(self) -> float:
-        """Return a learning rate in units of sigma."""
+        """Return the default learning rate in units of sigma."""
 
 
 @plain_data
 @dataclass(frozen=True, eq=False)  # arrays have no truth value
 class Adam:
-    """Kingma and Ba, Algorithm 1, in their symbols."""
+    """Adam: Kingma and Ba, Algorithm 1, in their symbols."""
 
     _stored: ClassVar[Fields] = {
         **dict.fromkeys(("beta_1", "beta_2"), _SHARE),
@@ -58,7 +58,7 @@ class Adam:
         return replace(self, m=m, v=v, t=t), step
 
     def default_rate(self) -> float:
-        return 0.5  # that of the code of Salimans et al., 0.01 where sigma is 0.02
+        return 0.5  # the code of Salimans et al. has 0.01 for a sigma of 0.02
 
 
 @plain_data
@@ -82,7 +82,7 @@ class SGD:
 @plain_data
 @dataclass(frozen=True, eq=False)
 class ClipUp:
-    """Toklu et al., Algorithm 1: steps of one length, a velocity that is clipped; in learning rates."""
+    """ClipUp: Toklu et al., Algorithm 1: normalized gradients and a clipped velocity."""
 
     _stored: ClassVar[Fields] = {"momentum": _SHARE, "max_speed": number(0), "velocity": COORDINATES}
 
@@ -101,12 +101,12 @@ class ClipUp:
         return replace(self, velocity=velocity), velocity
 
     def default_rate(self) -> float:
-        # the paper's rule, a first |sigma| of 15 times the maximum speed, and that twice the learning rate
+        # the paper's rule: the first |sigma| is 15 times the maximum speed, which is twice the rate
         return math.sqrt(len(self.velocity)) / 30
 
 
 def make(name: str, n: int, momentum: float, beta_2: float, max_speed: float) -> Optimizer:
-    """Return an optimizer that has seen nothing; `max_speed` in learning rates."""
+    """Return an optimizer without memory; `max_speed` is in units of the learning rate."""
     made: dict[str, Callable[[], Optimizer]] = {
         "adam": lambda: Adam(momentum, beta_2, np.zeros(n), np.zeros(n)),
         "sgd": lambda: SGD(momentum, np.zeros(n)),

@@ -1,4 +1,4 @@
-"""What OpenAIES and PGPE share: antithetic pairs, centred ranks, and a gradient optimizer for the mean."""
+"""The base of OpenAIES and PGPE: antithetic pairs, centred ranks, an optimizer for the mean."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ Optimizer = Literal["adam", "sgd", "clipup"]
 
 
 class PairOptions(ConvergingOptions, total=False):
-    """The keyword arguments of `PairStrategy` without `optimizer`, whose default each strategy has."""
+    """The keyword arguments of `PairStrategy`, except `optimizer`, whose default differs."""
 
     learning_rate: float | None
     momentum: float
@@ -34,7 +34,7 @@ class PairOptions(ConvergingOptions, total=False):
 class PairStrategy(Converging):
     """The base of strategies that move the mean along the gradient of antithetic pairs.
 
-    A subclass has `_update`, which calls `_move`.
+    A subclass defines `_update`, which calls `_move`.
     """
 
     _renamed: ClassVar[Mapping[str, str]] = {"beta_1": "momentum"}
@@ -70,7 +70,7 @@ class PairStrategy(Converging):
     ) -> None:
         super().__init__(mean, sigma, **options)
         largest = arguments.step_range(self.dtype)[1]
-        speed = 2.0  # in learning rates
+        speed = 2.0  # its unit is the learning rate
         self.learning_rate = learning_rate
         if max_speed is not None:
             if self.learning_rate is None:
@@ -86,7 +86,7 @@ class PairStrategy(Converging):
 
     @property
     def learning_rate(self) -> float | None:
-        """How far the mean moves at most, in units of the optimizer; may be set between two generations."""
+        """The factor of the optimizer's moves, None to follow sigma; settable at any generation."""
         found: float | None = vars(self)["learning_rate"]
         return found
 
@@ -108,7 +108,7 @@ class PairStrategy(Converging):
         self._engine.sample(self._key, ids, mean, sigma, out, pairs=True)
 
     def _move(self, told: Told, gradient: Vector) -> None:
-        """Move the mean to where `gradient` (n_params,) leads; count the update."""
+        """Move the mean along `gradient` (n_params,), and count the update."""
         self._optimizer, step = self._optimizer.after(gradient, self._engine)
         self._mean = self._engine.map(moved, self._mean, step, self._rate(), self.weight_decay)
         self._updates += 1
@@ -124,12 +124,13 @@ class PairStrategy(Converging):
         return self._mean, self._engine.map(larger, self._sigma, self._rate())
 
     def _gradients(self, told: Told) -> tuple[Vector, Vector]:
-        """Return where fitness is better, in units of sigma: sum_r u_r z_r / k and sum_r u_r (z_r^2 - 1) / k.
+        """Return the gradients of mean and sigma towards better fitness, both (n_params,).
 
-        Of the k told rows, each with the noise z that it was drawn with and its centred rank u; both
-        (n_params,). A pair adds (u - u') / 2 z and (u + u') / 2 (z^2 - 1), twice: the gradients of Sehnke et
-        al., here over the number of pairs. Centred ranks need no baseline, since their sum is 0, and a row
-        without its partner counts alone.
+        In units of sigma they are sum_r u_r z_r / k and sum_r u_r (z_r^2 - 1) / k over the k told
+        rows, each with the noise z that it was drawn with and its centred rank u. Twice, a pair
+        adds (u - u') / 2 z and (u + u') / 2 (z^2 - 1): the gradients of Sehnke et al., divided by
+        the number of pairs. Centred ranks need no baseline, because their sum is 0. A row without
+        its partner counts alone.
         """
         engine, k = self._engine, len(told.order)
         ranks = engine.centred_ranks(told.order, told.scores)
@@ -157,12 +158,12 @@ def of_epoch(first: Vector, second: Vector, sigma: Vector, k: float, total: floa
 
 
 def added(a: Vector, b: Vector, more_a: Vector, more_b: Vector) -> tuple[Vector, Vector]:
-    """Return two sums."""
+    """Return a + more_a and b + more_b."""
     return a + more_a, b + more_b
 
 
 def moved(mean: Vector, step: Vector, rate: Vector | float, weight_decay: float) -> Vector:
-    """Return the mean after a step, and decayed."""
+    """Return the mean after a move and weight decay."""
     return mean + rate * step - np.minimum(rate * weight_decay, 1.0) * mean
 
 
@@ -172,5 +173,5 @@ def product(x: Vector, y: Vector | float) -> Vector:
 
 
 def larger(x: Vector, y: Vector | float) -> Vector:
-    """Return the larger one."""
+    """Return the larger of x and y."""
     return np.maximum(x, y)

@@ -1,7 +1,7 @@
 """Weights and learning rates of the CMA family, for any number of told rows.
 
-Hansen 2016, The CMA evolution strategy: a tutorial, https://arxiv.org/abs/1604.00772, Table 1; where pycma
-(https://github.com/CMA-ES/pycma, 4.5) has newer constants, those.
+Hansen 2016, The CMA evolution strategy: a tutorial, https://arxiv.org/abs/1604.00772, Table 1, with
+the newer constants of pycma 4.5, https://github.com/CMA-ES/pycma.
 """
 
 import functools
@@ -14,9 +14,9 @@ from evoopt.types import Vector
 
 
 class Parameters(NamedTuple):
-    """In the paper's symbols; `weights` (popsize,) are best first, negative ones for the covariance only."""
+    """The constants of an update of the distribution, in the paper's symbols."""
 
-    weights: Vector
+    weights: Vector  # (popsize,), best first; negative ones are for the covariance only
     mueff: float
     c_sigma: float
     d_sigma: float
@@ -24,7 +24,7 @@ class Parameters(NamedTuple):
     c_1: float
     c_mu: float
     gap: float  # updates between two factorizations of the covariance matrix
-    first_negative: int  # rank
+    first_negative: int  # the rank of the first negative weight
     constants: tuple[float, ...]  # c_sigma, d_sigma, c_c, c_1, c_mu, mueff, E|N(0, I)|, for kernels
 
 
@@ -45,7 +45,10 @@ def full(k: int, n: int) -> Parameters:
 
 @functools.lru_cache(maxsize=64)
 def separable(k: int, n: int) -> Parameters:
-    """Return those for a diagonal one: Ros and Hansen 2008, https://doi.org/10.1007/978-3-540-87700-4_30."""
+    """Return the parameters of `k` rows in dimension `n` for a diagonal covariance matrix.
+
+    Ros and Hansen 2008, https://doi.org/10.1007/978-3-540-87700-4_30.
+    """
     raw, mueff = _positive_weights(k)
     root = math.sqrt(n)
     c_c = (1 + 1 / n + mueff / n) / (root + 1 / n + 2 * mueff / n)
@@ -55,20 +58,21 @@ def separable(k: int, n: int) -> Parameters:
 
 
 class LimitedMemory(NamedTuple):
-    """In the paper's symbols; `weights` (popsize,) are best first, `c_c` (m,)."""
+    """The constants of an update with `m` direction vectors, in the paper's symbols."""
 
-    weights: Vector
+    weights: Vector  # (popsize,), best first
     mueff: float
     c_sigma: float
-    c_c: Vector
+    c_c: Vector  # (m,)
 
 
 @functools.lru_cache(maxsize=64)
 def limited_memory(k: int, n: int, m: int) -> LimitedMemory:
-    """Return those for `m` direction vectors: Loshchilov et al. 2017, https://arxiv.org/abs/1705.06693.
+    """Return the constants of `k` rows in dimension `n` for `m` direction vectors.
 
-    The paper's rates are for many more parameters than rows; for fewer they would be larger than 1, even
-    than 2, where no root is real. They end at 1: a path that is the last step alone.
+    Loshchilov et al. 2017, https://arxiv.org/abs/1705.06693. The paper's rates are for many more
+    parameters than rows; with fewer parameters they would exceed 1, or even 2, where the gain of
+    the path is not real. Here they are at most 1: the path is then the last update alone.
     """
     raw, mueff = _positive_weights(k)
     c_c = np.minimum(1.0, k / n / 4.0 ** np.arange(m))
@@ -76,14 +80,14 @@ def limited_memory(k: int, n: int, m: int) -> LimitedMemory:
 
 
 def _positive_weights(k: int) -> tuple[Vector, float]:
-    """Return ln((k + 1) / 2) - ln i, Eq. (49), with the positive ones scaled to sum 1, and mueff, Eq. (8)."""
+    """Return ln((k + 1) / 2) - ln i, Eq. (49), the positive ones with sum 1, and mueff, Eq. (8)."""
     raw = math.log((k + 1) / 2) - np.log(np.arange(1, k + 1))
     raw[raw > 0] /= raw[raw > 0].sum()
     return raw, float(1 / (raw[raw > 0] ** 2).sum())
 
 
 def _finish(raw: Vector, mueff: float, n: int, *, c_c: float, c_1: float, c_mu: float) -> Parameters:
-    c_sigma = min(0.5, (mueff + 2) / (n + mueff + 3))  # pycma; Eq. (55) has 5 for 3
+    c_sigma = min(0.5, (mueff + 2) / (n + mueff + 3))  # pycma; Eq. (55) has 5 instead of 3
     d_sigma = 1 + 2 * max(0.0, math.sqrt((mueff - 1) / (n + 1)) - 1) + c_sigma
     weights = raw.copy()
     negative = raw < 0

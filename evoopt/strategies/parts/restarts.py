@@ -1,4 +1,4 @@
-"""Restarts around any strategy: what `ipop.IPOP` and `bipop.BIPOP` share."""
+"""Restarts around any strategy: the base of `ipop.IPOP` and `bipop.BIPOP`."""
 
 import copy
 import math
@@ -29,7 +29,7 @@ Start = Callable[[np.random.Generator], ArrayLike]
 @plain_data
 @dataclass(frozen=True)
 class Plan:
-    """The next run: its rows, its step size as a share of the first one's, and its most evaluations."""
+    """The plan of the next run: its popsize, its share of `restart_sigma`, its most evaluations."""
 
     _stored: ClassVar[Fields] = {
         "popsize": fields.whole(2),
@@ -43,12 +43,12 @@ class Plan:
 
 
 def _stored_run(value: object, place: str, scope: Scope) -> None:
-    """Take the run of a restarted strategy, see `fields`."""
+    """Check the run of a restarted strategy, see `fields`."""
     owner, cls = scope.owner, REGISTRY.get(scope.owner.name)
     known = cls is not None and not issubclass(cls, Restarts)
     fields.require(known, place, "of a registered class", owner.name)
     fields.require(type(value) is cls, place, f"a {owner.name}", value)
-    shared = getattr(value, "_ledger", None) is owner._ledger  # whose rows the owner knows
+    shared = getattr(value, "_ledger", None) is owner._ledger  # the owner has checked it
     fields.check(value, place, Scope(value), **({"_ledger": fields.anything} if shared else {}))
     for name in ("n_params", "dtype", "_popsize_factor", "_injects", "_reflects"):
         expected, got = getattr(owner, name), getattr(value, name)
@@ -56,10 +56,10 @@ def _stored_run(value: object, place: str, scope: Scope) -> None:
 
 
 class Restarts(Strategy):
-    """What `IPOP` and `BIPOP` share: when a run has reasons to stop, the next `ask` begins another one.
+    """The base of `IPOP` and `BIPOP`: if a run has reasons to stop, the next `ask` begins another.
 
-    A run is a strategy that shares the ledger of rows, and searches in the space without bounds. Rows of an
-    older run may still be told, and may be the best, but they teach nothing.
+    A run is a strategy that shares the ledger of rows and searches the space without bounds. Rows
+    of an older run may still be told, and may be the best, but no run learns from them.
     """
 
     _usage = "evoopt.CMAES(mean, sigma)"
@@ -103,7 +103,8 @@ class Restarts(Strategy):
         self._reflects, self._injects = strategy._reflects, strategy._injects
         self._popsize_factor = strategy._popsize_factor
         given = arrays.read("mean", made_with["mean"])
-        first = given if given.ndim == 1 else given.mean(axis=0, dtype=float)  # of a GA's first population
+        # GA may have a first population
+        first = given if given.ndim == 1 else given.mean(axis=0, dtype=float)
         super().__init__(first, made_with["sigma"], **run.shared_options(strategy))
         self._restart_sigma = self._sigma
         if restart_sigma is not None:
@@ -114,16 +115,16 @@ class Restarts(Strategy):
         self._first_mean, self._first_popsize = arguments.finite_vector(first), strategy.popsize
         self.name, self._options = type(strategy).__name__, run.own_options(strategy, made_with)
         self.ends: list[tuple[float, str]] = []
-        self._limit = math.inf  # evaluations of this run
-        self._plan: Plan | None = None  # of the next run, once this one is over
+        self._limit = math.inf  # the most evaluations of this run
+        self._plan: Plan | None = None  # the next run, once this one is over
         self._run: Run = self._first_run(strategy, given, made_with["sigma"])
         self._begin()
 
     def _begin(self) -> None:
-        """Set what a subclass remembers of its runs, before the first one."""
+        """Set the attributes of a subclass before the first run."""
 
     def _first_run(self, strategy: Strategy, mean: Array, sigma: ArrayLike) -> Run:
-        """Make the first run as a strategy was made, and as it was set since."""
+        """Return the first run, made like `strategy`, with options that were set on it since."""
         try:
             if self._box is not None:
                 mean = self._unbounded_start(mean.astype(np.float64))
@@ -135,20 +136,20 @@ class Restarts(Strategy):
         except TypeError as error:
             raise ValueError(
                 f"A strategy that is made as {self.name}(mean, sigma, popsize=..., seed=..., dtype=...) was "
-                f"expected, as restarts make others of its class, but {error}"
+                f"expected, because restarts make others of its class, but {error}"
             ) from error
         self._ledger.memory = first._ledger.memory
         return self._join(first)
 
     def _new_run(self, mean: ArrayLike, sigma: ArrayLike, popsize: int) -> Strategy:
-        """Make a run."""
+        """Return a new run."""
         cls: type[Strategy] = REGISTRY[self.name]
         options = {cls._renamed.get(name, name): value for name, value in self._options.items()}
         return cls(mean, sigma, popsize=popsize, **options)
 
     @property
     def start(self) -> Start | None:
-        """The function that draws where a restart begins; may be set at any time."""
+        """The function that draws the start of a restart; it may be set at any time."""
         found: Start | None = vars(self)["start"]
         return found
 
@@ -184,7 +185,7 @@ class Restarts(Strategy):
 
     @abstractmethod
     def _next_plan(self, generator: np.random.Generator) -> Plan | None:
-        """Plan the run after this one, which is over; None if there is to be none."""
+        """Return the plan of the run after this one, which is over, or None to end."""
 
     def _join(self, run: Run) -> Run:
         run._widest = self._widest
@@ -193,14 +194,14 @@ class Restarts(Strategy):
     def __getstate__(self) -> dict[str, Any]:
         with state_lock.LOCK:
             state = super().__getstate__()
-            state["_run"] = copy.copy(state["_run"])  # as it is at this moment
+            state["_run"] = copy.copy(state["_run"])  # a copy, because this run may change
         return state
 
     def _saved_state(self) -> dict[str, Any]:
         return super()._saved_state() | {"start": None}
 
     def _generator(self, purpose: int) -> np.random.Generator:
-        """Return random numbers that are a function of the seed and the number of the restart."""
+        """Return a random generator for a purpose, which depends on the seed and the restart."""
         return np.random.default_rng([self.seed, self.restarts, purpose])
 
     # ---------------------------------------------------------------- restarting
@@ -211,7 +212,7 @@ class Restarts(Strategy):
         twin = run.twin_of(self)
         twin._restart(self._plan)
         twin._ledger = ledger = super(Restarts, twin)._asked(n)
-        vars(self).update(vars(twin))  # at once: the restart, and the first rows of its run
+        vars(self).update(vars(twin))  # all at once: the restart and the first rows of its run
         return ledger
 
     def _get_ready(self, ledger: Ledger) -> None:
@@ -230,25 +231,25 @@ class Restarts(Strategy):
         self.restarts += 1
 
     def _draw_start(self) -> Vector:
-        """Draw a mean: uniform in the bounds, or within two sigma of the first one where a side is open."""
+        """Draw a mean uniformly: in the bounds, or within two sigma of the first for open sides."""
         generator, box = self._generator(0), self._box
         if self.start is not None:
             mean = arguments.finite_vector(self.start(generator))
             if len(mean) != self.n_params:
-                raise ValueError(f"start must give {self.n_params} numbers, but it gave {len(mean)}.")
+                raise ValueError(f"start must return {self.n_params} numbers, got {len(mean)}.")
             arguments.require_coordinates("mean", mean, self.dtype)
             return self._unbounded_start(mean)
         u = generator.random(self.n_params)
         mean = self._first_mean + (4 * u - 2) * self._sigma
         if box is not None:
-            with np.errstate(invalid="ignore", over="ignore"):  # of open sides, not taken
+            with np.errstate(invalid="ignore", over="ignore"):  # open sides are not taken
                 inside = box.low * (1 - u) + box.high * u
             mean = np.where(has_scale(box.low, box.high), inside, mean)
-            mean = np.clip(mean, box.low, box.high)  # which rounding may leave, too
+            mean = np.clip(mean, box.low, box.high)  # rounding may leave the box
         return self._unbounded_start(mean)
 
     def _unbounded_start(self, mean: Array) -> Array:
-        """Return where a run starts, in the space without bounds: as far out as any strategy may."""
+        """Return the start of a run in the space without bounds, as far out as a mean may be."""
         limit = arguments.farthest(self.dtype)
         return np.clip(mean if self._box is None else self._box.inverse(mean, "mean"), -limit, limit)
 
@@ -263,11 +264,11 @@ class Restarts(Strategy):
     def _update(self, told: Told) -> None:
         mine = self._of_this_run(told)
         if len(mine.order) > 1:
-            self._run = run.twin_of(self._run)  # not changed itself: this update may fail
+            self._run = run.twin_of(self._run)  # the run itself stays, because this update may fail
             self._run._learn(mine, mine.population[mine.order[0]])
         reasons = self._run.stop()
         if not reasons and self._run.evaluations >= self._limit:
-            reasons = (("max_evaluations", "a run of small size has had its share"),)
+            reasons = (("max_evaluations", "a run with a small popsize has had its share"),)
         if reasons and len(self.ends) == self.restarts:
             best = self._run.best.fitness
             self.ends = [*self.ends, (-best if self.maximize else best, reasons[0][0])]
@@ -280,7 +281,7 @@ class Restarts(Strategy):
         self._run._trim_history()
 
     def _of_this_run(self, told: Told) -> Told:
-        """Return the rows that older runs did not draw."""
+        """Return the told rows without rows of older runs."""
         drawn = [(snapshot[:-1], where) for snapshot, where in told.drawn if snapshot[-1] == self.restarts]
         if len(drawn) == len(told.drawn):
             return told._replace(drawn=drawn)
@@ -306,7 +307,7 @@ class Restarts(Strategy):
 
     @property
     def mean(self) -> Array:
-        """The mean of this run, in the user's space; a copy of shape (n_params,)."""
+        """The mean of this run in the user's space: a copy of shape (n_params,)."""
         return self._enclosed(self._run.mean)
 
     @property
@@ -322,13 +323,13 @@ class Restarts(Strategy):
 
     @property
     def solution(self) -> Array:
-        """What to use: the best row of all runs, with ``noisy=True`` what this run says."""
+        """The recommended parameters: the best row of all runs; if noisy, this run's solution."""
         x = self.best.x
         return self._enclosed(self._run.solution) if self.noisy or x is None else x
 
 
 def _made_with(name: str, strategy: object) -> Mapping[str, Any]:
-    """Return what a strategy was made with; raise unless it is as it was made, and can be restarted."""
+    """Return the arguments of a strategy; raise ValueError unless it is new and restartable."""
     if isinstance(strategy, Restarts):
         raise ValueError(f"{name} takes a strategy without restarts, got {shown(strategy)}.")
     if not isinstance(strategy, Strategy) or REGISTRY.get(type(strategy).__name__) is not type(strategy):

@@ -1,4 +1,4 @@
-"""How a step size or learning rate falls over the updates: plain data, so that checkpoints hold it."""
+"""Schedules of a falling step size or learning rate: plain data, so that checkpoints hold them."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from evoopt.types import Vector
 
 @dataclass(frozen=True)
 class _Finite(Called):
-    """A schedule that ends after `generations` of at least 1."""
+    """A schedule that ends after `generations`, at least 1."""
 
     _stored: ClassVar[Fields] = {"generations": whole(1)}
 
@@ -32,12 +32,12 @@ class _Finite(Called):
 @plain_data
 @dataclass(frozen=True)
 class LinearDecay(_Finite):
-    """A straight line from 1 to 0, for the `..._decay` of `OpenAIES` and `PGPE`; their `..._limit` ends it.
+    """A straight line from 1 to 0, for the `..._decay` of a strategy; its `..._limit` ends it.
 
     Parameters
     ----------
     generations : int
-        After which it has arrived.
+        The number of generations until it is 0.
 
     Examples
     --------
@@ -46,19 +46,19 @@ class LinearDecay(_Finite):
     """
 
     def share(self, updates: int) -> float:
-        """Return how much of a first value is left."""
+        """Return the share of a first value that is left."""
         return 1 - self._done(updates)
 
 
 @plain_data
 @dataclass(frozen=True)
 class CosineDecay(_Finite):
-    """Half a cosine from 1 to 0, for the `..._decay` of `OpenAIES` and `PGPE`; their `..._limit` ends it.
+    """Half a cosine from 1 to 0, for the `..._decay` of a strategy; its `..._limit` ends it.
 
     Parameters
     ----------
     generations : int
-        After which it has arrived.
+        The number of generations until it is 0.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class CosineDecay(_Finite):
     """
 
     def share(self, updates: int) -> float:
-        """Return how much of a first value is left."""
+        """Return the share of a first value that is left."""
         return (1 + math.cos(math.pi * self._done(updates))) / 2
 
 
@@ -76,7 +76,7 @@ STORED_DECAY = float_or(LinearDecay, CosineDecay, least=0, most=1)
 
 
 def read(name: str, value: object) -> Decay:
-    """Read what each update multiplies by, or a schedule."""
+    """Read a schedule, or the factor of each update."""
     if isinstance(value, LinearDecay | CosineDecay):
         return value
     if callable(value):
@@ -88,11 +88,14 @@ def read(name: str, value: object) -> Decay:
 
 
 def share(decay: Decay, limit: float, updates: int) -> float:
-    """Return how much of a first value is left after so many updates."""
+    """Return the share of a first value that is left after so many updates."""
     left = decay**updates if isinstance(decay, float) else decay.share(updates)
     return max(left, limit)
 
 
 def shrunk(sigma: Vector, share: float, smallest: float, largest: float) -> Vector:
-    """Return a share of the first step sizes; a formula, see `PopulationEngine.map`."""
+    """Return a share of the first step sizes, within limits.
+
+    A formula, see `PopulationEngine.map`.
+    """
     return np.minimum(np.maximum(share * sigma, smallest), largest)

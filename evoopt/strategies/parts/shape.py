@@ -1,4 +1,4 @@
-"""The shape of a genetic algorithm's mutations: the ratios of sigma follow the spread of the best parents."""
+"""The shape of GA's mutations: the ratios of sigma follow the spread of the best parents."""
 
 import math
 
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from evoopt.devices.interface.population import Engine
 from evoopt.types import Array, Vector
 
-WIDEST = math.log(1e8)  # of a sigma against the geometric mean of all
-RATE = 0.1  # of the logarithm of sigma in each coordinate; 1 forgets the past
+WIDEST = math.log(1e8)  # limit of log(sigma / the geometric mean of all)
+RATE = 0.1  # learning rate of log(sigma); 1 forgets the past
 
 
 def spread_of_best(pool: Array, engine: Engine) -> Vector:
-    """Return the standard deviations of the best quarter of `pool`, sorted best first; shape (n_params,)."""
+    """Return the standard deviations (n_params,) of the best quarter of a sorted `pool`."""
     shift, squares, _ = _moments(pool[: max(len(pool) // 4, 2)], engine)
-    with np.errstate(over="ignore", invalid="ignore"):  # of parents far apart; that is not finite
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite if parents are far apart
         spread: Vector = engine.map(_deviation, shift, squares)
     return spread
 
@@ -28,7 +28,7 @@ def centre_of(pool: Array, engine: Engine) -> Vector:
 
 
 def _moments(rows: Array, engine: Engine) -> tuple[Vector, Vector, Vector]:
-    """Return mean and mean square of the differences of rows from the first one, and that."""
+    """Return mean and mean square of the differences of rows from the first row, and this row."""
     weights, first = np.full(len(rows), 1 / len(rows)), engine.snapshot(rows[0], np.dtype(np.float64))
     return *engine.moments(rows, weights, weights, first), first
 
@@ -36,7 +36,7 @@ def _moments(rows: Array, engine: Engine) -> tuple[Vector, Vector, Vector]:
 def follow(
     sigma: Vector, spread: Vector, log_centre: float, smallest: float, largest: float, engine: Engine
 ) -> Vector:
-    """Return `sigma` moved towards the ratios of `spread`, where there is any; both (n_params,).
+    """Return `sigma` moved towards the ratios of `spread`, if there is any; both (n_params,).
 
     `log_centre` is the mean logarithm that sigma keeps.
     """
@@ -48,7 +48,7 @@ def follow(
     return moved
 
 
-# Formulas, see `PopulationEngine.map`. A spread of 0, or beyond all measure, is none.
+# Formulas, see `PopulationEngine.map`. A spread of 0, or from FARTHEST_SPREAD on, counts as none.
 
 FARTHEST_SPREAD = 1e300
 
