@@ -57,14 +57,12 @@ class CMAES(Converging):
     ----------
     mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
     max_generations, tolx, tolfun
-        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate
-        scales that coordinate.
+        See `Strategy`; `popsize` is 4 + 3 log(n_params) by default.
     covariance : array_like, shape (n_params, n_params), optional
-        The covariance matrix of the first search distribution, N(mean, sigma^2 covariance); the
-        identity by default. With a `sigma` for each coordinate the distribution is N(mean,
-        diag(sigma) covariance diag(sigma)). ``CMAES(other.mean, other.sigma,
-        covariance=other.covariance)`` begins with the distribution of another search. `IPOP` and
-        `BIPOP` begin each of their runs with it.
+        The matrix of the first search distribution, N(mean, sigma^2 covariance), or with a `sigma` for
+        each coordinate N(mean, diag(sigma) covariance diag(sigma)); by default the identity. `IPOP`
+        and `BIPOP` begin each run with it. To begin with the distribution of another search, write
+        ``CMAES(other.mean, other.sigma, covariance=other.covariance)``.
     tolfunhist, tolupsigma, tolconditioncov, tolflatfitness, tolstagnation : float
         `stop` has a reason when the best fitness of the last generations ranges over less than
         `tolfunhist`; when the step size grew by a factor of `tolupsigma` more than the longest
@@ -85,8 +83,7 @@ class CMAES(Converging):
     covariance : ndarray, shape (n_params, n_params)
         Rows are drawn from N(mean, sigma^2 covariance), before bounds.
     std : ndarray, shape (n_params,)
-        The standard deviation of rows in each coordinate, before bounds: sigma times the root of
-        the diagonal of `covariance`.
+        The standard deviations of rows before bounds: sigma times the root of the diagonal.
 
     Raises
     ------
@@ -96,9 +93,9 @@ class CMAES(Converging):
 
     Notes
     -----
-    With ``noisy=True`` the learning rates of mean and covariance adapt to the noise, Nomura et al.
-    2023. The search then goes on where it would stall otherwise, without evaluating a row twice.
-    `docs/benchmarks/noise.md` has measurements of the gain, and of the cost without noise.
+    With ``noisy=True`` the learning rates of mean and covariance adapt to the noise (Nomura et al.
+    2023). The search then goes on where it would stall otherwise, without evaluating a row twice;
+    `docs/benchmarks/noise.md` has measurements.
 
     Examples
     --------
@@ -319,8 +316,8 @@ class CMAES(Converging):
         largest variance may exceed other variances.
         """
         variances = self._C.diagonal()
-        # If the past has no weight, c_1 + c_mu = 1, a coordinate in which no row moved keeps its
-        # variance.
+        # with c_1 + c_mu = 1 the past has no weight: a coordinate that no row moved keeps its
+        # variance
         variances = np.where(variances > 0, variances, before.diagonal())
         C, deviations = self._C.copy(), np.sqrt(variances)
         np.fill_diagonal(C, variances)
@@ -339,8 +336,7 @@ class CMAES(Converging):
         self._looked = self._updates
         diagonal = self._C.diagonal()
         smallest, largest = float(diagonal.min()), float(diagonal.max())
-        # A huge or tiny C, of a search that diverges or goes on past its end, moves into the step
-        # size. Learning rates keep det C = 1 themselves.
+        # the step size takes over the scale of a huge or tiny C; learning rates keep det C = 1
         if self._rates is None and not 1e-20 < largest < 1e20:
             self._C, self._p_c = self._C / largest, self._p_c / math.sqrt(largest)
             self._set_step(self._step * math.sqrt(largest))
@@ -393,11 +389,9 @@ class CMAES(Converging):
             condition = self._measures()["condition"]
             reasons.append(("tolconditioncov", f"the condition of the covariance is {condition:g}"))
         if coordinate >= 0:
-            reasons.append(
-                ("noeffectcoord", f"step sizes are too small to change coordinate {coordinate} of the mean")
-            )
+            reasons.append(("noeffectcoord", f"coordinate {coordinate} of the mean no longer changes"))
         if along_axis:
-            reasons.append(("noeffectaxis", "the step size along an axis is too small to change the mean"))
+            reasons.append(("noeffectaxis", "the mean no longer changes along an axis"))
         if self.dtype == np.float32:  # the rules above use the mean in float64
             steps = self._step * self._scale * np.sqrt(self._C.diagonal())
             if self._engine.without_effect(self._mean, steps, self.dtype):
