@@ -240,7 +240,7 @@ def test_trees_that_are_none(text, tmp_path):
     write_npz(path, {"a": 1.0, ".tree": np.frombuffer(text.encode(), np.uint8)})
     assert refuses(path)
     spec = json.loads(ParamSpec.from_shapes({"a": 2}).to_json())
-    with pytest.raises(ValueError, match="as to_json gives it, but it is damaged"):
+    with pytest.raises(ValueError, match="as to_json returns it, but it is damaged"):
         ParamSpec.from_json(json.dumps(spec | {"tree": 0}).replace('"tree": 0', f'"tree": {text}'))
 
 

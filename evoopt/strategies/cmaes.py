@@ -59,9 +59,9 @@ class CMAES(Converging):
     max_generations, tolx, tolfun
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default.
     covariance : array_like, shape (n_params, n_params), optional
-        The matrix of the first search distribution, N(mean, sigma^2 covariance), or with a `sigma` for
-        each coordinate N(mean, diag(sigma) covariance diag(sigma)); by default the identity. `IPOP`
-        and `BIPOP` begin each run with it. To begin with the distribution of another search, write
+        The matrix of the first search distribution N(mean, sigma^2 covariance), or if `sigma` is an
+        array N(mean, diag(sigma) covariance diag(sigma)); by default the identity. `IPOP` and
+        `BIPOP` begin each run with it. To begin with the distribution of another search, write
         ``CMAES(other.mean, other.sigma, covariance=other.covariance)``.
     tolfunhist, tolupsigma, tolconditioncov, tolflatfitness, tolstagnation : float
         `stop` has a reason when the best fitness of the last generations ranges over less than
