@@ -361,7 +361,7 @@ def test_a_strategy_that_began_is_refused(tmp_path):
     copies = copy.deepcopy(es), evoopt.load(tmp_path / "new.npz")  # which do not know how they were made
     es.ask()
     for other in (es, *copies):
-        with pytest.raises(ValueError, match=r"must be as CMAES\(mean, sigma, \.\.\.\) made it"):
+        with pytest.raises(ValueError, match=r"must be new, as CMAES\(mean, sigma, \.\.\.\) makes it"):
             IPOP(other)
 
 
@@ -422,7 +422,7 @@ def test_a_strategy_that_was_told_is_refused():
     es = CMAES([0.5, 0.4], 0.3, popsize=8, seed=1)
     population = np.random.default_rng(0).normal(size=(8, 2))
     es.tell(population, rastrigin(population))
-    with pytest.raises(ValueError, match=r"must be as CMAES\(mean, sigma, \.\.\.\) made it"):
+    with pytest.raises(ValueError, match=r"must be new, as CMAES\(mean, sigma, \.\.\.\) makes it"):
         IPOP(es)
 
 

@@ -47,7 +47,7 @@ def test_the_first_population_may_be_given():
     assert not (es.ask()[:, None] == first).all(axis=-1).any()
     with pytest.raises(ValueError, match="popsize must be 20"):
         GA(first, 0.1, popsize=19)
-    with pytest.raises(ValueError, match="first population inside the bounds"):
+    with pytest.raises(ValueError, match="first population must be inside the bounds"):
         GA(first, 0.1, bounds=(first.min() / 2, first.max() * 2))
     with pytest.raises(ValueError, match="finite"):
         GA(first * np.inf, 0.1)

@@ -66,7 +66,7 @@ def test_cmaes_says_that_its_steps_have_outgrown_the_dtype():
     es = CMAES(np.full(3, 1e30), 1e-10, dtype=np.float32, seed=1)  # steps far below what a mean is rounded by
     run(es, 40, linear)
     assert "tolconditioncov" in reasons(es)
-    with pytest.raises(FloatingPointError, match="the steps have outgrown the dtype of the rows"):
+    with pytest.raises(FloatingPointError, match="the step sizes have outgrown the dtype of the rows"):
         run(es, 60, linear)
     assert np.isfinite(es.mean).all()
 

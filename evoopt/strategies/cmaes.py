@@ -204,7 +204,7 @@ class CMAES(Converging):
 
     @property
     def std(self) -> Vector:
-        """The standard deviation of rows in each coordinate, before bounds; (n,)."""
+        """The standard deviations (n,) of rows, before bounds."""
         return np.asarray(self._step * self._scale * np.sqrt((self._root**2).sum(axis=0)))
 
     def _overall_sigma(self) -> float:
@@ -328,7 +328,7 @@ class CMAES(Converging):
         np.fill_diagonal(C, (1 + shift) * variances)
         self._C, self._extremes, root = C, eigenvalues(C), np.empty_like(C)
         if not matrices.cholesky(C, root):
-            raise FloatingPointError(f"The covariance matrix must be positive definite, but it is {C}.")
+            raise FloatingPointError(f"The covariance matrix must be positive definite, got {C}.")
         return root
 
     def _look(self) -> None:

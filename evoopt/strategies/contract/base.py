@@ -114,7 +114,7 @@ class Strategy(Rows):
         return ()
 
     def _measures(self) -> dict[str, float]:
-        """Return more columns of `history`, cheap to compute, the same in each generation."""
+        """Return more columns of `history`, cheap to compute and always with the same names."""
         return {}
 
     # ---------------------------------------------------------------- fitness

@@ -104,7 +104,7 @@ class Box:
         if len(outside):
             i = outside[0, -1]
             raise ValueError(
-                f"A {name} inside the bounds was expected, but its coordinate {i} is outside "
+                f"The {name} must be inside the bounds, got a coordinate {i} outside "
                 f"[{self.low[i]:g}, {self.high[i]:g}]; move it or the bounds."
             )
 

@@ -14,7 +14,7 @@ _DTYPE = re.compile(r"[<>|=][biufV][0-9]{1,3}")  # numpy's text for a dtype
 
 
 class UnknownClassError(Exception):
-    """The name of a class that is not registered."""
+    """The error for the name of a class that is not registered."""
 
 
 class Decoder:

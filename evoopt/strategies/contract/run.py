@@ -74,7 +74,7 @@ def own_options(strategy: State, made_with: Mapping[str, Any]) -> dict[str, Any]
 
 
 def set_since(strategy: State, run: State) -> dict[str, Any]:
-    """Return the options that were set as attributes since a strategy was made, like `run`."""
+    """Return the options that were set as attributes after a strategy was made like `run`."""
     found = {}
     for name in option_names(type(strategy)) - SHARED:
         value = getattr(strategy, name, None)

@@ -95,8 +95,8 @@ def eigenvalues(matrix: Array) -> tuple[float, float]:
     """
     if not np.isfinite(matrix).all():
         raise FloatingPointError(
-            "A covariance matrix must be finite, but the steps have outgrown the dtype of the rows; end a "
-            "search when stop() has a reason."
+            "A covariance matrix must be finite, but the step sizes have outgrown the dtype of the rows; end "
+            "a search when stop() has a reason."
         )
     values = np.linalg.eigvalsh(matrix, UPLO="U")
     return float(values[0]), float(values[-1])

@@ -98,8 +98,8 @@ def _tensor_ends(crossover: Crossover, spec: ParamSpec | None, n: int) -> NDArra
     """Return the columns where tensors end, none unless crossover exchanges tensors."""
     if (crossover == "tensor") != (spec is not None):
         raise ValueError(
-            f'spec belongs to crossover="tensor" and only there, got {shown(spec)} with {shown(crossover)}; '
-            "take spec=net.spec."
+            f'spec must come with crossover="tensor" and only then, got {shown(spec)} with {shown(crossover)}'
+            "; take spec=net.spec."
         )
     if spec is None:
         return np.zeros(0, np.int64)

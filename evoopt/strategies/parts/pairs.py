@@ -74,7 +74,9 @@ class PairStrategy(Converging):
         self.learning_rate = learning_rate
         if max_speed is not None:
             if self.learning_rate is None:
-                raise ValueError(f"max_speed must be None without a learning_rate, got {max_speed!r}.")
+                raise ValueError(
+                    f"max_speed must be None without a learning_rate, got {max_speed!r}; set both."
+                )
             speed = arguments.within("max_speed", max_speed, 1 / largest, largest) / self.learning_rate
         self.weight_decay = arguments.within("weight_decay", weight_decay, 0, largest)
         self.learning_rate_decay = schedules.read("learning_rate_decay", learning_rate_decay)

@@ -340,8 +340,8 @@ def _made_with(name: str, strategy: object) -> Mapping[str, Any]:
     made_with = strategy._made_with
     if made_with is None or strategy._ledger.next_id > 0 or not {"mean", "sigma"} <= made_with.keys():
         raise ValueError(
-            f"The strategy to restart must be as {type(strategy).__name__}(mean, sigma, ...) made it, got "
-            f"{shown(strategy)}; one that was asked or told, copied or loaded cannot be, so make another."
+            f"The strategy to restart must be new, as {type(strategy).__name__}(mean, sigma, ...) makes it, "
+            f"got {shown(strategy)}; make another one if it was asked or told, copied or loaded."
         )
     return made_with
 

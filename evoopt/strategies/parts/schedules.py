@@ -32,7 +32,7 @@ class _Finite(Called):
 @plain_data
 @dataclass(frozen=True)
 class LinearDecay(_Finite):
-    """A straight line from 1 to 0, for the `..._decay` of a strategy; its `..._limit` ends it.
+    """A linear decay from 1 to 0, for a strategy's option `..._decay`; its `..._limit` ends it.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class LinearDecay(_Finite):
 @plain_data
 @dataclass(frozen=True)
 class CosineDecay(_Finite):
-    """Half a cosine from 1 to 0, for the `..._decay` of a strategy; its `..._limit` ends it.
+    """A decay along a cosine from 1 to 0, for the option `..._decay`; its `..._limit` ends it.
 
     Parameters
     ----------
