@@ -78,8 +78,7 @@ class BIPOP(Restarts):
                 return None
             self._doubled += 1
             return Plan(self._first_popsize * 2**self._doubled)
-        # Hansen 2009: popsize_0 (popsize_large / popsize_0 / 2)^(U^2), and sigma_0 / 100^U of
-        # another U
+        # Hansen 2009: popsize_0 (popsize_large / popsize_0 / 2)^(U^2), and sigma_0 / 100^U', U' new
         popsize = int(self._first_popsize * (2 ** (self._doubled - 1)) ** (generator.random() ** 2))
         popsize -= popsize % self._popsize_factor
         return Plan(max(popsize, 2), 0.01 ** generator.random(), self._last_large / 2)

@@ -316,8 +316,7 @@ class CMAES(Converging):
         largest variance may exceed other variances.
         """
         variances = self._C.diagonal()
-        # with c_1 + c_mu = 1 the past has no weight: a coordinate that no row moved keeps its
-        # variance
+        # if c_1 + c_mu = 1 forgets the past, a coordinate that no row moved keeps its variance
         variances = np.where(variances > 0, variances, before.diagonal())
         C, deviations = self._C.copy(), np.sqrt(variances)
         np.fill_diagonal(C, variances)

@@ -51,8 +51,7 @@ class Ledger:
         # the ids handed out last, and the fingerprints of their rows once made; None after `told`
         self._newest = newest
         self._newest_fingerprints: Any = None  # stay on the device, so that nobody waits for a copy
-        # the fingerprints of rows told in each of the last updates, oldest first; 0 for rows never
-        # made
+        # fingerprints of the rows told in each of the last updates, oldest first; 0 if not made
         self._told_fingerprints = told_fingerprints
 
     @property

@@ -43,8 +43,8 @@ class Told(NamedTuple):
     order : ndarray of int, shape (popsize,)
         The places of the rows by rank: best first, NaN last.
     outside : ndarray of bool, shape (popsize,), or None
-        True for foreign and late rows, which the present distribution did not draw. None if there
-        are none.
+        True for foreign rows, which were never asked for, and late rows, which were asked for
+        before the last update. None if there are none.
     ids : ndarray of uint64, shape (popsize,)
         The ids of the rows; 2**64 - 1 for foreign ones.
     drawn : list of (snapshot, places)

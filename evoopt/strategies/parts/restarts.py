@@ -221,8 +221,8 @@ class Restarts(Strategy):
     def _restart(self, plan: Plan) -> None:
         if self._own_start and self.start is None:
             raise ValueError(
-                "A checkpoint does not hold the function that draws where to start again; set it before this "
-                "ask: es.start = function."
+                "A checkpoint does not hold the function that draws the start of a restart; set it before "
+                "this ask: es.start = function."
             )
         mean = self._draw_start()
         sigma = np.maximum(plan.sigma_share * self._restart_sigma, arguments.step_range(self.dtype)[0])
