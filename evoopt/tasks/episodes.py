@@ -10,26 +10,26 @@ from evoopt.memory import require_memory
 from evoopt.types import Vector
 
 NewEpisodes = Literal["generation", "row", "never"]
-TRAINING, EVALUATION = 0, 1  # what episodes are for
+TRAINING, EVALUATION = 0, 1  # the purposes of episodes
 
 
 def read_new_episodes(value: object) -> NewEpisodes:
-    """Read which generations and rows play episodes of their own."""
+    """Read the option of tasks that says which generations and rows play new episodes."""
     result: NewEpisodes = arguments.one_of("new_episodes", value, get_args(NewEpisodes))
     return result
 
 
 def require_room(rows: int, episodes: int, numbers: int = 0) -> None:
-    """Raise ValueError unless memory has room for the results of so many episodes of each row.
+    """Raise ValueError unless memory has room for the results of `episodes` of each row.
 
-    With them it is to hold so many `numbers` for each episode, in all rows together.
+    `numbers` counts other stored numbers for each episode, in all rows together.
     """
     needed, purpose = 8 * episodes * (2 * rows + numbers), f"{episodes:,} episodes of {rows:,} rows"
     require_memory("Playing", needed, purpose, "take fewer episodes")
 
 
 def action_span(low: ArrayLike, high: ArrayLike) -> tuple[Vector, Vector]:
-    """Return middle and half width of the bounds of actions; 0 and 0 where a side is open."""
+    """Return the middle and the half width of the bounds of actions; 0 and 0 without bounds."""
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     bounded = np.isfinite(low) & np.isfinite(high)
     low, high = np.where(bounded, low, 0.0), np.where(bounded, high, 0.0)
