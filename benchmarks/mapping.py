@@ -21,7 +21,7 @@ Leaves = Mapping[str, NDArray[Any]]
 
 
 def run(args: argparse.Namespace) -> Iterator[Outcome]:
-    spec = _spec()
+    spec = dense_spec()
     population = np.random.default_rng(0).standard_normal((POPSIZE, spec.size), np.float32)
     for case in (unravel_case(spec, population), ravel_case(spec, population)):
         yield race(case, args.seconds, args.threads)
@@ -29,21 +29,21 @@ def run(args: argparse.Namespace) -> Iterator[Outcome]:
 
 def unravel_case(spec: ParamSpec, population: Population) -> Case:
     """Map a matrix to nested parameters; some contestants return a list of individuals."""
-    expected = _flat(_views_by_hand(spec, population))
+    expected = flat(_views_by_hand(spec, population))
     data = spec, population
     return Case(
         f"unravel: {_sizes(spec)}",
         [
-            Contestant("evoopt ParamSpec.unravel", lambda: partial(spec.unravel, population), read=_flat),
-            Contestant("jax jit(vmap(unravel))", partial(jax_vmap_unravel, *data), ("jax",), _flat),
+            Contestant("evoopt ParamSpec.unravel", lambda: partial(spec.unravel, population), read=flat),
+            Contestant("jax jit(vmap(unravel))", partial(jax_vmap_unravel, *data), ("jax",), flat),
             Contestant("jax unravel each", partial(jax_unravel_each, *data), ("jax",), _stack_nested),
             Contestant(
                 "torch vector_to_parameters", partial(torch_unravel, *data), ("torch",), _stack_modules
             ),
             Contestant("PyGAD weights_as_dict", partial(pygad_unravel, *data), ("pygad", "torch"), _stack),
-            Contestant("numpy views by hand", lambda: partial(_views_by_hand, *data), (), _flat, floor=True),
+            Contestant("numpy views by hand", lambda: partial(_views_by_hand, *data), (), flat, floor=True),
         ],
-        lambda found: _error_of_leaves(found, expected),
+        lambda found: error_of_leaves(found, expected),
         tolerance=0.0,
     )
 
@@ -156,7 +156,7 @@ def _torch_module(spec: ParamSpec, row: Population) -> Any:
     )
 
 
-def _spec() -> ParamSpec:
+def dense_spec() -> ParamSpec:
     shapes: dict[str, Any] = {}
     for layer, (n_in, n_out) in enumerate(pairwise(SIZES)):
         shapes |= {f"dense_{layer}.bias": n_out, f"dense_{layer}.kernel": (n_in, n_out)}
@@ -182,10 +182,10 @@ def _views_by_hand(spec: ParamSpec, population: Population) -> dict[str, dict[st
 
 
 def _concatenate(tree: Any) -> Population:
-    return np.concatenate([leaf.reshape(len(leaf), -1) for leaf in _flat(tree).values()], axis=1)
+    return np.concatenate([leaf.reshape(len(leaf), -1) for leaf in flat(tree).values()], axis=1)
 
 
-def _flat(tree: Mapping[str, Mapping[str, Any]]) -> Leaves:
+def flat(tree: Mapping[str, Mapping[str, Any]]) -> Leaves:
     """Return the leaves by name."""
     return {
         f"{layer}.{name}": np.asarray(leaf) for layer, leaves in tree.items() for name, leaf in leaves.items()
@@ -197,14 +197,14 @@ def _stack(individuals: Sequence[Mapping[str, Any]]) -> Leaves:
 
 
 def _stack_nested(individuals: Sequence[Any]) -> Leaves:
-    return _stack([_flat(tree) for tree in individuals])
+    return _stack([flat(tree) for tree in individuals])
 
 
 def _stack_modules(individuals: Sequence[Any]) -> Leaves:
     return _stack([module.state_dict() for module in individuals])
 
 
-def _error_of_leaves(found: Leaves, expected: Leaves) -> float:
+def error_of_leaves(found: Leaves, expected: Leaves) -> float:
     if found.keys() != expected.keys():
         return np.inf
     return max(relative_error(found[name], expected[name]) for name in expected)

@@ -5,7 +5,7 @@ measured on all 1,797 digits. For the accuracy the searches learn from the train
 examples/04_digits.py. The accuracy of the solution (the mean; for a genetic algorithm the best row)
 on the test part is measured every few generations, and that time does not count. Each search has
 the hyperparameters that took it to 95% of the validation part in the fewest generations
-(docs/performance.md).
+(docs/benchmarks/networks.md).
 """
 
 import argparse

@@ -130,7 +130,8 @@ def minimize(
     differ by at most 1e-8 of it, or of the range of the values at first, or by `tol`. With the
     option ``exhaust`` they go on to a limit. Where `fun` looks noisy, because a descent or a search
     ended while values around still differed, its best point is evaluated once more; two values mean
-    noise. `docs/black_box.md` has a table of the meanings of `tol` and ``target`` for each method.
+    noise. `docs/reference/minimize.md` has a table of the meanings of `tol` and ``target`` for each
+    method.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 
 Numba-cuda optimises once more when it links. This is the code after that, as it runs on a device.
 
-``python tests/cuda_compiler.py`` prints the table of docs/cuda.md.
+``python tests/cuda_compiler.py`` prints the table of docs/benchmarks/cuda.md.
 """
 
 import functools
@@ -31,7 +31,6 @@ class Case(NamedTuple):
     kernel: Any
     kinds: tuple[Any, ...]
     wide: dict[str, int] = {}  # noqa: RUF012  (nobody changes it)
-    dynamic: int = 0  # bytes of shared memory at the launch
 
 
 class Compiled(NamedTuple):
@@ -66,9 +65,12 @@ def layers(*units):
 def cases():
     """Give all kernels by name, at the sizes of the benchmarks."""
     from evoopt import envs
-    from evoopt.kernels.cuda.networks import few, loss, tiles
+    from evoopt.kernels.cuda.networks import loss, tiles
+    from evoopt.kernels.cuda.networks.samples import forward_samples
     from evoopt.kernels.cuda.population import genetic, moments, noise, ranking, rows, vectors
-    from evoopt.kernels.cuda.rollouts import rollout
+    from evoopt.kernels.cuda.rollouts.episode import KernelGame
+    from evoopt.kernels.cuda.rollouts.plan import Plan
+    from evoopt.kernels.cuda.rollouts.rollout import rollout_rows
     from evoopt.rules import genetic as rules
     from evoopt.rules.box import WAYS
     from evoopt.strategies import snes
@@ -101,27 +103,27 @@ def cases():
         found[f"children, {name}"] = Case(breed, (u, u1, array("i8", 2), f2, d1, d1, i1, u, f, f2))
     net, _ = layers(8, 64, 64, 4)
     for samples in (1, 8):
-        forward = few.forward_few(net, samples, True, 4, few.threads_for(net))
+        forward = forward_samples(net, samples, True, 4)
         found[f"forward, {samples} own, 8-64-64-4"] = Case(forward, (f1, i, f1, f1, i, f1), {"LDG.E.128": 7})
     for units in ((64, 256, 256, 10), (64, 32, 10), (784, 64, 10), (4, 16, 16, 2)):
         net, n_params = layers(*units)
-        plan, name = tiles.plan(net, SHARED_BYTES), "-".join(map(str, units))
+        plan, name = tiles.choose_plan(net, SHARED_BYTES), "-".join(map(str, units))
         wide, losses = {"LDG.E.128": 2, "LDS.128": 2}, (f1, i, f1, f1, f1, f1, i, d1)
         named = ("cross_entropy", "labels")
         tile = tiles.loss_tiles(net, plan, math.gcd(n_params, 4), named)
-        found[f"loss, {name}"] = Case(tile, losses, {**wide, "LDG.E.64": 8}, plan.shared)
+        found[f"loss, {name}"] = Case(tile, losses, {**wide, "LDG.E.64": 8})
         if units[-2] == 256:
             for alignment in (1, 4):
                 tile = tiles.loss_tiles(net, plan, alignment, named)
-                found[f"loss, {name}, rows aligned to {alignment}"] = Case(tile, losses, wide, plan.shared)
+                found[f"loss, {name}, rows aligned to {alignment}"] = Case(tile, losses, wide)
             forward = tiles.forward_tiles(net, plan, math.gcd(n_params, 4))
-            found[f"forward, {name}"] = Case(forward, (f1, i, f1, f1, i, i, f1), wide, plan.shared)
+            found[f"forward, {name}"] = Case(forward, (f1, i, f1, f1, i, i, f1), wide)
     net, n_params = layers(64, 32, 10)
-    plan, own = tiles.plan(net, SHARED_BYTES), loss.own_loss(_largest_error, "vectors", 10, 10)
+    plan, own = tiles.choose_plan(net, SHARED_BYTES), loss.own_loss(_largest_error, "vectors", 10, 10)
     tile = tiles.loss_tiles(net, plan, math.gcd(n_params, 4), own)
-    found["loss of one's own, 64-32-10"] = Case(tile, losses, wide, plan.shared)
+    found["loss of one's own, 64-32-10"] = Case(tile, losses, wide)
     found["pack"] = Case(tiles.pack, (f1, i1, i, i, i, f1))
-    signature = (f1, i, f1, d1, i, d1, i, i, d1, i1, d1)
+    signature = (f1, i, f1, d1, i, d1, i, i, (d1, i1, d1))
     for env, units, episodes, normalizes in (
         ("cartpole", (4, 32, 32, 2), 1, False),
         ("cartpole_swingup", (5, 64, 64, 1), 8, False),
@@ -129,16 +131,16 @@ def cases():
     ):
         net, n_params = layers(*units)
         played = getattr(envs, env)
-        game = rollout.KernelGame(
+        game = KernelGame(
             played.reset, played.observe, played.step, played.state_size, played.observation_size,
-            played.n_actions, played.discrete, played.uniforms, normalizes,
+            played.n_actions, played.discrete, played.uniforms,
         )  # fmt: skip
         threads = min(256, 32 * -(-episodes * max(units[1:]) // 32))
         name = f"rollout, {env} {'-'.join(map(str, units))}{', normalized' if normalizes else ''}"
-        kernel = rollout.rollout_rows(net, game, episodes, threads, n_params, 1)
-        found[name] = Case(kernel, signature, {"LDS.128": 5}, 4 * n_params)
+        kernel = rollout_rows(net, game, normalizes, Plan(episodes, threads, n_params), 1)
+        found[name] = Case(kernel, signature, {"LDS.128": 5})
         if episodes > 1:  # with rows that are left in global memory
-            kernel = rollout.rollout_rows(net, game, 1, 64, 0, 2)
+            kernel = rollout_rows(net, game, normalizes, Plan(1, 64, 0), 2)
             found[f"{name}, large"] = Case(kernel, signature, {"LDG.E.64": 5})
     return found
 
@@ -221,7 +223,7 @@ def _output(tool, *arguments):
 
 
 def table(capability):
-    """Give the table of docs/cuda.md."""
+    """Give the table of docs/benchmarks/cuda.md."""
     lines = [
         "| kernel | registers | shared memory, bytes | stack | `LDG.128` | `LDS.128` |",
         "|---|---|---|---|---|---|",
@@ -229,7 +231,7 @@ def table(capability):
     for name, case in cases().items():
         found = compile_case(case, capability)
         wide = found.instructions["LDG.E.128"], found.instructions["LDS.128"]
-        shared = f"{found.shared:,}" + (f" + {case.dynamic:,}" if case.dynamic else "")
+        shared = f"{found.shared:,}" + (f" + {case.kernel.shared:,}" if case.kernel.shared else "")
         lines.append(f"| {name} | {found.registers} | {shared} | {found.stack} | {wide[0]} | {wide[1]} |")
     return "\n".join(lines)
 

@@ -183,6 +183,15 @@ def test_every_part_has_its_place():
     assert parts == set(MAY_IMPORT)
 
 
+def test_the_map_lists_each_part_above_what_it_imports():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    place = {part: i for i, row in enumerate(rows) for part in re.findall(r"`(\w+)(?:\.py|/)`", row)}
+    assert place.keys() - {"__main__"} == MAY_IMPORT.keys()
+    for part, others in MAY_IMPORT.items():
+        assert [other for other in others if place[other] < place[part]] == [], part
+
+
 def test_public_names():
     assert evoopt.__all__ == sorted(
         evoopt.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name)
@@ -209,3 +218,22 @@ def test_no_test_module_is_imported():
     imports = re.compile(r"^\s*(?:from|import) +(?:tests\.)?(?:test_\w+|conftest)\b.*", re.MULTILINE)
     for file in (ROOT / "tests").rglob("*.py"):
         assert not imports.findall(file.read_text()), file
+
+
+def private_names(file):
+    """Return the private names that a file takes of others: ``thing._name``, and imports of such."""
+    nodes = [*ast.walk(ast.parse(file.read_text()))]
+    taken = [node.attr for node in nodes if isinstance(node, ast.Attribute) and not is_own(node.value)]
+    imported = [alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names]
+    return [name for name in (*taken, *imported) if re.match("_[^_]", name)]
+
+
+def is_own(value):
+    return isinstance(value, ast.Name) and value.id in ("self", "cls")
+
+
+def test_tests_need_few_private_names():
+    """A test shows what can be seen from outside; `os._exit` and the like count, too."""
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    found = [f"{file.relative_to(ROOT)}: {name}" for file in files for name in private_names(file)]
+    assert len(found) < 30, "\n".join(found)

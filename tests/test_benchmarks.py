@@ -192,15 +192,15 @@ def test_relative_error(found, error):
 
 def test_leaves_are_compared_by_name_and_shape():
     spec = mapping.ParamSpec.from_shapes({"dense_0.bias": 2, "dense_0.kernel": (1, 2)})
-    leaves = mapping._flat(spec.unravel(np.ones((3, 4))))
+    leaves = mapping.flat(spec.unravel(np.ones((3, 4))))
     flattened = {name: leaf.reshape(3, 2) for name, leaf in leaves.items()}
-    assert mapping._error_of_leaves(leaves, leaves) == 0
-    assert mapping._error_of_leaves(flattened, leaves) == np.inf
-    assert mapping._error_of_leaves({}, leaves) == np.inf
+    assert mapping.error_of_leaves(leaves, leaves) == 0
+    assert mapping.error_of_leaves(flattened, leaves) == np.inf
+    assert mapping.error_of_leaves({}, leaves) == np.inf
 
 
 def test_the_mapped_network_has_4996_parameters_in_6_leaves():
-    spec = mapping._spec()
+    spec = mapping.dense_spec()
     assert (spec.size, len(spec.names)) == (4996, 6)
 
 

@@ -97,7 +97,7 @@ def test_a_convolution_is_a_sum_over_the_surroundings():
     images = np.zeros((1, 4, 4, 1))
     images[0, 1, 2] = 1.0
     kernel = np.arange(9.0).reshape(3, 3, 1, 1)
-    found = convolutional._convolve(images, kernel)[0, :, :, 0]
+    found = convolutional.convolve(images, kernel)[0, :, :, 0]
     np.testing.assert_array_equal(found[:3, 1:], kernel[::-1, ::-1, 0, 0])
     assert found.sum() == kernel.sum()
 

@@ -1,5 +1,6 @@
 """Kernels for CUDA, compiled for real: no spills, the wide reads that were meant, room for two blocks."""
 
+import math
 import re
 
 import cuda_compiler
@@ -30,8 +31,9 @@ def test_machine_code(name, capability):
     assert not [instruction for instruction in found.instructions if instruction.startswith(("LDL", "STL"))]
     for instruction, least in case.wide.items():
         assert found.instructions[instruction] >= least
-    if name.startswith("rollout") and case.dynamic:  # after other shared arrays, and read by 128 bits
+    if name.startswith("rollout") and case.kernel.shared:  # after other shared arrays, and read by 128 bits
         assert found.alignment == 16
     assert found.parameters == parameters_of(case)
-    threads = case.kernel.compiled.targetoptions["launch_bounds"][0]
-    assert 2 * threads * found.registers <= REGISTERS, "two blocks do not fit a multiprocessor"
+    assert 2 * math.prod(case.kernel.threads) * found.registers <= REGISTERS, (
+        "two blocks do not fit a multiprocessor"
+    )

@@ -65,8 +65,8 @@ for kernel, words, arguments in (
     (vectors.map_vectors(snes.step), 48, (tuple(d[:2]), (*d[2:], 1.5, -2.5, 3.5, 4.5, np.float64(5)), 12)),
 ):
     os.environ["PRETENDED_WORDS"] = str(words)
-    stream.launch(kernel, (2, 3), 64, *arguments)
-    kernel.compiled[(2, 3), 64](*map(theirs, arguments))
+    stream.launch(kernel, (2 * kernel.per_block[0], 3), *arguments)
+    kernel.compiled[(2, 3), kernel.threads](*map(theirs, arguments))
 """
     )
     launches = [line for line in log if line.startswith("launch")]
@@ -82,15 +82,14 @@ import ctypes, gc
 import numpy as np
 import evoopt
 from evoopt.kernels.cuda.runtime.stream import Stream
-from evoopt.strategies import REGISTRY
+from helpers.strategies import ON_DEVICE, injects
 
 net = evoopt.Network([evoopt.Dense(256, "tanh"), evoopt.Dense(10)], input_shape=(64,), device="cuda")
 inputs, labels = np.ones((300, 64)), np.arange(300) % 10
 tasks = [evoopt.Supervised(net, inputs, labels, batch_size=size) for size in (None, 100)]
 player = evoopt.Network([evoopt.Dense(2)], input_shape=(4,), device="cuda")
 tasks.append(evoopt.Rollout(player, evoopt.envs.cartpole))
-on_device = [cls for cls in REGISTRY.values() if cls._computes_on_device]
-for cls in (*on_device, evoopt.CMAES):
+for cls in (*ON_DEVICE.values(), evoopt.CMAES):
     for task in tasks:
         if cls is evoopt.CMAES and task.net is net:
             continue
@@ -108,14 +107,14 @@ for name, options in (
     ("GA", {"crossover": "sbx", "mutation": "polynomial", "mutation_rate": 0.5}),
     ("GA", {"crossover": "uniform", "self_adaptation": False, "sigma_decay": 0.9, "elites": 2}),
     ("SNES", {"maximize": True}),
-    *((cls.__name__, {}) for cls in on_device),
+    *((name, {}) for name in ON_DEVICE),
 ):
     for dtype in (np.float32, np.float64):
         for bounds in (None, (-3.0, 3.0)):
             es = getattr(evoopt, name)(
                 np.zeros(6, dtype), 0.5, popsize=8, seed=1, bounds=bounds, device="cuda", **options
             )
-            if es._injects:  # at first, as all rows have the same fingerprint here
+            if injects(type(es)):  # at first, as all rows have the same fingerprint here
                 es.tell(np.full((3, 6), 0.25, dtype), np.arange(3.0))
             late = es.ask_ids(4)
             for _ in range(2):
@@ -170,7 +169,7 @@ for batch in (1, 12):
 
 def test_the_page_about_cuda_runs(run_pretended):
     """All but the block that needs torch on a GPU; that one runs with the other pages where there is one."""
-    code, found, _ = python_of(ROOT / "docs" / "cuda.md").partition("import torch")
+    code, found, _ = python_of(ROOT / "docs" / "reference" / "cuda.md").partition("import torch")
     _, log = run_pretended(code)
     assert found
     assert any(line.startswith("launch") for line in log)
@@ -197,7 +196,7 @@ from evoopt.kernels.cuda.runtime.stream import Stream
 
 ours, theirs = Stream(), Stream()
 numbers, out = theirs.empty(6, np.float64), ours.empty(3, np.float64)
-ours.launch(mean_rows, 1, 32, numbers, 2, 2.0, out)
+ours.launch(mean_rows, 3, numbers, 2, 2.0, out)
 with open("/dev/stdout", "w") as file:
     print(hex(ours.number), hex(theirs.number), file=file)
 """
@@ -225,7 +224,7 @@ for number in (theirs.number, None, 1, -1):
     capsule = ours.empty(3, np.float64).__dlpack__(stream=number)
     del capsule
 lent = ours.adopt(Lender(theirs.empty(6, np.float64)))
-ours.launch(mean_rows, 1, 32, lent, 2, 2.0, ours.empty(3, np.float64))
+ours.launch(mean_rows, 3, lent, 2, 2.0, ours.empty(3, np.float64))
 print(hex(ours.number), hex(theirs.number))
 """
     )
@@ -256,7 +255,7 @@ except MemoryError as error:
 stream = Stream()
 numbers, out = stream.empty(6, np.float64), stream.empty(3, np.float64)
 try:
-    stream.launch(mean_rows, 0, 32, numbers, 2, 2.0, out)
+    stream.launch(mean_rows, 0, numbers, 2, 2.0, out)
 except RuntimeError as error:
     print(error)
 """,

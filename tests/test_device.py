@@ -5,8 +5,7 @@ import importlib.util
 import pytest
 from helpers import SIMULATED
 
-from evoopt.devices import available as device
-from evoopt.devices.available import read_device
+from evoopt.devices.available import read_device, require_cuda
 
 INSTALL = r'pip install "evoopt\[cuda\]"'
 
@@ -19,9 +18,9 @@ needs_package = pytest.mark.skipif(
 @pytest.fixture(autouse=True)
 def forgotten():
     """What a test found must not be remembered by the next."""
-    device._require_cuda.cache_clear()
+    require_cuda.cache_clear()
     yield
-    device._require_cuda.cache_clear()
+    require_cuda.cache_clear()
 
 
 def no_gpu():

@@ -1,5 +1,6 @@
-"""The README and the pages of docs/ are true: commands, Python, links and the names of files."""
+"""README.md, CONTRIBUTING.md and docs/ are true: commands, Python, links, names of files and tests."""
 
+import ast
 import re
 import shlex
 
@@ -12,14 +13,19 @@ from evoopt import Strategy, envs
 from evoopt.strategies import REGISTRY
 
 README = (ROOT / "README.md").read_text()
-PAGES = {path.name: path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+DOCS = ROOT / "docs"
+PAGES = {name: ROOT / name for name in ("README.md", "CONTRIBUTING.md")}
+PAGES |= {path.relative_to(DOCS).as_posix(): path for path in sorted(DOCS.rglob("*.md"))}
 PYTHON = [name for name, path in PAGES.items() if python_of(path).strip()]
 PROMISES = {
     "README.md": r"'accuracy': 0\.9",
-    "control.md": r"'return': ([3-9]\d\d|1000)",
-    "gymnasium.md": r"'return': (4\d\d|500)",
-    "layers.md": r"\('dense_0.bias', 'dense_0.kernel', 'square_0.gain'\)",
+    "guide/control.md": r"'return': ([3-9]\d\d|1000)",
+    "guide/gymnasium.md": r"'return': (4\d\d|500)",
+    "guide/train_a_network.md": r"'accuracy': (0\.9|1\.0)",
+    "guide/tune_a_simulation.md": r"\n12 the limit of 12 evaluations is reached\n18 ",
+    "guide/write_your_own.md": r"\('dense_0.bias', 'dense_0.kernel', 'square_0.gain'\)",
 }
+PEER = "python peer"  # code of another library
 PATH = r"`((?:\.ci|benchmarks|docs|evoopt|examples|tests)/[\w./]*)`"
 
 
@@ -36,7 +42,7 @@ def test_the_first_block_is_two_commands():
 @pytest.mark.parametrize("page", PYTHON)
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
     """All blocks in their order, in one namespace."""
-    if page == "cuda.md":  # (tests/test_cuda_driver.py runs its first block without a GPU)
+    if page == "reference/cuda.md":  # (tests/test_cuda_driver.py runs its first block without a GPU)
         if reason := why_no_cuda():
             pytest.skip(reason)
         pytest.importorskip("torch")
@@ -47,7 +53,8 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_each_environment_is_described(name):
-    assert PAGES["environments.md"].read_text().count(f"\n| `{name}` |") == 2  # what it is; where it is from
+    page = PAGES["reference/environments.md"].read_text()
+    assert page.count(f"\n| `{name}` |") == 2  # in the tables of definitions and of origins
     assert f"``{name}``" in envs.__doc__
 
 
@@ -58,7 +65,7 @@ def test_the_readme_has_a_row_for_each_strategy():
 
 def test_where_strategies_compute_is_described():
     """As each says in its `_computes_on_device`."""
-    page = PAGES["cuda.md"].read_text()
+    page = PAGES["reference/cuda.md"].read_text()
     there, copied = (
         set(re.findall(r"`(\w+)`", *re.findall(rf"^\| (.*) \| rows{how}", page, re.MULTILINE)))
         for how in (", ranks and updates are made on the device", " are made and learned from on the CPU")
@@ -74,22 +81,58 @@ def test_where_strategies_compute_is_described():
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_says_its_language(page):
     fences = re.findall(r"^```(.*)$", PAGES[page].read_text(), re.MULTILINE)
-    assert set(fences[::2]) <= {"python", "sh"}
+    assert set(fences[::2]) <= {"python", "sh", "text", PEER}
     assert set(fences[1::2]) <= {""}
+
+
+def test_code_of_peers_is_python_and_stands_beside_ours():
+    """It does not run, as the other libraries are not installed."""
+    blocks = re.findall(
+        r"^```(.+)\n((?:(?!```).*\n)*)", PAGES["guide/coming_from.md"].read_text(), re.MULTILINE
+    )
+    languages = [language for language, _ in blocks]
+    assert languages == ["python", *[PEER, "python"] * 6]
+    for language, text in blocks:
+        if language == PEER:
+            ast.parse(text)
+
+
+def prose_of(path):
+    return re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors_of(path):
+    """Return the names by which links find the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", prose_of(path), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_and_paths_lead_to_files(page):
-    prose = re.sub(r"^```.*?^```", "", PAGES[page].read_text(), flags=re.MULTILINE | re.DOTALL)
-    for target in re.findall(r"\]\(([^)#]+)", prose):
-        assert "://" in target or (PAGES[page].parent / target).exists(), target
+    prose = prose_of(PAGES[page])
+    for target, _, anchor in re.findall(r"\]\(([^)#]*)(#([^)]*))?\)", prose):
+        path = PAGES[page].parent / target if target else PAGES[page]
+        assert "://" in target or path.exists(), target
+        assert not anchor or anchor in anchors_of(path), f"{target}#{anchor}"
     for target in re.findall(PATH, prose):
         assert (ROOT / target).exists(), target
+
+
+def test_tests_that_contributors_are_told_of_exist():
+    named = re.findall(r"`(test_\w+)`", PAGES["CONTRIBUTING.md"].read_text())
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 8
+    assert [name for name in named if f"def {name}(" not in tests] == []
 
 
 def test_files_that_the_readme_names_can_be_clicked():
     linked = re.sub(r"\[`?[^\]]*`?\]\([^)]*\)", "", README)
     assert not re.findall(rf"{PATH}|`\w+\.(?:py|md)`", linked)
+
+
+def test_every_design_page_can_be_reached():
+    linked = re.findall(r"\]\((design/\w+\.md)\)", PAGES["architecture.md"].read_text())
+    assert {*linked} == {name for name in PAGES if name.startswith("design/")}
 
 
 def test_the_map_names_what_is_there():

@@ -24,6 +24,7 @@ NAMES = {
     "mountain_car": "MountainCar-v0",
     "mountain_car_continuous": "MountainCarContinuous-v0",
 }
+SWING_UPS = ("cartpole_swingup", "cartpole_swingup_hard")  # they are in tests/reference.py
 # States within and beyond the limits of each environment
 WIDE = {
     "cartpole": (3, 3, 0.3, 3),
@@ -100,6 +101,10 @@ def play(name, theirs, policy, seed, tolerance=1e-5):
         if done:
             break
     return t + 1, done
+
+
+def test_each_environment_has_another_program_to_agree_with():
+    assert {*NAMES, *SWING_UPS} == set(BUILT_IN)
 
 
 @pytest.mark.parametrize("policy", [held, pumped])
@@ -184,7 +189,7 @@ def test_first_states_of_the_swing_up(name, distributions, rng):
         assert np.abs(np.corrcoef(columns) - np.eye(4)).max() < 0.06
 
 
-@pytest.mark.parametrize("name", ["cartpole_swingup", "cartpole_swingup_hard"])
+@pytest.mark.parametrize("name", SWING_UPS)
 @pytest.mark.parametrize("policy", [held, pumped])
 def test_episodes_of_the_swing_up_are_the_references(name, policy):
     env, ended = getattr(envs, name), 0
@@ -238,7 +243,7 @@ def test_a_nan_action_gives_nan(name):
     assert not done
 
 
-@pytest.mark.parametrize("name", ["cartpole_swingup", "cartpole_swingup_hard"])
+@pytest.mark.parametrize("name", SWING_UPS)
 def test_spaces_of_the_swing_up(name):
     env = getattr(envs, name)
     assert (env.observation_size, env.low, env.high, env.max_steps) == (5, (-1,), (1,), 1000)

@@ -16,6 +16,7 @@ from gymnasium import spaces
 from helpers import ROOT
 
 import evoopt
+from evoopt.tasks.episodes import TRAINING, episode_seeds
 
 
 class Corridor(gymnasium.Env):
@@ -277,34 +278,36 @@ def test_workers_give_the_same_bits(rng):
         assert task(population, 2).tolist() == alone(population, 2).tolist()
         assert task.evaluate(population[0], 5) == alone.evaluate(population[0], 5)
         assert task(population[:1], 3).tolist() == alone(population[:1], 3).tolist()  # one has nothing to do
-        assert len(multiprocessing.active_children()) == 3
         assert all(map(np.array_equal, task.state().values(), alone.state().values()))
         again = pickle.loads(pickle.dumps(task))
-        assert again._pool is None
         again.num_workers = 1
         assert again(population, 2).tolist() == alone(population, 2).tolist()
+        assert len(multiprocessing.active_children()) == 3
     assert not multiprocessing.active_children()
 
 
 class Naps(Corridor):
     """One step, in which some fall asleep, and the others take a nap."""
 
-    def __init__(self):
+    def __init__(self, sleepy=None):
         super().__init__(length=1)
+        self.sleepy = sleepy
 
     def step(self, action):
-        time.sleep(60 if self.seed == 5 else 0.3)
+        time.sleep(60 if self.seed == self.sleepy else 0.3)
         return super().step(action)
 
 
 def test_a_step_has_a_time_limit():
     net, row = linear(), np.zeros((1, 9))
     row[0, 2] = 1.0  # to the right
-    task = evoopt.GymnasiumTask(Naps, net, num_workers=2, step_timeout=1.0)
-    seeds = np.array([[1, 2, 3, 4, 6, 7, 8, 9]])
-    assert task._play(row, seeds)[0].returns.tolist() == [[1.0] * 8]  # four naps are longer than the limit
+    options = {"num_workers": 2, "step_timeout": 1.0}
+    with evoopt.GymnasiumTask(Naps, net, episodes=8, **options) as task:
+        assert task(row).tolist() == [1.0]  # four naps of a process are longer than the limit
+    _, second = episode_seeds((0, TRAINING, 0), (1, 2))[0]
+    task = evoopt.GymnasiumTask(Naps, net, episodes=2, env_kwargs={"sleepy": second}, **options)
     with pytest.raises(RuntimeError, match=r"^A step or reset of Naps .* step_timeout=1 sec.* process 1 "):
-        task._play(row, np.array([[1, 5]]))
+        task(row)
     assert not multiprocessing.active_children()
     with pytest.raises(ValueError, match=r"^step_timeout must be left out with num_workers=1, got 5"):
         evoopt.GymnasiumTask(Naps, net, step_timeout=5)

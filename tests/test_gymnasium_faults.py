@@ -13,7 +13,10 @@ from gymnasium import spaces, wrappers
 
 import evoopt
 from evoopt.failures import Failure, attempt
-from evoopt.tasks.episodes import action_span
+from evoopt.tasks.episodes import TRAINING, action_span, episode_seeds
+from evoopt.tasks.making import about, maker_of
+from evoopt.tasks.spaces import observations_of
+from evoopt.tasks.stepping import Environments
 
 BOX, DISCRETE = spaces.Box(-np.inf, np.inf, (2,)), spaces.Discrete(3)
 ABOUT = "Faulty (observations {}, actions Discrete(2))"
@@ -121,15 +124,16 @@ def test_wrong_answers_are_a_sentence_that_names_the_environment_and_its_spaces(
     assert ABOUT.format(space) in text
     assert text.endswith(".")
     assert text.count(". ") == 0
-    came = _failure_of(task)
-    assert (type(came), str(came)) == (ValueError, text)
+    sent = _failure_of(answers, n_in)
+    assert (type(sent), str(sent)) == (ValueError, text)
 
 
-def _failure_of(task):
-    """What a worker process would send of the first error."""
-    from evoopt.tasks.stepping import Environments
-
-    environments, zeros = Environments(task._make, task._observations), np.zeros(1, int)
+def _failure_of(answers, n_in):
+    """Return the first error as a worker process would send it."""
+    maker, net = maker_of(Faulty, answers), evoopt.Network([evoopt.Dense(2)], (n_in,))
+    environment = maker()
+    observations = observations_of(environment.observation_space, net, about(environment))
+    environments, zeros = Environments(maker, observations), np.zeros(1, int)
     environments.make(1)
     outcomes = [attempt(environments.reset, zeros), attempt(environments.step, zeros, zeros)]
     return next(pickle.loads(pickle.dumps(each)) for each in outcomes if isinstance(each, Failure)).error
@@ -225,12 +229,28 @@ def test_integers_at_first_do_not_cut_later_observations(first, dtype):
     assert mixed(np.stack([row] * 2)).tolist() == [2.0, 0.0]
 
 
-def test_answers_of_processes_are_merged_without_loss():
-    from evoopt.tasks.workers import _merge
+class Tenths(gymnasium.Env):
+    """One step, whose reward is the action; it shows 0.1 in float64, or 1 in float32 for one seed."""
 
-    owners = np.array([0, 1, 0])
-    merged = _merge(owners, {0: np.array([[1], [2]], np.float32), 1: np.array([[0.1]])})
-    assert merged.tolist() == [[1], [0.1], [2]]
+    observation_space, action_space = spaces.Box(-9, 9, (1,)), spaces.Discrete(2)
+
+    def __init__(self, narrow):
+        self.narrow = narrow
+
+    def reset(self, *, seed=None, options=None):
+        return (np.ones(1, np.float32) if seed == self.narrow else np.array([0.1])), {}
+
+    def step(self, action):
+        return np.ones(1), float(action), True, False, {}
+
+
+def test_answers_of_processes_are_merged_without_loss():
+    narrow, _ = episode_seeds((0, TRAINING, 0), (1, 2))[0]
+    net = evoopt.Network([evoopt.Dense(2)], (1,))
+    is_more_than_a_tenth = np.array([[0.1, 0, 0, 1]])
+    options = {"episodes": 2, "num_workers": 2, "env_kwargs": {"narrow": narrow}}
+    with evoopt.GymnasiumTask(Tenths, net, **options) as task:
+        assert task(is_more_than_a_tenth).tolist() == [0.5]
 
 
 # --------------- a new environment each time

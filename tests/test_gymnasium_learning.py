@@ -9,8 +9,7 @@ import pytest
 from gymnasium import spaces
 
 import evoopt
-from evoopt.tasks.episodes import EVALUATION, TRAINING
-from evoopt.tasks.gymnasium import _episode_seeds
+from evoopt.tasks.episodes import EVALUATION, TRAINING, episode_seeds
 
 NETS = {
     "feed-forward": evoopt.Network([evoopt.Dense(5, "tanh"), evoopt.Dense(1)], (3,)),
@@ -50,7 +49,7 @@ def test_a_policy_acts_as_in_training_normalised_by_the_generations_before(net, 
         std = np.std(seen, axis=0) if normalize and seen else np.ones(3)
         np.testing.assert_allclose(task.observation_mean, mean, rtol=1e-9)
         np.testing.assert_allclose(task.observation_std, std, rtol=1e-9)
-        seeds = _episode_seeds(0, TRAINING, generation, (1, 2))[0]
+        seeds = episode_seeds((0, TRAINING, generation), (1, 2))[0]
         played = [[episode(task.policy(row), seed) for seed in seeds] for row in population]
         expected = [np.mean([total for total, _ in row]) for row in played]
         np.testing.assert_allclose(task(population, generation), expected, rtol=1e-12)
@@ -74,7 +73,7 @@ def test_evaluations_learn_nothing_and_see_what_was_learned():
     assert task.evaluate(population[1], 3)["return"] == learned[1]
     assert task.evaluation(3, seed=1)(population)[0] != learned[0]
     assert all(map(np.array_equal, task.state().values(), before.values()))
-    seeds = _episode_seeds(0, EVALUATION, 0, (1, 3))[0]
+    seeds = episode_seeds((0, EVALUATION, 0), (1, 3))[0]
     expected = np.mean([episode(task.policy(population[0]), seed)[0] for seed in seeds])
     np.testing.assert_allclose(learned[0], expected, rtol=1e-12)
     for wrong in (lambda: task.evaluation(0), lambda: task.evaluate(population[0], 1, seed=-1)):

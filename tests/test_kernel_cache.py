@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import stat
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def twice(x):
 def folder(tmp_path, monkeypatch):
     """Where kernels are kept; nobody was warned yet."""
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "home" / "cache"))
-    monkeypatch.setattr(cache, "_first_warning", cache.threading.Lock())
+    monkeypatch.setattr(cache, "first_warning", threading.Lock())
     return tmp_path / "home" / "cache"
 
 
@@ -191,7 +192,7 @@ def unused(folder, caplog, text):
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o720, 0o702, 0o1777])
 @pytest.mark.parametrize("full", [False, True])
 def test_a_folder_that_others_may_write_is_not_used(mode, full, folder, caplog):
-    leaf = Path(cache._kernel_folder())
+    leaf = Path(cache.kernel_folder())
     folders.make_private(leaf)
     if full:
         compiled(caplog)
@@ -231,35 +232,38 @@ def test_links_are_looked_behind(folder, caplog, tmp_path):
 @pytest.mark.parametrize("place", ["leaf", "folder"])
 def test_a_folder_of_another_user_is_not_used(place, folder, caplog, monkeypatch):
     compiled(caplog)
-    owned, look = {"leaf": Path(cache._kernel_folder()), "folder": folder}[place], folders._look
+    owned, look = {"leaf": Path(cache.kernel_folder()), "folder": folder}[place], Path.stat
 
-    def of_another(path):
-        found = look(path)
+    def of_another(path, **options):
+        found = look(path, **options)
         return os.stat_result([*found[:4], os.geteuid() + 1, *found[5:]]) if path == owned else found
 
-    monkeypatch.setattr(folders, "_look", of_another)
+    monkeypatch.setattr(Path, "stat", of_another)
     assert unused(folder, caplog, "belongs to another user")
 
 
 @posix
-def test_the_group_of_one_user_is_no_other(monkeypatch):
+def test_the_group_of_one_user_is_no_other(folder, monkeypatch):
     """As many systems make one for each user, and folders that it may write."""
     import grp
     import pwd
 
-    found = os.stat_result([0o40775, 0, 0, 0, 1234, 1234, 0, 0, 0, 0])
-    user = pwd.struct_passwd(["anne", "x", 1234, 1234, "", "", ""])
-    monkeypatch.setattr(pwd, "getpwuid", {1234: user}.__getitem__)
+    folders.make_private(folder)
+    folder.parent.chmod(0o775)
+    uid, gid = folder.parent.stat()[4:6]
+    user = pwd.struct_passwd(["anne", "x", uid, gid, "", "", ""])
+    monkeypatch.setattr(pwd, "getpwuid", {uid: user}.__getitem__)
     for name, members, alone in (
         ("anne", [], True),
         ("anne", ["anne"], True),
         ("staff", [], False),
         ("anne", ["bob"], False),
     ):
-        group = grp.struct_group([name, "x", 1234, members])
-        monkeypatch.setattr(grp, "getgrgid", {1234: group}.__getitem__)
-        assert folders._is_of_one_user(found) == alone
-    assert not folders._is_of_one_user(os.stat_result([0o40775, 0, 0, 0, 1, 1, 0, 0, 0, 0]))
+        group = grp.struct_group([name, "x", gid, members])
+        monkeypatch.setattr(grp, "getgrgid", {gid: group}.__getitem__)
+        assert (folders.fault_of(folder) is None) == alone
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # nobody knows the owner
+    assert folders.fault_of(folder) == f'other users may write into "{folder.parent}"'
 
 
 @posix

@@ -9,7 +9,7 @@ from scipy import special
 from evoopt.compiling.jit import FASTMATH, JIT_DISABLED
 from evoopt.rules import math
 
-NAMES = ("tanh", "relu", "sigmoid", "gelu", "silu", "elu", "softplus")
+NAMES = tuple(math.ELEMENTWISE)
 FUNCTIONS = {name: ACTIVATIONS[name] for name in NAMES} | {"exp": np.exp, "log": np.log}
 TOLERANCES = {np.float32: 1e-6, np.float64: 1e-12}
 LONG = np.finfo(np.longdouble).eps < np.finfo(np.float64).eps

@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 from helpers import ROOT, needs_jit
+from helpers.strategies import OURS, fail_at_the_end, injects, is_over
 from stress.runs import KINDS, continued, fitness, make, step
 
 import evoopt
@@ -87,7 +88,7 @@ def before_its_end(kind):
     while " of " in kind:
         twin = copy.deepcopy(es)
         step(twin)
-        if twin._plan is not None:
+        if is_over(twin):
             break
         es = twin
     return es
@@ -105,7 +106,7 @@ def test_a_state_is_that_before_or_after_a_call(kind, tmp_path):
     moments.check(lambda: es.tell(late[:4], fitness(rows[:4])))
     moments.check(lambda: es.ask_ids(3))
     moments.check(lambda: es.tell(rows[4:6], fitness(rows[4:6])))
-    if es._injects:
+    if injects(OURS[kind.split()[-1]]):
         moments.check(lambda: es.tell(np.ones((4, 5)) + np.arange(4)[:, None], np.arange(4.0)))
     ids = es.ask_ids(4)
     moments.check(lambda: es.tell(ids[:2], [np.nan, np.nan]))
@@ -114,18 +115,11 @@ def test_a_state_is_that_before_or_after_a_call(kind, tmp_path):
 
 
 @each_kind
-def test_a_state_in_a_call_that_fails_is_that_before(kind, tmp_path, monkeypatch):
+def test_a_state_in_a_call_that_fails_is_that_before(kind, tmp_path):
     es = before_its_end(kind)
     moments, population = Moments(es, tmp_path / "saved.npz"), es.ask()
-
-    def fail():
-        with monkeypatch.context() as patch:
-            patch.setattr("evoopt.strategies.contract.ledger.Ledger.told", None)
-            with pytest.raises(TypeError):
-                es.tell(population, fitness(population))
-
     before = continued(es)
-    moments.check(fail)
+    moments.check(lambda: fail_at_the_end(es, population, fitness(population)))
     assert continued(es) == before
     es.tell(population, fitness(population))
 

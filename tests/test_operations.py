@@ -87,5 +87,5 @@ def test_each_activation_is_defined_and_documented():
 @pytest.mark.parametrize("cls", public.layers())
 def test_each_layer_is_defined_and_documented(cls):
     assert cls.kind in reference.LAYERS or hasattr(reference, cls.kind)
-    pages = [(ROOT / "docs" / name).read_text() for name in ("layers.md", "recurrent.md")]
+    pages = [(ROOT / "docs" / "reference" / name).read_text() for name in ("layers.md", "recurrent.md")]
     assert re.search(rf"^\|.*`{cls.__name__}\b", "\n".join(pages), re.MULTILINE), "no row of a table"

@@ -356,9 +356,15 @@ print(*host_vectors())
     assert run_python(program, *dtypes.split(), **environment).strip() == vectors
 
 
-def test_ranges_cover_everything_once():
-    for n in (1, 2, 7, 1000, 7424):
-        for n_threads, grain in ((1, 1), (2, 1), (5, 1), (2, 300)):
-            ranges = list(threads._ranges(n, n_threads, grain))
-            assert [i for lo, hi in ranges for i in range(lo, hi)] == list(range(n))
+@pytest.mark.parametrize(("n_threads", "grain"), [(1, 1), (2, 1), (5, 1), (2, 300)])
+def test_ranges_cover_everything_once(n_threads, grain):
+    before = threads.get_num_threads()
+    threads.set_num_threads(n_threads)
+    try:
+        for n in (1, 2, 7, 1000, 7424):
+            ranges = []
+            threads.run(lambda found, lo, hi: found.append((lo, hi)), n, ranges, grain=grain)
+            assert [i for lo, hi in sorted(ranges) for i in range(lo, hi)] == list(range(n))
             assert len(ranges) <= min(2 * n_threads * threads.SMALLEST_SHARE, -(-n // grain))
+    finally:
+        threads.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""The code that the tiles of CUDA are written out as, compiled for the host: it is the same LLVM."""
+"""The LLVM code of CUDA's register tiles, compiled for the host."""
 
 import numba
 import numpy as np
@@ -7,8 +7,8 @@ from helpers import JIT_DISABLED, SIMULATED
 
 pytest.importorskip("numba_cuda", reason="the package numba-cuda is not installed")
 
-from evoopt.kernels.cuda.emit.register_tile import make_tile
-from evoopt.kernels.cuda.networks.dense import TILES
+from evoopt.kernels.cuda.emit.register_tile import make_register_tile
+from evoopt.kernels.cuda.networks.dense import REGISTER_TILES
 
 pytestmark = pytest.mark.skipif(JIT_DISABLED or SIMULATED, reason="nothing is compiled")
 SAMPLES = 32
@@ -23,12 +23,12 @@ def aligned(shape, rng):
     return buffer[start : start + size].reshape(shape)
 
 
-@pytest.mark.parametrize(("n_samples", "n_units"), TILES)
+@pytest.mark.parametrize(("n_samples", "n_units"), REGISTER_TILES)
 @pytest.mark.parametrize(("n_in", "width", "skip"), [(1, 1, 0), (2, 2, 0), (7, 4, 1)])
-def test_a_tile_is_a_product_of_matrices(n_samples, n_units, n_in, width, skip, rng):
+def test_a_register_tile_is_a_product_of_matrices(n_samples, n_units, n_in, width, skip, rng):
     width, skip = min(width, n_units), min(skip, n_units - 1)
     units, unit, column = 3 * n_units, n_units, 2 * n_samples if n_samples < 8 else 4
-    tile = make_tile(n_in, n_samples, n_units, SAMPLES // 2, width)
+    tile = make_register_tile(n_in, n_samples, n_units, SAMPLES // 2, width)
     start, multiply_add, store = tile.start, tile.multiply_add, tile.store
 
     @numba.njit

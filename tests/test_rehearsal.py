@@ -279,8 +279,10 @@ def test_built_in_environments_pass_and_nothing_is_compiled(name, monkeypatch):
 
 @pytest.mark.skipif(not JIT_DISABLED, reason="Python cannot call the intrinsics of compiled ones")
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_built_in_environments_would_pass_a_rehearsal(name):
-    rehearsal._Rehearsal(getattr(envs, name)).run()
+def test_built_in_environments_would_pass_a_rehearsal(name, monkeypatch):
+    monkeypatch.setattr(rehearsal, "BUILT_IN", [])
+    rehearsal.rehearse.cache_clear()
+    rehearsal.rehearse(getattr(envs, name))
 
 
 def test_good_environments_of_users_pass_and_nothing_is_compiled(monkeypatch):

@@ -8,6 +8,7 @@ import stat
 import sys
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -165,10 +166,13 @@ def test_a_disk_that_is_full_leaves_the_old_file(save, tmp_path, monkeypatch):
                 raise OSError(errno.ENOSPC, "No space left on device", self._file.name)
             return self._file.write(data)
 
-    make = replacing._open_temporary
+    def open_full(room, path, mode, **options):
+        file = open(path, mode, **options)  # noqa: SIM115
+        return Full(file, room) if mode == "xb" else file
+
     for room in (0, 10, 200, 400):
         with monkeypatch.context() as patch:
-            patch.setattr(replacing, "_open_temporary", lambda *args, room=room: Full(make(*args), room))
+            patch.setattr(replacing, "open", partial(open_full, room), raising=False)
             with pytest.raises(OSError, match="No space left") as raised:
                 save(path)
         assert raised.value.errno == errno.ENOSPC

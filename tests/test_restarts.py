@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from helpers import needs_jit
 from helpers.functions import rastrigin
-from helpers.strategies import OURS, restarted, run, run_until_stopped, state
+from helpers.strategies import OURS, is_over, restarted, run, run_until_stopped, state
 from numpy.testing import assert_array_equal
 
 import evoopt
 from evoopt import BIPOP, CMAES, GA, IPOP, SNES
 from evoopt.strategies import REGISTRY
+from evoopt.strategies.parts.restarts import run_of
 
 each_kind = pytest.mark.parametrize("kind", [IPOP, BIPOP])
 each_inner = pytest.mark.parametrize("inner", OURS.values(), ids=OURS.keys())
@@ -201,26 +202,23 @@ def test_a_copy_continues_bit_for_bit_at_any_generation(kind, inner, way, tmp_pa
         run(es, 1, fitness)
 
 
+MOMENTS = {
+    "before the run's update": "base.best_and_median",
+    "after the run's update": "stopping.limits",
+    "at the end": "ledger.Ledger.told",
+}
+
+
 @each_kind
 @each_inner
-@pytest.mark.parametrize("moment", ["before", "after", "last"])
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
 def test_an_update_that_fails_changes_nothing(kind, inner, moment, tmp_path, monkeypatch):
     es, twin = (run(make(kind, inner), 3, rastrigin) for _ in range(2))
     population = es.ask()
     twin.ask()
     before = state(es, tmp_path)
-    whole = inner._update
-
-    def broken(self, told=None):
-        if moment == "after":
-            whole(self, told)
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        if moment == "last":
-            patch.setattr("evoopt.strategies.contract.ledger.Ledger.told", broken_tell)
-        else:
-            patch.setattr(inner, "_update", broken)
+        patch.setattr(f"evoopt.strategies.contract.{moment}", interrupted)
         with pytest.raises(KeyboardInterrupt):
             es.tell(population, -rastrigin(population))
     assert state(es, tmp_path) == before
@@ -230,7 +228,7 @@ def test_an_update_that_fails_changes_nothing(kind, inner, moment, tmp_path, mon
     assert es.history == twin.history
 
 
-def broken_tell(self, ids, found, rows, engine):
+def interrupted(*_):
     raise KeyboardInterrupt
 
 
@@ -245,7 +243,7 @@ def test_a_start_of_ones_own(tmp_path):
     population = ask_after_a_restart(es)
     assert_array_equal(es.mean, drawn[0])
     es.tell(population, flat(population))
-    while not es._plan:
+    while not is_over(es):
         run(es, 1, flat)
     es.save(tmp_path / "es.npz")
     assert es.start is start
@@ -262,7 +260,7 @@ def test_a_start_of_ones_own(tmp_path):
 @pytest.mark.parametrize("bad", [lambda g: [1.0], lambda g: [np.nan] * 3, lambda g: "here"])
 def test_a_start_that_gives_no_mean_is_refused(bad, tmp_path):
     es = make(IPOP, start=bad)
-    while not es._plan:
+    while not is_over(es):
         run(es, 1, flat)
     before = state(es, tmp_path)
     with pytest.raises(ValueError, match=r"\."):
@@ -380,8 +378,8 @@ def test_settings_of_the_strategy_count_for_the_whole():
 def test_other_settings_of_the_strategy_are_those_of_each_run():
     es = IPOP(SNES(np.ones(3), 0.5, popsize=8, eta_sigma=0.3, seed=3, tolx=0.5))
     ask_after_a_restart(es, times=2)
-    assert es._run.eta_sigma == 0.3
-    assert es._run.tolx == 0.5
+    assert run_of(es).eta_sigma == 0.3
+    assert run_of(es).tolx == 0.5
 
 
 def test_what_is_refused():
@@ -434,7 +432,7 @@ def test_what_was_set_since_counts_for_all_runs():
     es = IPOP(es)
     assert es.target == 1e-9
     ask_after_a_restart(es)
-    assert es._run.tolx == 0.5
+    assert run_of(es).tolx == 0.5
 
 
 @pytest.fixture
@@ -456,9 +454,9 @@ def test_options_by_place_and_transformed_ones_are_those_of_each_run(registered)
     es = IPOP(Twice([1.0, 2.0], 0.3, 0.5, popsize=6, seed=1))
     sigmas = [es.sigma[0]]
     ask_after_a_restart(es)
-    assert es._run.rate == 0.5
-    assert es._restart_sigma[0] == 0.3
-    assert sigmas == [0.6]
+    sigmas.append(es.sigma[0])
+    assert run_of(es).rate == 0.5
+    assert sigmas == [0.6, 0.6]
 
 
 def test_what_cannot_be_made_again_is_refused_at_once(registered):

@@ -17,7 +17,7 @@ import evoopt
 from evoopt import envs
 from evoopt.devices.cpu import rollout as cpu_rollout
 from evoopt.kernels.cpu.emit.simd import tile_shape
-from evoopt.tasks import rollout
+from evoopt.tasks.episodes import EVALUATION, TRAINING, episode_uniforms
 from evoopt.tasks.statistics import Statistics
 
 needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="what plain functions raise comes through")
@@ -95,12 +95,16 @@ def expected_of(task, population, uniforms, **options):
     return returns, lengths, np.concatenate([seen for row in found for _, seen in row])
 
 
+def uniforms_of(task, generation, rows=1):
+    """Return the uniform numbers of a generation's episodes."""
+    return episode_uniforms((task.seed, TRAINING, generation), (rows, task.episodes, task.env.uniforms))
+
+
 def agree(task, population, tolerance=1e-9, generation=0):
     """A generation is what the reference plays; gives the lengths."""
     rows = len(population) if task.new_episodes == "row" else 1
-    uniforms = task._uniforms((rollout.TRAINING, generation), rows, task.episodes)
     found = task.play(population, generation)
-    returns, lengths, _ = expected_of(task, population, uniforms)
+    returns, lengths, _ = expected_of(task, population, uniforms_of(task, generation, rows))
     np.testing.assert_array_equal(found.lengths, lengths)
     np.testing.assert_allclose(found.returns, returns, rtol=tolerance, atol=tolerance)
     return lengths
@@ -116,13 +120,13 @@ def same(a, b):
 
 @pytest.mark.parametrize("new_episodes", ["generation", "row"])
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_rows_in_the_lanes_of_a_vector(name, new_episodes):
+def test_rows_in_the_lanes_of_a_vector(name, new_episodes, monkeypatch):
+    for other in ("play_as_samples", "play_in_tiles"):
+        monkeypatch.setattr(cpu_rollout, other, None)  # the other ways raise
     env = ENVIRONMENTS[name]
     net = network(env)
     task = evoopt.Rollout(net, env, 2, STEPS, new_episodes=new_episodes)
-    population = rows_of(net, LANES + 3)
-    assert task._on_cpu()._program(population, 2).kind == "rows"
-    lengths = agree(task, population)
+    lengths = agree(task, rows_of(net, LANES + 3))
     if name in {"drift", "choice"}:
         assert lengths.min() < lengths.max()
 
@@ -308,21 +312,20 @@ def test_evaluation_has_episodes_of_its_own(told_net):
     for seed in (0, 1):
         task = evoopt.Rollout(told_net, told, 5, seed=seed)
         training = [task.play(population, generation).returns[0] for generation in range(4)]
-        judged = task._measure(population, 5, seed).returns
-        assert (judged[0] == judged[1]).all()
+        judged = [task.evaluation(1, seed=each)(population)[0] for each in range(seed, seed + 5)]
+        assert len(np.unique(judged)) == 5
         assert not np.isin(judged, training).any()
+        assert task.evaluation(1)(population)[0] == judged[0]
         judge = task.evaluation(episodes=5)
-        np.testing.assert_array_equal(judge(population), judged.mean(axis=1))
         np.testing.assert_array_equal(judge(population), judge(population[:1])[0])
         assert judge.maximize
-        assert not np.isin(task._measure(population, 5, seed + 1).returns, judged).any()
         assert task.evaluation(5, seed=seed + 1)(population)[0] != judge(population)[0]
 
 
 def test_evaluate_measures_one_solution():
     net = network(drift)
     task, row = evoopt.Rollout(net, drift, 2), rows_of(net, 1)[0]
-    uniforms = task._uniforms((rollout.EVALUATION, 7), 1, 12)
+    uniforms = episode_uniforms((0, EVALUATION, 7), (1, 12, drift.uniforms))
     returns, lengths, _ = expected_of(task, row[None], uniforms)
     expected = {"return": returns.mean(), "return_std": returns.std(), "length": lengths.mean()}
     assert task.evaluate(row, episodes=12, seed=7) == pytest.approx(expected, rel=1e-9)
@@ -341,7 +344,7 @@ def test_observations_are_normalised_by_those_of_the_generations_before(episodes
     for generation in range(3):
         np.testing.assert_allclose(task.observation_mean, mean, rtol=1e-9)
         np.testing.assert_allclose(task.observation_std, std, rtol=1e-9)
-        uniforms = task._uniforms((rollout.TRAINING, generation), 1, episodes)
+        uniforms = uniforms_of(task, generation)
         returns, lengths, observations = expected_of(task, population, uniforms, mean=mean, std=std)
         found = task.play(population, generation)
         np.testing.assert_array_equal(found.lengths, lengths)
@@ -386,7 +389,7 @@ def test_what_is_far_is_clipped_and_constants_do_no_harm():
     env = replace(drift, observe=observe_constants, step=give_back, actions=([-np.inf] * 2, [np.inf] * 2))
     net, row = act_as_seen(2)
     task = evoopt.Rollout(net, env, 4, normalize=True)
-    start = 4 * task._uniforms((rollout.TRAINING, 0), 1, 4)[0, :, 0] - 2
+    start = 4 * uniforms_of(task, 0)[0, :, 0] - 2
     np.testing.assert_allclose(task.play(row).returns[0], 5 + 1000 * np.sign(start))
     np.testing.assert_allclose(task.observation_mean[0], 5)
     found = task.play(row, 1).returns
@@ -541,7 +544,7 @@ def test_what_fails_is_nan_in_its_episodes_only(change, episodes):
     net = network(env)
     task = evoopt.Rollout(net, env, episodes, 5, normalize=True)
     for generation in range(2):
-        start = 4 * task._uniforms((rollout.TRAINING, generation), 1, episodes)[0, :, 0] - 2
+        start = 4 * uniforms_of(task, generation)[0, :, 0] - 2
         assert 0 < (start > 0).sum() < episodes
         found = task.play(rows_of(net, LANES + 3), generation)
         np.testing.assert_array_equal(np.isnan(found.returns), np.tile(start > 0, (LANES + 3, 1)))

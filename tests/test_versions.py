@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -69,13 +70,13 @@ def test_the_kernel_cache(shown, monkeypatch, tmp_path):
     assert shown()["kernel cache"] == str(tmp_path / "cache" / f"evoopt-kernels-{cache.source_stamp()}")
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)  # (root may write anywhere)
-    assert shown()["kernel cache"] == f"none: {cache._kernel_folder()} cannot be written"
+    assert shown()["kernel cache"] == f"none: {cache.kernel_folder()} cannot be written"
 
 
 @pytest.mark.skipif(JIT_DISABLED or sys.platform == "win32", reason="nothing is compiled, or no modes")
 def test_a_kernel_cache_that_is_not_used(shown, monkeypatch, tmp_path):
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(cache, "_first_warning", cache.threading.Lock())
+    monkeypatch.setattr(cache, "first_warning", threading.Lock())
     tmp_path.chmod(0o777)
     with pytest.warns(RuntimeWarning, match="other users may write into"):
         assert shown()["kernel cache"].startswith("none: ")

@@ -58,8 +58,8 @@ class Game:
     def of(cls, popsize: int, episodes: int, steps: int) -> "Game":
         population = dense.Problem.of(UNITS, popsize, np.empty((0, UNITS[0]))).population
         first = np.empty((episodes, ENVIRONMENT.state_size))
-        task = evoopt.Rollout(dense.network(UNITS), ENVIRONMENT, episodes)
-        for state, uniforms in zip(first, task._uniforms((0, 0), 1, episodes)[0], strict=True):
+        draws = np.random.default_rng((0, 0, 0)).random((episodes, ENVIRONMENT.uniforms))
+        for state, uniforms in zip(first, draws, strict=True):
             ENVIRONMENT.reset(state, uniforms)
         return cls(population, first, steps)
 
@@ -148,7 +148,7 @@ def gymnax_scan(game: Game, threads: int = 1, sums: bool = False) -> Player:
     import jax
     import jax.numpy as jnp
 
-    env, params = _gymnax_cartpole()
+    env, params = gymnax_cartpole()
     layers = dense.jax_layers(dense.network(UNITS).spec)
     product = _product_as_sum if sums else operator.matmul
     key = jax.random.key(0)  # a step asks for one, but nothing in it is random
@@ -188,7 +188,7 @@ def _product_as_sum(values: Any, kernel: Any) -> Any:
     return (values[:, None] * kernel).sum(0)
 
 
-def _gymnax_cartpole() -> tuple[Any, Any]:
+def gymnax_cartpole() -> tuple[Any, Any]:
     try:
         import gymnax
     except ImportError as error:

@@ -91,7 +91,7 @@ def reference(problem: Problem, individual: int) -> Array:
     layers = problem.layers(problem.population[individual].astype(np.float64))
     values = problem.images.astype(np.float64)
     for bias, kernel in layers[:2]:
-        values = np.maximum(_convolve(values, kernel) + bias, 0)
+        values = np.maximum(convolve(values, kernel) + bias, 0)
         batch, height, width, channels = values.shape
         values = values.reshape(batch, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
     values = values.reshape(len(values), -1)
@@ -101,7 +101,7 @@ def reference(problem: Problem, individual: int) -> Array:
     return values @ kernel + bias
 
 
-def _convolve(values: Array, kernel: Array) -> Array:
+def convolve(values: Array, kernel: Array) -> Array:
     """Return a convolution, summed over the places of the kernel one after the other."""
     batch, height, width, _ = values.shape
     rows, columns, _, filters = kernel.shape

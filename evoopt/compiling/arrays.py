@@ -52,28 +52,36 @@ def without_owner(builder: ir.IRBuilder, array: ir.Value) -> ir.Value:
 
 
 @intrinsic
-def _borrowed(_typing, array):
+def _borrowed(_typing, arrays):
     def codegen(context, builder, signature, arguments):
-        return without_owner(builder, arguments[0])
+        value = arguments[0]
+        if isinstance(arrays, types.Array):
+            return without_owner(builder, value)
+        for i, kind in enumerate(arrays):
+            if isinstance(kind, types.Array):
+                array = without_owner(builder, builder.extract_value(value, i))
+                value = builder.insert_value(value, array, i)
+        return value
 
-    return array(array), codegen
+    return arrays(arrays), codegen
 
 
 @twin_of(_borrowed)
-def borrowed(array):
-    """Return the same array without reference counts.
+def borrowed(arrays):
+    """Return the same array, or tuple of arrays and numbers, without reference counts.
 
     Counting is atomic, and threads that count views of one array wait for each other longer than a
-    small step takes.
+    small operation takes.
     """
-    return array
+    return arrays
 
 
 @intrinsic
-def _keep(_typing, array):
-    return types.void(array), lambda context, builder, signature, arguments: context.get_dummy_value()
+def _keep(_typing, *owners):
+    signature = types.void(types.StarArgTuple.from_types(owners))
+    return signature, lambda context, builder, signature, arguments: context.get_dummy_value()
 
 
 @twin_of(_keep)
-def keep(array):
-    """Keep an array alive up to this line for those who borrowed from it."""
+def keep(*owners):
+    """Keep arrays, or tuples of them, alive up to this line for those who borrowed from them."""

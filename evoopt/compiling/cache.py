@@ -25,8 +25,8 @@ PACKAGE = Path(__file__).parents[1]
 COMPILED = ("compiling", "rules", "kernels")  # the folders whose code becomes machine code
 COMPILING = "Compiling kernels for the first use on this machine; this takes some seconds ..."
 
+first_warning = threading.Lock()  # never released, so that a process is warned once
 _log = logging.getLogger(__name__)
-_first_warning = threading.Lock()  # never released, so that a process is warned once
 _listeners: list[Callable[[], None]] = []  # functions of `announced` blocks, called before each compilation
 
 
@@ -48,7 +48,7 @@ def announced(say: Callable[[str], Any]) -> Iterator[None]:
 
 
 def _warn_of_no_cache(fault: str | None = None) -> None:
-    if _first_warning.acquire(blocking=False):
+    if first_warning.acquire(blocking=False):
         because = f", as {fault} and so have code executed" if fault else ""
         wanted = "that only you may write, and that is new" if fault else "that can be written"
         warnings.warn(
@@ -74,7 +74,8 @@ def _cache_folder() -> str:
     return os.path.abspath(config.CACHE_DIR) if config.CACHE_DIR else AppDirs("evoopt", False).user_cache_dir
 
 
-def _kernel_folder() -> str:
+def kernel_folder() -> str:
+    """Return the folder of the machine code of these sources."""
     return os.path.join(_cache_folder(), f"evoopt-kernels-{source_stamp()}")
 
 
@@ -84,7 +85,7 @@ class KernelLocator(caching._CacheLocator):
     def __init__(self, function: Callable[..., Any], file: str) -> None:
         self._py_file = file
         self._line = function.__code__.co_firstlineno
-        self._path = _kernel_folder()
+        self._path = kernel_folder()
 
     def ensure_cache_path(self) -> None:
         folders.make_private(Path(self._path))
@@ -151,7 +152,7 @@ class KernelCache(caching._Cache):
     @functools.cached_property
     def _disk(self) -> caching._Cache:
         is_found = os.path.isabs(_cache_folder())  # not so a "~" that no home stands for
-        fault = folders.fault_of(Path(_kernel_folder())) if is_found else None
+        fault = folders.fault_of(Path(kernel_folder())) if is_found else None
         if is_found and fault is None:
             cache: caching._Cache = self.disk_cache(self._function)
             return cache
@@ -186,7 +187,7 @@ class KernelCache(caching._Cache):
             self._disk.save_overload(sig, data)
         except OSError as error:  # a full disk must not stop a run
             _log.info("%s could not be cached on disk: %s", self._function.__qualname__, error)
-            _warn_of_no_cache(folders.fault_of(Path(_kernel_folder())))
+            _warn_of_no_cache(folders.fault_of(Path(kernel_folder())))
 
     def _start_anew(self) -> None:
         try:

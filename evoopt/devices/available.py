@@ -29,14 +29,14 @@ def read_device(device: object) -> Device:
     if not isinstance(device, str) or device not in ("cpu", "cuda"):
         raise ValueError(f'device must be "cpu" or "cuda", got {shown(device)}.')
     if device == "cuda":
-        _require_cuda()
+        require_cuda()
     return "cuda" if device == "cuda" else "cpu"
 
 
 def why_no_cuda() -> str | None:
     """Say in a sentence why "cuda" cannot be used; None if it can."""
     try:
-        _require_cuda()
+        require_cuda()
     except (ImportError, RuntimeError) as error:
         return str(error)
     return None
@@ -52,7 +52,8 @@ def described(device: Device) -> str:
 
 
 @functools.cache  # of what succeeded
-def _require_cuda() -> None:
+def require_cuda() -> None:
+    """Raise ImportError or RuntimeError, with a sentence that says why, if "cuda" cannot be used."""
     for module, package in (
         ("numba_cuda", "numba-cuda"),
         ("cuda", "cuda-core"),

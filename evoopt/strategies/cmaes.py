@@ -93,7 +93,7 @@ class CMAES(Converging):
     -----
     With ``noisy=True`` as much of each update is done as can be told from noise: the learning rates of mean
     and covariance are adapted, Nomura et al. 2023. The search then goes on where it stalls otherwise, without
-    evaluating a row twice; `docs/noise.md` has what it gains, and what it costs where there is no noise.
+    evaluating a row twice; `docs/benchmarks/noise.md` shows the gain, and the cost without noise.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""What the tasks that play episodes share: which episodes, and the actions that outputs mean."""
+"""What the tasks that play episodes share: which episodes, and the spans of continuous actions."""
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,18 @@ def read_new_episodes(value: object) -> NewEpisodes:
     return result
 
 
+def episode_uniforms(stream: tuple[int, int, int], shape: tuple[int, int, int]) -> NDArray[np.float64]:
+    """Draw the uniform numbers from which episodes start, (rows, episodes, n)."""
+    return np.random.default_rng(stream).random(shape)
+
+
+def episode_seeds(stream: tuple[int, int, int], shape: tuple[int, int]) -> NDArray[np.uint32]:
+    """Draw the seeds of episodes (rows, episodes): more rows or episodes leave the others as they are."""
+    seed, *key = stream
+    rows = [np.random.SeedSequence(seed, spawn_key=(*key, row)) for row in range(shape[0])]
+    return np.array([row.generate_state(shape[1]) for row in rows], np.uint32).reshape(shape)
+
+
 def require_room(rows: int, episodes: int, numbers: int = 0) -> None:
     """Raise ValueError unless memory has room for the results of `episodes` of each row.
 
@@ -34,9 +46,3 @@ def action_span(low: ArrayLike, high: ArrayLike) -> tuple[Vector, Vector]:
     bounded = np.isfinite(low) & np.isfinite(high)
     low, high = np.where(bounded, low, 0.0), np.where(bounded, high, 0.0)
     return low / 2 + high / 2, high / 2 - low / 2  # finite for all ends
-
-
-def spanned(outputs: NDArray[Any], middle: Vector, half: Vector) -> Vector:
-    """Return the continuous actions of outputs: -1 to 1 span the bounds; without bounds as they are."""
-    outputs = outputs.astype(np.float64)
-    return np.where(half > 0, middle + half * np.clip(outputs, -1, 1), outputs)

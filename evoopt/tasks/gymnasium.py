@@ -14,7 +14,7 @@ from evoopt import arguments
 from evoopt.devices.interface.rollout import Episodes
 from evoopt.networks.network import Network, require_network
 from evoopt.tasks.episode_task import EpisodeTask
-from evoopt.tasks.episodes import EVALUATION, TRAINING, NewEpisodes, require_room
+from evoopt.tasks.episodes import EVALUATION, TRAINING, NewEpisodes, episode_seeds, require_room
 from evoopt.tasks.making import about, maker_of, name_of, run_checker
 from evoopt.tasks.playing import Setting, play
 from evoopt.tasks.policy import Policy
@@ -213,7 +213,7 @@ class GymnasiumTask(EpisodeTask):
         population = self.net.check_population(population)
         require_room(len(population), self.episodes)
         shape = (len(population) if self.new_episodes == "row" else 1, self.episodes)
-        seeds = _episode_seeds(self.seed, TRAINING, self._number(generation), shape)
+        seeds = episode_seeds((self.seed, TRAINING, self._number(generation)), shape)
         with self._lock:  # several threads share the environments
             played, sums = self._play(population, seeds)
             self._learn(sums)
@@ -222,7 +222,7 @@ class GymnasiumTask(EpisodeTask):
     def _measure(self, population: Array, episodes: int, seed: int) -> Episodes:
         require_room(len(population), episodes)
         with self._lock:
-            return self._play(population, _episode_seeds(seed, EVALUATION, 0, (1, episodes)))[0]
+            return self._play(population, episode_seeds((seed, EVALUATION, 0), (1, episodes)))[0]
 
     def policy(self, params: Mapping[str, Any] | ArrayLike) -> Policy:
         """Make the policy of a solution, nested or flat: a function from observation to action.
@@ -282,9 +282,3 @@ def _action_of(actions: Actions, outputs: Array) -> Any:
     """Return the action that outputs (1, *output_shape) mean, as step takes it."""
     action = actions(outputs.reshape(1, -1))[0]
     return action.item() if isinstance(action, np.integer) else action
-
-
-def _episode_seeds(seed: int, purpose: int, generation: int, shape: tuple[int, int]) -> NDArray[np.uint32]:
-    """Give the seeds of episodes (rows, episodes): more rows or episodes leave the others as they are."""
-    rows = [np.random.SeedSequence(seed, spawn_key=(purpose, generation, row)) for row in range(shape[0])]
-    return np.array([row.generate_state(shape[1]) for row in rows], np.uint32).reshape(shape)

@@ -8,8 +8,9 @@ import numpy as np
 
 from evoopt.devices.interface.rollout import Episodes
 from evoopt.networks.network import Network
+from evoopt.rules.ranges import normalized_arrays
 from evoopt.tasks.spaces import Actions, Observations
-from evoopt.tasks.statistics import Statistics, is_usable, normalized
+from evoopt.tasks.statistics import Statistics, is_usable
 from evoopt.tasks.stepping import Stepped
 from evoopt.types import Array
 
@@ -104,7 +105,7 @@ class Batch:
                 off = seen - mean
                 terms = np.stack([off, off * off, np.ones_like(off)], axis=1)
                 self.sums[self._numbers[self._running]] += terms
-                found = normalized(seen, mean, std)
+                found = normalized_arrays(seen, mean, std)
             self._observations[self._running] = self._setting.observations.inputs(found)
 
     def _think(self) -> Array:

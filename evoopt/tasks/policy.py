@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evoopt.networks.network import Network
-from evoopt.tasks.statistics import Statistics, normalized
+from evoopt.rules.ranges import normalized_arrays
+from evoopt.tasks.statistics import Statistics
 from evoopt.types import Array
 
 
@@ -63,7 +64,7 @@ class Policy:
         """
         seen = self._read(observation)
         if self.mean is not None and self.std is not None:
-            seen = normalized(seen.reshape(-1), self.mean, self.std)
+            seen = normalized_arrays(seen.reshape(-1), self.mean, self.std)
         inputs = seen.reshape(1, *self.net.input_shape)
         outputs, self._state = self.net.predict(self.params, inputs, self._state)
         return self._act(outputs)

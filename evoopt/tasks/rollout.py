@@ -13,6 +13,7 @@ from evoopt.devices.available import read_device
 from evoopt.devices.choose import rollout_engine
 from evoopt.devices.interface.rollout import EpisodeEngine, Episodes, Game, RolloutEngine, Scaling
 from evoopt.networks.network import Network, require_network
+from evoopt.rules.ranges import spanned_arrays
 from evoopt.tasks.environment import Environment
 from evoopt.tasks.episode_task import EpisodeTask
 from evoopt.tasks.episodes import (
@@ -20,8 +21,8 @@ from evoopt.tasks.episodes import (
     TRAINING,
     NewEpisodes,
     action_span,
+    episode_uniforms,
     require_room,
-    spanned,
 )
 from evoopt.tasks.policy import Policy
 from evoopt.tasks.rehearsal import rehearse
@@ -196,7 +197,8 @@ class Rollout(EpisodeTask):
 
     def _measure(self, population: Array, episodes: int, seed: int) -> Episodes:
         require_room(len(population), episodes, self.env.uniforms)
-        return self._play(population, self._uniforms((EVALUATION, seed), 1, episodes))[0]
+        shape = 1, episodes, self.env.uniforms
+        return self._play(population, episode_uniforms((0, EVALUATION, seed), shape))[0]
 
     def _play(self, population: Array, uniforms: Array) -> tuple[Episodes, Array]:
         return self._on_cpu().play(population, uniforms, self.max_steps, self._scaling())
@@ -208,11 +210,8 @@ class Rollout(EpisodeTask):
         """Return the uniform numbers of a generation's episodes."""
         rows = popsize if self.new_episodes == "row" else 1
         require_room(popsize, self.episodes, rows * self.env.uniforms)
-        return self._uniforms((TRAINING, self._number(generation)), rows, self.episodes)
-
-    def _uniforms(self, stream: tuple[int, int], rows: int, episodes: int) -> Array:
-        generator = np.random.default_rng((self.seed if stream[0] == TRAINING else 0, *stream))
-        return generator.random((rows, episodes, self.env.uniforms))
+        stream = self.seed, TRAINING, self._number(generation)
+        return episode_uniforms(stream, (rows, self.episodes, self.env.uniforms))
 
     @property
     def _observation_size(self) -> int:
@@ -247,4 +246,4 @@ def _action_of(env: Environment, outputs: Array) -> int | Array:
     """Return the action that outputs mean: a number, or a vector (n_actions,)."""
     if env.discrete:
         return int(outputs.argmax())
-    return spanned(outputs.reshape(-1), *action_span(env.low, env.high))
+    return spanned_arrays(outputs.reshape(-1), *action_span(env.low, env.high))

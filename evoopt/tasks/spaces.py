@@ -9,7 +9,8 @@ import numpy as np
 
 from evoopt import arrays
 from evoopt.networks.network import Network
-from evoopt.tasks.episodes import action_span, spanned
+from evoopt.rules.ranges import spanned_arrays
+from evoopt.tasks.episodes import action_span
 from evoopt.types import Array, Shape
 
 Actions = Callable[[Array], Array]  # outputs (k, n) -> actions (k, ...)
@@ -120,7 +121,7 @@ class Continuous:
 
     def __call__(self, outputs: Array) -> Array:
         span = action_span(self.low.reshape(-1), self.high.reshape(-1))
-        numbers = spanned(outputs, *span).astype(self.low.dtype)
+        numbers = spanned_arrays(outputs, *span).astype(self.low.dtype)
         clipped: Array = np.clip(numbers.reshape(-1, *self.low.shape), self.low, self.high)
         return clipped
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from evoopt import arguments, arrays
 from evoopt.arguments import MOST
 from evoopt.devices.interface.rollout import Scaling
-from evoopt.rules.ranges import FARTHEST
 from evoopt.types import Vector
 
 LEAST_VARIANCE = 1e-8  # the floor, for observations that hardly change
@@ -70,8 +69,3 @@ def is_usable(sums: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which parts of sums (k, 3, size) have neither NaN nor too large numbers, as (k,)."""
     usable: NDArray[np.bool_] = (np.abs(sums) < LARGEST_SUM).all(axis=(1, 2))
     return usable
-
-
-def normalized(observations: NDArray[Any], mean: Vector, std: Vector) -> Vector:
-    """Return what a network sees of observations (..., size)."""
-    return np.clip((observations - mean) / std, -FARTHEST, FARTHEST)

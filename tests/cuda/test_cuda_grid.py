@@ -89,3 +89,11 @@ def test_parts_are_all_of_it_once():
                     assert part.columns <= y * per_block
                     seen[part.row :][: part.rows, part.column :][:, : part.columns] += 1
                 assert (seen == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("items", "blocks"), [(8, (2, 1)), (9, (3, 1)), ((9, 5), (3, 3)), ((0, 1), (0, 1)), ((4, 50), (1, 7))]
+)
+def test_a_launch_has_the_blocks_that_its_items_need(items, blocks):
+    """Along y no more than are allowed: such kernels do several rows in a block."""
+    assert grid.blocks_for(items, per_block=(4, 2), most_y=7) == blocks

@@ -61,31 +61,31 @@ class ScaleLayer(NamedTuple):
         start, is_frozen = self.gain, self.is_frozen
 
         @part
-        def gain(row, base, frozen, i):
-            return frozen[start + i] if is_frozen else row[base + start + i]
+        def gain(params, base, frozen, i):
+            return frozen[start + i] if is_frozen else params[base + start + i]
 
         return gain
 
-    def few(self, samples, threads, alignment):
+    def on_samples(self, samples, threads, alignment):
         n, gain, activation = self.units, self._gain(), function_of(self.activation)
 
         @part
-        def apply(t, row, base, frozen, x, y, scratch):
+        def apply(t, params, base, frozen, x, y, scratch):
             for i in range(t, samples * n, threads):
-                y[i] = activation(gain(row, base, frozen, i % n) * x[i])
+                y[i] = activation(gain(params, base, frozen, i % n) * x[i])
             cuda.syncthreads()
 
         return apply
 
-    def tiles(self, samples, threads, alignment, in_place, target):
+    def on_tile(self, samples, threads, alignment, in_place, target):
         n, gain, activation = self.units, self._gain(), function_of(self.activation)
 
         @part
-        def apply(t, row, base, frozen, source, start, stride, x):
+        def apply(t, params, base, frozen, source, start, stride, x):
             for i in range(t, n * samples, threads):
                 feature, sample = i // samples, i % samples
                 z = source[start + feature * stride + sample]
-                x[target + i] = activation(gain(row, base, frozen, feature) * z)
+                x[target + i] = activation(gain(params, base, frozen, feature) * z)
             cuda.syncthreads()
 
         return apply

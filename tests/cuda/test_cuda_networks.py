@@ -74,9 +74,9 @@ def test_what_does_not_fit_is_refused(rng):
     net = network(2)
     with pytest.raises(ValueError, match="population must be float32"):
         net.forward(np.zeros((2, net.spec.size)), np.zeros((1, 3)))
-    with pytest.raises(ValueError, match=r"population \(popsize, 8\)"):
+    with pytest.raises(ValueError, match=r"shape \(popsize, 8\)"):
         net.forward(np.zeros((2, 3), np.float32), np.zeros((1, 3)))
-    with pytest.raises(ValueError, match=r"Inputs \(batch, 3\)"):
+    with pytest.raises(ValueError, match=r"shape \(batch, 3\)"):
         net.forward(population_of(net, 2, rng), np.zeros((1, 4)))
     with pytest.raises(ValueError, match="Dense layers"):
         evoopt.Network([evoopt.LSTM(2)], input_shape=(4, 3), device="cuda")

@@ -9,7 +9,7 @@ import pytest
 from helpers.environments import BUILT_IN
 
 import evoopt
-from evoopt.devices.cuda import rollout as cuda_rollout
+from evoopt.kernels.cuda.rollouts import plan
 from evoopt.kernels.cuda.runtime.foreign import is_device_array
 from evoopt.kernels.cuda.runtime.jit import SIMULATED
 from evoopt.kernels.cuda.runtime.stream import Stream
@@ -96,8 +96,8 @@ def test_returns_are_those_of_the_cpu(name, rng):
 
 
 @pytest.mark.parametrize("new_episodes", ["generation", "row", "never"])
-def test_chunks_of_episodes_that_end_early(new_episodes, rng, monkeypatch):
-    monkeypatch.setattr(cuda_rollout, "MOST_EPISODES", 3)
+def test_blocks_of_episodes_that_end_early(new_episodes, rng, monkeypatch):
+    monkeypatch.setattr(plan, "MOST_EPISODES", 3)
     net, cpu, cuda = tasks(
         evoopt.envs.cartpole, units=(), episodes=4, max_steps=14, new_episodes=new_episodes
     )
@@ -110,7 +110,7 @@ def test_chunks_of_episodes_that_end_early(new_episodes, rng, monkeypatch):
 
 
 def test_weights_beyond_shared_memory_and_frozen_ones(rng, monkeypatch):
-    monkeypatch.setattr(cuda_rollout, "CACHED_BYTES", 0)
+    monkeypatch.setattr(plan, "CACHED_BYTES", 0)
     net, *_ = tasks(evoopt.envs.pendulum, units=(4, 3))
     net = net.freeze(net.spec.unravel(net.init(seed=0)), trainable=["dense_0", "dense_2.kernel"])
     cpu, cuda = (evoopt.Rollout(net, evoopt.envs.pendulum, max_steps=6, device=d) for d in ("cpu", "cuda"))
@@ -187,7 +187,7 @@ def test_a_first_state_of_nan_alone_is_worth_nan(rng):
 
 @pytest.mark.parametrize(("units", "vectors"), [((4, 6), True), ((4, 8), False)])
 def test_rows_in_global_memory_by_vectors(units, vectors, rng, monkeypatch):
-    monkeypatch.setattr(cuda_rollout, "CACHED_BYTES", 0)
+    monkeypatch.setattr(plan, "CACHED_BYTES", 0)
     net, cpu, cuda = tasks(drift, units=units, episodes=2)
     assert (net.spec.size % 4 == 0) is vectors
     population = rng.normal(size=(3, net.spec.size)).astype(np.float32)
@@ -195,14 +195,22 @@ def test_rows_in_global_memory_by_vectors(units, vectors, rng, monkeypatch):
 
 
 def test_wide_layers(rng, monkeypatch):
-    """Fewer episodes a block, and a sentence where not even one fits."""
+    """A block has fewer episodes, and there is a sentence where not even one fits."""
     with pytest.raises(ValueError, match="Layers of up to about 5000 numbers were expected"):
         tasks(drift, units=(8000,))
-    monkeypatch.setattr(cuda_rollout, "SHARED_BYTES", 2000)
+    monkeypatch.setattr(plan, "SHARED_BYTES", 2000)
     net, cpu, cuda = tasks(replace(drift, max_steps=3), units=(40,), episodes=5)
-    assert cuda._on_device()._block(5).episodes < 5
+    kernels, launch = [], Stream.launch
+
+    def noted(stream, kernel, *arguments):
+        kernels.append(kernel)
+        launch(stream, kernel, *arguments)
+
+    monkeypatch.setattr(Stream, "launch", noted)
     population = rng.normal(size=(1, net.spec.size)).astype(np.float32)
     np.testing.assert_allclose(np.asarray(cuda(population)), cpu(population), rtol=1e-5)
+    _, episodes_of_a_block = kernels[0].per_block
+    assert episodes_of_a_block < 5
 
 
 def test_no_rows():
@@ -211,18 +219,21 @@ def test_no_rows():
     assert cuda.state()["count"] == 0
 
 
-def test_uniforms_are_copied_when_they_are_others(rng):
-    net, _, cuda = tasks(drift, units=(), new_episodes="never", max_steps=2)
-    population = rng.normal(size=(1, net.spec.size)).astype(np.float32)
+@pytest.mark.parametrize(("new_episodes", "expected"), [("never", []), ("generation", [3])])
+def test_uniforms_are_copied_when_they_are_others(new_episodes, expected, rng, monkeypatch):
+    net, _, cuda = tasks(drift, units=(), new_episodes=new_episodes, max_steps=2)
+    population = Stream().to_device(rng.normal(size=(1, net.spec.size)), np.float32)
     cuda(population, 0)
-    first = cuda._on_device()._uniforms._device
+    copied, to_device = [], Stream.to_device
+
+    def noted(stream, array, dtype):
+        if isinstance(array, np.ndarray):
+            copied.append(array.size)
+        return to_device(stream, array, dtype)
+
+    monkeypatch.setattr(Stream, "to_device", noted)
     cuda(population, 1)
-    assert cuda._on_device()._uniforms._device is first
-    _, _, other = tasks(drift, units=(), max_steps=2)
-    other(population, 0)
-    first = other._on_device()._uniforms._device
-    other(population, 1)
-    assert other._on_device()._uniforms._device is not first
+    assert copied == expected  # the uniforms of an episode, and one number more
 
 
 @pytest.mark.skipif(SIMULATED, reason="in the simulator, what functions raise comes through")

@@ -73,7 +73,7 @@ def test_late_partial_and_foreign_rows(name):
         rows = np.asarray(es.rows(es.ask_ids(6)))  # told as an array of the host
         es.tell(rows, [np.nan, *sphere(rows)[1:]])
         es.tell(late, sphere(es.rows(late)))
-        if es._injects:
+        if injects(REGISTRY[name]):
             mixed = np.concatenate([np.asarray(es.ask())[:3], np.full((2, N), 3.0)])
             es.tell(mixed, sphere(mixed))
         runs.append(es)

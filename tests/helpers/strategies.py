@@ -9,6 +9,7 @@ import pytest
 
 import evoopt
 from evoopt.strategies import REGISTRY
+from evoopt.strategies.contract.ledger import Ledger
 from evoopt.strategies.parts.restarts import Restarts
 from helpers import JIT_DISABLED
 from helpers.functions import sphere
@@ -32,10 +33,12 @@ RESTARTED = {
 }
 # what leads to an optimum: step sizes that do not adapt must decay
 NEEDS = {"OpenAIES": {"sigma_decay": 0.99}, "DeepGA": {"sigma_decay": 0.99}}
+REFUSE_FOREIGN = {evoopt.OpenAIES, evoopt.PGPE, evoopt.DeepGA}  # which learn from the noise of a row
 
 
 def injects(cls):
-    return (cls.args[1] if isinstance(cls, functools.partial) else cls)._injects
+    """Whether a strategy, or that inside of restarts, learns from foreign rows, too."""
+    return (cls.args[1] if isinstance(cls, functools.partial) else cls) not in REFUSE_FOREIGN
 
 
 def each(classes):
@@ -79,6 +82,14 @@ def run(es, generations, fitness=sphere):
     return es
 
 
+def fail_at_the_end(es, population, fitness):
+    """Tell rows, and fail after all of the update."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ledger, "told", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            es.tell(population, fitness)
+
+
 def run_until_stopped(es, fitness=sphere, generations=5000):
     """Run until the strategy advises to stop, or for so many generations more."""
     for _ in range(generations):
@@ -88,9 +99,21 @@ def run_until_stopped(es, fitness=sphere, generations=5000):
     return es
 
 
+def is_over(es):
+    """Whether a run of restarts has ended, so that the next `ask` begins another one."""
+    return len(es.ends) > es.restarts
+
+
 def reasons(es):
     """Return the names of the reasons to stop."""
     return [name for name, _ in es.stop()]
+
+
+def noise(seed, ids, n, dtype=np.float64):
+    """The normal deviates (k, n) of rows: those that a search from 0 with steps of 1 asks for."""
+    es = evoopt.SNES(np.zeros(n), 1.0, seed=seed, dtype=dtype)
+    es.ask_ids(int(max(ids)) + 1)
+    return es.rows(ids)
 
 
 def state(es, tmp_path):

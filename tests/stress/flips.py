@@ -66,24 +66,18 @@ def sphere(population):
     return (np.asarray(population, np.float64) ** 2).sum(axis=1)
 
 
-def restarted(kind, cls, *arguments, **options):
-    return kind(cls(*arguments, **options))
-
-
 def victims():
     """Return names and checkpoints, or parameters, as bytes."""
-    ours = [cls for cls in REGISTRY.values() if cls.__module__.startswith("evoopt.")]
-    inner = [cls for cls in ours if not issubclass(cls, Restarts)]
-    makers = {cls.__name__: cls for cls in inner}
-    for kind in set(ours) - set(inner):
-        makers |= {
-            f"{kind.__name__} of {cls.__name__}": functools.partial(restarted, kind, cls) for cls in inner
-        }
+    ours = {name: cls for name, cls in REGISTRY.items() if cls.__module__.startswith("evoopt.")}
+    inner = [name for name, cls in ours.items() if not issubclass(cls, Restarts)]
+    kinds = [*inner, *(f"{kind} of {name}" for kind in ours.keys() - set(inner) for name in inner)]
     box = {"bounds": [(-9, 9), (None, 5), (-7, None)]}
     found = {}
-    for i, (name, make) in enumerate(sorted(makers.items())):
+    for i, kind in enumerate(sorted(kinds)):
+        *restarts, name = kind.split(" of ")
         options = [{}, box, {"noisy": True, "dtype": np.float32}][i % 3]
-        es = make([1.0, 2.0, 3.0], 0.5, popsize=8, seed=1, **options)
+        es = ours[name]([1.0, 2.0, 3.0], 0.5, popsize=8, seed=1, **options)
+        es = ours[restarts[0]](es) if restarts else es
         for _ in range(3):
             population = es.ask()
             es.tell(population, sphere(population))
@@ -91,7 +85,7 @@ def victims():
         es.tell(ids[:2], sphere(es.rows(ids[:2])))  # so that others wait
         if i % 2:
             es.ask()
-        found[name] = _saved(es.save)
+        found[kind] = _saved(es.save)
     spec = evoopt.ParamSpec.from_shapes({"a": 2, "b": (2, 2)})
     es = evoopt.GA([1.0] * 6, 0.5, popsize=8, seed=1, crossover="tensor", spec=spec)
     es.tell(population := es.ask(), sphere(population))

@@ -20,7 +20,7 @@ def run(count, seed):
     counts = {"kills": 0, "leftovers": 0, "wrong": 0}
     references = {}
     for i in range(count):
-        kind = list(KINDS)[i % len(KINDS)]
+        kind = KINDS[i % len(KINDS)]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "run.npz")
             saved_until_killed(kind, path, draw.uniform(0, LONGEST_LIFE))

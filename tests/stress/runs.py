@@ -1,31 +1,22 @@
 """Runs that are attacked, and what a checkpoint of one must continue like."""
 
 import copy
-import functools
 
 import numpy as np
 
-import evoopt
 from evoopt.strategies import REGISTRY
 from evoopt.strategies.parts.restarts import Restarts
 
-
-def restarted(kind, cls, *arguments, **options):
-    return kind(cls(*arguments, **options))
-
-
-SINGLE = [name for name, cls in REGISTRY.items() if not issubclass(cls, Restarts)]
-KINDS = {name: REGISTRY[name] for name in SINGLE} | {
-    f"{kind.__name__} of {name}": functools.partial(restarted, kind, REGISTRY[name])
-    for kind in (evoopt.IPOP, evoopt.BIPOP)
-    for name in ("CMAES", "LMMAES", "PGPE")
-}
+KINDS = [name for name, cls in REGISTRY.items() if not issubclass(cls, Restarts)]
+KINDS += [f"{kind} of {name}" for kind in ("IPOP", "BIPOP") for name in ("CMAES", "LMMAES", "PGPE")]
 
 
 def make(kind, n=5):
     """A strategy whose restarts come soon."""
-    options = {"tolfun": 0.5} if "of" in kind.split() else {}
-    return KINDS[kind](np.linspace(1.0, 2.0, n), 0.5, popsize=6, seed=7, **options)
+    *restarts, name = kind.split(" of ")
+    options = {"tolfun": 0.5} if restarts else {}
+    es = REGISTRY[name](np.linspace(1.0, 2.0, n), 0.5, popsize=6, seed=7, **options)
+    return REGISTRY[restarts[0]](es) if restarts else es
 
 
 def fitness(population):

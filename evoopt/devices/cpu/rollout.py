@@ -1,7 +1,5 @@
 """Episodes on the CPU, in one of the three ways of `evoopt.kernels.cpu.rollouts`."""
 
-from typing import Any
-
 import numpy as np
 
 from evoopt import threads
@@ -11,15 +9,17 @@ from evoopt.devices.interface.rollout import EpisodeEngine, Episodes, Game, Scal
 from evoopt.kernels.cpu.emit.simd import tile_shape
 from evoopt.kernels.cpu.networks.code import Code
 from evoopt.kernels.cpu.networks.forward import blocks_of
+from evoopt.kernels.cpu.networks.program import Networks
 from evoopt.kernels.cpu.rollouts.environment import (
-    code_of_observing,
+    code_of_observe_lanes,
     code_of_state,
     code_of_step,
-    code_of_stepping,
+    code_of_step_lanes,
 )
-from evoopt.kernels.cpu.rollouts.few import rollout_few
-from evoopt.kernels.cpu.rollouts.many import rollout_many
-from evoopt.kernels.cpu.rollouts.rows import rollout_rows
+from evoopt.kernels.cpu.rollouts.episode import KernelGame, Results
+from evoopt.kernels.cpu.rollouts.lanes import play_in_lanes
+from evoopt.kernels.cpu.rollouts.samples import play_as_samples
+from evoopt.kernels.cpu.rollouts.tiles import play_in_tiles
 from evoopt.memory import require_memory
 from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array
@@ -53,22 +53,22 @@ class CpuRollout(EpisodeEngine):
     ) -> tuple[Episodes, Array]:
         popsize, episodes = len(population), uniforms.shape[1]
         program = self._program(population, episodes)
-        columns, lanes, block = program.tiling(episodes)
-        blocks = blocks_of(episodes, columns, block) if program.kind == "many" else 1
+        columns, lanes, tiles = program.tiling(episodes)
+        chunks = blocks_of(episodes, columns, tiles) if program.kind == "many" else 1
         codes = self._codes(program, lanes)  # (their addresses hold while they live)
-        network, game = (population, *program.arguments), self._shared(codes, uniforms, max_steps, scaling)
+        networks = Networks(population, *program.arguments, program.state_size)
+        game = self._kernel_game(codes, uniforms, max_steps, scaling)
         found = Episodes(np.empty((popsize, episodes)), np.empty((popsize, episodes), np.int64))
-        sums = np.zeros((popsize, blocks, 3, self._game.observation_size if scaling else 0))
-        results = *found, sums
+        sums = np.zeros((popsize, chunks, 3, self._game.observation_size if scaling else 0))
+        results = Results(*found, sums)
         if program.kind == "few":
-            threads.run(rollout_few, popsize, *network, program.state_size, *game, *results)
+            threads.run(play_as_samples, popsize, networks, game, results)
         elif program.kind == "many":
-            cut = columns, lanes, block
-            threads.run(rollout_many, popsize * blocks, *network, program.state_size, *game, *cut, *results)
+            threads.run(play_in_tiles, popsize * chunks, networks, game, results, columns, lanes, tiles)
         else:
             # a range of rows fills the lanes, and keeps them filled: the longer, the better
             grain = max(ceil_div(popsize, 2 * threads.get_num_threads()), lanes)
-            threads.run(rollout_rows, popsize, *network, *game, lanes, *results, grain=grain)
+            threads.run(play_in_lanes, popsize, networks, game, results, lanes, grain=grain)
         return found, sums
 
     def _program(self, population: Array, episodes: int) -> Program:
@@ -84,7 +84,7 @@ class CpuRollout(EpisodeEngine):
             return program
 
     def _codes(self, program: Program, lanes: int) -> tuple[Code, Code, Code]:
-        """Make the codes that reset, observe and step: a state alone, or the last two all lanes."""
+        """Make the codes of reset, observe and step: of one episode, or the last two of all lanes."""
         game = self._game
         reset = code_of_state(game.reset)
         if program.kind == "few":
@@ -92,19 +92,20 @@ class CpuRollout(EpisodeEngine):
         n_continuous = 0 if game.discrete else game.n_actions
         return (
             reset,
-            code_of_observing(game.observe, game.state_size, game.observation_size, lanes),
-            code_of_stepping(game.step, game.state_size, n_continuous, lanes),
+            code_of_observe_lanes(game.observe, game.state_size, game.observation_size, lanes),
+            code_of_step_lanes(game.step, game.state_size, n_continuous, lanes),
         )
 
-    def _shared(
+    def _kernel_game(
         self, codes: tuple[Code, ...], uniforms: Array, max_steps: int, scaling: Scaling | None
-    ) -> tuple[Any, ...]:
-        """Return what all three kernels take of the game."""
-        game, addresses = self._game, np.array([code.address(np.dtype(np.float64)) for code in codes])
+    ) -> KernelGame:
+        """Return the game with the addresses of its codes and the episodes of a call."""
+        game, float64 = self._game, np.dtype(np.float64)
+        reset, observe, step = (code.address(float64) for code in codes)
         mean, scale = scaling or UNSCALED
-        return (
-            uniforms, addresses, game.state_size, game.discrete, game.middle, game.half, mean, scale,
-            max_steps,
+        return KernelGame(
+            reset, observe, step, game.state_size, game.discrete, game.middle, game.half, mean, scale,
+            uniforms, max_steps,
         )  # fmt: skip
 
 

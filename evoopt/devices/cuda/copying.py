@@ -1,4 +1,4 @@
-"""Populations that are made on the host and copied, for strategies that compute there whatever the device."""
+"""Populations made on the host and copied, for strategies that compute there on any device."""
 
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from evoopt.types import Array, Shape
 
 
 class CopyingPopulation(CpuPopulation):
-    """The operations of the CPU; what the user gives and gets are arrays of the device."""
+    """The operations of the CPU, where the user's arrays are those of the device."""
 
     def __init__(self) -> None:
         self._stream = Stream()

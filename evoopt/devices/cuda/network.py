@@ -1,4 +1,4 @@
-"""Networks on CUDA: what users pass as kernels take it, and forward passes there."""
+"""Networks on CUDA: the arrays of users as kernels take them, and forward passes there."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 
 from evoopt.devices.cuda.steps import kernel_layers
 from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
-from evoopt.kernels.cuda.networks import few, tiles
+from evoopt.kernels.cuda.networks import tiles
+from evoopt.kernels.cuda.networks.samples import MOST_SAMPLES, forward_samples
 from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.kernels.cuda.runtime.stream import Stream, most_shared_bytes
@@ -48,7 +49,7 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
         padded = ceil_div(batch, plan.samples) * plan.samples
         packed = self.stream.empty(features * padded, np.float32)
         self.stream.launch(
-            tiles.pack, ceil_div(packed.size, tiles.PACK_THREADS), tiles.PACK_THREADS,
+            tiles.pack, packed.size,
             numbers.reshape(numbers.size), self.stream.to_device(chosen, np.int64), features, batch, padded,
             packed,
         )  # fmt: skip
@@ -57,7 +58,7 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
     def plan(self) -> tiles.Plan:
         """Return how shared inputs are cut; ValueError for layers that are too wide."""
         most = most_shared_bytes()
-        found = tiles.plan(self.layers, most)
+        found = tiles.choose_plan(self.layers, most)
         if found is None:
             raise ValueError(
                 f'Layers of up to {tiles.widest_for(most)} numbers were expected with device="cuda", but one '
@@ -86,21 +87,21 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
 
     def _run(self, rows: DeviceArray, inputs: ArrayLike, own: bool, batch: int, out: DeviceArray) -> None:
         samples = self.stream.to_device(inputs, np.float32)
-        if own or batch <= few.MOST_SAMPLES:
-            self._forward_few(rows, samples, own, batch, out)
+        if own or batch <= MOST_SAMPLES:
+            self._forward_samples(rows, samples, own, batch, out)
         else:
             self._forward_tiles(rows, samples, batch, out)
 
-    def _forward_few(
+    def _forward_samples(
         self, rows: DeviceArray, inputs: DeviceArray, own: bool, batch: int, out: DeviceArray
     ) -> None:
-        samples, threads = min(batch, few.MOST_SAMPLES), few.threads_for(self.layers)
-        forward = few.forward_few(self.layers, samples, own, rows.alignment, threads)
+        samples = min(batch, MOST_SAMPLES)
+        forward = forward_samples(self.layers, samples, own, rows.alignment)
         population, numbers, outputs = (array.reshape(array.size) for array in (rows, inputs, out))
         for part in grid.parts_of(len(rows), batch, samples):
             first = part.row * batch + part.column  # of the samples, if each row has its own
             self.stream.launch(
-                forward, (part.rows, ceil_div(part.columns, samples)), threads,
+                forward, (part.rows, part.columns),
                 population.rest(part.row * self.size), self.size, self.frozen,
                 numbers.rest(first * self.layers[0].inputs if own else 0), part.columns,
                 outputs.rest(first * self.layers[-1].units),
@@ -113,8 +114,7 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
         population, outputs = rows.reshape(rows.size), out.reshape(out.size)
         for part in grid.parts_of_rows(len(rows), per_row):
             self.stream.launch(
-                forward, part.rows * per_row, plan.threads,
+                forward, part.rows * per_row,
                 population.rest(part.row * self.size), self.size, self.frozen, packed, padded, batch,
                 outputs.rest(part.row * batch * self.layers[-1].units),
-                shared=plan.shared,
             )  # fmt: skip

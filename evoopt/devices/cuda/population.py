@@ -17,7 +17,6 @@ from evoopt.kernels.cuda.runtime.foreign import is_device_array
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.kernels.cuda.runtime.stream import Stream
 from evoopt.rules.genetic import ALWAYS
-from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, Ids, Shape, Vector
 
 Taken = DeviceArray | Array
@@ -100,13 +99,14 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
         return self.vector(fitness if found is None or found.dtype != _DOUBLE else found)
 
     # ---------------------------------------------------------------- rows
+    # the items of most of these kernels are columns and rows, the shape (k, n) turned round
 
     def sample(
         self, key: np.uint64, ids: Ids, mean: Taken, sigma: Taken, out: DeviceArray, pairs: bool = False
     ) -> None:
         centre, spread = self.vector(mean), self.vector(sigma)
         self._stream.launch(
-            noise.sample_rows(out.dtype, pairs), noise.grid_of(*out.shape), noise.THREADS,
+            noise.sample_rows(out.dtype, pairs), out.shape[::-1],
             key, self._stream.to_device(ids, _ID), centre, spread, out,
         )  # fmt: skip
 
@@ -117,8 +117,7 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
         crossover, ends, mutation, threshold = variation
         to_device = self._stream.to_device
         self._stream.launch(
-            genetic.breed(out.dtype, crossover, mutation, int(threshold) >= ALWAYS),
-            noise.grid_of(*out.shape), noise.THREADS,
+            genetic.breed(out.dtype, crossover, mutation, int(threshold) >= ALWAYS), out.shape[::-1],
             key, to_device(ids, _ID), to_device(parents, np.int64), to_device(pool, out.dtype),
             self.vector(steps), self.vector(sigma), to_device(ends if len(ends) else _NO_ENDS, np.int64),
             threshold, limit, out,
@@ -138,7 +137,7 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
         result = self.empty((len(places), new.shape[1]), new.dtype)
         if len(places):
             self._stream.launch(
-                kernels.gather_rows, kernels.grid_of(*result.shape), kernels.THREADS,
+                kernels.gather_rows, result.shape[::-1],
                 self._stream.to_device(places, np.int64), old, kept, new, new.dtype.type(limit), result,
             )  # fmt: skip
         return result
@@ -146,7 +145,7 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
     def enclose(self, box: Box, rows: DeviceArray) -> None:
         ends = (box.low, box.high, box.low_margin, box.high_margin, box.first, box.last)
         self._stream.launch(
-            kernels.enclose_rows(box.way), kernels.grid_of(*rows.shape), kernels.THREADS,
+            kernels.enclose_rows(box.way), rows.shape[::-1],
             *(self._constant(end) for end in ends), rows,
         )  # fmt: skip
 
@@ -156,7 +155,7 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
         result, words = self._stream.empty((k,), _ID), rows.view(np.uint32)
         for first, count, *_ in parts:
             some, into = words.rest(first), result.rest(first)
-            self._stream.launch(kernels.fingerprint_rows, count, kernels.THREADS, some, into)
+            self._stream.launch(kernels.fingerprint_rows, count, some, into)
         return result
 
     # ---------------------------------------------------------------- one number for each told row
@@ -170,10 +169,7 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
     def _rank(self, scores: DeviceArray, table: Vector, centred: bool) -> DeviceArray:
         k = len(scores)
         result = self.empty((k,), _DOUBLE)
-        blocks = ceil_div(k, ranking.THREADS)
-        self._stream.launch(
-            ranking.rank_rows(centred), blocks, ranking.THREADS, scores, self._constant(table), result
-        )
+        self._stream.launch(ranking.rank_rows(centred), k, scores, self._constant(table), result)
         return result
 
     def lengths(self, rows: DeviceArray, places: NDArray[np.intp], mean: Taken, scale: Taken) -> Vector:
@@ -181,8 +177,7 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
         centre, unit = self.vector(mean), self.vector(scale)
         for first, count, *_ in grid.parts_of_rows(len(rows)):
             self._stream.launch(
-                moments.squared_lengths, count, moments.THREADS,
-                rows.rest(first), centre, unit, result.rest(first),
+                moments.squared_lengths, count, rows.rest(first), centre, unit, result.rest(first)
             )  # fmt: skip
         squares: Vector = self.host(result)[places]
         return np.sqrt(squares)
@@ -197,8 +192,7 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
         w = self.vector(weights)
         v = w if square_weights is weights else self.vector(square_weights)
         self._stream.launch(
-            moments.weighted_moments, ceil_div(n, moments.COLUMNS), (moments.COLUMNS, moments.PARTS),
-            rows, w, v, self.vector(mean), first, second,
+            moments.weighted_moments, n, rows, w, v, self.vector(mean), first, second
         )  # fmt: skip
         return first, second
 
@@ -206,8 +200,7 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
         read, n = self._read(args)
         results = vectors.results_of(formula, len(args))
         outs = tuple(self.empty((n,), _DOUBLE) for _ in range(results))
-        blocks = ceil_div(n, vectors.THREADS)
-        self._stream.launch(vectors.map_vectors(formula), blocks, vectors.THREADS, outs, read, n)
+        self._stream.launch(vectors.map_vectors(formula), n, outs, read, n)
         return outs if results > 1 else outs[0]
 
     def total(self, formula: Formula, *args: Taken | float) -> float:
@@ -229,7 +222,7 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
     def _reduced(self, formula: Formula, *args: Taken | float) -> Array:
         read, n = self._read(args)
         sums = self.empty((vectors.PARTS, 3), _DOUBLE)
-        self._stream.launch(vectors.reduce_vectors(formula), vectors.PARTS, vectors.THREADS, sums, read, n)
+        self._stream.launch(vectors.reduce_vectors(formula), vectors.PARTS, sums, read, n)
         found: Array = self.host(sums)
         return found
 

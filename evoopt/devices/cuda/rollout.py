@@ -6,19 +6,16 @@ import numpy as np
 
 from evoopt.devices.cuda.network import CudaNetwork
 from evoopt.devices.interface.rollout import Game, RolloutEngine, Scaling
-from evoopt.kernels.cuda.networks.few import widest
-from evoopt.kernels.cuda.population.rows import THREADS, mean_rows
-from evoopt.kernels.cuda.rollouts.rollout import KernelGame, rollout_rows, shared_bytes
+from evoopt.kernels.cuda.networks.samples import widest
+from evoopt.kernels.cuda.population.rows import mean_rows
+from evoopt.kernels.cuda.rollouts.episode import KernelGame
+from evoopt.kernels.cuda.rollouts.plan import Plan, choose_plan
+from evoopt.kernels.cuda.rollouts.rollout import rollout_rows
 from evoopt.kernels.cuda.runtime import grid
-from evoopt.kernels.cuda.runtime.jit import SHARED_BYTES, compiling
+from evoopt.kernels.cuda.runtime.jit import compiling
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
-from evoopt.kernels.cuda.runtime.sizes import block_size
 from evoopt.kernels.cuda.runtime.stream import Stream, most_shared_bytes
-from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array
-
-MOST_EPISODES = 8  # of a block
-CACHED_BYTES = 160 * 1024  # at most, of weights that are kept in shared memory
 
 
 class _Copied:
@@ -32,14 +29,6 @@ class _Copied:
         if self._device is None or not np.array_equal(self._host, numbers):
             self._host, self._device = numbers.copy(), self._stream.to_device(numbers, np.float64)
         return self._device
-
-
-class _Block(NamedTuple):
-    """A block of threads: how many episodes of a row it plays, and whether from weights in shared memory."""
-
-    episodes: int
-    threads: int
-    cached: int  # the parameters in shared memory: all of a row, or none
 
 
 class _Results(NamedTuple):
@@ -61,37 +50,26 @@ class CudaRollout(RolloutEngine[DeviceArray]):
 
     def __init__(self, net: CudaNetwork, game: Game) -> None:
         self.net, self._game = net, game
-        self._uniforms, self._numbers = _Copied(net.stream), _Copied(net.stream)
-        self._blocks: dict[int, _Block] = {}
-        self._block(1)  # refuses layers that are too wide
-
-    def _block(self, episodes: int) -> _Block:
-        """Return the block for so many episodes of each row, made once."""
-        if episodes not in self._blocks:
-            self._blocks[episodes] = self._make_block(episodes)
-        return self._blocks[episodes]
-
-    def _make_block(self, total: int) -> _Block:
-        layers, game = self.net.layers, self._kernel_game(False)
-        for episodes in range(min(total, MOST_EPISODES), 0, -1):
-            # a thread for each output of the widest layer, in whole warps
-            outputs = episodes * max(layer.units for layer in layers)
-            threads = block_size(max(32, min(256, 32 * ceil_div(outputs, 32))))
-            shared = shared_bytes(layers, game, episodes, threads)
-            if shared <= SHARED_BYTES:
-                fits = 4 * self.net.size <= min(CACHED_BYTES, most_shared_bytes() - shared)
-                return _Block(episodes, threads, self.net.size if fits else 0)
-        raise ValueError(
-            f'Layers of up to about 5000 numbers were expected with device="cuda", but one has '
-            f"{widest(layers)}; take narrower ones, or leave out device."
-        )
-
-    def _kernel_game(self, normalizes: bool) -> KernelGame:
-        game = self._game
-        return KernelGame(
+        self._kernel_game = KernelGame(
             game.reset, game.observe, game.step, game.state_size, game.observation_size, game.n_actions,
-            game.discrete, game.uniforms, normalizes,
+            game.discrete, game.uniforms,
         )  # fmt: skip
+        self._uniforms, self._numbers = _Copied(net.stream), _Copied(net.stream)
+        self._plans: dict[int, Plan] = {}
+        self._plan(1)  # refuses layers that are too wide
+
+    def _plan(self, episodes: int) -> Plan:
+        """Return the plan for so many episodes of each row, made once; ValueError if there is none."""
+        if episodes not in self._plans:
+            net = self.net
+            plan = choose_plan(net.layers, net.size, self._kernel_game, episodes, most_shared_bytes())
+            if plan is None:
+                raise ValueError(
+                    f'Layers of up to about 5000 numbers were expected with device="cuda", but one has '
+                    f"{widest(net.layers)}; take narrower ones, or leave out device."
+                )
+            self._plans[episodes] = plan
+        return self._plans[episodes]
 
     def fitness(
         self, population: DeviceArray, uniforms: Array, max_steps: int, scaling: Scaling | None
@@ -102,7 +80,7 @@ class CudaRollout(RolloutEngine[DeviceArray]):
             return stream.empty(0, np.float64), np.zeros((0, 3, n))
         found = self._play(population, uniforms, max_steps, scaling)
         fitness = stream.empty(popsize, np.float64)
-        stream.launch(mean_rows, ceil_div(popsize, THREADS), THREADS, found.returns, total, total, fitness)
+        stream.launch(mean_rows, popsize, found.returns, total, total, fitness)
         if scaling is None:
             return fitness, np.empty(0)
         seen = stream.to_host(found.sums).reshape(popsize, total, 2, n).sum(axis=1)
@@ -113,21 +91,25 @@ class CudaRollout(RolloutEngine[DeviceArray]):
         """Play all episodes of all rows."""
         net, game, per_sum = self.net, self._game, 2 * self._game.observation_size
         popsize, total = rows.shape[0], uniforms.shape[1]
-        block, found = self._block(total), self._room(popsize * total, scaling is not None)
+        plan, found = self._plan(total), self._room(popsize * total, scaling is not None)
         alignment, population = rows.alignment, rows.reshape(rows.size)
-        play = rollout_rows(net.layers, self._kernel_game(scaling is not None), *block, alignment)
+        play = rollout_rows(net.layers, self._kernel_game, scaling is not None, plan, alignment)
         drawn = self._uniforms(np.append(uniforms, 0.0))
         per_row = uniforms[0].size if len(uniforms) > 1 else 0
         numbers = self._numbers(np.concatenate([game.middle, game.half, *(scaling or ()), [0.0]]))
         with compiling("Functions of an environment, or an activation"):
-            for part in grid.parts_of(popsize, total, block.episodes):
+            for part in grid.parts_of(popsize, total, plan.episodes):
                 first = part.row * total + part.column
+                results = (
+                    found.returns.rest(first),
+                    found.lengths.rest(first),
+                    found.sums.rest(first * per_sum),
+                )
                 net.stream.launch(
-                    play, (part.rows, ceil_div(part.columns, block.episodes)), block.threads,
+                    play, (part.rows, part.columns),
                     population.rest(part.row * net.size), net.size, net.frozen,
                     drawn.rest(part.row * per_row + part.column * game.uniforms), per_row, numbers,
-                    part.columns, max_steps, found.returns.rest(first), found.lengths.rest(first),
-                    found.sums.rest(first * per_sum), shared=4 * block.cached,
+                    part.columns, max_steps, results,
                 )  # fmt: skip
         return found
 

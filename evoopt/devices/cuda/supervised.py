@@ -1,4 +1,4 @@
-"""Supervised learning on CUDA: samples that stay on the device, and the fitness of a population there."""
+"""Supervised learning on CUDA: samples that stay on the device, and the fitness of a population."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -10,12 +10,11 @@ from evoopt.devices.cuda.network import CudaNetwork
 from evoopt.devices.interface.supervised import Loss, Samples, SupervisedEngine, Targets
 from evoopt.kernels.cuda.networks.loss import own_loss
 from evoopt.kernels.cuda.networks.tiles import loss_tiles
-from evoopt.kernels.cuda.population.rows import THREADS, mean_rows
+from evoopt.kernels.cuda.population.rows import mean_rows
 from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import compiling
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 from evoopt.rules.losses import Meaning
-from evoopt.rules.ranges import ceil_div
 from evoopt.types import PopulationLike
 
 
@@ -52,8 +51,7 @@ class CudaSupervised(SupervisedEngine[DeviceArray]):
         sums, fitness = stream.empty(popsize * per_row, np.float64), stream.empty(popsize, np.float64)
         if popsize:
             self._sum(rows, tiles, per_row, sums)
-            blocks = ceil_div(popsize, THREADS)
-            stream.launch(mean_rows, blocks, THREADS, sums, per_row, tiles.total_weight, fitness)
+            stream.launch(mean_rows, popsize, sums, per_row, tiles.total_weight, fitness)
         return fitness
 
     def _sum(self, rows: DeviceArray, tiles: Tiles, per_row: int, sums: DeviceArray) -> None:
@@ -64,10 +62,9 @@ class CudaSupervised(SupervisedEngine[DeviceArray]):
         for part in grid.parts_of_rows(len(rows), per_row):
             with compiling("A loss, or an activation"):
                 net.stream.launch(
-                    losses, part.rows * per_row, plan.threads,
+                    losses, part.rows * per_row,
                     numbers.rest(part.row * net.size), net.size, net.frozen, *tiles[:4],
                     sums.rest(part.row * per_row),
-                    shared=plan.shared,
                 )  # fmt: skip
 
     def _pack(self, chosen: Sequence[int] | NDArray[np.intp] = ()) -> Tiles:

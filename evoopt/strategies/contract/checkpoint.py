@@ -17,7 +17,7 @@ from evoopt.strategies.contract.saving import FORMAT, SKELETON, state_of
 READABLE = (4, FORMAT)  # format 4 has no lists of numbers as arrays
 _KIND = "A checkpoint of a strategy"
 # what may be raised while a damaged file is read: there is no JSON, an array is missing, a list is a dict
-_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 @called
@@ -81,7 +81,7 @@ def _give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) 
             task.load_state(state)
         except ValueError:
             raise
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise damaged("The state of a task", path, repr(error)) from error
 
 
@@ -99,13 +99,13 @@ def _read(path: str | os.PathLike[str]) -> tuple[Strategy, dict[str, Any]]:
         if type(found) is not int or found < 1:
             raise TypeError(f"its format is {found!r}")
         if found in READABLE:
-            return _decoded(header, arrays)
+            return decode(header, arrays)
     except UnknownClassError as error:
         raise ValueError(
             f'A registered strategy was expected in "{path}", but it holds a {error}; import the module '
             f"that defines {error} and decorates it with register, then load again."
         ) from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise damaged(_KIND, path, error if isinstance(error, ValueError) else repr(error)) from error
     raise _of_another_format(path, found)
 
@@ -120,8 +120,8 @@ def _of_another_format(path: str | os.PathLike[str], found: int) -> ValueError:
     )
 
 
-def _decoded(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[Strategy, dict[str, Any]]:
-    """Return the strategy and the state of a task that a file holds, whose parts all fit each other."""
+def decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[Strategy, dict[str, Any]]:
+    """Return the strategy and the state of a task in a file; raise one of `DAMAGE` if a part does not fit."""
     decoder = Decoder(arrays)
     strategy, state = decoder.decode(header["strategy"]), decoder.decode(header["task"])
     decoder.require_all_used()

@@ -16,7 +16,7 @@ from evoopt.kernels.cuda.runtime.stream import Stream
 THREADS = 64
 
 
-@kernel(THREADS)
+@kernel(1)
 def misaligned(out: Any, number: int) -> None:
     a, b, c, d = load4(out, number)
     out[cuda.threadIdx.x] = a + b + c + d
@@ -80,7 +80,7 @@ def main() -> None:
         for number in (right, wrong):
             out = stream.to_device(np.zeros(THREADS), np.float32)
             driver.machine_forget()
-            stream.launch(planted, blocks, 1 if planted is misaligned else THREADS, out, number)
+            stream.launch(planted, blocks, out, number)
             np.asarray(out)
             found = driver.machine_finding(0) or b""
             name = planted.compiled.py_func.__name__

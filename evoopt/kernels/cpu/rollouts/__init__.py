@@ -1,8 +1,9 @@
-"""Kernels that play the episodes of a population, in the three ways that a network's program may have.
+"""Kernels that play the episodes of a population, in one of three ways.
 
-- `few.rollout_few`, of a recurrent or large network: each episode is one sample of its row.
-- `many.rollout_many`: the episodes of a row lie side by side in the lanes of vectors, as tiles of samples.
-- `rows.rollout_rows`, of a small network and few episodes: each lane plays another row.
+- `samples.play_as_samples`, of a recurrent or large network: each episode is a sample of its row.
+- `tiles.play_in_tiles`, of many episodes: those of a row lie side by side, in tiles of samples.
+- `lanes.play_in_lanes`, of a small network and few episodes: each lane plays another row.
 
-`lanes.py` has what the last two share, and `environment.py` the functions of an environment as machine code.
+`episode.py` has the parts that all three share, `vector.py` those of the last two, and
+`environment.py` makes machine code of the functions of an environment.
 """

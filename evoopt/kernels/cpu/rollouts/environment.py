@@ -1,6 +1,7 @@
-"""An environment's functions as code behind addresses; see `evoopt.Environment` for what they are.
+"""The functions of an `evoopt.Environment` as machine code behind addresses.
 
-Around the rules of built-in ones are kernels, served from the disk cache; around a user's functions closures.
+Around the rules of built-in environments are kernels, served from the disk cache; around a user's
+functions are closures. There are codes for one episode, and for all lanes of a vector.
 """
 
 import functools
@@ -10,9 +11,12 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from evoopt.compiling.jit import closure, inline, is_rule, kernel, named, widest_vectors
-from evoopt.kernels.cpu.networks.code import Code, call, caller
-from evoopt.kernels.cpu.rollouts.lanes import put, take
+from evoopt.compiling.jit import closure, is_rule, kernel, named, widest_vectors
+from evoopt.kernels.cpu.networks.code import Code, caller
+from evoopt.kernels.cpu.rollouts.vector import put, take
+
+_OBSERVE = "reset or observe takes two vectors of float64"
+_STEP = "step takes a vector of float64 and {}, and gives a reward and whether the episode is done"
 
 
 class _OfState(Code):
@@ -34,7 +38,7 @@ class _Step(Code):
 
 
 class _DiscreteStep(_Step):
-    """``step(state, action) -> (reward, done)`` of a number of an action."""
+    """``step(state, action) -> (reward, done)`` of the number of an action."""
 
     @staticmethod
     def parameters(numbers: types.Array) -> tuple[types.Type, ...]:
@@ -42,7 +46,7 @@ class _DiscreteStep(_Step):
 
 
 class _StepLanes(Code):
-    """``step(states, actions, rewards, dones)`` of all lanes; states and actions are (size, lanes), flat."""
+    """``step(states, actions, rewards, dones)`` of all lanes, whose numbers are flat."""
 
     @staticmethod
     def parameters(numbers: types.Array) -> tuple[types.Type, ...]:
@@ -50,7 +54,7 @@ class _StepLanes(Code):
 
 
 class _DiscreteStepLanes(_StepLanes):
-    """The same for numbers of actions."""
+    """``step(states, choices, rewards, dones)`` of all lanes, with the numbers of actions."""
 
     @staticmethod
     def parameters(numbers: types.Array) -> tuple[types.Type, ...]:
@@ -60,22 +64,9 @@ class _DiscreteStepLanes(_StepLanes):
 call_step = caller(_Step.returns)
 
 
-@inline
-def begin(reset, state, uniforms, own):
-    """Write a first state; gives what is earned by then: 0, or NaN where reset raised and left only NaN."""
-    for i in range(len(uniforms)):
-        own[i] = uniforms[i]  # rows share the uniforms, and a reset may change its own
-    state[:] = 0
-    call(reset, state, own)
-    for value in state:
-        if value == value:  # noqa: PLR0124  (not NaN)
-            return 0.0
-    return np.nan
-
-
 @functools.lru_cache(maxsize=256)
 def code_of_state(function: Callable[..., Any]) -> Code:
-    """Make the code of a reset or observe; where it raises, all that it was to write is NaN."""
+    """Make the code of a reset or observe; where it raises, both of its arrays become NaN."""
     if is_rule(function):
         return _OfState(getattr(function, "py_func", function))
 
@@ -106,25 +97,47 @@ def code_of_step(function: Callable[..., Any], discrete: bool) -> Code:
     return kind(apply, _refusal(_STEP.format("an int" if discrete else "a vector"), function))
 
 
-_OBSERVE = "reset or observe takes two vectors of float64"
-_STEP = "step takes a vector of float64 and {}, and gives a reward and whether the episode is done"
+@functools.lru_cache(maxsize=256)
+def code_of_observe_lanes(
+    observe: Callable[..., Any], state_size: int, observation_size: int, lanes: int
+) -> Code:
+    """Make ``code(states, observations)`` of all lanes."""
+    if is_rule(observe):
+        loop = _observe_by_rule(observe, state_size, observation_size, lanes)
+        return _OfState(_kernel_around(observe, loop, lanes))
+    alone = closure(code_of_state(observe).function)
+    loop = _observe_each(alone, state_size, observation_size, lanes)
+    return _OfState(loop, _refusal(_OBSERVE, observe))
+
+
+@functools.lru_cache(maxsize=256)
+def code_of_step_lanes(step: Callable[..., Any], state_size: int, action_size: int, lanes: int) -> Code:
+    """Make ``code(states, actions, rewards, dones)`` of all lanes; discrete actions have size 0."""
+    discrete = action_size == 0
+    kind = _DiscreteStepLanes if discrete else _StepLanes
+    sizes = (state_size, lanes) if discrete else (state_size, action_size, lanes)
+    if is_rule(step):
+        loop = (_choose_by_rule if discrete else _steer_by_rule)(step, *sizes)
+        return kind(_kernel_around(step, loop, lanes))
+    alone = closure(code_of_step(step, discrete).function)
+    loop = (_choose_each if discrete else _steer_each)(alone, *sizes)
+    return kind(loop, _refusal(_STEP.format("an int" if discrete else "a vector"), step))
 
 
 def _refusal(takes: str, function: Callable[..., Any]) -> str:
     return f"A {takes}, but {function} does not."
 
 
-# All lanes of a vector. The sizes are constants of the code: so LLVM knows that numbers of a state, `lanes`
-# apart, do not overlap, and turns a rule for one episode into vector instructions for all of them. A user's
-# function gets vectors of its own, one episode after the other, and may raise.
+def _kernel_around(function: Callable[..., Any], loop: Callable[..., None], lanes: int) -> Any:
+    module = function.__module__.rpartition(".")[2]
+    return kernel(named(loop, f"{module}_{function.__name__}_{lanes}"))
 
 
-@functools.lru_cache(maxsize=256)
-def code_of_observing(
-    observe: Callable[..., Any], state_size: int, observation_size: int, lanes: int
-) -> Code:
-    """Make ``code(states, observations)`` of all lanes."""
+# Loops around rules. The sizes are constants of the code: so LLVM knows that numbers of a state,
+# `lanes` apart, do not overlap, and turns a rule for one episode into vector instructions for all.
 
+
+def _observe_by_rule(observe, state_size, observation_size, lanes):
     def observe_lanes(states, observations):
         widest_vectors()
         states = states.reshape(state_size, lanes)
@@ -132,25 +145,10 @@ def code_of_observing(
         for s in range(lanes):
             observe(states[:, s], observations[:, s])
 
-    if is_rule(observe):
-        return _OfState(_kernel_around(observe, observe_lanes, lanes))
-    alone = closure(code_of_state(observe).function)
-
-    def observe_each(states, observations):
-        state, observation = np.empty(state_size), np.empty(observation_size)
-        for s in range(lanes):
-            take(states, s, lanes, state)
-            alone(state, observation)
-            put(observation, s, lanes, observations)
-
-    return _OfState(observe_each, _refusal(_OBSERVE, observe))
+    return observe_lanes
 
 
-@functools.lru_cache(maxsize=256)
-def code_of_stepping(step: Callable[..., Any], state_size: int, action_size: int, lanes: int) -> Code:
-    """Make ``code(states, actions, rewards, dones)`` of all lanes; discrete actions have a size of 0."""
-    kind = _StepLanes if action_size else _DiscreteStepLanes
-
+def _steer_by_rule(step, state_size, action_size, lanes):
     def step_lanes(states, actions, rewards, dones):
         widest_vectors()
         states = states.reshape(state_size, lanes)
@@ -158,37 +156,52 @@ def code_of_stepping(step: Callable[..., Any], state_size: int, action_size: int
         for s in range(lanes):
             rewards[s], dones[s] = step(states[:, s], actions[:, s])
 
+    return step_lanes
+
+
+def _choose_by_rule(step, state_size, lanes):
     def choose_lanes(states, choices, rewards, dones):
         widest_vectors()
         states = states.reshape(state_size, lanes)
         for s in range(lanes):
             rewards[s], dones[s] = step(states[:, s], choices[s])
 
-    if is_rule(step):
-        return kind(_kernel_around(step, step_lanes if action_size else choose_lanes, lanes))
-    alone = closure(code_of_step(step, not action_size).function)
+    return choose_lanes
 
-    def step_each(states, actions, rewards, dones):
+
+# Loops around a user's function, which gets vectors of its own, one episode after the other, and
+# may raise.
+
+
+def _observe_each(observe, state_size, observation_size, lanes):
+    def observe_each(states, observations):
+        state, observation = np.empty(state_size), np.empty(observation_size)
+        for s in range(lanes):
+            take(states, s, lanes, state)
+            observe(state, observation)
+            put(observation, s, lanes, observations)
+
+    return observe_each
+
+
+def _steer_each(step, state_size, action_size, lanes):
+    def steer_each(states, actions, rewards, dones):
         state, action = np.empty(state_size), np.empty(action_size)
         for s in range(lanes):
             take(states, s, lanes, state)
             take(actions, s, lanes, action)
-            rewards[s], dones[s] = alone(state, action)
+            rewards[s], dones[s] = step(state, action)
             put(state, s, lanes, states)
 
+    return steer_each
+
+
+def _choose_each(step, state_size, lanes):
     def choose_each(states, choices, rewards, dones):
         state = np.empty(state_size)
         for s in range(lanes):
             take(states, s, lanes, state)
-            rewards[s], dones[s] = alone(state, choices[s])
+            rewards[s], dones[s] = step(state, choices[s])
             put(state, s, lanes, states)
 
-    return kind(
-        step_each if action_size else choose_each,
-        _refusal(_STEP.format("a vector" if action_size else "an int"), step),
-    )
-
-
-def _kernel_around(function: Callable[..., Any], loop: Callable[..., None], lanes: int) -> Any:
-    module = function.__module__.rpartition(".")[2]
-    return kernel(named(loop, f"{module}_{function.__name__}_{lanes}"))
+    return choose_each

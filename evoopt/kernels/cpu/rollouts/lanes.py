@@ -1,100 +1,101 @@
-"""One step of the episodes that lie side by side, one in each lane of a vector.
+"""Few episodes of a small network: each lane of a vector plays another row of the population.
 
-Numbers of all lanes are (n, lanes), flat; the loops over lanes become vector instructions.
+Its weights lie next to those of the other rows; a lane whose row is done takes the next one. Where
+nothing is left for a lane, it plays its last row again, which does not count.
 """
 
-import numpy as np
+from typing import NamedTuple
 
-from evoopt.compiling.jit import inline
-from evoopt.rules.ranges import FARTHEST, clip, spanned
+from evoopt.compiling.arrays import aligned_empty, borrowed, keep
+from evoopt.compiling.jit import inline, kernel, widest_vectors
+from evoopt.kernels.cpu.networks.forward import block_memory, run_block
+from evoopt.kernels.cpu.networks.program import INPUTS
+from evoopt.kernels.cpu.rollouts.vector import (
+    begin_lane,
+    end_lane,
+    make_vectors,
+    make_workspace,
+    observe_lanes,
+    put,
+    step_lanes,
+    vector_at,
+)
+from evoopt.types import Array
+
+
+class LaneWeights(NamedTuple):
+    """The parameters of all lanes side by side: those of their rows, and those that rows share."""
+
+    own: Array  # (n_params * lanes,)
+    frozen: Array  # (n_frozen * lanes,)
 
 
 @inline
-def take(numbers, lane, lanes, vector):
-    """Read a vector (n,) from a lane of `numbers` (n, lanes)."""
-    for i in range(len(vector)):
-        vector[i] = numbers[i * lanes + lane]
+def _make_weights(networks, lanes):
+    population = networks.population
+    return LaneWeights(
+        aligned_empty(1, population.shape[1] * lanes, population)[0],
+        aligned_empty(1, len(networks.frozen) * lanes, population)[0],
+    )
 
 
 @inline
-def put(vector, lane, lanes, numbers):
-    """Write a vector (n,) into a lane of `numbers` (n, lanes)."""
-    for i in range(len(vector)):
-        numbers[i * lanes + lane] = vector[i]
+def _begin_all(networks, game, weights, vector, work, lo, live):
+    """Begin `live` rows from `lo` on, each in a lane of its own; the other lanes play the last."""
+    lanes = len(work.rewards)
+    for s in range(lanes):
+        row = lo + min(s, live - 1)
+        put(networks.frozen, s, lanes, weights.frozen)
+        put(networks.population[row], s, lanes, weights.own)
+        vector.rows[s], vector.episodes[s], vector.counts[s] = row, 0, s < live
+        begin_lane(game, vector, s, work)
 
 
 @inline
-def cut(numbers, n):
-    """Cut off the first n numbers; gives them and the rest."""
-    return numbers[:n], numbers[n:]
-
-
-@inline
-def show(observations, mean, scale, sums, x, start, width, lanes):
-    """Write observations (n, lanes) into a tile, normalised and added to the sums where there is a `mean`."""
-    n = len(observations) // lanes
-    for i in range(n):
-        values, shown = observations[i * lanes : (i + 1) * lanes], x[start + i * width :][:lanes]
-        if len(mean) == 0:
-            for s in range(lanes):
-                shown[s] = values[s]
+def _end_some(networks, game, weights, vector, work, results, following, hi):
+    """End the episodes that are over, and begin the next ones; return the row that follows then."""
+    for lane in range(len(work.dones)):
+        if work.dones[lane] == 0:
             continue
-        shift, squares = sums[i * lanes : (i + 1) * lanes], sums[(n + i) * lanes : (n + i + 1) * lanes]
-        for s in range(lanes):
-            value = values[s] - mean[i]
-            shift[s] += value
-            squares[s] += value * value
-            shown[s] = clip(value * scale[i], -FARTHEST, FARTHEST)
+        end_lane(vector, lane, results, 0)
+        vector.episodes[lane] = (vector.episodes[lane] + 1) % results.returns.shape[1]
+        if vector.episodes[lane] == 0:  # the row is done
+            following = _next_row(networks, weights, vector, lane, following, hi)
+        begin_lane(game, vector, lane, work)
+    return following
 
 
 @inline
-def choose(y, start, width, n_out, lanes, best, choices, faults):
-    """Give the number of the largest output of each lane, the first if several are."""
-    for s in range(lanes):
-        first = np.float64(y[start + s])
-        best[s], choices[s], faults[s] = first, 0, first != first  # noqa: PLR0124
-    for o in range(1, n_out):
-        outputs = y[start + o * width :][:lanes]
-        for s in range(lanes):
-            output = np.float64(outputs[s])
-            larger = output > best[s]
-            best[s] = output if larger else best[s]
-            choices[s] = o if larger else choices[s]
-            faults[s] = 1.0 if output != output else faults[s]  # noqa: PLR0124  (NaN)
+def _next_row(networks, weights, vector, lane, following, hi):
+    """Hand a lane the following row, if one is left below `hi`; return the row that follows."""
+    if following == hi:
+        vector.counts[lane] = 0
+        return following
+    vector.rows[lane] = following
+    put(networks.population[following], lane, len(vector.rows), weights.own)
+    return following + 1
 
 
-@inline
-def steer(y, start, width, n_out, lanes, middle, half, actions, faults):
-    """Give the continuous actions (n_out, lanes) that outputs mean."""
-    faults[:] = 0
-    for o in range(n_out):
-        outputs, steered = y[start + o * width :][:lanes], actions[o * lanes : (o + 1) * lanes]
-        for s in range(lanes):
-            output = np.float64(outputs[s])
-            fault = output != output  # noqa: PLR0124  (NaN)
-            faults[s] = 1.0 if fault else faults[s]
-            # what the step does then does not count, but it takes numbers alone
-            steered[s] = spanned(0.0 if fault else output, middle[o], half[o])
-
-
-@inline
-def count_step(earned, steps, rewards, dones, faults, max_steps, lanes):
-    """Add the rewards of a step, and say for each lane whether its episode is over; gives whether one is."""
-    ended = 0.0
-    for s in range(lanes):
-        earned[s] += rewards[s] if faults[s] == 0 else np.nan
-        steps[s] += 1
-        over = (dones[s] != 0) | (faults[s] != 0) | (steps[s] == max_steps)
-        dones[s] = over
-        ended += dones[s]
-    return ended > 0
-
-
-@inline
-def add_sums(own_sums, steps, lane, lanes, sums):
-    """Add what an episode of so many steps summed up to the sums (3, n_obs) of its row."""
-    n = sums.shape[1]
-    for i in range(n):
-        sums[0, i] += own_sums[i * lanes + lane]
-        sums[1, i] += own_sums[(n + i) * lanes + lane]
-        sums[2, i] += steps
+@kernel
+def play_in_lanes(networks, game, results, lanes, lo, hi):
+    """Play the episodes of rows [lo, hi); the program is that of lanes, without states."""
+    if lo == hi:  # there is no row to fill the lanes with
+        return
+    widest_vectors()
+    networks, game, results = borrowed(networks), borrowed(game), borrowed(results)
+    program = networks.program
+    memory, front, back, x, net_state, scratch = block_memory(
+        networks.widest, program[0, INPUTS], 0, lanes, networks.room, networks.population
+    )
+    own_weights, owned = _make_weights(networks, lanes), make_vectors(game, 1, lanes)
+    own_work = make_workspace(game, program, lanes)
+    weights, vector, work = borrowed(own_weights), vector_at(borrowed(owned), 0), borrowed(own_work)
+    following, playing = min(lo + lanes, hi), True
+    _begin_all(networks, game, weights, vector, work, lo, following - lo)
+    while playing:
+        observe_lanes(game, vector, work, x, 0, lanes)
+        y = run_block(program, weights.own, weights.frozen, x, front, back, net_state, scratch, 1, lanes)
+        if step_lanes(game, vector, work, y, 0, lanes):
+            following = _end_some(networks, game, weights, vector, work, results, following, hi)
+            playing = vector.counts.any()
+    keep(memory, own_weights, owned, own_work)

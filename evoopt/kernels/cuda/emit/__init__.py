@@ -1,1 +1,1 @@
-"""What writes code of a thread: vectors of memory, tiles of registers, random numbers."""
+"""Code of one thread, written for LLVM: random numbers, vectors of memory, register tiles."""

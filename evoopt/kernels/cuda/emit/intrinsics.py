@@ -1,4 +1,4 @@
-"""All that CUDA code needs and numba-cuda does not have: random numbers, wide loads, one fast division.
+"""Operations that numba-cuda does not have: random numbers, wide loads, one fast division.
 
 Each has a twin in plain Python, for the simulator.
 """
@@ -20,21 +20,22 @@ from evoopt.kernels.cuda.emit.scalar import Scalar
 from evoopt.kernels.cuda.runtime.jit import twin_of
 from evoopt.rules.philox import block_words, box_muller
 
-Rule = Callable[[Any, Any], Sequence[Any]]  # what becomes of the four words of a block, for a dtype
+Rule = Callable[[Any, Any], Sequence[Any]]  # (four words, dtype) -> four numbers
 
 
-def make_block(
+def make_quad(
     rule: Rule, dtype: DTypeLike, result: DTypeLike | None = None
 ) -> Callable[..., tuple[Any, ...]]:
-    """Make ``block(key, row, block, purpose) -> four numbers``: a rule for the words of one block of a row.
+    """Make ``quad(key, row, number, purpose) -> four numbers``: a rule for four words of Philox.
 
-    All arguments are uint64. The rule is for numbers of `dtype` and gives `result`, by default the same.
+    All arguments are uint64. The rule is for numbers of `dtype`; the four are of `result`, by
+    default the same.
     """
     real = np.dtype(dtype)
     four = types.UniTuple(from_dtype(np.dtype(result or dtype)), 4)
 
     @intrinsic
-    def block(_typing, key, row, block, purpose):
+    def quad(_typing, key, row, number, purpose):
         def emit(
             context: BaseContext, builder: ir.IRBuilder, _signature: Signature, arguments: Sequence[ir.Value]
         ) -> ir.Value:
@@ -43,12 +44,12 @@ def make_block(
 
         return four(*[types.uint64] * 4), emit
 
-    @twin_of(block)
-    def block_python(key, row, block, purpose):
-        counter = (np.array([np.uint64(number)]) for number in (row, block, purpose))
+    @twin_of(quad)
+    def quad_python(key, row, number, purpose):
+        counter = (np.array([np.uint64(word)]) for word in (row, number, purpose))
         return tuple(numbers[0] for numbers in rule(block_words(np.uint64(key), *counter), real))
 
-    return block_python
+    return quad_python
 
 
 def _normals(words: Sequence[Any], dtype: DTypeLike) -> Sequence[Any]:
@@ -56,18 +57,18 @@ def _normals(words: Sequence[Any], dtype: DTypeLike) -> Sequence[Any]:
 
 
 # four words, uint32, and four normal deviates
-words = make_block(lambda words, dtype: words, np.uint32)
-_NORMALS = {4: make_block(_normals, np.float32), 8: make_block(_normals, np.float64)}
+words = make_quad(lambda words, dtype: words, np.uint32)
+_NORMALS = {4: make_quad(_normals, np.float32), 8: make_quad(_normals, np.float64)}
 
 
 def normals_of(dtype: DTypeLike) -> Callable[..., tuple[Any, ...]]:
-    """Give ``normals(key, row, block, purpose)``, of a dtype."""
+    """Return ``normals(key, row, number, purpose)`` of a dtype: four normal deviates."""
     return _NORMALS[np.dtype(dtype).itemsize]
 
 
 @functools.cache
 def load_of(width: int) -> Callable[..., tuple[Any, ...]]:
-    """Give ``load(array, index)``: so many float32 of a 1-d array, 1, 2 or 4, in one access.
+    """Return ``load(array, index)``, which reads `width` float32 of a 1-d array in one access: 1, 2 or 4.
 
     The array begins at a multiple of their bytes, and the index is a multiple of `width`.
     """
@@ -117,18 +118,18 @@ def store4(array, index, a, b, c, d):
 def address_of(
     context: BaseContext, builder: ir.IRBuilder, array: types.Array, arguments: Sequence[ir.Value]
 ) -> ir.Value:
-    """Give the address of a number, of an array and an index."""
+    """Emit the address of a number; the arguments are an array and an index."""
     return builder.gep(context.make_array(array)(context, builder, arguments[0]).data, [arguments[1]])
 
 
 def load_vector(builder: ir.IRBuilder, address: ir.Value, n: int) -> list[ir.Value]:
-    """Give n float32 from an address, a multiple of their bytes, in one access."""
+    """Emit the reading of n float32 in one access, from an address that is a multiple of their bytes."""
     vector = builder.load(_as_vector(builder, address, n), align=4 * n)
     return [builder.extract_element(vector, ir.Constant(ir.IntType(32), i)) for i in range(n)]
 
 
 def store_vector(builder: ir.IRBuilder, address: ir.Value, values: Sequence[ir.Value]) -> None:
-    """Write float32 from an address on, as `load_vector`."""
+    """Emit the writing of float32 in one access, as `load_vector` reads them."""
     n = len(values)
     vector = ir.Constant(ir.VectorType(ir.FloatType(), n), ir.Undefined)
     for i, value in enumerate(values):

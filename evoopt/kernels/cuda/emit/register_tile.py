@@ -1,8 +1,8 @@
-"""Sums of some samples and some units that stay in the registers of a thread, written out for LLVM.
+"""Register tiles: sums of some samples and some units that stay in the registers of a thread.
 
-The compiler does not unroll loops over tuples, and an index that may be negative costs three instructions:
-here each read has an address of its own, a constant apart from the last. Each operation has a twin in plain
-Python, for the simulator.
+Their code is written out for LLVM, because the compiler does not unroll loops over tuples, and an
+index that may be negative costs three instructions. Here each read has an address of its own, a
+constant apart from the one before. Each operation has a twin in plain Python, for the simulator.
 """
 
 import functools
@@ -20,24 +20,35 @@ from numba.extending import intrinsic
 from evoopt.kernels.cuda.emit.intrinsics import address_of, load_vector, store_vector
 from evoopt.kernels.cuda.runtime.jit import twin_of
 
-STEPS = 2  # inputs whose numbers are asked for together; with more, registers would spill on some devices
+UNROLL = 2  # inputs whose numbers are asked for together; with more, registers would spill on some devices
 _INDEX = ir.IntType(32)
 
 
-class Tile(NamedTuple):
-    """The operations on a tile of sums, a tuple sample by sample; all arrays are 1-d float32."""
+class RegisterTile(NamedTuple):
+    """The functions of a register tile, whose sums are a tuple, sample by sample. Arrays are 1-d float32.
 
-    start: Callable[..., Any]  # (bias, index) -> sums that begin with the biases of the units
+    Attributes
+    ----------
+    start : (bias, index) -> sums
+        Sums that begin with the biases of the units, from bias[index] on.
+    zero : tuple
+        Sums that begin with 0.
+    multiply_add : (sums, weights, start, weights_stride, x, at, x_stride) -> sums
+        The sums plus the products of all inputs. The weights of the first input begin at
+        weights[start], and its samples at x[at]; those of the next input are a stride farther.
+    store : (sums, x, at, stride, skip)
+        Write the sums of unit u to x[at + u * stride] and its neighbours, without the first `skip`
+        units.
+    """
+
+    start: Callable[..., Any]
     zero: tuple[Any, ...]
-    # (sums, weights, start, weights_stride, x, at, x_stride) -> sums plus the products of all inputs, whose
-    # weights and numbers are these strides apart
     multiply_add: Callable[..., Any]
-    # (sums, x, at, stride, skip): to units that are `stride` apart, without the first ones
     store: Callable[..., None]
 
 
 @functools.cache
-def _compiled_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> Tile:
+def _compiled_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> RegisterTile:
     sums_type, group = types.UniTuple(types.float32, n_samples * n_units), min(n_samples, 4)
     starts = [(0, 0), (4, far)][: n_samples // group]  # of each vector: its first sample, and its place
 
@@ -57,7 +68,7 @@ def _compiled_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int
         def emit(
             context: BaseContext, builder: ir.IRBuilder, _signature: Signature, arguments: Sequence[ir.Value]
         ) -> ir.Value:
-            def step(state: list[ir.Value]) -> list[ir.Value]:
+            def add_input(state: list[ir.Value]) -> list[ir.Value]:
                 w_at, x_at, *total = state
                 a = [z for _, place in starts for z in _load(builder, x_at, place, group)]
                 w = [z for u in range(0, n_units, width) for z in _load(builder, w_at, u, width)]
@@ -70,7 +81,7 @@ def _compiled_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int
                 address_of(context, builder, x, arguments[4:6]),
                 *cgutils.unpack_tuple(builder, arguments[0]),
             ]
-            return context.make_tuple(builder, sums_type, _repeated(builder, n_in, step, begin)[2:])
+            return context.make_tuple(builder, sums_type, _repeated(builder, n_in, add_input, begin)[2:])
 
         signature = sums, weights, types.intp, types.intp, x, types.intp, types.intp
         return sums_type(*signature), emit
@@ -92,14 +103,14 @@ def _compiled_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int
 
         return types.void(sums, x, types.intp, types.intp, types.intp), emit
 
-    return Tile(start, (np.float32(0),) * (n_samples * n_units), multiply_add, store)
+    return RegisterTile(start, (np.float32(0),) * (n_samples * n_units), multiply_add, store)
 
 
 def _repeated(
-    builder: ir.IRBuilder, times: int, step: Callable[[list[ir.Value]], list[ir.Value]], state: list[ir.Value]
+    builder: ir.IRBuilder, times: int, emit: Callable[[list[ir.Value]], list[ir.Value]], state: list[ir.Value]
 ) -> list[ir.Value]:
-    """Emit a loop over a step from values to new values, STEPS of them in its body."""
-    if times >= STEPS:
+    """Emit code that makes new values of values so many times, as a loop with UNROLL times in its body."""
+    if times >= UNROLL:
         before, body = builder.block, builder.append_basic_block("inputs")
         builder.branch(body)
         builder.position_at_end(body)
@@ -107,16 +118,16 @@ def _repeated(
         for phi, value in zip(now, [_INDEX(0), *state], strict=True):
             phi.add_incoming(value, before)
         state = list(now[1:])
-        for _ in range(STEPS):
-            state = step(state)
+        for _ in range(UNROLL):
+            state = emit(state)
         count = builder.add(now[0], _INDEX(1))
         after = builder.append_basic_block("rest")
-        builder.cbranch(builder.icmp_signed("<", count, _INDEX(times // STEPS)), body, after)
+        builder.cbranch(builder.icmp_signed("<", count, _INDEX(times // UNROLL)), body, after)
         for phi, value in zip(now, [count, *state], strict=True):
             phi.add_incoming(value, builder.block)
         builder.position_at_end(after)
-    for _ in range(times % STEPS):
-        state = step(state)
+    for _ in range(times % UNROLL):
+        state = emit(state)
     return state
 
 
@@ -130,8 +141,8 @@ def _fma(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Val
 
 
 @twin_of(_compiled_tile)
-def make_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> Tile:
-    """Make the operations of a tile that reads weights by vectors of `width`, and samples by up to four.
+def make_register_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> RegisterTile:
+    """Make a register tile that reads weights by vectors of `width`, and samples by vectors of up to four.
 
     Of 8 samples, the second four are `far` numbers from the first.
     """
@@ -155,4 +166,4 @@ def make_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> 
             if i % n_units >= skip:
                 x[at + i % n_units * stride + places[i // n_units]] = value
 
-    return Tile(start, (np.float32(0),) * (n_samples * n_units), multiply_add, store)
+    return RegisterTile(start, (np.float32(0),) * (n_samples * n_units), multiply_add, store)

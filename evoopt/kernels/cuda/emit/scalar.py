@@ -1,4 +1,4 @@
-"""The number of one thread: from a formula that is written for NumPy arrays it makes the code of CUDA."""
+"""The number of one thread, which turns a formula for NumPy arrays into code for CUDA."""
 
 from collections.abc import Callable
 
@@ -16,8 +16,8 @@ _COMPARISONS = {
     np.greater_equal: ">=",
     np.equal: "==",
 }
-# functions of CUDA's library, and the compiler's own; roots of float32 are off by up to two units in the last
-# place, and take a quarter of the instructions of rounded ones
+# Functions of CUDA's library, and the compiler's own. Roots of float32 are off by up to two units in the
+# last place, and take a quarter of the instructions of rounded ones.
 _LIBRARY: dict[tuple[np.ufunc, int], str] = {
     (np.exp, 8): "__nv_exp",
     (np.log, 8): "__nv_log",
@@ -28,10 +28,10 @@ _LIBRARY: dict[tuple[np.ufunc, int], str] = {
 
 
 class Scalar(Lanes):
-    """What emits the code of NumPy's operators and some of its functions, for one number.
+    """A number of one thread, whose operators and functions of NumPy emit code.
 
-    These are + - * /, comparisons, `sqrt`, `exp`, `log`, `abs`, `minimum`, `maximum`, `where` (whose second
-    argument is no constant), and `astype` and `view`.
+    These are + - * /, comparisons, `sqrt`, `exp`, `log`, `abs`, `minimum`, `maximum`, `where`
+    (whose second argument is no constant), and `astype` and `view`.
     """
 
     def _with(self, value: ir.Value, dtype: DTypeLike | None = None) -> "Scalar":

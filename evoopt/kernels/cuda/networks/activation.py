@@ -17,13 +17,13 @@ def _linear(x):
 
 
 def function_of(activation: Activation) -> Callable[[Any], Any]:
-    """Give the function of one number that an activation is; a softmax is none, and left out."""
+    """Return an activation as a function of one number; for a softmax, which is none, the identity."""
     return ELEMENTWISE.get(activation, _linear) if isinstance(activation, str) else activation
 
 
 @inline
 def largest(values, start, stride, n):
-    """The largest of n numbers, `stride` apart from `start`; NaN only if the first is."""
+    """Return the largest of n numbers, `stride` apart from `start`; NaN only if the first is."""
     most = values[start]
     for i in range(1, n):
         z = values[start + i * stride]

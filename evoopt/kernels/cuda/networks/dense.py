@@ -1,4 +1,4 @@
-"""Dense layers in kernels: on few samples and on tiles of many."""
+"""Dense layers in kernels: on few samples, and on a tile of many."""
 
 import math
 from collections.abc import Callable
@@ -7,20 +7,22 @@ from typing import Any, NamedTuple
 from numba import cuda, float32
 
 from evoopt.kernels.cuda.emit.intrinsics import load4, load_of, store4
-from evoopt.kernels.cuda.emit.register_tile import make_tile
+from evoopt.kernels.cuda.emit.register_tile import make_register_tile
 from evoopt.kernels.cuda.networks.activation import Activation, function_of
 from evoopt.kernels.cuda.runtime.jit import part
 from evoopt.rules.ranges import ceil_div
 
 NONE = -1  # in the place of a bias
 UNROLL = 4  # reads under way
-TILES = ((8, 8), (8, 4), (4, 4), (4, 2), (2, 2), (2, 1), (1, 1))  # samples and units of a thread
+# samples and units of a thread's register tile
+REGISTER_TILES = ((8, 8), (8, 4), (4, 4), (4, 2), (2, 2), (2, 1), (1, 1))
 
 
 class DenseLayer(NamedTuple):
-    """Numbers come in and units go out; `kernel` (inputs, units) and `bias` (units,) start at these places.
+    """A dense layer, whose `kernel` (inputs, units) and `bias` (units,) start at these places.
 
-    Either in the individual's row, or in the vector of frozen parameters that all share. See `KernelLayer`.
+    A place is an index in the individual's row, or in the vector of frozen parameters. See
+    `KernelLayer`.
     """
 
     inputs: int
@@ -32,13 +34,16 @@ class DenseLayer(NamedTuple):
     activation: Activation
     kind: str = "dense"
 
-    def few(self, samples: int, threads: int, alignment: int) -> Callable[..., None]:
+    def on_samples(self, samples: int, threads: int, alignment: int) -> Callable[..., None]:
         """Make the layer on few samples: a block of threads reads each weight once.
 
-        Reading the weights is the limit, or in a rollout, where they lie in shared memory, waiting for sums.
-        Thread t takes vectors of up to four neighbouring outputs t % Q of the inputs t // Q, t // Q + P, ...,
-        so that neighbouring threads read what lies side by side, and four reads are under way before the
-        first is used. The P parts of an output are added in their order.
+        The time goes by in reading the weights; in a rollout, where they lie in shared memory, in
+        waiting for sums. The outputs are cut into vectors of up to four neighbours, `columns` of
+        them at a time, and the inputs into `parts`. Thread t has vector t % columns and part t //
+        columns, in which are the inputs t // columns, t // columns + parts, and so on. So
+        neighbouring threads read neighbouring weights, and a thread has four reads under way before
+        it uses the first. It leaves its sums in `scratch`; then one thread for each output adds the
+        parts in their order.
         """
         n_in, n_out, kernel_start, bias_start = self.inputs, self.units, self.kernel, self.bias
         kernel_frozen, bias_frozen, has_bias = self.kernel_is_frozen, self.bias_is_frozen, self.bias != NONE
@@ -51,7 +56,7 @@ class DenseLayer(NamedTuple):
         activation = function_of(self.activation)
 
         @part
-        def apply(t, row, base, frozen, x, y, scratch):
+        def apply(t, params, base, frozen, x, y, scratch):
             column, first = t % columns, t // columns
             for start in range(0, n_out, numbers):
                 o = start + column * width
@@ -60,14 +65,14 @@ class DenseLayer(NamedTuple):
                     if kernel_frozen:
                         accumulate(frozen, kernel_start + o, x, first, scratch, at)
                     else:
-                        accumulate(row, base + kernel_start + o, x, first, scratch, at)
+                        accumulate(params, base + kernel_start + o, x, first, scratch, at)
                 cuda.syncthreads()
                 for i in range(t, pass_size, threads):
                     s, o = i // numbers, start + i % numbers
                     if o < n_out:
                         z = float32(0)
                         if has_bias:
-                            z = frozen[bias_start + o] if bias_frozen else row[base + bias_start + o]
+                            z = frozen[bias_start + o] if bias_frozen else params[base + bias_start + o]
                         for p in range(parts):
                             z += scratch[p * pass_size + i]
                         y[s * n_out + o] = activation(z)
@@ -75,45 +80,54 @@ class DenseLayer(NamedTuple):
 
         return apply
 
-    def tiles(
+    def on_tile(
         self, samples: int, threads: int, alignment: int, in_place: bool, target: int
     ) -> Callable[..., None]:
-        """Make the layer on a tile of samples.
+        """Make the layer on a tile of samples: each thread has a register tile of its outputs.
 
-        A thread has up to 8 x 8 sums in registers over the whole reduction: 16 numbers, which other threads
-        get in the same access, for 64 multiply-adds. The samples of a thread are two vectors half a tile
-        apart, so that the threads of a quarter warp read 128 bytes in a row: no two of them want the same
-        bank. In a wide layer each weight is read by one warp of a block, so nothing would be gained by a copy
-        in shared memory; a multiprocessor has 512 threads to go on with while some wait for them.
+        A register tile is the sums of up to 8 samples and 8 units, which stay in registers while
+        all inputs pass. For each input a thread reads 8 numbers of samples and 8 weights, and does
+        64 multiply-adds. Neighbouring threads read the same weights, in one access. The samples of
+        a thread are two vectors of four, half a tile apart, so the threads of a quarter warp read
+        128 bytes side by side, and no two of them want the same bank of shared memory.
+
+        The weights stay in global memory. In a wide layer each is read by one warp of a block, so
+        nothing would be gained by a copy in shared memory. While some threads wait for weights,
+        others of the 512 of a multiprocessor go on.
         """
         n_out, kernel_start = self.units, self.kernel
-        n_samples, n_units, tiles = _tile(n_out, samples, threads)
+        n_samples, n_units, tiles = _register_tile(n_out, samples, threads)
         across, spread = samples // n_samples, min(n_samples, 4)
         whole = tiles % threads == 0  # (code that all threads run has simpler addresses)
         kernel_frozen, bias_frozen, has_bias, bias = (
             self.kernel_is_frozen, self.bias_is_frozen, self.bias != NONE, self.bias,
         )  # fmt: skip
         width, activate = _width(self, alignment, n_units), _activate(self.activation, n_samples, samples)
-        begin, zero, multiply_add, store = make_tile(self.inputs, n_samples, n_units, samples // 2, width)
+        begin, zero, multiply_add, store = make_register_tile(
+            self.inputs, n_samples, n_units, samples // 2, width
+        )
         is_linear = self.activation in ("softmax", "linear")
 
         @part
-        def apply(t, row, base, frozen, source, start, stride, x):
+        def apply(t, params, base, frozen, source, start, stride, x):
             for first in range(0, tiles, threads):
                 i = first + t
-                # the last units of a number that is no multiple: their tile begins earlier, and writes the
-                # rest
+                # where the units are no multiple of those of a register tile, the last one begins earlier,
+                # and does not write the units that its neighbour writes
                 unit = min(i // across * n_units, n_out - n_units)
                 column, skip = i % across * spread, i // across * n_units - unit
                 total = zero
                 if whole or i < tiles:
                     if has_bias:
-                        total = begin(frozen, bias + unit) if bias_frozen else begin(row, base + bias + unit)
+                        if bias_frozen:
+                            total = begin(frozen, bias + unit)
+                        else:
+                            total = begin(params, base + bias + unit)
                     at, place = start + column, kernel_start + unit
                     if kernel_frozen:
                         total = multiply_add(total, frozen, place, n_out, source, at, stride)
                     else:
-                        total = multiply_add(total, row, base + place, n_out, source, at, stride)
+                        total = multiply_add(total, params, base + place, n_out, source, at, stride)
                 if in_place:
                     cuda.syncthreads()  # all have read
                 if whole or i < tiles:
@@ -127,20 +141,25 @@ class DenseLayer(NamedTuple):
         return apply
 
     def fits_in_place(self, samples: int, threads: int) -> bool:
-        """Tell whether each thread has one tile, so that all have read before any writes."""
-        return _tile(self.units, samples, threads)[2] <= threads
+        """Tell whether each thread has one register tile, so that all have read before any writes."""
+        return _register_tile(self.units, samples, threads)[2] <= threads
 
 
-def _width(layer: DenseLayer, alignment: int, *steps: int) -> int:
-    """Give how many neighbouring weights can be read in one access: 1, 2 or 4.
+def _width(layer: DenseLayer, alignment: int, *strides: int) -> int:
+    """Return how many neighbouring weights can be read in one access: 1, 2 or 4.
 
-    Rows begin at multiples of `alignment` numbers, and reads at multiples of `steps` from the first unit on.
+    Rows begin at multiples of `alignment` numbers, and reads at multiples of `strides` from the
+    first unit on.
     """
-    return math.gcd(4, layer.kernel, layer.units, 4 if layer.kernel_is_frozen else alignment, *steps)
+    return math.gcd(4, layer.kernel, layer.units, 4 if layer.kernel_is_frozen else alignment, *strides)
 
 
 def _accumulate(n_in: int, n_out: int, samples: int, width: int, parts: int, numbers: int) -> Any:
-    """Make the sums of one vector of outputs over the inputs first, first + parts, ..., into sums[at ...]."""
+    """Make ``accumulate(weights, start, x, first, sums, at)``: a vector of outputs over some inputs.
+
+    The inputs are first, first + parts, and so on. The sums of sample s become sums[at + s *
+    numbers] and its neighbours.
+    """
     load, size = load_of(width), samples * width
 
     @part
@@ -174,9 +193,14 @@ def _accumulate(n_in: int, n_out: int, samples: int, width: int, parts: int, num
     return accumulate
 
 
-def _tile(units: int, samples: int, threads: int) -> tuple[int, int, int]:
-    """Give the samples and units of a thread's tile, and how many tiles there are: one a thread, at most."""
-    counts = [(s, u, samples // s * ceil_div(units, u)) for s, u in TILES if s <= samples and u <= units]
+def _register_tile(units: int, samples: int, threads: int) -> tuple[int, int, int]:
+    """Return the samples and units of a register tile, and how many register tiles the layer has.
+
+    There is at most one for each thread, where the largest register tiles are no more than that; of
+    the sizes for which this is so, the smallest.
+    """
+    sizes = [(s, u) for s, u in REGISTER_TILES if s <= samples and u <= units]
+    counts = [(s, u, samples // s * ceil_div(units, u)) for s, u in sizes]
     fitting = [found for found in counts if found[2] <= threads]
     return max(fitting, key=lambda found: found[2]) if fitting else counts[0]
 
@@ -196,8 +220,8 @@ def _activate(activation: Activation, n_samples: int, samples: int) -> Callable[
         four(x, at + far)
 
     @part
-    def few(x, at):
+    def each(x, at):
         for s in range(n_samples):
             x[at + s] = f(x[at + s])
 
-    return {8: eight, 4: four}.get(n_samples, few)
+    return {8: eight, 4: four}.get(n_samples, each)

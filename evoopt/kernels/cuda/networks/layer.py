@@ -1,4 +1,4 @@
-"""What kernels ask of a layer, whatever its kind; `few` and `tiles` chain such layers."""
+"""A layer as kernels take it, whatever its kind; `samples` and `tiles` chain such layers to networks."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -9,8 +9,14 @@ from evoopt.kernels.cuda.networks.activation import Activation
 class KernelLayer(Protocol):
     """A layer as kernels are specialised for it: its sizes and places are constants of the code.
 
-    A class of your own is a NamedTuple of numbers, strings and functions, such as `dense.DenseLayer`. Equal
-    ones share a kernel, on disk too, so `kind` tells apart two that have the same numbers.
+    It makes two device functions, one on few samples and one on a tile of many. In both, all
+    threads `t` of a block take part, and the function ends with a barrier. All arrays are 1-d. The
+    individual's parameters begin at params[base], a multiple of `alignment` numbers; `frozen` are
+    the parameters that all share.
+
+    A class of your own is a NamedTuple of numbers, strings and functions, such as
+    `dense.DenseLayer`. Equal ones share a kernel, on disk too, so `kind` tells apart two that have
+    the same numbers.
     """
 
     @property
@@ -19,32 +25,32 @@ class KernelLayer(Protocol):
 
     @property
     def inputs(self) -> int:
-        """Return how many numbers of a sample come in."""
+        """Return how many numbers a sample has before the layer."""
 
     @property
     def units(self) -> int:
-        """Return how many go out."""
+        """Return how many numbers a sample has after the layer."""
 
     @property
     def activation(self) -> Activation:
         """Return the activation: the chain of layers applies a softmax, the layer itself any other."""
 
-    def few(self, samples: int, threads: int, alignment: int) -> Callable[..., None]:
-        """Make ``apply(t, row, base, frozen, x, y, scratch)``: y (samples, units) from x (samples, inputs).
+    def on_samples(self, samples: int, threads: int, alignment: int) -> Callable[..., None]:
+        """Make ``apply(t, params, base, frozen, x, y, scratch)`` on few samples.
 
-        All arrays are 1-d; the individual's parameters begin at row[base], a multiple of `alignment` numbers,
-        and `scratch` has ``few.room(samples, threads)``. All threads t of the block call it, and it ends with
-        a barrier.
+        It reads x (samples, inputs) and writes y (samples, units). The `scratch` has
+        ``samples.room(samples, threads)`` numbers.
         """
 
-    def tiles(
+    def on_tile(
         self, samples: int, threads: int, alignment: int, in_place: bool, target: int
     ) -> Callable[..., None]:
-        """Make ``apply(t, row, base, frozen, source, start, stride, x)``, which writes x[target ...].
+        """Make ``apply(t, params, base, frozen, source, start, stride, x)`` on a tile of samples.
 
-        It reads source (inputs, stride) from `start` on and writes (units, samples); `in_place` tells that
-        these may be the same numbers. Else as `few`.
+        Arrays are feature-major. Input i of sample s is source[start + i * stride + s], and output
+        o of it becomes x[target + o * samples + s]. With `in_place` the outputs may lie where the
+        inputs were.
         """
 
     def fits_in_place(self, samples: int, threads: int) -> bool:
-        """Tell whether `tiles` can write where it reads."""
+        """Tell whether `on_tile` can write its outputs where its inputs are."""

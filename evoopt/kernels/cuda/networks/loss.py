@@ -1,7 +1,7 @@
-"""Losses of one sample: ``loss(outputs, start, stride, n, targets, sample, padded)``.
+"""Losses of one sample: device functions ``loss(outputs, start, stride, n, targets, sample, padded)``.
 
-The n outputs are `stride` apart from `start`, the sample's targets `padded` apart. Their table is that of
-`evoopt.rules.losses`.
+Both arrays are 1-d and feature-major: output o of n is outputs[start + o * stride], and target o is
+targets[o * padded + sample]. The table of all losses is in `evoopt.rules.losses`.
 """
 
 import functools
@@ -19,7 +19,7 @@ from evoopt.rules.math import exp, log, relu
 
 @inline
 def _log_normalizer(outputs, start, stride, n, most):
-    """The logarithm of sum_o exp(z_o - most)."""
+    """Return log(sum_o exp(z_o - most)), where z are the outputs and `most` is the largest."""
     total = float32(0)
     for o in range(n):
         total += exp(outputs[start + o * stride] - most)  # a NaN among them stays
@@ -28,7 +28,7 @@ def _log_normalizer(outputs, start, stride, n, most):
 
 @inline
 def cross_entropy_of_labels(outputs, start, stride, n, targets, sample, padded):
-    """-log softmax(z)_y."""
+    """Return -log softmax(z)_y, for outputs z and the label y."""
     most = largest(outputs, start, stride, n)
     label = int(targets[sample])
     return _log_normalizer(outputs, start, stride, n, most) + (most - outputs[start + label * stride])
@@ -36,7 +36,7 @@ def cross_entropy_of_labels(outputs, start, stride, n, targets, sample, padded):
 
 @inline
 def cross_entropy(outputs, start, stride, n, targets, sample, padded):
-    """-sum_o p_o log softmax(z)_o."""
+    """Return -sum_o p_o log softmax(z)_o, for outputs z and probabilities p."""
     most = largest(outputs, start, stride, n)
     normalizer = _log_normalizer(outputs, start, stride, n, most)
     total = float32(0)
@@ -47,7 +47,7 @@ def cross_entropy(outputs, start, stride, n, targets, sample, padded):
 
 @inline
 def hinge_of_labels(outputs, start, stride, n, targets, sample, padded):
-    """max(0, 1 + max_{j != y} z_j - z_y) (Crammer and Singer 2001)."""
+    """Return max(0, 1 + max_{j != y} z_j - z_y) (Crammer and Singer 2001)."""
     label = int(targets[sample])
     own = outputs[start + label * stride]
     total, margin = own - own, float32(0)  # (0, or NaN if it is)
@@ -56,15 +56,15 @@ def hinge_of_labels(outputs, start, stride, n, targets, sample, padded):
         z = outputs[start + o * stride]
         total += z - z
         if o != label:
-            step = z - own
-            margin = step if first or step > margin else margin
+            lead = z - own
+            margin = lead if first or lead > margin else margin
             first = False
     return total if first else total + relu(float32(1) + margin)
 
 
 @inline
 def error_rate_of_labels(outputs, start, stride, n, targets, sample, padded):
-    """0 where the first of the largest outputs is at the label, else 1."""
+    """Return 0 if the first of the largest outputs is at the label, else 1."""
     label = int(targets[sample])
     own = outputs[start + label * stride]
     wrong = float32(0)
@@ -76,7 +76,8 @@ def error_rate_of_labels(outputs, start, stride, n, targets, sample, padded):
     return wrong
 
 
-OVER_ALL_OUTPUTS: dict[tuple[str, Meaning], Callable[..., Any]] = {  # the rows without a rule of one output
+# the losses that are no mean over single outputs
+OVER_ALL_OUTPUTS: dict[tuple[str, Meaning], Callable[..., Any]] = {
     ("cross_entropy", "labels"): cross_entropy_of_labels,
     ("cross_entropy", "probabilities"): cross_entropy,
     ("hinge", "labels"): hinge_of_labels,
@@ -85,7 +86,7 @@ OVER_ALL_OUTPUTS: dict[tuple[str, Meaning], Callable[..., Any]] = {  # the rows 
 
 
 def _of_one_output(rule: Rule) -> Callable[..., Any]:
-    """Make the loss of a sample that is the mean of a rule over its outputs."""
+    """Make the loss that is the mean of a rule over the outputs, each with its target."""
 
     @inline
     def loss(outputs, start, stride, n, targets, sample, padded):
@@ -99,7 +100,7 @@ def _of_one_output(rule: Rule) -> Callable[..., Any]:
 
 @functools.cache
 def loss_of(name: LossName, meaning: Meaning) -> Callable[..., Any]:
-    """Return the loss of a row of `LOSSES`."""
+    """Return a loss of the table `LOSSES`, for targets of a meaning."""
     rule = LOSSES[name][meaning]
     return OVER_ALL_OUTPUTS[name, meaning] if rule is None else _of_one_output(rule)
 
@@ -110,8 +111,8 @@ def own_loss(
 ) -> Callable[..., Any]:
     """Make the loss of a user's njit function ``function(outputs, target)`` of one sample.
 
-    `meaning` says what a target is, see `TARGET_READERS`. A thread in which the function raises leaves its
-    kernel there and then.
+    `meaning` says how the targets of a sample are read, see `TARGET_READERS`. A thread in which the
+    function raises leaves its kernel there and then.
     """
     read = TARGET_READERS[meaning]
 

@@ -1,7 +1,7 @@
-"""Networks on samples that all share: a block of threads for an individual and a tile of samples.
+"""Networks on samples that all rows share: a block of threads has a row and a tile of samples.
 
-What lies between two layers stays in shared memory, feature-major (features, samples); weights, and the
-inputs that all rows share, are read where they are.
+The outputs of a layer stay in shared memory, feature-major (features, samples), and are the inputs
+of the next one. Weights, and the inputs of the first layer, are read from global memory.
 """
 
 import functools
@@ -14,53 +14,55 @@ from numba import cuda, float32, types
 from evoopt.kernels.cuda.networks.activation import softmax
 from evoopt.kernels.cuda.networks.layer import KernelLayer
 from evoopt.kernels.cuda.networks.loss import loss_of
-from evoopt.kernels.cuda.runtime.jit import DYNAMIC_ALIGNMENT, kernel, name_of, part
+from evoopt.kernels.cuda.runtime.jit import DYNAMIC_ALIGNMENT, Kernel, kernel, name_of, part
 from evoopt.kernels.cuda.runtime.sizes import SIZES, block_size
 from evoopt.rules.losses import Meaning
 from evoopt.rules.ranges import ceil_div
 
 MOST_THREADS = block_size(256)
 RESIDENT = 512  # threads of a multiprocessor with 128 registers each
-OWN_BYTES = 4 * 1024  # of shared memory, for a block's other arrays and what the system keeps
+OWN_BYTES = 4 * 1024  # of shared memory, for a block's other arrays and the system
 
 
 class Plan(NamedTuple):
     """How a network is cut into blocks."""
 
-    samples: int  # of a block
-    threads: int
-    in_place: bool  # whether each layer writes where it read
+    samples: int  # of a tile
+    threads: int  # of a block
+    in_place: bool  # whether each layer writes over its inputs; else two halves of memory take turns
     numbers: int  # in shared memory
 
     @property
     def shared(self) -> int:
-        """Bytes of shared memory."""
+        """The bytes of shared memory."""
         return 4 * self.numbers
 
 
 def widest_for(most: int) -> int:
-    """Give how wide layers can be for which there is a plan."""
+    """Return how wide layers can be for which there is a plan, see `choose_plan`."""
     return (most - OWN_BYTES) // 8 // SIZES.samples[-1]
 
 
 @functools.cache
-def plan(layers: tuple[KernelLayer, ...], most: int) -> Plan | None:
-    """Choose the largest tiles of samples that fit, with room for two blocks if there are such.
+def choose_plan(layers: tuple[KernelLayer, ...], most: int) -> Plan | None:
+    """Choose the largest tiles of samples for which two blocks fit a multiprocessor, in place.
 
-    `most` are the bytes of shared memory of a multiprocessor that a block can have.
+    If there are none, choose the largest that fit at all; None if none do. `most` is how many bytes
+    of a multiprocessor's shared memory a block can have.
     """
-    plans = [_plan(layers, samples) for samples in SIZES.samples]
+    plans = [_plan_for(layers, samples) for samples in SIZES.samples]
     fitting = [found for found in plans if found.shared <= most - OWN_BYTES]
     roomy = [found for found in fitting if found.shared <= most // 2 - OWN_BYTES and found.in_place]
     return next(iter([*roomy, *fitting]), None)
 
 
 def widest(layers: Sequence[KernelLayer]) -> int:
-    """Give the most numbers of a sample that a layer gives."""
+    """Return the most numbers that a sample has after a layer."""
     return max(layer.units for layer in layers)
 
 
-def _plan(layers: Sequence[KernelLayer], samples: int) -> Plan:
+def _plan_for(layers: Sequence[KernelLayer], samples: int) -> Plan:
+    """Return the plan for tiles of so many samples."""
     wanted = samples // 8 * ceil_div(widest(layers), 8)
     threads = MOST_THREADS
     while threads > min(64, MOST_THREADS) and threads >= 2 * wanted:
@@ -69,16 +71,58 @@ def _plan(layers: Sequence[KernelLayer], samples: int) -> Plan:
     return Plan(samples, threads, in_place, widest(layers) * samples * (1 if in_place else 2))
 
 
-def _apply(layer: KernelLayer, of: Plan, alignment: int, in_place: bool, target: int) -> Callable[..., None]:
-    """Make ``apply(t, row, base, frozen, source, start, stride, x)`` of a layer and its softmax, if any."""
-    samples, threads, n_out = of.samples, of.threads, layer.units
-    apply = layer.tiles(samples, threads, alignment, in_place, target)
+def chain(layers: Sequence[KernelLayer], plan: Plan, alignment: int) -> Callable[..., None]:
+    """Make ``run(t, params, base, frozen, inputs, start, stride, x)`` of all layers.
+
+    The inputs (features, stride) begin at `start`, the outputs are at ``results_at(layers, plan)``
+    of x.
+    """
+    first = _with_softmax(layers[0], plan, alignment, False, 0)
+    if len(layers) == 1:
+        return first
+    others = _later(layers[1:], plan, alignment, 0)
+
+    @part
+    def run(t, params, base, frozen, inputs, start, stride, x):
+        first(t, params, base, frozen, inputs, start, stride, x)
+        others(t, params, base, frozen, x)
+
+    return run
+
+
+def _later(layers: Sequence[KernelLayer], plan: Plan, alignment: int, source: int) -> Callable[..., None]:
+    """Make ``run(t, params, base, frozen, x)`` of layers whose inputs begin at x[source]."""
+    samples, target = plan.samples, 0 if plan.in_place else plan.numbers // 2 - source
+    apply = _with_softmax(layers[0], plan, alignment, plan.in_place, target)
+
+    @part
+    def first(t, params, base, frozen, x):
+        apply(t, params, base, frozen, x, source, samples, x)
+
+    if len(layers) == 1:
+        return first
+    others = _later(layers[1:], plan, alignment, target)
+
+    @part
+    def run(t, params, base, frozen, x):
+        first(t, params, base, frozen, x)
+        others(t, params, base, frozen, x)
+
+    return run
+
+
+def _with_softmax(
+    layer: KernelLayer, plan: Plan, alignment: int, in_place: bool, target: int
+) -> Callable[..., None]:
+    """Make ``apply(t, params, base, frozen, source, start, stride, x)`` of a layer with its softmax."""
+    samples, threads, n_out = plan.samples, plan.threads, layer.units
+    apply = layer.on_tile(samples, threads, alignment, in_place, target)
     if layer.activation != "softmax":
         return apply
 
     @part
-    def apply_softmax(t, row, base, frozen, source, start, stride, x):
-        apply(t, row, base, frozen, source, start, stride, x)
+    def apply_softmax(t, params, base, frozen, source, start, stride, x):
+        apply(t, params, base, frozen, source, start, stride, x)
         for s in range(t, samples, threads):
             softmax(x, target + s, samples, n_out)
         cuda.syncthreads()
@@ -86,62 +130,23 @@ def _apply(layer: KernelLayer, of: Plan, alignment: int, in_place: bool, target:
     return apply_softmax
 
 
-def chain(layers: Sequence[KernelLayer], of: Plan, alignment: int, place: int = 0) -> Callable[..., None]:
-    """Make ``run(t, row, base, frozen, inputs, start, stride, x)`` of all layers.
-
-    The inputs (features, stride) begin at `start`; results are where `results_at` says.
-    """
-    first = _apply(layers[0], of, alignment, False, place)
-    if len(layers) == 1:
-        return first
-    others = _later(layers[1:], of, alignment, place)
-
-    @part
-    def run(t, row, base, frozen, inputs, start, stride, x):
-        first(t, row, base, frozen, inputs, start, stride, x)
-        others(t, row, base, frozen, x)
-
-    return run
-
-
-def _later(layers: Sequence[KernelLayer], of: Plan, alignment: int, source: int) -> Callable[..., None]:
-    """Make ``run(t, row, base, frozen, x)`` of layers whose inputs begin at x[source]."""
-    samples, target = of.samples, 0 if of.in_place else of.numbers // 2 - source
-    apply = _apply(layers[0], of, alignment, of.in_place, target)
-
-    @part
-    def first(t, row, base, frozen, x):
-        apply(t, row, base, frozen, x, source, samples, x)
-
-    if len(layers) == 1:
-        return first
-    others = _later(layers[1:], of, alignment, target)
-
-    @part
-    def run(t, row, base, frozen, x):
-        first(t, row, base, frozen, x)
-        others(t, row, base, frozen, x)
-
-    return run
-
-
-def results_at(layers: Sequence[KernelLayer], of: Plan) -> int:
-    """Give where the outputs of the last layer begin in shared memory."""
-    return 0 if of.in_place or len(layers) % 2 else of.numbers // 2
+def results_at(layers: Sequence[KernelLayer], plan: Plan) -> int:
+    """Return where the outputs of the last layer begin in shared memory."""
+    return 0 if plan.in_place or len(layers) % 2 else plan.numbers // 2
 
 
 @functools.cache
-def forward_tiles(layers: tuple[KernelLayer, ...], of: Plan, alignment: int) -> Any:
+def forward_tiles(layers: tuple[KernelLayer, ...], plan: Plan, alignment: int) -> Kernel:
     """Make ``kernel(population, n_params, frozen, inputs, padded, batch, out)``.
 
-    A block for each row and each tile of its samples, one row after the other. `inputs` are (features,
-    padded), feature-major and padded to whole tiles, `out` is (popsize, batch, units); all are 1-d float32.
-    Rows begin at multiples of `alignment` numbers, 1, 2 or 4.
+    The items are the tiles of all rows, one row after the other. The inputs are (features, padded),
+    padded to whole tiles, as `pack` writes them, `out` is (popsize, batch, units); all arrays are
+    1-d float32. Rows begin at multiples of `alignment` numbers, 1, 2 or 4.
     """
-    run, samples, threads = chain(layers, of, alignment), of.samples, of.threads
-    n_out, results = layers[-1].units, results_at(layers, of)
+    run, samples, threads = chain(layers, plan, alignment), plan.samples, plan.threads
+    n_out, results = layers[-1].units, results_at(layers, plan)
 
-    @kernel(threads, RESIDENT // threads, name_of(layers, of, alignment))
+    @kernel(threads, shared=plan.shared, resident=RESIDENT // threads, name=name_of(layers, plan, alignment))
     def forward(population, n_params, frozen, inputs, padded, batch, out):
         t, tiles = cuda.threadIdx.x, padded // samples
         r, tile = cuda.blockIdx.x // tiles, cuda.blockIdx.x % tiles
@@ -157,19 +162,23 @@ def forward_tiles(layers: tuple[KernelLayer, ...], of: Plan, alignment: int) -> 
 
 @functools.lru_cache(maxsize=64)  # a loss may be a function of the user's; the oldest are let go
 def loss_tiles(
-    layers: tuple[KernelLayer, ...], of: Plan, alignment: int, loss: tuple[str, Meaning] | Callable[..., Any]
-) -> Any:
+    layers: tuple[KernelLayer, ...],
+    plan: Plan,
+    alignment: int,
+    loss: tuple[str, Meaning] | Callable[..., Any],
+) -> Kernel:
     """Make ``kernel(population, n_params, frozen, inputs, targets, weights, padded, sums)``.
 
-    `loss` is a row of `LOSSES`, or made by `own_loss`. As `forward_tiles`, but the weighted sum of a tile's
-    losses is written, into `sums` (popsize, tiles) float64; `targets` are (n, padded), `weights` (padded,),
-    0 for what is no sample.
+    As `forward_tiles`, but instead of outputs it writes the weighted sum of a tile's losses, into
+    `sums` (popsize, tiles) float64. The `loss` is a name and a meaning in `LOSSES`, or made by
+    `own_loss`. The targets are (n, padded), the weights (padded,), 0 in the padding.
     """
-    run, samples, threads = chain(layers, of, alignment), of.samples, of.threads
-    n_out, results = layers[-1].units, results_at(layers, of)
+    run, samples, threads = chain(layers, plan, alignment), plan.samples, plan.threads
+    n_out, results = layers[-1].units, results_at(layers, plan)
     is_own, loss_of_one = callable(loss), loss if callable(loss) else loss_of(*loss)
+    name = name_of(layers, plan, alignment, loss)
 
-    @kernel(threads, RESIDENT // threads, name_of(layers, of, alignment, loss))
+    @kernel(threads, shared=plan.shared, resident=RESIDENT // threads, name=name)
     def losses(population, n_params, frozen, inputs, targets, weights, padded, sums):
         t, tiles = cuda.threadIdx.x, padded // samples
         r, tile = cuda.blockIdx.x // tiles, cuda.blockIdx.x % tiles
@@ -177,7 +186,7 @@ def loss_tiles(
         parts = cuda.shared.array(threads, types.float64)
         run(t, population, r * n_params, frozen, inputs, tile * samples, padded, x)
         total = 0.0
-        if is_own:  # what a thread leaves behind where the function raises
+        if is_own:  # (NaN is what stays where the function raises)
             parts[t] = np.nan
             if t == 0:
                 sums[cuda.blockIdx.x] = np.nan
@@ -189,12 +198,12 @@ def loss_tiles(
                     weight * loss_of_one(x, results + s, samples, n_out, targets, sample, padded)
                 )
         parts[t] = total
-        step = threads // 2
-        while step > 0:
+        half = threads // 2
+        while half > 0:  # each thread of the first half adds the number of one of the second
             cuda.syncthreads()
-            if t < step:
-                parts[t] += parts[t + step]
-            step //= 2
+            if t < half:
+                parts[t] += parts[t + half]
+            half //= 2
         if t == 0:
             sums[cuda.blockIdx.x] = parts[0]
 
@@ -204,12 +213,12 @@ def loss_tiles(
 PACK_THREADS = block_size(128)
 
 
-@kernel(PACK_THREADS)
+@kernel(PACK_THREADS, PACK_THREADS)
 def pack(inputs, chosen, n, batch, padded, out):
-    """Write inputs feature-major, padded by zeros, to `out` (n, padded): a number a thread.
+    """Write inputs feature-major, padded by zeros, to `out` (n, padded), whose numbers are the items.
 
-    `inputs` are (samples, n), of which `batch` ones are taken: the `chosen` (batch,), or if that is empty the
-    first. All arrays are 1-d.
+    The inputs are (samples, n), of which `batch` are taken: the `chosen` (batch,), or if none are
+    chosen the first. All arrays are 1-d.
     """
     i = cuda.grid(1)
     if i < n * padded:

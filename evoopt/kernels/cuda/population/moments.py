@@ -1,4 +1,4 @@
-"""Weighted sums over the rows of a population, column by column, and lengths of rows; all in float64."""
+"""Weighted sums over the rows of a population, by column, and lengths of rows; all in float64."""
 
 from numba import cuda, types
 
@@ -9,12 +9,13 @@ COLUMNS, PARTS = SIZES.columns, SIZES.parts  # of a block, whose rows are cut in
 THREADS = block_size(128)
 
 
-@kernel(COLUMNS * PARTS)
+@kernel((COLUMNS, PARTS), COLUMNS)
 def weighted_moments(population, weights, square_weights, mean, first, second):
     """Write sum_r w_r (x_rc - mean_c) and sum_r v_r (x_rc - mean_c)^2 into `first`, `second` (n,).
 
-    `weights` w and `square_weights` v are (popsize,). A block of (COLUMNS, PARTS) threads has COLUMNS
-    columns: each part takes every PARTS-th row, and the parts are added in their order.
+    `weights` w and `square_weights` v are (popsize,). The items are columns. A block of (COLUMNS,
+    PARTS) threads cuts the rows into parts: part p takes rows p, p + PARTS, ..., and the parts are
+    added in order.
     """
     lane, part = cuda.threadIdx.x, cuda.threadIdx.y
     c = cuda.blockIdx.x * COLUMNS + lane
@@ -25,9 +26,9 @@ def weighted_moments(population, weights, square_weights, mean, first, second):
         for r in range(part, len(weights), PARTS):
             w, v = weights[r], square_weights[r]
             if w != 0 or v != 0:  # not of rows so far away that 0 times their square is NaN
-                step = types.float64(population[r, c]) - centre
-                total += w * step
-                squares += (v * step) * step  # v is the smaller, the farther the row: no overflow
+                difference = types.float64(population[r, c]) - centre
+                total += w * difference
+                squares += (v * difference) * difference  # v is the smaller, the farther the row: no overflow
     shared[0, part, lane], shared[1, part, lane] = total, squares
     cuda.syncthreads()
     if part == 0 and c < len(mean):
@@ -39,7 +40,7 @@ def weighted_moments(population, weights, square_weights, mean, first, second):
 
 @kernel(THREADS)
 def squared_lengths(population, mean, scale, out):
-    """Write |(x_r - mean) / scale|^2 into `out` (popsize,): a block for each row."""
+    """Write |(x_r - mean) / scale|^2 into `out` (popsize,); a block has a row."""
     r, t = cuda.blockIdx.x, cuda.threadIdx.x
     shared = cuda.shared.array(THREADS, types.float64)
     total = 0.0

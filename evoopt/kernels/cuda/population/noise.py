@@ -1,4 +1,7 @@
-"""The rows of a population from counter-based noise: a thread for each block of four deviates."""
+"""The rows of a population from counter-based noise: a thread makes four deviates of a row at once.
+
+The four are a *quad*, made of one counter of Philox; they lie LANES columns apart.
+"""
 
 import functools
 from typing import Any
@@ -8,32 +11,30 @@ from numba import cuda
 from numpy.typing import DTypeLike
 
 from evoopt.kernels.cuda.emit.intrinsics import normals_of
-from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import kernel, name_of
 from evoopt.kernels.cuda.runtime.sizes import block_size
 from evoopt.rules.philox import COLUMNS, LANES, NOISE
-from evoopt.rules.ranges import ceil_div
 
-THREADS = block_size(128)
+THREADS = max(LANES, block_size(128))  # whole groups of LANES
+PER_BLOCK = THREADS // LANES * COLUMNS, 1  # columns and rows
 
 
 @functools.cache
 def sample_rows(dtype: DTypeLike, pairs: bool = False) -> Any:
-    """Make ``kernel(key, ids, mean, sigma, out)`` on a grid of `grid_of` blocks.
+    """Make ``kernel(key, ids, mean, sigma, out)``, whose items are columns and rows (n, k).
 
-    It writes mean + sigma * normal deviates into `out` (k, n) of the dtype; `mean` and `sigma` are (n,)
-    float64, `ids` (k,) uint64. Of `pairs`, rows 2k + 1 have the noise of rows 2k, negated.
+    It writes mean + sigma * normal deviates into `out` (k, n) of the dtype; `mean` and `sigma` are
+    (n,) float64, `ids` (k,) uint64. With `pairs`, rows 2i + 1 have the noise of rows 2i, negated.
     """
     normals = normals_of(dtype)
     real: Any = np.dtype(dtype).type
 
-    @kernel(THREADS, name=name_of(real, pairs))
+    @kernel(THREADS, PER_BLOCK, name=name_of(real, pairs))
     def sample(key, ids, mean, sigma, out):
         n = out.shape[1]
         r = cuda.blockIdx.y
-        block = cuda.blockIdx.x * THREADS + cuda.threadIdx.x
-        # group, place and lane: the four deviates of a block are LANES columns apart
-        first = block // LANES * COLUMNS + block % LANES
+        quad = cuda.blockIdx.x * THREADS + cuda.threadIdx.x
+        first = quad // LANES * COLUMNS + quad % LANES  # of its columns
         if first >= n:
             return
         while r < out.shape[0]:
@@ -41,7 +42,7 @@ def sample_rows(dtype: DTypeLike, pairs: bool = False) -> Any:
             if pairs:
                 sign = real(1) - real(2) * real(row & np.uint64(1))
                 row = row >> np.uint64(1) << np.uint64(1)
-            deviates = normals(np.uint64(key), row, np.uint64(block), np.uint64(NOISE))
+            deviates = normals(np.uint64(key), row, np.uint64(quad), np.uint64(NOISE))
             for place in range(4):
                 c = first + place * LANES
                 if c < n:
@@ -49,9 +50,3 @@ def sample_rows(dtype: DTypeLike, pairs: bool = False) -> Any:
             r += cuda.gridDim.y
 
     return sample
-
-
-def grid_of(rows: int, n: int) -> tuple[int, int]:
-    """Give the blocks for so many rows of length n; a block does row after row, `gridDim.y` apart."""
-    blocks = ceil_div(n, COLUMNS) * LANES
-    return ceil_div(blocks, THREADS), min(rows, grid.MOST_Y)

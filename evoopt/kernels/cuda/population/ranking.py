@@ -1,4 +1,4 @@
-"""Ranks by counting: a thread for each row looks at the fitness of all, so equal ones keep their order."""
+"""Ranks by counting: the thread of a row compares it with all others; equal ones keep their order."""
 
 import functools
 from typing import Any
@@ -14,13 +14,14 @@ THREADS = block_size(128)
 
 @functools.cache
 def rank_rows(centred: bool) -> Any:
-    """Make ``kernel(fitness, table, out)``, all arrays (popsize,) float64; a thread for each row.
+    """Make ``kernel(fitness, table, out)``, all arrays (popsize,) float64, whose items are rows.
 
     Smaller is better, and NaN worst of all. A row of rank i (from 0) gets table[i]; or where
-    `centred`, 1/2 for the best to -1/2 for the worst, equal fitness the average, and `table` is not read.
+    `centred`, 1/2 for the best to -1/2 for the worst, equal fitness the average, and `table` is not
+    read.
     """
 
-    @kernel(THREADS, name=name_of(centred))
+    @kernel(THREADS, THREADS, name=name_of(centred))
     def rank(fitness, table, out):
         i = cuda.grid(1)
         k = len(fitness)

@@ -1,4 +1,4 @@
-"""Rows of a population: their fingerprints, copies of some, their way into a box; and of numbers, means."""
+"""Rows of a population: fingerprints, copies of some, their way into a box; and the means of numbers."""
 
 import functools
 from typing import Any
@@ -6,12 +6,10 @@ from typing import Any
 import numpy as np
 from numba import cuda, types
 
-from evoopt.kernels.cuda.runtime import grid
 from evoopt.kernels.cuda.runtime.jit import kernel, name_of
 from evoopt.kernels.cuda.runtime.sizes import block_size
 from evoopt.rules.box import WAYS, Way
 from evoopt.rules.fingerprint import mixed, sum_of_words
-from evoopt.rules.ranges import ceil_div
 
 THREADS = block_size(128)
 
@@ -20,7 +18,7 @@ THREADS = block_size(128)
 def fingerprint_rows(words, out):
     """Write fingerprints, as `cpu.fingerprint` has them, of rows `words` (popsize, words) uint32 into `out`.
 
-    A block for each row.
+    A block has a row.
     """
     r, t = cuda.blockIdx.x, cuda.threadIdx.x
     shared = cuda.shared.array(THREADS, types.uint64)
@@ -35,11 +33,11 @@ def fingerprint_rows(words, out):
         out[r] = max(total, np.uint64(1))
 
 
-@kernel(THREADS)
+@kernel(THREADS, THREADS)
 def gather_rows(places, old, kept, new, limit, out):
     """Write rows `places` of [the first `kept` of `old`, all of `new`] into `out` (k, n).
 
-    Numbers beyond `limit` become `limit`. A grid of columns and rows.
+    Numbers beyond `limit` become `limit`. The items are columns and rows (n, k).
     """
     c, r = cuda.blockIdx.x * THREADS + cuda.threadIdx.x, cuda.blockIdx.y
     while c < out.shape[1] and r < out.shape[0]:
@@ -54,11 +52,11 @@ def gather_rows(places, old, kept, new, limit, out):
 def enclose_rows(way: Way) -> Any:
     """Make ``kernel(low, high, low_margin, high_margin, first, last, rows)``: rows into a box, in place.
 
-    As `cpu.box` does; all but `rows` (popsize, n) are (n,) float64. A grid of columns and rows.
+    As `cpu.box` does; all but `rows` (popsize, n) are (n,) float64. The items are columns and rows.
     """
     rule = WAYS[way]
 
-    @kernel(THREADS, name=name_of(way))
+    @kernel(THREADS, THREADS, name=name_of(way))
     def enclose(low, high, low_margin, high_margin, first, last, rows):
         c, r = cuda.blockIdx.x * THREADS + cuda.threadIdx.x, cuda.blockIdx.y
         while c < rows.shape[1] and r < rows.shape[0]:
@@ -69,17 +67,15 @@ def enclose_rows(way: Way) -> Any:
     return enclose
 
 
-@kernel(THREADS)
+@kernel(THREADS, THREADS)
 def mean_rows(numbers, per_row, divisor, out):
-    """Write the sum of each row's `per_row` numbers over `divisor` into `out` (popsize,); a thread each."""
+    """Write the sum of each row's `per_row` numbers over `divisor` into `out` (popsize,).
+
+    The items are rows.
+    """
     r = cuda.grid(1)
     if r < len(out):
         total = 0.0
         for i in range(per_row):
             total += numbers[r * per_row + i]
         out[r] = total / divisor
-
-
-def grid_of(rows: int, n: int) -> tuple[int, int]:
-    """Give the blocks of a grid of columns and rows; a block does row after row, `gridDim.y` apart."""
-    return ceil_div(n, THREADS), min(rows, grid.MOST_Y)

@@ -1,7 +1,8 @@
-"""Formulas on vectors: a kernel for what is computed of each coordinate, and one that adds it up.
+"""Formulas on vectors: a kernel that computes a formula of each coordinate, and one that adds it up.
 
-A formula is a function of NumPy arrays and numbers, of what `scalar.Scalar` knows; strategies run it on
-arrays as it is. Here the same function makes the code of a thread. All numbers are float64.
+A formula is a function of NumPy arrays and numbers, with the operations of `scalar.Scalar`;
+strategies run it on arrays as it is. Here the same function makes the code of a thread. All numbers
+are float64.
 """
 
 import functools
@@ -30,11 +31,11 @@ PARTS = SIZES.blocks  # blocks that add up; each leaves three numbers
 def map_vectors(formula: Formula) -> Any:
     """Make ``kernel(outs, args, n)``: the results of a formula, into tuples of arrays (n,).
 
-    Of `args` arrays are taken by coordinate, and numbers as they are.
+    Of `args` arrays are taken by coordinate, and numbers as they are. The items are coordinates.
     """
     evaluate = _evaluate(formula)
 
-    @kernel(THREADS, name=_name_of(formula))
+    @kernel(THREADS, THREADS, name=_name_of(formula))
     def apply(outs, args, n):
         i = cuda.grid(1)
         if i < n:
@@ -45,9 +46,10 @@ def map_vectors(formula: Formula) -> Any:
 
 @functools.cache
 def reduce_vectors(formula: Formula) -> Any:
-    """Make ``kernel(sums, args, n)`` for PARTS blocks: sum, minimum and maximum of a formula's one result.
+    """Make ``kernel(sums, args, n)``: the sum, minimum and maximum of a formula's one result.
 
-    Those of each block's coordinates go into `sums` (PARTS, 3), in a fixed order; NaN makes all three NaN.
+    The items are parts of the coordinates, PARTS of them. The three numbers of each part go into
+    `sums` (PARTS, 3), in a fixed order; NaN makes all three NaN.
     """
     evaluate = _evaluate(formula)
 

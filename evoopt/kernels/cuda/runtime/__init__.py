@@ -1,1 +1,1 @@
-"""What runs kernels: the compiler, the driver, arrays of the device, streams."""
+"""The means to run kernels: the compiler, the driver, arrays of the device, streams."""

@@ -1,4 +1,4 @@
-"""The disk cache of kernels for CUDA: as that of the CPU, by the compute capability too."""
+"""The disk cache of kernels for CUDA, like the CPU's; an entry is for a compute capability."""
 
 import hashlib
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from evoopt.compiling.cache import KernelCache, KernelLocator, Sealed
 from evoopt.compiling.jit import named
 
 
-def cached(compiler: Callable[..., Any], function: Callable[..., None], name: str) -> Any:
-    """Compile a kernel, and keep its machine code in a file of its name and the digest of `name`."""
+def cached(compiler: Callable[..., Any], name: str, function: Callable[..., None]) -> Any:
+    """Compile a kernel; its machine code is kept in a file named by it and the digest of `name`."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
     compiled = compiler(named(function, digest))
     compiled._cache = _KernelCache(function)
@@ -31,8 +31,8 @@ class _DiskCache(CUDACache):
     _impl_class = _CacheImpl
 
     def _index_key(self, sig: Signature, codegen: Codegen) -> tuple[Any, ...]:
-        # the folder stands for the sources, the file for the name; numba-cuda hashes the closure, which is
-        # another one in each process. The tuple has the version of CUDA and the compute capability
+        # The folder stands for the sources, the file for the name. numba-cuda hashes the closure, which
+        # differs from process to process. The tuple has the version of CUDA and the compute capability.
         return sig, codegen.magic_tuple(), metadata.version("numba-cuda")
 
 

@@ -58,7 +58,7 @@ _DELETER = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
 
 
 class _Holder:
-    """What keeps borrowed memory: when this object is gone, its library gets the memory back."""
+    """The keeper of borrowed memory: when it is gone, its library gets the memory back."""
 
     _deleter: Any = None
 
@@ -74,7 +74,7 @@ class _Holder:
 
 
 class Borrowed(NamedTuple):
-    """An array of another library: where it begins, its layout, and what keeps its memory."""
+    """An array of another library: where it begins, its layout, and the keeper of its memory."""
 
     address: int
     shape: tuple[int, ...]
@@ -138,17 +138,18 @@ class _Memory:
 
 
 def numpy_view(array: object, owner: object) -> np.ndarray[Any, Any]:
-    """Return an array of numpy that points to memory of the device, so must not be read; it keeps `owner`."""
+    """Return an array of numpy over memory of the device, which must not be read; it keeps `owner`."""
     return np.asarray(_Memory(array, owner))
 
 
 def capsule(
     numbers: np.ndarray[Any, Any], device: tuple[int, int], max_version: tuple[int, int] | None, copied: bool
 ) -> Any:
-    """Make a capsule of an array of numpy, whose memory is that of a device.
+    """Make a capsule of an array of numpy, whose memory is a device's.
 
-    numpy makes the capsule, without reading the memory, and then the device is written into the capsule. So
-    its deleter is numpy's, in C: one in Python could be called while Python collects garbage, or ends.
+    numpy makes the capsule, without reading the memory, and then the device is written into the
+    capsule. So its deleter is numpy's, in C: one in Python could be called while Python collects
+    garbage, or ends.
 
     Raises
     ------

@@ -1,7 +1,8 @@
-"""What is asked of CUDA's driver: memory, copies, streams and events, and the launch of a kernel.
+"""The functions of CUDA's driver that are used: memory, copies, streams and events, and the launch.
 
-Kernels are compiled by numba-cuda and launched from here: its own launch takes the host some 40 us for four
-arrays, its allocation 30, and these 6 and 2. `simulated` has the same functions for the simulator.
+Kernels are compiled by numba-cuda and launched from here. Its own launch takes the host some 40 us
+for four arrays, and its allocation 30 us; these take 6 and 2. `simulated` has the same functions
+for the simulator.
 """
 
 import ctypes
@@ -9,7 +10,7 @@ import functools
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,9 +30,9 @@ _FORMATS = {int: "q", float: "d", np.int64: "q", np.uint64: "Q", np.float32: "f4
 
 
 def _do(function: Callable[..., Any], *arguments: object) -> Any:
-    """Call a function of the driver, and return what it gives besides its error.
+    """Call a function of the driver, and return its value.
 
-    Where it finds no memory it is called once more, without what our pool keeps.
+    Where it finds no memory it is called once more, after our pool has given back its spare memory.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def _do(function: Callable[..., Any], *arguments: object) -> Any:
 
 
 class _Thread(threading.local):
-    """What each Python thread has: a context, and a buffer for the arguments of a launch."""
+    """The context of a Python thread, and its buffer for the arguments of a launch."""
 
     def __init__(self) -> None:
         if os.getpid() != _PROCESS:
@@ -85,7 +86,7 @@ def _enter() -> None:
 
 
 def new_stream() -> Any:
-    """Make a stream, which waits for what the default stream does, and the other way round."""
+    """Make a stream, which waits for the default stream's work, and the other way round."""
     _enter()
     return _do(cu.cuStreamCreate, 0)
 
@@ -102,7 +103,7 @@ def new_event() -> Any:
 
 
 def order(before: cu.CUstream, event: cu.CUevent, after: cu.CUstream) -> None:
-    """Let what is queued later on one stream wait for what is queued now on another."""
+    """Let later work of the stream `after` wait for the work that is queued now on `before`."""
     _enter()
     _do(cu.cuEventRecord, event, before)
     _do(cu.cuStreamWaitEvent, after, event, 0)
@@ -154,7 +155,7 @@ def _pool() -> Any:
 
 def _empty_pool() -> None:
     """Give all memory that is in no use back to the device."""
-    cu.cuCtxSynchronize()  # what was freed in the order of a stream is free only then
+    cu.cuCtxSynchronize()  # memory that was freed in the order of a stream is free only then
     pool = _pool()
     if pool is not None:
         cu.cuMemPoolTrimTo(pool, 0)
@@ -216,7 +217,7 @@ def _is_pinned(address: int) -> bool:
 
 
 def most_shared_bytes() -> int:
-    """Return what shared memory a block can have if it asks."""
+    """Return how many bytes of shared memory a block can have if it asks."""
     found: int = cuda.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
     return found
 
@@ -231,24 +232,18 @@ class Call(NamedTuple):
     packer: struct.Struct
 
 
-def launch(
-    kernel: Kernel,
-    grid: Sequence[int],
-    threads: Sequence[int],
-    shared: int,
-    stream: cu.CUstream,
-    arguments: Iterable[Any],
-) -> None:
-    """Queue a kernel (`jit.Kernel`) with so many bytes of dynamic shared memory."""
+def launch(kernel: Kernel, blocks: tuple[int, int], stream: cu.CUstream, arguments: Iterable[Any]) -> None:
+    """Queue a kernel on so many blocks along x and y."""
     words: list[Any] = []
     kinds = tuple([_append(words, argument) for argument in arguments])
-    call = kernel.calls.get((kinds, shared))
+    call = kernel.calls.get(kinds)
     if call is None:
         with _LOADING:
-            call = kernel.calls[kinds, shared] = load(kernel, kinds, shared)
+            call = kernel.calls[kinds] = load(kernel, kinds)
     thread = _thread()
     call.packer.pack_into(thread.words, 0, *words)
-    _do(cu.cuLaunchKernel, call.kernel, *grid, *threads, shared, stream, thread.arguments, 0)
+    sizes = *blocks, 1, *kernel.threads, 1
+    _do(cu.cuLaunchKernel, call.kernel, *sizes, kernel.shared, stream, thread.arguments, 0)
 
 
 def _append(words: list[Any], argument: object) -> Any:
@@ -262,13 +257,13 @@ def _append(words: list[Any], argument: object) -> Any:
     return type(argument)
 
 
-def load(kernel: Kernel, kinds: tuple[Any, ...], shared: int) -> Call:
+def load(kernel: Kernel, kinds: tuple[Any, ...]) -> Call:
     """Compile a kernel for arguments of these kinds, or take it from the disk, and load it."""
     compiled = kernel.compiled.compile(tuple(map(type_of, kinds)))
     function = compiled._codelibrary.get_cufunc()
-    if shared:  # beyond 48 KB, less what the kernel's other arrays take, it has to be asked for
+    if kernel.shared:  # beyond 48 KB, with the kernel's other arrays, it has to be asked for
         attribute = cu.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-        _do(cu.cuKernelSetAttribute, attribute, shared, function.handle, device_number())
+        _do(cu.cuKernelSetAttribute, attribute, kernel.shared, function.handle, device_number())
     return Call(cu.CUfunction(int(function.handle)), struct.Struct("=" + "".join(map(format_of, kinds))))
 
 

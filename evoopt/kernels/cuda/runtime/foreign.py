@@ -1,4 +1,4 @@
-"""Arrays of other libraries on the device: which these are, and what they say of themselves."""
+"""Arrays of other libraries on the device: which these are, and how they describe themselves."""
 
 from typing import Any
 

@@ -1,11 +1,12 @@
 """How kernels for CUDA are compiled: options, decided once.
 
-`kernel` makes what `Stream.launch` runs, `part` what kernels are made of where that speaks of threads or
-shared memory; scalar rules (`evoopt.rules.math`, environments) are those of the CPU, called as they are.
-Division and roots round as IEEE 754 says, products and sums may be fused; there is no other fast arithmetic
-but what `intrinsics` names.
+`kernel` makes the kernels that `Stream.launch` runs. `part` makes functions that kernels are made
+of, where these use threads or shared memory. Scalar rules (`evoopt.rules.math`, environments) are
+those of the CPU, called as they are. Division and roots round as IEEE 754 says, products and sums
+may be fused; all other fast arithmetic is in `intrinsics`.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,31 +31,66 @@ def twin_of(compiled: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """A kernel: numba's, which compiles, and what was loaded of it, by the kinds of arguments (`driver`)."""
+    """A function that is compiled at its first launch, and all that launches need besides arguments."""
 
-    compiled: Any
-    calls: dict[Any, Any] = field(default_factory=dict)
+    compiled: Any  # of numba-cuda
+    threads: tuple[int, int]  # of a block, along x and y
+    per_block: tuple[int, int]  # items of a block, along x and y
+    shared: int  # bytes of dynamic shared memory of a block
+    calls: dict[Any, Any] = field(default_factory=dict)  # loaded by `driver`, by the kinds of arguments
 
 
-def kernel(threads: int, blocks: int = 1, name: str | None = None) -> Callable[[Callable[..., None]], Kernel]:
-    """Compile for blocks of up to so many threads, of which so many are to fit a multiprocessor together.
+def kernel(
+    threads: int | tuple[int, int],
+    per_block: int | tuple[int, int] = 1,
+    shared: int = 0,
+    *,
+    resident: int = 1,
+    name: str | None = None,
+) -> Callable[[Callable[..., None]], Kernel]:
+    """Decorate a kernel: a block has so many threads, and does the work for so many items.
 
-    A kernel with a name, which says all that its closure depends on (`name_of`), is kept on disk.
+    A launch has as many blocks as its items need. By default a block has one item, such as a row;
+    if `per_block` equals `threads`, each thread has one. Pairs of numbers are along x and y.
+
+    Parameters
+    ----------
+    threads, per_block : int or (int, int)
+    shared : int
+        Bytes of dynamic shared memory of a block.
+    resident : int
+        How many blocks must fit a multiprocessor together, which limits the registers of a thread.
+    name : str, optional
+        All that the closure of the function depends on (`name_of`). A kernel with a name is kept on
+        disk.
     """
+    (x, y), items = _pair(threads), _pair(per_block)
+    compiler = _compiler(x * y, resident, name)
+    return lambda function: Kernel(compiler(function), (x, y), items, shared)
+
+
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return size if isinstance(size, tuple) else (size, 1)
+
+
+def _compiler(threads: int, resident: int, name: str | None) -> Callable[[Callable[..., None]], Any]:
+    """Return numba-cuda's compiler; with a name, the one that keeps machine code on disk."""
     if SIMULATED:
-        return lambda function: Kernel(cuda.jit()(function))
-    compiler = cuda.jit(launch_bounds=(threads, blocks))
+        simulated: Callable[[Callable[..., None]], Any] = cuda.jit()
+        return simulated
+    compiler = cuda.jit(launch_bounds=(threads, resident))
     if name is None:
-        return lambda function: Kernel(compiler(function))
+        return compiler
     from evoopt.kernels.cuda.runtime.cache import cached  # noqa: PLC0415  (the simulator has none)
 
-    return lambda function: Kernel(cached(compiler, function, name))
+    return functools.partial(cached, compiler, name)
 
 
 def name_of(*parts: object) -> str | None:
-    """Name what a kernel is specialised for; None, and so no cache, if code of the user's is among it.
+    """Name all parts that a kernel is specialised for; None, and so no cache, for code of the user's.
 
-    `parts` are numbers, strings, dtypes, functions that `jit.rule` made, and tuples of them, also named ones.
+    The parts are numbers, strings, dtypes, functions that `jit.rule` made, and tuples of them, also
+    named ones.
     """
     names = [_name_of(part) for part in parts]
     return None if None in names else f"({', '.join(map(str, names))})"

@@ -16,8 +16,8 @@ class DeviceArray:
     """Numbers in the memory of a device, in C order.
 
     CuPy, PyTorch, JAX and Numba take it without a copy, by DLPack or the CUDA Array Interface;
-    ``numpy.asarray`` copies it to the host's memory. Rows, slices of rows, `reshape` and `view` share its
-    memory.
+    ``numpy.asarray`` copies it to the host's memory. Rows, slices of rows, `reshape` and `view`
+    share its memory.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ class DeviceArray:
     dtype : dtype
     stream : Queue
         The order of work that it belongs to.
-    owner : _Block or Borrowed
-        What keeps the memory, and tells whether it is read-only; None if the array is empty.
+    owner : _Allocation or Borrowed
+        The keeper of the memory, which tells whether it is read-only; None if the array is empty.
     """
 
     __slots__ = ("__weakref__", "address", "dtype", "kind", "owner", "shape", "size", "stream", "words")
@@ -36,8 +36,8 @@ class DeviceArray:
     def __init__(self, address: int, shape: Shape, dtype: np.dtype[Any], stream: Any, owner: Any) -> None:
         self.address, self.shape, self.dtype, self.stream, self.owner = address, shape, dtype, stream, owner
         self.size = math.prod(shape)
-        # for kernels: what they are compiled for, and numba's structure of an array, which begins with who
-        # owns it (nobody) and ends with shape and strides
+        # For kernels: the kind of array that they are compiled for, and numba's structure of an array,
+        # which begins with its owner (nobody) and ends with shape and strides.
         self.kind = dtype, len(shape)
         strides = strides_of(shape, dtype.itemsize)
         self.words = (0, 0, self.size, dtype.itemsize, address, *shape, *strides)
@@ -79,7 +79,7 @@ class DeviceArray:
     ) -> Any:  # fmt: skip
         """Return a capsule that keeps the memory, as the array API standard says.
 
-        What is queued on `stream` later waits for what is queued on ours now, unless it is -1.
+        Later work of `stream` waits for the work that is queued on ours now, unless it is -1.
 
         Raises
         ------
@@ -126,8 +126,8 @@ class DeviceArray:
             row = self._part(int(key) % len(self), self.shape[1:])
             return row if row.shape else np.asarray(row)[()]
         raise IndexError(
-            f"A row, or a slice of rows side by side, was expected for an array of the device, but {key!r} "
-            "came; take numpy.asarray, or the array of another library."
+            "An index of an array of the device must be a row, or a slice of rows side by side, got "
+            f"{key!r}; take numpy.asarray, or the array of another library."
         )
 
     def rest(self, start: int) -> "DeviceArray":

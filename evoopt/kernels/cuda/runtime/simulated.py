@@ -4,7 +4,7 @@ All that is allocated is full of NaN, so that a number that no kernel wrote is s
 """
 
 import ctypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -77,20 +77,13 @@ def copy_within(target: int, source: int, size: int, stream: object) -> None:
 
 
 def most_shared_bytes() -> int:
-    """Return what every device gives a block."""
+    """Return how many bytes of shared memory every device gives a block."""
     return SHARED_BYTES
 
 
-def launch(
-    kernel: Kernel,
-    grid: Sequence[int],
-    threads: Sequence[int],
-    shared: int,
-    stream: object,
-    arguments: Iterable[Any],
-) -> None:
+def launch(kernel: Kernel, blocks: tuple[int, int], stream: object, arguments: Iterable[Any]) -> None:
     """Run a kernel, one block after the other."""
-    kernel.compiled[tuple(grid), tuple(threads), 0, shared](*map(_view, arguments))
+    kernel.compiled[blocks, kernel.threads, 0, kernel.shared](*map(_view, arguments))
 
 
 def _view(argument: object) -> Any:

@@ -1,4 +1,4 @@
-"""Sizes of blocks and grids: those of a device, and small ones for numba-cuda's simulator, which is slow."""
+"""Sizes of blocks and grids: a device's, and small ones for numba-cuda's simulator, which is slow."""
 
 from typing import NamedTuple
 
@@ -6,13 +6,13 @@ from evoopt.kernels.cuda.runtime.jit import SIMULATED
 
 
 class Sizes(NamedTuple):
-    """How work is cut."""
+    """How work is cut into blocks."""
 
     most_threads: int  # of a block
     most_blocks: tuple[int, int]  # of a grid, in x and y
-    samples: tuple[int, ...]  # that a block of a network may have
-    columns: int  # of a block that adds up rows,
-    parts: int  # which are cut into so many
+    samples: tuple[int, ...]  # that a tile may have
+    columns: int  # of a block that adds up rows
+    parts: int  # into which such a block cuts the rows
     blocks: int  # that add up a vector
 
 
@@ -23,5 +23,5 @@ SIZES = SIMULATOR if SIMULATED else DEVICE
 
 
 def block_size(threads: int) -> int:
-    """Give the threads of a block that is to have so many."""
+    """Return the threads of a block that is to have so many."""
     return min(threads, SIZES.most_threads)

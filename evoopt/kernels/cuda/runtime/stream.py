@@ -1,4 +1,4 @@
-"""Streams: what is queued on a device, in which order, and how arrays come there and back."""
+"""Streams: the order of work on a device, and the way of arrays there and back."""
 
 import functools
 import math
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from evoopt import arrays
-from evoopt.kernels.cuda.runtime import foreign
+from evoopt.kernels.cuda.runtime import foreign, grid
 from evoopt.kernels.cuda.runtime.foreign import LEGACY, is_device_array
 from evoopt.kernels.cuda.runtime.jit import SIMULATED, Kernel
 from evoopt.kernels.cuda.runtime.memory import DeviceArray, strides_of
@@ -33,40 +33,41 @@ class Queue:
 
     @property
     def number(self) -> int | None:
-        """What other libraries know it by; None where the device is simulated."""
+        """The number by which other libraries know it; None where the device is simulated."""
         return None if self.handle is None else int(self.handle)
 
     @property
     def device_number(self) -> int:
-        """Which device it is of."""
+        """The number of its device."""
         return driver.device_number()
 
     def precede(self, other: "Queue") -> None:
-        """Let what is queued there later wait for what is queued here now."""
+        """Let later work of the other queue wait for the work that is queued here now."""
         driver.order(self.handle, self._event, other.handle)
 
     def follow(self, other: "Queue") -> None:
-        """Let what is queued here later wait for what is queued there now."""
+        """Let later work of this queue wait for the work that is queued there now."""
         other.precede(self)
 
     def to_host(self, array: DeviceArray) -> np.ndarray[Any, Any]:
-        """Give a copy of an array of this stream in the host's memory, once all is done that was queued."""
+        """Return a copy of an array of this stream in the host's memory, once all queued work is done."""
         host = np.empty(array.shape, array.dtype)
         if host.size:
             driver.copy_out(host, array.address, self.handle)
         return host
 
     def copied(self, array: DeviceArray) -> DeviceArray:
-        """Give a copy of an array, of a stream of its own."""
+        """Return a copy of an array, on a stream of its own."""
         stream = Stream()
         result = stream.empty(array.shape, array.dtype)
         stream.copy(array, result)
         return result
 
     def lend(self, array: DeviceArray, number: int | None) -> "_Lent":
-        """Lend an array to another library, whose stream waits for it; return what keeps the array meanwhile.
+        """Lend an array to another library, whose stream waits for it; return the keeper of the array.
 
-        The stream is given by its number in DLPack: 1, or None, is the default stream, -1 means not to wait.
+        The stream is given by its number in DLPack: 1, or None, is the default stream, -1 means not
+        to wait.
         """
         if number is None:
             number = LEGACY
@@ -79,26 +80,27 @@ class Queue:
 
 @functools.cache
 def known_queue(number: int) -> Queue:
-    """Give the order of work of a stream that another library made; 1 is the legacy default stream."""
+    """Return the queue of a stream that another library made; 1 is the legacy default stream."""
     return Queue(driver.known_stream(number), driver.new_event())
 
 
 class _Unnamed(Queue):
     """The order of work of a library that does not name its stream.
 
-    The library has let our stream wait for its own. It cannot be made to wait for ours, so the host does:
-    what our kernels write is there when the library goes on, and what they read is not overwritten.
+    The library has let our stream wait for its own. It cannot be made to wait for ours, so the host
+    waits: the results of our kernels are there when the library goes on, and it overwrites nothing
+    that they read.
     """
 
     def __init__(self, stream: "Stream") -> None:
         super().__init__(stream.handle, stream._event)
-        self._stream = stream  # which waits for the array, and so does what waits for it
+        self._stream = stream  # it waits for the array, and so do all that wait for it
 
     def follow(self, other: Queue) -> None:
         driver.synchronize(other.handle)
 
 
-class _Block:
+class _Allocation:
     """Memory, which goes back when the last array in it is gone."""
 
     __slots__ = ("_address", "_stream")
@@ -115,7 +117,8 @@ class _Block:
 class _Lent:
     """An array of ours while another library has it.
 
-    The library may give it back before its own work with the array is done, so the host then waits for that.
+    The library may give it back before its own work with the array is done, so the host then waits
+    for that.
     """
 
     def __init__(self, array: DeviceArray, is_default: bool) -> None:
@@ -129,12 +132,12 @@ class _Lent:
 class Stream(Queue):
     """A queue of work on the device; each object has one of its own.
 
-    An array belongs to the stream that made it. A kernel that takes an array of another stream runs after
-    what was queued there before, and what is queued there later runs after the kernel. The host waits only
-    for copies that come to it.
+    An array belongs to the stream that made it. A kernel that takes an array of another stream runs
+    after what was queued there before, and what is queued there later runs after the kernel. The
+    host waits only for copies that come to it.
 
-    A stream of the driver is never destroyed: memory may go back on it later than the object that had it,
-    in garbage, and at the end of Python. The next object gets it.
+    A stream of the driver is never destroyed: memory may go back on it later than the object that
+    had it, in garbage, and at the end of Python. The next object gets it.
     """
 
     _idle: ClassVar[list[tuple[Any, Any]]] = []  # streams, each with its event
@@ -151,16 +154,16 @@ class Stream(Queue):
         return Stream, ()  # a copy, or another process, has a queue of its own
 
     def empty(self, shape: int | Shape, dtype: DTypeLike) -> DeviceArray:
-        """Give an array without values."""
+        """Return an array without values."""
         shape, kind = (shape if isinstance(shape, tuple) else (shape,)), np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
         if not size:
             return DeviceArray(0, shape, kind, self, None)
         address = driver.allocate(size, self.handle)
-        return DeviceArray(address, shape, kind, self, _Block(address, self))
+        return DeviceArray(address, shape, kind, self, _Allocation(address, self))
 
     def adopt(self, array: object) -> DeviceArray:
-        """Give an array of the device, of any library, as one of ours: no copy, if it is C-contiguous."""
+        """Return an array of the device, of any library, as one of ours: no copy, if C-contiguous."""
         if isinstance(array, DeviceArray):
             return array
         lent = foreign.borrow(array, self.number, self.device_number)
@@ -182,11 +185,11 @@ class Stream(Queue):
         return found
 
     def host(self, array: object) -> Any:
-        """Give an array of the device, of any library, as one of the host: a copy; others as they are."""
+        """Return a copy in the host's memory of an array of the device; other arrays as they are."""
         return np.asarray(self.adopt(array)) if is_device_array(array) else array
 
     def to_device(self, array: ArrayLike, dtype: DTypeLike) -> DeviceArray:
-        """Give an array of the device, C-contiguous, of this dtype: itself if it is one, else a copy."""
+        """Return an array of the device, C-contiguous, of this dtype: itself if it is one, else a copy."""
         if type(array) is DeviceArray and array.dtype == dtype:
             return array
         if type(array) is not np.ndarray and is_device_array(array):
@@ -213,7 +216,7 @@ class Stream(Queue):
                 "there."
             )
         found = self.adopt(out)
-        copied = not isinstance(out, DeviceArray) and isinstance(found.owner, _Block)
+        copied = not isinstance(out, DeviceArray) and isinstance(found.owner, _Allocation)
         if found.shape != shape or found.dtype != dtype or copied:
             layout = "another layout" if copied else f"{found.dtype} {found.shape}"
             raise ValueError(f"out must be a C-contiguous array of {np.dtype(dtype)} {shape}, got {layout}.")
@@ -238,19 +241,18 @@ class Stream(Queue):
         for other in others:
             other.follow(self)
 
-    def launch(
-        self, kernel: Kernel, grid: int | Shape, threads: int | Shape, *args: Any, shared: int = 0
-    ) -> None:
-        """Queue a kernel on blocks of so many threads, with so many bytes of dynamic shared memory."""
+    def launch(self, kernel: Kernel, items: int | Shape, *args: Any) -> None:
+        """Queue a kernel on as many blocks as so many items need, along x or along x and y."""
         others = self._others(args)
         for other in others:
             other.precede(self)
-        driver.launch(kernel, _three(grid), _three(threads), shared, self.handle, args)
+        blocks = grid.blocks_for(items, kernel.per_block, grid.MOST_Y)
+        driver.launch(kernel, blocks, self.handle, args)
         for other in others:
             other.follow(self)
 
     def _others(self, args: Iterable[Any]) -> list[Queue]:
-        """Give the other streams that arrays among arguments, and in tuples of them, are of."""
+        """Return the other streams of the arrays among arguments, and in tuples of them."""
         found: list[Queue] = []
         for arg in args:
             if isinstance(arg, DeviceArray):
@@ -264,9 +266,3 @@ class Stream(Queue):
 def _is_contiguous(shape: Shape, strides: Iterable[int], itemsize: int) -> bool:
     expected = strides_of(shape, itemsize)
     return 0 in shape or all(n == 1 or a == b for n, a, b in zip(shape, strides, expected, strict=True))
-
-
-@functools.lru_cache(maxsize=1024)
-def _three(size: int | Shape) -> tuple[int, int, int]:
-    x, y, z = (*(size if isinstance(size, tuple) else (size,)), 1, 1)[:3]
-    return x, y, z
