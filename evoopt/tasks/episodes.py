@@ -1,4 +1,4 @@
-"""What the tasks that play episodes share: which episodes, and the spans of continuous actions."""
+"""Shared parts of tasks that play episodes: their random numbers, and spans of actions."""
 
 from typing import Literal, get_args
 
@@ -20,12 +20,15 @@ def read_new_episodes(value: object) -> NewEpisodes:
 
 
 def episode_uniforms(stream: tuple[int, int, int], shape: tuple[int, int, int]) -> NDArray[np.float64]:
-    """Draw the uniform numbers from which episodes start, (rows, episodes, n)."""
+    """Draw the uniform numbers that start episodes, (rows, episodes, n)."""
     return np.random.default_rng(stream).random(shape)
 
 
 def episode_seeds(stream: tuple[int, int, int], shape: tuple[int, int]) -> NDArray[np.uint32]:
-    """Draw the seeds of episodes (rows, episodes): more rows or episodes leave the others as they are."""
+    """Draw the seeds of episodes (rows, episodes).
+
+    More rows or episodes do not change the seeds of the others.
+    """
     seed, *key = stream
     rows = [np.random.SeedSequence(seed, spawn_key=(*key, row)) for row in range(shape[0])]
     return np.array([row.generate_state(shape[1]) for row in rows], np.uint32).reshape(shape)
@@ -45,4 +48,4 @@ def action_span(low: ArrayLike, high: ArrayLike) -> tuple[Vector, Vector]:
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     bounded = np.isfinite(low) & np.isfinite(high)
     low, high = np.where(bounded, low, 0.0), np.where(bounded, high, 0.0)
-    return low / 2 + high / 2, high / 2 - low / 2  # finite for all ends
+    return low / 2 + high / 2, high / 2 - low / 2  # no finite ends overflow

@@ -33,7 +33,9 @@ def read_targets(loss: Loss, targets: ArrayLike, weights: Array, net: Network) -
     """Read the targets of samples; raise ValueError if they do not fit the loss or the network."""
     numbers, outputs = as_numbers("targets", _without_text(targets)), net.output_shape
     if len(numbers) != len(weights):
-        raise ValueError(f"targets must have one for each of {len(weights)} samples, got {len(numbers)}.")
+        raise ValueError(
+            f"targets must have an entry for each of {len(weights)} samples, got {len(numbers)}."
+        )
     if not isinstance(loss, str):
         return _read_own(numbers)
     require_finite("targets", numbers, weights)
