@@ -107,7 +107,7 @@ SAMPLE = """
 import hashlib
 import numpy as np
 from evoopt.kernels.cpu.population.noise import sample_rows
-from evoopt.kernels.cpu.emit.simd import host_vectors
+from evoopt.kernels.cpu.emit.vectors import host_vectors
 digest = hashlib.sha256()
 for dtype in (np.float32, np.float64):
     out, ids = np.empty((3, 5000), dtype), np.arange(3, dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""Every kind of operation that layers give has a row in each device's table of steps, or is refused there.
+"""Every kind of operation of layers has a row in each device's table, or is refused there.
 
 And every layer and activation has a definition in reference.py.
 """
@@ -12,8 +12,8 @@ from helpers import ROOT
 from same_bits import networks, public
 
 import evoopt
-from evoopt.devices.cpu import steps as cpu
-from evoopt.kernels.cpu.networks.code import Step
+from evoopt.devices.cpu import operations as cpu
+from evoopt.kernels.cpu.networks.code import OperationCode
 from evoopt.kernels.cpu.networks.program import N_SIZES
 from evoopt.rules.math import ELEMENTWISE
 
@@ -52,21 +52,21 @@ def operations():
 
 
 def test_the_cpu_has_each_kind_and_no_other():
-    assert {operation.kind for operation in operations()} == cpu.STEPS.keys()
+    assert {operation.kind for operation in operations()} == cpu.OPERATIONS.keys()
     for operation in operations():
-        steps = cpu.STEPS[operation.kind](operation)
-        assert isinstance(steps.many, Step)
-        assert len(steps.columns) <= N_SIZES
+        compiled = cpu.OPERATIONS[operation.kind](operation)
+        assert isinstance(compiled.tiles, OperationCode)
+        assert len(compiled.columns) <= N_SIZES
 
 
 @pytest.mark.parametrize("net", NETWORKS, ids=range(len(NETWORKS)))
 def test_cuda_has_layers_of_its_kinds_and_refuses_the_others(net):
     pytest.importorskip("numba_cuda", reason="the package numba-cuda is not installed")
-    from evoopt.devices.cuda import steps as cuda
+    from evoopt.devices.cuda import operations as cuda
 
     layers = net.engine("cpu").description.layers
     kinds = {layer.operations[0].kind if layer.operations else None for layer in layers}
-    if kinds <= cuda.STEPS.keys() and len(net.input_shape) == 1:
+    if kinds <= cuda.OPERATIONS.keys() and len(net.input_shape) == 1:
         found = cuda.kernel_layers(layers)
         first = [layer.operations[0] for layer in layers]
         expected = [(operation.kind, operation.inputs, operation.outputs) for operation in first]

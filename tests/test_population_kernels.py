@@ -13,7 +13,6 @@ from scipy import stats
 
 from evoopt.compiling.jit import JIT_DISABLED
 from evoopt.devices.choose import HOST
-from evoopt.kernels.cpu.emit.simd import tile_shape
 from evoopt.kernels.cpu.population import covariance, genetic, small_covariance
 from evoopt.kernels.cpu.population.fingerprint import fingerprint_rows
 from evoopt.kernels.cpu.population.moments import squared_lengths, weighted_moments
@@ -186,7 +185,6 @@ def test_squared_lengths(dtype, n):
 # ---------------------------------------------------------------- covariance
 
 
-TILE = tile_shape(np.dtype(np.float64))
 SIZES = [(1, "small"), (6, "small"), (SMALL, "small"), (1, "tiles"), (6, "tiles"), (37, "tiles")]
 
 
@@ -201,7 +199,7 @@ def test_sample_correlated(dtype, n, kernels, triangular):
     if kernels == "small":
         sample, options = small_covariance.sample_correlated, (mean, 0.3, scale, root)
     else:
-        sample, options = covariance.sample_correlated, (mean, 0.3, scale, root, triangular, *TILE)
+        sample, options = covariance.sample_correlated, (mean, 0.3, scale, root, triangular)
     sample(np.uint64(4), ids, *options, out, 0, 6)
     z = np.array([reference.normals(4, int(row), n) for row in ids])
     assert_allclose(out, mean + 0.3 * scale * (z @ root), rtol=1e-4, atol=10 * EPSILON[dtype])
@@ -216,11 +214,11 @@ def test_cholesky(n):
     factor = rng().normal(size=(n, n))
     C = np.triu(factor @ factor.T + np.eye(n))
     root = np.full((n, n), np.nan)
-    assert covariance.cholesky(C, *TILE, root)
+    assert covariance.cholesky(C, root)
     assert_allclose(root.T, np.linalg.cholesky(C.T), rtol=1e-10, atol=1e-12)
     for wrong in (-1.0, 0.0, np.nan, np.inf):
         C[n - 1, n - 1] = wrong
-        assert not covariance.cholesky(C, *TILE, np.empty((n, n)))
+        assert not covariance.cholesky(C, np.empty((n, n)))
 
 
 def update_of_cma(population, order, outside, weights, mean, sigma, scale, root, paths, C, constants):
@@ -259,10 +257,10 @@ def test_the_update_of_cma(dtype, n, kernels, some_outside):
     new_mean, new_p_sigma, new_p_c = mean.copy(), *paths.copy()
     new_C, new_root = np.full((2, n, n), np.nan)
     first = 0 if some_outside else 4
-    learn, tile = (small_covariance.learn, ()) if kernels == "small" else (covariance.learn, TILE)
+    learn = small_covariance.learn if kernels == "small" else covariance.learn
     step, definite = learn(
         population, order, outside, first, weights, new_mean, sigma, scale, root, new_p_sigma, new_p_c, 2.0,
-        1e9, constants, *tile, np.triu(C), new_C, new_root,
+        1e9, constants, np.triu(C), new_C, new_root,
     )  # fmt: skip
     is_outside = outside if some_outside else np.zeros(k, bool)
     expected = update_of_cma(

@@ -332,7 +332,7 @@ def test_tiles_follow_the_host(run_python, tmp_path, features, dtypes, vectors):
 import sys
 import numpy as np
 import evoopt
-from evoopt.kernels.cpu.emit.simd import host_vectors
+from evoopt.kernels.cpu.emit.vectors import host_vectors
 
 rng = np.random.default_rng(0)
 net = evoopt.Network([evoopt.Dense(21, "tanh"), evoopt.Dense(9)], input_shape=(5,))

@@ -16,7 +16,7 @@ from helpers.strategies import restarted
 import evoopt
 from evoopt import envs
 from evoopt.devices.cpu import rollout as cpu_rollout
-from evoopt.kernels.cpu.emit.simd import tile_shape
+from evoopt.kernels.cpu.emit.vectors import tile_shape
 from evoopt.tasks.episodes import EVALUATION, TRAINING, episode_uniforms
 from evoopt.tasks.statistics import Statistics
 
@@ -151,7 +151,7 @@ def test_many_episodes_in_blocks_of_tiles(name):
 
 def test_blocks_of_several_tiles():
     net = network(choice, evoopt.Dense(4, "tanh"))
-    block = net.engine("cpu").program(np.dtype(np.float64), 10 * COLUMNS).block
+    block = net.engine("cpu").program(np.dtype(np.float64), 10 * COLUMNS).chunk
     assert block > 1
     agree(evoopt.Rollout(net, choice, (block + 2) * COLUMNS + 1, 6), rows_of(net, 2))
 
@@ -167,7 +167,7 @@ def test_recurrent_networks_start_each_episode_from_zeros(layer, episodes):
 
 @pytest.mark.parametrize("layers", [(), (evoopt.LayerNorm(),)])
 def test_parameters_that_all_rows_share(layers):
-    """With a layer that has no step of rows, too."""
+    """With a layer that has no code for lanes of rows, too."""
     full = network(drift, evoopt.Dense(6, "tanh"), *layers, evoopt.Dense(5, "tanh"))
     net = full.freeze(full.spec.unravel(full.init(seed=5)), trainable=["dense_1", "dense_2"])
     for episodes in (2, COLUMNS + 1):

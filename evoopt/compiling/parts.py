@@ -4,9 +4,13 @@ numba optimizes the module of each function, and makes machine code of it with w
 although its callers take in its code and optimize it again. A `Part` is only translated: its LLVM
 code goes into the kernels that use it, and is optimized there, once. The first call of a kernel
 takes a third less time, and the kernels are as fast as before.
+
+A part counts references to arrays where its kernel does, and so is translated for each of both: a
+kernel that counts takes a returned array for one that is counted already.
 """
 
 import functools
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +18,7 @@ import numba
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, CompileResult
 from numba.core.registry import CPUDispatcher
+from numba.core.targetconfig import ConfigStack
 
 _NO_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
@@ -47,7 +52,18 @@ class Part(CPUDispatcher):
         locals: dict[str, Any] | None = None,
         targetoptions: dict[str, Any] | None = None,
     ) -> None:
+        self._translations: dict[bool, dict[Any, CompileResult]] = defaultdict(dict)
         super().__init__(py_func, locals, targetoptions, _Translation)
+
+    @property
+    def overloads(self) -> dict[Any, CompileResult]:
+        """Translations by types, for the kernel that is being compiled."""
+        kernel = ConfigStack.top_or_none()
+        return self._translations[kernel is None or kernel.nrt]
+
+    @overloads.setter
+    def overloads(self, empty: dict[Any, CompileResult]) -> None:
+        """Take what numba begins with."""
 
     def add_overload(self, cres: CompileResult) -> None:
         """Let callers find the code for some types; Python's calls do not."""

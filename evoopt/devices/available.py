@@ -8,7 +8,7 @@ from numba.core import config
 from numba.core.registry import cpu_target
 
 from evoopt.arrays import shown
-from evoopt.kernels.cpu.emit.simd import host_vectors
+from evoopt.kernels.cpu.emit.vectors import host_vectors
 from evoopt.types import Device
 
 _INSTALL = 'pip install "evoopt[cuda]"'

@@ -1,7 +1,7 @@
 """Every layer once: its shapes, its parameters, their first values and its operations.
 
 The NumPy formula of each is in tests/reference.py. A kind of operation has a row in
-devices/cpu/steps.py and, where CUDA has it, in devices/cuda/steps.py.
+devices/cpu/operations.py and, where CUDA has it, in devices/cuda/operations.py.
 """
 
 import math

@@ -10,10 +10,10 @@ from numba import cuda
 from same_bits import networks, public
 
 import evoopt
-from evoopt.devices.cpu import steps as cpu_steps
-from evoopt.devices.cuda import steps as cuda_steps
+from evoopt.devices.cpu import operations as cpu_operations
+from evoopt.devices.cuda import operations as cuda_operations
 from evoopt.devices.interface.network import Operation
-from evoopt.kernels.cpu.networks.code import Step, parameter
+from evoopt.kernels.cpu.networks.code import OperationCode, parameter
 from evoopt.kernels.cpu.networks.program import OUTPUTS
 from evoopt.kernels.cuda.networks.activation import Activation, function_of
 from evoopt.kernels.cuda.runtime.jit import part
@@ -102,9 +102,9 @@ def of_operation(operation, activation):
 @pytest.fixture
 def has_scale(monkeypatch):
     """Add the kind to both devices, and its definition."""
-    steps = cpu_steps.Steps(Step(scale, "This layer compiles."))
-    monkeypatch.setitem(cpu_steps.STEPS, "scale", lambda operation: steps)
-    monkeypatch.setitem(cuda_steps.STEPS, "scale", of_operation)
+    operation = cpu_operations.CpuOperation(OperationCode(scale, "This layer compiles."))
+    monkeypatch.setitem(cpu_operations.OPERATIONS, "scale", lambda _: operation)
+    monkeypatch.setitem(cuda_operations.OPERATIONS, "scale", of_operation)
     monkeypatch.setitem(reference.LAYERS, "scale", lambda layer, parameters, x: parameters["gain"] * x)
 
 
@@ -161,7 +161,7 @@ def test_a_kind_of_ones_own_that_is_frozen(has_scale, rng):
 
 def is_on_cuda(layers):
     try:
-        cuda_steps.kernel_layers(evoopt.Network(layers, (7,)).engine("cpu").description.layers)
+        cuda_operations.kernel_layers(evoopt.Network(layers, (7,)).engine("cpu").description.layers)
     except ValueError:
         return False
     return True

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evoopt.kernels.cpu.emit.simd import tile_shape
+from evoopt.kernels.cpu.emit.vectors import tile_shape
 from evoopt.networks.layers import Layer
 
 TOLERANCES = {np.float32: 2e-6, np.float64: 1e-13}

@@ -37,7 +37,7 @@ def sample(
     if n <= small.SMALL:
         threads.run(small.sample_correlated, len(ids), *drawn, out, grain=grain)
     else:
-        threads.run(kernels.sample_correlated, len(ids), *drawn, triangular, *kernels.TILE, out, grain=grain)
+        threads.run(kernels.sample_correlated, len(ids), *drawn, triangular, out, grain=grain)
 
 
 def learn(
@@ -50,9 +50,9 @@ def learn(
     population, order, outside, first = rows
     k, n = population.shape
     if n <= small.SMALL or k * n * n < 2 * GRAIN:
-        whole, tile = (small.learn, ()) if n <= small.SMALL else (kernels.learn, kernels.TILE)
+        whole = small.learn if n <= small.SMALL else kernels.learn
         result: tuple[float, bool] = whole(
-            population, order, outside, first, *drawn, *paths, *constants, *tile, C, new_C, new_root
+            population, order, outside, first, *drawn, *paths, *constants, C, new_C, new_root
         )
         return result
     y, rates, decay, sigma = follow(rows, drawn, paths, constants)
@@ -89,16 +89,16 @@ def to_local(root: Array, rows: Array) -> Array:
 def add_squares(C: Array, y: Array, rates: Vector, decay: float, out: Array) -> None:
     """Write decay C + sum_i rates_i y_i y_i^T into `out`, its upper triangle, 0 below it."""
     k, n = y.shape
-    _run(kernels.adapt_covariance, n, n * k, C, y, rates, decay, *kernels.TILE, out)
+    _run(kernels.adapt_covariance, n, n * k, C, y, rates, decay, out)
 
 
 def cholesky(C: Array, root: Array) -> bool:
     """Write the upper triangular `root` of C; tell whether C is positive definite."""
-    definite: bool = kernels.cholesky(C, *kernels.TILE, root)
+    definite: bool = kernels.cholesky(C, root)
     return definite
 
 
 def _run(kernel: Callable[..., None], rows: int, work: int, *args: object) -> None:
-    """Run a kernel on blocks of rows, each row so many multiply-adds."""
-    blocks, grain = ceil_div(rows, kernels.BLOCK), GRAIN // (kernels.BLOCK * work) + 1
-    threads.run(kernel, blocks, *args, grain=grain)
+    """Run a kernel on bands of rows, each row so many multiply-adds."""
+    bands, grain = ceil_div(rows, kernels.BAND), GRAIN // (kernels.BAND * work) + 1
+    threads.run(kernel, bands, *args, grain=grain)

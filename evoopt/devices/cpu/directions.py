@@ -7,7 +7,7 @@ Rows are mean + sigma * R z: one after the other, the `used` directions m_j map 
 import numpy as np
 
 from evoopt import threads
-from evoopt.kernels.cpu.emit.simd import tile_shape
+from evoopt.kernels.cpu.emit.vectors import tile_shape
 from evoopt.kernels.cpu.population import directions as kernels
 from evoopt.rules.philox import COLUMNS
 from evoopt.rules.ranges import ceil_div
@@ -29,10 +29,10 @@ def follow(M: Array, step: Vector, decays: Vector, gains: Vector) -> None:
 
 def gram(M: Array, used: int) -> Array:
     """Return the products (used, used) of the first `used` directions."""
-    width, chunks = _layout(M.shape[1], M.dtype, used)
-    parts = np.empty((chunks, used, width), M.dtype)
+    width, spans = _layout(M.shape[1], M.dtype, used)
+    parts = np.empty((spans, used, width), M.dtype)
     if used:
-        threads.run(kernels.gram_parts, chunks, M, used, parts, grain=GRAIN // (kernels.CHUNK * used**2) + 1)
+        threads.run(kernels.gram_parts, spans, M, used, parts, grain=GRAIN // (kernels.SPAN * used**2) + 1)
     sums: Array = parts.sum(axis=0, dtype=np.float64)[:, :used].copy()
     return sums
 
@@ -42,12 +42,12 @@ def sample(
 ) -> None:
     """Write rows into `out` (k, n), each a function of its number; `rates` c and `gram` are of those used."""
     (k, n), used = out.shape, len(gram)
-    width, chunks = _layout(n, out.dtype, used)
-    items = chunks * ceil_div(k, kernels.ROWS)
-    grain = GRAIN // (min(k, kernels.ROWS) * min(n, kernels.CHUNK) * (used // 4 + 4)) + 1
-    products, b = np.empty((chunks, k, width), out.dtype), np.empty((k, used), out.dtype)
+    width, spans = _layout(n, out.dtype, used)
+    items = spans * ceil_div(k, kernels.ROWS)
+    grain = GRAIN // (min(k, kernels.ROWS) * min(n, kernels.SPAN) * (used // 4 + 4)) + 1
+    products, b = np.empty((spans, k, width), out.dtype), np.empty((k, used), out.dtype)
     threads.run(kernels.project, items, key, ids, M, used, out, products, grain=grain)
-    each = GRAIN // (used * (used + chunks) + 1) + 1
+    each = GRAIN // (used * (used + spans) + 1) + 1
     threads.run(kernels.coefficients, k, products, gram, rates, b, grain=each)
     alpha = out.dtype.type(np.prod(1 - rates))
     threads.run(kernels.combine, items, mean, sigma, M, alpha, b, out, grain=grain)
@@ -68,6 +68,6 @@ def whiten(M: Array, rates: Vector, steps: Array) -> None:
 
 
 def _layout(n: int, dtype: np.dtype[np.floating], used: int) -> tuple[int, int]:
-    """Return the width of products with directions, whole vectors, and the chunks of columns."""
+    """Return the width of products with directions, whole vectors, and the spans of columns."""
     lanes = tile_shape(dtype)[1]
-    return ceil_div(used, lanes) * lanes, ceil_div(n, kernels.CHUNK)
+    return ceil_div(used, lanes) * lanes, ceil_div(n, kernels.SPAN)

@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike
 
 from evoopt import arrays, threads
 from evoopt.compiling.arrays import aligned_empty, kernel_array
+from evoopt.devices.cpu.operations import OPERATIONS, CpuOperation
 from evoopt.devices.cpu.program import Kind, Program, compile_program
-from evoopt.devices.cpu.steps import STEPS, Steps
 from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
-from evoopt.kernels.cpu.networks.forward import blocks_of, forward_blocks, pack_tiles
+from evoopt.kernels.cpu.networks.forward import chunks_of, forward_chunks, pack_tiles
 from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, PopulationLike, Shape
 
@@ -24,31 +24,29 @@ class CpuNetwork(NetworkEngine[Array]):
         self._programs: dict[tuple[np.dtype[Any], Kind], Program] = {}
 
     @cached_property
-    def _steps(self) -> tuple[Steps, ...]:
-        return tuple(STEPS[operation.kind](operation) for operation in self.description.operations)
+    def _operations(self) -> tuple[CpuOperation, ...]:
+        return tuple(OPERATIONS[operation.kind](operation) for operation in self.description.operations)
 
     def program(self, dtype: np.dtype[Any], samples: int) -> Program:
-        """Return what the kernels run, made once for each precision, and for few and many samples."""
-        return self._program(dtype, "few" if samples <= self.description.few_samples else "many")
+        """Return the program for so many samples of a row."""
+        return self._program(dtype, "samples" if samples <= self.description.few_samples else "tiles")
 
-    def program_of_rows(self, dtype: np.dtype[Any]) -> Program:
-        """Return what runs one sample each of several rows; LookupError if a layer cannot."""
-        return self._program(dtype, "rows")
+    def program_of_lanes(self, dtype: np.dtype[Any]) -> Program:
+        """Return the program for one sample each of several rows; LookupError if a layer has no such code."""
+        return self._program(dtype, "lanes")
 
     def _program(self, dtype: np.dtype[Any], kind: Kind) -> Program:
         if (dtype, kind) not in self._programs:
-            self._programs[dtype, kind] = compile_program(self.description, self._steps, dtype, kind)
+            self._programs[dtype, kind] = compile_program(self.description, self._operations, dtype, kind)
         return self._programs[dtype, kind]
 
-    def pack(self, samples: Array, columns: int, lanes: int) -> Array:
+    def pack(self, samples: Array, columns: int) -> Array:
         """Return samples (batch, features) as feature-major tiles (n_tiles, features * columns)."""
         if columns == 1:
             return samples
         n_tiles = ceil_div(len(samples), columns)
         tiles: Array = aligned_empty(n_tiles, samples.shape[1] * columns, samples)
-        threads.run(
-            pack_tiles, n_tiles, samples, columns, lanes, tiles, grain=ceil_div(100_000, tiles.shape[1])
-        )
+        threads.run(pack_tiles, n_tiles, samples, columns, tiles, grain=ceil_div(100_000, tiles.shape[1]))
         return tiles
 
     def population(self, population: PopulationLike) -> Array:
@@ -85,15 +83,15 @@ class CpuNetwork(NetworkEngine[Array]):
         self, program: Program, rows: Array, samples: Array, own: bool, states: Array, out: Array
     ) -> None:
         """Write the outputs (popsize, batch, n_outputs), and new states in place."""
-        columns, lanes, block = program.tiling(out.shape[1])
+        columns, _, chunk = program.tiling(out.shape[1])
         if own:
             packed, samples_of_rows = np.empty((0, 0), rows.dtype), samples
         else:
-            packed, samples_of_rows = self.pack(samples[0], columns, lanes), np.empty((0, 0, 0), rows.dtype)
+            packed, samples_of_rows = self.pack(samples[0], columns), np.empty((0, 0, 0), rows.dtype)
         threads.run(
-            forward_blocks, len(rows) * blocks_of(out.shape[1], columns, block),
-            rows, *program.arguments, packed, samples_of_rows, states, columns, lanes, block, out,
-            grain=program.grain(columns * block),
+            forward_chunks, len(rows) * chunks_of(out.shape[1], columns, chunk),
+            rows, program.frozen, program.table, packed, samples_of_rows, states, columns, chunk, out,
+            grain=program.grain(columns * chunk),
         )  # fmt: skip
 
 

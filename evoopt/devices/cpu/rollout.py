@@ -6,9 +6,9 @@ from evoopt import threads
 from evoopt.devices.cpu.network import CpuNetwork
 from evoopt.devices.cpu.program import Program
 from evoopt.devices.interface.rollout import EpisodeEngine, Episodes, Game, Scaling
-from evoopt.kernels.cpu.emit.simd import tile_shape
+from evoopt.kernels.cpu.emit.vectors import tile_shape
 from evoopt.kernels.cpu.networks.code import Code
-from evoopt.kernels.cpu.networks.forward import blocks_of
+from evoopt.kernels.cpu.networks.forward import chunks_of
 from evoopt.kernels.cpu.networks.program import Networks
 from evoopt.kernels.cpu.rollouts.environment import (
     code_of_observe_lanes,
@@ -54,16 +54,16 @@ class CpuRollout(EpisodeEngine):
         popsize, episodes = len(population), uniforms.shape[1]
         program = self._program(population, episodes)
         columns, lanes, tiles = program.tiling(episodes)
-        chunks = blocks_of(episodes, columns, tiles) if program.kind == "many" else 1
+        chunks = chunks_of(episodes, columns, tiles) if program.kind == "tiles" else 1
         codes = self._codes(program, lanes)  # (their addresses hold while they live)
-        networks = Networks(population, *program.arguments, program.state_size)
+        networks = Networks(population, program.frozen, program.table)
         game = self._kernel_game(codes, uniforms, max_steps, scaling)
         found = Episodes(np.empty((popsize, episodes)), np.empty((popsize, episodes), np.int64))
         sums = np.zeros((popsize, chunks, 3, self._game.observation_size if scaling else 0))
         results = Results(*found, sums)
-        if program.kind == "few":
+        if program.kind == "samples":
             threads.run(play_as_samples, popsize, networks, game, results)
-        elif program.kind == "many":
+        elif program.kind == "tiles":
             threads.run(play_in_tiles, popsize * chunks, networks, game, results, columns, lanes, tiles)
         else:
             # a range of rows fills the lanes, and keeps them filled: the longer, the better
@@ -76,18 +76,18 @@ class CpuRollout(EpisodeEngine):
         dtype = population.dtype
         program = self.net.program(dtype, episodes)
         numbers = (population.shape[1] + program.frozen.size) * tile_shape(dtype)[1]
-        if program.kind != "few" or numbers * dtype.itemsize > LANES_FIT:
+        if program.kind != "samples" or numbers * dtype.itemsize > LANES_FIT:
             return program
         try:
-            return self.net.program_of_rows(dtype)
-        except LookupError:  # a layer has no step of rows
+            return self.net.program_of_lanes(dtype)
+        except LookupError:  # a layer has no code of lanes
             return program
 
     def _codes(self, program: Program, lanes: int) -> tuple[Code, Code, Code]:
         """Make the codes of reset, observe and step: of one episode, or the last two of all lanes."""
         game = self._game
         reset = code_of_state(game.reset)
-        if program.kind == "few":
+        if program.kind == "samples":
             return reset, code_of_state(game.observe), code_of_step(game.step, game.discrete)
         n_continuous = 0 if game.discrete else game.n_actions
         return (

@@ -9,8 +9,8 @@ from evoopt import threads
 from evoopt.compiling.arrays import aligned_empty
 from evoopt.devices.cpu.network import CpuNetwork
 from evoopt.devices.interface.supervised import Loss, Samples, SupervisedEngine
-from evoopt.kernels.cpu.networks.fitness import loss_blocks, pack_rows
-from evoopt.kernels.cpu.networks.forward import blocks_of
+from evoopt.kernels.cpu.networks.fitness import loss_chunks, pack_chosen
+from evoopt.kernels.cpu.networks.forward import chunks_of
 from evoopt.kernels.cpu.networks.loss import loss_of, own_loss
 from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, PopulationLike
@@ -44,13 +44,13 @@ class CpuSupervised(SupervisedEngine[NDArray[np.float64]]):
         tiles = self._tiles(rows.dtype) if chosen is None else self._minibatch(rows.dtype, chosen)
         samples = len(tiles.weights)
         program = self._network.program(rows.dtype, samples)
-        columns, lanes, block = program.tiling(samples)
-        sums = np.empty((len(rows), blocks_of(samples, columns, block)))
+        columns, _, chunk = program.tiling(samples)
+        sums = np.empty((len(rows), chunks_of(samples, columns, chunk)))
         threads.run(
-            loss_blocks, sums.size,
-            rows, *program.arguments, program.state_size, tiles.inputs, tiles.targets, tiles.weights,
-            self._loss.address(rows.dtype), columns, lanes, block, sums,
-            grain=program.grain(columns * block),
+            loss_chunks, sums.size,
+            rows, program.frozen, program.table, tiles.inputs, tiles.targets, tiles.weights,
+            self._loss.address(rows.dtype), columns, chunk, sums,
+            grain=program.grain(columns * chunk),
         )  # fmt: skip
         with np.errstate(over="ignore", invalid="ignore"):  # of losses beyond all measure
             mean: NDArray[np.float64] = sums.sum(axis=1) / tiles.total_weight
@@ -68,18 +68,18 @@ class CpuSupervised(SupervisedEngine[NDArray[np.float64]]):
         return self._pack(self._cast[dtype], chosen)
 
     def _pack(self, samples: Samples, chosen: NDArray[np.intp]) -> Tiles:
-        """Return some of what `Samples.cast` gave, as tiles."""
+        """Return the chosen samples as tiles."""
         program = self._network.program(samples.inputs.dtype, len(chosen))
-        columns, lanes, _ = program.tiling(len(chosen))
+        columns, _, _ = program.tiling(len(chosen))
         arrays = (samples.inputs, samples.targets.numbers)
-        inputs, targets = (_pack(array, chosen, columns, lanes) for array in arrays)
+        inputs, targets = (_pack(array, chosen, columns) for array in arrays)
         weights = samples.weights[chosen]
         return Tiles(inputs, targets, weights, weights.sum())
 
 
-def _pack(numbers: Array, rows: NDArray[np.intp], columns: int, lanes: int) -> Array:
+def _pack(numbers: Array, chosen: NDArray[np.intp], columns: int) -> Array:
     n = numbers.shape[1]
-    tiles: Array = aligned_empty(ceil_div(len(rows), columns), n * columns, numbers)
+    tiles: Array = aligned_empty(ceil_div(len(chosen), columns), n * columns, numbers)
     grain = ceil_div(NUMBERS_WORTH_A_THREAD, n * columns)
-    threads.run(pack_rows, len(tiles), numbers, rows, columns, lanes, tiles, grain=grain)
+    threads.run(pack_chosen, len(tiles), numbers, chosen, columns, tiles, grain=grain)
     return tiles

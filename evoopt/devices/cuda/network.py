@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt.devices.cuda.steps import kernel_layers
+from evoopt.devices.cuda.operations import kernel_layers
 from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
 from evoopt.kernels.cuda.networks import tiles
 from evoopt.kernels.cuda.networks.samples import MOST_SAMPLES, forward_samples

@@ -23,14 +23,14 @@ class Location(NamedTuple):
 class Operation(NamedTuple):
     """A part of a network's arithmetic; all sizes are of one sample.
 
-    Each device has a table STEPS, which says for each kind how an operation is run.
+    Each device has a table OPERATIONS, which says for each kind how one is run.
     """
 
     kind: str
     inputs: int
     outputs: int
     parameters: tuple[Location | None, ...] = ()  # None stands for zeros
-    sizes: tuple[int, ...] = ()  # their meaning is between the layer and the steps of the kind
+    sizes: tuple[int, ...] = ()  # their meaning is between the layer and the code of the kind
     numbers: tuple[float, ...] = ()  # likewise
     function: str | Callable[..., Any] = "linear"  # the name of an activation, or a user's njit function
     weights: int = 0  # numbers of the parameters that are used

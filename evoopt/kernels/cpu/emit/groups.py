@@ -15,7 +15,7 @@ from numba.np.arrayobj import populate_array
 from evoopt.compiling.arrays import CACHE_LINE
 from evoopt.compiling.jit import inline, twin_of
 from evoopt.compiling.recorder import Lanes, element_type
-from evoopt.kernels.cpu.emit.simd import host_vectors
+from evoopt.kernels.cpu.emit.vectors import host_vectors
 from evoopt.rules.philox import COLUMNS, LANES, block_words, box_muller
 
 # What becomes of the four words of each lane: from these and the dtype of the array to fill, its first rows

@@ -1,7 +1,7 @@
 """Outputs from a feature-major tile to the sample-major layout that users get, in vector registers.
 
-A block of L features x L samples (L lanes to a register) is transposed by log2(L) rounds of shuffles: round d
-exchanges the elements whose feature and sample differ in bit d.
+A square of L features x L samples (L lanes to a register) is transposed by log2(L) rounds of shuffles:
+round d exchanges the elements whose feature and sample differ in bit d.
 """
 
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 from evoopt.compiling.jit import inline, twin_of
-from evoopt.kernels.cpu.emit.simd import VectorCode
+from evoopt.kernels.cpu.emit.vectors import VectorCode
 
 
 @intrinsic
-def _store_block(_typing, tile, start, step, features, out, out_start, out_step, samples):
+def _store_square(_typing, tile, start, stride, features, out, out_start, out_stride, samples):
     i = types.intp
-    return i(tile, i, i, i, out, i, i, i), _emit_store_block
+    return i(tile, i, i, i, out, i, i, i), _emit_store_square
 
 
-def _emit_store_block(
+def _emit_store_square(
     context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Sequence[ir.Value]
 ) -> ir.Value:
     tile, out = (context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 4))
-    _, start, step, features, _, out_start, out_step, samples = arguments
+    _, start, stride, features, _, out_start, out_stride, samples = arguments
     code, offset, int32 = VectorCode(context, builder, signature.args[0].dtype), features.type, ir.IntType(32)
     lanes, indices = range(code.lanes), ir.VectorType(int32, code.lanes)
 
@@ -35,7 +35,7 @@ def _emit_store_block(
     last = builder.sub(features, offset(1))
     for f in lanes:  # beyond the last feature the last again: what must be in memory, and is masked
         row = builder.select(builder.icmp_signed("<", offset(f), last), offset(f), last)
-        rows.append(code.load(tile, builder.add(start, builder.mul(row, step))))
+        rows.append(code.load(tile, builder.add(start, builder.mul(row, stride))))
 
     bit = 1
     while bit < code.lanes:
@@ -56,21 +56,21 @@ def _emit_store_block(
     )
     for s in lanes:
         with builder.if_then(builder.icmp_signed("<", offset(s), samples)):
-            at = builder.add(out_start, builder.mul(offset(s), out_step))
+            at = builder.add(out_start, builder.mul(offset(s), out_stride))
             builder.call(masked_store, [rows[s], code.pointer(out, at), int32(code.itemsize), mask])
     return offset(code.lanes)
 
 
-@twin_of(_store_block)
-def store_block(tile, start, step, features, out, out_start, out_step, samples):
-    """Write ``out[out_start + s * out_step + f] = tile[start + f * step + s]``, and return L.
+@twin_of(_store_square)
+def store_square(tile, start, stride, features, out, out_start, out_stride, samples):
+    """Write ``out[out_start + s * out_stride + f] = tile[start + f * stride + s]``, and return L.
 
     For at most L features f and samples s.
     """
     lanes = 4
     for s in range(min(lanes, samples)):
         for f in range(min(lanes, features)):
-            out[out_start + s * out_step + f] = tile[start + f * step + s]
+            out[out_start + s * out_stride + f] = tile[start + f * stride + s]
     return lanes
 
 
@@ -82,6 +82,6 @@ def store_samples(tile, width, features, samples, out, out_start):
         f, lanes = 0, 1
         while f < features:
             start, at = f * width + s, out_start + s * features + f
-            lanes = store_block(tile, start, width, features - f, out, at, features, samples - s)
+            lanes = store_square(tile, start, width, features - f, out, at, features, samples - s)
             f += lanes
         s += lanes

@@ -1,14 +1,15 @@
-"""The steps of a network as machine code behind addresses: one program runs them all, whatever they are.
+"""The operations of a network as machine code behind addresses, which one program calls.
 
-A program that held every kind of layer would take long to compile, and one that took a user's function as
-an argument would compile again in each process. Instead each step is a kernel of its own, compiled when a
-network first needs it, and the program's table holds its address. The losses are called in the same way.
+A program that held every kind of layer would take long to compile, and one that took a user's function
+as an argument would compile again in each process. Instead each operation's code is a kernel of its own,
+compiled when a network first needs it, and the program's table holds its address. The losses are called
+in the same way.
 """
 
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -63,7 +64,7 @@ class Code(ABC):
 
     @twin_of(_compiled_address)
     def address(self, dtype: "np.dtype[Any]") -> int:
-        """Give the address of the code for a precision, in this process and while `self` lives."""
+        """Return the address of the code for a precision, in this process and while `self` lives."""
         _python_code[id(self)] = self._kernel
         return id(self)
 
@@ -76,8 +77,8 @@ class Code(ABC):
             raise ValueError(f"{self._refusal} It was compiled for {dtype}: {error}.") from error
 
 
-class Step(Code):
-    """A step of a network: ``step(op, row, frozen, x, y, state, scratch, count, width)``, all arrays 1-d.
+class OperationCode(Code):
+    """An operation's code: ``code(op, row, frozen, x, y, state, scratch, count, width)``, all arrays 1-d.
 
     `op` is its row of the program's table. It makes `count` tiles of y (n_out, width) from `count` tiles of
     x (n_in, width), the numbers of `width` samples side by side; a width of 1 is one sample after the other.
@@ -89,8 +90,8 @@ class Step(Code):
         return (types.Array(types.int64, 1, "C"), *[numbers] * 6, types.intp, types.intp)
 
 
-def elementwise(function: Callable[[Any], Any]) -> Step:
-    """Make the step that applies a user's njit function of one number to each element, in place.
+def elementwise(function: Callable[[Any], Any]) -> OperationCode:
+    """Make the code that applies a user's njit function of one number to each element, in place.
 
     Where the function raises, all that it was to change is NaN, which ranks worst.
     """
@@ -104,11 +105,11 @@ def elementwise(function: Callable[[Any], Any]) -> Step:
             for i in range(n):
                 y[i] = np.nan
 
-    return Step(apply, f"An activation takes one number and gives one, but {function} does not.")
+    return OperationCode(apply, f"An activation takes one number and gives one, but {function} does not.")
 
 
 def caller(returns: types.Type) -> Any:
-    """Make ``call(address, *arguments)``, which runs the code there and gives what that returns.
+    """Make ``call(address, *arguments)``, which runs the code there and returns its result.
 
     Nothing checks that the arguments are of its types.
     """
@@ -146,16 +147,22 @@ def caller(returns: types.Type) -> Any:
 call = caller(types.void)
 
 
+class Parameter(NamedTuple):
+    """A parameter of an operation: the array that holds it, and where in it the parameter starts."""
+
+    data: Any
+    start: int
+
+
 @inline
 def parameter(op, k, row, frozen):
-    """Give the array that holds parameter k of an operation, and where in it the parameter starts."""
-    start = op[PARAMETERS + 2 * k]
-    return (frozen, start) if op[PARAMETERS + 2 * k + 1] else (row, start)
+    """Return parameter k of an operation."""
+    return Parameter(frozen if op[PARAMETERS + 2 * k + 1] else row, op[PARAMETERS + 2 * k])
 
 
 @functools.lru_cache(maxsize=64)
-def by_tile(function: Callable[..., None], sizes: tuple[int, ...]) -> Step:
-    """Make the step that calls a user's njit ``function(x, y, *parameters)`` for each tile.
+def by_tile(function: Callable[..., None], sizes: tuple[int, ...]) -> OperationCode:
+    """Make the code that calls a user's njit ``function(x, y, *parameters)`` for each tile.
 
     x is (n_in, width) and y (n_out, width); the parameters are 1-d, of the given sizes. Where the function
     raises, all outputs are NaN, which ranks worst.
@@ -179,7 +186,7 @@ def by_tile(function: Callable[..., None], sizes: tuple[int, ...]) -> Step:
             for i in range(count * width * n_out):
                 y[i] = np.nan
 
-    return Step(
+    return OperationCode(
         apply,
         f"The function of a layer takes arrays x (n_in, width) and y (n_out, width) and {len(sizes)} "
         f"parameters (size,), but {function} does not.",

@@ -1,7 +1,7 @@
-"""Steps over windows of images: convolution, max and average pooling.
+"""The code of operations over windows of images: convolution, max and average pooling.
 
 An image (height, width, channels) is row-major, so one row of a window is a run of neighbouring features.
-See `code.Step` for the arguments of a step.
+See `code.OperationCode` for its arguments.
 """
 
 from collections.abc import Sequence
@@ -9,9 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from evoopt.compiling.jit import inline
-from evoopt.kernels.cpu.emit.simd import sample_strip1, sample_strip4, sample_strip8, tile_shape
-from evoopt.kernels.cpu.networks.code import Step, parameter
-from evoopt.kernels.cpu.networks.products import columns_of, lanes_of, product_of_tile
+from evoopt.kernels.cpu.emit.matrix import Matrix
+from evoopt.kernels.cpu.emit.register_tile import make_register_tile
+from evoopt.kernels.cpu.emit.vectors import columns_of, lanes_of, tile_shape
+from evoopt.kernels.cpu.networks.code import OperationCode, parameter
+from evoopt.kernels.cpu.networks.products import product_of_tile
 from evoopt.kernels.cpu.networks.program import INPUTS, OUTPUTS, SIZES
 
 # Columns: of the image that comes in and the one that goes out, of the window, and of the cells beyond the
@@ -21,11 +23,14 @@ WIDTH_IN, CHANNELS_IN, WIDTH_OUT, CHANNELS_OUT, HEIGHT, WIDTH, DOWN, RIGHT, ABOV
 )
 
 _LANES = tile_shape(np.dtype(np.float32))[1]  # the most that there are
+_eight_places, _four_places, _one_place = (
+    make_register_tile(height, bias_by_row=False, whole=False) for height in (8, 4, 1)
+)
 
 
 @inline
 def clipped(place, stride, before, size, n):
-    """Give the first cell of a window that is in the image, its number in the window, and their count."""
+    """Return the first cell of a window in the image, its number in the window, and their count."""
     first = place * stride - before
     skipped = max(0, -first)
     return first + skipped, skipped, min(size, n - first) - skipped
@@ -33,18 +38,20 @@ def clipped(place, stride, before, size, n):
 
 @inline
 def whole_windows(stride, before, size, n, n_out):
-    """Give the range of places along an axis whose windows are not clipped."""
+    """Return the range of places along an axis whose windows are not clipped."""
     return (before + stride - 1) // stride, min(n_out, (n + before - size) // stride + 1)
 
 
 @inline
-def convolve_tile(op, kernel, kernel_start, bias, bias_start, x, x_start, y, y_start, width):
-    """Convolve one tile of whole vectors: the vectors of a register tile are samples, or else places."""
+def convolve_tile(op, kernel, bias, x, y, width):
+    """Convolve one tile of whole vectors; those of a register tile are samples, or else places."""
     w_in, c_in, w_out, c_out = op[WIDTH_IN], op[CHANNELS_IN], op[WIDTH_OUT], op[CHANNELS_OUT]
     h_in, h_out = op[INPUTS] // (w_in * c_in), op[OUTPUTS] // (w_out * c_out)
     columns, lanes = columns_of(y[0]), lanes_of(y[0])
     vectors = columns // lanes
     lo, hi = whole_windows(op[RIGHT], op[LEFT], op[WIDTH], w_in, w_out)
+    biases = Matrix(bias.data, bias.start, 1, 0, 0)
+    row_of_weights, row_of_x = op[WIDTH] * c_in * c_out, w_in * c_in * width
     s = 0
     while s < width:
         samples = width - s >= columns
@@ -56,23 +63,30 @@ def convolve_tile(op, kernel, kernel_start, bias, bias_start, x, x_start, y, y_s
             while j < w_out:
                 column, skipped, cells = clipped(j, op[RIGHT], op[LEFT], op[WIDTH], w_in)
                 places = (not samples) & (lo <= j) & (j + vectors <= hi)
-                product_of_tile(
-                    samples | places,
-                    kernel, kernel_start + (row_skipped * op[WIDTH] + skipped) * c_in * c_out,
-                    1, c_out, op[WIDTH] * c_in * c_out,
-                    x, x_start + (row * w_in + column) * c_in * width + s,
-                    x_vector, width, w_in * c_in * width,
-                    bias, bias_start, False,
-                    y, y_start + (i * w_out + j) * c_out * width + s, width, y_vector,
-                    c_out, cells * c_in, rows,
-                )  # fmt: skip
+                at = kernel.start + row_skipped * row_of_weights + skipped * c_in * c_out
+                weights = Matrix(kernel.data, at, 1, c_out, row_of_weights)
+                source = Matrix(x, row * row_of_x + column * c_in * width + s, x_vector, width, row_of_x)
+                target = Matrix(y, (i * w_out + j) * c_out * width + s, width, y_vector, 0)
+                whole, n = samples | places, cells * c_in
+                product_of_tile(whole, weights, source, biases, target, c_out, False, n, rows)
                 j += vectors if places else 1
         s += columns if samples else lanes
 
 
 @inline
-def convolve_samples(op, kernel, kernel_start, bias, bias_start, x, y, scratch, count):
-    """Convolve a few samples, sample-major: vectors along the filters, which are padded to whole vectors.
+def _pad_filters(kernel, bias, n, c_out, weights, padded):
+    """Copy n rows of the kernel, and the bias, to rows (padded,) of `weights`, with zeros at the end."""
+    for k in range(n + 1):
+        source, start = (kernel.data, kernel.start + k * c_out) if k < n else (bias.data, bias.start)
+        for o in range(c_out):
+            weights[k * padded + o] = source[start + o]
+        for o in range(c_out, padded):
+            weights[k * padded + o] = 0
+
+
+@inline
+def convolve_samples(op, kernel, bias, x, y, scratch, count):
+    """Convolve a few samples, sample-major: vectors along the filters, padded to whole vectors.
 
     The image is copied with the zeros that its windows reach, so none of them is clipped.
     """
@@ -83,12 +97,7 @@ def convolve_samples(op, kernel, kernel_start, bias, bias_start, x, y, scratch, 
     padded, n = (c_out + lanes - 1) // lanes * lanes, op[HEIGHT] * op[WIDTH] * c_in
     weights, image = scratch[: (n + 1) * padded], scratch[(n + 1) * padded :][: height * width * c_in]
     size, spare = w_out * c_out, scratch[(n + 1) * padded + height * width * c_in :]
-    for k in range(n + 1):
-        source, start = (kernel, kernel_start + k * c_out) if k < n else (bias, bias_start)
-        for o in range(c_out):
-            weights[k * padded + o] = source[start + o]
-        for o in range(c_out, padded):
-            weights[k * padded + o] = 0
+    _pad_filters(kernel, bias, n, c_out, weights, padded)
     for k in range(len(image)):
         image[k] = 0
     run = min(w_in, width - op[LEFT]) * c_in
@@ -105,47 +114,38 @@ def convolve_samples(op, kernel, kernel_start, bias, bias_start, x, y, scratch, 
             for first in range(0, w_out, places):
                 j = min(first, w_out - places)  # the last ones may be there already
                 at = (i * op[DOWN] * width + j * op[RIGHT]) * c_in
-                # What a last vector has too much lies where a later store comes: hence last vectors first.
+                windows = Matrix(image, at, op[RIGHT] * c_in, 1, width * c_in)
+                # The surplus of a last vector lies where a later store comes: hence last vectors first.
                 for o in range(padded - lanes, -1, -lanes):
-                    strip_of_places(
-                        places, image, at, op[RIGHT] * c_in, width * c_in,
-                        weights, o, lanes, padded, op[WIDTH] * c_in * padded, n * padded + o,
-                        results, into + j * c_out + o, c_out, op[WIDTH] * c_in, op[HEIGHT],
-                    )  # fmt: skip
+                    filters = Matrix(weights, o, lanes, padded, op[WIDTH] * c_in * padded)
+                    biases = Matrix(weights, n * padded + o, 0, lanes, 0)
+                    target = Matrix(results, into + j * c_out + o, c_out, lanes, 0)
+                    _convolve_places(places, windows, filters, biases, target, op[WIDTH] * c_in, op[HEIGHT])
             if not room:
                 for k in range(size):
                     y[start + k] = spare[k]
 
 
 @inline
-def strip_of_places(
-    places, image, at, row, outer, weights, o, lanes, step, weights_outer, bias_at,
-    results, into, c_out, n, rows,
-):  # fmt: skip
+def _convolve_places(places, windows, filters, bias, y, n, rows):
     """Convolve at 8, 4 or 1 neighbouring places, for one vector of filters."""
     if places == 8:
-        sample_strip8(image, at, row, 1, outer, weights, o, lanes, step, weights_outer,
-                      weights, bias_at, False, results, into, c_out, lanes, n, rows)  # fmt: skip
+        _eight_places(windows, filters, bias, y, False, n, rows)
     elif places == 4:
-        sample_strip4(image, at, row, 1, outer, weights, o, lanes, step, weights_outer,
-                      weights, bias_at, False, results, into, c_out, lanes, n, rows)  # fmt: skip
+        _four_places(windows, filters, bias, y, False, n, rows)
     else:
-        sample_strip1(image, at, row, 1, outer, weights, o, lanes, step, weights_outer,
-                      weights, bias_at, False, results, into, c_out, lanes, n, rows)  # fmt: skip
+        _one_place(windows, filters, bias, y, False, n, rows)
 
 
-def _convolution(op, row, frozen, x, y, state, scratch, count, width):
-    kernel, kernel_start = parameter(op, 0, row, frozen)
-    bias, bias_start = parameter(op, 1, row, frozen)
+def _convolution_of_tiles(op, row, frozen, x, y, state, scratch, count, width):
+    kernel, bias = parameter(op, 0, row, frozen), parameter(op, 1, row, frozen)
     for t in range(count):
-        x_start, y_start = t * width * op[INPUTS], t * width * op[OUTPUTS]
-        convolve_tile(op, kernel, kernel_start, bias, bias_start, x, x_start, y, y_start, width)
+        convolve_tile(op, kernel, bias, x[t * width * op[INPUTS] :], y[t * width * op[OUTPUTS] :], width)
 
 
-def _convolution_of_few(op, row, frozen, x, y, state, scratch, count, width):
-    kernel, kernel_start = parameter(op, 0, row, frozen)
-    bias, bias_start = parameter(op, 1, row, frozen)
-    convolve_samples(op, kernel, kernel_start, bias, bias_start, x, y, scratch, count)
+def _convolution_of_samples(op, row, frozen, x, y, state, scratch, count, width):
+    kernel, bias = parameter(op, 0, row, frozen), parameter(op, 1, row, frozen)
+    convolve_samples(op, kernel, bias, x, y, scratch, count)
 
 
 @inline
@@ -187,13 +187,13 @@ def _average_pool(op, row, frozen, x, y, state, scratch, count, width):
         pool(op, False, x[t * width * op[INPUTS] :], y[t * width * op[OUTPUTS] :], width)
 
 
-convolution, convolution_of_few = Step(_convolution), Step(_convolution_of_few)
-max_pool = Step(_max_pool)
-average_pool = Step(_average_pool)
+convolution_of_tiles = OperationCode(_convolution_of_tiles)
+convolution_of_samples = OperationCode(_convolution_of_samples)
+max_pool, average_pool = OperationCode(_max_pool), OperationCode(_average_pool)
 
 
 def scratch_of(sizes: Sequence[int], outputs: int) -> int:
-    """Give the length of the scratch of a convolution, from its columns and the outputs of a sample."""
+    """Return the length of the scratch of a convolution, from its columns and the outputs of a sample."""
     _, c_in, w_out, filters, height, width, down, right, *_ = sizes
     h_out = outputs // (w_out * filters)
     weights = (height * width * c_in + 1) * (filters + _LANES)

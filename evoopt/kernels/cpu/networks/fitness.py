@@ -2,24 +2,24 @@
 
 from evoopt.compiling.arrays import aligned_empty, borrowed, keep
 from evoopt.compiling.jit import inline, kernel
-from evoopt.kernels.cpu.emit.simd import tile_width
+from evoopt.kernels.cpu.emit.vectors import lanes_of, tile_width
 from evoopt.kernels.cpu.networks.code import call
-from evoopt.kernels.cpu.networks.forward import block_at, block_memory, run_block
+from evoopt.kernels.cpu.networks.forward import chunk_at, chunk_memory, run_chunk
 from evoopt.kernels.cpu.networks.program import INPUTS, OUTPUTS
 
 
 @kernel
-def pack_rows(samples, rows, columns, lanes, tiles, lo, hi):
-    """Write tiles [lo, hi) of `tiles` (n_tiles, n * columns) from the chosen `rows` of `samples` (any, n).
+def pack_chosen(samples, chosen, columns, tiles, lo, hi):
+    """Write tiles [lo, hi) of `tiles` (n_tiles, n * columns) from the `chosen` of `samples` (any, n).
 
     The last one may be narrower: then it takes only the start of its row, n * width.
     """
-    n = samples.shape[1]
+    n, lanes = samples.shape[1], lanes_of(tiles[0, 0])
     for t in range(lo, hi):
-        left = len(rows) - t * columns
+        left = len(chosen) - t * columns
         width, tile = tile_width(left, columns, lanes), tiles[t]
         for s in range(min(width, left)):
-            sample = samples[rows[t * columns + s]]
+            sample = samples[chosen[t * columns + s]]
             for i in range(n):
                 tile[i * width + s] = sample[i]
         for s in range(left, width):
@@ -29,7 +29,7 @@ def pack_rows(samples, rows, columns, lanes, tiles, lo, hi):
 
 @inline
 def _sum(parts, n):
-    """Sum of the first n, which it overwrites: by halves, so that vectors can add."""
+    """Return the sum of the first n, which it overwrites: by halves, so that vectors can add."""
     while n > 1:
         half = (n + 1) // 2
         upper = parts[half:n]
@@ -40,33 +40,29 @@ def _sum(parts, n):
 
 
 @kernel
-def loss_blocks(
-    population, frozen, program, widest, room, n_state, tiles, targets, weights, loss,
-    columns, lanes, block, sums, lo, hi,
-):  # fmt: skip
-    """Items [lo, hi) of popsize x blocks, row by row: `sums` (popsize, blocks) of the weighted losses.
+def loss_chunks(population, frozen, program, tiles, targets, weights, loss, columns, chunk, sums, lo, hi):
+    """Items [lo, hi) of popsize x chunks, row by row: `sums` (popsize, chunks) of the weighted losses.
 
     `tiles` (n_tiles, n_in * columns) and `targets` (n_tiles, n_targets * columns) are feature-major,
-    `weights` (batch,) float64, `loss` is the address of a `Loss`. States start from 0.
+    `weights` (batch,) float64, `loss` is the address of a `Loss`, `chunk` the tiles of a chunk. States start
+    from 0.
     """
     population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
     tiles, targets, weights, sums = borrowed(tiles), borrowed(targets), borrowed(weights), borrowed(sums)
-    batch, n_blocks = len(weights), sums.shape[1]
+    batch, n_chunks, lanes = len(weights), sums.shape[1], lanes_of(frozen[0])
     n_out, n_targets = program[-1, OUTPUTS], targets.shape[1] // columns
     shared = tiles.reshape(-1)
-    memory, front, back, _, state, scratch = block_memory(
-        widest, 0, n_state, columns * block, room, population
-    )
+    memory, front, back, _, state, scratch = chunk_memory(program, 0, columns * chunk, population)
     loss_memory = aligned_empty(3, columns, population)
     losses, loss_scratch = borrowed(loss_memory[0]), borrowed(loss_memory[1:]).reshape(2 * columns)
     parts_memory = aligned_empty(1, columns, sums)
     parts = borrowed(parts_memory[0])
     for item in range(lo, hi):
-        r, b = divmod(item, n_blocks)
-        first, count, width = block_at(b, batch, columns, lanes, block)
+        r, c = divmod(item, n_chunks)
+        first, count, width = chunk_at(c, batch, columns, lanes, chunk)
         x = shared[first * program[0, INPUTS] :]
         state[:] = 0
-        y = run_block(program, population[r], frozen, x, front, back, state, scratch, count, width)
+        y = run_chunk(program, population[r], frozen, x, front, back, state, scratch, count, width)
         parts[:] = 0
         for t in range(count):
             own = weights[first + t * width : min(first + (t + 1) * width, batch)]
@@ -76,7 +72,7 @@ def loss_blocks(
             )  # fmt: skip
             for s in range(len(own)):
                 parts[s] += own[s] * losses[s]
-        sums[r, b] = _sum(parts, min(width, batch - first))
+        sums[r, c] = _sum(parts, min(width, batch - first))
     keep(memory)
     keep(loss_memory)
     keep(parts_memory)

@@ -3,42 +3,43 @@
 Many samples: activations are feature-major, in tiles of T samples side by side: feature f of a tile is the T
 numbers from ``f * T`` on; the last tile is only as wide as its samples need. So vector instructions work on
 samples, whatever the width of a layer. Few samples: tiles of one sample each, which is sample-major, and
-the vectors lie along the outputs instead. Some tiles, a block, go through the network together, one step
-after the other, so that a step can use what it reads of the row for all of them.
+the vectors lie along the outputs instead. Some tiles, a chunk, go through the network together, one operation
+after the other, so that its code can use the numbers that it reads of the row for all of them.
 """
 
 from evoopt.compiling.arrays import aligned_empty, borrowed, keep
 from evoopt.compiling.jit import inline, kernel
-from evoopt.kernels.cpu.emit.simd import tile_width
 from evoopt.kernels.cpu.emit.transpose import store_samples
+from evoopt.kernels.cpu.emit.vectors import lanes_of, tile_width
 from evoopt.kernels.cpu.networks.code import call
-from evoopt.kernels.cpu.networks.program import ADDRESS, IN_PLACE, INPUTS, STATE, STATE_SIZE
+from evoopt.kernels.cpu.networks.program import ADDRESS, IN_PLACE, INPUTS, OUTPUTS, SCRATCH, STATE, STATE_SIZE
 
 
-def blocks_of(samples: int, columns: int, block: int) -> int:
-    """Count the blocks of so many samples: each of at most `block` tiles, a narrow last tile alone."""
+def chunks_of(samples: int, columns: int, chunk: int) -> int:
+    """Count the chunks of so many samples: each of at most `chunk` tiles, a narrow last tile alone."""
     whole = samples // columns
-    return (whole + block - 1) // block + (whole * columns < samples)
+    return (whole + chunk - 1) // chunk + (whole * columns < samples)
 
 
-count_blocks = inline(blocks_of)  # the same in kernels
+count_chunks = inline(chunks_of)  # the same in kernels
 
 
 @inline
-def block_at(index, samples, columns, lanes, block):
-    """Give the first sample of a block, its tiles and their width."""
+def chunk_at(index, samples, columns, lanes, chunk):
+    """Return the first sample of a chunk, its tiles and their width."""
     whole = samples // columns
-    if index * block >= whole:
+    if index * chunk >= whole:
         first = whole * columns
         return first, 1, tile_width(samples - first, columns, lanes)
-    return index * block * columns, min(block, whole - index * block), columns
+    return index * chunk * columns, min(chunk, whole - index * chunk), columns
 
 
 @inline
-def run_block(program, row, frozen, x, front, back, state, scratch, count, width):
-    """Run a network on `count` tiles, x (count, n_in * width); gives the buffer that begins with the outputs.
+def run_chunk(program, row, frozen, x, front, back, state, scratch, count, width):
+    """Run a network on `count` tiles, x (count, n_in * width).
 
-    `state` holds the states of the layers one after the other, each (count, its size * width).
+    Return the buffer that begins with the outputs. `state` holds the states of the operations one after the
+    other, each (count, its size * width).
     """
     source, target, spare = x, front, back
     for op in program:
@@ -52,11 +53,23 @@ def run_block(program, row, frozen, x, front, back, state, scratch, count, width
 
 
 @inline
-def block_memory(widest, n_in, n_state, samples, room, like):
-    """Give memory, and of it room for what a block of samples needs, valid until ``keep(memory)``.
+def _needs(program):
+    """Return the most features of an operation, the size of a sample's state, and the scratch."""
+    widest, n_state, room = 0, 0, 0
+    for op in program:
+        widest, room = max(widest, op[INPUTS], op[OUTPUTS]), max(room, op[SCRATCH])
+        n_state += op[STATE_SIZE]
+    return widest, n_state, room
 
-    That is the values before and after a step, inputs of each its own, states, and the scratch.
+
+@inline
+def chunk_memory(program, n_in, samples, like):
+    """Return memory, and its parts for a chunk of so many samples, valid until ``keep(memory)``.
+
+    They hold the values before and after an operation, inputs of `n_in` features if a row has its
+    own, states, and the scratch.
     """
+    widest, n_state, room = _needs(program)
     sizes = (widest * samples, widest * samples, n_in * samples, n_state * samples, room)
     memory = aligned_empty(1, sum(sizes), like)
     rest = borrowed(memory[0])
@@ -86,11 +99,12 @@ def pack_samples(samples, first, start, n, tiles, count, width):
 
 
 @kernel
-def pack_tiles(samples, columns, lanes, tiles, lo, hi):
+def pack_tiles(samples, columns, tiles, lo, hi):
     """Write tiles [lo, hi) of `tiles` (n_tiles, n_in * columns) from `samples` (batch, n_in).
 
     The last one may be narrower: then it takes only the start of its row, n_in * width.
     """
+    lanes = lanes_of(tiles[0, 0])
     for t in range(lo, hi):
         width = tile_width(len(samples) - t * columns, columns, lanes)
         pack_samples(samples, t * columns, 0, samples.shape[1], tiles[t], 1, width)
@@ -111,7 +125,7 @@ def unpack_samples(tiles, width, n, count, samples, out, out_start):
 
 @inline
 def load_states(program, states, first, state, count, width):
-    """Write `states` (batch, state size) from sample `first` on into tiles, as `run_block` takes them."""
+    """Write `states` (batch, state size) from sample `first` on into tiles, as `run_chunk` takes them."""
     for op in program:
         if op[STATE_SIZE] > 0:
             part = state[op[STATE] * count * width :]
@@ -135,27 +149,26 @@ def store_states(program, state, count, width, states, first):
 
 
 @kernel
-def forward_blocks(
-    population, frozen, program, widest, room, packed, inputs, states, columns, lanes, block, out, lo, hi
-):
-    """Items [lo, hi) of popsize x blocks, row by row: out (popsize, batch, n_out); new `states`, in place.
+def forward_chunks(population, frozen, program, packed, inputs, states, columns, chunk, out, lo, hi):
+    """Items [lo, hi) of popsize x chunks, row by row: out (popsize, batch, n_out); new `states`, in place.
 
     Inputs that all share come as tiles, `packed` (n_tiles, n_in * columns), with `inputs` empty; inputs of
-    each its own come as `inputs` (popsize, batch, n_in). `states` is (popsize, batch, state size), `widest`
-    the most features between two steps, `room` the length of their scratch.
+    each row its own come as `inputs` (popsize, batch, n_in). `states` is (popsize, batch, state size), and
+    `chunk` the tiles of a chunk.
     """
     population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
     packed, inputs, states, out = borrowed(packed), borrowed(inputs), borrowed(states), borrowed(out)
     batch, n_out = out.shape[1:]
-    n_in, own, n_state = program[0, INPUTS], inputs.shape[0] > 0, states.shape[2]
-    n_blocks = count_blocks(batch, columns, block)
+    n_in, own, lanes = program[0, INPUTS], inputs.shape[0] > 0, lanes_of(frozen[0])
+    n_chunks = count_chunks(batch, columns, chunk)
     flat, shared = out.reshape(-1), packed.reshape(-1)
-    memory, front, back, samples, state, scratch = block_memory(
-        widest, n_in if own else 0, n_state, columns * block, room, population
+    n_state = states.shape[2]
+    memory, front, back, samples, state, scratch = chunk_memory(
+        program, n_in if own else 0, columns * chunk, population
     )
     for item in range(lo, hi):
-        r, b = divmod(item, n_blocks)
-        first, count, width = block_at(b, batch, columns, lanes, block)
+        r, c = divmod(item, n_chunks)
+        first, count, width = chunk_at(c, batch, columns, lanes, chunk)
         if own:
             x = samples
             pack_samples(inputs[r], first, 0, n_in, x, count, width)
@@ -163,7 +176,7 @@ def forward_blocks(
             x = shared[first * n_in :]
         if n_state > 0:
             load_states(program, states[r], first, state, count, width)
-        y = run_block(program, population[r], frozen, x, front, back, state, scratch, count, width)
+        y = run_chunk(program, population[r], frozen, x, front, back, state, scratch, count, width)
         samples_here = min(count * width, batch - first)
         unpack_samples(y, width, n_out, count, samples_here, flat, (r * batch + first) * n_out)
         if n_state > 0:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from evoopt.types import Array
 
 # Columns. ADDRESS is that of the operation's code in this process; IN_PLACE says that y is x; STATE is where
-# in a sample's state that of the operation starts; from SIZES on, numbers for the operation itself.
-INPUTS, OUTPUTS, ADDRESS, IN_PLACE, STATE, STATE_SIZE = range(6)
-SIZES = 6
+# in a sample's state that of the operation starts; SCRATCH is the room that its code works in; from SIZES on,
+# numbers for the operation itself.
+INPUTS, OUTPUTS, ADDRESS, IN_PLACE, STATE, STATE_SIZE, SCRATCH = range(7)
+SIZES = 7
 N_SIZES = 10
 # From here on two columns for each parameter: where it starts, and whether that counts in the vector of
 # frozen parameters that all share, or else in the individual's row of the population.
@@ -26,6 +27,3 @@ class Networks(NamedTuple):
     population: Array  # (popsize, n_params)
     frozen: Array  # parameters that all share
     program: NDArray[np.int64]  # (operations, columns)
-    widest: int  # most features between two operations
-    room: int  # length of the scratch of operations
-    state_size: int  # of one sample

@@ -1,19 +1,19 @@
-"""The steps of recurrent layers: RNN, GRU (Cho et al. 2014), LSTM (Hochreiter and Schmidhuber 1997).
+"""The code of recurrent layers: RNN, GRU (Cho et al. 2014), LSTM (Hochreiter and Schmidhuber 1997).
 
 A tile goes through all its time steps before the next one. Two products make the gates of a time step, one
 from its input and one from the last output; each gate is then a run of units * width numbers, whether a tile
 is wide or a single sample, so the cells are flat loops. A loop writes to one array: with more of them LLVM
 would have to check too many pairs for overlap, and would not vectorize.
 
-See `code.Step` for the arguments of steps. Parameters are kernel (n_in, gates * units), recurrent kernel
+See `code.OperationCode` for its arguments. Parameters are kernel (n_in, gates * units), recurrent kernel
 (units, gates * units) and bias.
 """
 
 from evoopt.compiling.jit import inline, kernel, widest_vectors
-from evoopt.kernels.cpu.networks.code import Step, parameter
+from evoopt.kernels.cpu.networks.code import OperationCode, Parameter, parameter
+from evoopt.kernels.cpu.networks.operations import DENSE_SCRATCH
 from evoopt.kernels.cpu.networks.products import dense_samples, dense_tiles
 from evoopt.kernels.cpu.networks.program import INPUTS, SIZES
-from evoopt.kernels.cpu.networks.steps import DENSE_SCRATCH
 from evoopt.rules.math import relu, sigmoid, tanh
 
 # Columns. TIMES counts the time steps of a call. With 2 BIASES the sums from the input and from the last
@@ -24,23 +24,22 @@ ACTIVATIONS: dict[object, int] = {"linear": LINEAR, "tanh": TANH, "relu": RELU, 
 
 
 def _gate_sums(op, row, frozen, x, h, sums, room, width):
-    """Write to a tile of `sums` (gates * units, width) what comes from the input x and the last output h.
+    """Write a tile of `sums` (gates * units, width), the products of the input x and the last output h.
 
-    With two biases `sums` is twice as long, first what comes from x. This is a kernel of its own, and not
+    With two biases `sums` is twice as long, first the products of x. This is a kernel of its own, and not
     inlined, for the time that compiling takes.
     """
     n = op[UNITS]
-    n_out = op[GATES] * n
-    bias, bias_start = parameter(op, 2, row, frozen)
+    n_out, bias = op[GATES] * n, parameter(op, 2, row, frozen)
     for k in range(2):
-        kernel, kernel_start = parameter(op, k, row, frozen)
+        kernel = parameter(op, k, row, frozen)
         source, n_in = (h, n) if k else (x, op[INPUTS] // op[TIMES])
         at = k * (op[BIASES] - 1) * n_out
-        adds, start, y = (k > 0) & (at == 0), bias_start + at, sums[at * width :]
+        adds, own_bias, y = (k > 0) & (at == 0), Parameter(bias.data, bias.start + at), sums[at * width :]
         if width == 1:
-            dense_samples(n_in, n_out, kernel, kernel_start, bias, start, adds, source, y, 1)
+            dense_samples(n_in, n_out, kernel, own_bias, adds, source, y, 1)
         else:
-            dense_tiles(n_in, n_out, kernel, kernel_start, bias, start, adds, source, y, room, 1, width)
+            dense_tiles(n_in, n_out, kernel, own_bias, adds, source, y, room, 1, width)
 
 
 gate_sums = kernel(_gate_sums, allocates=False)
@@ -48,7 +47,7 @@ gate_sums = kernel(_gate_sums, allocates=False)
 
 @inline
 def place_of(op, tile, time, x, width):
-    """Give the input of a time step of a tile, and where in y its output starts; -1 if it is not wanted."""
+    """Return the input of a time step of a tile, and where in y its output starts; -1 if it is not wanted."""
     moment = tile * op[TIMES] + time
     size = op[INPUTS] // op[TIMES] * width
     wanted = (op[SEQUENCES] > 0) | (time == op[TIMES] - 1)
@@ -132,4 +131,4 @@ def _lstm(op, row, frozen, x, y, state, scratch, count, width):
             put(h, y, at)
 
 
-rnn, gru, lstm = Step(_rnn), Step(_gru), Step(_lstm)
+rnn, gru, lstm = map(OperationCode, (_rnn, _gru, _lstm))

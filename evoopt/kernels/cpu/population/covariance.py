@@ -6,7 +6,8 @@ import numpy as np
 
 from evoopt.compiling.jit import inline, kernel
 from evoopt.kernels.cpu.emit.groups import group_of, normals
-from evoopt.kernels.cpu.emit.simd import tile_shape
+from evoopt.kernels.cpu.emit.matrix import Matrix
+from evoopt.kernels.cpu.emit.vectors import columns_of
 from evoopt.kernels.cpu.networks.products import four_rows
 from evoopt.kernels.cpu.population.adaptation import (
     is_positive,
@@ -17,25 +18,24 @@ from evoopt.kernels.cpu.population.adaptation import (
 )
 from evoopt.rules.philox import COLUMNS, NOISE
 
-TILE = tile_shape(np.dtype(np.float64))
-BLOCK = 4  # rows that share one pass over a matrix, as in four_rows
+BAND = 4  # rows that share one pass over a matrix, as in four_rows
 
 
 @kernel
-def sample_correlated(key, ids, mean, sigma, scale, root, triangular, columns, lanes, out, lo, hi):
+def sample_correlated(key, ids, mean, sigma, scale, root, triangular, out, lo, hi):
     """Write rows [lo, hi) of `out` (popsize, n): mean + sigma * scale * (z @ root).
 
-    z are the normal deviates of row ids[r], `root` (n, n) is upper triangular if `triangular`, `scale` (n,);
-    `columns` and `lanes` are the tile's. A row has the same bits in any company: blocks are always whole, and
-    each sum runs over the rows of `root` in their order.
+    z are the normal deviates of row ids[r], `root` (n, n) is upper triangular if `triangular`, `scale` (n,).
+    A row has the same bits in any company: bands are always whole, and each sum runs over the rows of `root`
+    in their order.
     """
-    n = len(mean)
+    n, columns = len(mean), columns_of(mean[0])
     deviates = group_of(np.float64)
-    z = np.zeros(BLOCK * n)
+    z = np.zeros(BAND * n)
     matrix = root.reshape(n * n)
-    zeros, y = np.zeros(columns), np.empty(BLOCK * columns)
-    for start in range(lo, hi, BLOCK):
-        stop = min(start + BLOCK, hi)
+    zeros, y = np.zeros(columns), np.empty(BAND * columns)
+    for start in range(lo, hi, BAND):
+        stop = min(start + BAND, hi)
         for r in range(start, stop):
             row = z[(r - start) * n : (r - start + 1) * n]
             for group in range((n + COLUMNS - 1) // COLUMNS):
@@ -45,7 +45,7 @@ def sample_correlated(key, ids, mean, sigma, scale, root, triangular, columns, l
         for first in range(0, n, columns):
             width = min(columns, n - first)
             terms = first + width if triangular else n
-            four_rows(z, 0, n, 1, matrix, first, n, terms, zeros, y, width, columns, lanes)
+            four_rows(Matrix(z, 0, n, 1, 0), Matrix(matrix, first, 1, n, 0), terms, zeros, y, width)
             for r in range(start, stop):
                 for c in range(width):
                     step = sigma * scale[first + c]
@@ -63,9 +63,9 @@ def _solve(root, row, n):
 
 
 @inline
-def _solve_block(root, rows, first, stop, n):
-    """Replace rows [first, stop), at most BLOCK, of `rows` (., n) by their solutions of z @ root = row."""
-    if stop - first < BLOCK:
+def _solve_band(root, rows, first, stop, n):
+    """Replace rows [first, stop), at most BAND, of `rows` (., n) by their solutions of z @ root = row."""
+    if stop - first < BAND:
         for i in range(first, stop):
             _solve(root, rows[i], n)
         return
@@ -90,22 +90,22 @@ def _solve_block(root, rows, first, stop, n):
 
 @kernel
 def whiten(population, order, first, mean, sigma, scale, root, y, squares, lo, hi):
-    """For blocks [lo, hi) of BLOCK ranks i: y_i = (x_i - mean) / (sigma scale), |z_i|^2, z_i @ root = y_i.
+    """For bands [lo, hi) of BAND ranks i: y_i = (x_i - mean) / (sigma scale), |z_i|^2, z_i @ root = y_i.
 
     `y` (popsize + 1, n) and `squares` (popsize,) are float64; x_i is row order[i] of the population. Lengths
     are taken from rank `first` on.
     """
     k, n = population.shape
-    z = np.empty((BLOCK, n))
-    for block in range(lo, hi):
-        start, stop = block * BLOCK, min((block + 1) * BLOCK, k)
+    z = np.empty((BAND, n))
+    for band in range(lo, hi):
+        start, stop = band * BAND, min((band + 1) * BAND, k)
         for i in range(start, stop):
             x, step, copy = population[order[i]], y[i], z[i - start]
             for c in range(n):
                 step[c] = (x[c] - mean[c]) / (sigma * scale[c])
                 copy[c] = step[c]
         if stop > first:
-            _solve_block(root, z, 0, stop - start, n)
+            _solve_band(root, z, 0, stop - start, n)
             for i in range(max(start, first), stop):
                 total = 0.0
                 for c in range(n):
@@ -115,10 +115,10 @@ def whiten(population, order, first, mean, sigma, scale, root, y, squares, lo, h
 
 @kernel
 def to_local(root, rows, lo, hi):
-    """Replace blocks [lo, hi) of BLOCK rows of `rows` (k, n) by their z, z @ root = row."""
+    """Replace bands [lo, hi) of BAND rows of `rows` (k, n) by their z, z @ root = row."""
     k, n = rows.shape
-    for block in range(lo, hi):
-        _solve_block(root, rows, block * BLOCK, min((block + 1) * BLOCK, k), n)
+    for band in range(lo, hi):
+        _solve_band(root, rows, band * BAND, min((band + 1) * BAND, k), n)
 
 
 @kernel
@@ -163,23 +163,23 @@ def follow_paths(y, squares, weights, mean, sigma, scale, root, p_sigma, p_c, ra
 
 
 @kernel
-def adapt_covariance(C, y, rates, decay, columns, lanes, out, lo, hi):
-    """Blocks [lo, hi) of BLOCK rows of out = decay C + sum_i rates_i y_i y_i^T, Eq. (47).
+def adapt_covariance(C, y, rates, decay, out, lo, hi):
+    """Bands [lo, hi) of BAND rows of out = decay C + sum_i rates_i y_i y_i^T, Eq. (47).
 
     The upper triangle of `out` (n, n); 0 below it.
     """
-    k, n = y.shape
+    (k, n), columns = y.shape, columns_of(rates[0])
     flat = y.reshape(k * n)
-    scaled = np.zeros(k * BLOCK)  # BLOCK columns of y, times the rates
-    zeros, products = np.zeros(columns), np.empty(BLOCK * columns)
-    for block in range(lo, hi):
-        a, stop = block * BLOCK, min((block + 1) * BLOCK, n)
+    scaled = np.zeros(k * BAND)  # BAND columns of y, times the rates
+    zeros, products = np.zeros(columns), np.empty(BAND * columns)
+    for band in range(lo, hi):
+        a, stop = band * BAND, min((band + 1) * BAND, n)
         for i in range(k):
             for r in range(a, stop):
-                scaled[i * BLOCK + r - a] = rates[i] * y[i, r]
+                scaled[i * BAND + r - a] = rates[i] * y[i, r]
         for first in range(a, n, columns):
             width = min(columns, n - first)
-            four_rows(scaled, 0, 1, BLOCK, flat, first, n, k, zeros, products, width, columns, lanes)
+            four_rows(Matrix(scaled, 0, 1, BAND, 0), Matrix(flat, first, 1, n, 0), k, zeros, products, width)
             for r in range(a, stop):
                 target, before = out[r, first : first + width], C[r, first : first + width]
                 for c in range(width):
@@ -190,24 +190,25 @@ def adapt_covariance(C, y, rates, decay, columns, lanes, out, lo, hi):
 
 
 @kernel
-def cholesky(C, columns, lanes, root):
+def cholesky(C, root):
     """Write the upper triangular `root` R (n, n), C = R^T R; tells whether C was positive definite.
 
-    By blocks of BLOCK rows: first what the rows above contribute, then the block by itself.
+    By bands of BAND rows: first the contribution of the rows above, then the band by itself.
     """
-    n = len(C)
+    n, columns = len(C), columns_of(C[0, 0])
     matrix = root.reshape(n * n)
-    zeros, products = np.zeros(columns), np.empty(BLOCK * columns)
-    for a in range(0, n, BLOCK):
-        stop = min(a + BLOCK, n)
+    zeros, products = np.zeros(columns), np.empty(BAND * columns)
+    for a in range(0, n, BAND):
+        stop = min(a + BAND, n)
         for r in range(a, stop):
             for c in range(n):  # assigning slices would compile for seconds
                 root[r, c] = C[r, c] if c >= a else 0.0
         if a > 0:
             for first in range(a, n, columns):
                 width = min(columns, n - first)
-                # a last block of fewer rows takes numbers of the next ones along, and drops the results
-                four_rows(matrix, a, 1, n, matrix, first, n, a, zeros, products, width, columns, lanes)
+                # a last band of fewer rows takes numbers of the next ones along, and drops the results
+                left, right = Matrix(matrix, a, 1, n, 0), Matrix(matrix, first, 1, n, 0)
+                four_rows(left, right, a, zeros, products, width)
                 for r in range(a, stop):
                     target = root[r, first : first + width]
                     for c in range(width):
@@ -231,7 +232,7 @@ def cholesky(C, columns, lanes, root):
 @kernel
 def learn(
     population, order, outside, first, weights, mean, sigma, scale, root, p_sigma, p_c, longest, h_limit,
-    constants, columns, lanes, C, new_C, new_root,
+    constants, C, new_C, new_root,
 ):  # fmt: skip
     """A whole update on the calling thread; see the kernels that it is made of.
 
@@ -240,15 +241,15 @@ def learn(
     """
     k, n = population.shape
     y, squares, rates = np.empty((k + 1, n)), np.empty(k), np.empty(k + 1)
-    whiten(population, order, first, mean, sigma, scale, root, y, squares, 0, (k + BLOCK - 1) // BLOCK)
+    whiten(population, order, first, mean, sigma, scale, root, y, squares, 0, (k + BAND - 1) // BAND)
     if len(outside):
         weights = weights.copy()
         shorten(y, squares, outside, weights, longest)
     decay, new_sigma = follow_paths(
         y, squares, weights, mean, sigma, scale, root, p_sigma, p_c, rates, h_limit, constants
     )
-    adapt_covariance(C, y, rates, decay, columns, lanes, new_C, 0, (n + BLOCK - 1) // BLOCK)
-    return new_sigma, len(new_root) == 0 or cholesky(new_C, columns, lanes, new_root)
+    adapt_covariance(C, y, rates, decay, new_C, 0, (n + BAND - 1) // BAND)
+    return new_sigma, len(new_root) == 0 or cholesky(new_C, new_root)
 
 
 @kernel

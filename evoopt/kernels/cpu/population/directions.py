@@ -9,10 +9,11 @@ import numpy as np
 
 from evoopt.compiling.jit import inline, kernel
 from evoopt.kernels.cpu.emit.groups import group_of, normals
+from evoopt.kernels.cpu.emit.matrix import Matrix
 from evoopt.kernels.cpu.networks.products import product_of_columns
 from evoopt.rules.philox import COLUMNS, NOISE
 
-CHUNK = 8 * COLUMNS  # columns: what all direction vectors have there stays in the second-level cache
+SPAN = 8 * COLUMNS  # columns; all direction vectors' numbers of them stay in the second-level cache
 ROWS = 64  # rows of an item of work
 GROUP = 6  # rows multiplied at once
 SUMS = 32  # partial sums of a product, which keep their order when they are vectorized
@@ -20,10 +21,10 @@ SUMS = 32  # partial sums of a product, which keep their order when they are vec
 
 @inline
 def _cut(item, rows, n):
-    """Return the chunk of an item of work, and its first and last column and row."""
-    blocks = (rows + ROWS - 1) // ROWS
-    chunk, block = item // blocks, item % blocks
-    return chunk, chunk * CHUNK, min((chunk + 1) * CHUNK, n), block * ROWS, min((block + 1) * ROWS, rows)
+    """Return the span of an item of work, and its first and last column and row."""
+    parts = (rows + ROWS - 1) // ROWS
+    span, part = item // parts, item % parts
+    return span, span * SPAN, min((span + 1) * SPAN, n), part * ROWS, min((part + 1) * ROWS, rows)
 
 
 @inline
@@ -49,54 +50,50 @@ def _fill_normals(key, number, start, stop, deviates, row):
 def project(key, ids, M, used, out, products, lo, hi):
     """Write the normal deviates z of rows ids[r] into `out` (k, n), and their products with directions.
 
-    products[chunk, r, j] is the part of m_j^T z that the columns of the chunk give, for j below `used`, with
-    room for whole vectors of `lanes`. Items [lo, hi) of work are pairs of a chunk and ROWS rows.
+    products[span, r, j] is the part of m_j^T z that the columns of the span give, for j below `used`, with
+    room for whole vectors of `lanes`. Items [lo, hi) of work are pairs of a span and ROWS rows.
     """
     k, n = out.shape
     width = products.shape[2]
     deviates = group_of(out.dtype)
-    packed, zeros = np.zeros(CHUNK * width, out.dtype), np.zeros(k, out.dtype)
+    packed, zeros = np.zeros(SPAN * width, out.dtype), np.zeros(k, out.dtype)
     a, y = out.reshape(k * n), products.reshape(products.size)
     for item in range(lo, hi):
-        chunk, start, stop, first, last = _cut(item, k, n)
+        span, start, stop, first, last = _cut(item, k, n)
         for r in range(first, last):
             _fill_normals(key, ids[r], start, stop, deviates, out[r])
         if used > 0:
             _transpose(M, used, start, stop, packed, width)
-            a_start, y_start = first * n + start, (chunk * k + first) * width
-            size = stop - start
-            product_of_columns(
-                a, a_start, n, 1, packed, 0, width, zeros, 0, False,
-                y, y_start, width, last - first, size, width,
-            )  # fmt: skip
+            a_start, y_start = first * n + start, (span * k + first) * width
+            numbers, result = Matrix(a, a_start, n, 1, 0), Matrix(y, y_start, width, 1, 0)
+            directions = Matrix(packed, 0, 1, width, 0)
+            product_of_columns(numbers, directions, zeros, result, last - first, stop - start, width)
 
 
 @kernel
 def gram_parts(M, used, out, lo, hi):
-    """Write what the columns of chunks [lo, hi) give to m_j^T m_i into `out` (chunks, used, width)."""
+    """Write the parts of m_j^T m_i that spans [lo, hi) of columns give into `out` (spans, used, width)."""
     m, n = M.shape
     width = out.shape[2]
-    packed, zeros = np.zeros(CHUNK * width, M.dtype), np.zeros(m, M.dtype)
+    packed, zeros = np.zeros(SPAN * width, M.dtype), np.zeros(m, M.dtype)
     a, y = M.reshape(m * n), out.reshape(out.size)
-    for chunk in range(lo, hi):
-        start, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, n)
+    for span in range(lo, hi):
+        start, stop = span * SPAN, min((span + 1) * SPAN, n)
         _transpose(M, used, start, stop, packed, width)
-        product_of_columns(
-            a, start, n, 1, packed, 0, width, zeros, 0, False,
-            y, chunk * used * width, width, used, stop - start, width,
-        )  # fmt: skip
+        numbers, result = Matrix(a, start, n, 1, 0), Matrix(y, span * used * width, width, 1, 0)
+        product_of_columns(numbers, Matrix(packed, 0, 1, width, 0), zeros, result, used, stop - start, width)
 
 
 @kernel
 def coefficients(products, gram, rates, out, lo, hi):
     """Write b_j of rows [lo, hi) into `out` (k, used); `rates` (used,) are the c_j, `gram` (used, used)."""
-    chunks, used = len(products), len(rates)
+    spans, used = len(products), len(rates)
     b = np.zeros(used)
     for r in range(lo, hi):
         b[:] = 0.0
-        for chunk in range(chunks):
+        for span in range(spans):
             for j in range(used):
-                b[j] += products[chunk, r, j]
+                b[j] += products[span, r, j]
         alpha = 1.0
         for j in range(used):
             product = alpha * b[j]
@@ -115,24 +112,23 @@ def combine(mean, sigma, M, alpha, b, out, lo, hi):
     k, n = out.shape
     used = b.shape[1]
     size = used * COLUMNS
-    packed, zeros = np.zeros(size * (CHUNK // COLUMNS), out.dtype), np.zeros(GROUP, out.dtype)
+    packed, zeros = np.zeros(size * (SPAN // COLUMNS), out.dtype), np.zeros(GROUP, out.dtype)
     a, y = b.reshape(k * used), np.zeros(GROUP * COLUMNS, out.dtype)
     for item in range(lo, hi):
-        _, chunk_start, chunk_stop, first, last = _cut(item, k, n)
+        _, span_start, span_stop, first, last = _cut(item, k, n)
         for j in range(used):
-            row = M[j, chunk_start:chunk_stop]
+            row = M[j, span_start:span_stop]
             for c in range(len(row)):
                 packed[c // COLUMNS * size + j * COLUMNS + c % COLUMNS] = row[c]
         for top in range(first, last, GROUP):
             rows = min(GROUP, last - top)
-            for start in range(chunk_start, chunk_stop, COLUMNS):
+            for start in range(span_start, span_stop, COLUMNS):
                 if used > 0:
-                    block = packed[(start - chunk_start) // COLUMNS * size :]
-                    product_of_columns(
-                        a, top * used, used, 1, block, 0, COLUMNS, zeros, 0, False,
-                        y, 0, COLUMNS, rows, used, COLUMNS,
-                    )  # fmt: skip
-                stop = min(start + COLUMNS, chunk_stop)
+                    at = (start - span_start) // COLUMNS * size
+                    numbers, result = Matrix(a, top * used, used, 1, 0), Matrix(y, 0, COLUMNS, 1, 0)
+                    directions = Matrix(packed, at, 1, COLUMNS, 0)
+                    product_of_columns(numbers, directions, zeros, result, rows, used, COLUMNS)
+                stop = min(start + COLUMNS, span_stop)
                 centre, spread = mean[start:stop], sigma[start:stop]
                 for r in range(rows):
                     z, rest = out[top + r, start:stop], y[r * COLUMNS :]
@@ -176,8 +172,8 @@ def _dot(x, y, sums):
     """Return x^T y in float64; `sums` (SUMS,) is working memory."""
     whole = len(x) // SUMS
     sums[:] = 0.0
-    for block in range(whole):
-        left, right = x[block * SUMS : (block + 1) * SUMS], y[block * SUMS : (block + 1) * SUMS]
+    for k in range(whole):
+        left, right = x[k * SUMS : (k + 1) * SUMS], y[k * SUMS : (k + 1) * SUMS]
         for i in range(len(sums)):
             sums[i] += left[i] * right[i]
     left, right = x[whole * SUMS :], y[whole * SUMS :]

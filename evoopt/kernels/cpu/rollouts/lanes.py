@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from evoopt.compiling.arrays import aligned_empty, borrowed, keep
 from evoopt.compiling.jit import inline, kernel, widest_vectors
-from evoopt.kernels.cpu.networks.forward import block_memory, run_block
+from evoopt.kernels.cpu.networks.forward import chunk_memory, run_chunk
 from evoopt.kernels.cpu.networks.program import INPUTS
 from evoopt.kernels.cpu.rollouts.vector import (
     begin_lane,
@@ -78,14 +78,14 @@ def _next_row(networks, weights, vector, lane, following, hi):
 
 @kernel
 def play_in_lanes(networks, game, results, lanes, lo, hi):
-    """Play the episodes of rows [lo, hi); the program is that of lanes, without states."""
+    """Play the episodes of rows [lo, hi); the program is that of lanes, which has no states."""
     if lo == hi:  # there is no row to fill the lanes with
         return
     widest_vectors()
     networks, game, results = borrowed(networks), borrowed(game), borrowed(results)
     program = networks.program
-    memory, front, back, x, net_state, scratch = block_memory(
-        networks.widest, program[0, INPUTS], 0, lanes, networks.room, networks.population
+    memory, front, back, x, net_state, scratch = chunk_memory(
+        program, program[0, INPUTS], lanes, networks.population
     )
     own_weights, owned = _make_weights(networks, lanes), make_vectors(game, 1, lanes)
     own_work = make_workspace(game, program, lanes)
@@ -94,7 +94,7 @@ def play_in_lanes(networks, game, results, lanes, lo, hi):
     _begin_all(networks, game, weights, vector, work, lo, following - lo)
     while playing:
         observe_lanes(game, vector, work, x, 0, lanes)
-        y = run_block(program, weights.own, weights.frozen, x, front, back, net_state, scratch, 1, lanes)
+        y = run_chunk(program, weights.own, weights.frozen, x, front, back, net_state, scratch, 1, lanes)
         if step_lanes(game, vector, work, y, 0, lanes):
             following = _end_some(networks, game, weights, vector, work, results, following, hi)
             playing = vector.counts.any()

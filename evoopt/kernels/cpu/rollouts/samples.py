@@ -10,7 +10,7 @@ import numpy as np
 from evoopt.compiling.arrays import borrowed, keep
 from evoopt.compiling.jit import inline, kernel
 from evoopt.kernels.cpu.networks.code import call
-from evoopt.kernels.cpu.networks.forward import block_memory, run_block
+from evoopt.kernels.cpu.networks.forward import chunk_memory, run_chunk
 from evoopt.kernels.cpu.networks.program import INPUTS, OUTPUTS
 from evoopt.kernels.cpu.rollouts.environment import call_step
 from evoopt.kernels.cpu.rollouts.episode import begin
@@ -117,10 +117,11 @@ def play_as_samples(networks, game, results, lo, hi):
     """Play the episodes of rows [lo, hi)."""
     networks, game, results = borrowed(networks), borrowed(game), borrowed(results)
     population, frozen, program = networks.population, networks.frozen, networks.program
-    episodes, closes_up = results.returns.shape[1], networks.state_size == 0
-    memory, front, back, x, net_state, scratch = block_memory(
-        networks.widest, program[0, INPUTS], networks.state_size, episodes, networks.room, population
+    episodes = results.returns.shape[1]
+    memory, front, back, x, net_state, scratch = chunk_memory(
+        program, program[0, INPUTS], episodes, population
     )
+    closes_up = len(net_state) == 0
     owned = _make_room(game, program, episodes)
     room = borrowed(owned)
     for r in range(lo, hi):
@@ -131,7 +132,7 @@ def play_as_samples(networks, game, results, lo, hi):
         for _ in range(game.max_steps):
             _observe(game, room, going, closes_up, results.sums[r, 0], x)
             count = going if closes_up else episodes
-            y = run_block(program, population[r], frozen, x, front, back, net_state, scratch, count, 1)
+            y = run_chunk(program, population[r], frozen, x, front, back, net_state, scratch, count, 1)
             going = _step(game, room, going, closes_up, y)
             if going == 0:
                 break

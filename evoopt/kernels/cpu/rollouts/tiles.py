@@ -6,7 +6,7 @@ until all that go through the network together are over.
 
 from evoopt.compiling.arrays import borrowed, keep
 from evoopt.compiling.jit import inline, kernel, widest_vectors
-from evoopt.kernels.cpu.networks.forward import block_at, block_memory, count_blocks, run_block
+from evoopt.kernels.cpu.networks.forward import chunk_at, chunk_memory, count_chunks, run_chunk
 from evoopt.kernels.cpu.networks.program import INPUTS
 from evoopt.kernels.cpu.rollouts.vector import (
     begin_lane,
@@ -75,20 +75,18 @@ def play_in_tiles(networks, game, results, columns, lanes, tiles, lo, hi):
     networks, game, results = borrowed(networks), borrowed(game), borrowed(results)
     population, frozen, program = networks.population, networks.frozen, networks.program
     episodes, n_in, most = results.returns.shape[1], program[0, INPUTS], columns * tiles
-    memory, front, back, x, net_state, scratch = block_memory(
-        networks.widest, n_in, networks.state_size, most, networks.room, population
-    )
+    memory, front, back, x, net_state, scratch = chunk_memory(program, n_in, most, population)
     owned, own_work = make_vectors(game, most // lanes, lanes), make_workspace(game, program, lanes)
     vectors, work = borrowed(owned), borrowed(own_work)
     for item in range(lo, hi):
-        r, chunk = divmod(item, count_blocks(episodes, columns, tiles))
-        first, count, width = block_at(chunk, episodes, columns, lanes, tiles)
+        r, chunk = divmod(item, count_chunks(episodes, columns, tiles))
+        first, count, width = chunk_at(chunk, episodes, columns, lanes, tiles)
         samples = count * width
         live = min(samples, episodes - first)  # episodes that are not over
         net_state[:] = 0
         _begin_all(game, r, first, live, vectors, work, samples)
         while live > 0:
             _observe_all(game, vectors, work, x, samples, width)
-            y = run_block(program, population[r], frozen, x, front, back, net_state, scratch, count, width)
+            y = run_chunk(program, population[r], frozen, x, front, back, net_state, scratch, count, width)
             live -= _step_all(game, vectors, work, y, samples, width, results, chunk)
     keep(memory, owned, own_work)

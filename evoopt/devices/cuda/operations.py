@@ -1,4 +1,4 @@
-"""CUDA's steps: by kind of operation, the layer that kernels are specialised for."""
+"""CUDA's operations: by kind, the layer that kernels are specialised for."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -19,7 +19,7 @@ def _place(location: Location | None) -> tuple[int, bool]:
 
 
 # A layer is one operation of these kinds, and at most one activation after it
-STEPS: dict[str, Callable[[Operation, Activation], KernelLayer]] = {"dense": _dense}
+OPERATIONS: dict[str, Callable[[Operation, Activation], KernelLayer]] = {"dense": _dense}
 ACTIVATIONS: dict[str, Callable[[Operation], Activation]] = {
     "elementwise": lambda operation: operation.function,
     "softmax": lambda operation: "softmax",
@@ -48,4 +48,4 @@ def _step(operations: Sequence[Operation], axes: int) -> KernelLayer:
     activation: Activation = "linear"
     for following in operations[1:]:
         activation = ACTIVATIONS[following.kind](following)
-    return STEPS[operations[0].kind](operations[0], activation)
+    return OPERATIONS[operations[0].kind](operations[0], activation)

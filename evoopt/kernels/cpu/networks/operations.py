@@ -1,13 +1,15 @@
-"""The steps of networks that need no more than a screen: Dense, LayerNorm, activations.
+"""The code of operations that need no more than a screen: Dense, LayerNorm, activations.
 
-See `code.Step` for their arguments.
+See `code.OperationCode` for its arguments.
 """
 
 import numpy as np
 
 from evoopt.compiling.jit import named, widest_vectors
-from evoopt.kernels.cpu.networks.code import Step, parameter
-from evoopt.kernels.cpu.networks.products import BREADTH, DEPTH, dense_samples, dense_tiles, rows_product
+from evoopt.kernels.cpu.emit.matrix import Matrix
+from evoopt.kernels.cpu.emit.vectors import lanes_of
+from evoopt.kernels.cpu.networks.code import OperationCode, parameter
+from evoopt.kernels.cpu.networks.products import BREADTH, DEPTH, dense_lanes, dense_samples, dense_tiles
 from evoopt.kernels.cpu.networks.program import OUTPUTS, SIZES
 from evoopt.rules.bits import bitcast
 from evoopt.rules.math import ELEMENTWISE, exp
@@ -19,30 +21,26 @@ POSITIONS, PLACE_INPUTS, PLACE_OUTPUTS = range(SIZES, SIZES + 3)
 EPSILON = SIZES + 1
 
 
-def _dense_tiles(op, row, frozen, x, y, state, scratch, count, width):
-    n_in, n_out = op[PLACE_INPUTS], op[PLACE_OUTPUTS]
-    kernel, kernel_start = parameter(op, 0, row, frozen)
-    bias, bias_start = parameter(op, 1, row, frozen)
-    tiles = count * op[POSITIONS]
-    dense_tiles(n_in, n_out, kernel, kernel_start, bias, bias_start, False, x, y, scratch, tiles, width)
+def _dense_of_tiles(op, row, frozen, x, y, state, scratch, count, width):
+    kernel, bias = parameter(op, 0, row, frozen), parameter(op, 1, row, frozen)
+    n_in, n_out, tiles = op[PLACE_INPUTS], op[PLACE_OUTPUTS], count * op[POSITIONS]
+    dense_tiles(n_in, n_out, kernel, bias, False, x, y, scratch, tiles, width)
 
 
-def _dense_samples(op, row, frozen, x, y, state, scratch, count, width):
-    n_in, n_out = op[PLACE_INPUTS], op[PLACE_OUTPUTS]
-    kernel, kernel_start = parameter(op, 0, row, frozen)
-    bias, bias_start = parameter(op, 1, row, frozen)
-    dense_samples(n_in, n_out, kernel, kernel_start, bias, bias_start, False, x, y, count * op[POSITIONS])
+def _dense_of_samples(op, row, frozen, x, y, state, scratch, count, width):
+    kernel, bias = parameter(op, 0, row, frozen), parameter(op, 1, row, frozen)
+    dense_samples(op[PLACE_INPUTS], op[PLACE_OUTPUTS], kernel, bias, False, x, y, count * op[POSITIONS])
 
 
-def _dense_rows(op, row, frozen, x, y, state, scratch, count, width):
-    n_in, n_out = op[PLACE_INPUTS], op[PLACE_OUTPUTS]
-    kernel, kernel_start = parameter(op, 0, row, frozen)
-    bias, bias_start = parameter(op, 1, row, frozen)
+def _dense_of_lanes(op, row, frozen, x, y, state, scratch, count, width):
+    kernel, bias = parameter(op, 0, row, frozen), parameter(op, 1, row, frozen)
+    n_in, n_out, lanes = op[PLACE_INPUTS], op[PLACE_OUTPUTS], lanes_of(y[0])
+    weights = Matrix(kernel.data, kernel.start * lanes, lanes, n_out * lanes, 0)
+    biases = Matrix(bias.data, bias.start * lanes, lanes, 0, 0)
     for place in range(count * op[POSITIONS]):
-        rows_product(
-            n_in, n_out, kernel, kernel_start * width, bias, bias_start * width,
-            x, place * n_in * width, y, place * n_out * width, width,
-        )  # fmt: skip
+        inputs = Matrix(x, place * n_in * lanes, 0, lanes, 0)
+        outputs = Matrix(y, place * n_out * lanes, lanes, 0, 0)
+        dense_lanes(weights, inputs, biases, outputs, 0, n_out, n_in)
 
 
 def _activation(name, rule):
@@ -51,7 +49,7 @@ def _activation(name, rule):
         for i in range(count * width * op[OUTPUTS]):
             y[i] = rule(y[i])
 
-    return Step(named(activation, name))
+    return OperationCode(named(activation, name))
 
 
 def _softmax(op, row, frozen, x, y, state, scratch, count, width):
@@ -83,8 +81,7 @@ def _layer_norm(op, row, frozen, x, y, state, scratch, count, width):
     positions = op[POSITIONS]
     n, real = op[OUTPUTS] // positions, type(y[0])
     share, epsilon = real(1) / real(n), real(bitcast(op[EPSILON]))
-    gamma, gamma_start = parameter(op, 0, row, frozen)
-    beta, beta_start = parameter(op, 1, row, frozen)
+    gamma, beta = parameter(op, 0, row, frozen), parameter(op, 1, row, frozen)
     mean, scale = scratch[:width], scratch[width : 2 * width]
     for place in range(count * positions):
         values = x[place * n * width : (place + 1) * n * width]
@@ -103,13 +100,15 @@ def _layer_norm(op, row, frozen, x, y, state, scratch, count, width):
         for s in range(width):
             scale[s] = real(1) / np.sqrt(scale[s] * share + epsilon)
         for f in range(n):
-            factor, shift = gamma[gamma_start + f], beta[beta_start + f]
+            factor, shift = gamma.data[gamma.start + f], beta.data[beta.start + f]
             z, result = values[f * width : (f + 1) * width], results[f * width : (f + 1) * width]
             for s in range(width):
                 result[s] = (z[s] - mean[s]) * scale[s] * factor + shift
 
 
-dense, dense_of_few, dense_of_rows = Step(_dense_tiles), Step(_dense_samples), Step(_dense_rows)
-layer_norm = Step(_layer_norm)
-softmax = Step(_softmax)
+dense_of_tiles, dense_of_samples, dense_of_lanes = map(
+    OperationCode, (_dense_of_tiles, _dense_of_samples, _dense_of_lanes)
+)
+layer_norm = OperationCode(_layer_norm)
+softmax = OperationCode(_softmax)
 ACTIVATIONS = {name: _activation(name, rule) for name, rule in ELEMENTWISE.items()} | {"softmax": softmax}

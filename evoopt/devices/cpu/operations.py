@@ -1,0 +1,93 @@
+"""The CPU's operations: by kind, the code that runs one and the memory that it needs."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from evoopt.devices.interface.network import Operation
+from evoopt.kernels.cpu.networks import convolution, operations, recurrent
+from evoopt.kernels.cpu.networks.code import OperationCode, by_tile, elementwise
+
+
+class CpuOperation(NamedTuple):
+    """An operation on the CPU: its codes, by the content of tiles (`program.Kind`), and what they need."""
+
+    tiles: OperationCode
+    samples: OperationCode | None = None  # where `tiles` does not take tiles of one sample
+    lanes: OperationCode | None = None  # None where parameters are read and there is no such code
+    columns: tuple[int, ...] = ()  # of the program's table, from SIZES on
+    in_place: bool = False
+    scratch: tuple[int, int] = (0, 0)  # its length: for all samples together, and for each of a tile
+    zeros: int = 0  # read in place of a parameter that is None, where more than inputs or outputs
+
+
+def _dense(operation: Operation) -> CpuOperation:
+    return CpuOperation(
+        operations.dense_of_tiles,
+        samples=operations.dense_of_samples,
+        lanes=operations.dense_of_lanes,
+        columns=operation.sizes,
+        scratch=(operations.DENSE_SCRATCH, 0),
+    )
+
+
+def _elementwise(operation: Operation) -> CpuOperation:
+    function = operation.function
+    code = operations.ACTIVATIONS[function] if isinstance(function, str) else elementwise(function)
+    return CpuOperation(code, in_place=True)
+
+
+def _softmax(operation: Operation) -> CpuOperation:
+    return CpuOperation(operations.softmax, columns=operation.sizes, in_place=True, scratch=(0, 2))
+
+
+def _layer_norm(operation: Operation) -> CpuOperation:
+    epsilon = np.array(operation.numbers, np.float64).view(np.int64).tolist()
+    return CpuOperation(operations.layer_norm, columns=(*operation.sizes, *epsilon), scratch=(0, 2))
+
+
+def _conv2d(operation: Operation) -> CpuOperation:
+    scratch = convolution.scratch_of(operation.sizes, operation.outputs)
+    return CpuOperation(
+        convolution.convolution_of_tiles,
+        samples=convolution.convolution_of_samples,
+        columns=operation.sizes,
+        scratch=(scratch, 0),
+    )
+
+
+def _pool(code: OperationCode, operation: Operation) -> CpuOperation:
+    return CpuOperation(code, columns=operation.sizes)
+
+
+def _recurrent(code: OperationCode, operation: Operation) -> CpuOperation:
+    _, units, gates, biases, _ = operation.sizes
+    sums = biases * gates * units
+    return CpuOperation(
+        code,
+        columns=(*operation.sizes, recurrent.ACTIVATIONS[operation.function]),
+        scratch=(operations.DENSE_SCRATCH, sums),
+        zeros=sums,
+    )
+
+
+def _function(operation: Operation) -> CpuOperation:
+    sizes = tuple(location.size for location in operation.parameters if location is not None)
+    return CpuOperation(by_tile(operation.function, sizes))
+
+
+OPERATIONS: dict[str, Callable[[Operation], CpuOperation]] = {
+    "dense": _dense,
+    "elementwise": _elementwise,  # an activation of one number
+    "softmax": _softmax,
+    "layer_norm": _layer_norm,
+    "conv2d": _conv2d,
+    "max_pool": partial(_pool, convolution.max_pool),
+    "average_pool": partial(_pool, convolution.average_pool),
+    "rnn": partial(_recurrent, recurrent.rnn),
+    "gru": partial(_recurrent, recurrent.gru),
+    "lstm": partial(_recurrent, recurrent.lstm),
+    "function": _function,  # of a user's own layer
+}

@@ -1,0 +1,52 @@
+"""A matrix in memory, as products take it: in kernels, and in the code that is emitted for them."""
+
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.base import BaseContext
+
+from evoopt.compiling.jit import inline
+
+
+class Matrix(NamedTuple):
+    """A matrix in a 1-d array: its element (r, i) is at ``start + r * row + i * stride``, in elements.
+
+    A sum over two loops, i within j, takes element (r, i) of its turn j from ``j * outer`` further on.
+    """
+
+    data: Any
+    start: int
+    row: int
+    stride: int
+    outer: int
+
+
+@inline
+def rows_from(matrix, first):
+    """Return the rows of a matrix from the `first` one on."""
+    start = matrix.start + first * matrix.row
+    return Matrix(matrix.data, start, matrix.row, matrix.stride, matrix.outer)
+
+
+class Operand:
+    """A `Matrix` that emitted code is given."""
+
+    def __init__(
+        self, context: BaseContext, builder: ir.IRBuilder, kind: types.NamedTuple, value: ir.Value
+    ) -> None:
+        array, *numbers = cgutils.unpack_tuple(builder, value)
+        self.data: ir.Value = context.make_array(kind.types[0])(context, builder, array).data
+        self.dtype: types.Type = kind.types[0].dtype
+        self.start, self.row, self.stride, self.outer = numbers
+        self._builder = builder
+
+    def rows(self, count: int) -> list[ir.Value]:
+        """Return where the first elements of so many rows are."""
+        return along(self._builder, self.start, self.row, count)
+
+
+def along(builder: ir.IRBuilder, start: ir.Value, stride: ir.Value, count: int) -> list[ir.Value]:
+    """Return so many places from `start` on."""
+    return [builder.add(start, builder.mul(stride, stride.type(k))) for k in range(count)]
