@@ -15,13 +15,13 @@ from evoopt.devices.available import read_device
 
 
 def names() -> list[str]:
-    """Give the names of the benchmarks: the modules of this folder."""
+    """Return the names of the benchmarks, which are the modules of this folder."""
     modules = pkgutil.iter_modules(benchmarks.__path__)
     return sorted(module.name for module in modules if not module.ispkg and module.name != "__main__")
 
 
 def listing() -> str:
-    """Give a line for each benchmark: its name and the first line of its docstring."""
+    """Return a line for each benchmark: its name and the first line of its docstring."""
     docs = {name: importlib.import_module(f"benchmarks.{name}").__doc__ or "" for name in names()}
     return "\n".join(f"{name:<12} {doc.splitlines()[0]}" for name, doc in docs.items())
 
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run_on_device(
     benchmark: Any, parser: argparse.ArgumentParser, argv: Sequence[str] | None, notes: list[str]
 ) -> int:
-    """Run the cases of a benchmark for a GPU, where it has such; it then has no options of its own."""
+    """Run the cases of a benchmark for a GPU, if it has any, without options of its own."""
     if not hasattr(benchmark, "run_on_device"):
         parser.error("this benchmark has no cases for --device cuda")
     try:
@@ -72,10 +72,10 @@ def _shared_options() -> argparse.ArgumentParser:
         choices=range(1, cores + 1),
         default=cores,
         metavar=f"1..{cores}",
-        help="of every contestant; default all",
+        help="threads of every contestant; default all",
     )
     shared.add_argument(
-        "--seconds", type=float, default=1.0, help="to time each contestant of a case; default 1"
+        "--seconds", type=float, default=1.0, help="seconds to time each contestant of a case; default 1"
     )
     return shared
 
@@ -88,7 +88,7 @@ def _run(run: Callable[..., Iterable[Any]], args: argparse.Namespace, notes: lis
         print(f"\n{outcome.table()}", flush=True)
         outcomes.append(outcome)
         record["cases"].append(outcome.as_dict())
-        if args.json:  # after each case, so that what comes later takes nothing with it
+        if args.json:  # each case is written, so that a later failure loses nothing
             _write(args.json, record)
     if all(outcome.agrees for outcome in outcomes):
         return 0
@@ -97,7 +97,7 @@ def _run(run: Callable[..., Iterable[Any]], args: argparse.Namespace, notes: lis
 
 
 def _write(path: Path, record: dict[str, Any]) -> None:
-    """Write a file whole: who reads it meanwhile sees the one before."""
+    """Write a file as a whole, so that readers meanwhile see the one before."""
     unfinished = path.with_name(f"{path.name}.part")
     unfinished.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
     unfinished.replace(path)

@@ -1,7 +1,8 @@
 """Solvers on the BBOB suite of COCO: the area under the run-time ECDF, with the peers side by side.
 
-24 functions x 15 instances; 51 targets from 10^2 to 10^-8 above the minimum, which a run reaches or not
-within its budget. Results are cached: a run with more functions, dimensions or solvers adds to them.
+There are 24 functions x 15 instances, and 51 targets from 10^2 to 10^-8 above the minimum, which a
+run may reach within its budget. Results are cached; a run with more functions, dimensions or
+solvers adds to them.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""The first generation of a new process: compiling with an empty disk cache, loading from a full one.
+"""The first generation of a new process, with an empty disk cache and with a full one.
 
-Each run is a process of its own, which prints the seconds of its imports and of ask, evaluation and tell.
-Nobody else should be at work: there is no second time to look at.
+Each run is a process of its own, which prints the seconds of its imports and of ask, evaluation and
+tell. The machine should be idle, because each process has only one first generation.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from benchmarks.harness.jobs import BLAS
 from benchmarks.harness.outcome import Outcome, Timing
 
 RUNS = 5
-POPSIZE, D, SIGMA = 10, 10, 0.5  # of CMA-ES
-ROWS = 256  # of SNES on the digits
+POPSIZE, D, SIGMA = 10, 10, 0.5  # CMA-ES
+ROWS = 256  # SNES on the digits
 
 PROGRAM = """
 import time
@@ -34,14 +34,14 @@ print(imported - start, time.perf_counter() - begun)
 
 
 class Program(NamedTuple):
-    """Somebody's first generation, in three parts of Python."""
+    """The first generation of a library, as three parts of a Python program."""
 
     name: str
     imports: str
     generation: str
     packages: tuple[str, ...] = ()
     data: str = ""
-    cached: bool = False  # with the kernels that the runs before have compiled
+    cached: bool = False  # whether earlier runs have compiled its kernels
 
 
 ES = Program(
@@ -105,7 +105,7 @@ def measured(name: str, programs: Sequence[Program], threads: int) -> Iterator[O
 
 
 def seconds(program: Program, cache: str, threads: int) -> tuple[float, float]:
-    """Run a program in a new process, whose kernels are kept in `cache`: its imports, its generation."""
+    """Run a program in a new process that caches kernels in `cache`; return its two times."""
     limits = {**dict.fromkeys(BLAS, str(threads)), "NUMBA_CACHE_DIR": cache}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(**program._asdict())],

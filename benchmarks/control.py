@@ -1,8 +1,9 @@
-"""CartPole swing-up by a 5-64-64-1 network: the score after so many generations, and after so many seconds.
+"""CartPole swing-up by a 5-64-64-1 network: scores over generations and over seconds.
 
-The score is the mean return, of at most 1000, over 100 episodes that training never saw, of the solution (the
-mean). evoopt's environment judges all; the clock stands meanwhile. Contestants take turns, seed by seed, and
-compile before the first. The same algorithm has the same hyperparameters in both libraries.
+The score is the mean return, at most 1000, of the solution (the mean) over 100 episodes that
+training never saw. evoopt's environment judges all contestants, and that time does not count.
+Contestants take turns, seed by seed, and compile before the first seed. The same algorithm has the
+same hyperparameters in both libraries.
 """
 
 import argparse
@@ -20,12 +21,12 @@ from benchmarks.harness.options import count, numbers
 from benchmarks.harness.swingup import ENVIRONMENTS, Setting, Start
 
 JUDGED = 100  # episodes
-JUDGE_SEED = 10_000  # of episodes that are nobody's
+JUDGE_SEED = 10_000  # no training uses its episodes
 WARM_UP = 2  # generations that compile
 
 
 class Entry(NamedTuple):
-    """Somebody's strategy with its hyperparameters."""
+    """A contestant: a strategy of a library with its hyperparameters."""
 
     name: str
     make: Callable[..., Start]
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", type=count, default=50, help="generations between two scores; default 50")
     parser.add_argument("--seeds", type=numbers(0), default=[1], metavar="1-5", help="default 1")
     parser.add_argument("--popsize", type=count, default=64, help="default 64")
-    parser.add_argument("--episodes", type=count, default=16, help="of each row and generation; default 16")
+    parser.add_argument("--episodes", type=count, default=16, help="episodes of a row; default 16")
     parser.add_argument("--quick", action="store_true", help="two generations of a few steps, to see it work")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the scores there, as PNG")
@@ -74,10 +75,10 @@ class Scores:
     level: str
     runs: dict[str, list[list[Point]]]
     skipped: list[str]
-    agrees: bool = True  # who learns little is slow, not wrong
+    agrees: bool = True  # a slow learner is not wrong
 
     def medians(self, name: str) -> list[Point]:
-        """Give the medians over the seeds."""
+        """Return the medians over the seeds."""
         return [Point(int(g), s, score) for g, s, score in np.median(self.runs[name], axis=0).tolist()]
 
     def rows(self) -> list[list[str]]:

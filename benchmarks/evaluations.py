@@ -1,8 +1,9 @@
 """Evaluations that CMA-ES needs to reach 1e-8 in one run, with the peers side by side.
 
-Each run starts uniformly in [-4, 4]^d with standard deviation 2, as is usual on BBOB, and with the default
-popsize. Start and rotation follow from the run's seed and are the same for all. Means are of the runs that
-reach 1e-8: on Rosenbrock's function some end in its local optimum instead.
+Each run starts uniformly in [-4, 4]^d with standard deviation 2, as is usual on BBOB, and with the
+default popsize. Start and rotation follow from the run's seed and are the same for all solvers.
+Means are over the runs that reach 1e-8, because on Rosenbrock's function some end in a local
+optimum instead.
 """
 
 import argparse
@@ -24,14 +25,14 @@ from benchmarks.harness.options import numbers
 
 Vector = NDArray[Any]
 LIMIT = 20_000  # evaluations for each coordinate, more than any run needs
-REVISION = 1  # of the functions; to be raised with a change of one, or the cache gives results of the older
+REVISION = 1  # raise it with every change of a function, or the cache returns old results
 
 
 # ---------------------------------------------------------------- functions, with minimum 0
 
 
 def _axes(dim: int) -> Vector:
-    """Give numbers from 0 to 1, one for each coordinate."""
+    """Return numbers from 0 to 1, one for each coordinate."""
     return np.arange(dim) / (dim - 1)
 
 
@@ -109,7 +110,7 @@ SOLVERS = {solver.name: solver for solver in _SOLVERS}
 
 
 class Task(NamedTuple):
-    """What one process does at a time: runs with many seeds."""
+    """The work of one process at a time: runs with many seeds."""
 
     solver: str
     function: str

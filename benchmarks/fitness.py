@@ -1,8 +1,9 @@
-"""Cross-entropy of a population, from the matrix to the fitness: a dense network and two convolutional ones.
+"""Cross-entropy of populations of a dense network and of two convolutional ones.
 
-Peers come in the form that their users write down, and in the fastest that was found by trying: values with
-the features before the samples, a few individuals at a time. The floor is the time of the multiply-adds at
-the sgemm peak and of tanh and exp at their rates, all measured in the same run.
+Each peer has the form that its users write down, and the fastest form that was found by trying:
+values with the features before the samples, a few individuals at a time. The floor is the time of
+the multiply-adds at the sgemm peak and of tanh and exp at their rates, all measured in the same
+run.
 """
 
 import argparse
@@ -28,7 +29,7 @@ SHAPES = {
     "conv28": Shape(28, (8, 16), 5, (10,)),  # 11,274 parameters, the usual one for MNIST; random images
 }
 IMAGES = 512
-BATCH = 16  # individuals of one step of lax.map
+BATCH = 16  # individuals of one iteration of lax.map
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +52,7 @@ def _case(
     contestants: Sequence[Contestant],
     expected: dict[int, float],
 ) -> Case:
-    """Compare the fitness of some individuals, those of `expected`."""
+    """Return a case that compares the fitness of the individuals in `expected`."""
     return Case(
         f"fitness: {title}, cross-entropy, float32",
         contestants,
@@ -107,7 +108,7 @@ def _torch_loss(forward: Work, labels: Any, classes: int) -> Work:
 
 
 def torch_vmap(problem: dense.Problem, labels: Any) -> Work:
-    """Write down the network of one row; 32 individuals at a time were the fastest."""
+    """Return the work of vmap over rows, 32 at a time, which were the fastest."""
     import torch
 
     population, inputs, targets = map(torch.from_numpy, (problem.population, problem.inputs, labels))
@@ -133,7 +134,7 @@ def jax_fitness(problem: dense.Problem, labels: Any, batch_size: int | None = No
 
 
 def _jax_loss(logits: Callable[[Any], Any], population: Any, labels: Any, batch_size: int | None) -> Work:
-    """Map over all rows at once, or over so many at a time."""
+    """Return the work of a map over all rows at once, or over `batch_size` at a time."""
     import jax
 
     rows, targets = jax.numpy.asarray(population), jax.numpy.asarray(labels)

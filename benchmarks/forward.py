@@ -1,9 +1,9 @@
-"""Dense networks of a population: on inputs that all share, or on one of its own for each individual.
+"""Dense networks of a population, on shared inputs, or on one own input for each individual.
 
-Who can write into arrays made beforehand does so, evoopt too: large new ones cost page faults in every call.
-With ``--fresh`` every call makes new arrays instead, as one writes it down at first. The floor is the time of
-the multiply-adds at the sgemm peak and of the activations at their rate, both measured in the same run; with
-an input each, reading the weights is the limit.
+Contestants write into existing arrays if they can, because large new ones cost page faults in every
+call. With ``--fresh`` every call makes new arrays instead, as simple code does. The floor is the
+time of the multiply-adds at the sgemm peak and of the activations at their rate, both measured in
+the same run; with one input each, reading the weights is the limit.
 """
 
 import argparse
@@ -22,10 +22,10 @@ from benchmarks.harness.race import Case, Contestant, race, relative_error
 
 
 class Row(NamedTuple):
-    """One row of the benchmark: the sizes of its case."""
+    """One row of the benchmark: the sizes of a case."""
 
     popsize: int
-    units: tuple[int, ...]  # of the inputs and of each layer
+    units: tuple[int, ...]  # inputs, and outputs of each layer
     batch: int
     own: bool = False  # whether each individual has samples of its own
 

@@ -8,16 +8,18 @@
 #
 #     smoke   versions, the device, ten kernels against the CPU
 #     own     the benchmarks, evoopt alone
-#     tests   those of tests/cuda and tests/test_device.py
+#     tests   tests/cuda and tests/test_device.py
 #     check   compute-sanitizer's memcheck of the ten kernels
-#     peers   the benchmarks again, beside what else is installed
+#     peers   the benchmarks again, with the peers that are installed
 #
-# FOLDER (default ./gpu-results) gets the log of each step, the JSON files of the benchmarks, and a table,
-# summary.md; at the end all of it is in FOLDER.tar.gz, too. Without a device nothing else is run. Any other step
-# that fails or runs over its time is reported, and the next one runs. The exit code is 1 if any failed.
+# FOLDER (default ./gpu-results) gets the log of each step, the JSON files of the benchmarks, and a
+# table, summary.md; at the end FOLDER.tar.gz has all of it. Without a device nothing else is run. Any
+# other step that fails or runs over its time is reported, and the next one runs. The exit code is 1 if
+# any failed.
 #
-# PYTHON names the interpreter (default python3), LIMIT the seconds for everything (default 530). CUDA_HOME is
-# found if it is not given. WHEELS may name a folder of wheels, which are installed for these runs only.
+# PYTHON names the interpreter (default python3), LIMIT the seconds for everything (default 530).
+# CUDA_HOME is found if it is not set. WHEELS may name a folder of wheels, which are installed for these
+# runs only.
 
 set -u
 parts=()
@@ -83,11 +85,11 @@ finish() { # the rest of the table, and one archive of everything
     printf '\nThe table and the benchmarks are in %s, everything is in %s.\n' "$summary" "$folder.tar.gz"
 }
 
-packages() { # where wheels are installed
+packages() { # the folder where wheels are installed
     "$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' 2>/dev/null
 }
 
-toolkit() { # the folder of a CUDA toolkit that has the compiler's library; nothing where there is none
+toolkit() { # the folder of a CUDA toolkit that has the compiler's library, if there is one
     local nvcc candidate
     nvcc=$(command -v nvcc) && nvcc=$(dirname "$(dirname "$(readlink -f "$nvcc")")")
     for candidate in "${CUDA_HOME:-}" "${CUDA_PATH:-}" "$nvcc" "${CUDA_ROOT:-/usr/local/cuda}" \
@@ -99,7 +101,7 @@ toolkit() { # the folder of a CUDA toolkit that has the compiler's library; noth
     done
 }
 
-sanitizer() { # where compute-sanitizer is, if anywhere
+sanitizer() { # the path of compute-sanitizer, if it is installed
     command -v compute-sanitizer ||
         compgen -G "${CUDA_HOME:-/usr/local/cuda}/bin/compute-sanitizer" ||
         compgen -G "$(packages)/nvidia/*/bin/compute-sanitizer"
@@ -129,7 +131,7 @@ print(found.name, "of compute capability", found.compute_capability)
 pytest=("$python" -m pytest -o addopts= -p no:cacheprovider -q --strict-markers)
 ten_kernels=("$python" -m benchmarks.harness.smoke)
 
-benchmarks() { # part, options...; with seconds for each
+benchmarks() { # arguments: part, options...; each entry has its seconds
     local part=$1 entry name
     shift
     for entry in noise:40 forward:40 fitness:50 rollout:50 neuro:60; do
@@ -154,7 +156,7 @@ tests() {
     step tests-device 20 "${pytest[@]}" tests/test_device.py
 }
 
-check() { # of kernels that are compiled by now, so that the time goes to what is checked
+check() { # kernels are compiled by now, so that the time goes to the checks
     local memcheck
     if memcheck=$(sanitizer | head -n 1) && [[ -n $memcheck ]]; then
         step memcheck 60 "$memcheck" --tool memcheck --error-exitcode 1 "${ten_kernels[@]}"

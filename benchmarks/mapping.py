@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> Iterator[Outcome]:
 
 
 def unravel_case(spec: ParamSpec, population: Population) -> Case:
-    """Matrix to nested parameters. Per-individual contestants give a list of them."""
+    """Map a matrix to nested parameters; some contestants return a list of individuals."""
     expected = flat(_views_by_hand(spec, population))
     data = spec, population
     return Case(
@@ -49,7 +49,7 @@ def unravel_case(spec: ParamSpec, population: Population) -> Case:
 
 
 def ravel_case(spec: ParamSpec, population: Population) -> Case:
-    """Nested parameters to matrix, from arrays of their own."""
+    """Map nested parameters, each an array of its own, to a matrix."""
     tree = spec.unravel(population, cast=True)
     data = spec, population
     return Case(
@@ -144,7 +144,7 @@ def pygad_ravel(spec: ParamSpec, population: Population) -> Work:
 
 
 def _torch_module(spec: ParamSpec, row: Population) -> Any:
-    """Make a module that holds the parameters under evoopt's names, in its order and shapes."""
+    """Make a module with the parameters under evoopt's names, in its order and shapes."""
     from torch import nn, tensor
 
     layers = spec.unravel(row).items()
@@ -186,7 +186,7 @@ def _concatenate(tree: Any) -> Population:
 
 
 def flat(tree: Mapping[str, Mapping[str, Any]]) -> Leaves:
-    """Give the leaves by name."""
+    """Return the leaves by name."""
     return {
         f"{layer}.{name}": np.asarray(leaf) for layer, leaves in tree.items() for name, leaf in leaves.items()
     }

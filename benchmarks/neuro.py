@@ -1,9 +1,10 @@
-"""Training a 64-32-10 network on digits: seconds a generation, and generations to an accuracy of 95%.
+"""Training a 64-32-10 network on digits: seconds a generation, generations to 95% accuracy.
 
-Popsize 256, full batch, cross-entropy. Seconds a generation are those of all 1,797 digits. For the accuracy
-the searches learn from the training part of examples/04_digits.py; it is the accuracy of the solution (the
-mean; for a genetic algorithm the best row) on the test part, looked at every few generations while no clock
-runs. Each has the hyperparameters that took it to 95% of the validation part in the fewest generations
+The population of 256 rows learns by cross-entropy on full batches. Seconds a generation are
+measured on all 1,797 digits. For the accuracy the searches learn from the training part of
+examples/04_digits.py. The accuracy of the solution (the mean; for a genetic algorithm the best row)
+on the test part is measured every few generations, and that time does not count. Each search has
+the hyperparameters that took it to 95% of the validation part in the fewest generations
 (docs/benchmarks/networks.md).
 """
 
@@ -31,11 +32,11 @@ from evoopt import Supervised
 POPSIZE = 256
 UNITS = (64, 32, 10)
 LEARNED = 10  # generations after which the loss must be lower
-UNLEARNED = 0.999  # of the first loss, at most
+UNLEARNED = 0.999  # the largest share of the first loss
 
 
 class Entry(NamedTuple):
-    """Somebody's search with its hyperparameters."""
+    """A contestant: a search of a library with its hyperparameters."""
 
     name: str
     make: Callable[..., Trainer]
@@ -78,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", choices=("speed", "accuracy"), help="one of the two tables; default both")
     parser.add_argument("--contestants", nargs="+", choices=ENTRIES, default=[*ENTRIES], help="default all")
     parser.add_argument("--seeds", type=numbers(0), default=[1, 2, 3, 4, 5], metavar="1-5")
-    parser.add_argument("--accuracy", type=float, default=0.95, help="to be reached; default 0.95")
+    parser.add_argument("--accuracy", type=float, default=0.95, help="the target; default 0.95")
     parser.add_argument("--every", type=int, default=5, help="generations between two looks; default 5")
     parser.add_argument("--limit", type=float, default=120.0, help="seconds of a run at most; default 120")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table of the accuracy there")
@@ -112,7 +113,7 @@ def case(entries: list[Entry], popsize: int) -> Case:
 
 
 def _unlearned(task: Supervised, trainer: Trainer) -> float:
-    """Give the share of the first mean's loss that is left after some generations."""
+    """Return the share of the first mean's loss that is left after some generations."""
     trainer.run(LEARNED)
     first, last = task(np.stack([task.net.init(1), trainer.solution()]))
     return float(last / first)
@@ -122,7 +123,7 @@ def _unlearned(task: Supervised, trainer: Trainer) -> float:
 
 
 class Run(NamedTuple):
-    """The last look: the generations so far, their seconds without those that compile, and the accuracy."""
+    """The end of a run: generations, their seconds without compilation, and the accuracy."""
 
     generations: int
     seconds: float
@@ -133,7 +134,7 @@ def train(entry: Entry, seed: int, accuracy: float, every: int, limit: float) ->
     training, _, test = digits.split()
     judge = Supervised(network(UNITS), *training)
     trainer = entry.start(training, seed, POPSIZE)
-    seconds, found = [], 0.0  # a generation
+    seconds, found = [], 0.0  # seconds a generation
     end = time.perf_counter() + limit
     while found < accuracy and time.perf_counter() < end:
         seconds.append(trainer.run(every))
@@ -148,10 +149,10 @@ class Reached:
     accuracy: float
     runs: dict[str, list[Run]]
     skipped: list[str]
-    agrees: bool = True  # a search that does not get there is slow, not wrong
+    agrees: bool = True  # a slow search is not wrong
 
     def rows(self) -> list[list[str]]:
-        """Give medians; a run that did not get there counts as endless."""
+        """Return medians; a run that did not reach the accuracy counts as endless."""
         rows = [["", "generations", "from", "to", "seconds", "runs that got there", "accuracy at the end"]]
         for name, runs in self.runs.items():
             there = [run for run in runs if run.accuracy >= self.accuracy]

@@ -1,7 +1,7 @@
 """Normal deviates for a population, into an array made beforehand.
 
-Everybody has random numbers of their own. So the error is how far the mean, the variance or the fourth moment
-of all of them is off, in standard errors, whichever is the farthest.
+All contestants draw different random numbers. So the error is the largest deviation of their mean,
+variance and fourth moment, in standard errors.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from evoopt import threads
 from evoopt.kernels.cpu.population.noise import sample_rows
 
 POPSIZE, N_PARAMS = 256, 100_000
-STANDARD_ERRORS = 5.0  # allowed: more are found once in half a million runs
+STANDARD_ERRORS = 5.0  # more is found once in half a million runs
 
 Array = NDArray[Any]
 
@@ -52,7 +52,7 @@ def case(popsize: int, n: int, n_threads: int) -> Case:
 
 
 def standard_errors(found: Array) -> float:
-    """Give how far the moments are off; infinite for NaN, infinity or another type."""
+    """Return the deviation of the moments; infinite for NaN, infinity or another type."""
     if found.dtype != np.float32 or not np.isfinite(found).all():
         return np.inf
     sums = np.zeros(3)
@@ -64,7 +64,7 @@ def standard_errors(found: Array) -> float:
 
 
 def evoopt_rows(shape: tuple[int, int]) -> Work:
-    """As strategies draw their rows, mean and sigma of each column included."""
+    """Draw rows as strategies do, with a mean and a sigma of each column."""
     out, mean, sigma = (
         np.zeros(shape, np.float32),
         np.zeros(shape[1], np.float32),
@@ -89,7 +89,7 @@ def torch_randn(shape: tuple[int, int]) -> Work:
 
 
 def numpy_generators(shape: tuple[int, int], n_threads: int) -> Work:
-    """One generator for each thread: they release the GIL."""
+    """Draw by one generator in each thread; generators release the GIL."""
     out = np.zeros(shape, np.float32)
     parts = np.array_split(out.ravel(), n_threads)
     draws = [
@@ -107,7 +107,7 @@ def numpy_generators(shape: tuple[int, int], n_threads: int) -> Work:
 
 
 def jax_normal(shape: tuple[int, int]) -> Work:
-    """New arrays, as JAX has no others; the key of a call is made within it."""
+    """Draw into new arrays, because JAX has no others; a call includes making its key."""
     import jax
 
     draw = jax.jit(lambda seed: jax.random.normal(jax.random.key(seed), shape))

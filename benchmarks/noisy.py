@@ -1,9 +1,10 @@
-"""How far CMA-ES gets where the fitness is noisy, with the peers side by side.
+"""CMA-ES on noisy fitness, with the peers side by side: values after some evaluations.
 
-The noise-free value at the mean of the search, the median over seeds, after so many evaluations for each
-coordinate. Each run starts uniformly in [-4, 4]^d with standard deviation 2 and the default popsize. Noise is
-Gaussian: added with a standard deviation, or in percent of the value. A run ends when the value is 1e-8; then
-the table has, in brackets, the median of the evaluations that were needed.
+The value is the noise-free one at the mean of the search, as the median over seeds. Marks count
+evaluations for each coordinate. Each run starts uniformly in [-4, 4]^d with standard deviation 2
+and the default popsize. Noise is Gaussian: added with a standard deviation, or in percent of the
+value. A run ends when the value is 1e-8; then the table shows, in brackets, the median of the
+evaluations until then.
 """
 
 import argparse
@@ -28,7 +29,7 @@ MARKS = (100, 1000, 10_000)  # evaluations for each coordinate
 
 
 class Noisy:
-    """A function with noise that counts its evaluations: `level` is a standard deviation, or such as 30%."""
+    """A noisy function that counts evaluations; `level` is a standard deviation or a percentage."""
 
     def __init__(self, function: Callable[[Vector], float], dim: int, level: str, rng: Generator) -> None:
         self.function, self.dim, self.rng, self.evaluations = function, dim, rng, 0
@@ -65,7 +66,7 @@ def cmaes(fun: Noisy, rng: Generator) -> Progress:
 
 
 def pycma(fun: Noisy, rng: Generator) -> Progress:
-    """Re-evaluations, as the docstring of its NoiseHandler shows."""
+    """Search with re-evaluations, as the docstring of pycma's NoiseHandler shows."""
     import cma
 
     options = {"verbose": -9, "verb_log": 0, "seed": seed_of(rng)}
@@ -112,7 +113,7 @@ class Task(NamedTuple):
 
 
 def solve(task: Task, seed: int, marks: tuple[int, ...]) -> list[float]:
-    """Run once; give the value at each mark, then the evaluations to the end, infinite if it never came."""
+    """Run once; return the value at each mark, then evaluations to the precision or inf."""
     rng = np.random.default_rng([seed, task.dim])
     fun = Noisy(FUNCTIONS[task.function](task.dim, rng), task.dim, task.level, rng)
     values: list[float] = []
@@ -129,7 +130,7 @@ def solve(task: Task, seed: int, marks: tuple[int, ...]) -> list[float]:
 
 @dataclass(frozen=True)
 class Medians:
-    """Medians over the seeds for each task: values at the marks, and evaluations to the precision."""
+    """Medians over seeds for each task: values at the marks, evaluations to the precision."""
 
     marks: tuple[int, ...]
     medians: dict[Task, list[float]]

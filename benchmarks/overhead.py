@@ -1,9 +1,10 @@
-"""Ask and tell of CMA-ES: what a generation costs beside its evaluation; of large dimension with --large.
+"""Ask and tell of CMA-ES: the cost of a generation beside its evaluation.
 
-All minimize the same ellipsoid with the same popsize. Times are means over blocks of generations in which
-every decomposition has its share, in a search that goes on. evosax computes in float32, as JAX does unless it
-is told otherwise; the others in float64. The floor is what BLAS and LAPACK need for the rows, for the update
-of the covariance, and for a decomposition as often as pycma has one; and numpy for the normal deviates.
+All contestants minimize the same ellipsoid with the same popsize; ``--large`` takes a large
+dimension. Times are means over several cycles of decompositions, in a search that goes on. evosax
+computes in float32, which is JAX's default, the others in float64. The floor is the time of BLAS
+and LAPACK for the rows, for the update of the covariance, and for a decomposition as often as in
+pycma, and the time of NumPy for the normal deviates.
 """
 
 import argparse
@@ -26,8 +27,8 @@ from evoopt.strategies import REGISTRY, SNES, DeepGA
 from evoopt.strategies.parts import recombination
 
 DIMS = (2, 10, 40, 100, 400, 1000, 2000)
-GAPS = 4  # between decompositions, in a block of generations
-UNSOLVED = 0.99  # of the fitness, at most, after the first generations
+GAPS = 4  # gaps between decompositions in the generations that are timed together
+UNSOLVED = 0.99  # the largest share of the fitness after the first generations
 LARGE_D, LARGE_POPSIZE = 100_000, 64
 MEASURED = 3  # generations whose memory is measured
 LARGEST_D, LARGEST_POPSIZE = 1_000_000, 256
@@ -35,10 +36,10 @@ DEEP_POPSIZE, CHUNK, PARENTS = 1000, 50, 20
 
 
 class Entry(NamedTuple):
-    """Somebody's CMA-ES; `lazy` ones do not decompose in every generation."""
+    """A contestant: CMA-ES of a library, `lazy` if not every generation decomposes."""
 
     name: str
-    start: Callable[[int, int], Start]  # of popsize and d
+    start: Callable[[int, int], Start]  # (popsize, d) -> a start
     packages: tuple[str, ...] = ()
     lazy: bool = False
 
@@ -68,12 +69,14 @@ VECTORS = {  # float64 (d,), that the papers' algorithms keep
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     dims, peers = ",".join(map(str, DIMS)), ",".join(PEERS)
     parser.add_argument("--dims", type=_dims, default=DIMS, help=f"numbers of parameters; default {dims}")
-    parser.add_argument("--peers", type=_peers, default=tuple(PEERS), help=f"against whom; default {peers}")
+    parser.add_argument(
+        "--peers", type=_peers, default=tuple(PEERS), help=f"peers to compare with; default {peers}"
+    )
     parser.add_argument(
         "--large",
         action="store_true",
         help=f"instead, against all: {' and '.join(VECTORS)} with {LARGE_D:,} parameters and popsize "
-        f"{LARGE_POPSIZE}, and their peak of memory; that of SNES with {LARGEST_D:,} and popsize "
+        f"{LARGE_POPSIZE}, and their peak of memory; the peak of SNES with {LARGEST_D:,} and popsize "
         f"{LARGEST_POPSIZE}, and of DeepGA with popsize {DEEP_POPSIZE}",
     )
 
@@ -95,7 +98,7 @@ def run(args: argparse.Namespace) -> Iterator[Outcome | Memory]:
 
 
 def case(d: int, peers: Sequence[str] = ()) -> Case:
-    """Full covariance, default popsize."""
+    """Return the case of a full covariance with the default popsize."""
     popsize = 4 + int(3 * math.log(d))
     block = GAPS * math.ceil(gap(popsize, d))
     warm_up = 2 * d // popsize  # then the covariance has full rank: before, decompositions are cheaper
@@ -115,7 +118,7 @@ def case(d: int, peers: Sequence[str] = ()) -> Case:
 
 
 def large_case(name: str, dtype: str) -> Case:
-    """No matrix of the covariance."""
+    """Return the case of a strategy without a covariance matrix."""
     warm_up = _directions(LARGE_D)  # then LM-MA-ES uses all of them
     evoopt = Entry(f"evoopt {name}", partial(asktell.evoopt, name, dtype=dtype))
     contestants = [
@@ -136,16 +139,16 @@ def _case(title: str, contestants: Sequence[Contestant]) -> Case:
 
 
 def gap(popsize: int, d: int) -> float:
-    """Give the generations from one decomposition of pycma to the next."""
+    """Return the number of generations from one decomposition of pycma to the next."""
     p = recombination.full(popsize, d)
     return max(1.0, 1 / (10 * d * (p.c_1 + p.c_mu)))
 
 
 def floor_loop(popsize: int, d: int, seed: int) -> Loop:
-    """Normal deviates, rows of them, the update of the covariance, and its decomposition every gap.
+    """Return a loop of the necessary work: deviates, rows, update and decomposition.
 
-    It finds nothing. All is in the order of Fortran, and scipy's: beside it the threads of numpy's BLAS would
-    wait busily for more work.
+    The loop finds no optimum. All arrays are in Fortran order, and all routines are scipy's,
+    because threads of numpy's BLAS would wait busily for more work.
     """
     rng = np.random.default_rng(seed)
     rate, every, generation = recombination.full(popsize, d).c_mu, gap(popsize, d), 0
@@ -171,7 +174,7 @@ def _warm(search: Search) -> float:
 
 
 def memory(name: str, dtype: str) -> Memory:
-    """Give the peak of ask and tell, rows and all; the kernels are compiled."""
+    """Return the memory peak of ask and tell, including rows, after compilation."""
     start = asktell.evoopt(name, LARGE_POPSIZE, LARGE_D, dtype)
 
     def work() -> None:
@@ -187,9 +190,10 @@ def memory(name: str, dtype: str) -> Memory:
 
 
 def largest_memory() -> Memory:
-    """Give the peak of a plain loop of SNES in float32; what is needed is one population.
+    """Return the memory peak of a plain loop of SNES in float32, which needs one population.
 
-    There are two at once, as ``population = es.ask()`` frees the old one when the new one is there.
+    There are two at once, because ``population = es.ask()`` frees the old one after the new one is
+    made.
     """
 
     def work(d: int = LARGEST_D) -> None:
@@ -204,9 +208,9 @@ def largest_memory() -> Memory:
 
 
 def deep_memory() -> Memory:
-    """Give the peak of DeepGA in float32, rows told by number; what is needed are the weights of its parents.
+    """Return the memory peak of DeepGA in float32, which needs the weights of its parents.
 
-    The chunk of rows that are evaluated at a time is not counted.
+    Rows are told by number. The chunk of rows that are evaluated at a time is not counted.
     """
 
     def work(d: int, chunk: Array) -> None:
@@ -230,12 +234,12 @@ def deep_memory() -> Memory:
 
 
 def _directions(d: int) -> int:
-    """Give m of LM-MA-ES."""
+    """Return m of LM-MA-ES, the number of direction vectors."""
     return 4 + int(3 * math.log(d))
 
 
 def _dims(text: str) -> list[int]:
-    """Read "2,10"."""
+    """Read numbers of parameters such as "2,10"."""
     dims = [int(number) for number in text.split(",")]
     if min(dims) < 2:
         raise argparse.ArgumentTypeError(f"must be numbers from 2, got {text!r}")
@@ -243,7 +247,7 @@ def _dims(text: str) -> list[int]:
 
 
 def _peers(text: str) -> list[str]:
-    """Read "pycma,fcmaes"."""
+    """Read names of peers such as "pycma,fcmaes"."""
     names = text.split(",")
     if not PEERS.keys() >= set(names):
         raise argparse.ArgumentTypeError(f"must be some of {', '.join(PEERS)}, got {text!r}")

@@ -1,11 +1,12 @@
 """CartPole by a population of 4-32-32-2 networks: steps per second of whole episodes.
 
-No episode ends before the last step, so that all do the same work (`harness/cartpole.py`). What is compared
-is how many of the first 50 steps were upright, for each row and episode, with a definition in float64. Later
-ones say nothing: a falling pole multiplies errors of rounding by e in a dozen steps. evoopt keeps states in
-float64, as Gymnasium does; gymnax in float32. gymnax comes as one writes it down, and in the two forms that
-were fastest with one episode and with many. The floor is the time of the networks' multiply-adds at the
-sgemm peak and of their tanh at its rate; nobody's physics is in it.
+No episode ends before the last step, so that all contestants do the same work
+(`harness/cartpole.py`). The number of upright steps among the first 50 of each row and episode is
+compared with a definition in float64. Later steps say nothing, because a falling pole multiplies
+rounding errors by e in a dozen steps. evoopt keeps states in float64, as Gymnasium does; gymnax in
+float32. gymnax takes part as its users write it, and in the two forms that were fastest with one
+episode and with many. The floor is the time of the networks' multiply-adds at the sgemm peak and of
+their tanh at its rate, without any physics.
 """
 
 import argparse
@@ -24,14 +25,14 @@ from benchmarks.harness.outcome import Outcome
 from benchmarks.harness.race import Case, Contestant, Rate, mean_call, race
 
 CHECKED = 50  # steps whose results are compared
-DIFFERENT = 0.01  # share of the episodes that may differ, where a limit or a tie is within rounding
+DIFFERENT = 0.01  # the share of episodes that may differ, because a limit or a tie is within rounding
 QUICK = 16, 50  # popsize and steps
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--popsize", type=count, default=256, help="default 256")
-    parser.add_argument("--episodes", type=count, default=1, help="of each row; default 1")
-    parser.add_argument("--steps", type=count, default=500, help="of each episode; default 500")
+    parser.add_argument("--episodes", type=count, default=1, help="episodes of each row; default 1")
+    parser.add_argument("--steps", type=count, default=500, help="steps of each episode; default 500")
     parser.add_argument(
         "--quick", action="store_true", help=f"popsize {QUICK[0]} and {QUICK[1]} steps, only to see it work"
     )
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """An outcome: what the steps of evoopt mean for the machine, all a second."""
+    """An outcome: evoopt's steps a second as operations a second of the machine."""
 
     steps: float
     steps_at_floor: float

@@ -1,7 +1,8 @@
-"""How the cost of a fitness evaluation grows with popsize, samples and parameters: over two decades of each.
+"""Growth of the cost of a fitness evaluation with popsize, samples and parameters.
 
-Cross-entropy of a dense network with tanh in its hidden layer; one number grows, the others stay. The growth
-is the exponent p of seconds ~ n^p between neighbours and over all: 1 is linear.
+The fitness is the cross-entropy of a dense network with tanh in its hidden layer. One number grows
+over two decades, the others stay. The growth is the exponent p of seconds ~ n^p between neighbours
+and over all; 1 is linear.
 """
 
 import argparse
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> Iterator[Growth]:
 
 
 def _seconds(size: Size, seconds: float, threads: int) -> float:
-    """Time a call: the fastest turn, since others may take the cores for a while."""
+    """Time a call by the fastest turn, because other processes may take the cores for a while."""
     rng = np.random.default_rng(1)
     inputs = rng.standard_normal((size.samples, INPUTS), np.float32)
     labels = rng.integers(0, CLASSES, size.samples)

@@ -1,4 +1,4 @@
-"""Minimize a black box, the scipy way: no gradient, bounds, one call.
+"""Minimize a black-box function within bounds by one call, as in scipy.
 
 Run: python examples/01_minimize.py
 """
@@ -9,14 +9,14 @@ import evoopt
 
 
 def rastrigin(x):
-    """Many local minima, the best of them 0 at the origin."""
+    """Return Rastrigin's function: many local minima, the best is 0 at the origin."""
     return float(10 * len(x) + np.sum(x**2 - 10 * np.cos(2 * np.pi * x)))
 
 
 def main():
     x0 = np.array([3.3, -2.2, 4.1, 0.7, -3.8])
     bounds = [(-5, 5)] * 5
-    # "auto": a portfolio, which says what it did
+    # the default method is a portfolio of searches, and its message names them
     result = evoopt.minimize(rastrigin, x0, bounds=bounds, options={"seed": 1, "target": 1e-8})
     print(result.message)
     print(f"f = {result.fun:.2e} at {result.x.round(4)} after {result.nfev} evaluations")

@@ -1,4 +1,4 @@
-"""The ask/tell loop: you evaluate, so the evaluation can be anything. And: save, and go on bit for bit.
+"""Ask and tell with your own evaluation; save a strategy, and resume it bit for bit.
 
 Run: python examples/02_ask_tell.py
 """
@@ -12,7 +12,7 @@ import evoopt
 
 
 def rosenbrock(x):
-    """A long bent valley; the minimum is 0 at (1, ..., 1)."""
+    """Return Rosenbrock's function: a long bent valley, the minimum is 0 at (1, ..., 1)."""
     return float(np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2))
 
 
@@ -31,7 +31,7 @@ def main():
         es.save(checkpoint)
         resumed = evoopt.load(checkpoint)
 
-    while not es.stop():  # a tuple of reasons, empty while there is none
+    while not es.stop():  # a tuple of reasons, at first empty
         generation(es)
     while not resumed.stop():
         generation(resumed)

@@ -1,7 +1,7 @@
 """Evolve the 2-2-1 network that computes XOR, by a genetic algorithm and by CMA-ES.
 
-Nine parameters, but many starts end in a local optimum where one case stays wrong: so a run that stalls is
-started again from another seed.
+The network has nine parameters, but many starts end in a local optimum with one wrong case. So a
+run that stalls is started again from another seed.
 
 Run: python examples/03_xor.py [--seeds 5]
 """
@@ -21,7 +21,7 @@ task = evoopt.Supervised(net, INPUTS, TARGETS, loss="mse")
 
 
 def solved(x):
-    """Whether all four cases are right."""
+    """Return whether all four cases are right."""
     return bool(np.array_equal(net.predict(x, INPUTS)[:, 0] > 0.5, TARGETS > 0.5))
 
 
@@ -32,7 +32,7 @@ def make(strategy, seed):
 
 
 def solve(strategy, seed):
-    """Give a solution and the number of restarts it took, or None and RESTARTS."""
+    """Return a solution and the number of restarts it took, or None and RESTARTS."""
     for restart in range(RESTARTS + 1):
         es = make(strategy, seed * (RESTARTS + 1) + restart)
         result = evoopt.evolve(es, task, max_generations=300, target=1e-3, patience=60)

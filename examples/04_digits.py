@@ -1,6 +1,6 @@
 """Train a 64-32-10 network on 1,797 real handwritten digits by an evolution strategy.
 
-The split is fixed: 60% to learn from, 20% to choose the generation by, 20% looked at once, at the end.
+The split is fixed: 60% for training, 20% for choosing the generation, 20% for one test at the end.
 
 Run: python examples/04_digits.py [--seed 0]
 """
@@ -15,7 +15,7 @@ import evoopt
 
 
 def split():
-    """Give (inputs, labels) three times: training, validation and test."""
+    """Return (inputs, labels) of training, validation and test."""
     inputs, labels = load_digits(return_X_y=True)
     inputs = (inputs / 16).astype(np.float32)  # 8x8 pixels from 0 to 1
     order = np.random.default_rng(0).permutation(len(labels))

@@ -1,7 +1,7 @@
-"""Swing a pole up and balance it: a network learns control by an evolution strategy.
+"""Train a network to swing up a pole and balance it, by an evolution strategy.
 
-The pole hangs from a cart and is never shown what to do; the reward is to be upright in the middle of the
-track. All episodes of a generation run in one compiled kernel.
+The pole hangs from a cart. No example shows how to control it; the reward is to be upright in the
+middle of the track. All episodes of a generation run in one compiled kernel.
 
 Run: python examples/05_control.py [--seed 0] [--plot history.png] [--gif swingup.gif]
 """
@@ -15,7 +15,7 @@ import evoopt
 
 
 def play(act, env, seed=1):
-    """Play one episode with a policy; gives the states, (steps, state_size)."""
+    """Play one episode with a policy; return the states (steps, state_size)."""
     state, observation = np.empty(env.state_size), np.empty(env.observation_size)
     env.reset(state, np.random.default_rng(seed).random(env.uniforms))
     states, done = [], False
@@ -27,7 +27,7 @@ def play(act, env, seed=1):
 
 
 def save_gif(path, states):
-    """Draw cart and pole, every fourth state of 0.01 s."""
+    """Save an animation of cart and pole, with every fourth state; a state lasts 0.01 s."""
     from matplotlib.animation import FuncAnimation, PillowWriter  # noqa: PLC0415  (an optional extra)
     from matplotlib.figure import Figure  # noqa: PLC0415
 

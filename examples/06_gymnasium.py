@@ -1,7 +1,7 @@
-"""Learn to balance a pole, CartPole-v1 of Gymnasium, and check it on 100 new episodes.
+"""Train a network to balance the pole of Gymnasium's CartPole-v1; test it on 100 new episodes.
 
-The whole population acts in one forward pass for each step. --workers spreads the environments over
-processes; for this one, whose steps take microseconds, that gains little.
+In each step the whole population acts by one forward pass. --workers spreads the environments over
+processes, which gains little here, because a step takes microseconds.
 
 Run: python examples/06_gymnasium.py [--seed 0] [--workers 1]
 """
@@ -26,7 +26,7 @@ def main():
     es = evoopt.SNES(start_mean, sigma=0.5, popsize=64, maximize=True, noisy=True, seed=options.seed)
 
     def solved(strategy):
-        """Whether the solution balances the pole to the end in 100 episodes, others than those below."""
+        """Return whether the solution balances the pole in 100 episodes that are not used below."""
         tried = task.evaluate(strategy.solution, episodes=100, seed=options.seed + 1)["return"]
         median = strategy.history["median"][-1]
         print(f"generation {strategy.generation}: median return {median:.0f}, the solution's {tried:.0f}")

@@ -1,7 +1,8 @@
-"""A network in a few kilobytes: a deep genetic algorithm keeps the mutations that led to it, not its weights.
+"""Store a network in a few kilobytes: the mutations of a deep genetic algorithm, not weights.
 
-Mutations are functions of the seed and a number, so the list of the numbers, the genome, is the network. The
-population is never made as a whole: rows are made and evaluated some at a time.
+A mutation is a function of the seed and a number, so the list of these numbers, the genome, is
+enough to make the network. The population never exists as a whole: rows are made and evaluated in
+chunks.
 
 Run: python examples/07_deep_ga.py [--seed 0]
 """
@@ -38,7 +39,7 @@ def main():
         path = Path(folder, "genome.npy")
         np.save(path, es.genome())
         genome, size = np.load(path), path.stat().st_size
-    # what made the strategy makes the weights again, here from the file
+    # the same mean, sigma and seed make the weights again, here from the file
     weights = evoopt.DeepGA(mean, sigma=0.04, seed=seed).decode(genome)
     same = np.array_equal(weights, result.x)
     accuracy = task.evaluate(weights, inputs[test], labels[test])["accuracy"]

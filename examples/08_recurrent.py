@@ -1,7 +1,7 @@
-"""A task that needs memory: balance a pole while seeing positions alone, not how fast they change.
+"""Learn a task that needs memory: balance a pole from positions, without velocities.
 
-A network without memory cannot tell a pole that falls from one that rises. A recurrent one finds out by
-comparing what it sees now with what it has seen before.
+A network without memory cannot tell a falling pole from a rising one. A recurrent network can,
+because it compares the position with earlier ones.
 
 Run: python examples/08_recurrent.py [--seed 0]
 """
@@ -17,7 +17,7 @@ import evoopt
 
 @numba.njit
 def observe_positions(state, observation):
-    """Show the cart's position and the pole's angle; the state has their velocities too."""
+    """Write the cart's position and the pole's angle, but not their velocities."""
     observation[0], observation[1] = state[0], state[2]
 
 

@@ -362,7 +362,7 @@ def test_reads_numbers_and_ranges():
     read = numbers(1, 24)
     assert read("1,3-5") == [1, 3, 4, 5]
     for text in ("0", "25", "a", "", "3-", "5-3", "-1"):
-        with pytest.raises(argparse.ArgumentTypeError, match="expected"):
+        with pytest.raises(argparse.ArgumentTypeError, match="must be numbers"):
             read(text)
 
 

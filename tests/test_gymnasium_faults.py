@@ -395,9 +395,9 @@ def needs_a_package(**_):
 @pytest.mark.parametrize(
     ("environment", "error", "match"),
     [
-        ("NoSuchEnvironment-v0", ValueError, "must be what gymnasium.make can make, got 'NoSuchEnv"),
-        ("CartPole-v99", ValueError, "must be what gymnasium.make can make"),
-        ("\0", ValueError, r"must be what gymnasium.make can make, got '\\x00'\. Malformed .*[^.]\.$"),
+        ("NoSuchEnvironment-v0", ValueError, "must be one that gymnasium.make knows, got 'NoSuchEnv"),
+        ("CartPole-v99", ValueError, "must be one that gymnasium.make knows"),
+        ("\0", ValueError, r"must be one that gymnasium.make knows, got '\\x00'\. Malformed .*[^.]\.$"),
         (
             "evoopt-test/needs_a_package-v0",
             ImportError,
@@ -451,7 +451,7 @@ def test_bounds_of_actions_as_wide_as_float64():
 def test_an_observation_for_a_policy_that_does_not_fit_is_of_the_policy(space, observation, got):
     task = task_of(partial(Faulty, space), n_in=2 if space is BOX else 3)
     act = task.policy(rows_of(task)[0])
-    with pytest.raises(ValueError, match=rf"^An observation of Faulty .* {got}; give the policy one, as"):
+    with pytest.raises(ValueError, match=rf"^An observation of Faulty .* {got}; pass the policy one, as"):
         act(observation)
 
 

@@ -17,7 +17,7 @@ RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as many evaluations as the reference, with a 95% interval."""
+    """The ratio of evaluations to the reference, with a 95% interval."""
 
     value: float
     low: float
@@ -25,7 +25,7 @@ class Ratio:
 
     @classmethod
     def of(cls, value: Array, resampled: Array) -> "Ratio":
-        """Take the logarithms of the ratio and of its resamples."""
+        """Make a ratio from the logarithms of its value and of its resamples."""
         return cls(*np.exp([value, *np.percentile(resampled, [2.5, 97.5])]).tolist())
 
     def __str__(self) -> str:
@@ -43,11 +43,11 @@ class Counts:
 
     @property
     def compared(self) -> list[str]:
-        """Those that have a ratio to the reference."""
+        """The solvers that have a ratio to the reference."""
         return [name for name in self.solvers if name != REFERENCE] if REFERENCE in self.solvers else []
 
     def ratio(self, name: str, cases: Sequence[tuple[str, int]]) -> Ratio | None:
-        """Give the geometric mean, over cases, of the ratios of mean evaluations; None if there is none."""
+        """Return the geometric mean, over cases, of ratios of mean evaluations, or None."""
         logs = [self._log_means(solver, cases) for solver in (name, REFERENCE)]
         valid = np.isfinite(logs[0] + logs[1]).all(axis=1)
         if not valid.any():
@@ -56,9 +56,9 @@ class Counts:
         return Ratio.of(mean[0], mean[1:])
 
     def _log_means(self, name: str, cases: Sequence[tuple[str, int]]) -> Array:
-        """Give log mean evaluations of the successful runs, then of resamples: (cases, 1 + RESAMPLES)."""
+        """Return log mean evaluations of runs, then of resamples: (cases, 1 + RESAMPLES)."""
         found = np.full((len(cases), 1 + RESAMPLES), np.nan)
-        # by name: solvers are resampled independently, and equally at each call
+        # seeded by name, so that solvers are independent and calls agree
         rng = np.random.default_rng([self.solvers.index(name), RESAMPLES])
         for row, case in zip(found, cases, strict=True):
             evaluations = _successful(self.runs[case][name])
@@ -92,7 +92,7 @@ class Counts:
     # ---------------------------------------------------------------- for JSON
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the evaluations of each successful run, and ratios with their intervals."""
+        """Return the evaluations of each successful run, and ratios with their intervals."""
         return {
             "name": "evaluations to 1e-8",
             "cases": [self._record(case) for case in self.runs],
@@ -115,7 +115,7 @@ class Counts:
 
 
 def _successful(runs: list[Run]) -> list[int]:
-    """Give evaluations to the target, of the runs that reached it."""
+    """Return evaluations to the target, for the runs that reached it."""
     return [run.hits[0] for run in runs if run.hits]
 
 

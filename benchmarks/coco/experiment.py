@@ -1,4 +1,4 @@
-"""Runs that are in the cache, or else are made now."""
+"""Runs from the cache, or made now if the cache lacks them."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,10 +18,10 @@ def complete(
     wanted: Sequence[int],
     processes: int,
 ) -> dict[Task, list[Run]]:
-    """Give the runs with the numbers `wanted` of each task.
+    """Return the runs with the numbers `wanted` of each task.
 
-    Those that the task's cell lacks come from ``solve(task, numbers)``, a top-level function, and stay in the
-    cell.
+    ``solve(task, numbers)``, a top-level function, makes runs that the task's cell lacks, and the
+    cell keeps them.
     """
     lacking = [(task, _lacking(cell, wanted)) for task, cell in cells.items()]
     tasks = [(task, numbers) for task, numbers in lacking if numbers]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from benchmarks.coco.recorder import hit_times
 from benchmarks.coco.report import Comparison
 
-SIZE = (4.6, 3.9)  # inches of a panel
+SIZE = (4.6, 3.9)  # inches, a panel
 
 
 def draw(comparison: Comparison, path: Path) -> None:
@@ -75,6 +75,6 @@ def _by_area(comparison: Comparison) -> list[str]:
 
 
 def _scaled_hit_times(comparison: Comparison, name: str, dims: list[int]) -> Any:
-    """Give evaluations for each coordinate to each target of each run, flat."""
+    """Return evaluations for each coordinate to each target of each run, flat."""
     found = [hit_times(runs) / p.dim for p, runs in comparison.runs[name].items() if p.dim in dims]
     return np.concatenate(found).ravel()

@@ -1,4 +1,4 @@
-"""The record of one run: when it reached which target, and the area under its run-time ECDF."""
+"""The record of one run: evaluations to each target, and the area under its run-time ECDF."""
 
 import time
 from collections.abc import Callable
@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 PRECISIONS = 10.0 ** np.linspace(2, -8, 51)  # targets, as differences to the optimum
-PRECISION = float(PRECISIONS[-1])  # what counts as solved
+PRECISION = float(PRECISIONS[-1])  # a run that reaches it has solved the problem
 
 
 class Stopped(BaseException):
-    """Ends a run whose last target is reached or whose budget is used up.
+    """The end of a run, because its last target is reached or its budget is used up.
 
     It is no Exception, so that no solver catches it.
     """
 
 
 class Recorder:
-    """A function of a vector that counts its evaluations and notes the first that reaches each target.
+    """A function that counts its evaluations, and notes the first that reaches each target.
 
     Parameters
     ----------
     function : callable
-        Of x (dim,).
+        A function of x (dim,).
     minimum : float
         Its smallest value.
     dim, budget : int
@@ -39,7 +39,7 @@ class Recorder:
     ----------
     evaluations : int
     hits : list of int
-        The number of the first evaluation that reached each target, as far as they are reached.
+        The number of the first evaluation that reached each target, for the targets reached so far.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Run:
-    """What is kept of a run; `failure` is the exception that ended it, if one did."""
+    """The record of a run; `failure` is the exception that ended it, if one did."""
 
     hits: list[int]
     evaluations: int
-    wall: float  # seconds, of evaluations too
+    wall: float  # seconds, including evaluations
     cpu: float
     failure: str | None = None
 
@@ -100,7 +100,7 @@ def record(solver: Callable[..., Any], fun: Recorder, rng: np.random.Generator) 
 
 
 def hit_times(runs: list[Run]) -> Array:
-    """Give evaluations to each target, infinite for those not reached, (runs, targets)."""
+    """Return evaluations to each target, infinite for targets not reached: (runs, targets)."""
     times = np.full((len(runs), len(PRECISIONS)), np.inf)
     for row, run in zip(times, runs, strict=True):
         row[: len(run.hits)] = run.hits
@@ -108,9 +108,10 @@ def hit_times(runs: list[Run]) -> Array:
 
 
 def areas(times: Array, dim: int, budget: int) -> Array:
-    """Give the area under the ECDF of each run over a logarithmic axis from `dim` to `budget` evaluations.
+    """Return the area under the ECDF of each run.
 
-    A target reached within `dim` evaluations counts 1, one reached at the end of the budget, or never, 0.
+    The axis of evaluations is logarithmic from `dim` to `budget`. A target reached within `dim`
+    evaluations counts 1, one reached at the end of the budget, or never, 0.
 
     Parameters
     ----------

@@ -39,14 +39,14 @@ class Comparison:
         return REFERENCE if REFERENCE in self.runs else next(iter(self.runs), None)
 
     def areas(self, name: str, keep: Callable[[Problems], bool] = lambda problems: True) -> Array:
-        """Give the areas of the runs on some of the problems, in the order of all solvers."""
+        """Return the areas of runs on some of the problems, in an order common to all solvers."""
         budget = self.settings.budget
         kept = [problems for problems in self.runs[name] if keep(problems)]
         found = [areas(hit_times(self.runs[name][p]), p.dim, budget * p.dim) for p in kept]
         return np.concatenate(found)
 
     def columns(self) -> dict[str, Callable[[Problems], bool]]:
-        """Give the subsets of problems that have a column: dimensions, all, groups of functions."""
+        """Return the subsets of problems with a column: dimensions, all, groups of functions."""
         found: dict[str, Callable[[Problems], bool]] = {
             f"d={dim}": lambda p, dim=dim: p.dim == dim for dim in self.settings.dims
         }
@@ -63,7 +63,7 @@ class Comparison:
         return sum(len(run.hits) == len(PRECISIONS) for run in self.all_runs(name))
 
     def difference(self, name: str, keep: Callable[[Problems], bool]) -> tuple[float, float]:
-        """Give the mean difference of the areas to the reference's, and its standard error."""
+        """Return the mean difference of the areas to the reference's, and its standard error."""
         differences = self.areas(name, keep) - self.areas(self.reference or name, keep)
         error = differences.std(ddof=1) / np.sqrt(len(differences)) if len(differences) > 1 else 0.0
         return float(differences.mean()), float(error)
@@ -128,7 +128,7 @@ class Comparison:
     # ---------------------------------------------------------------- for JSON
 
     def as_dict(self) -> dict[str, Any]:
-        """Give areas, differences to the reference with standard errors, and costs; seconds and counts."""
+        """Return areas, differences to the reference with standard errors, and costs."""
         return {
             "name": self._title(),
             "settings": vars(self.settings),
@@ -158,5 +158,5 @@ class Comparison:
 
 
 def _area(area: float, sign: str = "") -> str:
-    """Write .2607, as the literature of BBOB does."""
+    """Format an area as the literature of BBOB does, for example .2607."""
     return f"{area:{sign}.4f}".replace("0.", ".", 1)

@@ -1,8 +1,8 @@
 """The solvers: each searches with restarts until the recorder ends the run.
 
-A solver is ``solver(fun, rng)``: `fun` knows its `dim`, `budget` and `evaluations`, and `rng` makes the run
-reproducible. Those that take no box start uniformly in [-4, 4]^d, with standard deviation 2, and are told of
-no bounds, as is usual on BBOB.
+A solver is ``solver(fun, rng)``: `fun` knows its `dim`, `budget` and `evaluations`, and `rng` makes
+the run reproducible. Solvers without a box start uniformly in [-4, 4]^d, with standard deviation 2,
+and know no bounds, as is usual on BBOB.
 """
 
 from collections.abc import Callable
@@ -20,21 +20,22 @@ from benchmarks.harness.cache import evoopt_stamp
 
 SIGMA = 2.0
 BOX = (-5.0, 5.0)
-SEEDS = 2**31 - 1  # what every solver takes as a seed: 1 to this
+SEEDS = 2**31 - 1  # every solver takes seeds from 1 to this number
 
 
 @dataclass(frozen=True)
 class Solver:
-    """A function of (fun, rng), with what its results depend on besides problem and seed.
+    """A function of (fun, rng), with the things that its results depend on beside the problem.
 
     Attributes
     ----------
     name : str
     solve : callable
     packages : tuple of str
-        What it needs installed, whose versions count; without any it is evoopt's, whose sources count.
+        The packages that it needs, whose versions count. Without any it is a solver of evoopt,
+        whose sources count.
     revision : int
-        To be raised with a change of `solve`, so that no results of the older one come from the cache.
+        Raise it with every change of `solve`, so that the cache returns no old results.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Solver:
     revision: int = 1
 
     def key(self) -> dict[str, Any]:
-        """Give what the cache knows its results by."""
+        """Return the part of the cache's key that belongs to this solver."""
         versions = {package: metadata.version(package) for package in self.packages}
         return {
             "solver": self.name,
@@ -67,7 +68,7 @@ def search(strategy: Any, fun: Recorder) -> None:
 
 
 def evoopt_restarts(kind: str, fun: Recorder, rng: Generator) -> None:
-    """IPOP or BIPOP."""
+    """Search by IPOP or BIPOP."""
     import evoopt
 
     while True:
@@ -94,7 +95,7 @@ def evoopt_auto(bounds: list[tuple[float, float]] | None, fun: Recorder, rng: Ge
 
 
 def evoopt_cmaes(fun: Recorder, rng: Generator) -> None:
-    """Restarts with doubled popsize, by hand."""
+    """Search by restarts with doubled popsize, written by hand."""
     import evoopt
 
     popsize = None
@@ -113,7 +114,7 @@ def pycma(bipop: bool, fun: Recorder, rng: Generator) -> None:
 
 
 def cmaes(fun: Recorder, rng: Generator) -> None:
-    """Restarts with doubled popsize, as its documentation shows."""
+    """Search by restarts with doubled popsize, as the documentation of cmaes shows."""
     import cmaes
 
     popsize = None
@@ -126,7 +127,7 @@ def cmaes(fun: Recorder, rng: Generator) -> None:
 
 
 def fcmaes(fun: Recorder, rng: Generator) -> None:
-    """Restarts with doubled popsize; its default of 31 is for other uses."""
+    """Search by restarts with doubled popsize; the default of 31 is for other uses."""
     from fcmaes.cmaescpp import ACMA_C
 
     popsize = 4 + int(3 * np.log(fun.dim))
@@ -141,7 +142,7 @@ def fcmaes(fun: Recorder, rng: Generator) -> None:
 
 
 def slsqp_then_pycma(fun: Recorder, rng: Generator) -> None:
-    """Two local searches by finite differences first."""
+    """Search twice by SLSQP with finite differences, then by pycma's IPOP."""
     for _ in range(2):
         optimize.minimize(fun, start(rng, fun.dim), method="SLSQP", options={"maxiter": 1000, "ftol": 1e-12})
     pycma(False, fun, rng)

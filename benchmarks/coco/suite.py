@@ -29,7 +29,7 @@ Runs = dict[Problems, list[Run]]  # one for each instance
 
 @dataclass(frozen=True)
 class Settings:
-    """What is run; `budget` counts evaluations for each coordinate."""
+    """The settings of an experiment; `budget` counts evaluations for each coordinate."""
 
     dims: list[int]
     functions: list[int]
@@ -42,7 +42,7 @@ class Settings:
 
 
 class Task(NamedTuple):
-    """What one process does at a time."""
+    """The work of one process at a time."""
 
     solver: str
     function: int
@@ -52,7 +52,7 @@ class Task(NamedTuple):
 
 
 def suite_problem(function: int, dim: int, instance: int) -> tuple[Callable[[Any], float], float]:
-    """Give a function of the suite, and its minimum."""
+    """Return a function of the suite, and its minimum."""
     import cocoex
 
     problem = cocoex.BareProblem("bbob", function, dim, instance)
@@ -64,7 +64,7 @@ def suite_version() -> str:
 
 
 def solve(task: Task, instances: list[int]) -> list[Run]:
-    """Give a run for each instance; a short one before them takes imports and compilation."""
+    """Return a run for each instance, after a short run for imports and compilation."""
     _run(task._replace(budget=WARM_UP), instances[0])
     return [_run(task, instance) for instance in instances]
 
@@ -77,7 +77,7 @@ def _run(task: Task, instance: int) -> Run:
 
 
 def collect(solvers: Sequence[Solver], settings: Settings, folder: Path, processes: int) -> dict[str, Runs]:
-    """Run what the cache lacks, and give the runs of each solver by its name."""
+    """Make the runs that the cache lacks; return the runs of each solver by its name."""
     cells = {
         Task(solver.name, *problems, settings.budget): _cell(folder, solver, problems, settings.budget)
         for problems in settings.problems()

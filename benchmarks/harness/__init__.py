@@ -1,1 +1,1 @@
-"""What benchmarks share; importing it loads nothing, so that the cores can be limited first."""
+"""Shared parts of benchmarks; importing this loads nothing, so that cores can be limited first."""

@@ -1,4 +1,4 @@
-"""Ask and tell of evoopt and its peers, as users of the libraries write them, with one start and popsize."""
+"""Ask and tell of evoopt and its peers, in their users' form, with one start and popsize."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 
 from benchmarks.harness.search import SIGMA, START, Array, Loop
 
-Start = Callable[[int], Loop]  # from a seed
+Start = Callable[[int], Loop]  # seed -> loop
 
 
 def evoopt(name: str, popsize: int, d: int, dtype: DTypeLike = np.float64) -> Start:
@@ -65,7 +65,7 @@ def fcmaes(popsize: int, d: int) -> Start:
 
 
 def evosax(name: str, popsize: int, d: int) -> Start:
-    """float32, as JAX is unless it is told otherwise."""
+    """Return the start of an algorithm of evosax, in float32, which is JAX's default."""
     import evosax.algorithms
 
     algorithm = getattr(evosax.algorithms, name)(population_size=popsize, solution=np.zeros(d, np.float32))
@@ -78,7 +78,10 @@ def evosax(name: str, popsize: int, d: int) -> Start:
 
 
 class _Evosax:
-    """Keeps the state. Random keys are made where nobody times it: in a compiled loop they cost little."""
+    """A loop that keeps evosax's state.
+
+    Making random keys is not timed, because it costs little in a compiled loop.
+    """
 
     def __init__(self, algorithm: Any, mean: Any, seed: int) -> None:
         import jax

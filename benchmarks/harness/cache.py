@@ -1,4 +1,4 @@
-"""Results that took long, kept on disk so that a later run adds to them."""
+"""Results on disk, because they take long; later runs add to them."""
 
 import functools
 import hashlib
@@ -12,7 +12,7 @@ Key = Mapping[str, Any]  # everything that the results depend on, as JSON
 
 
 def default_folder() -> Path:
-    """Give a folder in the user's cache folder, on any platform."""
+    """Return a folder in the user's cache folder, on any platform."""
     from numba.misc.appdirs import AppDirs
 
     return Path(AppDirs("evoopt", False).user_cache_dir) / "benchmarks"
@@ -27,14 +27,14 @@ class Cell:
         self.path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
 
     def read(self) -> dict[str, Any]:
-        """Give the entries there are."""
+        """Return the entries of the file."""
         try:
             return json.loads(self.path.read_text())["entries"]
         except FileNotFoundError:
             return {}
 
     def add(self, entries: Mapping[str, Any]) -> None:
-        """Add entries to those there are: the file is whole at any time."""
+        """Add entries to the file, which is whole at any time."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         record = {"key": self.key, "entries": self.read() | dict(entries)}
         unfinished = self.path.with_suffix(f".{os.getpid()}")
@@ -44,7 +44,7 @@ class Cell:
 
 @functools.cache
 def evoopt_stamp() -> str:
-    """Hash of all sources of evoopt."""
+    """Return a hash of all sources of evoopt."""
     import evoopt
 
     folder = Path(evoopt.__file__).parent

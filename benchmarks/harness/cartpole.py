@@ -1,7 +1,7 @@
 """CartPole episodes that never end, played by a population of networks: evoopt and its peers.
 
-All episodes go on to the last step, wherever the pole and the cart are by then, and a step earns 1 where
-both are within CartPole's limits. All rows start from the same states, which are those of evoopt's task.
+All episodes go on to the last step, wherever the pole and the cart are by then. A step earns 1 if
+both are within CartPole's limits. All rows start from the first states of evoopt's task.
 """
 
 import operator
@@ -24,11 +24,11 @@ from evoopt.rules.environments import cartpole
 Array = NDArray[Any]
 
 UNITS = (4, 32, 32, 2)
-LOOP_SHARE = 10  # of the steps, a Python loop over environments plays one in so many
-GYMNAX_NEEDS = "six, seaborn and pyyaml"  # on import, whether or not its installation asks for them
+LOOP_SHARE = 10  # a Python loop over environments plays one step of so many
+GYMNAX_NEEDS = "six, seaborn and pyyaml"  # needed on import, even if its installation does not ask for them
 
 
-@rule  # as the step that it replaces is one
+@rule  # the step that it replaces is a rule
 def _endless(state, action):
     _, done = cartpole.step(state, action)
     return 0.0 if done else 1.0, False
@@ -39,7 +39,7 @@ ENVIRONMENT = replace(evoopt.envs.cartpole, step=_endless)
 
 @dataclass(frozen=True)
 class Game:
-    """What everybody plays.
+    """The episodes that all contestants play.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Game:
     first : (episodes, 4)
         The states that each row starts from.
     steps : int
-        Of each episode.
+        The steps of each episode.
     """
 
     population: Array
@@ -68,14 +68,14 @@ class Game:
         return len(self.population), len(self.first)
 
     def demand(self) -> Demand:
-        """Give what the networks cannot do without in one call."""
+        """Return the work that the networks cannot avoid in one call."""
         outputs = self.steps * self.shape[0] * self.shape[1]
         multiply_adds = outputs * sum(n_in * n_out for n_in, n_out in pairwise(UNITS))
         return Demand(multiply_adds, {"tanh": outputs * sum(UNITS[1:-1])})
 
 
 class Player:
-    """The work of a contestant: ``play(steps)`` gives how many steps were upright, (popsize, episodes).
+    """The work of a contestant: ``play(steps)`` returns upright steps (popsize, episodes).
 
     A call plays `steps`.
     """
@@ -89,7 +89,7 @@ class Player:
 
 
 def upright(states: Array) -> Array:
-    """Say which of the states (n, 4) are within the limits."""
+    """Return which of the states (n, 4) are within the limits."""
     within: Array = (np.abs(states[:, 0]) <= cartpole.X_LIMIT) & (
         np.abs(states[:, 2]) <= cartpole.THETA_LIMIT
     )
@@ -100,7 +100,7 @@ def upright(states: Array) -> Array:
 
 
 def reference(game: Game, steps: int) -> Array:
-    """Play in float64."""
+    """Play all episodes in float64."""
     problem = dense.Problem(UNITS, game.population, game.first)
     layers = problem.layers(game.population.astype(np.float64))
     *hidden, (bias, kernel) = [(bias[:, None], kernel) for bias, kernel in layers]
@@ -141,8 +141,9 @@ def evoopt_rollout(game: Game) -> Player:
 def gymnax_scan(game: Game, threads: int = 1, sums: bool = False) -> Player:
     """Map a scan of steps over rows and episodes.
 
-    XLA runs the small operations of a step on one core: with `threads` of Python's, each calls it for a part
-    of the population. With `sums`, products are written out, so that XLA fuses them with what follows.
+    XLA runs the small operations of a step on one core. With `threads` of Python, each calls it for
+    a part of the population. With `sums`, products are written out, so that XLA fuses them with the
+    next operations.
     """
     import jax
     import jax.numpy as jnp
@@ -199,7 +200,7 @@ def gymnax_cartpole() -> tuple[Any, Any]:
 
 
 def gymnasium_vector(game: Game) -> Player:
-    """Step all episodes by the arrays of Gymnasium's own vector environment."""
+    """Step all episodes in arrays, by Gymnasium's own vector environment."""
     import gymnasium
 
     n = game.population.shape[0] * len(game.first)
@@ -214,9 +215,9 @@ def gymnasium_vector(game: Game) -> Player:
 
 
 def gymnasium_loop(game: Game) -> Player:
-    """Step one environment after the other, without the wrappers that check what they are given.
+    """Step one environment after the other, without wrappers that check arguments.
 
-    Since it is slow, a call plays only some of the steps.
+    This loop is slow, so a call plays only some of the steps.
     """
     import gymnasium
 
@@ -240,7 +241,7 @@ def _gymnasium_play(
     game: Game, start: Callable[[], None], step: Callable[[Array], Array]
 ) -> Callable[[int], Array]:
     """Let torch.baddbmm choose the actions of all episodes, once for each step."""
-    observations = np.empty((*game.shape, 4), np.float32)  # which the network reads in place
+    observations = np.empty((*game.shape, 4), np.float32)  # the network reads them in place
     forward = dense.torch_baddbmm(dense.Problem(UNITS, game.population, observations))
 
     def play(steps: int) -> Array:

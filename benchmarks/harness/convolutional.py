@@ -1,7 +1,8 @@
-"""Convolutional networks of a population: two convolutions, each pooled by 2, then dense layers; with relu.
+"""Convolutional networks of a population: two convolutions pooled by 2, dense layers, relu.
 
-Each library gets the weights in its own layout, as if its optimizer had made them so. PyTorch and JAX run a
-few individuals at a time where that is faster: their values of all individuals would not fit the caches.
+Each library gets the weights in its own layout, as if its optimizer had made them so. PyTorch and
+JAX run a few individuals at a time if that is faster, because the values of all individuals would
+not fit the caches.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ BLOCK = 4  # individuals of one grouped convolution
 class Shape(NamedTuple):
     """Sizes of a network."""
 
-    side: int  # of the square images, one channel
+    side: int  # height and width of the images, which have one channel
     filters: tuple[int, int]
     kernel: int
     dense: tuple[int, ...]  # units
@@ -37,7 +38,7 @@ class Shape(NamedTuple):
 
     @property
     def spec(self) -> ParamSpec:
-        """The names and shapes that evoopt gives such a network."""
+        """evoopt's names and shapes of the parameters."""
         shapes: dict[str, Any] = {}
         for i, (n_in, n_out) in enumerate(pairwise((1, *self.filters))):
             shapes[f"conv_{i}.bias"] = n_out
@@ -61,12 +62,12 @@ class Problem:
         return cls(shape, 0.1 * population, images, labels)
 
     def layers(self, parameters: Array) -> list[tuple[Array, Array]]:
-        """Give the bias and the kernel of each layer as views of a row or a population."""
+        """Return the bias and the kernel of each layer as views of a row or a population."""
         return [(leaves["bias"], leaves["kernel"]) for leaves in self.shape.spec.unravel(parameters).values()]
 
     def demand(self) -> Demand:
         samples = len(self.population) * len(self.images)
-        places = [self.shape.side**2, (self.shape.side // 2) ** 2]  # of each convolution's outputs
+        places = [self.shape.side**2, (self.shape.side // 2) ** 2]  # the places of each convolution's outputs
         places += [1] * len(self.shape.dense)
         row = self.layers(self.population[0])
         each = sum(n * kernel.size for n, (_, kernel) in zip(places, row, strict=True))
@@ -86,7 +87,7 @@ def network(shape: Shape) -> Any:
 
 
 def reference(problem: Problem, individual: int) -> Array:
-    """Give the logits of one individual in float64, (batch, classes)."""
+    """Return the logits of one individual in float64, (batch, classes)."""
     layers = problem.layers(problem.population[individual].astype(np.float64))
     values = problem.images.astype(np.float64)
     for bias, kernel in layers[:2]:
@@ -101,7 +102,7 @@ def reference(problem: Problem, individual: int) -> Array:
 
 
 def convolve(values: Array, kernel: Array) -> Array:
-    """Sum the products with one number of the kernel's height and width after another."""
+    """Return a convolution, summed over the places of the kernel one after the other."""
     batch, height, width, _ = values.shape
     rows, columns, _, filters = kernel.shape
     around = [(0, 0), (rows // 2, rows // 2), (columns // 2, columns // 2), (0, 0)]
@@ -114,9 +115,10 @@ def convolve(values: Array, kernel: Array) -> Array:
 
 
 def torch_tensors(problem: Problem) -> tuple[list[Any], Any]:
-    """Give biases and kernels as PyTorch has them, and images (batch, 1, side, side).
+    """Return biases and kernels in PyTorch's layout, and images (batch, 1, side, side).
 
-    Channels come before height and width there, so the inputs of the first dense layer are in another order.
+    Channels come before height and width, so the inputs of the first dense layer are in another
+    order.
     """
     import torch
 
@@ -134,7 +136,7 @@ def torch_tensors(problem: Problem) -> tuple[list[Any], Any]:
 
 
 def torch_grouped(problem: Problem) -> Work:
-    """Run a block of individuals as the groups of one convolution."""
+    """Return the work of running some individuals at a time as groups of one convolution."""
     import torch
     from torch.nn import functional
 
@@ -181,7 +183,7 @@ def torch_vmap(problem: Problem) -> Work:
 
 
 def jax_logits(problem: Problem) -> Callable[[Any], Any]:
-    """Give the function of a row that is to be mapped."""
+    """Return the function of a row, to be mapped over rows."""
     import jax
     import jax.numpy as jnp
     from jax import lax

@@ -1,6 +1,7 @@
-"""Dense networks of a population, tanh hidden layers and a linear output, by evoopt and by its peers.
+"""Dense networks of a population, with tanh hidden layers, by evoopt and its peers.
 
-Arrays of the peers are views of the population matrix: the fastest there is, since nothing is copied.
+Arrays of the peers are views of the population matrix, which is the fastest way, because nothing is
+copied.
 """
 
 import operator
@@ -22,9 +23,9 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Problem:
-    """Networks of the given units, and samples (batch, units[0]) or (popsize, batch, units[0]); float32."""
+    """Networks and samples (batch, units[0]) or (popsize, batch, units[0]), in float32."""
 
-    units: tuple[int, ...]  # of the inputs and of each layer
+    units: tuple[int, ...]  # inputs, and outputs of each layer
     population: Array  # (popsize, n_params)
     inputs: Array
     fresh: bool = False  # whether every call makes new arrays for its results
@@ -51,12 +52,12 @@ class Problem:
         return len(self.population) * self.inputs.shape[-2]
 
     def layers(self, parameters: Array) -> list[tuple[Array, Array]]:
-        """Give the bias and the kernel of each layer as views of a row or a population."""
+        """Return the bias and the kernel of each layer as views of a row or a population."""
         tree = self.net.spec.unravel(parameters)
         return [(tree[f"dense_{i}"]["bias"], tree[f"dense_{i}"]["kernel"]) for i in range(len(tree))]
 
     def layers_with_buffers(self) -> list[tuple[tuple[Array, Array], Any]]:
-        """Give arrays for the values after each layer, (popsize, batch, units), too; None for fresh ones."""
+        """Return the layers, each with an array (popsize, batch, units) for values, or None."""
         layers = self.layers(self.population)
         if self.fresh:
             return [(layer, None) for layer in layers]
@@ -64,7 +65,7 @@ class Problem:
         return [((bias, kernel), np.empty((*shape, bias.shape[-1]), np.float32)) for bias, kernel in layers]
 
     def demand(self) -> Demand:
-        """Give what a forward pass cannot do without: with a sample each, weights are read for it alone."""
+        """Return the work of a forward pass; for one sample each, weights are read only once."""
         multiply_adds = self.samples * sum(n_in * n_out for n_in, n_out in pairwise(self.units))
         reads = self.population.nbytes if self.own and self.inputs.shape[1] == 1 else 0
         return Demand(multiply_adds, {"tanh": self.samples * sum(self.units[1:-1])}, reads)
@@ -76,7 +77,7 @@ def network(units: tuple[int, ...]) -> Network:
 
 
 def reference(problem: Problem, individual: int) -> Array:
-    """Give the outputs of one individual in float64, (batch, outputs)."""
+    """Return the outputs of one individual in float64, (batch, outputs)."""
     *hidden, (bias, kernel) = problem.layers(problem.population[individual].astype(np.float64))
     values = (problem.inputs[individual] if problem.own else problem.inputs).astype(np.float64)
     for hidden_bias, hidden_kernel in hidden:
@@ -90,7 +91,7 @@ def evoopt_forward(problem: Problem) -> Work:
 
 
 def torch_baddbmm(problem: Problem) -> Work:
-    """Compute (popsize, batch, units)."""
+    """Return the work of products with values (popsize, batch, units)."""
     import torch
 
     layers = [
@@ -117,7 +118,7 @@ def torch_baddbmm(problem: Problem) -> Work:
 
 
 def torch_features_first(problem: Problem) -> Work:
-    """Compute (popsize, units, batch), as who knows that it is faster may do; inputs are shared."""
+    """Return the work of products with values (popsize, units, batch), which are faster."""
     import torch
 
     layers = []
@@ -138,18 +139,18 @@ def torch_features_first(problem: Problem) -> Work:
 
 
 def leaf_places(spec: ParamSpec) -> list[tuple[slice, tuple[int, ...]]]:
-    """Give where the leaves of a row are, and their shapes: bias and kernel of each layer."""
+    """Return the places and the shapes of a row's leaves: bias and kernel of each layer."""
     return [(spec.slice(name), shape) for name, shape in zip(spec.names, spec.shapes, strict=True)]
 
 
 def jax_outputs(spec: ParamSpec) -> Callable[[Any, Any], Any]:
-    """Give the function of a row and its inputs that is to be mapped."""
+    """Return the function of a row and its inputs, to be mapped over rows."""
     layers = jax_layers(spec)
     return lambda row, values: jax_forward(layers(row), values)
 
 
 def jax_layers(spec: ParamSpec) -> Callable[[Any], list[tuple[Any, Any]]]:
-    """Give the function that cuts the bias and the kernel of each layer out of a row."""
+    """Return the function that cuts the bias and the kernel of each layer out of a row."""
     places = leaf_places(spec)
 
     def layers(row: Any) -> list[tuple[Any, Any]]:

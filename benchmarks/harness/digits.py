@@ -20,7 +20,7 @@ def load() -> Samples:
 
 
 def split() -> list[Samples]:
-    """Give 60% to learn from, 20% to validate and 20% to test, as examples/04_digits.py does."""
+    """Return training (60%), validation and test samples (20% each), as examples/04_digits.py."""
     inputs, labels = load()
     order = np.random.default_rng(0).permutation(len(labels))
     parts = np.split(order, [int(0.6 * len(order)), int(0.8 * len(order))])

@@ -1,7 +1,7 @@
 """The cases of a GPU: evoopt's kernels beside torch, JAX, evosax and EvoTorch on the same device.
 
-Every work waits for the device at its end. What the device can do, bytes copied and multiply-adds in float32,
-is measured in the same run, by events of the device.
+All work waits for the device at its end. The limits of the device, bytes copied and multiply-adds
+in float32, are measured in the same run, by events of the device.
 """
 
 from collections.abc import Callable
@@ -29,11 +29,11 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Limits:
-    """An outcome: what the device does at most, measured in this run."""
+    """An outcome: the limits of the device, measured in this run."""
 
     device: str
-    bandwidth: float | None  # bytes read and written a second, of a copy; None without torch for CUDA
-    flops: float | None  # in float32
+    bandwidth: float | None  # bytes a copy reads and writes a second; None without torch for CUDA
+    flops: float | None  # float32
     agrees: bool = True
 
     def table(self) -> str:
@@ -47,16 +47,16 @@ class Limits:
         return {"name": "limits of the device"} | asdict(self)
 
     def reading(self, size: float) -> list[Limit]:
-        """Give the limit of what reads or writes so many bytes."""
+        """Return the limit of work that reads or writes so many bytes."""
         return [Limit("copy", size / self.bandwidth)] if self.bandwidth else []
 
     def multiplying(self, multiply_adds: float) -> list[Limit]:
-        """Give the limit of so many multiply-adds."""
+        """Return the limit of so many multiply-adds."""
         return [Limit("sgemm", 2 * multiply_adds / self.flops)] if self.flops else []
 
 
 def measure() -> Limits:
-    """Measure a copy within the device and a product of large matrices, the fastest of some."""
+    """Measure a copy within the device and a product of large matrices, by the fastest of some."""
     from numba import cuda
 
     name = cuda.get_current_device().name
@@ -77,7 +77,7 @@ def measure() -> Limits:
 
 
 def _seconds(work: Work) -> float:
-    """Give the seconds of the fastest call of some work of torch, by events."""
+    """Return the seconds of the fastest call of some work of torch, by events."""
     import torch
 
     times = []
@@ -92,7 +92,7 @@ def _seconds(work: Work) -> float:
 
 
 def _waiting(work: Work) -> Work:
-    """Give work that waits for the device."""
+    """Return work that waits for the device."""
     from numba import cuda
 
     def done() -> Any:
@@ -104,7 +104,7 @@ def _waiting(work: Work) -> Work:
 
 
 def jax_on_gpu(prepare: Callable[..., Work], *args: Any, **options: Any) -> Work:
-    """Prepare work of JAX, which takes the CPU without a word where it finds no GPU."""
+    """Prepare work of JAX; raise RuntimeError if JAX silently uses the CPU."""
     import jax
 
     if jax.default_backend() != "gpu":
@@ -126,7 +126,7 @@ def _copy(array: Any) -> Any:
 
 
 def own_inputs(measured: Limits) -> Case:
-    """A sample of its own for each of many networks: reading their weights is the limit."""
+    """Return the case of many networks with one own sample each, limited by reading weights."""
     units, popsize = (8, 64, 64, 4), 65_536
     inputs = np.random.default_rng(1).standard_normal((popsize, 1, units[0]), np.float32)
     problem = Problem.of(units, popsize, inputs)
@@ -179,7 +179,7 @@ def _torch_outputs(problem: Problem) -> Callable[[], Any]:
 
 
 def shared_inputs(units: Units, popsize: int, samples: int | None, measured: Limits) -> Case:
-    """Cross-entropy on samples that all share: digits, as many as there are or repeated."""
+    """Return the case of cross-entropy on shared samples, which are digits, maybe repeated."""
     images, labels = digits.load()
     chosen = np.arange(samples or len(images)) % len(images)
     images, labels = images[chosen], labels[chosen]
@@ -316,7 +316,7 @@ def evoopt_rollout(game: Game) -> Player:
 def trainer(
     cls: type[evoopt.Strategy], units: Units, samples: Any, popsize: int, seed: int, **options: Any
 ) -> Trainer:
-    """A generation with everything on the device, as `evolve` does it."""
+    """Return the trainer of evoopt with everything on the device, as in `evolve`."""
     net = dense.network(units)
     task = evoopt.Supervised(net, *samples, device="cuda")
     es = cls(net.init(seed), popsize=popsize, seed=seed, device="cuda", **options)
@@ -332,7 +332,7 @@ def trainer(
 def evotorch_snes(
     units: Units, samples: Any, popsize: int, seed: int, *, stdev_init: float, center_learning_rate: float
 ) -> Trainer:
-    """The whole population in one product for each layer."""
+    """Return a trainer with the whole population in one product for each layer."""
     import torch
     from evotorch import Problem as SearchProblem
     from evotorch.algorithms import SNES

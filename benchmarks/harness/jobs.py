@@ -12,9 +12,9 @@ BLAS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MA
 
 
 def done(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], n: int) -> Iterator[tuple[int, Any]]:
-    """Call ``function(*task)`` for each task in `n` processes; give (number of the task, result) as they end.
+    """Call ``function(*task)`` for each task in `n` processes; yield results as they end.
 
-    With one process it is this one.
+    A result is yielded as (number of the task, result). A single process is this one.
     """
     if n == 1:
         machine.set_threads(1)
@@ -31,6 +31,6 @@ def done(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], n: int)
 
 
 def _begin() -> None:
-    """Limit the threads of a new process: libraries read the variables when they load."""
+    """Limit the threads of a new process by variables, which libraries read when they load."""
     os.environ.update(dict.fromkeys(BLAS, "1"))
     machine.set_threads(1)

@@ -1,8 +1,8 @@
 """The limits of the machine, measured in the same run with the same threads as the contestants.
 
-Each is the best of several candidates, so that no library's weak spot lowers the bar: products of large
-float32 matrices by numpy and torch; sums of an array that no cache holds by numpy, torch and a compiled loop;
-activations by evoopt's own vectorized rules, in the cache.
+Each limit is the best of several candidates, so that no library's weakness lowers the bar: products
+of large float32 matrices by numpy and torch; sums of an array that no cache holds by numpy, torch
+and a compiled loop; activations by evoopt's own vectorized rules, in the cache.
 """
 
 import time
@@ -23,23 +23,23 @@ from evoopt.rules import math
 
 SGEMM_SIZES = (1024, 2048, 4096)
 READ_BYTES = 2**29
-CACHED = 4096  # elements of an array that the first cache holds
-REPEATS = 5  # at least, of each candidate
+CACHED = 4096  # elements; an array of this size fits into the first cache
+REPEATS = 5  # the fewest of each candidate
 
 Array = NDArray[Any]
-Best = tuple[float, str]  # seconds for a unit of the work, and whose they are
+Best = tuple[float, str]  # seconds for a unit of the work, and the name of the candidate
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What a call cannot do without.
+    """The work that a call cannot avoid.
 
     Attributes
     ----------
     multiply_adds : int
-        Of its matrix products and convolutions.
+        Multiply-adds of its matrix products and convolutions.
     activations : mapping
-        Elements by the names of `Limits.elements`.
+        Numbers of elements, by the names of `Limits.elements`.
     reads : int
         Bytes that must come from memory, since they are used once.
     """
@@ -51,7 +51,7 @@ class Demand:
 
 @dataclass(frozen=True)
 class Limits:
-    """An outcome: what the machine can do.
+    """An outcome: the limits of the machine.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Limits:
     elements : mapping
         Seconds for an element of each activation, all threads together.
     whose : mapping
-        Who was the best.
+        The names of the fastest candidates.
     """
 
     threads: int
@@ -83,12 +83,12 @@ class Limits:
         return {"name": "limits"} | asdict(self)
 
     def floor(self, demand: Demand) -> float:
-        """Give the seconds of the multiply-adds at the peak and of the activations at their rate."""
+        """Return the seconds of the multiply-adds at the peak and of activations at their rate."""
         elements = sum(n * self.elements[name] for name, n in demand.activations.items())
         return 2 * demand.multiply_adds / self.flops + elements
 
     def of(self, demand: Demand) -> list[Limit]:
-        """Give what bounds a call: the reading of what is used once, or else the arithmetic."""
+        """Return the limits of a call: reading data that is used once, or else arithmetic."""
         if demand.reads:
             return [Limit("read bandwidth", demand.reads / self.read)]
         peak = Limit("sgemm peak", 2 * demand.multiply_adds / self.flops)
@@ -96,16 +96,16 @@ class Limits:
 
 
 def rate(demand: Demand) -> Rate:
-    """Give the rate that the limits of a demand are about."""
+    """Return the rate that the limits of a demand bound."""
     if demand.reads:
         return Rate(1e-9 * demand.reads, "GB/s")
     return Rate(2e-9 * demand.multiply_adds, "GFLOP/s")
 
 
 def measure(threads: int) -> Limits:
-    """Measure all of them; a few seconds."""
+    """Measure all limits, which takes a few seconds."""
     if machine.installed("torch"):
-        import torch  # before the threads are set  # noqa: F401
+        import torch  # it loads before the threads are set  # noqa: F401
     machine.set_threads(threads)
     flop, sgemm = min(_sgemm())
     byte, read = min(_reads(threads))
@@ -114,7 +114,7 @@ def measure(threads: int) -> Limits:
 
 
 def _sgemm() -> Iterator[Best]:
-    """Give the seconds of an operation."""
+    """Yield the seconds of an operation for each candidate."""
     rng = np.random.default_rng(0)
     for n in SGEMM_SIZES:
         a, b, out = (rng.standard_normal((n, n), np.float32) for _ in range(3))
@@ -129,7 +129,7 @@ def _sgemm() -> Iterator[Best]:
 
 
 def _reads(threads: int) -> Iterator[Best]:
-    """Give the seconds of a byte."""
+    """Yield the seconds of a byte for each candidate."""
     numbers = np.ones(READ_BYTES // 4, np.float32)
     parts = np.array_split(numbers, threads)
     with ThreadPoolExecutor(threads) as pool:
@@ -143,7 +143,7 @@ def _reads(threads: int) -> Iterator[Best]:
 
 
 def _element(rule: Callable[[Any], Any]) -> float:
-    """Give the seconds of an element on one thread."""
+    """Return the seconds of an element on one thread."""
 
     @numba.njit(error_model="numpy", fastmath=FASTMATH)
     def apply(x, out):
@@ -164,7 +164,7 @@ def _sum(numbers: Array) -> Any:
 
 
 def _fastest(work: Work, calls: int = 1) -> float:
-    """Give the seconds of a call in the fastest of some turns; the first call compiles."""
+    """Return the seconds of a call in the fastest of some turns; the first call compiles."""
     work()
     wait_for_idle_threads()
     turns = []

@@ -1,4 +1,4 @@
-"""The machine: what it is, and the same number of threads for every contestant."""
+"""The machine: its description, and the same number of threads for every contestant."""
 
 import importlib.util
 import os
@@ -12,14 +12,14 @@ INSTALL = "pip install evoopt[benchmarks]"
 
 
 class Named(Protocol):
-    """Somebody who needs packages."""
+    """A contestant that needs packages."""
 
     name: str
     packages: tuple[str, ...]
 
 
 class Participants:
-    """Who takes part in the benchmarks: evoopt and its `peers`, or with ``--own`` evoopt alone."""
+    """The participants of benchmarks: evoopt and its `peers`, or with ``--own`` evoopt alone."""
 
     peers = True
 
@@ -29,17 +29,17 @@ Someone = TypeVar("Someone", bound=Named)
 
 
 def installed(package: str) -> bool:
-    """Say whether a package can be imported, without doing so."""
+    """Return whether a package can be imported, without importing it."""
     return importlib.util.find_spec(package) is not None
 
 
 def takes_part(package: str) -> bool:
-    """Say whether a peer's package is installed, and peers take part."""
+    """Return whether a peer's package is installed, and peers take part."""
     return PARTICIPANTS.peers and installed(package)
 
 
 def present(everyone: Iterable[Someone]) -> tuple[list[Someone], list[str]]:
-    """Part those whose packages are installed from sentences about the others."""
+    """Return the contestants with their packages installed, and sentences about the others."""
     here, skipped = [], []
     for one in everyone:
         if one.packages and not PARTICIPANTS.peers:
@@ -61,13 +61,13 @@ def usable_cores() -> int:
 
 
 def limit_cores(n: int, device: str = "cpu") -> list[str]:
-    """Bind the process to `n` cores, before numpy and the peers load; give notes of what is not limited.
+    """Bind the process to `n` cores, before numpy and the peers load; return notes of failures.
 
-    Libraries take the size of their thread pools from the cores that they find when they load. It is the
-    only limit that XLA has.
+    Libraries take the size of their thread pools from the cores that they find when they load. XLA
+    has no other limit.
     """
     os.environ.setdefault("JAX_PLATFORMS", device)
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # others need memory of the device, too
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # others need memory of the device too
     if n == usable_cores():
         return []
     if not hasattr(os, "sched_setaffinity"):
@@ -77,7 +77,7 @@ def limit_cores(n: int, device: str = "cpu") -> list[str]:
 
 
 def set_threads(n: int) -> None:
-    """Set the number of threads of evoopt, of torch, and of numpy's BLAS, as far as they are loaded."""
+    """Set the number of threads of evoopt, torch and numpy's BLAS, as far as they are loaded."""
     from evoopt import threads
 
     threads.set_num_threads(n)
@@ -90,7 +90,7 @@ def set_threads(n: int) -> None:
 
 
 def describe(threads: int) -> dict[str, str | float]:
-    """Describe the machine; the versions of the peers are with their results."""
+    """Describe the machine; versions of the peers stand with their results."""
     import numba
     import numpy as np
 
@@ -111,7 +111,7 @@ def describe(threads: int) -> dict[str, str | float]:
 
 
 def _blas() -> str:
-    """Name the kernels of BLAS for this processor: OPENBLAS_CORETYPE and the like change them."""
+    """Return the names of BLAS's kernels, which OPENBLAS_CORETYPE and the like change."""
     if not installed("threadpoolctl"):
         return "unknown"
     import threadpoolctl

@@ -1,4 +1,4 @@
-"""Peak memory against the arrays that an algorithm cannot do without."""
+"""Peak memory, compared with the arrays that an algorithm needs."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Memory:
-    """An outcome: bytes of arrays at the peak of a work, and those needed."""
+    """An outcome: bytes of arrays at the peak of some work, and the bytes that it needs."""
 
     name: str
     peak: int
@@ -24,14 +24,14 @@ class Memory:
         return f"{self.name}\n  {megabytes}: {self.ratio:.2f} times"
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the same for JSON, in bytes."""
+        """Return the outcome for JSON, in bytes."""
         return {"name": self.name, "peak": self.peak, "needed": self.needed, "ratio": self.ratio}
 
 
 def peak(work: Callable[[], Any]) -> int:
-    """Give the most bytes that Python and numpy held during a work, beyond what they held before.
+    """Return the most bytes that Python and numpy held in addition during some work.
 
-    Let the work have run once before: compiling takes memory too.
+    Run the work once before, because compiling takes memory too.
     """
     tracemalloc.start()
     try:

@@ -15,12 +15,12 @@ def add_cache_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=cache.default_folder(),
         metavar="DIR",
-        help="where results are kept; default in the user's cache folder",
+        help="folder of results; default in the user's cache folder",
     )
 
 
 def numbers(low: int, high: float = math.inf) -> Callable[[str], list[int]]:
-    """Give a reader of numbers and ranges such as "1,3-5"."""
+    """Return a reader of numbers and ranges such as "1,3-5"."""
 
     def read(text: str) -> list[int]:
         found: list[int] = []

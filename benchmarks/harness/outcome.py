@@ -1,4 +1,4 @@
-"""What came out of a race: as a table to read, and as a dict for JSON."""
+"""The outcome of a race, as a table to read, and as a dict for JSON."""
 
 import math
 from collections.abc import Sequence
@@ -54,19 +54,19 @@ class Outcome:
 
     @property
     def fastest_peer(self) -> Timing | None:
-        """The fastest that is right, and a peer."""
+        """The fastest peer with right results."""
         others = (timing for timing in self.timings if not timing.name.startswith("evoopt"))
         peers = [timing for timing in others if timing.agrees and not timing.floor]
         return min(peers, key=lambda timing: timing.median, default=None)
 
     def ratio(self, timing: Timing) -> float:
-        """How many times as fast as this one evoopt is."""
+        """Return how many times as fast as this contestant evoopt is."""
         return timing.median / self.timings[0].median
 
     def table(self) -> str:
-        """Give a title, a line for each contestant, and who was skipped or is the fastest.
+        """Return a title, a line for each contestant, skipped contestants, and the fastest one.
 
-        The fastest turn is what to look at where other processes take the cores.
+        Look at the fastest turn if other processes take the cores.
         """
         shares = [f"of {limit.name}" for limit in self.limits]
         head = ["", "median", "IQR", "fastest", self.unit or "", *shares, "evoopt is", "error", ""]
@@ -98,11 +98,12 @@ class Outcome:
         return f"evoopt is {_ratio(self.ratio(peer))} x as fast as the fastest peer, {peer.name}."
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the same for JSON.
+        """Return the outcome for JSON.
 
-        Times are seconds a call, `fastest` that of the fastest turn, `ratio` is how many times as fast evoopt
-        is, `rate` is in `unit`, `shares` are those of the limits, and an error that is not finite is None.
-        `ratio` of the case is that to its fastest peer, `limits` are the seconds of a call at each.
+        Times are seconds a call, and `fastest` is the time of the fastest turn. `ratio` is how many
+        times as fast evoopt is, `rate` is in `unit`, and `shares` are the reached shares of the
+        limits. An error that is not finite is None. In the case, `ratio` compares evoopt with the
+        fastest peer, and `limits` are the seconds of a call at each limit.
         """
         peer = self.fastest_peer
         return {

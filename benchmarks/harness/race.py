@@ -14,14 +14,14 @@ from benchmarks.harness import machine
 from benchmarks.harness.outcome import Limit, Outcome, Timing
 
 MIN_REPEATS = 7
-ENOUGH, PATIENCE = 3, 30.0  # after so many turns who took more seconds than this sits out
+ENOUGH, PATIENCE = 3, 30.0  # turns, and seconds: slower contestants then sit out
 TURN = 0.005  # seconds; shorter work is called several times in a turn
 
 Work = Callable[[], Any]
 
 
 def mean_call(work: Work, calls: int) -> float:
-    """Give the seconds a call."""
+    """Return the mean seconds of a call."""
     start = time.perf_counter()
     for _ in range(calls):
         work()
@@ -30,21 +30,22 @@ def mean_call(work: Work, calls: int) -> float:
 
 @dataclass(frozen=True)
 class Contestant:
-    """Somebody who can do the work of a case.
+    """One contestant in a case: its name, its work and the packages that it needs.
 
     Attributes
     ----------
     name : str
-        As the table shows it.
+        The name in the table.
     prepare : callable
-        Gives the work: a callable that is done when it returns. Imports, and conversions of what would
-        already be in the peer's form, belong here.
+        Returns the work, a callable that is done when it returns. Imports belong here, and
+        conversions of data that users would already have in the peer's form.
     packages : tuple of str
-        What it needs installed; without them it is skipped.
+        The packages that it needs; it is skipped without them.
     read : callable
-        Gives what the work returned in the form that the case compares.
+        Converts the results of the work to the form that the case compares.
     floor : bool
-        Written by hand for this case alone: it shows what is possible, but is nobody's peer.
+        Whether it is written by hand for this case alone: it shows the possible speed, but is no
+        peer.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Contestant:
 
 
 class Rate(NamedTuple):
-    """How much work one call does, and the unit that this makes per second."""
+    """The amount of work of one call, and its unit per second."""
 
     amount: float
     unit: str
@@ -63,25 +64,25 @@ class Rate(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """The same work for all.
+    """The same work for all contestants.
 
     Attributes
     ----------
     name : str
-        What the work is, with its sizes.
+        The name of the work, with its sizes.
     contestants : sequence of Contestant
-        evoopt first.
+        The contestants, evoopt first.
     error : callable
-        Gives the error of what a contestant's `read` gave, as `relative_error` does.
+        Returns the error of the result of a contestant's `read`, as `relative_error` does.
     tolerance : float
         The largest error that counts as agreement.
     rate : Rate, optional
-        To be shown next to the times.
+        The rate that is shown next to the times.
     limits : sequence of Limit
-        Of the machine: what share of each is reached is shown.
+        Limits of the machine; the reached share of each is shown.
     clock : callable
-        Gives the seconds of a call from a work and a number of calls: other than `mean_call` where only parts
-        of the work are to be timed.
+        Returns the seconds of a call, for some work and a number of calls. It is another function
+        than `mean_call` if only parts of the work are timed.
     """
 
     name: str
@@ -94,9 +95,9 @@ class Case:
 
 
 def relative_error(found: ArrayLike, expected: ArrayLike) -> float:
-    """Give the largest difference, relative to the largest number expected.
+    """Return the largest difference, relative to the largest number expected.
 
-    It is infinite for NaN, infinity or another shape.
+    The difference is infinite for NaN, infinity or another shape.
     """
     found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
     if found.shape != expected.shape or not np.isfinite(found).all():
@@ -107,9 +108,9 @@ def relative_error(found: ArrayLike, expected: ArrayLike) -> float:
 def race(case: Case, seconds: float, threads: int) -> Outcome:
     """Check every contestant of a case, then time them.
 
-    The first call, which compiles, gives the result that is checked. After it the contestants take turns,
-    A B C A B C, so that what else the machine does hits all alike, for `seconds` times their number.
-    Very slow ones get fewer turns. A peer that fails is reported, and the others go on.
+    The first call compiles, and its result is checked. Then the contestants take turns, A B C A B
+    C, so that other load of the machine hits all alike, for `seconds` times their number. Very slow
+    ones get fewer turns. A peer that fails is reported, and the others go on.
     """
     contestants, skipped = machine.present(case.contestants)
     prepared = _attempts([(c, c.prepare) for c in contestants], skipped)
@@ -142,7 +143,7 @@ def _error(case: Case, contestant: Contestant, work: Work) -> float:
 def _attempts(
     calls: Sequence[tuple[Contestant, Callable[[], Any]]], failed: list[str]
 ) -> list[tuple[Contestant, Any]]:
-    """Give what calls give, and sentences about peers, who are all but the first, that raised."""
+    """Return the results of calls; append sentences about peers, all but the first, that raised."""
     results = []
     for contestant, call in calls:
         try:
@@ -155,7 +156,7 @@ def _attempts(
 
 
 def _take_turns(turns: Sequence[Callable[[int], float]], seconds: float) -> list[list[float]]:
-    """Give the seconds a call of each work, once for each of its turns."""
+    """Return the seconds a call of each work, once for each of its turns."""
     calls = [_calls_a_turn(turn) for turn in turns]
     times: list[list[float]] = [[] for _ in turns]
     spent = [0.0 for _ in turns]
@@ -179,17 +180,17 @@ def _calls_a_turn(turn: Callable[[int], float]) -> int:
 
 
 def _turn(clock: Callable[[Any, int], float], work: Work, calls: int) -> float:
-    """Give the seconds a call."""
+    """Return the seconds a call."""
     wait_for_idle_threads()
-    work()  # not timed: its data is not in the caches yet
+    work()  # not timed, because its data is not in the caches yet
     return clock(work, calls)
 
 
 def wait_for_idle_threads() -> None:
     """Wait until no thread of this process is busy, a second at most.
 
-    Idle workers of OpenMP spin for some milliseconds, those of OpenBLAS for nearly 100, and would take the
-    cores from the next contestant.
+    Idle workers of OpenMP spin for some milliseconds, workers of OpenBLAS for nearly 100, and would
+    take the cores from the next contestant.
     """
     for _ in range(100):
         before = time.process_time()

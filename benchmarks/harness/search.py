@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-CONDITION = 1e6  # of the ellipsoid: the covariance has to move far from where it starts
+CONDITION = 1e6  # the ellipsoid's, so that the covariance has to move far from its start
 START, SIGMA = 1.0, 0.1  # each coordinate of the mean, and the step size, at first
-CONVERGED = 1e-8  # of the first fitness: before the numbers get small, also in float32, a new search starts
+CONVERGED = 1e-8  # a share of the first fitness; a new search starts before numbers get too small for float32
 CHECKED = 10  # generations after which the fitness must be better
 WARM_UP = 10.0  # seconds that the generations which are not timed may take
 
@@ -19,7 +19,8 @@ WARM_UP = 10.0  # seconds that the generations which are not timed may take
 class Loop(NamedTuple):
     """Ask and tell of one search in its library's own forms.
 
-    `arguments` makes what `tell` takes of what `ask` gave and the fitness (popsize,). Nobody times it.
+    `arguments` makes the arguments of `tell` from the result of `ask` and the fitness (popsize,),
+    and is not timed.
     """
 
     ask: Callable[[], Any]
@@ -28,7 +29,7 @@ class Loop(NamedTuple):
 
 
 def ellipsoid(rows: Array) -> Array:
-    """Give the fitness (popsize,) of rows (popsize, d)."""
+    """Return the fitness (popsize,) of rows (popsize, d)."""
     d = rows.shape[1]
     scales = CONDITION ** (np.arange(d) / max(d - 1, 1))
     fitness: Array = np.einsum("ij,ij,j->i", rows, rows, scales)  # leaves no busy thread of BLAS behind
@@ -36,18 +37,18 @@ def ellipsoid(rows: Array) -> Array:
 
 
 class Search:
-    """The work of a contestant: generations on an ellipsoid, with a new search when one has converged.
+    """The work of a contestant: generations on an ellipsoid, with a new search after convergence.
 
     Parameters
     ----------
     start : callable
-        Gives the `Loop` of a new search for a seed.
+        Returns the `Loop` of a new search for a seed.
     popsize, d : int
         The shape that populations must have.
     warm_up : int
         Generations before those that are timed.
     block : int
-        Generations that are timed together: decompositions are rare in large dimension.
+        Generations that are timed together, because decompositions are rare in large dimension.
     """
 
     def __init__(
@@ -60,14 +61,14 @@ class Search:
     def _start_anew(self) -> None:
         self.seed += 1
         self.loop = self.start(self.seed)
-        self.medians: list[float] = []  # of the fitness, one for each generation
+        self.medians: list[float] = []  # the median fitness of each generation
 
     def __call__(self) -> "Search":
         self.generation()
         return self
 
     def generation(self) -> float:
-        """Run a generation; give the seconds of its ask and its tell."""
+        """Run a generation; return the seconds of its ask and its tell."""
         if self.medians and not self.medians[-1] > CONVERGED * self.medians[0]:  # or it is NaN
             self._start_anew()
         start = time.perf_counter()
@@ -87,7 +88,7 @@ class Search:
         return fitness
 
     def unsolved(self) -> float:
-        """Give the share of the first fitness that is left after some generations, then warm up."""
+        """Return the share of the first fitness that is left after some generations; warm up."""
         start = time.perf_counter()
         for _ in range(CHECKED):
             self.generation()
@@ -100,6 +101,6 @@ class Search:
 
 
 def mean_generation(search: Search, generations: int) -> float:
-    """Give the seconds of a generation: the mean over so many, or more to make the blocks whole."""
+    """Return the mean seconds of a generation over `generations`, rounded up to whole blocks."""
     n = -(-generations // search.block) * search.block
     return sum(search.generation() for _ in range(n)) / n

@@ -1,7 +1,7 @@
-"""Ten kernels for CUDA against those of the CPU: ``python -m benchmarks.harness.smoke``.
+"""Ten CUDA kernels against CPU kernels: ``python -m benchmarks.harness.smoke``.
 
-Prints the largest difference of each, and ends with 1 if one is off. It takes as long as the kernels take to
-compile, and is the first thing to run on a device.
+The program prints the largest difference of each kernel, and ends with 1 if one is off. It takes as
+long as the kernels take to compile, and is the first thing to run on a device.
 """
 
 import math
@@ -24,7 +24,7 @@ KEY = np.uint64(12345)
 
 
 class Sizes(NamedTuple):
-    """Of what is computed: rows and columns of a population, and networks, their units and samples."""
+    """Sizes of the checks: rows and columns of a population, and networks, units and samples."""
 
     rows: int = 70
     columns: int = 300
@@ -37,15 +37,15 @@ FULL = Sizes()
 
 
 class Check(NamedTuple):
-    """A kernel, and how far its results may be from those of the CPU, relative to numbers above 1."""
+    """A kernel, and its tolerance to the CPU's results, relative for numbers above 1."""
 
     name: str
-    compute: Callable[[str, Sizes], Any]  # on a device
+    compute: Callable[[str, Sizes], Any]  # (device, sizes) -> results
     tolerance: float
 
 
 def _engine(device: str) -> Any:
-    """Give the operations of strategies on a device."""
+    """Return the engine of strategies on a device."""
     return population_engine(device, computes_there=True)
 
 
@@ -54,7 +54,7 @@ def _normal(*shape: int, dtype: Any = np.float32) -> Any:
 
 
 def _population(device: str, sizes: Sizes, scale: float = 1.0, dtype: Any = np.float32) -> tuple[Any, Any]:
-    """Give the kernels on a device, and a population there."""
+    """Return the engine of a device, and a population on it."""
     engine, rows = _engine(device), _normal(sizes.rows, sizes.columns, dtype=dtype)
     return engine, engine.rows(rows * rows.dtype.type(scale), rows.dtype)
 
@@ -143,7 +143,7 @@ CHECKS = (
 
 
 def difference(check: Check, sizes: Sizes = FULL) -> float:
-    """Give the largest difference between the devices; infinite for other shapes, or NaN in other places."""
+    """Return the largest difference between devices; infinite for other shapes or NaN places."""
     expected, found = (np.asarray(check.compute(device, sizes), np.float64) for device in DEVICES)
     if found.shape != expected.shape or (np.isnan(found) != np.isnan(expected)).any():
         return math.inf

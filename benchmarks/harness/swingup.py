@@ -1,6 +1,7 @@
-"""CartPole swing-up learned by a 5-64-64-1 network: strategies of evoopt, and of evosax with a copy in JAX.
+"""CartPole swing-up with a 5-64-64-1 network, by evoopt, and by evosax with a copy in JAX.
 
-A contestant is prepared once, and then starts a `Trainer` for each seed, so that only the first compiles.
+A contestant is prepared once, and then starts a `Trainer` for each seed, so that only the first
+compiles.
 """
 
 import math
@@ -23,7 +24,7 @@ Start = Callable[[int], Trainer]
 
 @dataclass(frozen=True)
 class Setting:
-    """What everybody learns, and with how much: `level` is easy or hard, `episodes` are those of a row."""
+    """The task of all contestants: `level` is easy or hard, `episodes` counts episodes of a row."""
 
     level: str
     popsize: int
@@ -83,7 +84,7 @@ def evosax_open_es(setting: Setting, sigma: float, learning_rate: float) -> Star
 
 
 def _evosax(algorithm: Any, params: Any, setting: Setting) -> Start:
-    """Give each of Python's threads a part of the rows: XLA runs a step's small operations on one core."""
+    """Return a start that splits rows over threads, as XLA runs small operations on one core."""
     import jax
 
     ask = jax.jit(lambda key, state: algorithm.ask(key, state, params))
@@ -112,7 +113,7 @@ def _evosax(algorithm: Any, params: Any, setting: Setting) -> Start:
     return start
 
 
-# ---------------------------------------------------------------- in JAX, states (episodes, 4)
+# ---------------------------------------------------------------- JAX, states (episodes, 4)
 
 
 def jax_reset(level: str, key: Any, episodes: int) -> Any:
@@ -125,7 +126,7 @@ def jax_reset(level: str, key: Any, episodes: int) -> Any:
 
 
 def jax_step(states: Any, actions: Any) -> tuple[Any, Any, Any]:
-    """Give the next states, the rewards and who is done, for actions (episodes,)."""
+    """Return the next states, the rewards and `done` for actions (episodes,)."""
     import jax.numpy as jnp
 
     _, x_dot, theta, theta_dot = states.T
@@ -140,7 +141,7 @@ def jax_step(states: Any, actions: Any) -> tuple[Any, Any, Any]:
 
 
 def jax_return(net: evoopt.Network, steps: int) -> Callable[[Any, Any], Any]:
-    """Give the function of a row and first states that is to be mapped: the mean return of its episodes."""
+    """Return the function of a row and first states for the mean return, to be mapped over rows."""
     import jax
     import jax.numpy as jnp
 

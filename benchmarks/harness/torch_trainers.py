@@ -1,4 +1,4 @@
-"""A dense network trained on labelled samples by EvoTorch and PyGAD, each as its documentation shows."""
+"""Trainers of a dense network by EvoTorch and PyGAD, each as its documentation shows."""
 
 import logging
 import time
@@ -24,7 +24,7 @@ def evotorch_snes(
     features_first: bool = False,
     **options: Any,
 ) -> Trainer:
-    """Take a fitness function of the whole population, written by hand with baddbmm into arrays it keeps."""
+    """Train with a fitness function of the whole population, written by hand with baddbmm."""
     import torch
 
     evotorch = _evotorch_without_log()
@@ -37,7 +37,7 @@ def evotorch_snes(
     buffers = [torch.empty(popsize, *shape) for shape in shapes]
 
     def fitness(population: Any) -> Any:
-        population = population.as_subclass(torch.Tensor)  # from one that refuses every change, of views too
+        population = population.as_subclass(torch.Tensor)  # EvoTorch's class refuses changes, even of views
         leaves = [population[:, place].reshape(-1, *shape) for place, shape in places]
         values = inputs.expand(len(population), -1, -1)
         for i in range(0, len(leaves), 2):
@@ -65,7 +65,7 @@ evotorch_features_first = partial(evotorch_snes, features_first=True)
 
 
 def evotorch_supervised(units: Units, samples: Samples, popsize: int, seed: int, **options: Any) -> Trainer:
-    """Use its class for supervised learning, all samples as one minibatch."""
+    """Train by EvoTorch's class for supervised learning, all samples in one minibatch."""
     import torch
     from torch.nn.functional import cross_entropy
     from torch.utils.data import TensorDataset
@@ -84,7 +84,7 @@ def evotorch_supervised(units: Units, samples: Samples, popsize: int, seed: int,
 
 
 def _evotorch_without_log() -> Any:
-    """Import it; it logs to the terminal what it makes."""
+    """Import EvoTorch, without its log on the terminal."""
     import evotorch
     import evotorch.neuroevolution
 
@@ -105,7 +105,7 @@ def _evotorch(
 
 
 class PyGAD(Trainer):
-    """Genetic algorithm with ``torchga``: the fitness function predicts by a copy of the model."""
+    """A genetic algorithm with ``torchga``, whose fitness function predicts by a model's copy."""
 
     def __init__(self, units: Units, samples: Samples, popsize: int, seed: int, **options: Any) -> None:
         import pygad
@@ -116,7 +116,7 @@ class PyGAD(Trainer):
         model = _torch_module(units)
         vector = torch.from_numpy(_to_torch(units, net.init(seed)))
         torch.nn.utils.vector_to_parameters(vector, model.parameters())
-        np.random.seed(seed)  # what TorchGA draws from
+        np.random.seed(seed)  # TorchGA draws from it
         inputs, labels = map(torch.from_numpy, samples)
         cross_entropy = torch.nn.CrossEntropyLoss()
 
@@ -140,7 +140,7 @@ class PyGAD(Trainer):
         return np.asarray(self.ga.best_solution(pop_fitness=fitness)[0])
 
     def run(self, generations: int) -> float:
-        """Run one more, which is not timed: a run of PyGAD evaluates its first population again."""
+        """Run one generation more, not timed, because PyGAD evaluates its first one again."""
         self.ends.clear()
         self.ga.num_generations = generations + 1
         self.ga.run()
@@ -162,7 +162,7 @@ def _torch_module(units: Units) -> Any:
 
 
 def _to_torch(units: Units, row: Array) -> Array:
-    """Put a row into the order of a module's parameters: kernel (out, in), then bias, for each layer."""
+    """Put a row into a module's order: kernel (out, in), then bias, layer by layer."""
     layers = network(units).spec.unravel(row).values()
     parts = [part for layer in layers for part in (layer["kernel"].T.ravel(), layer["bias"])]
     return np.concatenate(parts).astype(np.float32)

@@ -1,7 +1,7 @@
-"""A dense network trained on labelled samples by evoopt and by evosax; `torch_trainers` has others.
+"""Trainers of a dense network by evoopt and evosax; `torch_trainers` has others.
 
-Each does as its documentation shows. The first mean is the same for all who have one, and solutions are rows
-in evoopt's order.
+Each library trains as its documentation shows. The first mean is the same for all strategies that
+have one, and solutions are rows in evoopt's order.
 """
 
 import time
@@ -22,7 +22,7 @@ Units = tuple[int, ...]
 
 
 class Trainer:
-    """A search that goes on: `step` is a generation, `solution` gives the row to be used."""
+    """A search that goes on: `step` runs a generation, `solution` returns the solution's row."""
 
     def __init__(self, step: Callable[[], Any], solution: Callable[[], Array]) -> None:
         self.step, self.solution, self.generation = step, solution, 0
@@ -32,7 +32,7 @@ class Trainer:
         return self
 
     def run(self, generations: int) -> float:
-        """Run so many; give the seconds of one."""
+        """Run some generations; return the seconds of one."""
         start = time.perf_counter()
         for _ in range(generations):
             self.step()

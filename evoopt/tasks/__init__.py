@@ -1,1 +1,1 @@
-"""Tasks: what turns a population into fitness."""
+"""Tasks, which turn a population into fitness."""

@@ -1,4 +1,4 @@
-"""What an environment is: three compiled functions and their sizes."""
+"""Environments: three compiled functions and their sizes."""
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
@@ -19,60 +19,61 @@ Bounds = tuple[tuple[float, ...], tuple[float, ...]]
 class Environment(Called):
     """An environment in which a network acts step by step until an episode ends.
 
-    It holds no state. Each episode has one in a vector, so that any number of episodes run side by side in
-    compiled code; the built-in environments are in `evoopt.envs`.
+    An environment holds no state. Each episode keeps its own in a vector, so that compiled code
+    plays any number of episodes side by side. The built-in environments are in `evoopt.envs`.
 
     Parameters
     ----------
     reset : njit function
-        ``reset(state, uniforms)`` writes the first state, over zeros. The uniform numbers from [0, 1) are all
-        that is random in an episode.
+        ``reset(state, uniforms)`` writes the first state into an array of zeros. The uniform
+        numbers from [0, 1) are the only randomness of an episode.
     observe : njit function
-        ``observe(state, observation)`` writes what the network sees of a state.
+        ``observe(state, observation)`` writes the observation of a state, which is the input of the
+        network.
     step : njit function
-        ``step(state, action) -> (reward, done)`` moves the state, in place. A discrete action is an int, and
-        continuous actions are a vector (n_actions,), within their bounds.
+        ``step(state, action) -> (reward, done)`` changes the state in place. A discrete action is
+        an int; continuous actions are a vector (n_actions,) within their bounds.
     state_size, observation_size : int
-        How many numbers a state and an observation have.
+        The lengths of a state and of an observation.
     actions : int or (low, high)
-        The number of discrete actions; or the bounds of continuous ones, each a number or one number for
-        each action. Both bounds of an action are finite, or both infinite.
+        The number of discrete actions, or the bounds of continuous ones, each a number or one
+        number for each action. Both bounds of an action are finite, or both infinite.
     uniforms : int
-        How many uniform numbers `reset` gets.
+        The number of uniform numbers that `reset` gets.
     max_steps : int
-        How many steps an episode has at most, unless the task says otherwise.
+        The largest number of steps of an episode, unless the task sets another.
     name : str
-        The name that reprs show.
+        The name in reprs.
 
     Attributes
     ----------
     discrete : bool
-        Whether an action is one of several.
+        Whether actions are discrete.
     n_actions : int
-        The number of discrete actions, or the length of a vector of continuous ones; in both cases how many
-        outputs a network has.
+        The number of discrete actions, or the length of a vector of continuous ones. A network has
+        as many outputs.
     low, high : tuple of float
         The bounds of continuous actions (n_actions,); empty for discrete ones.
 
     Raises
     ------
     ValueError
-        If a function is not compiled, a size is no whole number, or the actions are neither a number of at
-        least 2 nor bounds with low < high.
+        If a function is not compiled, a size is not a whole number, or the actions are neither a
+        number of at least 2 nor bounds with low < high.
 
     Notes
     -----
-    All arrays are 1-d, float64 and C-contiguous. The functions are called a million times a second: let
-    them use scalars and the elements of the arrays, and allocate nothing. Compiled code does not check
-    whether an index is inside its array, so `Rollout` first plays some steps in plain Python.
+    All arrays are 1-d, float64 and C-contiguous. The functions are called a million times a second,
+    so they should use scalars and elements of the arrays, and allocate nothing. Compiled code does
+    not check the bounds of arrays, so `Rollout` first plays some steps in plain Python.
 
-    A network's outputs become actions as follows. Discrete: the number of the largest output, the first if
-    several are. Continuous: outputs from -1 to 1 span the bounds and are clipped there, ``(low + high) / 2 +
-    (high - low) / 2 * clip(output, -1, 1)``; unbounded actions are the outputs as they are.
+    A network's outputs become actions as follows. A discrete action is the number of the largest
+    output, the first one in a tie. A continuous action is ``(low + high) / 2 + (high - low) / 2 *
+    clip(output, -1, 1)`` if it has bounds, and otherwise the output itself.
 
     Examples
     --------
-    A point on a line that is to come to the origin:
+    A point on a line that should move to the origin:
 
     >>> import numba
     >>> import evoopt
@@ -87,15 +88,17 @@ class Environment(Called):
     ...     state[0] += 0.1 * action[0]
     ...     return -abs(state[0]), abs(state[0]) > 2
     >>> env = evoopt.Environment(
-    ...     reset, observe, step, state_size=1, observation_size=1, actions=(-1, 1), uniforms=1, max_steps=50
+    ...     reset, observe, step, state_size=1, observation_size=1, actions=(-1, 1), uniforms=1,
+    ...     max_steps=50,
     ... )
     >>> env.discrete, env.n_actions, env.low, env.high
     (False, 1, (-1.0,), (1.0,))
     >>> state = np.zeros(1)
     >>> print(*env.step(state, np.array([0.5])))
     -0.05 False
-    >>> evoopt.envs.pendulum
-    Environment('pendulum', state_size=2, observation_size=3, n_actions=1, discrete=False, max_steps=200)
+    >>> evoopt.envs.pendulum  # doctest: +NORMALIZE_WHITESPACE
+    Environment('pendulum', state_size=2, observation_size=3, n_actions=1, discrete=False,
+                max_steps=200)
     """
 
     reset: Callable[..., None]

@@ -1,16 +1,16 @@
-"""The built-in environments, see `evoopt.Environment` for what each has.
+"""The built-in environments, each an `evoopt.Environment`.
 
-- ``cartpole``: keep a pole upright on a cart, by pushes of one strength to the left or right; Gymnasium's
-  CartPole-v1, https://gymnasium.farama.org/environments/classic_control/cart_pole/.
-- ``cartpole_swingup``, ``cartpole_swingup_hard``: swing up a hanging pole on a cart and keep it up in the
-  middle of the track, by a force; started near hanging still, or anywhere below with speed. The benchmark of
-  EvoJAX, https://github.com/google/evojax.
+- ``cartpole``: keep a pole upright on a cart, by pushes of one strength to the left or right;
+  Gymnasium's CartPole-v1, https://gymnasium.farama.org/environments/classic_control/cart_pole/.
+- ``cartpole_swingup``, ``cartpole_swingup_hard``: swing up a hanging pole on a cart and keep it up
+  in the middle of the track, by a force; started near hanging still, or anywhere below with speed.
+  The benchmark of EvoJAX, https://github.com/google/evojax.
 - ``pendulum``: swing up a pendulum and hold it, by a torque; Gymnasium's Pendulum-v1,
   https://gymnasium.farama.org/environments/classic_control/pendulum/.
 - ``acrobot``: swing two links up to a height, by a torque between them; Gymnasium's Acrobot-v1,
   https://gymnasium.farama.org/environments/classic_control/acrobot/.
-- ``mountain_car``, ``mountain_car_continuous``: drive a weak car out of a valley, by one of three forces or
-  by any in between; Gymnasium's MountainCar-v0 and MountainCarContinuous-v0,
+- ``mountain_car``, ``mountain_car_continuous``: drive a weak car out of a valley, by one of three
+  forces or by any in between; Gymnasium's MountainCar-v0 and MountainCarContinuous-v0,
   https://gymnasium.farama.org/environments/classic_control/mountain_car/.
 
 Examples

@@ -1,4 +1,4 @@
-"""What tasks have in common whose fitness is the mean return of episodes."""
+"""The base of tasks whose fitness is the mean return of episodes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -18,7 +18,7 @@ from evoopt.types import Array, PopulationLike
 
 
 class EpisodeTask(Called):
-    """The base of the tasks that play episodes: a subclass says how, in `_measure`."""
+    """The base of tasks that play episodes; a subclass defines how, in `_measure`."""
 
     maximize = True
     max_steps: int | None
@@ -46,24 +46,25 @@ class EpisodeTask(Called):
 
     @property
     def _where(self) -> str:
-        """Where the episodes run, as an option."""
+        """The option that the repr shows for the place where episodes run."""
         raise NotImplementedError
 
     def _measure(self, population: Array, episodes: int, seed: int) -> Episodes:
-        """Play a population on episodes that no generation has."""
+        """Play a population on episodes that training never uses."""
         raise NotImplementedError
 
     def evaluation(self, episodes: int = 100, seed: int | None = None) -> Callable[..., NDArray[np.float64]]:
-        """Make a task that judges solutions on `episodes` of its own, always the same; for `validation`.
+        """Make a task for `validation`, which plays the same `episodes` in each call.
 
-        It sees what this task's observations are normalised with, and adds nothing to it.
+        Training never uses these episodes. Observations are normalized by this task's statistics,
+        and add nothing to them.
         """
         return _Evaluation(self, arguments.whole("episodes", episodes, 1), self._evaluation_seed(seed))
 
     def evaluate(
         self, params: Mapping[str, Any] | ArrayLike, episodes: int = 100, seed: int | None = None
     ) -> dict[str, float]:
-        """Measure one solution, nested or flat, on episodes that no generation has.
+        """Measure one solution, nested or flat, on episodes that training never uses.
 
         Parameters
         ----------
@@ -71,12 +72,13 @@ class EpisodeTask(Called):
             The solution.
         episodes : int
         seed : int, optional
-            Of the episodes; by default that of the task.
+            The seed of the episodes, by default the task's own.
 
         Returns
         -------
         dict
-            "return", "return_std" and "length", the mean, standard deviation and mean number of steps.
+            "return" and "return_std", the mean and standard deviation of the returns, and "length",
+            the mean number of steps.
         """
         population = self.net.check_population(self.net.as_vector(params)[None])
         episodes = arguments.whole("episodes", episodes, 1)
@@ -95,11 +97,11 @@ class EpisodeTask(Called):
         raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
-        """Return what the task has learned of the observations, plain data for a checkpoint."""
+        """Return the statistics of observations as plain data, for a checkpoint."""
         return {} if self._statistics is None else asdict(self._statistics)
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state`; ValueError for one of another task."""
+        """Restore a `state`; raise ValueError if it belongs to another task."""
         state, shape = arguments.mapping("state", state), (self._observation_size,)
         if state.keys() != self.state().keys():
             raise self._refused(state)
@@ -115,12 +117,12 @@ class EpisodeTask(Called):
         )
 
     def _learn(self, sums: Array) -> None:
-        """Add observations to the statistics of `normalize`, given as `Statistics.merge` takes them."""
+        """Add the sums of observations to the statistics, as `Statistics.merge` does."""
         if self._statistics is not None:
             self._statistics = self._statistics.merge(sums)
 
     def _number(self, generation: int) -> int:
-        """Read the number of a generation; 0 for all of them where the episodes stay the same."""
+        """Return the number of a generation; 0 for all if the episodes stay the same."""
         return 0 if self.new_episodes == "never" else arguments.whole("generation", generation, 0)
 
     def _evaluation_seed(self, seed: int | None) -> int:
@@ -128,7 +130,7 @@ class EpisodeTask(Called):
 
 
 def _described(state: Mapping[Any, Any]) -> str:
-    """Return which entries a state has, and the shapes of those that are arrays."""
+    """Return the names of a state's entries, and the shapes of arrays among them."""
     shapes = {name: getattr(value, "shape", "") for name, value in state.items()}
     return (
         "with " + ", ".join(f"{name} {shape}".rstrip() for name, shape in shapes.items())
@@ -138,7 +140,7 @@ def _described(state: Mapping[Any, Any]) -> str:
 
 
 class _Evaluation:
-    """See `EpisodeTask.evaluation`."""
+    """The task that `EpisodeTask.evaluation` makes."""
 
     maximize = True
 

@@ -1,4 +1,4 @@
-"""Reinforcement learning in environments of Gymnasium: fitness is the return of a network's episodes."""
+"""Reinforcement learning in Gymnasium environments: the fitness is the mean return."""
 
 import math
 import threading
@@ -24,86 +24,95 @@ from evoopt.tasks.stepping import Environments
 from evoopt.tasks.workers import Workers
 from evoopt.types import Array, PopulationLike
 
-LONGEST = 1e6  # seconds: systems wait for no more than some weeks
+LONGEST = 1e6  # seconds, because systems wait for some weeks at most
 
 
 class GymnasiumTask(EpisodeTask):
-    """The task of acting well in an environment of Gymnasium: population -> mean return of each row.
+    """The task of acting in a Gymnasium environment: population -> mean return of each row.
 
-    All environments of a generation go step by step, and each step is one forward pass of the population. An
-    episode that is over is stepped no more, and a row whose episodes are over leaves the forward pass.
+    All episodes of a generation are played side by side, and each step is one forward pass of the
+    population. An episode that is over is not stepped any more, and a row whose episodes are over
+    leaves the forward pass.
 
     Parameters
     ----------
     environment : str, gymnasium.envs.registration.EnvSpec, or callable
-        The id of a registered environment, or a function or class that makes a new environment each time.
+        The id of a registered environment, its specification, or a function or class that makes a
+        new environment each time.
     net : Network
-        From observations to actions, see the notes. A recurrent network keeps its state through an episode.
+        The network maps observations to actions, see the notes. A recurrent network keeps its state
+        through an episode.
     episodes : int
-        For each row; the fitness is the mean of their returns.
+        Episodes of each row; the fitness is the mean of their returns.
     max_steps : int, optional
-        After which an episode is cut, if it does not end before.
+        Steps after which an episode is cut, if it does not end before.
     num_workers : int
-        Processes that step the environments; with 1 this one does. Worth it if a step of all takes
-        milliseconds, because each is a message to each process and back.
+        Processes that step the environments; 1 is this process. More are worth it if stepping all
+        environments takes milliseconds, because each step sends a message to each process and one
+        back.
     seed : int
-        Of the episodes.
+        The seed of the episodes.
     env_kwargs : dict, optional
-        What `gymnasium.make`, or the callable, gets besides.
+        Keyword arguments of `gymnasium.make`, or of the callable.
     new_episodes : "generation", "row" or "never"
-        In each generation other episodes, which are the same for all rows; or for each row its own; or always
-        the same ones, so that the fitness is not noisy.
+        "generation": each generation plays new episodes, the same for all rows, which makes rows
+        comparable. "row": each row plays its own, by its place in the population. "never": all play
+        the same episodes always, so that the fitness is not noisy.
     normalize : bool
-        Whether the network sees (observation - mean) / standard deviation, clipped to 10, of all observations
-        of the generations before, as in `Rollout`. They are part of `state`, and so of a checkpoint.
+        Whether the network sees (observation - mean) / standard deviation, clipped to [-10, 10].
+        Mean and standard deviation are over all observations of earlier generations; they are part
+        of `state`, and so of a checkpoint.
     max_environments : int
-        How many environments exist at once, in all processes together. More episodes are played one batch
-        after the other, with the same returns. With 512 a forward pass is long enough to be efficient, and
-        environments with an open file each stay within the 1024 files that systems allow a process; take
-        fewer if one needs much memory.
+        The largest number of environments at once, in all processes together. More episodes are
+        played one batch after the other, with the same returns. With 512 a forward pass is long
+        enough to be efficient, and environments that open a file each stay within the 1024 files
+        that systems allow a process. Take fewer if an environment needs much memory.
     step_timeout : float, optional
-        Seconds that a single step or reset may take. After that its process is stopped, and the call
-        raises RuntimeError. Only another process can be stopped: it needs `num_workers` of at least 2.
+        Seconds that a single step or reset may take. After that its process is stopped, and the
+        call raises RuntimeError. Only another process can be stopped, so `num_workers` must be at
+        least 2.
     check : bool
-        Whether Gymnasium's `check_env` is to look at one environment first; its warnings are shown.
+        Whether Gymnasium's `check_env` examines one environment first; its warnings are shown.
 
     Attributes
     ----------
     noisy : bool
-        Whether the fitness depends on the generation; `evolve` then wants a strategy with ``noisy=True``.
+        Whether the fitness depends on the generation. If so, `evolve` requires a strategy with
+        ``noisy=True``.
     observation_mean, observation_std : (observation_size,)
-        What `normalize` applies now; zeros and ones without it.
+        The current statistics of `normalize`; zeros and ones without it.
 
     Raises
     ------
     ValueError
-        For a network that does not fit the environment, for spaces that it cannot act in, and for an
-        environment that is not one of Gymnasium, learns by itself, or does not pass `check`. When called,
-        for a function that returns an environment twice, and for answers of `reset` and `step` that are not
-        what Gymnasium asks for.
+        If the network does not fit the environment, a space is not supported, or the environment is
+        not a Gymnasium environment, learns by itself, or fails `check`. When called, if the
+        function returns an environment twice, or `reset` or `step` returns something that
+        Gymnasium's interface does not allow.
     ImportError
-        Without the package gymnasium, or one that the environment needs.
+        If the package gymnasium, or one that the environment needs, is not installed.
     RuntimeError
         When called, if a worker process dies, or a step takes longer than `step_timeout`.
 
     Notes
     -----
-    An episode starts from ``reset(seed=...)``; this seed is a function of the task's `seed`, the generation
-    and the number of the episode, and with "row" of the row's number.
+    An episode starts with ``reset(seed=...)``. This seed is a function of the task's `seed`, the
+    generation and the number of the episode, and with "row" also of the row's place.
 
-    The network takes observations that are a Box, in their shape or flattened, or Discrete, one-hot encoded.
-    Its outputs become actions so:
+    Observations are a Box, which the network takes in its shape or flattened, or Discrete, which it
+    takes one-hot encoded. Its outputs become actions as follows:
 
-    - Discrete: the largest output is chosen (the first, if several are); MultiDiscrete: the same for each
-      part, one after the other.
-    - Box: outputs from -1 to 1 span the bounds, and are clipped there. Without a bound on both sides the
-      output is the action.
+    - Discrete: the largest output chooses the action, the first one in a tie. MultiDiscrete: the
+      same for each part of the action.
+    - Box: outputs are clipped to [-1, 1] and scaled to the bounds. Unless both bounds are finite,
+      the output is the action.
 
-    NaN outputs give a row the fitness NaN, which ranks worst.
+    A row with NaN outputs has the fitness NaN, which ranks worst.
 
-    What an environment raises comes out as it is, from other processes with their traceback as a note.
-    Processes run until `close`, the end of a ``with`` block, or the end of the task or of this process. A
-    script that uses them needs the usual ``if __name__ == "__main__":``, because they import it.
+    Exceptions of an environment are raised unchanged; an exception in another process has its
+    traceback as a note. Processes run until `close`, the end of a ``with`` block, or the end of the
+    task or of this process. A script that uses them needs the usual ``if __name__ == "__main__":``,
+    because they import it.
 
     Examples
     --------
@@ -111,7 +120,7 @@ class GymnasiumTask(EpisodeTask):
     >>> import evoopt
     >>> net = evoopt.Network([evoopt.Dense(2)], input_shape=(4,))
     >>> task = evoopt.GymnasiumTask("CartPole-v1", net)
-    >>> bool(task(np.zeros((1, 10)))[0] < 15)  # always to the left
+    >>> bool(task(np.zeros((1, 10)))[0] < 15)  # it always pushes to the left
     True
     """
 
@@ -144,7 +153,7 @@ class GymnasiumTask(EpisodeTask):
         self._open()
 
     def _look_at_one(self, checked: bool) -> tuple[Observations, Actions]:
-        """Make an environment, and read what is needed of its spaces."""
+        """Make an environment, and read its name and its spaces."""
         environment = self._make()
         try:
             self._name, described = name_of(environment), about(environment)
@@ -200,7 +209,7 @@ class GymnasiumTask(EpisodeTask):
             self._pool = None
 
     def __call__(self, population: PopulationLike, generation: int = 0) -> NDArray[np.float64]:
-        """Give the mean return of each row of a population (popsize, n_params), as (popsize,)."""
+        """Return the mean return of each row of a population (popsize, n_params), as (popsize,)."""
         population = self.net.check_population(population)
         require_room(len(population), self.episodes)
         shape = (len(population) if self.new_episodes == "row" else 1, self.episodes)
@@ -216,7 +225,7 @@ class GymnasiumTask(EpisodeTask):
             return self._play(population, episode_seeds((seed, EVALUATION, 0), (1, episodes)))[0]
 
     def policy(self, params: Mapping[str, Any] | ArrayLike) -> Policy:
-        """Make what is deployed of a solution, nested or flat: a function from observation to action.
+        """Make the policy of a solution, nested or flat: a function from observation to action.
 
         Examples
         --------
@@ -230,12 +239,12 @@ class GymnasiumTask(EpisodeTask):
         >>> act(observation) in (0, 1)
         True
         """
-        observations = replace(self._observations, advice="give the policy one, as reset and step return it")
+        observations = replace(self._observations, advice="pass the policy one, as reset and step return it")
         read, act = partial(_input_of, observations), partial(_action_of, self._actions)
         return Policy(self.net, params, read, act, self._statistics)
 
     def _play(self, population: Array, seeds: Array) -> tuple[Episodes, Array]:
-        """Play episodes of seeds (popsize or 1, episodes); gives also the sums for `normalize`."""
+        """Play episodes of seeds (popsize or 1, episodes); return also the sums for `normalize`."""
         seeds = np.broadcast_to(seeds, (len(population), seeds.shape[1]))
         setting = Setting(self.net, self._observations, self._actions, self.max_steps, self.max_environments)
         return play(setting, self._environments(), population, seeds, self._statistics)

@@ -1,7 +1,7 @@
-"""Processes that end when their parent does, however it dies and whatever they do then.
+"""Processes that end with their parent, even if it is killed or they hang.
 
-The parent holds the writing end of a pipe to which nothing is ever written. When it dies, the kernel
-closes the pipe.
+The parent holds the writing end of a pipe and never writes to it. When the parent dies, the
+operating system closes the pipe.
 """
 
 import ctypes
@@ -12,11 +12,11 @@ import threading
 import time
 from multiprocessing.connection import Connection
 
-GRACE = int(signal.SIGQUIT) if sys.platform != "win32" else 3  # seconds for an orderly end after the parent's
+GRACE = int(signal.SIGQUIT) if sys.platform != "win32" else 3  # seconds after the parent's end
 
 
 def end_with_parent(line: Connection) -> None:
-    """End this process `GRACE` seconds after its parent's end of a pipe was closed, if it still runs then."""
+    """End this process at most `GRACE` seconds after its parent's end of the pipe closes."""
     if sys.platform == "linux":
         _let_the_kernel_end_it(line)
     else:
@@ -24,11 +24,12 @@ def end_with_parent(line: Connection) -> None:
 
 
 def _let_the_kernel_end_it(line: Connection) -> None:
-    """Let the kernel send SIGQUIT when the pipe is closed; the handler sets an alarm, which ends the process.
+    """Let Linux send SIGQUIT when the pipe closes; its handler then sets an alarm for the end.
 
-    A thread would not do: it gets no turn while C code of an environment hangs with the GIL. So the handler
-    is a function of C as well, `alarm`. A handler is called with the number of its signal, and `alarm` with a
-    number of seconds: SIGQUIT, which is 3, calls alarm(3), and SIGALRM then ends the process.
+    A thread would not do, because it never runs while C code of an environment hangs and holds the
+    GIL. So the handler is a C function, `alarm`. A handler is called with the number of its signal,
+    and `alarm` takes a number of seconds: SIGQUIT, which is 3, calls alarm(3), and SIGALRM then
+    ends the process.
     """
     import fcntl  # noqa: PLC0415  (not on every system)
 

@@ -1,4 +1,4 @@
-"""Making environments of Gymnasium, and refusing those that a task cannot use."""
+"""Makers of Gymnasium environments, which refuse any that a task cannot use."""
 
 import warnings
 import weakref
@@ -11,12 +11,12 @@ from evoopt import arguments
 from evoopt.arrays import shown
 from evoopt.tasks.spaces import described
 
-_made: dict[int, "weakref.ref[Any]"] = {}  # the innermost environments of this process that live, by id()
+_made: dict[int, "weakref.ref[Any]"] = {}  # the living innermost environments of this process, by id()
 
 
 @dataclass(frozen=True)
 class Maker:
-    """A function that makes a new environment each time, or raises ValueError; also in other processes."""
+    """A function that makes a new environment each time, in any process, or raises ValueError."""
 
     make: Callable[[], Any]
 
@@ -29,7 +29,7 @@ class Maker:
 
 
 def maker_of(environment: object, keywords: Mapping[str, Any] | None) -> Maker:
-    """Read an id, an EnvSpec or a function, and the keywords that it gets."""
+    """Make the `Maker` of an id, an EnvSpec or a function, and of its keyword arguments."""
     try:
         import gymnasium  # noqa: PLC0415  (an optional extra)
     except ImportError as error:
@@ -42,16 +42,16 @@ def maker_of(environment: object, keywords: Mapping[str, Any] | None) -> Maker:
             raise ValueError(f"The keys of env_kwargs must be names of parameters, got {shown(key)}.")
     if callable(environment):
         return Maker(partial(environment, **keywords))
-    if isinstance(environment, str):  # other processes may not know what was registered here
+    if isinstance(environment, str):  # other processes may not have registered it
         environment = gymnasium.registry.get(environment, environment)
     elif not isinstance(environment, gymnasium.envs.registration.EnvSpec):
         made = isinstance(environment, gymnasium.Env | gymnasium.vector.VectorEnv)
-        advice = "; of an environment that is already made there would be only one" if made else ""
+        advice = "; the task needs several environments, not one that is already made" if made else ""
         raise ValueError(
             "environment must be an id of Gymnasium, an EnvSpec, or a function that makes an environment, "
             f"got {environment!r}{advice}."
         )
-    # checks of what environments return are for those who write them
+    # Gymnasium's checker is for the authors of environments
     return Maker(partial(_make_registered, environment, {"disable_env_checker": True, **keywords}))
 
 
@@ -67,7 +67,7 @@ def _make_registered(specification: Any, keywords: dict[str, Any]) -> Any:
         ) from error
     except gymnasium.error.Error as error:
         raise ValueError(
-            f"environment must be what gymnasium.make can make, got {shown(specification)}. "
+            f"environment must be one that gymnasium.make knows, got {shown(specification)}. "
             f"{str(error).rstrip('.')}."
         ) from error
 
@@ -102,9 +102,9 @@ def run_checker(environment: Any) -> None:
 
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", r"(?s).*different from the unwrapped")  # as it is to be
+            warnings.filterwarnings("ignore", r"(?s).*different from the unwrapped")  # wrappers are welcome
             check_env(environment, skip_render_check=True, skip_close_check=True)
-    except Warning:  # of Python's that were made errors
+    except Warning:  # a filter made a warning an error
         raise
     except Exception as error:  # assertions, or whatever the environment raises
         raise ValueError(
@@ -114,13 +114,13 @@ def run_checker(environment: Any) -> None:
 
 
 def _require_environment(environment: object) -> None:
-    """Raise ValueError for something else than one environment of Gymnasium with its two spaces."""
+    """Raise ValueError for anything but one Gymnasium environment with its two spaces."""
     import gymnasium  # noqa: PLC0415  (an optional extra)
 
     if isinstance(environment, gymnasium.vector.VectorEnv):
         raise ValueError(
-            f"The environment must be a single one, got the vector environment {environment}; the task makes "
-            "as many as it needs: give what makes one of them."
+            f"The environment must be a single one, got the vector environment {environment}; pass a "
+            "function that makes one of them, and the task makes as many as it needs."
         )
     if not isinstance(environment, gymnasium.Env):
         raise ValueError(
@@ -137,7 +137,7 @@ def _require_environment(environment: object) -> None:
 
 
 def _refuse_normalizing(environment: object) -> None:
-    """Raise ValueError for wrappers that learn: each copy of the environment would learn something else."""
+    """Raise ValueError for wrappers that learn, because each copy would learn something else."""
     from gymnasium import wrappers  # noqa: PLC0415  (an optional extra)
 
     of_observations = wrappers.NormalizeObservation, wrappers.vector.NormalizeObservation

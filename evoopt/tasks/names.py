@@ -1,4 +1,4 @@
-"""Short names of networks and functions, for the one line that a task is shown as."""
+"""Short names of networks and functions, for the reprs of tasks."""
 
 from evoopt.networks.network import Network
 
@@ -9,5 +9,5 @@ def of_network(net: Network) -> str:
 
 
 def of_function(function: object) -> str:
-    """Return the name of a function, or of the class of another callable object: without an address."""
+    """Return the name of a function, or of another callable's class, without an address."""
     return str(getattr(function, "__name__", type(function).__name__))

@@ -17,7 +17,7 @@ from evoopt.tasks import names
 from evoopt.types import PopulationLike, Vector
 
 Evaluate = Callable[[NDArray[Any], Vector], None]  # (population, fitness): writes the fitness of all rows
-_MISSING = np.uint64(0x7FF8_0000_EC0D_E0FF).view(np.float64)  # a NaN that no function gives
+_MISSING = np.uint64(0x7FF8_0000_EC0D_E0FF).view(np.float64)  # a NaN that no function returns
 
 
 class Objective(Called):
@@ -37,15 +37,15 @@ class Objective(Called):
     Raises
     ------
     ValueError
-        When called, if the population is no matrix, if `fun` gives something other than one number
-        for each row, or if it is an njit function that numba cannot compile for the rows and
+        When called, if the population is no matrix, if `fun` returns something other than one
+        number for each row, or if it is an njit function that numba cannot compile for the rows and
         `args`.
 
     Notes
     -----
-    The compiled loop around an njit function is made once for the function and the types of `args`
-    in each process, which takes a part of a second. What the function raises comes out as it is.
-    Random numbers that it draws come from a generator of each thread's own.
+    Each process compiles the loop around an njit function once for each function and types of
+    `args`, which takes a fraction of a second. Exceptions of the function are raised unchanged. If
+    it draws random numbers, each thread has its own generator.
 
     Examples
     --------
@@ -92,14 +92,14 @@ class Objective(Called):
         ----------
         population : array_like, shape (popsize, n_params)
         map_rows : callable
-            A function like `map`, that of an executor or a pool. With `map` itself, functions that
-            are vectorized or compiled get all rows at once.
+            A function like `map`, for example the `map` of an executor or a pool. With `map`
+            itself, functions that are vectorized or compiled get all rows at once.
 
         Yields
         ------
         list of (int, float or Failure)
-            The numbers of rows, and their values. What the function raises comes as a `Failure`,
-            the last one, after the values that were known before.
+            The numbers of rows, and their values. An exception of the function becomes a `Failure`,
+            which is the last value, after all values that were known before.
         """
         population, evaluate = _matrix(population), self._at_once
         if evaluate is not None and map_rows is map:
@@ -113,21 +113,21 @@ class Objective(Called):
 
     @property
     def _at_once(self) -> Evaluate | None:
-        """What evaluates all rows at once, if anything does."""
+        """The function that evaluates all rows at once, if there is one."""
         if self.vectorized:
             return self._run_vectorized
         return None if self._engine is None else partial(self._engine, self.args)
 
     def _known(self, evaluate: Evaluate, population: NDArray[Any]) -> list[RowValue]:
         fitness = np.full(len(population), _MISSING)
-        outcome = attempt(evaluate, population.copy(), fitness)  # it may write into it, or keep it
+        outcome = attempt(evaluate, population.copy(), fitness)  # the function may change or keep it
         # threads need not have evaluated the first rows first
         done = fitness.view(np.uint64) != _MISSING.view(np.uint64)
         known: list[RowValue] = list(zip(np.flatnonzero(done).tolist(), fitness[done].tolist(), strict=True))
         return [*known, (len(population), outcome)] if isinstance(outcome, Failure) else known
 
     def _run_vectorized(self, population: NDArray[Any], fitness: Vector) -> None:
-        with explained(self.fun, f"a population of {population.dtype} and the args, and give its fitness"):
+        with explained(self.fun, f"a population of {population.dtype} and the args, and return its fitness"):
             values = self.fun(population, *self.args)
         _require_return(values)
         given = arrays.read("fitness", values)
@@ -142,14 +142,14 @@ class Objective(Called):
         return attempt(self._evaluate_row, x)
 
     def _evaluate_row(self, x: NDArray[Any]) -> Any:
-        return self.fun(x.copy(), *self.args)  # a function may write into it, or keep it
+        return self.fun(x.copy(), *self.args)  # the function may change or keep it
 
 
 def _mapped(map_rows: object, function: Callable[..., Any], rows: NDArray[Any]) -> Iterable[Any]:
     values = map_rows(function, rows) if callable(map_rows) else None
     if not isinstance(values, Iterable):
         raise ValueError(
-            f"workers must be a function like map, which gives a value for each row, got {shown(map_rows)}."
+            f"workers must be a function like map, which returns a value for each row, got {shown(map_rows)}."
         )
     return values
 
@@ -167,8 +167,8 @@ def _require_return(value: object) -> None:
 
 
 def _as_number(value: object) -> float:
-    """Take what scipy's objectives may give: a number, or an array of one number."""
-    if isinstance(value, float):  # as a rule, and reading takes a microsecond
+    """Read a value that scipy's objectives may return: a number, or an array of one number."""
+    if isinstance(value, float):  # the usual case, and reading takes a microsecond
         return float(value)
     _require_return(value)
     array = arrays.read("The value of the function", value)

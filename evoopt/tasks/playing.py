@@ -1,4 +1,4 @@
-"""Playing episodes in environments of Gymnasium: each step of all is one forward pass of the population."""
+"""Episodes in Gymnasium environments: each step is one forward pass of the population."""
 
 import itertools
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from evoopt.types import Array
 
 
 class Pool(Protocol):
-    """Environments of this process, or of others: see `Environments`."""
+    """Environments of this process, or of others; see `Environments`."""
 
     def make(self, n: int) -> None: ...
     def reset(self, seeds: Array) -> Array: ...
@@ -25,7 +25,7 @@ class Pool(Protocol):
 
 @dataclass(frozen=True)
 class Setting:
-    """How episodes are played; a batch has at most `max_environments` of them."""
+    """The setting of episodes; a batch has at most `max_environments` of them."""
 
     net: Network
     observations: Observations
@@ -37,9 +37,9 @@ class Setting:
 def play(
     setting: Setting, pool: Pool, population: Array, seeds: Array, statistics: Statistics | None
 ) -> tuple[Episodes, Array]:
-    """Play episodes of seeds (popsize, episodes).
+    """Play episodes of seeds (popsize, episodes); return also sums of their observations.
 
-    Gives also the sums (3, size) of what the statistics are to learn: observation - mean, its squares, ones.
+    The sums (3, size), of observation - mean, its squares and ones, are for the statistics.
     """
     played = Episodes(np.empty(seeds.shape), np.empty(seeds.shape, np.int64))
     sums = np.zeros((3, 0 if statistics is None else len(statistics.mean)))
@@ -52,7 +52,7 @@ def play(
         batch.play(pool)
         for whole, found in zip(played, (batch.returns, batch.lengths), strict=True):
             whole[part] = found.reshape(seeds[part].shape)
-        for each in batch.sums[is_usable(batch.sums)]:  # one by one: the same bits for any batches
+        for each in batch.sums[is_usable(batch.sums)]:  # one by one: batches change no bit
             sums += each
     return played, sums
 
@@ -64,7 +64,7 @@ class Batch:
     ----------
     returns, lengths : (rows * columns,)
     sums : (rows * columns, 3, size)
-        What each episode adds to the statistics of observations; of size 0 without such.
+        The sums of each episode for the statistics; their size is 0 without statistics.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Batch:
         self._state = net.initial_state(rows, width, population.dtype)
         self._running = np.zeros((rows, width), np.bool_)
         self._running[:, :columns] = True
-        self._numbers = np.zeros((rows, width), np.int64)  # of the environments
+        self._numbers = np.zeros((rows, width), np.int64)  # numbers of environments
         self._numbers[:, :columns] = np.arange(seeds.size).reshape(seeds.shape)
         self.returns, self.lengths = np.zeros(seeds.size), np.zeros(seeds.size, np.int64)
         self.sums = np.zeros((seeds.size, 3, 0 if statistics is None else len(statistics.mean)))
@@ -97,8 +97,8 @@ class Batch:
                 break
 
     def _see(self, found: Array) -> None:
-        """Take in the observations of the running episodes."""
-        with np.errstate(over="ignore", invalid="ignore"):  # what is beyond all measure stays in its episode
+        """Store the observations of the running episodes, and add them to the sums."""
+        with np.errstate(over="ignore", invalid="ignore"):  # an overflow stays in its episode
             if self._statistics is not None:
                 mean, std = self._statistics.mean, self._statistics.std
                 seen = found.reshape(len(found), -1).astype(np.float64)
@@ -109,7 +109,7 @@ class Batch:
             self._observations[self._running] = self._setting.observations.inputs(found)
 
     def _think(self) -> Array:
-        """Run the networks; return outputs (rows, width, n). Episodes with outputs of NaN end with NaN."""
+        """Run the networks; return outputs (rows, width, n). NaN ends an episode with NaN."""
         outputs, self._state = self._setting.net.forward(self._population, self._observations, self._state)
         outputs = outputs.reshape(*self._running.shape, -1)
         failed = np.isnan(outputs).any(axis=2) & self._running
@@ -118,10 +118,10 @@ class Batch:
         return outputs
 
     def _act(self, pool: Pool, outputs: Array) -> Array:
-        """Step by outputs (k, n) of the running episodes; return observations of those that go on."""
+        """Step running episodes by outputs (k, n); return observations of unfinished ones."""
         stepped = self._numbers[self._running]
         found, rewards, ended = pool.step(stepped, self._setting.actions(outputs))
-        with np.errstate(over="ignore", invalid="ignore"):  # of rewards beyond all measure
+        with np.errstate(over="ignore", invalid="ignore"):  # rewards may overflow
             self.returns[stepped] += rewards
         self.lengths[stepped] += 1
         self._running[self._running] = ~ended
@@ -129,7 +129,7 @@ class Batch:
         return found[~ended]
 
     def _leave(self) -> None:
-        """Let rows whose episodes are over leave the forward pass, if a copy of the others is worth it."""
+        """Drop rows whose episodes are over from the forward pass, if at least half of them are."""
         live = np.flatnonzero(self._running.any(axis=1))
         if 0 < 2 * len(live) <= len(self._running):
             self._population, self._observations = self._population[live], self._observations[live]
@@ -138,9 +138,9 @@ class Batch:
 
 
 def _width(net: Network, columns: int, episodes: int) -> int:
-    """Return how many samples the networks get for some columns, so that the bits are those of all episodes.
+    """Return the number of samples for some columns, so that the bits do not depend on batches.
 
-    Few samples and many are summed up in another order. Only the first columns are played.
+    Networks sum up few samples and many in different orders. Only the first columns are played.
     """
     few = min(layer.few_samples for layer in net.layers)
     return columns if (columns <= few) == (episodes <= few) else few + 1

@@ -1,4 +1,4 @@
-"""A trained network as what it was trained for: from observation to action."""
+"""Policies: trained networks that map observations to actions."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,27 +13,27 @@ from evoopt.types import Array
 
 
 class Policy:
-    """A solution that acts: one observation after the other, as in training.
+    """A trained network that returns the action for one observation after the other.
 
-    `Rollout.policy` and `GymnasiumTask.policy` make it.
+    `Rollout.policy` and `GymnasiumTask.policy` make policies, which act as in training.
 
     Parameters
     ----------
     net : Network
     params : nested dict, or vector (n_params,)
     read : function
-        From an observation to its numbers, in any shape; ValueError for something else.
+        Returns the numbers of an observation, in any shape; raises ValueError for anything else.
     act : function
-        From outputs (1, *output_shape) to an action.
+        Returns the action for outputs (1, *output_shape).
     statistics : Statistics, optional
-        Of the observations, to normalise them.
+        Statistics of the observations, which normalize them.
 
     Attributes
     ----------
     net : Network
     params : vector (n_params,)
     mean, std : (observation_size,) or None
-        The statistics that observations are normalised with.
+        The statistics that normalize observations.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """A rehearsal of an environment in plain Python.
 
-Compiled functions read and write beyond the end of an array without a word; Python raises an IndexError.
+Compiled functions read and write beyond the end of an array without an error; Python raises
+IndexError.
 """
 
 import functools
@@ -24,11 +25,11 @@ from evoopt.tasks.environment import Environment
 from evoopt.types import Array
 
 EPISODES = 4
-STEPS = 8  # with each action
-SECONDS = 0.1  # after which a rehearsal of slow functions ends
+STEPS = 8  # played with each action
+SECONDS = 0.1  # a rehearsal of slow functions ends after this time
 BUILT_IN = [env for env in vars(envs).values() if isinstance(env, Environment)]
 CHECKED = numba.njit(boundscheck=True)
-UNWRITTEN = -1.7320508e-300  # no number of an observation
+UNWRITTEN = -1.7320508e-300  # a number that no observation has
 ARRAYS = {
     "reset": ("state", "uniforms"),
     "observe": ("state", "observation"),
@@ -38,16 +39,16 @@ ARRAYS = {
 
 @functools.lru_cache(maxsize=256)
 def rehearse(env: Environment) -> None:
-    """Play a little in an environment, by its functions in plain Python on arrays of exactly its sizes.
+    """Play some steps of an environment in plain Python, on arrays of exactly its sizes.
 
-    It takes some milliseconds, once for each environment that is not built in, and nothing is compiled unless
-    Python raises.
+    A rehearsal takes some milliseconds, once for each environment that is not built in. Nothing is
+    compiled unless Python raises.
 
     Raises
     ------
     ValueError
-        If a function takes other arguments, leaves its arrays, does not write all of an observation, returns
-        something else than a reward and whether the episode is done, or raises whenever it is called.
+        If a function takes other arguments, uses an index outside an array, does not write all of
+        an observation, does not return (reward, done), or raises whenever it is called.
     """
     if not any(replace(env, max_steps=known.max_steps) == known for known in BUILT_IN):
         with _random_numbers_kept(), np.errstate(all="ignore"):
@@ -55,25 +56,25 @@ def rehearse(env: Environment) -> None:
 
 
 class _EpisodeOverError(Exception):
-    """A function of the environment raised, or the time is up."""
+    """The end of an episode, because a function raised or the time is up."""
 
 
 class _Rehearsal:
-    """One rehearsal of an environment, and what its functions have done so far."""
+    """One rehearsal of an environment, with a record of its functions' calls."""
 
     def __init__(self, env: Environment) -> None:
         self._env = env
         self._python = {name: remade(getattr(env, name), lambda function: function) for name in ARRAYS}
         self._checked: dict[str, Any] = {}  # compiled functions that check bounds
         self._ran: set[str] = set()
-        self._raised: dict[str, tuple[Exception, list[int | Array]]] = {}  # first, and with what
+        self._raised: dict[str, tuple[Exception, list[int | Array]]] = {}  # first errors, and their arguments
         self._deadline = time.perf_counter() + SECONDS
 
     def run(self) -> None:
         for name in ARRAYS:
             self._check_signature(name)
         draws = np.random.default_rng(0).random((EPISODES, self._env.uniforms))
-        for uniforms in np.clip(2 * draws - 0.5, 0, np.nextafter(1, 0)):  # 0 and almost 1 among them
+        for uniforms in np.clip(2 * draws - 0.5, 0, np.nextafter(1, 0)):  # 0 and almost 1 are among them
             with suppress(_EpisodeOverError):
                 self._play(uniforms)
         for name in self._raised.keys() - self._ran:
@@ -88,7 +89,7 @@ class _Rehearsal:
             raise ValueError(f"{name} must take {expected}, got a function of {signature}.") from error
 
     def _play(self, uniforms: Array) -> None:
-        """Play from one start, with each action."""
+        """Play from one first state, with each action."""
         start = np.zeros(self._env.state_size)
         self._call("reset", start, uniforms)
         self._observe(start)
@@ -97,7 +98,7 @@ class _Rehearsal:
                 self._hold(start.copy(), action)
 
     def _actions(self) -> Iterator[int | Array]:
-        """Return all discrete actions, or the lowest, the middle and the highest continuous ones."""
+        """Yield all discrete actions, or the lowest, the middle and the highest continuous one."""
         if self._env.discrete:
             yield from range(self._env.n_actions)
         else:
@@ -140,10 +141,10 @@ class _Rehearsal:
         return result
 
     def _refuse(self, name: str, error: Exception, arguments: list[int | Array]) -> None:
-        """Raise ValueError for what Python raised, if a compiled function that checks bounds raises, too.
+        """Raise ValueError for a Python error, if compiled code with bounds checks raises too.
 
-        Python alone is no proof: it raises for the logarithm of 0, its integers have no end, and it cannot
-        call intrinsics of numba.
+        Python alone is no proof: it raises for the logarithm of 0, its integers are unbounded, and
+        it cannot call numba's intrinsics.
         """
         if name not in self._checked:
             self._checked[name] = remade(getattr(self._env, name), CHECKED)
@@ -163,9 +164,9 @@ class _Rehearsal:
 
 
 def _is_reward_and_done(result: object) -> TypeGuard[tuple[float, bool]]:
-    """Tell whether `step` returned a number, and a bool or what is as good as one, 0 or 1.
+    """Return whether `step` returned a number and a bool, for which 0 and 1 are as good.
 
-    A `done` that is another number is mostly a reward: the two were exchanged.
+    Another number as `done` is mostly a reward, because the two were exchanged.
     """
     if not isinstance(result, tuple) or len(result) != 2:
         return False
@@ -176,7 +177,7 @@ def _is_reward_and_done(result: object) -> TypeGuard[tuple[float, bool]]:
 
 @contextmanager
 def _random_numbers_kept() -> Iterator[None]:
-    """Leave the random numbers of Python and numpy as they are, although functions may draw some."""
+    """Restore the random states of Python and NumPy afterwards, because functions may draw."""
     python, legacy = random.getstate(), np.random.get_state(legacy=False)
     try:
         yield

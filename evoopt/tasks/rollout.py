@@ -1,4 +1,4 @@
-"""Playing episodes of an environment as a task."""
+"""The task of playing episodes of a compiled environment."""
 
 import math
 from collections.abc import Mapping
@@ -33,64 +33,67 @@ from evoopt.types import Array, Device, PopulationLike
 class Rollout(EpisodeTask):
     """The task of acting in an environment: population -> mean return of each row's episodes.
 
-    The whole episodes run in one compiled kernel, and end when they are done. Recurrent networks start each
-    episode from zeros.
+    Whole episodes run in one compiled kernel. Recurrent networks start each episode from zeros.
 
     Parameters
     ----------
     net : Network
-        Takes observations (observation_size,) and gives `n_actions` outputs, see `Environment`.
+        The network maps observations (observation_size,) to `n_actions` outputs, see `Environment`.
     env : Environment
         One of `evoopt.envs`, or your own.
     episodes : int
-        For each row.
+        Episodes of each row.
     max_steps : int, optional
-        Where an episode ends at the latest; by default that of the environment.
+        The largest number of steps of an episode, by default the environment's.
     new_episodes : "generation", "row" or "never"
-        Each generation plays other episodes, and all its rows the same ones, so that they compare well; or
-        each row its own, by its place in the population; or all always the same ones, so that the fitness is
-        not noisy.
+        "generation": each generation plays new episodes, the same for all rows, which makes rows
+        comparable. "row": each row plays its own, by its place in the population. "never": all play
+        the same episodes always, so that the fitness is not noisy.
     normalize : bool
-        Whether the network sees (observation - mean) / standard deviation, clipped to 10, of all observations
-        of the generations before. They are part of `state`, and so of a checkpoint.
+        Whether the network sees (observation - mean) / standard deviation, clipped to [-10, 10].
+        Mean and standard deviation are over all observations of earlier generations; they are part
+        of `state`, and so of a checkpoint.
     seed : int
-        Of the episodes: with the number of the generation, it says which.
+        The seed of the episodes, which depend on it and on the generation.
     device : "cpu" or "cuda", optional
-        Where a population is judged, by default where the network runs. With "cuda" the population may be of
-        the host or of the device, and the fitness is of the device. The functions of your own environment
-        must not make arrays there. `play`, `evaluate` and `policy` run on the CPU.
+        The device that evaluates populations, by default the network's. With "cuda" the population
+        may be an array of the host or of the device, and the fitness is an array of the device;
+        functions of your own environment must not make arrays. `play`, `evaluate` and `policy` run
+        on the CPU.
 
     Attributes
     ----------
     noisy : bool
-        Whether the fitness depends on the generation; `evolve` then wants a strategy with ``noisy=True``.
+        Whether the fitness depends on the generation. If so, `evolve` requires a strategy with
+        ``noisy=True``.
     observation_mean, observation_std : (observation_size,)
-        What `normalize` applies now; zeros and ones without it.
+        The current statistics of `normalize`; zeros and ones without it.
 
     Raises
     ------
     ValueError
-        For a network that does not fit the environment, or an option that is not one of these; for functions
-        of the environment that leave their arrays, or are not of the form that `Environment` says, in some
-        steps in plain Python; when called, for such that numba cannot compile.
+        If the network does not fit the environment, or an option is invalid. If, in some steps in
+        plain Python, a function of the environment uses an index outside an array, or does not have
+        the form that `Environment` describes. When called, if numba cannot compile such a function.
 
     Notes
     -----
-    Where an output, or a reward, is NaN, so is the fitness, which ranks worst. What an environment's function
-    raises counts as NaN too.
+    If an output or a reward is NaN, so is the fitness, which ranks worst. An exception of an
+    environment's function counts as NaN too.
 
     Examples
     --------
     >>> import evoopt
     >>> net = evoopt.Network([evoopt.Dense(8, "tanh"), evoopt.Dense(2)], input_shape=(4,))
     >>> task = evoopt.Rollout(net, evoopt.envs.cartpole, episodes=2)
-    >>> es = evoopt.SNES(net.init(seed=0), sigma=0.5, popsize=32, maximize=True, noisy=True, seed=1)
+    >>> mean = net.init(seed=0)
+    >>> es = evoopt.SNES(mean, sigma=0.5, popsize=32, maximize=True, noisy=True, seed=1)
     >>> result = evoopt.evolve(es, task, max_generations=15)
     >>> task.evaluate(result.x, episodes=20)["return"] > 300
     True
     >>> evoopt.Rollout(net, evoopt.envs.cartpole, normalize=True)  # doctest: +NORMALIZE_WHITESPACE
-    Rollout(Network(58 parameters), env 'cartpole', episodes=1, max_steps=500, new_episodes='generation',
-            normalize=True, device='cpu')
+    Rollout(Network(58 parameters), env 'cartpole', episodes=1, max_steps=500,
+            new_episodes='generation', normalize=True, device='cpu')
     """
 
     max_steps: int
@@ -131,7 +134,7 @@ class Rollout(EpisodeTask):
             max_steps = env.max_steps
         self.max_steps = min(arguments.whole("max_steps", max_steps, 1), arguments.MOST)
         self.device = net.device if device is None else read_device(device)
-        self._on_device()  # refuses a network that the device does not have
+        self._on_device()  # refuses a network that the device cannot run
 
     def _on_cpu(self) -> EpisodeEngine:
         """Return the engine of the CPU, made once."""
@@ -140,7 +143,7 @@ class Rollout(EpisodeTask):
         return self._cpu
 
     def _on_device(self) -> RolloutEngine[Any]:
-        """Return the engine that judges populations, made once."""
+        """Return the engine that evaluates populations, made once."""
         if self._engine is None:
             self._engine = rollout_engine(self.device, self.net.engine(self.device), self._game)
         return self._engine
@@ -159,7 +162,7 @@ class Rollout(EpisodeTask):
         return fitness
 
     def play(self, population: PopulationLike, generation: int = 0) -> Episodes:
-        """Play the episodes of a generation; with `normalize` the observations count for later ones.
+        """Play the episodes of a generation, and update the statistics of `normalize`.
 
         Parameters
         ----------
@@ -170,7 +173,7 @@ class Rollout(EpisodeTask):
         -------
         returns : (popsize, episodes)
         lengths : int (popsize, episodes)
-            In steps.
+            The number of steps of each episode.
         """
         rows = self.net.check_population(population)
         found, sums = self._play(rows, self._training(len(rows), generation))
@@ -178,7 +181,7 @@ class Rollout(EpisodeTask):
         return found
 
     def policy(self, params: Mapping[str, Any] | ArrayLike) -> Policy:
-        """Make what is deployed of a solution, nested or flat: a function from observation to action.
+        """Make the policy of a solution, nested or flat: a function from observation to action.
 
         Examples
         --------
@@ -224,7 +227,7 @@ class Rollout(EpisodeTask):
 
 
 def _game_of(env: Environment) -> Game:
-    """Return an environment as engines take it."""
+    """Return an environment in the form that engines take."""
     middle, half = action_span(env.low, env.high)
     return Game(
         env.reset, env.observe, env.step, env.state_size, env.observation_size, env.uniforms,

@@ -1,4 +1,4 @@
-"""Reading samples: inputs, targets and weights that users pass."""
+"""Readers of the samples that users pass: inputs, targets and weights."""
 
 import math
 
@@ -13,7 +13,7 @@ from evoopt.tasks.targets import as_numbers, read_targets, require_finite
 def read_samples(
     net: Network, loss: Loss, inputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
 ) -> Samples:
-    """Read samples of a network and a loss; ValueError if they do not fit."""
+    """Read samples of a network and a loss; raise ValueError if they do not fit."""
     numbers, shape = as_numbers("inputs", inputs), net.input_shape
     samples = len(numbers)
     if numbers.shape[1:] != shape or not samples:
@@ -26,10 +26,11 @@ def read_samples(
 
 
 def read_weights(weights: ArrayLike | None, samples: int) -> NDArray[np.float64]:
-    """Read the weights of so many samples, the largest of them from 1/2 to 1; None is one for each.
+    """Read the weights of samples, by default ones, scaled to a largest weight of 1/2 to 1.
 
-    Only their ratios count, and a factor that is a power of two changes no bit of a weighted mean. So neither
-    their sum nor a product with a loss overflows.
+    Only the ratios of weights count, and a factor that is a power of two changes no bit of a
+    weighted mean. With this scale neither the sum of the weights nor a product with a loss
+    overflows.
     """
     if weights is None:
         return np.ones(samples)

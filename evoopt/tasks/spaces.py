@@ -1,4 +1,4 @@
-"""Spaces of Gymnasium: how observations become inputs of a network, and its outputs actions."""
+"""Spaces of Gymnasium: conversion of observations to inputs, and of outputs to actions."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,23 +13,23 @@ from evoopt.rules.ranges import spanned_arrays
 from evoopt.tasks.episodes import action_span
 from evoopt.types import Array, Shape
 
-Actions = Callable[[Array], Array]  # from outputs (k, n) to actions (k, ...)
+Actions = Callable[[Array], Array]  # outputs (k, n) -> actions (k, ...)
 
 
 @dataclass(frozen=True)
 class Observations:
-    """How observations of a Box are read, and become inputs.
+    """A reader of observations of a Box, which also converts them to inputs.
 
     Attributes
     ----------
     about : str
         The environment and its spaces, for errors.
     shape : tuple of int
-        Of an observation.
+        The shape of an observation.
     input_shape : tuple of int
-        Of the network.
+        The input shape of the network.
     advice : str
-        What to do about an observation that does not fit.
+        The advice in errors about an observation that does not fit.
     """
 
     about: str
@@ -65,7 +65,7 @@ class Observations:
 
 @dataclass(frozen=True)
 class DiscreteObservations(Observations):
-    """How observations of a Discrete space are read, and become one-hot inputs."""
+    """A reader of observations of a Discrete space, which become one-hot inputs."""
 
     start: int
 
@@ -100,10 +100,10 @@ class DiscreteObservations(Observations):
 
 @dataclass(frozen=True)
 class Choices:
-    """Actions that are chosen by the largest output of each part: (k, *shape), from `starts` on."""
+    """Discrete actions, the largest output of each part: (k, *shape), from `starts` on."""
 
     sizes: tuple[int, ...]
-    starts: Array  # of the shape of an action
+    starts: Array  # it has the shape of an action
     dtype: "np.dtype[Any]"
 
     def __call__(self, outputs: Array) -> Array:
@@ -114,7 +114,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Continuous:
-    """Actions of a Box with the bounds `low` and `high`, both of the shape and dtype of an action."""
+    """Actions of a Box with bounds `low` and `high`, both in the shape and dtype of an action."""
 
     low: Array
     high: Array
@@ -127,7 +127,7 @@ class Continuous:
 
 
 def observations_of(space: object, net: Network, about: str) -> Observations:
-    """Return how observations of a space become inputs; ValueError if the network does not fit."""
+    """Return the reader of a space's observations; raise ValueError if the network does not fit."""
     from gymnasium import spaces  # noqa: PLC0415  (an optional extra)
 
     if isinstance(space, spaces.Box):
@@ -140,13 +140,13 @@ def observations_of(space: object, net: Network, about: str) -> Observations:
         _check_inputs(net, {shape}, f"{shape}, one input for each observation", about)
         return DiscreteObservations(about, (), shape, int(space.start))
     raise ValueError(
-        f"The observations of {about} must be a Box or Discrete; wrap it, in "
-        f"gymnasium.wrappers.FlattenObservation for example."
+        f"The observations of {about} must be a Box or Discrete; wrap the environment, "
+        f"for example in gymnasium.wrappers.FlattenObservation."
     )
 
 
 def actions_of(space: object, net: Network, about: str) -> Actions:
-    """Return how outputs become actions of a space; ValueError for one that does not fit."""
+    """Return the conversion of outputs to actions; raise ValueError for an unsuitable space."""
     from gymnasium import spaces  # noqa: PLC0415  (an optional extra)
 
     if isinstance(space, spaces.Discrete):
@@ -160,13 +160,13 @@ def actions_of(space: object, net: Network, about: str) -> Actions:
         _check_outputs(net, math.prod(space.shape), "one for each number of an action", about)
         return Continuous(space.low, space.high)
     raise ValueError(
-        f"The actions of {about} must be Discrete, MultiDiscrete or a Box of floats; wrap it, in "
-        f"gymnasium.wrappers.TransformAction for example."
+        f"The actions of {about} must be Discrete, MultiDiscrete or a Box of floats; wrap the "
+        f"environment, for example in gymnasium.wrappers.TransformAction."
     )
 
 
 def described(space: object) -> str:
-    """Return a short text about a space: the bounds of a Box can be thousands of numbers."""
+    """Return a short text about a space, because bounds of a Box can be thousands of numbers."""
     from gymnasium import spaces  # noqa: PLC0415  (an optional extra)
 
     if isinstance(space, spaces.Box):

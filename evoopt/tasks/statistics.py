@@ -16,13 +16,13 @@ from evoopt.arguments import MOST
 from evoopt.devices.interface.rollout import Scaling
 from evoopt.types import Vector
 
-LEAST_VARIANCE = 1e-8  # of an observation that hardly changes
-LARGEST_SUM = 1e250  # with more, their total could overflow
+LEAST_VARIANCE = 1e-8  # the floor, for observations that hardly change
+LARGEST_SUM = 1e250  # the total of larger ones could overflow
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """How many observations there were, their mean, and the sums of the squares of what differs from it."""
+    """The number of observations, their mean, and the sums of squared differences from it."""
 
     count: int
     mean: Vector
@@ -34,7 +34,7 @@ class Statistics:
 
     @classmethod
     def read(cls, state: Mapping[str, Any]) -> Self:
-        """Make them of a dict of their attributes; copies."""
+        """Make statistics from a dict of their attributes, with copies of its arrays."""
         vectors = [arrays.read(name, state[name]).astype(np.float64) for name in ("mean", "squares")]
         if not all(np.isfinite(vector).all() for vector in vectors):
             raise ValueError("mean and squares of a state must be finite, got NaN or infinite numbers.")
@@ -42,20 +42,21 @@ class Statistics:
 
     @property
     def std(self) -> Vector:
-        """The standard deviation; ones as long as there is none."""
+        """The standard deviation; ones for fewer than two observations."""
         if self.count < 2:
             return np.ones_like(self.mean)
         return np.sqrt(np.maximum(self.squares / self.count, LEAST_VARIANCE))
 
     @property
     def scaling(self) -> Scaling:
-        """How a network sees observations."""
+        """The shift and the scale of observations before a network sees them."""
         return Scaling(self.mean, 1 / self.std)
 
     def merge(self, sums: NDArray[Any]) -> "Statistics":
-        """Add observations, given as `sums` (..., 3, size) of observation - mean, of its squares and of ones.
+        """Return statistics with more observations, by their `sums` (..., 3, size).
 
-        A part (3, size) with NaN, or with numbers beyond all measure, is left out.
+        The sums are over observation - mean, its squares and ones. A part (3, size) with NaN, or
+        with a number of at least `LARGEST_SUM`, is left out.
         """
         parts = sums.reshape(-1, 3, len(self.mean))
         shift, squares, ones = parts[is_usable(parts)].sum(axis=0)
@@ -65,6 +66,6 @@ class Statistics:
 
 
 def is_usable(sums: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which parts of sums (k, 3, size) have neither NaN nor numbers beyond all measure, as (k,)."""
+    """Return which parts of sums (k, 3, size) have neither NaN nor too large numbers, as (k,)."""
     usable: NDArray[np.bool_] = (np.abs(sums) < LARGEST_SUM).all(axis=(1, 2))
     return usable

@@ -1,4 +1,4 @@
-"""Environments of Gymnasium that are reset and stepped together, and what they return."""
+"""Gymnasium environments that are reset and stepped together, and their results."""
 
 import inspect
 from collections.abc import Mapping, MutableSequence
@@ -16,14 +16,14 @@ STEP = "(observation, reward, terminated, truncated, info)"
 
 
 class Environments:
-    """Environments with numbers from 0 on.
+    """Environments of one process, numbered from 0.
 
     Parameters
     ----------
     make : Maker
     observations : Observations
     finished : mutable sequence of one int, optional
-        Counts the calls of reset and step that are done.
+        A counter of finished calls of reset and step.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Environments:
             self._environments.append(self._make())
 
     def reset(self, seeds: Array) -> Array:
-        """Begin an episode in the first environments, one for each seed; gives their observations."""
+        """Begin an episode in the first environments, one for each seed; return observations."""
         pairs = zip(self._environments, seeds.tolist(), strict=False)
         return self._observations.read([self._reset(environment, seed) for environment, seed in pairs])
 
@@ -48,7 +48,7 @@ class Environments:
         found = []
         rewards, ended = np.empty(len(numbers)), np.empty(len(numbers), np.bool_)
         discrete = actions.ndim == 1 and actions.dtype.kind == "i"
-        each = actions.tolist() if discrete else actions  # gymnasium checks numpy's integers at length
+        each = actions.tolist() if discrete else actions  # Gymnasium's checks of NumPy's integers are slow
         for i, (number, action) in enumerate(zip(numbers.tolist(), each, strict=True)):
             observation, rewards[i], ended[i] = self._step(self._environments[number], action)
             found.append(observation)
@@ -91,7 +91,7 @@ class Environments:
         return observation, reward, terminated or truncated
 
     def _explain_reset(self, environment: object, error: TypeError) -> None:
-        """Raise ValueError if a `reset` does not take what it is called with."""
+        """Raise ValueError if a `reset` does not take the keywords that it is called with."""
         keywords = {"seed": 0}
         for layer in layers_of(environment):
             try:
@@ -118,7 +118,7 @@ class Environments:
         if number.shape != ():
             raise ValueError(
                 f"A reward of {self._about} must be one number, got an array of shape {number.shape}; "
-                "return an element of it, float(reward[0]) for example."
+                "return an element of it, for example float(reward[0])."
             )
         return float(number)
 

@@ -1,4 +1,4 @@
-"""Supervised learning: fitness is the loss of a network on samples with known targets."""
+"""Supervised learning: the fitness is the loss of a network on samples with known targets."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,57 +24,60 @@ class Supervised(Called):
     Parameters
     ----------
     net : Network
-        Its outputs are logits for the losses of classes.
+        A network whose outputs are logits if the loss is one for classes.
     inputs : (samples, *input_shape)
         Samples that all individuals share.
     targets : array
-        What the loss takes, see the notes.
+        Targets in the form that the loss takes, see the notes.
     loss : str or njit function
         "cross_entropy", "binary_cross_entropy", "mse", "mae", "hinge", "error_rate", or a function
         ``loss(outputs, target) -> float`` of one sample, decorated with ``numba.njit``.
     sample_weight : (samples,), optional
-        The fitness is then sum(weight * loss) / sum(weight), over the samples of the generation. Samples of
-        weight 0 are left out, as if they were not there.
+        Weights of the samples. The fitness is sum(weight * loss) / sum(weight) over the samples of
+        the generation. Samples of weight 0 are dropped.
     batch_size : int, optional
-        Samples of a generation, all by default. Each epoch goes through them in an order of its own, a pure
-        function of `seed` and the generation.
+        The number of samples in a generation, all by default. Each epoch goes through the samples
+        in an order of its own, a pure function of `seed` and the epoch.
     seed : int
-        Of the order of the minibatches.
+        The seed of the order of samples in minibatches.
     device : "cpu" or "cuda", optional
-        Where a population is judged, by default where the network runs. With "cuda" the samples stay on the
-        device and so does the fitness; the population may be of the host or of the device, and a loss of
-        yours may make no arrays. `evaluate` runs on the CPU.
+        The device that evaluates populations, by default the network's. With "cuda" the samples and
+        the fitness stay on the device, the population may be an array of the host or of the device,
+        and a loss of yours must not make arrays. `evaluate` runs on the CPU.
 
     Attributes
     ----------
     noisy : bool
-        Whether the fitness depends on the generation; `evolve` then wants a strategy with ``noisy=True``.
+        Whether the fitness depends on the generation. If so, `evolve` requires a strategy with
+        ``noisy=True``.
 
     Raises
     ------
     ValueError
-        For inputs, targets or weights that do not fit the network or the loss; for inputs with NaN or
-        infinity, and such targets of the losses that have a name; for text; for a last layer with the
-        activation that the loss has in it, a softmax or sigmoid; when called, for a function that numba
-        cannot compile.
+        If inputs, targets or weights do not fit the network or the loss, or are text. If inputs, or
+        the targets of a loss with a name, have NaN or infinity. If the last layer has a softmax or
+        sigmoid that the loss already contains, or that hides the signs that it needs. When called,
+        if numba cannot compile the loss.
 
     Notes
     -----
-    The outputs of a sample are z, its target is t; the fitness is the mean over the samples. A shape of
-    (samples, outputs) stands for (samples, *output_shape); for one output (samples,) will do.
+    A sample has outputs z and target t; the fitness is the mean loss over the samples. The shape
+    (samples, outputs) stands for (samples, *output_shape); with one output, (samples,) is allowed
+    too.
 
     - "cross_entropy": -log softmax(z)_y for class numbers y, targets (samples,), or -sum_o t_o log
       softmax(z)_o for probabilities (samples, classes).
-    - "binary_cross_entropy": -t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)), the mean over the outputs, for
-      t from 0 to 1, (samples, outputs).
+    - "binary_cross_entropy": -t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)), the mean over the
+      outputs, for t from 0 to 1, (samples, outputs).
     - "mse", "mae": (z - t)² and abs(z - t), the mean over the outputs, (samples, outputs).
-    - "hinge": max(0, 1 + max_{j != y} z_j - z_y) for class numbers; for targets (samples, outputs) of
-      -1 and 1, or 0 and 1, max(0, 1 - z t) with the zeros as -1, the mean over the outputs.
-    - "error_rate": the share of samples whose largest output (the first, if several are) is not at the class
-      number; for one output, whose sign is not that of the target (-1 and 1, or 0 and 1).
-    - A function of yours gets `outputs` (n_out,), flattened, and `target` (n,), flattened, in the precision
-      of the population; or if targets are (samples,), one number, an int if their dtype is an integer one.
-      It may write into what it gets. Where it raises, the row's fitness is NaN, which ranks worst.
+    - "hinge": max(0, 1 + max_{j != y} z_j - z_y) for class numbers; for targets (samples, outputs)
+      of -1 and 1, or 0 and 1, max(0, 1 - z t) with the zeros as -1, the mean over the outputs.
+    - "error_rate": the share of samples whose largest output (the first one in a tie) is not at the
+      class number; for one output, whose sign differs from the target's (-1 and 1, or 0 and 1).
+    - A function of yours gets `outputs` (n_out,) and `target` (n,), both flattened, in the
+      precision of the population. If targets are (samples,), `target` is one number, an int if
+      their dtype is an integer one. The function may write into its arguments. If it raises, the
+      row's fitness is NaN, which ranks worst.
 
     Examples
     --------
@@ -114,10 +117,10 @@ class Supervised(Called):
         self.seed = arguments.whole("seed", seed, 0)
         self.noisy = batch_size is not None and batch_size < samples
         self._forget()
-        self._on_device()  # which refuses a network that the device does not have
+        self._on_device()  # refuses a network that the device cannot run
 
     def _forget(self) -> None:
-        self._order: tuple[int, Array] = (-1, np.empty(0, np.intp))  # the last epoch's
+        self._order: tuple[int, Array] = (-1, np.empty(0, np.intp))  # the last epoch and its order
         self._engine: SupervisedEngine[Any] | None = None
 
     def __repr__(self) -> str:
@@ -137,7 +140,7 @@ class Supervised(Called):
         self._forget()
 
     def __call__(self, population: PopulationLike, generation: int = 0) -> NDArray[np.float64]:
-        """Give the mean loss of each row of a population (popsize, n_params), as (popsize,)."""
+        """Return the mean loss of each row of a population (popsize, n_params), as (popsize,)."""
         generation = arguments.whole("generation", generation, 0)
         fitness: NDArray[np.float64] = self._on_device()(
             population, self._minibatch(generation) if self.noisy else None
@@ -145,7 +148,7 @@ class Supervised(Called):
         return fitness
 
     def _on_device(self) -> SupervisedEngine[Any]:
-        """Return what judges populations, made once in each process."""
+        """Return the engine that evaluates populations, made once in each process."""
         if self._engine is None:
             network = self.net.engine(self.device)
             self._engine = supervised_engine(self.device, network, self.loss, self._data)
@@ -164,19 +167,20 @@ class Supervised(Called):
         params : nested dict, or vector (n_params,)
             The solution.
         inputs, targets : array, optional
-            As for the task; by default all of the task's own.
+            Samples in the form of the task's, by default all samples of the task.
 
         Returns
         -------
         dict
-            "loss" and, for losses of classes, "accuracy": the share of samples whose largest output is at
-            the class number or the largest probability, or the share of outputs that are positive where
-            the target is above its middle. On the task's own data both are weighted as the task is.
+            "loss" and, for losses of classes, "accuracy": the share of samples whose largest output
+            is at the class number or the largest probability, or the share of outputs with the
+            right sign, which is positive for targets above their middle. For the task's own samples
+            both are weighted like the fitness.
 
         Raises
         ------
         ValueError
-            For data that does not fit, or inputs without targets.
+            If the samples do not fit, or only one of inputs and targets is passed.
         """
         if (inputs is None) != (targets is None):
             raise ValueError("evaluate() takes inputs and targets together, got one of them alone.")
@@ -192,11 +196,11 @@ class Supervised(Called):
         return metrics
 
     def _mean(self, row: Array, loss: Loss, data: Samples) -> float:
-        """Return the mean loss of one solution (1, n_params), by the CPU."""
+        """Return the mean loss of one solution (1, n_params), measured on the CPU."""
         return float(supervised_engine("cpu", self.net.engine("cpu"), loss, data)(row)[0])
 
     def _minibatch(self, generation: int) -> NDArray[np.intp]:
-        """Give the samples of a generation; the last ones of an epoch that fill no batch are left out."""
+        """Return the samples of a generation; an incomplete last batch of an epoch is dropped."""
         size = self.batch_size or 1
         samples = len(self._data.weights)
         epoch, batch = divmod(generation, samples // size)

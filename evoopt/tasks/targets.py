@@ -1,4 +1,4 @@
-"""What each loss takes as targets; the table of losses is `evoopt.rules.losses.LOSSES`."""
+"""Readers of targets for each loss; the table of losses is `evoopt.rules.losses.LOSSES`."""
 
 import math
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from evoopt.networks.network import Network
 from evoopt.rules.losses import LOSSES, LossName, Meaning
 from evoopt.types import Array, Shape
 
-LARGEST_INTEGER = 2**24  # up to which float32 has them all
+LARGEST_INTEGER = 2**24  # float32 has all integers up to this one
 
 
 def check_loss(loss: Loss) -> Loss:
-    """Give a loss that is known or compiled; else ValueError."""
+    """Return a loss that is known or compiled; raise ValueError for others."""
     if isinstance(loss, str):
         if loss in LOSSES:
             return loss
@@ -30,10 +30,12 @@ def check_loss(loss: Loss) -> Loss:
 
 
 def read_targets(loss: Loss, targets: ArrayLike, weights: Array, net: Network) -> Targets:
-    """Read the targets of weighted samples; ValueError if they do not fit the loss or the network."""
+    """Read the targets of samples; raise ValueError if they do not fit the loss or the network."""
     numbers, outputs = as_numbers("targets", _without_text(targets)), net.output_shape
     if len(numbers) != len(weights):
-        raise ValueError(f"targets must have one for each of {len(weights)} samples, got {len(numbers)}.")
+        raise ValueError(
+            f"targets must have an entry for each of {len(weights)} samples, got {len(numbers)}."
+        )
     if not isinstance(loss, str):
         return _read_own(numbers)
     require_finite("targets", numbers, weights)
@@ -44,9 +46,9 @@ def read_targets(loss: Loss, targets: ArrayLike, weights: Array, net: Network) -
 
 
 def _meaning(loss: LossName, numbers: Array, outputs: Shape) -> Meaning:
-    """Return what targets mean to a loss: class numbers by their shape, or the other that the loss takes."""
+    """Return the meaning of targets: class numbers by their shape, or the loss's other meaning."""
     others = [meaning for meaning in LOSSES[loss] if meaning != "labels"]
-    is_one_side = others == ["signs"] and outputs == (1,)  # there is no second class that it could be
+    is_one_side = others == ["signs"] and outputs == (1,)  # one output has no second class
     are_labels = "labels" in LOSSES[loss] and numbers.ndim == 1 and not is_one_side
     return "labels" if are_labels or not others else others[0]
 
@@ -105,8 +107,8 @@ def _no_labels(loss: LossName, numbers: Array) -> ValueError:
 def _require_classes(loss: LossName, outputs: Shape) -> None:
     if len(outputs) != 1:
         raise ValueError(
-            f"The loss {loss!r} takes one axis of outputs, one for each class, but the network gives "
-            f"{outputs}."
+            f"The loss {loss!r} takes one axis of outputs, one for each class, got a network with "
+            f"outputs {outputs}."
         )
 
 
@@ -133,7 +135,7 @@ _READERS: dict[Meaning, Callable[[LossName, Array, Shape], Array]] = {
 
 
 def classes_of(targets: Targets) -> Targets | None:
-    """Return the targets of the error rate that an accuracy is made of; None where there are no classes."""
+    """Return the targets of the error rate, 1 - accuracy; None if there are no classes."""
     if targets.meaning in {"labels", "signs"}:
         return targets
     if targets.meaning == "probabilities":
@@ -158,7 +160,7 @@ def _check_labels(labels: Array, classes: int) -> Array:
 
 
 def _check_last_layer(loss: LossName, targets: Targets, net: Network) -> None:
-    """Refuse a last activation that the loss has in it, or that hides the sign that it looks at."""
+    """Refuse a last activation that the loss contains, or that hides the sign that it needs."""
     activation = getattr(net.layers[-1], "activation", None)
     if loss == "cross_entropy" and activation == "softmax":
         problem = "takes logits and has a softmax in it, and so has the last layer"
@@ -172,7 +174,7 @@ def _check_last_layer(loss: LossName, targets: Targets, net: Network) -> None:
 
 
 def _without_text(targets: ArrayLike) -> Array:
-    """Return targets as an array; ValueError for text, which says how labels become numbers of classes."""
+    """Return targets as an array; raise ValueError for text, which has to become class numbers."""
     found = arrays.unmasked("targets", targets)
     items = found.ravel().tolist() if found.dtype.kind in "USTO" else []
     text = next((item for item in items if isinstance(item, str | bytes)), None)

@@ -1,4 +1,4 @@
-"""Environments of Gymnasium spread over processes."""
+"""Gymnasium environments spread over processes."""
 
 import multiprocessing
 import os
@@ -25,9 +25,10 @@ PATIENCE = 1.0  # seconds that processes have to end by themselves
 class Workers:
     """`Environments` over processes: environment i lives in process i % n_workers.
 
-    Each step is one message to a process and one back. The processes are spawned, not forked: a fork would
-    copy locks that the threads of the kernels hold. They end with this object, whatever happens to it, and
-    with this process; after an exception they may be anywhere, so they are stopped.
+    Each step is one message to a process and one back. The processes are spawned, not forked,
+    because a fork would copy locks that the threads of the kernels hold. They end with this object
+    and with this process, however these end. After an exception their state is unknown, so they are
+    stopped.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Workers:
 
     @property
     def usable(self) -> bool:
-        """Whether they run, and are not those of the process that this one was forked from."""
+        """Whether the processes run and belong to this process, not to a parent that forked it."""
         return self.close.alive and self._owner == os.getpid()
 
     def make(self, n: int) -> None:
@@ -82,7 +83,7 @@ class Workers:
         return numbers % len(self._workers)
 
     def _ask(self, owners: Array, messages: list[Any], limit: float | None) -> dict[int, Any]:
-        """Send each process that owns something its message, then gather the answers."""
+        """Send each process in `owners` its message, then gather the answers."""
         busy = np.unique(owners).tolist()
         try:
             for number in busy:
@@ -110,7 +111,7 @@ class Worker:
     Parameters
     ----------
     number : int
-        Of the process.
+        The number of the process.
     make : Maker
     observations : Observations
     """
@@ -120,7 +121,7 @@ class Worker:
 
         context = multiprocessing.get_context("spawn")
         self.number = number
-        self._finished = context.RawArray("Q", 1)  # how many resets and steps
+        self._finished = context.RawArray("Q", 1)  # the number of resets and steps
         self._connection, connection = context.Pipe()
         line, self._line = context.Pipe(duplex=False)
         self._process = context.Process(
@@ -144,9 +145,9 @@ class Worker:
             return self._connection.recv()
 
     def goes_on(self, limit: float) -> bool:
-        """Wait for an answer; return False if a call of an environment takes longer than `limit` seconds.
+        """Wait for an answer; return False if a call of an environment takes too long.
 
-        Such a call is seen after twice that time at the latest.
+        A call may take `limit` seconds; a longer one is noticed after twice as many at the latest.
         """
         finished = self._finished[0]
         while not self._connection.poll(limit):
@@ -156,7 +157,7 @@ class Worker:
         return True
 
     def close_pipes(self) -> None:
-        """Close the pipes, which is the sign to end."""
+        """Close the pipes, which tells the process to end."""
         self._connection.close()
         self._line.close()
 
@@ -173,10 +174,10 @@ class Worker:
             yield
         except (EOFError, OSError) as error:
             self._process.join(PATIENCE)
-            error.__traceback__ = None  # its frames view a buffer, which Python 3.12 and 3.13 fail to collect
+            error.__traceback__ = None  # its frames view a buffer that Python 3.12 and 3.13 fail to collect
             raise RuntimeError(
                 f"Worker process {self.number} ended with exit code {self._process.exitcode} while its "
-                f"environments were being stepped; what it wrote to stderr tells why. A script that sets "
+                f"environments were being stepped; its message on stderr tells why. A script that sets "
                 f"num_workers must not call the task when it is imported: do it under "
                 f'if __name__ == "__main__".'
             ) from error
@@ -186,7 +187,7 @@ _pools: "weakref.WeakSet[Workers]" = weakref.WeakSet()
 
 
 def _close_copies() -> None:
-    """Close the copies that a fork has of its parent's pipes: workers end once all copies are closed."""
+    """Close a fork's copies of its parent's pipes, because workers end once all are closed."""
     for pool in list(_pools):
         pool.close()
 
@@ -196,17 +197,17 @@ if hasattr(os, "register_at_fork"):
 
 
 def _stop(workers: list[Worker], owner: int) -> None:
-    """End processes; those that do not end by themselves are stopped."""
+    """End processes, and stop any that do not end by themselves."""
     for worker in workers:
         worker.close_pipes()
-    if os.getpid() == owner:  # or else this one was forked, and they are its parent's
+    if os.getpid() == owner:  # a fork leaves its parent's processes alone
         deadline = time.monotonic() + PATIENCE
         for worker in workers:
             worker.end(deadline)
 
 
 def _merge(owners: Array, parts: dict[int, Array]) -> Array:
-    """Put the answers of the processes in the order of their questions."""
+    """Put the answers of the processes in the order of `owners`."""
     shape = next(iter(parts.values())).shape[1:]
     merged = np.empty((len(owners), *shape), np.result_type(*[part.dtype for part in parts.values()]))
     for number, part in parts.items():
@@ -221,7 +222,7 @@ def work(
     observations: Observations,
     finished: MutableSequence[int],
 ) -> None:
-    """Serve messages until the connection is closed; what a worker process runs."""
+    """Serve messages until the connection is closed; a worker process runs this function."""
     end_with_parent(line)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process
     environments = Environments(make, observations, finished)
