@@ -204,8 +204,8 @@ def _scale(x, y, gain):
 @pytest.mark.parametrize(
     ("parameters", "shape", "what"),
     [
-        (None, (3,), "What parameters"),
-        ([1], (3,), "What parameters"),
+        (None, (3,), "The result of parameters"),
+        ([1], (3,), "The result of parameters"),
         ({"gain": (3,)}, (3,), "parameters()"),
         ({3: evoopt.Parameter((3,), "ones")}, (3,), "parameters()"),
         ({"gain": evoopt.Parameter(3, "ones")}, (3,), "The shape of the parameter 'gain'"),

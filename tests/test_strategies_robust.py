@@ -432,5 +432,5 @@ def test_cmaes_keeps_few_older_factors_of_many_parameters(n, updates, monkeypatc
     for _ in range(updates):
         assert np.isfinite(es.rows(first[2:])).all()
         es.tell(es.ask_ids(3)[:2], [np.nan, np.nan])
-    with pytest.raises(ValueError, match=f"Rows of the last {updates} updates were expected"):
+    with pytest.raises(ValueError, match=f"Ids must be of the last {updates} updates"):
         es.rows(first[2:])
