@@ -1,7 +1,7 @@
-"""Count habits of language that make a text hard to read: ``python .ci/prose.py [--show HABIT] [PATH ...]``.
+"""Count habits that make a text hard to read: ``python .ci/prose.py [--show HABIT] [PATH ...]``.
 
-The texts are the docstrings, comments and strings of all Python files that git knows, and the pages.
-`--show` lists each place of one habit. The program ends with 1 if a count is above its limit.
+The texts are the pages, and the docstrings, comments and strings of all Python files in git.
+`--show` lists each place of one habit. The exit code is 1 if a count is above its limit.
 """
 
 import argparse
@@ -35,7 +35,7 @@ class Line(NamedTuple):
 
 
 class Habit(NamedTuple):
-    """A habit: its pattern, the kinds of text that count, and the limit in 1,000 words, in % or in all."""
+    """A habit: its pattern, the kinds of text that count, and the limit with its unit."""
 
     pattern: str
     kinds: tuple[str, ...]
@@ -49,7 +49,7 @@ HABITS = {
     "that of": Habit(r"\b(?:that|those) of\b", PROSE, 0.1, "in 1,000 words"),
     "give": Habit(r"\bgives?\b", PROSE, 0.3, "in 1,000 words"),
     "preposition": Habit(rf"^(?:{'|'.join(PREPOSITIONS.split())})\b", ("comment",), 10.0, "% of comments"),
-    "came": Habit(r"\bcame\b", ("string",), 0, "strings"),
+    "came": Habit(r" came\b", ("string",), 0, "strings"),
     "long": Habit(r"^(?!\|).{101}", ("page",), 0, "lines of pages above 100 characters"),
 }
 

@@ -1,4 +1,4 @@
-"""Fixtures of all tests, and which tests are collected; what else they share is in tests/helpers."""
+"""Fixtures of all tests, and the choice of tests to collect; helpers stand in tests/helpers."""
 
 import importlib.util
 import os
@@ -35,7 +35,7 @@ if SIMULATED:
 
 
 def pytest_ignore_collect(collection_path):
-    """Files that cannot even be imported."""
+    """Ignore files that cannot even be imported."""
     without = importlib.util.find_spec("numba_cuda") is None
     return True if without and collection_path.name == "cuda" else None
 
@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def poisoned():
-    """Make arrays of the device full of NaN, in which a number that no kernel wrote is seen."""
+    """Return a function that makes device arrays of NaN, so that unwritten numbers are seen."""
     from evoopt.kernels.cuda.runtime.stream import Stream
 
     stream = Stream()
@@ -59,7 +59,7 @@ def poisoned():
 
 @pytest.fixture(scope="session")
 def ptx_driver(tmp_path_factory):
-    """The driver of the PTX machine, which tests call directly."""
+    """Return the driver of the PTX machine, which tests call directly."""
     from ptx_machine.client import Client
 
     return Client(tmp_path_factory.mktemp("machine"))
@@ -67,7 +67,7 @@ def ptx_driver(tmp_path_factory):
 
 @pytest.fixture
 def ptx_client(ptx_driver):
-    """The same, with nothing found so far."""
+    """Return the client of the driver, with no findings so far."""
     ptx_driver.findings()
     return ptx_driver
 
@@ -79,9 +79,9 @@ def rng():
 
 @pytest.fixture
 def run_python():
-    """Run a program, or a file, in a new process and return its output; fails with its errors.
+    """Return a function that runs a program or file in a new process and returns its output.
 
-    In a program warnings are errors, as they are in the tests.
+    It fails with the errors of the process. In a program warnings are errors, as in the tests.
     """
 
     def run(program, *arguments, cwd=None, **environment):
@@ -103,7 +103,7 @@ def run_python():
 
 @pytest.fixture
 def container(monkeypatch, tmp_path):
-    """Give a function that sets the limit of memory of the container that this process is in."""
+    """Return a function that sets the memory limit of the container around this process."""
     limit = tmp_path / "memory.max"
 
     def set_limit(text):

@@ -1,4 +1,4 @@
-"""Another library's side of DLPack, in ctypes: an array that it lends, and a capsule that it takes."""
+"""Another library's side of DLPack, in ctypes: an array to lend, and the reader of a capsule."""
 
 import ctypes
 
@@ -6,7 +6,7 @@ from evoopt.kernels.cuda.runtime.stream import known_queue
 
 DELETER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 READ_ONLY, COPIED = 1, 2
-_LENT = {}  # what capsules need, and their lenders, by address
+_LENT = {}  # the memory that capsules need, and their lenders, by address
 
 
 class Tensor(ctypes.Structure):
@@ -40,15 +40,15 @@ rename = function("PyCapsule_SetName", ctypes.c_int, ctypes.py_object, ctypes.c_
 
 
 class Lender:
-    """An array of another library, in the memory of one of ours. It has DLPack and nothing else.
+    """Another library's array, in memory of ours, whose only interface is DLPack.
 
-    `asked` are the streams that it was asked for, `returned` counts how often its memory came back.
+    `asked` are the streams of the requests, `returned` counts how often the memory was given back.
     """
 
     def __init__(self, array, *, strides=None, shape=None, flags=None, code=2, device=(2, 0), offset=0):
         self.array, self.strides, self.shape = array, strides, shape or array.shape
         self.code, self.device, self.offset = code, device, offset
-        self.flags = flags  # None: it knows nothing of versions
+        self.flags = flags  # None: an older library, without versions
         self.asked, self.returned = [], 0
 
     def __dlpack_device__(self):
@@ -58,7 +58,7 @@ class Lender:
         if self.flags is None and versions:
             raise TypeError("unexpected keyword argument 'max_version'")
         self.asked.append(stream)
-        if stream is not None:  # (None where the device is simulated)
+        if stream is not None:  # None if the device is simulated
             self.array.stream.precede(known_queue(stream))
         managed = Plain() if self.flags is None else Versioned(major=1, flags=self.flags)
         tensor, n = managed.tensor, len(self.shape)
@@ -82,7 +82,7 @@ class Lender:
 
 
 class Taken:
-    """What another library takes from a capsule of ours; `give_back` calls the deleter."""
+    """An array that another library takes from our capsule; `give_back` calls the deleter."""
 
     def __init__(self, capsule):
         self.name = name_of(capsule)

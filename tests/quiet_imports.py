@@ -1,4 +1,4 @@
-"""A warning that a dependency raises while it is imported is not an error of ours; every other warning is."""
+"""A filter of warnings that dependencies raise at import; every other warning is an error."""
 
 import warnings
 from importlib.machinery import SourceFileLoader
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def install():
-    """Ignore warnings while a module of `site-packages` runs for the first time, here and from now on."""
+    """Ignore warnings while a module of `site-packages` runs for the first time, from now on."""
     execute = SourceFileLoader.exec_module
 
     def exec_module(loader, module):

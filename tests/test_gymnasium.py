@@ -72,7 +72,7 @@ class ReturnsSeed(Spaces):
 
 class Fails(Spaces):
     def step(self, action):
-        raise ArithmeticError("the wheels came off")
+        raise ArithmeticError("the wheels fell off")
 
 
 class Recorded(gymnasium.Wrapper):
@@ -320,7 +320,7 @@ def test_processes_end_with_the_task_and_with_errors():
     gymnasium.register("evoopt-test/Fails-v0", Fails)  # which a new process knows nothing of
     task = evoopt.GymnasiumTask("evoopt-test/Fails-v0", linear(2, 2), num_workers=2)
     with pytest.raises(
-        ArithmeticError, match=r"^the wheels came off\nRaised in another process(.|\n)* in step"
+        ArithmeticError, match=r"^the wheels fell off\nRaised in another process(.|\n)* in step"
     ):
         task(np.zeros((2, 6)))
     assert not multiprocessing.active_children()

@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz [--seconds 600] [--seed 1] [--only NAME] [--calls N]``; exit code 1: findings."""
+"""``python -m tests.fuzz [--seconds 600] [--seed 1] [--only NAME] [--calls N]``; 1: findings."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from .runner import Report, fuzz
 
 
 def main() -> int:
-    """Run, and print each finding as a script, then the counts."""
+    """Run programs; print each finding as a script, then the counts."""
     parser = argparse.ArgumentParser(prog="tests.fuzz", description="Generated calls over every public name.")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,4 +1,4 @@
-"""What a call is that works."""
+"""A case: one call that works."""
 
 from dataclasses import dataclass, field
 
@@ -12,19 +12,19 @@ class Case:
     Attributes
     ----------
     name : str
-        The public name, of a method with that of its class.
+        The public name; the name of a method includes its class.
     call : str
-        What is called, as an expression.
+        The called expression.
     required, options : dict
-        Arguments that are always given, and those that may be left out.
+        Arguments that are always passed, and arguments that may be left out.
     setup, use : tuple of str
-        Lines before the call, and after it, on its `result`; those after it may be refused, too.
+        Lines before the call, and lines after it that use its `result`; these may be refused, too.
     small : frozenset of str
-        Arguments for which a large number means long work, or output: they get no other numbers.
+        Arguments for which a large number means long work or output; they get no other numbers.
     fixed : frozenset of str
-        Arguments that other parts of evoopt give, which have read them: they are always right.
+        Arguments that other parts of evoopt have read and pass; they are always right.
     writes : frozenset of str
-        Variables that the call may change where it works.
+        Variables that the call may change when it works.
     """
 
     name: str

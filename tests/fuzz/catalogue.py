@@ -1,4 +1,4 @@
-"""Calls that work, for every public name; each argument is an expression in the names of `names`."""
+"""Working calls for every public name; arguments are expressions in the names of `names`."""
 
 import inspect
 
@@ -14,7 +14,7 @@ CASES: list[Case] = [*STRATEGIES, *NETWORKS, *TASKS, *FUNCTIONS]
 
 
 def public_names() -> set[str]:
-    """Return all public names, and those of the methods and properties of public classes."""
+    """Return all public names, and the names of methods and properties of public classes."""
     found = set()
     for name in evoopt.__all__:
         thing = getattr(evoopt, name)

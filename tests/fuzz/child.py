@@ -1,4 +1,4 @@
-"""What runs the programs, in a process that may die."""
+"""A process that runs programs and may die."""
 
 import json
 import os
@@ -17,11 +17,11 @@ from .names import NAMES
 from .programs import make
 from .state import fingerprint
 
-ROOM = 6 << 30  # bytes of addresses, above those at the start
+ROOM = 6 << 30  # bytes of address space, beyond the size at the start
 
 
 def work(seed: int, first: int, last: float, seconds: float, only: str | None, report: TextIO) -> None:
-    """Run programs number `first` to `last`, as far as there is time; report a line before and after each."""
+    """Run programs from `first` to `last` while there is time; report each before and after."""
     resource.setrlimit(resource.RLIMIT_AS, (_size() + ROOM,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     shared = {name: fingerprint(value) for name, value in NAMES.items()}
@@ -56,7 +56,7 @@ def _size() -> int:
 
 
 def main() -> None:
-    """Take the arguments of `runner` and work in the present folder."""
+    """Read the arguments that `runner` passes, and work in the current folder."""
     seed, first, last, seconds, only, path = sys.argv[1:]
     with open(path, "a", encoding="utf-8") as report:
         work(int(seed), int(first), float(last), float(seconds), only or None, report)

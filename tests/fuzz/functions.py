@@ -1,4 +1,4 @@
-"""Calls of functions that work."""
+"""Working calls of functions."""
 
 from .case import Case
 

@@ -1,4 +1,4 @@
-"""What was wrong about a program: nothing, or findings."""
+"""The judge of a program: its findings, or none."""
 
 import contextlib
 import io
@@ -19,11 +19,11 @@ from .programs import Line, Program
 from .state import files_of, same, state_of
 
 PACKAGE = str(Path(evoopt.__file__).parent)
-# what Python, or C, says of a call in another form than a method, or a function of the user's, has
+# errors of Python, or C, for a wrong form of call of a method or of a user's function
 OWN_CALL = re.compile(
     r"^(?!.*evoopt).*\b(takes|missing|expected|got an unexpected|got multiple|got some|no arguments)\b"
 )
-logging.getLogger("evoopt").addHandler(logging.NullHandler())  # or warnings of the log would be printed
+logging.getLogger("evoopt").addHandler(logging.NullHandler())  # else warnings of the log would be printed
 
 # lines that call the user's functions
 USERS = re.compile(r"\b(trainable|map_rows|callback|call|_task|self\.fun|self\.start)\(")
@@ -31,7 +31,7 @@ USERS = re.compile(r"\b(trainable|map_rows|callback|call|_task|self\.fun|self\.s
 
 @dataclass(frozen=True)
 class Finding:
-    """What was wrong, where, and the lines of the program up to there."""
+    """A fault, its place, and the number of lines that lead to it."""
 
     kind: str
     place: str
@@ -40,7 +40,7 @@ class Finding:
 
 
 def run(program: Program, folder: Path) -> tuple[str, list[Finding]]:
-    """Run a program; return "worked", "refused" or "dropped", and what was wrong."""
+    """Run a program; return "worked", "refused" or "dropped", and the findings."""
     variables: dict[str, Any] = {**NAMES, "FOLDER": folder}
     outcome = "worked"
     for number, line in enumerate(program.lines):
@@ -81,7 +81,7 @@ def _judged(
         found.append(Finding("printed", program.name, printed.getvalue()[:80], number))
     values = {each.text.split(" = ")[0] for each in program.lines if each.kind == "value"}
     inputs = values - program.writes if line.kind == "call" else set()
-    # a run that had begun has asked, and written, before its task or function was found wrong
+    # A run raises with a `result` if its task fails later; by then it has asked and written files.
     is_refused = error is not None and not isinstance(error, OwnError) and not hasattr(error, "result")
     for name, old in before.items():
         if (is_refused or name in inputs) and name in variables and not same(old, variables[name]):
@@ -113,11 +113,11 @@ def _of_error(error: Exception, line: Line, number: int) -> list[Finding]:
 
 
 def _kind(error: Exception, frames: traceback.StackSummary, own: list[traceback.FrameSummary]) -> str | None:
-    """Return what is wrong about an error, None for a good one."""
+    """Return the kind of fault of an error, None for a good one."""
     if isinstance(error, AssertionError) and not own:
         return "assert"
     if isinstance(error, OwnError) or (own and USERS.search(own[-1].line or "") and not _is_raised(frames)):
-        return None  # of the user's function
+        return None  # an error of the user's function
     if _of_a_path(error) or _is_device(error) or _is_form(error, frames):
         return None
     if not isinstance(error, ValueError | TypeError | ImportError | FileNotFoundError):
@@ -136,7 +136,7 @@ def _is_raised(frames: traceback.StackSummary) -> bool:
 
 
 def _is_form(error: Exception, frames: traceback.StackSummary) -> bool:
-    """Whether Python refuses the form of a call of a method, or of a function of the user's."""
+    """Whether Python refuses the form of a call of a method, or of a user's function."""
     text = str(error)
     of_a_method = frames[-1].filename == "<program>" and "." in text.split("(", maxsplit=1)[0]
     is_ours = text.startswith(tuple(evoopt.__all__)) and not of_a_method
@@ -152,6 +152,6 @@ def _is_device(error: Exception) -> bool:
 
 
 def is_sentence(text: str) -> bool:
-    """Whether a text is a full sentence: begins with a capital or a name, has words, and an end."""
+    """Whether a text is a full sentence: a capital or a name first, some words, and an end."""
     begins = re.match(r"^[A-Z\"'`]|^\w+\b", text)
     return bool(begins) and text.rstrip("\"'").endswith((".", "?", "!")) and len(text.split()) >= 5

@@ -1,4 +1,4 @@
-"""Lives of strategies: asked, told, saved, loaded, copied, with wrong steps in between."""
+"""Lives of strategies: steps that ask, tell, save, load and copy, with wrong ones in between."""
 
 import random
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ ENDS = [
 
 
 def life(generator: random.Random) -> Iterator[tuple[str, str]]:
-    """Yield kinds and texts of lines."""
+    """Yield the kinds and texts of lines."""
     name = generator.choice([*CLASSES])
     options = [name for name in ("bounds", "noisy", "dtype", "max_generations") if generator.random() < 0.3]
     given = ", ".join(f"{option}={COMMON[option]}" for option in options)

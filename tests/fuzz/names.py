@@ -1,4 +1,4 @@
-"""What the lines of generated programs may name, besides Python's builtins."""
+"""The names that lines of generated programs use, besides Python's builtins."""
 
 import contextlib
 import copy
@@ -22,11 +22,11 @@ from numpy.lib.stride_tricks import as_strided
 
 import evoopt
 
-FOLDER = Path("/nowhere")  # of the files of a program; the runner makes one
+FOLDER = Path("/nowhere")  # a stand-in; the runner makes a folder for the files of a program
 
 
 class OwnError(Exception):
-    """What functions of the user's raise: it must come out as it is."""
+    """An error of a user's function, which evoopt must pass on unchanged."""
 
 
 def sphere(x):
@@ -36,13 +36,13 @@ def sphere(x):
 
 
 def judge(population, generation=0):
-    """Return one number for each row, as a task does."""
+    """Return one number for each row, like a task."""
     with np.errstate(all="ignore"):
         return np.square(np.asarray(population, float)).sum(axis=1)
 
 
 def show_quietly(*args, **options):
-    """Call a function that is there to print; a program that prints is a finding."""
+    """Call `show_versions` and hide its output, because a program that prints is a finding."""
     with contextlib.redirect_stdout(io.StringIO()):
         return evoopt.show_versions(*args, **options)
 
@@ -52,7 +52,7 @@ def raises(*args, **options):
 
 
 def gives(value):
-    """Return a function that gives a value, whatever it is called with."""
+    """Return a function that returns a value, whatever its arguments."""
     return lambda *args, **options: value
 
 
@@ -111,7 +111,7 @@ def net_of(env):
 
 
 class Places(dict):
-    """Locations of any parameter."""
+    """A dict with one location for any parameter."""
 
     def __missing__(self, name):
         return 0, False
@@ -119,14 +119,14 @@ class Places(dict):
 
 @evoopt.register
 class Own(evoopt.Strategy):
-    """A strategy of the user's own."""
+    """A user's strategy."""
 
     def _update(self, told):
         self._mean = told.population[told.order[0]].astype(float)
 
 
 class HasArray:
-    """What calls itself an array and is none."""
+    """An object that claims to be an array and raises."""
 
     def __array__(self, dtype=None, copy=None):
         raise OwnError("This comes from a method of the user's own.")

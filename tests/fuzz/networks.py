@@ -1,4 +1,4 @@
-"""Calls of layers, networks and specs of parameters that work."""
+"""Working calls of layers, networks and parameter specs."""
 
 from .case import Arguments, Case
 

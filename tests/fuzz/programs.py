@@ -1,4 +1,4 @@
-"""Programs: a few lines around one call with one or two wrong arguments, or a life of a strategy."""
+"""Programs: some lines around one call with one or two wrong arguments, or a strategy's life."""
 
 import random
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ SHARE_OF_LIVES = 0.15
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the kind "setup", which works, "value" of an argument, "call", "use" of it, or "step"."""
+    """A line, of the kind "setup", "value" (an argument), "call", "use" (of a result) or "step"."""
 
     kind: str
     text: str
@@ -22,14 +22,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Program:
-    """Lines about a public name, and which variables they may change."""
+    """The lines of a program about a public name, and the variables that they may change."""
 
     name: str
     lines: tuple[Line, ...]
     writes: frozenset[str] = frozenset()
 
     def script(self) -> str:
-        """Return it as something to run."""
+        """Return the program as the text of a script."""
         head = "from tests.fuzz.names import *\nFOLDER = Path(__import__('tempfile').mkdtemp())\n"
         return head + "".join(f"{line.text}\n" for line in self.lines)
 
@@ -44,7 +44,7 @@ def make(seed: int, index: int, only: str | None = None) -> Program:
 
 
 def good(case: Case) -> Program:
-    """Return the program of a case with all its arguments as they are."""
+    """Return the program of a case with all its arguments unchanged."""
     arguments = {**case.required, **case.options}
     return Program(
         case.name, tuple(_lines(case, arguments, [f"{name}={name}" for name in arguments])), case.writes
@@ -62,7 +62,7 @@ def _of(case: Case, generator: random.Random) -> Program:
     if generator.random() < 0.05 and not case.fixed:
         further.append(generator.choice([each for each in FURTHER if each.split("=")[0] not in names]))
         if case.call.startswith(("(", "minimize_sphere")):
-            further.clear()  # what is not of evoopt has forms of its own
+            further.clear()  # functions that are not of evoopt refuse in their own way
         wrong = []
     for name in wrong:
         arguments[name] = _wrong(arguments[name], name in case.small, generator)

@@ -1,4 +1,4 @@
-"""Processes that run programs one after the other; when one dies or hangs, another goes on."""
+"""Processes that run programs one after the other; if one dies or hangs, another goes on."""
 
 import json
 import os
@@ -20,14 +20,14 @@ PATIENCE = 60.0  # seconds for one program, compilation included
 
 @dataclass
 class Report:
-    """What came of many programs: how often each name was called, and each finding once."""
+    """The results of many programs: a count of the calls of each name, and each finding once."""
 
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     findings: dict[str, str] = field(default_factory=dict)
     times: Counter[str] = field(default_factory=Counter)
 
     def add(self, program: Program, kind: str, place: str, text: str, lines: int) -> None:
-        """Note a finding, with the script that shows it if it is new."""
+        """Count a finding; keep its script if it is new."""
         key = f"{kind} at {place}"
         self.times[key] += 1
         shown = Program(program.name, program.lines[: lines + 1], program.writes)
@@ -46,7 +46,7 @@ def fuzz(seed: int, seconds: float, only: str | None = None, last: float = float
 def _one_process(
     report: Report, seed: int, index: int, last: float, end: float, only: str | None, folder: Path
 ) -> int:
-    """Run one process to its end; return the number of the program to go on with."""
+    """Run one process to its end; return the number of the next program."""
     (folder / "work").mkdir()
     path = folder / "report"
     path.touch()
@@ -92,7 +92,7 @@ def _note(report: Report, program: Program, entry: dict[str, Any]) -> None:
 
 
 def _entries(process: "subprocess.Popen[bytes]", lines: Any) -> Iterator[dict[str, Any]]:
-    """Yield what a process reports; end it if it reports nothing for long."""
+    """Yield the entries that a process reports; kill it if it is silent for too long."""
     seen = time.monotonic()
     while True:
         is_over = process.poll() is not None

@@ -1,4 +1,4 @@
-"""Whether what a call was given is what it was before."""
+"""The state of variables and files before and after a call."""
 
 import copy
 import pickle
@@ -25,7 +25,7 @@ def state_of(variables: dict[str, Any]) -> dict[str, Any]:
 
 
 def fingerprint(value: Any) -> Any:
-    """Return bytes that tell whether a value was changed, None where nothing tells."""
+    """Return bytes that show a change of a value, None for values that have none."""
     if isinstance(value, np.ndarray) and value.dtype != object:
         return None if value.nbytes > LARGEST else (value.shape, str(value.dtype), value.tobytes())
     if hasattr(value, "py_func") or hasattr(value, "__next__") or isinstance(value, type):
@@ -37,12 +37,12 @@ def fingerprint(value: Any) -> Any:
 
 
 def same(old: Any, value: Any) -> bool:
-    """Whether a value is what `fingerprint` saw."""
+    """Whether a value has an old `fingerprint`."""
     new = fingerprint(value)
     if old is None or new is None or old == new:
         return True
     if not isinstance(value, evoopt.Strategy):
-        # masked arrays change where they are looked at or pickled: their fill value, and a mask of one
+        # Masked arrays change when they are read or pickled: the fill value, a scalar mask.
         both = isinstance(old, bytes) and isinstance(new, bytes)
         return both and _shown(pickle.loads(old)) in (_shown(value), _shown(pickle.loads(new)))
     return _settled(pickle.loads(old)) == _settled(value)
@@ -53,7 +53,7 @@ def _shown(value: Any) -> str:
 
 
 def _settled(strategy: evoopt.Strategy) -> dict[str, bytes]:
-    """Return the state of a strategy as a checkpoint has it."""
+    """Return a strategy's state as a checkpoint stores it."""
     path = Path("state.npz")
     copy.deepcopy(strategy).save(path)
     with np.load(path) as archive:

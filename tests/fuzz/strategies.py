@@ -1,4 +1,4 @@
-"""Calls of strategies that work."""
+"""Working calls of strategies."""
 
 import evoopt
 from evoopt.calls import option_names
@@ -11,7 +11,7 @@ REQUIRED = {
     "mean": "[1.0, -2.0, 0.5]",
     "sigma": "0.5",
 }
-# An expression for each other option of each strategy. A new option needs a line here.
+# One expression for each other option of the strategies. A new option needs a line here.
 VALUES = {
     "popsize": "8",
     "bounds": "[(-5, 5)] * 3",
@@ -62,7 +62,7 @@ VALUES = {
     "tolx": "1e-9",
     "tolfun": "1e-9",
 }
-OTHERS: dict[str, dict[str, str]] = {  # of some strategies
+OTHERS: dict[str, dict[str, str]] = {  # expressions of single strategies
     "PGPE": {"optimizer": "'adam'"},
     "OpenAIES": {"sigma_decay": "evoopt.LinearDecay(9)"},
     "GA": {"elites": "2"},
@@ -135,7 +135,7 @@ def _methods(name: str) -> list[Case]:
 
 
 def _assigned(name: str, attribute: str, value: str) -> Case:
-    """Setting an attribute that is meant to be set."""
+    """Return the case that sets a writable attribute."""
     use = (
         "population = es.ask()",
         "es.tell(population, judge(population))",

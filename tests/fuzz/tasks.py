@@ -1,4 +1,4 @@
-"""Calls of tasks and environments that work."""
+"""Working calls of tasks and environments."""
 
 import evoopt
 

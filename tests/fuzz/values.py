@@ -1,4 +1,4 @@
-"""What people pass by mistake, as expressions in the names of `names`."""
+"""Arguments that people pass by mistake, as expressions in the names of `names`."""
 
 TYPES = [
     *("None", "'text'", "''", "b'bytes'", "{}", "{'a': 1.0}", "{'a', 'b'}", "[]", "()", "['a', 'b']"),
@@ -109,7 +109,7 @@ ARRAYS = [
         "-np.ones(3)",
     ),
 ]
-# another form of the value that works
+# Other forms of a working value.
 FORMS = [
     *(
         "np.asarray({})[::-1]",
@@ -145,7 +145,7 @@ FORMS = [
     ),
 ]
 VALUES = [*TYPES, *NUMBERS, *ARRAYS]
-# further keyword arguments, and places
+# Further arguments, by name and by place.
 FURTHER = [
     "no_such_option=1",
     "popsiz=4",

@@ -1,4 +1,4 @@
-"""What tests of all subjects share; beside it stands one file for each subject."""
+"""Helpers of tests of all subjects; each other file here serves one subject."""
 
 import importlib.util
 import shutil
@@ -18,7 +18,7 @@ each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["fl
 
 
 def why_no_cuda():
-    """Say why the tests of tests/cuda cannot run here; None if they can: on a GPU, or simulated."""
+    """Return why tests/cuda cannot run here, on a GPU or simulated; None if it can."""
     if importlib.util.find_spec("numba_cuda") is None:
         return "the package numba-cuda is not installed"
     from numba import cuda
@@ -27,7 +27,7 @@ def why_no_cuda():
 
 
 def python_of(page):
-    """Return the Python blocks of a page of documentation; other lines are empty, so that numbers stay."""
+    """Return the Python blocks of a page; other lines become empty, so that line numbers stay."""
     lines, language = [], None
     for line in page.read_text().splitlines():
         fence = line.startswith("```")

@@ -1,4 +1,4 @@
-"""Functions to minimize, of a population: one number for each row, in float64."""
+"""Functions to minimize: each returns one float64 number for each row of a population."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ def around_three(population):
 
 
 def around_a_third(population):
-    """Return a sphere whose optimum is no number of the machine."""
+    """Return a sphere whose optimum is no floating-point number."""
     return sphere(np.asarray(population, np.float64) - 1 / 3)
 
 

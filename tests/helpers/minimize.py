@@ -1,4 +1,4 @@
-"""The methods of `minimize`, and a function that keeps what it was asked."""
+"""The methods of `minimize`, and a function that records its calls."""
 
 import pytest
 from scipy.optimize import rosen
@@ -10,7 +10,7 @@ each_method = pytest.mark.parametrize("method", METHODS)
 
 
 class Recorder:
-    """A function that notes where it was evaluated, and what it gave."""
+    """A function that records its points and values."""
 
     def __init__(self, fun=rosen):
         self.fun, self.points, self.values = fun, [], []

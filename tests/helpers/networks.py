@@ -1,4 +1,4 @@
-"""How networks are compared with their definitions."""
+"""Comparison of networks with their definitions."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ BATCHES = [
 
 
 def close(found, expected, tolerances=TOLERANCES):
-    """Require that outputs are those of the definition, to rounding."""
+    """Require outputs that equal the definition, up to rounding."""
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= tolerances[found.dtype.type] * max(1.0, np.abs(expected).max())
 

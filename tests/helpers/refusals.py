@@ -1,4 +1,4 @@
-"""Data that is refused, whoever takes it, and calls that are refused in a sentence."""
+"""Data that every function refuses, and calls that must be refused in a sentence."""
 
 import warnings
 
@@ -7,7 +7,7 @@ import pytest
 
 
 class Tensor:
-    """What torch and Keras give numpy: no dtype that numpy knows."""
+    """A stand-in for tensors of torch and Keras, whose dtype numpy does not know."""
 
     dtype = "another library's"
 
@@ -83,7 +83,7 @@ each_refused = pytest.mark.parametrize("bad", REFUSED.values(), ids=REFUSED.keys
 
 
 def refuses(call, error=ValueError):
-    """Call what must be refused, in a sentence with "must" and "got", without a warning."""
+    """Require that a call is refused in a sentence with "must" and "got", without a warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(error, match=r"(?s)^[A-Za-z].* must .* got .*\.$"):
@@ -91,7 +91,7 @@ def refuses(call, error=ValueError):
 
 
 def refusal(call, *words):
-    """Call what must be refused, in a sentence that contains the words."""
+    """Require that a call is refused in a sentence that contains the words."""
     with pytest.raises(ValueError, match=r"\.$") as caught:
         call()
     for word in words:

@@ -1,6 +1,6 @@
-"""The command line: ``python -m tests.ptx_machine [OPTION ...] SCRIPT|-m MODULE|-c CODE [ARGUMENT ...]``.
+"""Run ``python -m tests.ptx_machine [OPTION ...] SCRIPT|-m MODULE|-c CODE [ARGUMENT ...]``.
 
-The exit code is that of the program, or 3 where something was found.
+The exit code is the program's, or 3 if there are findings.
 """
 
 import argparse
@@ -17,7 +17,7 @@ FOUND = 3
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the options; what remains is the program."""
+    """Return the options; the rest of the arguments is the program."""
     parser = argparse.ArgumentParser(
         "python -m tests.ptx_machine", description="Run a program on the PTX machine."
     )
@@ -39,7 +39,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace, log: Path) -> int:
-    """Run the program, and tell what was found."""
+    """Run the program, and print the findings."""
     variables = {"PTX_ULPS": str(options.ulps)}
     variables |= {"PTX_EAGER": "1"} if options.eager else {}
     variables |= {"PTX_RACES": "0"} if options.no_races else {}

@@ -1,4 +1,4 @@
-"""What gcc builds: the driver, and the translations of kernels, which are kept in a folder."""
+"""Builds by gcc: the driver, and the translations of kernels, which are kept in a folder."""
 
 import functools
 import hashlib
@@ -17,26 +17,26 @@ from .translation.source import Needs
 
 HERE = Path(__file__).parent
 DRIVER = HERE / "driver"
-RESERVED = 1024  # bytes of shared memory that the system has in each block, in the sum of cuobjdump
-# as PTX says: a product and a sum that are two instructions are not fused, integers wrap
+RESERVED = 1024  # bytes of shared memory that the system takes in each block, counted by cuobjdump
+# PTX fuses no product and sum of two instructions, and its integers wrap.
 FLAGS = ["-O1", "-march=native", "-ffp-contract=off", "-fwrapv", "-fno-strict-aliasing", "-w"]
 
 
 def why_not() -> str | None:
-    """Say why the machine cannot be built here; None if it can."""
+    """Return why the machine cannot be built here; None if it can."""
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         return "the PTX machine needs Linux on x86-64"
     return None if shutil.which("gcc") else "the PTX machine needs gcc, which is not installed"
 
 
 def disassembler() -> Path | None:
-    """Return the path of cuobjdump, as its package installs it; None without."""
+    """Return the path of cuobjdump in its installed package; None if there is none."""
     tools = (Path(folder) / "nvidia" / "cu13" / "bin" / "cuobjdump" for folder in site.getsitepackages())
     return next((tool for tool in tools if tool.exists()), None)
 
 
 def why_no_kernels() -> str | None:
-    """Say why kernels that numba-cuda compiles cannot come to the machine; None if they can."""
+    """Return why the machine cannot have kernels of numba-cuda; None if it can."""
     for module, package in (("numba_cuda", "numba-cuda"), ("cuda", "cuda-bindings")):
         if importlib.util.find_spec(module) is None:
             return f"the PTX machine needs the package {package}, which is not installed"
@@ -45,13 +45,13 @@ def why_no_kernels() -> str | None:
 
 @functools.cache
 def version() -> str:
-    """Name this version of the machine: what is kept of another one is not used."""
+    """Return the name of this version of the machine, which uses no files of other versions."""
     files = sorted(path for path in HERE.rglob("*") if path.suffix in (".py", ".c", ".h"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def compile_c(sources: list[Path], target: Path, *flags: str) -> None:
-    """Compile a library, which appears whole."""
+    """Compile a library, which appears in its place when it is complete."""
     made = target.with_suffix(f".{os.getpid()}")
     command = ["gcc", *flags, "-I", str(DRIVER), "-shared", "-fPIC", *map(str, sources), "-o", str(made)]
     subprocess.run([*command, "-ldl", "-lpthread", "-lm"], check=True)
@@ -67,7 +67,7 @@ def build_driver(folder: Path) -> Path:
 
 
 def build_kernel(folder: Path, ptx: str, needs: Needs) -> Path:
-    """Translate and compile a kernel into a folder, if it is not there; returns the file."""
+    """Translate and compile a kernel into a folder, if it is not there; return the file."""
     name = hashlib.sha256(f"{version()} {needs} {ptx}".encode()).hexdigest()[:20]
     library = folder / f"{name}.so"
     if not library.exists():
@@ -79,7 +79,7 @@ def build_kernel(folder: Path, ptx: str, needs: Needs) -> Path:
 
 
 def needs_of(cubin: bytes) -> Needs:
-    """Read from machine code what it needs."""
+    """Read the needs of a kernel from its machine code."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()

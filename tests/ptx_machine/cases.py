@@ -1,4 +1,4 @@
-"""Instructions and their results, as PTX describes them; and what the machine has to refuse."""
+"""Instructions with their results by the PTX manual; and instructions that the machine refuses."""
 
 import math
 
@@ -11,9 +11,9 @@ COMPARISONS = ["eq", "ne", "lt", "le", "gt", "ge", "num", "nan", "equ", "neu", "
 TRUE_WITH_NAN = ["nan", "equ", "neu", "ltu", "leu", "gtu", "geu"]
 TRUE_OF_2_AND_1 = ["ne", "gt", "ge", "num", "neu", "gtu", "geu"]
 CHOSEN = "selp.u32 %d, 1, 0, %p"
-# instructions with the result %d and the sources %a, %b and %c, their kinds, the sources, the result
+# Each has a result %d, sources %a, %b and %c, the kinds of these, the sources, and the result.
 CASES = [
-    # rounding: to the nearest, the even one of two
+    # rounding to the nearest number, to the even one of two
     ("add.f32 %d, %a, %b", "f32 f32 f32", (2.0**24, 1.0), 2.0**24),
     ("add.rn.f32 %d, %a, %b", "f32 f32 f32", (2.0**24 + 2, 1.0), 2.0**24 + 4),
     ("sub.f64 %d, %a, %b", "f64 f64 f64", (1.0, 2.0**-54), 1.0),
@@ -23,7 +23,7 @@ CASES = [
     ("sqrt.rn.f32 %d, %a", "f32 f32", (2.0,), np.sqrt(np.float32(2))),
     ("sqrt.rn.f64 %d, %a", "f64 f64", (-1.0,), NAN),
     ("rcp.rn.f64 %d, %a", "f64 f64", (3.0,), 1 / 3),
-    # one rounding in fma, two in mul and add
+    # one rounding of fma, two of mul and add
     ("fma.rn.f32 %d, %a, %a, %b", "f32 f32 f32", (1 + 2.0**-12, -(1 + 2.0**-11)), 2.0**-24),
     ("mul.f32 %f, %a, %a; add.f32 %d, %f, %b", "f32 f32 f32", (1 + 2.0**-12, -(1 + 2.0**-11)), 0.0),
     ("fma.rn.f64 %d, %a, %a, %b", "f64 f64 f64", (1 + 2.0**-27, -(1 + 2.0**-26)), 2.0**-54),
@@ -107,7 +107,7 @@ CASES = [
     ("clz.b64 %d, %a", "u32 b64", (1,), 63),
     ("shf.l.wrap.b32 %d, %a, %b, 33", "b32 b32 b32", (2**31, 1), 3),
     ("shf.r.wrap.b32 %d, %a, %b, 1", "b32 b32 b32", (2, 1), 2**31 + 1),
-    # shifts by as many bits as there are, and more
+    # shifts by all bits, and by more
     *((f"shl.b32 %d, %a, {n}", "b32 b32", (3,), 3 << n & 2**32 - 1 if n < 32 else 0) for n in (31, 32, 40)),
     *((f"shl.b64 %d, %a, {n}", "b64 b64", (3,), 3 << n & 2**64 - 1 if n < 64 else 0) for n in (63, 64, 100)),
     *((f"shr.u64 %d, %a, {n}", "u64 u64", (2**63,), 2**63 >> n) for n in (63, 64, 100)),

@@ -1,4 +1,4 @@
-"""The driver of the machine called as it is, without numba-cuda: for tests of the machine itself."""
+"""Calls of the machine's driver without numba-cuda, to test the machine itself."""
 
 import ctypes
 import struct
@@ -16,7 +16,7 @@ Three = tuple[int, int, int]
 
 
 class Client:
-    """A driver that was built into a folder, which kernels go to, too."""
+    """A driver that was built into a folder, where kernels are built, too."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -26,7 +26,7 @@ class Client:
         self.call("cuCtxSetCurrent", 1)
 
     def call(self, name: str, *arguments: Any) -> int:
-        """Call a function of the driver; returns its error."""
+        """Call a function of the driver; return its error."""
         function = ctypes.c_void_p()
         self._library.cuGetProcAddress_v2(
             name.encode(), ctypes.byref(function), 13000, ctypes.c_uint64(0), None
@@ -36,14 +36,14 @@ class Client:
         return result
 
     def make(self, name: str, *arguments: Any) -> int:
-        """Call a function that makes something; returns its address."""
+        """Call a function that makes an object; return its address."""
         made = ctypes.c_uint64()
         error = self.call(name, ctypes.addressof(made), *arguments)
         assert not error, f"{name} failed: {error}"
         return made.value
 
     def findings(self) -> list[str]:
-        """Return what was found since this was asked last, notes too."""
+        """Return the findings since the last call, with notes."""
         found: list[str] = []
         while text := self._library.machine_finding(ctypes.c_long(len(found))):
             found.insert(0, text.decode())
@@ -57,13 +57,13 @@ class Client:
         return address
 
     def to_host(self, address: int, numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Copy numbers from the device over those of an array."""
+        """Copy numbers from the device into an array."""
         self.call("cuMemcpyDtoH", numbers.ctypes.data, address, numbers.nbytes)
         return numbers
 
     def load(self, ptx: str, needs: Needs = NOTHING) -> int:
-        """Load a kernel: the head of a file of machine code, with the translation behind it."""
-        head = struct.pack("<4s28xQ24x", b"\x7fELF", 64)  # its table of segments is empty, and at its end
+        """Load a kernel: the head of a machine-code file, followed by the translation's name."""
+        head = struct.pack("<4s28xQ24x", b"\x7fELF", 64)  # an empty table of segments at the end of the head
         file = build_kernel(self.folder, ptx, needs)
         self._buffers.append(ctypes.create_string_buffer(head + MARK + str(file).encode()))
         return self.make("cuLibraryLoadData", ctypes.addressof(self._buffers[-1]), 0, 0, 0, 0, 0, 0)
@@ -77,7 +77,7 @@ class Client:
         shared: int = 0,
         stream: int = 0,
     ) -> int:
-        """Queue a kernel whose arguments are words of eight bytes; returns the error."""
+        """Queue a kernel whose arguments are words of eight bytes; return the error."""
         words = (ctypes.c_uint64 * len(arguments))(*(argument & (1 << 64) - 1 for argument in arguments))
         places = (ctypes.c_void_p * len(words))(*(ctypes.addressof(words) + 8 * n for n in range(len(words))))
         return self.call("cuLaunchKernel", kernel, *grid, *block, shared, stream, ctypes.addressof(places), 0)

@@ -1,4 +1,4 @@
-"""The environment of a program that runs on the machine: its folder, and the variables that lead there."""
+"""The environment of a program on the machine: its folder, and the variables that name it."""
 
 import os
 import tempfile
@@ -15,11 +15,11 @@ hooks.install()
 
 
 def make_folder() -> Path:
-    """Make the folder of this version of the machine, with its driver, where it is not there."""
+    """Make the folder of this version of the machine, with its driver, if it is not there."""
     usual = Path(tempfile.gettempdir()) / f"ptx-machine-{os.getuid()}"
     parent = Path(os.environ.get("PTX_FOLDER", usual))
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if parent.stat().st_uid != os.getuid():  # whose code would run
+    if parent.stat().st_uid != os.getuid():  # another owner's code would run
         raise PermissionError(
             f"{parent} must belong to you, but it belongs to somebody else; set PTX_FOLDER."
         )
@@ -31,7 +31,7 @@ def make_folder() -> Path:
 
 
 def environment(folder: Path, log: Path, **options: str) -> dict[str, str]:
-    """Return the variables for a program; `options` are those of the driver."""
+    """Return the variables for a program; `options` are variables of the driver."""
 
     def first(name: str) -> str:
         return os.pathsep.join(filter(None, [str(folder), os.environ.get(name)]))
@@ -43,5 +43,5 @@ def environment(folder: Path, log: Path, **options: str) -> dict[str, str]:
         "PTX_LOG": str(log),
         "PYTHONPATH": first("PYTHONPATH"),
         "LD_LIBRARY_PATH": first("LD_LIBRARY_PATH"),
-        "NUMBA_CACHE_DIR": str(folder / "cache"),  # what is kept there names files of this folder
+        "NUMBA_CACHE_DIR": str(folder / "cache"),  # cached kernels name files of this folder
     }

@@ -1,10 +1,10 @@
-"""Kernels in PTX with planted errors, each with a number that makes it wrong and one that makes it right."""
+"""PTX kernels with planted errors, each with a number that triggers it and one that does not."""
 
 from typing import NamedTuple
 
 THREADS = 64
-# Each thread %t, of two warps, has four bytes at %mine of the memory at %out, and four at %own of the shared
-# array `many`. %n, and %m of 32 bits, are the number that the launch gives.
+# Each thread %t, of two warps, has four bytes at %mine in the memory at %out, and four at %own in
+# the shared array `many`. %n, and %m of 32 bits, are the launch's number.
 _KERNEL = """.version 9.0
 .target sm_90a
 .address_size 64
@@ -33,12 +33,12 @@ _KERNEL = """.version 9.0
 
 
 def kernel_of(body: str = "", threads: int = 1024) -> str:
-    """Return the PTX of a kernel with a body, for blocks of up to so many threads."""
+    """Return the PTX of a kernel with a body, for blocks of at most so many threads."""
     return _KERNEL.format(body=body, threads=threads)
 
 
 class Planted(NamedTuple):
-    """What a kernel does, what is found of it with the wrong number, that number, and a right one."""
+    """A kernel's body, the finding with the wrong number, this number, and a right one."""
 
     body: str
     found: str

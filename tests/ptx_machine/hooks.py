@@ -1,7 +1,7 @@
-"""The place where numba-cuda and the machine meet: machine code takes the name of its translation along.
+"""The hook of the machine in numba-cuda: machine code carries the name of its translation.
 
-`install` is called when Python starts, by the file sitecustomize.py in the folder of the machine (see
-`environment`), and so in each process that the program starts.
+The file sitecustomize.py in the machine's folder (see `environment`) calls `install` when Python
+starts, hence in each process that the program starts.
 """
 
 import importlib.abc
@@ -16,17 +16,17 @@ from typing import Any
 
 from .build import build_kernel, needs_of
 
-MARK = b"PTX MACHINE "  # as in driver/kernels.c
+MARK = b"PTX MACHINE "  # the same as in driver/kernels.c
 
 
 def with_translation(cubin: bytes, ptx: str) -> bytes:
-    """Return machine code with the name of its translation behind it."""
+    """Return machine code followed by the name of its translation."""
     file = build_kernel(Path(os.environ["PTX_FOLDER"]), ptx, needs_of(cubin))
     return cubin + MARK + str(file).encode() + b"\0"
 
 
 def patch(driver: Any) -> None:
-    """Let the linker of numba-cuda translate what it links."""
+    """Make the linker of numba-cuda translate each kernel that it links."""
     linker = driver._Linker
     complete = linker.complete
 
@@ -45,7 +45,7 @@ def patch(driver: Any) -> None:
 
 
 class Finder(importlib.abc.MetaPathFinder):
-    """What patches numba-cuda's module of the driver when that is imported."""
+    """An import hook that patches numba-cuda's driver module."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -70,5 +70,5 @@ class Finder(importlib.abc.MetaPathFinder):
 
 
 def install() -> None:
-    """Be there when numba-cuda is imported."""
+    """Install the import hook."""
     sys.meta_path.insert(0, Finder())

@@ -1,4 +1,4 @@
-"""The log of the machine, read: what was found, and what was counted."""
+"""The report of the machine's log: findings and counts."""
 
 import re
 from collections import Counter
@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 
 class Report(NamedTuple):
-    """Findings and notes, each once, with how often it was met; and counts over all processes."""
+    """Findings and notes, each once, with their numbers; and counts over all processes."""
 
     findings: dict[str, int]
     notes: dict[str, int]
     counts: Counter[str]
 
     def lines(self) -> list[str]:
-        """Return what is to be told."""
+        """Return the lines of the report."""
         found = {**self.notes, **self.findings}
         counts = ", ".join(f"{number:,} {name.replace('-', ' ')}" for name, number in self.counts.items())
         return [
@@ -25,7 +25,7 @@ class Report(NamedTuple):
 def read(log: str) -> Report:
     """Read the text of a log, of one or several processes."""
     found: Counter[str] = Counter()
-    processes: dict[str, Counter[str]] = {}  # the last counts of each
+    processes: dict[str, Counter[str]] = {}  # the last counts of each process
     for line in log.splitlines():
         word, _, text = line.partition(" ")
         if word == "FOUND":

@@ -1,4 +1,4 @@
-"""Objects on the device that are garbage of a cycle, which Python takes apart in an order of its own."""
+"""Device objects in a cycle of garbage, which Python takes apart in an order of its own."""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""Objects on the device that are globals of a program and still there when Python ends."""
+"""Device objects in globals of a program, alive when Python ends."""
 
 import numpy as np
 

@@ -1,6 +1,6 @@
-"""Kernels with planted errors, compiled by numba-cuda: each is found when its number is wrong, else nothing.
+"""Kernels of numba-cuda with planted errors, which are found exactly if the number is wrong.
 
-It prints a line for each launch: the kernel, whether the number was wrong, and what was found.
+It prints a line for each launch: the kernel, whether the number was wrong, and the findings.
 """
 
 import ctypes
@@ -65,7 +65,7 @@ def diverging(out: Any, number: int) -> None:
         cuda.syncthreads()
 
 
-# (a kernel, the wrong number, a right one, blocks); two blocks that write the same are no error
+# A kernel, the wrong number, a right one, the blocks; two blocks may write the same value.
 PLANTED = [
     (misaligned, 1, 4, 1), (out_of_bounds, 1, 0, 1), (race, 0, 1, 1), (race_of_blocks, 1, 0, 2),
     (unwritten, 63, 64, 1), (diverging, 1, 0, 1),

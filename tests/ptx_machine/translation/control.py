@@ -1,4 +1,4 @@
-"""Branches, barriers, ends."""
+"""Branches, barriers and ends."""
 
 from .instructions import Context, instruction
 from .module import Instruction, UnsupportedError
@@ -26,7 +26,7 @@ def trap(i: Instruction, c: Context) -> str:
 
 @instruction("bar barrier", modifiers="cta sync aligned")
 def barrier(i: Instruction, c: Context) -> str:
-    """Wait for all threads of the block, at the barrier 0; others are refused."""
+    """Return the wait for all threads of the block at barrier 0; other barriers are refused."""
     if "sync" not in i.modifiers or i.operands != ("0",):
         raise UnsupportedError(i.text)
     return f"end_turn(t, WAITS, {c.line});"

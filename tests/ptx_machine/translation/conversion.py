@@ -5,7 +5,7 @@ from .module import Instruction, UnsupportedError, split
 
 COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 UNSIGNED = {"lo": "lt", "ls": "le", "hi": "gt", "hs": "ge"}
-UNORDERED = [f"{name}u" for name in COMPARE]  # comparisons of floats that NaN makes true
+UNORDERED = [f"{name}u" for name in COMPARE]  # float comparisons that are true for NaN
 JOIN = {"and": "&", "or": "|", "xor": "^"}
 TO_INTEGER = {"rni": "rint", "rzi": "trunc", "rmi": "floor", "rpi": "ceil"}
 
@@ -41,7 +41,7 @@ def choose(i: Instruction, c: Context) -> str:
 
 @instruction("setp", "integer real", " ".join([*COMPARE, *UNSIGNED, *UNORDERED, *JOIN, "num", "nan", "ftz"]))
 def compare(i: Instruction, c: Context) -> str:
-    """Compare: ``setp.lt.and.s32 %p|%q, a, b, %c`` sets p to (a < b) & c, and q to !(a < b) & c."""
+    """Compare: ``setp.lt.and.s32 %p|%q, a, b, %c``: p = (a < b) & c, q = !(a < b) & c."""
     how = next(m for m in i.modifiers if m != "ftz")
     a, b = (c.operands.read(source, i.kind) for source in i.sources[:2])
     if "ftz" in i.modifiers:
@@ -62,14 +62,14 @@ def _comparison(how: str, a: str, b: str, real: bool) -> str:
         return f"({a} {COMPARE[UNSIGNED.get(how, how)]} {b})"
     if how in ("num", "nan"):
         return ordered if how == "num" else f"!{ordered}"
-    if how in COMPARE:  # false where one is NaN
+    if how in COMPARE:  # false if one is NaN
         return f"({ordered} && {a} != {b})" if how == "ne" else f"({a} {COMPARE[how]} {b})"
     return f"(!{ordered} || {a} {COMPARE[how[:-1]]} {b})"
 
 
 @instruction("cvt", "integer real", "rn ftz rni rzi rmi rpi")
 def convert(i: Instruction, c: Context) -> str:
-    """Convert a number: into an integer by .rzi and the like, else to the nearest; integers are cut."""
+    """Convert a number: to integers by .rzi and the like, else to the nearest; integers are cut."""
     to, source = i.kinds
     x = c.operands.read(i.sources[0], source)
     if "ftz" in i.modifiers and source == "f32":
@@ -88,13 +88,13 @@ def convert(i: Instruction, c: Context) -> str:
 
 
 def _of_nan(to: str, source: str) -> str:
-    """What NaN becomes: 0, but only the highest bit of wide integers and of what f64 becomes."""
+    """Return the integer that NaN becomes: 0, or with 64 bits on either side the highest bit."""
     return f"({to})((u64)1 << {int(to[1:]) - 1})" if "64" in to + source else "0"
 
 
 @instruction("cvta", "integer", "to global shared local")
 def cvta(i: Instruction, c: Context) -> str:
-    """Turn an address of a space into a generic one, or back."""
+    """Turn an address of a memory space into a generic one, or back."""
     address = c.operands.read(i.sources[0], "u64")
     window = {"shared": "SHARED_WINDOW", "local": "LOCAL_WINDOW", "global": ""}[i.modifiers[-1]]
     if window:

@@ -1,4 +1,4 @@
-"""The grammar of PTX, as far as compilers write it: a text becomes a `Module`."""
+"""The part of PTX's grammar that compilers write: a text becomes a `Module`."""
 
 import re
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ from .module import (
 
 KINDS = re.compile(r"(?:[bus](?:8|16|32|64)|f32|f64|pred)$")
 NAME = r"[\w$.%]+"
-DIRECTIVES = {"maxntid", "minnctapersm", "maxnreg"}  # of a kernel
+DIRECTIVES = {"maxntid", "minnctapersm", "maxnreg"}  # directives of a kernel
 
 
 def parse(ptx: str) -> Module:
-    """Read a text with one kernel."""
+    """Return the module of a text with one kernel."""
     text = re.sub(r"//[^\n]*|/\*.*?\*/", "", ptx, flags=re.S)
     text = re.sub(r"^\s*\.(?:loc|file)\b[^\n]*", "", text, flags=re.M)
     entries = list(re.finditer(r"\.entry\s+([\w$.]+)\s*(?:\((.*?)\))?([^{]*)\{", text, re.S))
@@ -70,7 +70,7 @@ def _parameters(text: str) -> Iterator[Parameter]:
 
 
 def _threads(head: str) -> int:
-    """Read the directives of a kernel: how many threads a block may have."""
+    """Return the most threads of a block, from the directives of a kernel."""
     unknown = set(re.findall(r"\.([a-z]+)", head)) - DIRECTIVES
     if unknown:
         raise UnsupportedError(f"the directives {', '.join(sorted(unknown))}")
@@ -82,7 +82,7 @@ def _threads(head: str) -> int:
 
 
 def _variable(text: str) -> Variable | None:
-    """Read an array of shared or local memory; others have no address here."""
+    """Return an array of shared or local memory; other arrays have no address here."""
     found = re.search(
         rf"(\.extern\s+)?\.(shared|local)\s+(?:\.align\s+(\d+)\s+)?\.([bufs]\d+)\s+({NAME})(?:\[(\d*)\])?",
         text,
@@ -95,7 +95,7 @@ def _variable(text: str) -> Variable | None:
 
 
 def _statements(body: str) -> Iterator[str]:
-    """Cut the body of a kernel into statements, labels (with a colon) and the braces of scopes."""
+    """Yield the statements of a kernel's body, labels (with a colon) and the braces of scopes."""
     text = ""
     for char in body:
         if char in "{}" and not text.strip():
@@ -125,7 +125,7 @@ def _part(text: str) -> Part | None:
 
 
 def _registers(text: str) -> Registers:
-    """Read a declaration such as ``.reg .b32 %r<3>``, of %r0, %r1 and %r2."""
+    """Return the registers of a declaration: ``.reg .b32 %r<3>`` has %r0, %r1 and %r2."""
     found = re.fullmatch(r"\.reg\s+\.(\w+)\s+(.*)", text, re.S)
     if not found or not KINDS.match(found.group(1)):
         raise UnsupportedError(text)

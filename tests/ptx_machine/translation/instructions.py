@@ -1,6 +1,6 @@
-"""The table of instructions: which function translates one, and what may be said of it.
+"""The table of instructions: the function that translates each, and its modifiers.
 
-An instruction that is not in the table, or a modifier that the table does not have for it, is refused.
+Instructions, and modifiers, that are not in the table are refused.
 """
 
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from .operands import Operands
 
 
 class Context(NamedTuple):
-    """What a translation needs besides the instruction: its number, and where names lead to."""
+    """The context of a translation: the instruction's number, and the meanings of names."""
 
     operands: Operands
     line: int
     parameters: dict[str, tuple[int, int]]
 
     def sources(self, i: Instruction, kind: str | None = None) -> list[str]:
-        """Return all that an instruction reads, as expressions of a kind, its own by default."""
+        """Return the sources of an instruction as expressions of a kind, its own by default."""
         return [self.operands.read(source, kind or i.kind) for source in i.sources]
 
     def write(self, i: Instruction, value: str, kind: str | None = None) -> str:
@@ -30,7 +30,7 @@ Translation = Callable[[Instruction, Context], str]
 
 
 class Rule(NamedTuple):
-    """How an instruction is translated, and its modifiers."""
+    """The function that translates an instruction, and the instruction's modifiers."""
 
     translate: Translation
     modifiers: frozenset[str]

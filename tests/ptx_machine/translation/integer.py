@@ -1,4 +1,4 @@
-"""Instructions on integers and predicates; sums and products are computed without sign, so that they wrap."""
+"""Instructions on integers and predicates; sums and products are unsigned, so that they wrap."""
 
 from .instructions import Context, instruction
 from .module import Instruction
@@ -7,12 +7,12 @@ SIGNS = {"add": "+", "sub": "-", "and": "&", "or": "|", "xor": "^", "min": "<", 
 
 
 def bits_of(i: Instruction) -> int:
-    """Return how wide the numbers are."""
+    """Return the width of the numbers in bits."""
     return int(i.kind[1:])
 
 
 def unsigned(i: Instruction) -> str:
-    """Return the kind of the same width without sign."""
+    """Return the unsigned kind of the same width."""
     return "pred" if i.kind == "pred" else f"u{bits_of(i)}"
 
 
@@ -48,7 +48,7 @@ def extreme(i: Instruction, c: Context) -> str:
 
 @instruction("mul mad", "integer", "lo hi wide")
 def mul(i: Instruction, c: Context) -> str:
-    """Multiply: the lower half of the product, the upper half, or all of it; mad adds a number to it."""
+    """Multiply: the lower half of the product, the upper half, or all of it; mad adds a number."""
     bits, (mode,) = bits_of(i), i.modifiers
     result = 2 * bits if mode == "wide" else bits
     a, b = (c.operands.read(source, i.kind) for source in i.sources[:2])

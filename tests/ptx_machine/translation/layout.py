@@ -1,4 +1,4 @@
-"""Where arrays of shared and local memory are: at odd multiples of their alignment, with guards between."""
+"""Addresses of arrays in shared and local memory: odd multiples of alignments, with guards."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ GUARD = 512  # bytes
 
 
 class Space(NamedTuple):
-    """The places of arrays, by name; begin and end of those of a fixed size; where the rest begins."""
+    """The places of arrays by name; ranges of the arrays of a fixed size; the start of the rest."""
 
     places: dict[str, int]
     ranges: list[tuple[int, int]]
@@ -16,7 +16,7 @@ class Space(NamedTuple):
 
 
 def place(variables: list[Variable]) -> Space:
-    """Place arrays one after the other, and all dynamic ones at the end, which is theirs."""
+    """Place arrays of a fixed size one after the other, and all dynamic ones behind them."""
     at = GUARD
     places, ranges = {}, []
     for variable in variables:

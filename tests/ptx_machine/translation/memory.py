@@ -30,7 +30,7 @@ def load(i: Instruction, c: Context) -> str:
 
 
 def _parameter(operand: str, size: int, c: Context) -> int:
-    """Return where the bytes of a parameter are."""
+    """Return the first byte of a parameter."""
     name, _, offset = operand.strip("[] ").partition("+")
     start, end = c.parameters[name.strip()]
     at = start + int(offset or 0)

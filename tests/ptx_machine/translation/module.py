@@ -1,4 +1,4 @@
-"""What a text of PTX says: a kernel, its arrays and the parts of its body."""
+"""The parts of a PTX module: a kernel, its arrays and the parts of its body."""
 
 import re
 from typing import NamedTuple
@@ -11,7 +11,7 @@ class UnsupportedError(Exception):
 
 
 class Variable(NamedTuple):
-    """An array in shared or local memory; a dynamic one has its size from the launch."""
+    """An array in shared or local memory; the launch sets the size of a dynamic one."""
 
     space: str
     name: str
@@ -21,7 +21,7 @@ class Variable(NamedTuple):
 
 
 class Parameter(NamedTuple):
-    """A parameter of the kernel: its bytes among all parameters."""
+    """A parameter of the kernel, and its bytes among all parameters."""
 
     name: str
     start: int
@@ -29,7 +29,7 @@ class Parameter(NamedTuple):
 
 
 class Label(NamedTuple):
-    """A place to branch to."""
+    """A label, the target of branches."""
 
     name: str
 
@@ -41,14 +41,14 @@ class Brace(NamedTuple):
 
 
 class Registers(NamedTuple):
-    """Registers of one kind, by their names."""
+    """Registers of one kind."""
 
     kind: str
     names: list[str]
 
 
 class Instruction(NamedTuple):
-    """One instruction, such as ``@!%p1 mul.wide.s32 %rd1, %r1, 4``: the kinds are ("s32",)."""
+    """An instruction: ``@!%p1 mul.wide.s32 %rd1, %r1, 4`` has the kinds ("s32",)."""
 
     text: str
     guard: str
@@ -59,17 +59,17 @@ class Instruction(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The last of the kinds, that of most operands."""
+        """The last of the kinds, which most operands have."""
         return self.kinds[-1]
 
     @property
     def target(self) -> str:
-        """What is written."""
+        """The operand that the instruction writes."""
         return self.operands[0]
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """What is read."""
+        """The operands that it reads."""
         return self.operands[1:]
 
 
@@ -77,7 +77,7 @@ Part = Label | Brace | Registers | Variable | Instruction
 
 
 class Module(NamedTuple):
-    """A kernel, the arrays in shared and local memory, and the threads that a block may have."""
+    """A kernel, its arrays in shared and local memory, and the most threads of a block."""
 
     name: str
     parameters: list[Parameter]
@@ -87,12 +87,12 @@ class Module(NamedTuple):
 
 
 def size_of(kind: str) -> int:
-    """Return the bytes of a number."""
+    """Return the bytes of a number of a kind."""
     return SIZES[kind[1:]]
 
 
 def round_up(number: int, multiple: int) -> int:
-    """Return the next multiple."""
+    """Return the next multiple of a number."""
     return -(-number // multiple) * multiple
 
 

@@ -17,7 +17,7 @@ SPECIAL = {
         for i, axis in enumerate("xyz")
     },
 }  # fmt: skip
-# what a register holds before it is written
+# the value of a register that was never written
 POISON = {
     "u8": "0", "u16": "0xDEAD", "u32": "0xDEADBEEFu", "u64": "0xDEADBEEFDEADBEEFull",
     "f32": "f32_bits(0x7FA0DEADu)", "f64": "f64_bits(0x7FF4DEADDEADBEEFull)",
@@ -25,17 +25,17 @@ POISON = {
 
 
 def c_type(kind: str) -> str:
-    """Return the type in C of a kind of PTX."""
+    """Return the C type of a kind of PTX."""
     return "u8" if kind == "pred" else "u" + kind[1:] if kind[0] == "b" else kind
 
 
 def storage(kind: str) -> str:
-    """Return the type in C of a register: integers have no sign there."""
+    """Return the C type of a register, where integers are unsigned."""
     return kind if kind[0] == "f" else "u8" if kind == "pred" else "u" + kind[1:]
 
 
 def cast(value: str, have: str, want: str) -> str:
-    """Turn a value of one type in C into another: the bits of floats, the low bits of integers."""
+    """Convert between C types: the bits of floats, the low bits of integers."""
     if have == want:
         return value
     if have[0] == "f":
@@ -44,7 +44,7 @@ def cast(value: str, have: str, want: str) -> str:
 
 
 def constant(operand: str, want: str) -> str | None:
-    """Return a number as an expression; None if it is none."""
+    """Return a number as an expression; None if the operand is no number."""
     if found := re.fullmatch(r"0[fF]([0-9a-fA-F]{8})", operand):
         return cast(f"0x{found[1]}u", "u32", want)
     if found := re.fullmatch(r"0[dD]([0-9a-fA-F]{16})", operand):
@@ -55,7 +55,7 @@ def constant(operand: str, want: str) -> str | None:
 
 
 class Operands:
-    """What the names in a kernel stand for.
+    """The registers, numbers and arrays that a kernel names, as expressions in C.
 
     `places` are the addresses of arrays by name, as expressions in C.
     """
@@ -69,7 +69,7 @@ class Operands:
         self._scopes.append({})
 
     def close(self) -> None:
-        """End it."""
+        """End the scope."""
         self._scopes.pop()
 
     def declare(self, registers: Registers) -> str:
@@ -104,7 +104,7 @@ class Operands:
         return f"{self._name(target)} = ({have})({want})({value});"
 
     def address(self, operand: str) -> str:
-        """Return the address that an operand such as ``[%rd1+8]`` stands for."""
+        """Return the address in an operand such as ``[%rd1+8]``."""
         found = re.fullmatch(r"\[\s*([^\s+\]]+)\s*(?:\+\s*(-?\d+))?\s*\]", operand)
         if not found:
             raise UnsupportedError(f"the address {operand}")

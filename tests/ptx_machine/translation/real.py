@@ -1,6 +1,6 @@
 """Instructions on floating-point numbers: rounded to the nearest, or approximate.
 
-NaN that an instruction on f32 makes has the bits that a device gives it.
+NaN that an instruction on f32 makes has the bits of a device's NaN.
 """
 
 from .instructions import Context, instruction
@@ -14,12 +14,12 @@ TESTS = {
 
 
 def read(i: Instruction, c: Context) -> list[str]:
-    """Return what an instruction reads; with .ftz subnormal numbers are 0."""
+    """Return the sources of an instruction; with .ftz subnormal numbers are 0."""
     return [f"ftz({source})" if "ftz" in i.modifiers else source for source in c.sources(i)]
 
 
 def write(i: Instruction, c: Context, value: str) -> str:
-    """Return the assignment of a result."""
+    """Return the assignment of a result to the target."""
     if i.kind == "f32":
         value = f"number({value})"
     return c.write(i, f"ftz({value})" if "ftz" in i.modifiers else value)
@@ -53,7 +53,7 @@ def sqrt(i: Instruction, c: Context) -> str:
 
 @instruction("rsqrt ex2 lg2 sin cos tanh", "real", "approx ftz")
 def approximate(i: Instruction, c: Context) -> str:
-    if i.kind == "f64":  # rcp and rsqrt alone, which are the only ones with .ftz
+    if i.kind == "f64":  # the only instructions of f64 with .ftz, rcp and rsqrt
         value = c.sources(i)[0]
         return c.write(i, f"{ {'rcp': 'rcp', 'rsqrt': 'rsqrt'}[i.name] }_gross({value})")
     return write(i, c, f"{i.name}_approx({read(i, c)[0]})")

@@ -1,8 +1,8 @@
-"""The file in C of a kernel."""
+"""The C file of a kernel."""
 
 from typing import NamedTuple
 
-# (these register their instructions)
+# These modules register their instructions.
 from . import control, conversion, integer, memory, real  # noqa: F401
 from .control import label
 from .grammar import parse
@@ -14,7 +14,7 @@ from .operands import Operands
 
 
 class Needs(NamedTuple):
-    """Needs of a kernel's machine code: registers of a thread, bytes of its stack and of static arrays."""
+    """The needs of machine code: registers of a thread, bytes of its stack and of static arrays."""
 
     registers: int = 0
     stack: int = 0
@@ -25,7 +25,7 @@ NOTHING = Needs()
 
 
 def translate(ptx: str, needs: Needs = NOTHING) -> str:
-    """Translate the text of a module with one kernel; `UnsupportedError` where that is not possible."""
+    """Translate the text of a module with one kernel, or raise `UnsupportedError`."""
     module = parse(ptx)
     spaces = {
         space: place([v for v in module.variables if v.space == space]) for space in ("shared", "local")
@@ -59,7 +59,7 @@ def _statement(part: Part, context: Context) -> str:
     if isinstance(part, Brace):
         (context.operands.open if part.text == "{" else context.operands.close)()
         return "{" if part.text == "{" else ";}"
-    return ""  # (a variable, which has its place)
+    return ""  # a variable, which has a place
 
 
 def _ranges(name: str, found: list[tuple[int, int]]) -> str:
