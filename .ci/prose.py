@@ -49,7 +49,7 @@ HABITS = {
     "that of": Habit(r"\b(?:that|those) of\b", PROSE, 0.1, "in 1,000 words"),
     "give": Habit(r"\bgives?\b", PROSE, 0.3, "in 1,000 words"),
     "preposition": Habit(rf"^(?:{'|'.join(PREPOSITIONS.split())})\b", ("comment",), 10.0, "% of comments"),
-    "came": Habit(r" came\b", ("string",), 0, "strings"),
+    "came": Habit(r"\scame\b", ("string",), 0, "strings"),
     "long": Habit(r"^(?!\|).{101}", ("page",), 0, "lines of pages above 100 characters"),
 }
 
