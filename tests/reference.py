@@ -1,4 +1,4 @@
-"""The slow, obvious definition of what the kernels of networks and environments compute, which must match it.
+"""The slow, obvious definitions of networks and environments, which the kernels must match.
 
 Everything in float64, one individual and one sample at a time.
 """
@@ -50,12 +50,12 @@ ACTIVATIONS = {
 
 
 def dense(x, kernel, bias, activation):
-    """``activation(x @ kernel + bias)`` for one sample x (in,), kernel (in, out), bias (out,)."""
+    """Return ``activation(x @ kernel + bias)``: x (in,), kernel (in, out), bias (out,)."""
     return activation(x @ kernel + bias)
 
 
 def rnn(xs, h, kernel, recurrent_kernel, bias, activation=np.tanh):
-    """Outputs (time, units) and the last state of a simple recurrent layer, for a sequence xs (time, in)."""
+    """Return outputs (time, units) and the last state of a simple recurrent layer."""
     outputs = []
     for x in xs:
         h = activation(x @ kernel + h @ recurrent_kernel + bias)
@@ -64,7 +64,7 @@ def rnn(xs, h, kernel, recurrent_kernel, bias, activation=np.tanh):
 
 
 def gru(xs, h, kernel, recurrent_kernel, bias):
-    """The same of gated recurrent units; gates z, r, candidate, and bias (2, 3 * units)."""
+    """Return the same of gated recurrent units; gates z, r, candidate, and bias (2, 3 * units)."""
     outputs = []
     for x in xs:
         xz, xr, xc = np.split(x @ kernel + bias[0], 3)
@@ -76,7 +76,7 @@ def gru(xs, h, kernel, recurrent_kernel, bias):
 
 
 def lstm(xs, state, kernel, recurrent_kernel, bias):
-    """The same of long short-term memory; gates i, f, candidate, o, and a state of h and then c."""
+    """Return the same of long short-term memory; gates i, f, candidate, o, and a state of h, c."""
     h, c = np.split(state, 2)
     outputs = []
     for x in xs:
@@ -88,9 +88,9 @@ def lstm(xs, state, kernel, recurrent_kernel, bias):
 
 
 def forward(layers, row, inputs):
-    """Run one individual: `layers` is a list of (units, activation function, whether there is a bias).
+    """Run one individual; `layers` is a list of (units, activation function, whether with bias).
 
-    Its row holds, layer by layer, the bias and then the kernel, row-major. Gives (batch, out).
+    Its row holds, layer by layer, the bias and then the kernel, row-major. Returns (batch, out).
     """
     outputs = []
     for sample in inputs:
@@ -107,7 +107,7 @@ def forward(layers, row, inputs):
 
 
 def _windows(x, size, strides, padding):
-    """Give of each output its place, its window of the image with zeros around it, and what lies within."""
+    """Yield each output's place, its window of the padded image, and the window's part inside."""
     outputs, pads = [], []
     for n, window, stride in zip(x.shape, size, strides, strict=False):
         same = -(-n // stride)
@@ -121,7 +121,7 @@ def _windows(x, size, strides, padding):
 
 
 def conv2d(x, kernel, bias, strides, padding):
-    """Sums over the windows of x (height, width, in), zeros around it; kernel (height, width, in, out)."""
+    """Sum over windows of x (height, width, in), zero-padded; kernel (height, width, in, out)."""
     found = {}
     for place, window, _ in _windows(x, kernel.shape[:2], strides, padding):
         found[place] = [np.sum(window * kernel[..., f]) + bias[f] for f in range(len(bias))]
@@ -129,13 +129,13 @@ def conv2d(x, kernel, bias, strides, padding):
 
 
 def max_pool(x, size, strides, padding):
-    """Largest cell of each window, NaN if one is."""
+    """Return the largest cell of each window, NaN if one is."""
     windows = _windows(x, size, strides, padding)
     return _image({place: np.where(inside, w, -np.inf).max(axis=(0, 1)) for place, w, inside in windows})
 
 
 def avg_pool(x, size, strides, padding):
-    """Mean of the cells of each window that lie in the image."""
+    """Return the mean of the cells of each window that lie in the image."""
     windows = _windows(x, size, strides, padding)
     return _image({place: w.sum(axis=(0, 1)) / inside.sum(axis=(0, 1)) for place, w, inside in windows})
 
@@ -146,7 +146,7 @@ def _image(cells):
 
 
 def layer_norm(x, gamma, beta, epsilon):
-    """Zero mean and unit variance of the last axis, scaled by gamma and shifted by beta."""
+    """Return x with zero mean and unit variance of its last axis, times gamma plus beta."""
     mean, variance = x.mean(axis=-1, keepdims=True), x.var(axis=-1, keepdims=True)
     return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
 
@@ -230,16 +230,16 @@ LOSSES = {
 
 
 def mean_loss(loss, outputs, targets, weights=None):
-    """Weighted mean over the samples of a loss of one sample; outputs (batch, outputs)."""
+    """Return the weighted mean over samples of a loss of one sample; outputs (batch, outputs)."""
     losses = [loss(z.astype(np.float64), t) for z, t in zip(outputs, targets, strict=True)]
     return np.average(losses, weights=weights)
 
 
 def cartpole_swingup(state, action):
-    """The next state and the reward of a cart-pole (x, x_dot, theta, theta_dot) pushed by an action (1,).
+    """Return next state and reward of a cart-pole (x, x_dot, theta, theta_dot); action (1,).
 
-    A rod of mass m and length 2 h, whose middle is at (x - h sin theta, h cos theta), on a cart with friction
-    b: Lagrange's equations for x and theta, solved for the accelerations.
+    A rod of mass m and length 2 h, whose middle is at (x - h sin theta, h cos theta), on a cart
+    with friction b: Lagrange's equations for x and theta, solved for the accelerations.
     """
     m, h, b, g, total, dt = 0.5, 0.3, 0.1, 9.82, 1.0, 0.01
     _, x_dot, theta, theta_dot = state
@@ -252,7 +252,7 @@ def cartpole_swingup(state, action):
 
 
 def action_of(env, outputs):
-    """What outputs (n_actions,) of a network mean: the number of the largest, or a vector in its bounds."""
+    """Return the action of outputs (n_actions,): the index of the largest, or a bounded vector."""
     if env.discrete:
         return int(np.argmax(outputs))
     action = np.array(outputs, np.float64)
@@ -263,7 +263,7 @@ def action_of(env, outputs):
 
 
 def episode(net, env, row, uniforms, max_steps, mean=0, std=1):
-    """Return, and observations (steps, n), of one episode; all that the network sees is within 10."""
+    """Return an episode's return and observations (steps, n), which the network sees within 10."""
     state, observation = np.zeros(env.state_size), np.zeros(env.observation_size)
     env.reset(state, uniforms.copy())
     memory, earned, observations = net.initial_state(1, 1, row.dtype)[0], 0.0, []

@@ -1,4 +1,4 @@
-"""The slow, obvious definitions that the kernels of populations must match, in NumPy and plain Python."""
+"""The slow, obvious definitions of the population kernels, in NumPy and plain Python."""
 
 import math
 
@@ -10,7 +10,7 @@ NOISE, CHOICE, CROSSOVER, MUTATION, STEP, PLACES = range(6)
 
 
 def philox(counter, key):
-    """Philox4x32-10 of Salmon et al. 2011: four words of counter, two of key."""
+    """Return four words by Philox4x32-10, Salmon et al. 2011; four words of counter, two of key."""
     c, k = list(counter), list(key)
     for _ in range(10):
         p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
@@ -20,7 +20,7 @@ def philox(counter, key):
 
 
 def words(key, row, group, purpose):
-    """(4, LANES): word w of block lane of a group."""
+    """Return words (4, LANES): column `lane` has the four words of one Philox call."""
     blocks = [
         philox((row & MASK, row >> 32, group * LANES + lane, purpose), (key & MASK, key >> 32))
         for lane in range(LANES)
@@ -36,7 +36,7 @@ def box_muller(radius_word, angle_word):
 
 
 def normals(key, row, n, purpose=NOISE):
-    """The first `n` normal deviates of a row, by column."""
+    """Return the first `n` normal deviates of a row, by column."""
     columns = []
     for group in range(-(-n // (4 * LANES))):
         w = words(key, row, group, purpose)
@@ -50,7 +50,7 @@ def normals(key, row, n, purpose=NOISE):
 
 
 def fingerprint(row):
-    """64 bits of a row, from its bits in words of 32."""
+    """Return a hash of a row in 64 bits, from the row's bits in words of 32."""
     total = 0
     for i, bits in enumerate(row.view(np.uint32).tolist()):
         word = (bits + i * 0x9E3779B1) & MASK
@@ -61,7 +61,7 @@ def fingerprint(row):
 
 
 def transform(x, low, high):
-    """pycma's BoundTransform of one number, an end may be infinite."""
+    """Return pycma's BoundTransform of one number; an end may be infinite."""
     if low == high:
         return low
     half = (high - low) / 2
@@ -82,7 +82,7 @@ def transform(x, low, high):
 
 
 def child(key, number, pool, pool_steps, sigma, tournament, crossover="sbx", **options):
-    """One row of the genetic algorithm and its step size.
+    """Return one row of the genetic algorithm and its step size.
 
     `options`: sizes of the `tensors`, `mutation` ("gaussian"), `mutation_rate` (1).
     """
@@ -100,18 +100,18 @@ def child(key, number, pool, pool_steps, sigma, tournament, crossover="sbx", **o
 
 
 def row_words(key, row, n, purpose):
-    """One word of 32 bits for each of `n` columns."""
+    """Return one word of 32 bits for each of `n` columns."""
     groups = -(-n // (4 * LANES))
     return np.concatenate([words(key, row, group, purpose).ravel() for group in range(groups)])[:n]
 
 
 def lower_31_bits(word):
-    """Uniform numbers in (0, 1)."""
+    """Return uniform numbers in (0, 1)."""
     return (word & np.uint64(0x7FFFFFFF)).astype(float) * 2.0**-31 + 2.0**-32
 
 
 def crossed(key, pair, x, other, crossover, tensors):
-    """The child of two rows, before its mutation."""
+    """Return the child of two rows before its mutation."""
     n = len(x)
     word = row_words(key, pair, n, CROSSOVER)
     chosen = word >> np.uint64(31) == 1
@@ -131,7 +131,7 @@ def crossed(key, pair, x, other, crossover, tensors):
 
 
 def mutation(key, number, n, kind, rate):
-    """What a child moves by, in units of sigma."""
+    """Return the mutation of a child, in units of sigma."""
     if kind == "gaussian":
         moves = normals(key, number, n, MUTATION)
     else:
@@ -142,7 +142,7 @@ def mutation(key, number, n, kind, rate):
 
 
 def centred_ranks(fitness):
-    """1/2 for the smallest fitness to -1/2 for the largest; ties have the average, NaN is the largest."""
+    """Return ranks from 1/2 (smallest) to -1/2 (largest); ties take the mean, NaN is largest."""
     k = len(fitness)
 
     def below(x, y):
@@ -154,14 +154,14 @@ def centred_ranks(fitness):
 
 
 class AdamW:
-    """Kingma and Ba 2015, Algorithm 1, with the decay of Loshchilov and Hutter 2019, Algorithm 2."""
+    """The optimizer of Kingma and Ba 2015 (Algorithm 1), decay by Loshchilov and Hutter 2019."""
 
     def __init__(self, rate, beta_1=0.9, beta_2=0.999, decay=0.0):
         self.rate, self.beta_1, self.beta_2, self.decay = rate, beta_1, beta_2, decay
         self.m = self.v = self.t = 0
 
     def step(self, x, gradient):
-        """x after an update that minimizes."""
+        """Return x after an update that minimizes."""
         self.t += 1
         self.m = self.beta_1 * self.m + (1 - self.beta_1) * gradient
         self.v = self.beta_2 * self.v + (1 - self.beta_2) * gradient**2
@@ -170,14 +170,14 @@ class AdamW:
 
 
 class ClipUp:
-    """Toklu et al. 2020, Algorithm 1."""
+    """The optimizer of Toklu et al. 2020, Algorithm 1."""
 
     def __init__(self, rate, max_speed, momentum=0.9):
         self.rate, self.max_speed, self.momentum = rate, max_speed, momentum
         self.velocity = 0
 
     def step(self, x, gradient):
-        """x after an update that maximizes."""
+        """Return x after an update that maximizes."""
         velocity = self.momentum * self.velocity + self.rate * gradient / np.linalg.norm(gradient)
         speed = np.linalg.norm(velocity)
         self.velocity = self.max_speed * velocity / speed if speed > self.max_speed else velocity
@@ -185,7 +185,7 @@ class ClipUp:
 
 
 def pgpe_gradients(noise, fitness, sigma):
-    """Of mean and sigma by Sehnke et al. 2010, from pairs of rows at mean +- noise; to smaller fitness."""
+    """Return gradients of Sehnke et al. 2010 for mean and sigma; rows mean +- noise, minimizing."""
     r = centred_ranks(fitness)
     baseline = r.mean()
     of_mean, of_sigma = np.zeros(len(sigma)), np.zeros(len(sigma))

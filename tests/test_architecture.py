@@ -1,4 +1,4 @@
-"""Rules that keep the house in order: imports run downward, names are exported, docstrings run."""
+"""Rules of the architecture: imports run downward, names are exported, docstrings run."""
 
 import ast
 import doctest
@@ -12,7 +12,8 @@ from helpers import ROOT
 
 import evoopt
 
-# A package imports only itself, `types` and what stands before it; strategies and networks side by side.
+# A package imports only itself, `types` and the packages before it; strategies and networks are
+# side by side.
 MAY_IMPORT = {
     "types": set(),
     "memory": set(),
@@ -74,9 +75,9 @@ MAY_IMPORT = {
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))
 
 
-SEE_INTERFACE = ("networks", "strategies", "tasks")  # of the devices no more than these
+SEE_INTERFACE = ("networks", "strategies", "tasks")  # packages that see no more than the interface of devices
 OF_DEVICES = ("evoopt.devices.available.", "evoopt.devices.choose.", "evoopt.devices.interface.")
-HOST_KERNELS = {  # and what these compute with on the host, whatever the device
+HOST_KERNELS = {  # files that compute on the host, whatever the device, and their kernels
     "strategies/cmaes.py": "evoopt.devices.cpu.covariance",
     "strategies/xnes.py": "evoopt.devices.cpu.covariance",
     "strategies/lmmaes.py": "evoopt.devices.cpu.directions",
@@ -87,7 +88,7 @@ HOST_KERNELS = {  # and what these compute with on the host, whatever the device
 
 
 def imported(path):
-    """Full names of what a file imports of evoopt."""
+    """Yield the full names that a file imports from evoopt."""
     for node in ast.walk(ast.parse(path.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
         if isinstance(node, ast.ImportFrom):
@@ -96,7 +97,7 @@ def imported(path):
 
 
 def files_of(part):
-    """Return the files of a package, or the one of a module."""
+    """Return the files of a package, or the file of a module."""
     folder = ROOT / "evoopt" / part
     files = list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
     assert files
@@ -125,7 +126,7 @@ def test_kernels_of_a_device_never_import_those_of_another(part, other):
 
 
 def test_there_is_no_circle_of_imports():
-    """Imports for the sake of types count, too."""
+    """Imports for type checkers count, too."""
     graph = {module_of(file): modules_imported(file) for file in files_of(".")}
     TopologicalSorter(graph).prepare()
 
@@ -137,20 +138,20 @@ def module_of(file):
 
 
 def modules_imported(file):
-    """Return the modules that a file names: of ``from a import b`` a.b if it is a module, else a."""
+    """Return the modules that a file imports: ``from a import b`` is a.b if a module, else a."""
     names = {name if name in MODULES else name.rpartition(".")[0] for name in imported(file)}
     return names - {module_of(file), "evoopt"}
 
 
 def test_every_file_is_imported():
-    """A new file that nothing names, such as a strategy that is not exported, would be no part of evoopt."""
+    """A new file that no module imports, such as a strategy without export, would be dead code."""
     named = set().union(*(modules_imported(file) for file in files_of(".")))
     files = {module_of(file) for file in files_of(".") if file.stem not in ("__init__", "__main__")}
     assert files - named == set()
 
 
 def test_parameters_say_what_they_take():
-    """Bare Any is left where nothing else is true."""
+    """Bare Any is allowed only where nothing else is true."""
     annotated = [
         annotation
         for file in files_of(".")
@@ -209,12 +210,12 @@ def test_docstring_examples_run(name):
 
 @pytest.mark.parametrize("name", evoopt.__all__)
 def test_public_docstrings_have_an_example(name):
-    """Of their own, or they say whose."""
+    """The example is in the docstring, or in another one that it names."""
     assert re.search(r">>>|See `\w+` for an example", getattr(evoopt, name).__doc__)
 
 
 def test_no_test_module_is_imported():
-    """What several test modules use stands in tests/helpers."""
+    """Code for several test modules stands in tests/helpers."""
     imports = re.compile(r"^\s*(?:from|import) +(?:tests\.)?(?:test_\w+|conftest)\b.*", re.MULTILINE)
     for file in (ROOT / "tests").rglob("*.py"):
         assert not imports.findall(file.read_text()), file

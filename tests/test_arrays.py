@@ -1,4 +1,4 @@
-"""Arrays that users pass: real numbers are read, whatever holds them, all else is refused in a sentence."""
+"""Arrays of users: real numbers in any container are read; all else is refused in a sentence."""
 
 import decimal
 import fractions
@@ -243,7 +243,7 @@ ENTRIES = {
     "a vector": (lambda x: SPEC.unravel(x)["b"], np.linspace(0, 1, 7)),
 }
 MAY_BE_NONE = ("state", "state of predict", "weights", "evaluate's inputs", "evaluate's targets")
-# each item of a list is a leaf there, and None an absent one
+# These read each item of a list as a leaf, and None as an absent one.
 LISTS_ARE_TREES = ("a leaf", "a leaf to describe", "a frozen leaf")
 each_entry = pytest.mark.parametrize("entry", ENTRIES)
 
@@ -268,7 +268,7 @@ def test_networks_and_tasks_read_whatever_holds_real_numbers(entry, kind):
     if entry in LISTS_ARE_TREES and isinstance(given, list | tuple):
         return
     if values.dtype.kind == "i" and np.asarray(given).dtype.kind != "i":
-        return  # class numbers are whole
+        return  # class numbers must be integers
     assert_array_equal(call(given), call(values))
 
 
@@ -364,7 +364,7 @@ def test_sizes_are_whole_numbers(shape):
 
 
 def overlapping(shape, values):
-    """Memory, an array like `values` in it, and an `out` of a shape that overlaps this."""
+    """Return memory, an array like `values` in it, and an `out` of a shape that overlaps this."""
     size = int(np.prod(shape))
     memory = np.zeros(max(size, values.size) + 1)
     given = memory[-values.size :].reshape(values.shape)

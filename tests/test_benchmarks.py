@@ -1,4 +1,4 @@
-"""The benchmarks on tiny shapes; no peer needs to be installed."""
+"""Benchmarks on tiny shapes; no other library needs to be installed."""
 
 import json
 import os
@@ -28,7 +28,7 @@ LIMITS = limits.Limits(1, 1e9, 1e9, {"tanh": 1e-9}, {"flops": "", "read": ""})
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    """Without peers, on tiny shapes."""
+    """Run benchmarks without peers, on tiny shapes."""
     monkeypatch.setattr(machine, "installed", lambda package: package == "numpy")
     monkeypatch.setattr(machine.PARTICIPANTS, "peers", True)
     monkeypatch.setattr(race, "MIN_REPEATS", 2)
@@ -143,7 +143,7 @@ def test_what_is_done_is_kept_when_a_later_case_fails(monkeypatch, tmp_path):
 
 
 def test_evoopt_alone(monkeypatch, capsys):
-    """No peer is prepared, and none is said to be missing."""
+    """Peers are neither prepared nor reported as missing."""
     monkeypatch.setattr(machine, "installed", lambda package: True)
     assert main(["noise", "--own", "--seconds", "0"]) == 0
     out = capsys.readouterr().out
@@ -283,7 +283,7 @@ def test_limits_the_cores_or_says_that_it_cannot(monkeypatch):
 
 
 class Shrinking:
-    """Asks for rows that get smaller by a tenth; remembers what it was told."""
+    """A strategy whose rows shrink by a tenth, and which records the rows that were told."""
 
     def __init__(self, first=1.0, factor=0.1):
         self.size, self.factor, self.told = first, factor, []
@@ -329,7 +329,7 @@ def test_evaluation_is_not_timed(monkeypatch):
     monkeypatch.setattr(search, "ellipsoid", slow)
     found = search.Search(lambda seed: Shrinking().loop(), 4, 3, block=3)
     assert search.mean_generation(found, 1) < 0.02
-    assert len(found.medians) == 3  # whole blocks
+    assert len(found.medians) == 3  # a whole number of blocks
 
 
 def test_a_search_must_get_better_with_the_popsize_of_all():
@@ -361,7 +361,7 @@ def test_the_floor_decomposes_as_often_as_pycma(monkeypatch):
     for _ in range(10):
         loop.tell(loop.ask(), None)
     assert len(decomposed) == 4
-    assert 0.3 < decomposed[-1].diagonal().mean() < 3.0  # moves, and neither grows nor shrinks
+    assert 0.3 < decomposed[-1].diagonal().mean() < 3.0  # the matrix moves, and neither grows nor shrinks
     assert np.abs(np.tril(decomposed[-1], -1)).max() > 0
 
 
@@ -390,7 +390,7 @@ def test_first_generations_are_timed_in_new_processes(tmp_path, capsys, monkeypa
 
     monkeypatch.setattr(coldstart, "RUNS", 1)
     monkeypatch.setattr(coldstart, "seconds", with_the_cache_of_the_tests)
-    if JIT_DISABLED:  # Python alone would take minutes for the digits
+    if JIT_DISABLED:  # the digits take minutes without the JIT
         monkeypatch.setattr(coldstart, "CASES", {"CMA-ES": coldstart.CASES[next(iter(coldstart.CASES))]})
     path = tmp_path / "results.json"
     assert main(["coldstart", "--json", str(path)]) == 0
@@ -410,7 +410,7 @@ def test_the_peak_of_memory_counts_what_was_freed():
 
 
 @pytest.mark.parametrize(
-    ("package", "start"),  # of those whose import leaves numpy and the process as they are
+    ("package", "start"),  # packages that leave numpy and the process unchanged when imported
     [
         ("cma", asktell.pycma),
         ("cmaes", partial(asktell.cmaes, "CMA")),

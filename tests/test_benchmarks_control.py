@@ -1,4 +1,4 @@
-"""The benchmarks of rollouts and of control on tiny shapes; no peer needs to be installed."""
+"""Benchmarks of rollouts and control on tiny shapes; no peer needs to be installed."""
 
 import json
 import sys
@@ -90,7 +90,7 @@ def test_everybody_plays_the_same(packages, play, episodes):
     player = play(game)
     assert player() is player
     np.testing.assert_array_equal(player.play(20), cartpole.reference(game, 20))
-    np.testing.assert_array_equal(player.play(20), cartpole.reference(game, 20))  # and again
+    np.testing.assert_array_equal(player.play(20), cartpole.reference(game, 20))  # the same once more
 
 
 def test_an_import_of_gymnax_that_fails_says_what_it_needs(monkeypatch):
@@ -173,7 +173,7 @@ def test_returns_in_jax_are_those_of_the_task():
 
 
 def _mean_return(row, first, task):
-    """Play by the environment's own functions, one step after the other."""
+    """Return the mean return of a row, played step by step with the environment's functions."""
     returns = []
     for state in first.copy():
         observation, earned, done, steps = np.empty(5), 0.0, False, 0

@@ -1,4 +1,4 @@
-"""The benchmarks of networks on tiny shapes; no peer needs to be installed, nor the digits."""
+"""Benchmarks of networks on tiny shapes; neither peers nor the digits need to be installed."""
 
 import json
 import sys
@@ -26,7 +26,7 @@ LIMITS = Limits(1, 2e9, 1e9, {"tanh": 1e-9, "exp": 2e-9}, {"flops": "a", "read":
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    """Without peers, on tiny shapes and digits that are easy to tell apart."""
+    """Run benchmarks without peers, on tiny shapes and on digits that are easy to tell apart."""
     rng = np.random.default_rng(0)
     labels = np.arange(20) % 10
     images = rng.random((20, 64), np.float32) / 4 + np.eye(64, dtype=np.float32)[labels]

@@ -1,4 +1,4 @@
-"""The benchmarks of solvers, on small problems; no peer needs to be installed, nor COCO."""
+"""Benchmarks of solvers on small problems; neither peers nor COCO need to be installed."""
 
 import argparse
 import json
@@ -51,7 +51,7 @@ FAKES = {
 
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch):
-    """Spheres for the suite, and solvers that cost nothing."""
+    """Replace the suite by spheres, and the solvers by cheap ones."""
     CALLS.clear()
     monkeypatch.setattr(machine, "installed", lambda package: package in ("numpy", "cocoex"))
     monkeypatch.setattr(suite, "suite_problem", lambda function, dim, instance: (sphere(instance), instance))
@@ -114,7 +114,7 @@ def test_a_solver_that_fails_before_it_begins_is_an_error():
 
 
 def test_areas():
-    """On a log axis from d = 2 to 200: at once or at d 1, at 20 a half, at the end or never 0."""
+    """Areas on a log axis from 2 to 200: targets reached at once, at 20 (half-way), late, never."""
     times = np.array([[1, 2], [20, 20], [200, np.inf], [2, 20]])
     np.testing.assert_allclose(areas(times, 2, 200), [1, 0.5, 0, 0.75])
 
@@ -147,7 +147,7 @@ def test_results_of_evoopt_are_known_by_its_sources_and_others_by_versions():
 def test_only_what_lacks_is_run(tmp_path, capsys):
     assert bbob(tmp_path) == 0
     first, done = capsys.readouterr().out, len(CALLS)
-    assert done == 4 * (1 + 2)  # functions and dimensions, a warm-up and two instances each
+    assert done == 4 * (1 + 2)  # functions times dimensions, times a warm-up and two instances
     assert bbob(tmp_path) == 0
     assert len(CALLS) == done
     assert first.splitlines()[1:] == capsys.readouterr().out.splitlines()[1:]
@@ -183,7 +183,7 @@ def test_bbob_compares_and_says_who_is_skipped(tmp_path, capsys):
 
 
 def test_areas_are_means_over_problems():
-    """With instances that reach every target at once, or none."""
+    """One instance reaches every target at once, the others none."""
     settings = Settings([2, 5], [1], [1, 2], [1], 100)
     all_at_once, nothing = Run([1] * 51, 1, 0.5, 0.25), Run([], 500, 1, 1)
     runs = {Problems(1, 2, 1): [all_at_once, nothing], Problems(1, 5, 1): [nothing, nothing]}
@@ -310,7 +310,7 @@ def test_evaluations_makes_a_table(tmp_path, monkeypatch, capsys):
     (case,) = json.loads(paths["--json"].read_text())["cases"]
     sphere_case, rosenbrock_case = case["cases"]
     assert len(sphere_case["evaluations"]["evoopt"]) == 3
-    assert sphere_case["ratios"]["evoopt"]["value"] == 1  # the same search from the same seeds
+    assert sphere_case["ratios"]["evoopt"]["value"] == 1  # equal searches from equal seeds
     assert rosenbrock_case["evaluations"] == {"evoopt": [], "pycma": []}
     lines = paths["--markdown"].read_text().splitlines()
     assert [line.count("|") for line in lines] == [lines[0].count("|")] * 5
@@ -350,7 +350,7 @@ def test_noise_makes_a_table(tmp_path, monkeypatch, capsys):
     (case,) = json.loads(paths["--json"].read_text())["cases"]
     for found in case["cases"]:
         assert found["values"][:2] == [2 * 0.25**2, 2 * 0.25**4]
-        assert found["evaluations"] == 14  # the first of 2 / 4^k below 1e-8
+        assert found["evaluations"] == 14  # the first of the values 2 / 4^k below 1e-8
     row = paths["--markdown"].read_text().splitlines()[2]
     assert row == "| sphere | 0 | 2 | ours | 0.12 | 0.0078 | (14) |"
 

@@ -1,4 +1,4 @@
-"""Forms of bounds: n pairs, one pair of numbers for all, or scipy's; none that can be read in two ways."""
+"""Forms of bounds: n pairs, one pair for all, or scipy's; ambiguous forms are refused."""
 
 import functools
 import math
@@ -60,7 +60,7 @@ def box_of(bounds, n):
 
 
 def minimized(method, bounds, n, call=evoopt.minimize):
-    """The rows that a minimization evaluates."""
+    """Return the rows that a minimization evaluates."""
     seen = []
 
     def fun(x):
@@ -104,7 +104,7 @@ def test_strategies_read_the_same(name, form):
 @each_read
 def test_minimize_reads_the_same(method, call, form):
     if isinstance(form(2), Tensor) and call is scipy.optimize.minimize:
-        return  # scipy reads bounds itself
+        return  # scipy reads bounds without our code
     seen = minimized(method, form(2), 2, call)
     assert ((seen >= LOW[:2]) & (seen <= HIGH[:2])).all()
     assert_array_equal(seen, minimized(method, [(0.5, 3.0), (-2.0, 2.5)], 2))
@@ -143,7 +143,7 @@ numbers = st.floats(-1e6, 1e6)
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(numbers, st.floats(0, 1e6)), min_size=1, max_size=5))
 def test_whatever_the_pairs(pairs):
-    """All forms of the same pairs are the same box, whatever their number."""
+    """All forms of the same pairs mean the same box, for any number of pairs."""
     low = np.array([a for a, _ in pairs])
     high = low + [width for _, width in pairs]
     forms = [
@@ -223,7 +223,7 @@ def test_empty_ranges_are_refused(pair, form):
 # ---------------------------------------------------------------- the ends of the numbers
 
 
-@needs_jit  # plain Python warns in the kernels
+@needs_jit  # kernels warn if they run as plain Python
 @each_registered
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("bounds", [(-1.7e308, 1.7e308), (-1.7e308, None), (0, 1.7e308), (-1e300, 1e-300)])
@@ -240,7 +240,7 @@ def test_numpy_says_nothing_of_the_widest_bounds(name, dtype, bounds):
 
 
 def test_bounds_of_restarts_are_read_once():
-    """The wrapper and the run read them, and an iterator has its pairs only once."""
+    """The wrapper and the run use the bounds, but an iterator has its pairs only once."""
     for kind in (evoopt.IPOP, evoopt.BIPOP):
         make_run = functools.partial(evoopt.CMAES, [1.0, 1.0], 0.5, seed=1)
         pairs = zip([0, 0], [2, 2], strict=True)

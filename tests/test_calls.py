@@ -1,4 +1,4 @@
-"""Calls of functions and constructors in a wrong form, and arguments of a wrong kind: sentences."""
+"""Sentences for calls of functions and constructors in a wrong form or with a wrong kind."""
 
 import inspect
 import re
@@ -35,7 +35,7 @@ FLAGS = [None, "yes", 2, [True], np.ones(2), 0.5]
 
 
 def named(value):
-    """Return a name for a parameter that is the same in each process: without addresses."""
+    """Return a name for a parameter without addresses, so that it is the same in each process."""
     return re.sub(" at 0x[0-9a-f]+", "", repr(value))
 
 
@@ -44,7 +44,7 @@ def test_a_wrong_form_names_what_was_called(name):
     call = getattr(evoopt, name)
     named = rf"^(Options of )?{name} must be .*[.?]$"
     for arguments, options in (((1,) * 30, {}), ((), {"no_such_option": 1})):
-        if name != "scipy_method" or arguments:  # any method of scipy may have options
+        if name != "scipy_method" or arguments:  # methods of scipy may have any options
             with pytest.raises(TypeError, match=named):
                 call(*arguments, **options)
 

@@ -1,4 +1,4 @@
-"""The scripts of .ci find the oldest packages, the Pythons of the machine, and tests that are there."""
+"""The scripts of .ci find the oldest packages, the Pythons of the machine, and existing tests."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Files that are not what was written: `load`, `load_params` and `ParamSpec.from_json` refuse them."""
+"""Damaged files, which `load`, `load_params` and `ParamSpec.from_json` refuse."""
 
 import io
 import json
@@ -38,7 +38,7 @@ def same(found, arrays):
 
 
 def refuses(path, load=load_params):
-    """Whether a file is refused in the sentence for damaged ones, with little memory."""
+    """Whether a file is refused as damaged, in a sentence that names it, with little memory."""
     size = path.stat().st_size
     tracemalloc.start()
     try:
@@ -51,7 +51,7 @@ def refuses(path, load=load_params):
 
 
 def npy(array=None, **header):
-    """What a file says of an array, and its numbers."""
+    """Return the header of an array's file, followed by the numbers."""
     array = np.zeros(2) if array is None else array
     header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape} | header
     return raw_npy(repr(header), array.tobytes())
@@ -68,7 +68,7 @@ def archive(path, entries, method=zipfile.ZIP_STORED):
 
 
 def change_skeleton(path, change):
-    """Write a checkpoint with another text; `change` gets the skeleton, and returns a text or changes it."""
+    """Write a changed checkpoint; `change` gets the skeleton, and returns a text or changes it."""
     arrays = read_npz(path)
     content = json.loads(arrays.pop("strategy.json").tobytes())
     text = change(content)
@@ -77,12 +77,12 @@ def change_skeleton(path, change):
 
 
 def attributes(content):
-    """The attributes of the strategy in a skeleton, as pairs of a name and what stands for the value."""
+    """Return the strategy's attributes in a skeleton, as pairs of a name and a value's code."""
     return content["strategy"]["state"]["dict"]
 
 
 def set_attribute(name, *value):
-    """Return a change of an attribute, which without a value is left out."""
+    """Return a change that sets an attribute, or removes it if no value is passed."""
 
     def change(content):
         pairs = [pair for pair in attributes(content) if pair[0] != name]
@@ -125,7 +125,7 @@ def test_pieces_of_a_file_are_refused(tmp_path):
 
 
 def test_every_leaf_that_the_end_counts_must_be_there(tmp_path):
-    """A flipped bit in the directory made leaves vanish."""
+    """A flipped bit in the directory must not hide leaves."""
     path = tmp_path / "file.npz"
     save_params(path, {"a": 1.0, "b": 2.0, "c": 3.0})
     whole = path.read_bytes()
@@ -178,7 +178,7 @@ def test_entries_that_have_no_place(tmp_path):
         archive(path, entries)
         assert refuses(path)
     archive(path, [("a.npy", npy()), ("b.npy", npy())])
-    path.write_bytes(path.read_bytes().replace(b"a.npy", b"c.npy", 1))  # in the header of the entry alone
+    path.write_bytes(path.read_bytes().replace(b"a.npy", b"c.npy", 1))  # a change in the entry's header alone
     assert refuses(path)
 
 
@@ -192,7 +192,7 @@ def test_what_other_programs_write_is_read(tmp_path, monkeypatch):
     assert same(read_npz(path, compressed=True), arrays)
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         stream = io.BytesIO()
-        stream.seekable = lambda: False  # sizes then stand behind the arrays
+        stream.seekable = lambda: False  # so that sizes stand behind the arrays
         archive(stream, [(f"{name}.npy", npy(array)) for name, array in ARRAYS.items()], method)
         path.write_bytes(stream.getvalue())
         assert same(read_npz(path, compressed=True), ARRAYS)
@@ -212,7 +212,7 @@ def test_compressed_parameters_are_read_within_limits(tmp_path):
     assert refuses(path)
     archive(path, [("a.npy", npy(np.zeros(1000)))], zipfile.ZIP_DEFLATED)
     data = path.read_bytes()
-    for size in (8000 + len(npy(np.zeros(0))), 10**9):  # claimed in the directory, or in both places
+    for size in (8000 + len(npy(np.zeros(0))), 10**9):  # false sizes in the directory, or in both places
         path.write_bytes(data.replace(struct.pack("<L", len(npy(np.zeros(1000)))), struct.pack("<L", size)))
         assert refuses(path)
 
@@ -278,7 +278,7 @@ def test_dtypes_that_leaves_do_not_have(dtype):
 
 
 def saved(cls, path, **options):
-    """A strategy of which rows wait, and its file."""
+    """Return a strategy with rows that wait, and save it."""
     es = run(make(cls, **({"n": 3, "popsize": 6} | options)), 3)
     ids = es.ask_ids(4)
     es.tell(ids[:2], sphere(es.rows(ids[:2])))
@@ -288,7 +288,7 @@ def saved(cls, path, **options):
 
 
 def other_arrays(array):
-    """Arrays of other shapes and dtypes."""
+    """Yield arrays of other shapes and dtypes."""
     yield array[None]
     yield array.reshape(*array.shape, 1)
     if array.dtype.names is None:
@@ -299,7 +299,7 @@ def other_arrays(array):
 
 
 def decoder(es, path):
-    """A function that loads the checkpoint of a strategy with some changes, and its skeleton and arrays."""
+    """Return a function that loads a checkpoint with changes, and the skeleton and arrays."""
     es.save(path)
     arrays = read_npz(path)
     text = arrays.pop("strategy.json").tobytes()
@@ -314,7 +314,7 @@ def decoder(es, path):
 
 @each_and_its_restarts
 def test_every_array_must_fit(cls, tmp_path, request):
-    """Shapes and dtypes; a strategy alone has each kind of array, its restarts only more of them."""
+    """A strategy alone has each kind of array, its restarts only more of them."""
     noisy = "CMAES" in request.node.name or "DeepGA" in request.node.name
     load, _, arrays = decoder(saved(cls, tmp_path / "run.npz", noisy=noisy), tmp_path / "run.npz")
     for name in [*arrays][:: 1 if cls in OURS.values() else 9]:
@@ -326,10 +326,10 @@ def test_every_array_must_fit(cls, tmp_path, request):
 
 @each_strategy
 def test_lengths_must_fit(cls, tmp_path):
-    """What kernels would read beyond their ends, or leave in the population as it was."""
+    """Wrong lengths would make kernels read beyond ends, or leave parts of the population unset."""
     load, _, arrays = decoder(saved(cls, tmp_path / "run.npz", n=13), tmp_path / "run.npz")
     for name, array in arrays.items():
-        for n in {13, 11} & set(array.shape):  # 13 parameters, and 11 directions of LMMAES
+        for n in {13, 11} & set(array.shape):  # 13 parameters, 11 directions of LMMAES
             for size in (0, 1, n - 1, n + 1):
                 other = np.resize(array, [size if each == n else each for each in array.shape])
                 with pytest.raises(ValueError, match="must be"):
@@ -379,7 +379,7 @@ def test_attributes_must_be_there_and_be_of_their_kind(cls, tmp_path):
     for name, _ in attributes(content):
         with pytest.raises(DAMAGE):
             load(change=set_attribute(name, {"tuple": ["?"]}))
-        if not hasattr(type(es), name):  # which is its default
+        if not hasattr(type(es), name):  # class attributes are defaults
             with pytest.raises(DAMAGE):
                 load(change=set_attribute(name))
     load()
@@ -395,7 +395,7 @@ def quiet_sphere(population):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e300, 1e-320, -1.0])
 def test_a_state_that_no_search_can_have_is_refused(cls, dtype, value, tmp_path):
-    """What is taken can be searched with, without a warning, and saved again."""
+    """A state that is accepted can go on without a warning, and can be saved again."""
     es = saved(cls, tmp_path / "run.npz", dtype=dtype)
     load, content, arrays = decoder(es, tmp_path / "run.npz")
     numbers = [name for name, value in attributes(content) if type(value) is float and name[0] == "_"]
@@ -421,14 +421,14 @@ def test_a_state_that_no_search_can_have_is_refused(cls, dtype, value, tmp_path)
 
 @pytest.mark.parametrize("value", [1, 0, 1.5, -0.1, None, {"tuple": []}])
 def test_schedules_are_shares_or_schedules(value, tmp_path):
-    """A whole number was taken for a schedule, which has a method."""
+    """A whole number must not be taken for a schedule."""
     load, _, _ = decoder(saved(evoopt.OpenAIES, tmp_path / "run.npz"), tmp_path / "run.npz")
     with pytest.raises(DAMAGE):
         load(change=set_attribute("sigma_decay", value))
 
 
 def test_all_attributes_are_declared(tmp_path):
-    """Those of strategies as they are made and used, and those of all small classes in them."""
+    """All attributes of strategies, new and used, and of the small classes in them are declared."""
     spec = ParamSpec.from_shapes({"a": 2, "b": 1})
     decay = evoopt.LinearDecay(9)
     strategies = [
@@ -482,13 +482,13 @@ def test_skeletons_that_nest_deep(text, tmp_path):
         path.write_bytes(whole)
         change_skeleton(path, change)
         if text.startswith("[") and text.endswith("]") and sys.version_info >= (3, 13):
-            continue  # it may end before the stack does
+            continue  # the text may end before the stack does
         assert refuses(path, evoopt.load)
 
 
 @evoopt.register
 class Sloppy(evoopt.Strategy):
-    """One of a user's own: float32 where the rows are, and further attributes."""
+    """A user's strategy with a float32 state and further attributes."""
 
     def _update(self, told):
         self._mean = told.population[told.order[0]]
@@ -558,7 +558,7 @@ def test_the_state_of_a_task_must_fit(tmp_path):
 
 @needs_jit
 def test_damaged_by_chance():
-    """A small part of ``python -m tests.stress flips``."""
+    """The flips are a small part of ``python -m tests.stress flips``."""
     sys.path.append(str(ROOT / "tests" / "stress"))
     import flips
 

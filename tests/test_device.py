@@ -1,4 +1,4 @@
-"""The word for a device, and what is said where the device cannot be used."""
+"""The device argument, and the errors for a device that cannot be used."""
 
 import importlib.util
 
@@ -17,7 +17,7 @@ needs_package = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def forgotten():
-    """What a test found must not be remembered by the next."""
+    """Forget the findings of other tests."""
     require_cuda.cache_clear()
     yield
     require_cuda.cache_clear()

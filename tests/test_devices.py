@@ -1,4 +1,4 @@
-"""Each device has what the interface asks for, and no more: what one alone has would fail on the other."""
+"""Engines of devices have the methods of the interface, no more and no less."""
 
 import ast
 
@@ -6,13 +6,13 @@ import pytest
 from helpers import ROOT
 
 DEVICES = ROOT / "evoopt" / "devices"
-# by the file, of `interface` and of each device: the Protocol, and the classes that have its methods
+# By file: the Protocol in `interface`, and the classes of the devices with its methods.
 ENGINES = {"population": ("PopulationEngine", {"cpu": "CpuPopulation", "cuda": "CudaPopulation"})}
-COPYING = {"population": ("cuda/copying.py", "CopyingPopulation")}  # the CPU's, but for what is said here
+COPYING = {"population": ("cuda/copying.py", "CopyingPopulation")}  # the CPU's, but for declared differences
 
 
 def methods(path, name):
-    """Return the public methods of a class, each with its parameters and their defaults."""
+    """Return the public methods of a class with their parameters and defaults."""
     tree = ast.parse((DEVICES / path).read_text())
     found = next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == name)
     functions = [node for node in found.body if isinstance(node, ast.FunctionDef) and node.name[0] != "_"]

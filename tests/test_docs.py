@@ -1,4 +1,4 @@
-"""README.md, CONTRIBUTING.md and docs/ are true: commands, Python, links, names of files and tests."""
+"""README.md, CONTRIBUTING.md and docs/ are true: commands, Python, links and names."""
 
 import ast
 import re
@@ -41,8 +41,8 @@ def test_the_first_block_is_two_commands():
 @pytest.mark.skipif(JIT_DISABLED, reason="takes too long in plain Python")
 @pytest.mark.parametrize("page", PYTHON)
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
-    """All blocks in their order, in one namespace."""
-    if page == "reference/cuda.md":  # (tests/test_cuda_driver.py runs its first block without a GPU)
+    """All blocks run in their order, in one namespace."""
+    if page == "reference/cuda.md":  # tests/test_cuda_driver.py runs its first block without a GPU
         if reason := why_no_cuda():
             pytest.skip(reason)
         pytest.importorskip("torch")
@@ -54,7 +54,7 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_each_environment_is_described(name):
     page = PAGES["reference/environments.md"].read_text()
-    assert page.count(f"\n| `{name}` |") == 2  # in the tables of definitions and of origins
+    assert page.count(f"\n| `{name}` |") == 2  # the tables of definitions and of origins
     assert f"``{name}``" in envs.__doc__
 
 
@@ -64,7 +64,7 @@ def test_the_readme_has_a_row_for_each_strategy():
 
 
 def test_where_strategies_compute_is_described():
-    """As each says in its `_computes_on_device`."""
+    """The page says the same as each strategy's `_computes_on_device`."""
     page = PAGES["reference/cuda.md"].read_text()
     there, copied = (
         set(re.findall(r"`(\w+)`", *re.findall(rf"^\| (.*) \| rows{how}", page, re.MULTILINE)))

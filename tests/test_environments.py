@@ -1,4 +1,4 @@
-"""The environments: the built-in ones against Gymnasium's and the reference, and what `Environment` takes."""
+"""Environments: built-in ones against Gymnasium's and the reference; arguments of `Environment`."""
 
 import pickle
 from dataclasses import replace
@@ -25,7 +25,7 @@ NAMES = {
     "mountain_car_continuous": "MountainCarContinuous-v0",
 }
 SWING_UPS = ("cartpole_swingup", "cartpole_swingup_hard")  # they are in tests/reference.py
-# States within and beyond the limits of each environment
+# States inside and outside the limits of each environment
 WIDE = {
     "cartpole": (3, 3, 0.3, 3),
     "pendulum": (12, 9),
@@ -36,7 +36,7 @@ WIDE = {
 
 
 def start(env, rng):
-    """The first state of an episode."""
+    """Return the first state of an episode."""
     state = np.full(env.state_size, np.nan)
     env.reset(state, rng.random(env.uniforms))
     return state
@@ -49,12 +49,12 @@ def observe(env, state):
 
 
 def random_action(env, rng):
-    """Continuous ones beyond the bounds too."""
+    """Return a random action; continuous ones exceed the bounds, too."""
     return int(rng.integers(env.n_actions)) if env.discrete else 1.3 * rng.uniform(env.low, env.high)
 
 
 def held(env, rng):
-    """Random actions, held for some steps."""
+    """Yield random actions, each held for some steps."""
     while True:
         action = random_action(env, rng)
         for _ in range(rng.integers(1, 30)):
@@ -62,7 +62,7 @@ def held(env, rng):
 
 
 def pumped(env, rng):
-    """Along the velocity, most of the time: this reaches the goals; balances in CartPole."""
+    """Push along the velocity most of the time, which reaches the goals and balances CartPole."""
 
     def act(state):
         forward = state[-1] + (state[2] if env is envs.cartpole else 0) > 0
@@ -82,9 +82,10 @@ def gymnasium_environment(name):
 
 
 def play(name, theirs, policy, seed, tolerance=1e-5):
-    """An episode in both: the same at each step. Gives how long it was and whether it ended by itself.
+    """Play an episode in both, equal at each step; return its length, and whether it ended itself.
 
-    Where errors of rounding grow exponentially, by thousands in 100 steps, theirs then goes on from ours.
+    Where rounding errors grow exponentially, by thousands in 100 steps, Gymnasium's environment
+    then goes on from our state.
     """
     env, rng = getattr(envs, name), np.random.default_rng(seed)
     state = start(env, rng)
@@ -111,7 +112,7 @@ def test_each_environment_has_another_program_to_agree_with():
 @pytest.mark.parametrize("name", NAMES)
 def test_whole_episodes_are_gymnasiums(name, policy, monkeypatch):
     theirs = gymnasium_environment(name)
-    if name == "mountain_car_continuous":  # it rounds its state to float32, and these errors grow up to 1e-4
+    if name == "mountain_car_continuous":  # it rounds its state to float32; errors grow up to 1e-4
         double = SimpleNamespace(array=lambda values, dtype: np.array(values), float32=np.float32)
         monkeypatch.setattr(continuous_mountain_car, "np", double)
     episodes = [play(name, theirs, policy, seed) for seed in range(2 if JIT_DISABLED else 8)]
@@ -132,7 +133,7 @@ def test_the_continuous_mountain_car_in_single_precision():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_step_from_any_state_is_gymnasiums(name, rng):
-    """Acrobot is chaotic: single steps show more than whole episodes."""
+    """Acrobot is chaotic, so single steps show more than whole episodes."""
     env, theirs = getattr(envs, name), gymnasium_environment(name)
     finished = 0
     for _ in range(300):
@@ -184,7 +185,7 @@ def test_first_states_of_the_swing_up(name, distributions, rng):
         assert stats.kstest(column, distribution.cdf).pvalue > 0.001
         assert column.mean() == pytest.approx(distribution.mean(), abs=4 * distribution.std() / 5000**0.5)
         assert column.std() == pytest.approx(distribution.std(), rel=0.05)
-    for squared in (False, True):  # Box-Muller makes its deviates in pairs
+    for squared in (False, True):  # Box-Muller makes deviates in pairs
         columns = (states - states.mean(axis=0)).T ** (1 + squared)
         assert np.abs(np.corrcoef(columns) - np.eye(4)).max() < 0.06
 
@@ -269,7 +270,7 @@ def test_functions_are_rules_which_the_disk_cache_holds(name):
 
 @pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
 def test_a_second_process_compiles_nothing(run_python, tmp_path):
-    """Even where the environment came in a pickle: the network's steps, the environment's codes, the loop."""
+    """The cache has the network's operations, a pickled environment's code and the loop."""
     program = """
 import logging, pickle, sys
 import numpy as np

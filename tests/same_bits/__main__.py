@@ -1,4 +1,4 @@
-"""``python -m tests.same_bits COMMIT [--only TEXT]``; exit code 1: something differs, or fails."""
+"""``python -m tests.same_bits COMMIT [--only TEXT]``; exit code 1: a case differs or fails."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from .runner import ROOT, export, run_both
 
 
 def main() -> int:
-    """Run both sides, and print what differs."""
+    """Run both sides, and print the differences."""
     parser = argparse.ArgumentParser(
         "python -m tests.same_bits",
         description="Compare the bits of a commit's results and the working tree's.",

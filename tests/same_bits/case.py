@@ -1,4 +1,4 @@
-"""What a case is, and the digest of a result."""
+"""A case, and the digest of a result."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -11,14 +11,14 @@ Results = Iterator[tuple[str, Any]]  # labels and results, in the order in which
 
 
 class Case(NamedTuple):
-    """One use of the library, which has the same results whenever it runs."""
+    """A use of the library that has the same results in each run."""
 
     name: str
     run: Callable[[], Results]
 
 
 def digest(value: Any) -> str:
-    """Return a digest of numbers, text, arrays, and containers of these: the same for the same bits alone."""
+    """Return a digest of numbers, text, arrays and containers, equal only for equal bits."""
     hashed = hashlib.blake2b(digest_size=8)
     _add(hashed, value)
     return hashed.hexdigest()
@@ -36,6 +36,6 @@ def _add(hashed: Any, value: Any) -> None:
     elif is_dataclass(value):
         _add(hashed, [getattr(value, each.name) for each in fields(value)])
     elif value is None or isinstance(value, bool | int | float | str):
-        hashed.update(f"{value!r} ".encode())  # (the shortest text that is this float and no other)
+        hashed.update(f"{value!r} ".encode())  # the shortest text of this float, which no other float has
     else:
         raise TypeError(f"there is no digest of a {type(value).__name__}")

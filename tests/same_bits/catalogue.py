@@ -5,6 +5,6 @@ from .case import Case
 
 
 def cases() -> list[Case]:
-    """Make the cases of what the evoopt that is imported has."""
+    """Make the cases of the evoopt that is imported."""
     subjects = (strategies, networks, losses, rollouts, functions)
     return [case for subject in subjects for case in subject.cases()]

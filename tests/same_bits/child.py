@@ -1,6 +1,7 @@
-"""What runs the cases with the `evoopt` that Python finds: a line of JSON for each, flushed.
+"""A process that runs the cases with its `evoopt`: a line of JSON for each, flushed.
 
-``python -P -m tests.same_bits.child FOLDER TEXT``: the `evoopt` has to come from FOLDER, TEXT chooses cases.
+``python -P -m tests.same_bits.child FOLDER TEXT``: `evoopt` must be the one in FOLDER, TEXT chooses
+cases.
 """
 
 import json
@@ -16,14 +17,14 @@ from .strategies import BetterHalf
 
 
 def run(case: Case) -> dict[str, str]:
-    """Return the digests of a case's results by their labels; what it raises is the last one."""
+    """Return the digests of a case's results by their labels; an exception is the last result."""
     found: dict[str, str] = {}
     try:
         for label, value in case.run():
             if label in found:
                 raise KeyError(f"two results have the label {label}")
             found[label] = digest(value)
-    except Exception as error:  # whatever a case of another commit may raise
+    except Exception as error:  # A case may raise any exception in another commit.
         found[FAILED] = f"raises {type(error).__name__}: {error}"
     return found
 

@@ -1,14 +1,14 @@
-"""What differs between the digests of two runs of the cases."""
+"""The differences between the digests of two runs of the cases."""
 
 from dataclasses import dataclass, field
 
-Digests = dict[str, dict[str, str]]  # by the names of cases, then by the labels of results
+Digests = dict[str, dict[str, str]]  # names of cases, then labels of results
 FAILED = "failed"  # the label of the error that ended a case
 
 
 @dataclass
 class Comparison:
-    """What was found: texts, one for each case that is not the same on both sides."""
+    """Texts about the cases whose two sides differ, one for each."""
 
     compared: int = 0
     different: list[str] = field(default_factory=list)
@@ -21,7 +21,7 @@ class Comparison:
         return self.compared > 0 and not (self.different or self.failed or self.one_sided)
 
     def lines(self) -> list[str]:
-        """Return a report, the counts last."""
+        """Return the lines of the report; the counts are the last one."""
         counts = (
             f"{self.compared} cases on both sides: {len(self.different)} differ, {len(self.failed)} fail; "
             f"{len(self.one_sided)} on one side only."
@@ -30,7 +30,7 @@ class Comparison:
 
 
 def compare(before: Digests, after: Digests) -> Comparison:
-    """Compare the digests of the commit with those of the working tree."""
+    """Compare the digests of the commit with the working tree's digests."""
     found = Comparison(len(before.keys() & after.keys()))
     for name in dict.fromkeys([*before, *after]):
         if name not in before or name not in after:

@@ -16,12 +16,12 @@ from .networks import numbers
 
 
 def valley(x: Any, scale: float = 10.0) -> float:
-    """Return Rosenbrock's function."""
+    """Return the value of Rosenbrock's function."""
     return float(np.sum(scale * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2))
 
 
 def valleys(population: Any) -> Any:
-    """Return it for each row."""
+    """Return Rosenbrock's function of each row."""
     return np.array([valley(x) for x in population])
 
 
@@ -56,7 +56,7 @@ def cases() -> Iterator[Case]:
 
 
 def objective(given: tuple[Any, ...]) -> Results:
-    """Evaluate rows in both precisions, at once and one by one."""
+    """Evaluate rows in both precisions, together and one by one."""
     task = evoopt.Objective(*given)
     for dtype in ("float32", "float64"):
         rows = numbers((50, 6)).astype(dtype)
@@ -75,7 +75,7 @@ def minimize(method: str, fun: Any = valley, **options: Any) -> Results:
 
 
 def evolve(cls: Any) -> Results:
-    """Train a network on minibatches, with a validation."""
+    """Train a network on minibatches, with validation."""
     net = NETWORKS["three outputs"]
     inputs, targets = numbers((90, 7)), TARGETS["class numbers"]
     task = evoopt.Supervised(net, inputs, targets, batch_size=20)

@@ -1,4 +1,4 @@
-"""Cases of losses: the fitness of each, with all targets that it takes, and its metrics."""
+"""Cases of losses: the fitness of each, with all kinds of targets, and its metrics."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -14,7 +14,8 @@ from .case import Case, Results
 from .networks import dense, numbers, population
 
 SAMPLES = 90
-# Networks, and targets of each meaning: a loss is tried with all, and has a case with those that it takes.
+# Networks, and targets of each meaning. Each loss has cases with the kinds of targets that it
+# takes.
 NETWORKS = {
     "three outputs": evoopt.Network(dense(), (7,)),
     "one output": evoopt.Network([evoopt.Dense(1)], (7,)),
@@ -51,7 +52,7 @@ def of_class(outputs, target):
     return -outputs[target]
 
 
-OWN = {"a value": pinball, "values": product, "class numbers": of_class}  # by the targets that they take
+OWN = {"a value": pinball, "values": product, "class numbers": of_class}  # kinds of targets
 
 
 def cases() -> Iterator[Case]:
@@ -113,7 +114,7 @@ def memory() -> Results:
 
 
 def frozen() -> Results:
-    """Judge rows of which some parameters are frozen."""
+    """Judge rows of a network with frozen parameters."""
     net = NETWORKS["three outputs"]
     yield from fitness(net.freeze(net.init(1), "dense_1"), TARGETS["class numbers"], "cross_entropy")
 

@@ -12,7 +12,7 @@ import evoopt
 from . import public
 from .case import Case, Results
 
-SHAPES = ((7,), (5, 4), (8, 7, 3))  # each layer with those that it takes
+SHAPES = ((7,), (5, 4), (8, 7, 3))  # a layer has cases of the shapes that it takes
 REQUIRED: dict[str, Any] = {"units": 9, "filters": 5, "kernel_size": (3, 2), "pool_size": (2, 3)}
 # Other values of each option of a layer. A new option needs a line here.
 VALUES: dict[str, tuple[Any, ...]] = {
@@ -41,7 +41,7 @@ def scaled(x, y, gain, shift):
 
 
 class Scale(evoopt.Layer):
-    """A layer of the user's own."""
+    """A user's layer."""
 
     def parameters(self, input_shape: tuple[int, ...]) -> dict[str, evoopt.Parameter]:
         return {
@@ -54,11 +54,11 @@ class Scale(evoopt.Layer):
 
 
 def dense(activation: Any = "tanh", units: int = 6) -> list[evoopt.Layer]:
-    """Return layers of a small network."""
+    """Return the layers of a small network."""
     return [evoopt.Dense(units, activation), evoopt.Dense(3)]
 
 
-# Networks that work in another way than those of one layer.
+# Networks that compute in another way than a single layer.
 NETWORKS: dict[str, tuple[list[evoopt.Layer], tuple[int, ...]]] = {
     "wide layers": ([evoopt.Dense(300, "relu"), evoopt.Dense(130, "gelu"), evoopt.Dense(10)], (70,)),
     "an image": (
@@ -104,7 +104,7 @@ def _options(cls: type) -> list[tuple[str, Any]]:
 
 
 def make(cls: Any, shape: tuple[int, ...], **options: Any) -> list[evoopt.Layer] | None:
-    """Make a network that ends with a layer; None if it cannot take the option, or inputs of the shape."""
+    """Return a network that ends with a layer; None if this refuses an option or the shape."""
     required = {name: REQUIRED[name] for name in public.options(cls) if name in REQUIRED}
     try:
         layer: evoopt.Layer = cls(**required, **options)
@@ -128,7 +128,7 @@ def numbers(shape: tuple[int, ...], seed: int = 3) -> Any:
 def forward(
     layers: list[evoopt.Layer], shape: tuple[int, ...], dtypes: Sequence[str] = ("float32", "float64")
 ) -> Results:
-    """Run a network on few and on many samples, shared and of each row its own."""
+    """Run a network on few and many samples, shared by all rows and separate for each."""
     net = evoopt.Network(layers, shape)
     yield "spec", [net.spec.names, net.spec.shapes, net.output_shape, net.state_size]
     yield "init", net.init(1)
@@ -137,7 +137,7 @@ def forward(
 
 
 def outputs(net: evoopt.Network, dtype: str) -> Results:
-    """Run a network in one precision, with states where it has any."""
+    """Run a network in one precision, with its states, if it has any."""
     rows = population(net, dtype)
     for batch in (1, 3, 21, 150):
         shared, own = numbers((batch, *net.input_shape)), numbers((ROWS, batch, *net.input_shape), 4)
@@ -158,7 +158,7 @@ def first_weights(word: str) -> Results:
 
 
 def frozen() -> Results:
-    """Run networks of which some parameters are frozen."""
+    """Run networks with frozen parameters."""
     net = evoopt.Network([evoopt.Dense(8, "tanh"), evoopt.Dense(5, "relu"), evoopt.Dense(3)], (7,))
     for part in ("dense_0", "dense_1", "dense_2.bias", ("dense_0.kernel", "dense_2")):
         own = net.freeze(net.init(4), part)
@@ -167,7 +167,7 @@ def frozen() -> Results:
 
 
 def predict() -> Results:
-    """Run one solution, flat and nested, and step by step."""
+    """Run one solution, as a vector and as a tree, and step by step."""
     net = evoopt.Network(dense(), (7,))
     row, samples = population(net)[0], numbers((4, 7))
     yield "flat", net.predict(row, samples)

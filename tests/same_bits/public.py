@@ -1,4 +1,4 @@
-"""The registries, as the public API shows them."""
+"""The registries as the public API shows them."""
 
 import inspect
 import re
@@ -11,12 +11,12 @@ _LISTED = re.compile(r"(?:must be(?: one of)?|^An? \w+ of) (.+?)(?:, or an? |, g
 
 
 def strategies() -> list[type[evoopt.Strategy]]:
-    """Return the strategies."""
+    """Return the exported strategies."""
     return _classes(evoopt.Strategy)
 
 
 def layers() -> list[type[evoopt.Layer]]:
-    """Return the layers."""
+    """Return the exported layers."""
     return _classes(evoopt.Layer)
 
 
@@ -34,7 +34,7 @@ def _classes(base: type) -> list[Any]:
 
 
 def options(cls: type) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a constructor, those of base classes included."""
+    """Return the parameters of a constructor, with the parameters of its base classes."""
     found: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__[:-1]:
         if "__init__" in vars(base):
@@ -44,7 +44,7 @@ def options(cls: type) -> dict[str, inspect.Parameter]:
 
 
 def words(call: Callable[[str], Any]) -> list[str]:
-    """Return the words that an argument takes, as the sentence lists them that refuses another word."""
+    """Return the words that an argument takes, from the error for another word."""
     try:
         call("no such word")
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Cases of environments: episodes of each, played in each of the ways that `Rollout` has."""
+"""Cases of environments: episodes of each, played in each way that `Rollout` has."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,8 +15,8 @@ from .networks import population
 
 Layers = list[evoopt.Layer]
 STEPS = 60
-# Which networks play, and how many episodes, decides in which way the kernels share the work.
-NETWORKS: dict[str, Callable[[int], Layers]] = {  # by the number of outputs
+# The kernels share the work according to the network and the number of episodes.
+NETWORKS: dict[str, Callable[[int], Layers]] = {  # networks by number of outputs
     "a small network": lambda n: [evoopt.Dense(8, "tanh"), evoopt.Dense(n)],
     "a large network": lambda n: [evoopt.Dense(140, "tanh"), evoopt.Dense(140, "relu"), evoopt.Dense(n)],
     "memory": lambda n: [evoopt.GRU(6), evoopt.Dense(n, "tanh")],
@@ -78,7 +78,7 @@ def net_of(env: evoopt.Environment, kind: str = "a small network") -> evoopt.Net
 
 
 def played(env: evoopt.Environment, kind: str, options: dict[str, Any], dtype: str) -> Results:
-    """Play some generations; 37 rows fill lanes, and begin some that they do not fill."""
+    """Play some generations with 37 rows, which leave some lanes empty."""
     net = net_of(env, kind)
     yield from _play(evoopt.Rollout(net, env, max_steps=STEPS, seed=2, **options), population(net, dtype, 37))
 
@@ -104,7 +104,7 @@ def policy(env: evoopt.Environment) -> Results:
 
 
 def frozen() -> Results:
-    """Play with a network of which some parameters are frozen."""
+    """Play with a network that has frozen parameters."""
     net = net_of(evoopt.envs.cartpole)
     net = net.freeze(net.init(1), "dense_1")
     for episodes in (1, 20):

@@ -1,4 +1,4 @@
-"""Run the cases with the evoopt of a commit and with that of the working tree, each in its own process."""
+"""Processes that run the cases with the evoopt of a commit and of the working tree."""
 
 import io
 import json
@@ -31,11 +31,11 @@ def run_both(before: Path, after: Path, only: str) -> tuple[Digests, Digests]:
 
 
 def digests(folder: Path, only: str) -> Digests:
-    """Run the cases whose name has a text in it with the package in a folder."""
-    # the cases are those of the working tree on both sides; with -P Python looks nowhere else
+    """Return the digests of the cases whose name contains a text, with the package in a folder."""
+    # Both sides run the cases of the working tree; with -P Python searches no other folder.
     path = os.pathsep.join([str(folder), str(ROOT)])
     command = [sys.executable, "-P", "-m", "tests.same_bits.child", str(folder.resolve()), only]
-    # (several threads of BLAS wait in loops for each other)
+    # Threads of BLAS that share cores spend their time in busy waiting.
     variables = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, text=True, check=False)
     found: Digests = dict(json.loads(line) for line in done.stdout.splitlines())

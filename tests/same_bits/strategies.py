@@ -18,7 +18,7 @@ GENERATIONS = 60
 SIZES = (2, 10, 40, 120)
 SIDES = [(-1, 2), (None, 1), (0, None), (0.5, 0.5)]  # pairs of bounds around the mean, 0.5
 SPEC = evoopt.ParamSpec.from_shapes({"a": (2, 3), "b": 4})
-SETTINGS: dict[str, Callable[[int], Options]] = {  # by the number of parameters
+SETTINGS: dict[str, Callable[[int], Options]] = {  # options by number of parameters
     "plain": lambda n: {},
     "bounds": lambda n: {"bounds": [SIDES[i % 4] for i in range(n)]},
     "noisy": lambda n: {"noisy": True},
@@ -36,7 +36,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "target": (0.5,),
     "max_evaluations": (200,),
     "max_generations": (20,),
-    "device": (),  # this is about the CPU
+    "device": (),  # these cases run on the CPU
     "covariance": (np.diag(np.arange(1.0, 11.0)) + 0.1,),
     "directions": (2, 30),
     **dict.fromkeys(("eta_mean", "eta_sigma", "eta_B"), (0.3,)),
@@ -44,7 +44,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("tolflatfitness", "tolstagnation", "maxiter"), (20,)),
     "optimizer": (),  # see WORDS
     **dict.fromkeys(("learning_rate", "max_speed"), (0.2,)),
-    **dict.fromkeys(("beta_1", "beta_2", "momentum"), (0.7,)),  # (beta_1 was OpenAIES's momentum once)
+    **dict.fromkeys(("beta_1", "beta_2", "momentum"), (0.7,)),  # OpenAIES once used beta_1 as its momentum
     "weight_decay": (0.01,),
     **dict.fromkeys(("sigma_decay", "learning_rate_decay"), SCHEDULES),
     **dict.fromkeys(("sigma_limit", "learning_rate_limit"), (0.5,)),
@@ -63,7 +63,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "max_restarts": (1,),
 }
 WORDS = ("optimizer", "selection", "crossover", "mutation")
-# What an option needs beside it, of any strategy that has it.
+# Further options that an option needs, in any strategy that has it.
 NEEDS: dict[str, Options] = {
     "parents": {"selection": "truncation"},
     "spec": {"crossover": "tensor"},
@@ -73,11 +73,11 @@ NEEDS: dict[str, Options] = {
     "max_speed": {"optimizer": "clipup", "learning_rate": 0.1},
     "beta_2": {"optimizer": "adam"},
 }
-ENDING = {"tolx": 0.03, "tolfun": 0.03}  # so that runs end and restart
+ENDING = {"tolx": 0.03, "tolfun": 0.03}  # options that end runs, so that restarts begin
 
 
 class BetterHalf(evoopt.Strategy):
-    """A strategy of the user's own; registered where cases run, since tests see all names that are."""
+    """A user's strategy; registered only where cases run, since tests see all registered names."""
 
     def _update(self, told: Any) -> None:
         half = told.population[told.order[: len(told.order) // 2]]
@@ -123,7 +123,7 @@ def _options(cls: type) -> Iterator[Case]:
 
 
 def options_of(cls: type) -> list[str]:
-    """Return the options of a strategy that a case gives to it, each alone."""
+    """Return the options of a strategy that have cases of their own."""
     apart = {"mean", "sigma", "strategy"}
     return [name for name in public.options(cls) if name not in apart]
 
@@ -145,7 +145,7 @@ def search(
     generations: int = GENERATIONS,
     inner: type[evoopt.Strategy] = evoopt.CMAES,
 ) -> Results:
-    """Run a strategy from 0.5 in each coordinate, and yield all that it says of itself."""
+    """Run a strategy from 0.5 in each coordinate; yield its rows and its public state."""
     run = Search(made(cls, inner, np.full(n, 0.5), 0.3, **{"seed": 5, **options}))
     for generation in range(generations):
         tell(run)
@@ -154,10 +154,10 @@ def search(
 
 
 def made(cls: Any, inner: type[evoopt.Strategy], mean: Any, sigma: float, **options: Any) -> Any:
-    """Make a strategy; with restarts a class and its options were given once, and now one that is made."""
+    """Make a strategy; restarts once took a class and its options, and now take a made strategy."""
     if not restarts(cls):
         return cls(mean, sigma, **options)
-    if "mean" in inspect.signature(cls.__init__).parameters:  # (until 2026-11)
+    if "mean" in inspect.signature(cls.__init__).parameters:  # commits before 2026-11
         return cls(inner, mean, sigma, **options)
     own = {name: options.pop(name) for name in ("start", "restart_sigma", "max_restarts") if name in options}
     return cls(inner(mean, sigma, **options), **own)

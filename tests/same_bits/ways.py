@@ -1,4 +1,4 @@
-"""Ways in which rows are told, each for one generation of a search."""
+"""Ways to tell rows, each for one generation of a search."""
 
 import pickle
 import tempfile
@@ -11,7 +11,7 @@ import evoopt
 
 
 class Search:
-    """A strategy, the last rows that were told, and what decides how rows are told."""
+    """A strategy, the last rows that were told, and the state of ways to tell rows."""
 
     def __init__(self, es: Any) -> None:
         self.es = es
@@ -20,7 +20,7 @@ class Search:
         self.late: Any = np.empty(0, np.uint64)
 
     def judge(self, rows: Any) -> Any:
-        """Return the fitness of rows: valleys that lie across each other; noise where it is expected."""
+        """Return a quadratic fitness of coupled coordinates, with noise for noisy strategies."""
         x = rows.astype(float) - 0.1
         n = x.shape[1]
         fitness = (x**2 * 100 ** np.linspace(0, 1, n)).sum(axis=1) + (np.diff(x, axis=1) ** 2).sum(axis=1)
@@ -36,7 +36,7 @@ def plainly(run: Search) -> None:
 
 
 def by_numbers(run: Search) -> None:
-    """Tell ids."""
+    """Tell rows by their ids."""
     ids = run.es.ask_ids()
     run.rows = run.es.rows(ids)
     run.es.tell(ids, run.judge(run.rows))
@@ -61,7 +61,7 @@ def shuffled(run: Search) -> None:
 
 
 def repaired(run: Search) -> None:
-    """Tell rows of which some were changed; where that is refused, the sentence is the result."""
+    """Tell rows, some of them changed; where they are refused, the sentence is the result."""
     rows = run.es.ask()
     changed = rows.copy()
     changed[:2] = np.clip(changed[:2], 0.4, 0.6)
