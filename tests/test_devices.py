@@ -6,7 +6,7 @@ import pytest
 from helpers import ROOT
 
 DEVICES = ROOT / "evoopt" / "devices"
-# By file: the Protocol in `interface`, and the classes of the devices with its methods.
+# An engine's file in `interface` has the Protocol, and in each device a class with its methods.
 ENGINES = {"population": ("PopulationEngine", {"cpu": "CpuPopulation", "cuda": "CudaPopulation"})}
 COPYING = {"population": ("cuda/copying.py", "CopyingPopulation")}  # the CPU's, but for declared differences
 

@@ -22,7 +22,7 @@ def test_the_result_is_the_better_of_best_and_solution():
     assert result.fun == sphere(result.x[None])[0]
     assert result.fun <= es.best.fitness
     assert result.fun <= sphere(es.solution[None])[0]
-    assert (result.nit, result.nfev) == (20, 201)  # one evaluation to judge the mean
+    assert (result.nit, result.nfev) == (20, 201)  # one evaluation judges the mean
     assert result.history is es.history
     assert "history: of 20 generations: generation, evaluations, best" in repr(result)
     assert len(repr(result).splitlines()) < 15
@@ -82,7 +82,7 @@ def test_validation_chooses_and_patience_stops(maximize):
     judged = []
 
     def judge(population, generation):
-        """The best place for validation is not the best for training."""
+        """Return a fitness whose optimum is not the optimum of training."""
         value = sign * float(((population - 0.5) ** 2).sum())
         judged.append((value, population[0].copy()))
         return np.array([value])
@@ -157,7 +157,7 @@ def test_ctrl_c_waits_for_the_end_of_a_tell():
             super()._update(told)
 
     es, whole = (cls(np.full(3, 2.0), 0.5, seed=1, popsize=10) for cls in (Interrupted, evoopt.SNES))
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore this signal
     result = evoopt.evolve(es, sphere)
     assert dict(result.stop).keys() == {"interrupted"}
     evoopt.evolve(whole, sphere, max_generations=es.generation)

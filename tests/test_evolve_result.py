@@ -1,4 +1,4 @@
-"""What `evolve` returns, and what it takes: success and status, callbacks, wrong arguments."""
+"""Results and arguments of `evolve`: success and status, callbacks, wrong arguments."""
 
 import copy
 import pickle
@@ -78,7 +78,7 @@ def test_without_different_values_nothing_was_learned(make, value):
 
 @pytest.mark.parametrize("chunk_size", [None, 3])
 def test_one_different_value_is_enough(chunk_size):
-    """Also where best and median of each generation are equal."""
+    """A difference counts even if best and median of all generations are equal."""
 
     def capped(population):
         return np.where(np.arange(len(population)) == 2, 7.0, 1.0)
@@ -89,7 +89,7 @@ def test_one_different_value_is_enough(chunk_size):
     assert result.success is True
     es = made(MAKERS["SNES"], popsize=9)
     result = evoopt.evolve(es, lambda p: np.full(len(p), float(es.generation)), max_generations=3)
-    assert result.success is True  # one generation differs from the next
+    assert result.success is True  # the generations differ from each other
 
 
 def test_a_run_that_goes_on_knows_what_was_seen():
@@ -125,7 +125,7 @@ def test_an_interruption_is_none():
 
 @each_maker
 def test_a_noisy_fun_is_fresh(make):
-    """It is a value of the task for x alone, drawn after the last generation, and never the luckiest one."""
+    """The fun of x is a new value, drawn after the last generation, not the luckiest one."""
     rng, calls = np.random.default_rng(3), []
 
     def noisy(population):

@@ -1,4 +1,4 @@
-"""How `evolve` calls a task: one number for each row, the generation, what comes out when it raises."""
+"""The calls of a task by `evolve`: one number for each row, the generation, exceptions."""
 
 import math
 import os
@@ -84,7 +84,7 @@ def test_every_function_of_one_vector_is_refused(function, popsize, as_task):
         "method": Holder().call,
     }
     es = made(MAKERS["CMAES"], popsize=popsize)
-    says = "shape" if as_task == "vectorized" else r"evoopt\.Objective\(f\)\.$"  # which is an Objective
+    says = "shape" if as_task == "vectorized" else r"evoopt\.Objective\(f\)\.$"  # this form is an Objective
     with pytest.raises(ValueError, match=says):
         evoopt.evolve(es, forms[as_task], max_generations=3)
     assert es.generation == 0
@@ -160,7 +160,7 @@ def test_answers_of_another_shape_are_named(answer, says):
 
 
 def test_noise_is_no_function_of_one_vector():
-    """The values of the one row are not compared."""
+    """The two values of one row are not compared if the task is noisy."""
     rng = np.random.default_rng(0)
     es = made(MAKERS["CMAES"], noisy=True)
     result = evoopt.evolve(es, lambda p: sphere(p) + rng.normal(size=len(p)), max_generations=4)
@@ -168,7 +168,7 @@ def test_noise_is_no_function_of_one_vector():
 
 
 def calls_of(task, es, **options):
-    """The shapes that a task of populations was called with."""
+    """Return the shapes of the populations that a task was called with."""
     shapes = []
 
     def counted(population, *generation):
@@ -180,7 +180,7 @@ def calls_of(task, es, **options):
 
 
 def test_a_square_population_takes_one_row_more_once():
-    """Which no limit, and not the number of evaluations, counts."""
+    """Neither limits nor the number of evaluations count the additional row."""
     es = made(MAKERS["CMAES"])
     assert calls_of(sphere, es, max_evaluations=3 * N) == [(N, N), (1, N), (N, N), (N, N)]
     assert es.evaluations == 3 * N
@@ -225,7 +225,7 @@ def test_the_one_row_teaches_nothing():
 
 
 def test_a_task_may_repair_its_rows():
-    """The one row is a copy: a row that is told is what was evaluated."""
+    """The additional row is a copy, so that a row is told as it was evaluated."""
 
     def halves(population):
         population *= 0.5
@@ -243,7 +243,7 @@ def test_a_task_may_repair_its_rows():
 
 
 class Records:
-    """Tasks of each form, with the generations that they got."""
+    """Tasks of each form, which record their generations."""
 
     def __init__(self):
         self.seen = []
@@ -355,7 +355,7 @@ def test_what_cannot_be_called_with_a_population(task):
 
 
 class OddError(Exception):
-    """Its constructor takes other arguments than it hands on, as those of users do."""
+    """A user's exception whose constructor takes other arguments than it passes on."""
 
     def __init__(self, code, text):
         super().__init__(f"{text} ({code})")
@@ -375,7 +375,7 @@ ERRORS = {
 
 
 class Fails:
-    """Fails in the third generation; goes to other processes."""
+    """A task that fails in the third generation and can be pickled."""
 
     def __init__(self, name):
         self.name = name
@@ -413,9 +413,9 @@ def test_exceptions_come_out_as_themselves(executors, where, name):
     assert (error.args, str(error)) == (expected.args, str(expected))
     assert getattr(error, "code", None) == getattr(expected, "code", None)
     if where == "process":
-        assert "in __call__" in error.__notes__[0]  # the traceback of the worker
+        assert "in __call__" in error.__notes__[0]  # the worker's traceback
     check_kept(error.result, es, name)
-    if where == "validation":  # which judged the first generation's solution
+    if where == "validation":  # the validation of the first generation's solution
         assert error.result.validation == sphere(error.result.x[None])[0]
     else:
         assert error.result.fun == es.best.fitness == sphere(error.result.x[None])[0]
@@ -468,7 +468,7 @@ def test_ctrl_c_in_the_last_evaluation_gives_the_best_row():
 
 
 class Dies:
-    """Ends its process."""
+    """A task that ends its process."""
 
     def __call__(self, population):
         os._exit(1)

@@ -1,4 +1,4 @@
-"""Generated calls over every public name; ``python -m tests.fuzz`` makes them for longer."""
+"""Generated calls over every public name; ``python -m tests.fuzz`` makes more of them."""
 
 import sys
 
@@ -11,7 +11,7 @@ from fuzz.runner import fuzz
 from fuzz.strategies import CLASSES, VALUES, options_of
 from helpers import JIT_DISABLED
 
-BASES = {"Layer.function", "Layer.operations"}  # for layers of one's own: others have no function
+BASES = {"Layer.function", "Layer.operations"}  # methods for users' layers; other layers have no function
 
 
 def test_every_public_name_is_called():

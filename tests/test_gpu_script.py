@@ -1,4 +1,4 @@
-"""benchmarks/gpu.sh with a Python that only pretends, and the ten kernels that it compares."""
+"""The script benchmarks/gpu.sh with a stand-in for Python, and the ten kernels to compare."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def program(path, text):
 
 @pytest.fixture
 def run(tmp_path):
-    """Run the script; gives its exit code, and the rows of its table by step, in their order."""
+    """Return a function that runs the script and returns exit code and table, step by step."""
     python = program(tmp_path / "python", PRETENDER)
 
     def run(*arguments, path=(), **environment):
@@ -105,7 +105,7 @@ def test_everything_is_in_one_archive(run, tmp_path):
 @needs_bash
 @pytest.mark.parametrize("place", ["CUDA_HOME", "nvcc", "CUDA_ROOT", "wheels", None])
 def test_the_toolkit_is_found(place, run, tmp_path):
-    """Where libnvvm is; a folder without it, as an installed nvcc alone, is none."""
+    """A folder with libnvvm is the toolkit; a folder with nvcc alone is not."""
     folder = tmp_path / ("site/nvidia/cu13" if place == "wheels" else "toolkit")
     library = folder / "nvvm" / ("lib" if place == "wheels" else "lib64") / "libnvvm.so.4"
     program(folder / "bin" / "nvcc", "#!/bin/sh\n")

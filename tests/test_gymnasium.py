@@ -1,4 +1,4 @@
-"""GymnasiumTask against a plain loop, and its processes, which must never stay."""
+"""GymnasiumTask against a plain loop, and the end of its processes."""
 
 import gc
 import multiprocessing
@@ -20,7 +20,7 @@ from evoopt.tasks.episodes import TRAINING, episode_seeds
 
 
 class Corridor(gymnasium.Env):
-    """Walk `length` steps to either side; the return is the seed plus what the actions say."""
+    """A corridor of `length` steps to either side; the return is the sum of the actions."""
 
     observation_space = spaces.Box(-np.inf, np.inf, (2,))
     action_space = spaces.Discrete(3, start=-1)
@@ -44,7 +44,7 @@ class Corridor(gymnasium.Env):
 
 
 class Spaces(gymnasium.Env):
-    """One step, whose return is the sum of the action; any spaces."""
+    """An environment of one step with any spaces, whose return is the sum of the action."""
 
     def __init__(self, action=None, observation=None):
         self.action_space = spaces.Discrete(2) if action is None else action
@@ -60,7 +60,7 @@ class Spaces(gymnasium.Env):
 
 
 class ReturnsSeed(Spaces):
-    """One step, whose return is the seed of the episode."""
+    """An environment of one step, whose return is the episode's seed."""
 
     def reset(self, *, seed=None, options=None):
         self.value = seed
@@ -76,7 +76,7 @@ class Fails(Spaces):
 
 
 class Recorded(gymnasium.Wrapper):
-    """Writes down the seeds of its episodes."""
+    """A wrapper that records the seeds of its episodes."""
 
     def __init__(self, environment, seeds):
         super().__init__(environment)
@@ -102,7 +102,7 @@ def box(environment, outputs):
 
 
 def play(environment, net, row, seed, action, max_steps):
-    """The definition: one network in one environment."""
+    """Return the total reward of one network in one environment, by definition."""
     observation, _ = environment.reset(seed=seed)
     state, total = np.zeros((1, net.state_size)), 0.0
     for _ in range(max_steps):
@@ -144,10 +144,10 @@ def test_the_fitness_is_that_of_a_plain_loop(name, net, action, rng):
 
 
 def test_finished_episodes_are_stepped_no_more():
-    """Of two rows and two episodes, which end at different times, with the state of a recurrent net."""
+    """Two rows with a recurrent net's state play two episodes that end at different times."""
     task = evoopt.GymnasiumTask(Corridor, linear(), episodes=2, max_steps=8)
     left, right, stay = np.zeros(9), np.zeros(9), np.zeros(9)
-    left[0] = right[2] = stay[1] = 1.0  # biases
+    left[0] = right[2] = stay[1] = 1.0  # the biases
     assert task(np.stack([left, stay, right, right])).tolist() == [-3.0, 0.0, 3.0, 3.0]
     assert task.evaluate(right, episodes=4) == {"return": 3.0, "return_std": 0.0, "length": 3.0}
     assert task.evaluate(linear().spec.unravel(stay), episodes=1)["length"] == 8
@@ -208,17 +208,17 @@ def test_observations_become_inputs(rng):
     for net in (evoopt.Network(layers, (3, 3, 1)), linear(9, 2)):
         task = evoopt.GymnasiumTask(Spaces, net, env_kwargs={"observation": image})
         row = np.zeros(net.spec.size)
-        row[0], row[3::2] = 8.5, 1.0  # action 1 if the nine ones are seen
+        row[0], row[3::2] = 8.5, 1.0  # action 1 if the network sees the nine ones
         assert task(row[None])[0] == 1
     net = linear(4, 2)
     task = evoopt.GymnasiumTask(Spaces, net, env_kwargs={"observation": spaces.Discrete(4, start=-1)})
     row = np.zeros(10)
-    row[2 + 2 * 2 + 1] = 1.0  # of the third observation, which is 1
+    row[2 + 2 * 2 + 1] = 1.0  # the weight of the third observation, which is 1
     assert task(row[None])[0] == 1
 
 
 class Counted(gymnasium.Wrapper):
-    """Counts how many of them there are."""
+    """A wrapper that counts its instances."""
 
     alive, most = 0, 0
 
@@ -235,7 +235,7 @@ class Counted(gymnasium.Wrapper):
 @pytest.mark.parametrize("layers", [[evoopt.Dense(16, "tanh")], [evoopt.GRU(3)]], ids=["dense", "gru"])
 @pytest.mark.parametrize("episodes", [3, 11])
 def test_the_returns_are_the_same_for_any_number_of_environments(layers, episodes, rng, monkeypatch):
-    """Also where a part of the episodes are few samples for the network, and all are many."""
+    """Returns agree also where episodes together are many samples, and a part of them few."""
     net = evoopt.Network([*layers, evoopt.Dense(1)], (3,))
     population = rng.normal(size=(3, net.spec.size), scale=0.2).astype(
         np.float32
@@ -277,7 +277,7 @@ def test_workers_give_the_same_bits(rng):
     with evoopt.GymnasiumTask("CartPole-v1", net, num_workers=3, **options) as task:
         assert task(population, 2).tolist() == alone(population, 2).tolist()
         assert task.evaluate(population[0], 5) == alone.evaluate(population[0], 5)
-        assert task(population[:1], 3).tolist() == alone(population[:1], 3).tolist()  # one has nothing to do
+        assert task(population[:1], 3).tolist() == alone(population[:1], 3).tolist()  # one process is idle
         assert all(map(np.array_equal, task.state().values(), alone.state().values()))
         again = pickle.loads(pickle.dumps(task))
         again.num_workers = 1
@@ -287,7 +287,7 @@ def test_workers_give_the_same_bits(rng):
 
 
 class Naps(Corridor):
-    """One step, in which some fall asleep, and the others take a nap."""
+    """A corridor of one step, which takes 0.3 seconds, or 60 if the episode's seed is `sleepy`."""
 
     def __init__(self, sleepy=None):
         super().__init__(length=1)
@@ -300,10 +300,10 @@ class Naps(Corridor):
 
 def test_a_step_has_a_time_limit():
     net, row = linear(), np.zeros((1, 9))
-    row[0, 2] = 1.0  # to the right
+    row[0, 2] = 1.0  # the action to the right
     options = {"num_workers": 2, "step_timeout": 1.0}
     with evoopt.GymnasiumTask(Naps, net, episodes=8, **options) as task:
-        assert task(row).tolist() == [1.0]  # four naps of a process are longer than the limit
+        assert task(row).tolist() == [1.0]  # four short sleeps of a process exceed the limit
     _, second = episode_seeds((0, TRAINING, 0), (1, 2))[0]
     task = evoopt.GymnasiumTask(Naps, net, episodes=2, env_kwargs={"sleepy": second}, **options)
     with pytest.raises(RuntimeError, match=r"^A step or reset of Naps .* step_timeout=1 sec.* process 1 "):
@@ -317,7 +317,7 @@ def test_a_step_has_a_time_limit():
 
 
 def test_processes_end_with_the_task_and_with_errors():
-    gymnasium.register("evoopt-test/Fails-v0", Fails)  # which a new process knows nothing of
+    gymnasium.register("evoopt-test/Fails-v0", Fails)  # new processes do not know this name
     task = evoopt.GymnasiumTask("evoopt-test/Fails-v0", linear(2, 2), num_workers=2)
     with pytest.raises(
         ArithmeticError, match=r"^the wheels fell off\nRaised in another process(.|\n)* in step"
@@ -333,7 +333,7 @@ def test_processes_end_with_the_task_and_with_errors():
     with pytest.raises(RuntimeError, match=r"exit code -9 .*__main__"):
         task(np.zeros((2, 9)))
     assert not multiprocessing.active_children()
-    assert task(np.zeros((2, 9))).tolist() == [-2.0, -2.0]  # with new ones
+    assert task(np.zeros((2, 9))).tolist() == [-2.0, -2.0]  # played by new processes
     assert len(multiprocessing.active_children()) == 2
     del task
     gc.collect()
@@ -363,12 +363,12 @@ if __name__ == "__main__":
     print(len(task(es.ask())), len(multiprocessing.active_children()))
 """
     )
-    assert output == "interrupted True\n4 2\n"  # and the program has ended, with what it left running
+    assert output == "interrupted True\n4 2\n"  # the program ended although processes were left
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere C code that hangs with the GIL goes on")
 def test_processes_end_with_a_main_process_that_was_killed():
-    """While their environments hang in C code with the GIL, and a fork of the main process lives on."""
+    """Environments hang in C code with the GIL, and a fork of the main process lives on."""
     program = """
 import itertools, os, signal, threading, time
 import gymnasium

@@ -1,4 +1,4 @@
-"""Environments that are not what Gymnasium asks for: one sentence each, for any number of processes."""
+"""Environments that violate Gymnasium's interface: one sentence for each fault."""
 
 import gc
 import pickle
@@ -23,7 +23,7 @@ ABOUT = "Faulty (observations {}, actions Discrete(2))"
 
 
 class Faulty(gymnasium.Env):
-    """An environment whose answers are given; each episode has two steps."""
+    """An environment of two steps with chosen answers."""
 
     action_space = spaces.Discrete(2)
 
@@ -129,7 +129,7 @@ def test_wrong_answers_are_a_sentence_that_names_the_environment_and_its_spaces(
 
 
 def _failure_of(answers, n_in):
-    """Return the first error as a worker process would send it."""
+    """Return the first error as a worker process sends it."""
     maker, net = maker_of(Faulty, answers), evoopt.Network([evoopt.Dense(2)], (n_in,))
     environment = maker()
     observations = observations_of(environment.observation_space, net, about(environment))
@@ -201,7 +201,7 @@ def test_discrete_observations_may_start_anywhere():
 
 
 class Halves(gymnasium.Env):
-    """Integers at first, then halves; the return counts the actions 1."""
+    """An environment with integers at first, then halves; the return counts the actions 1."""
 
     observation_space, action_space = spaces.Box(-9, 9, (1,)), spaces.Discrete(2)
 
@@ -221,7 +221,7 @@ class Halves(gymnasium.Env):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_integers_at_first_do_not_cut_later_observations(first, dtype):
     net = evoopt.Network([evoopt.Dense(2)], (1,))
-    row = np.array([0, -0.25, 0, 1], dtype)  # the second output is larger where the observation is
+    row = np.array([0, -0.25, 0, 1], dtype)  # the second output is larger for a large observation
     task = evoopt.GymnasiumTask(Halves, net, env_kwargs={"first": first})
     assert task(row[None]).tolist() == [2.0]
     turn = iter(range(9))
@@ -230,7 +230,7 @@ def test_integers_at_first_do_not_cut_later_observations(first, dtype):
 
 
 class Tenths(gymnasium.Env):
-    """One step, whose reward is the action; it shows 0.1 in float64, or 1 in float32 for one seed."""
+    """An environment of one step, with the action as reward; one seed observes 1 in float32."""
 
     observation_space, action_space = spaces.Box(-9, 9, (1,)), spaces.Discrete(2)
 
@@ -306,7 +306,7 @@ def test_environments_of_the_past_are_forgotten():
     gc.collect()
     assert len(made) == 51
     assert not any(reference() for reference in made)
-    for _ in range(100):  # at addresses of before
+    for _ in range(100):  # new environments at old addresses
         task_of(Faulty)
 
 

@@ -1,4 +1,4 @@
-"""What a GymnasiumTask learns of observations, its policies and its evaluations."""
+"""Observations that a GymnasiumTask learns from, its policies and its evaluations."""
 
 import copy
 import pickle
@@ -27,7 +27,7 @@ def rows_of(net, n=3):
 
 
 def episode(act, seed):
-    """Return what one episode came to, and the observations that were acted on."""
+    """Return an episode's return, and the observations of its actions."""
     environment = gymnasium.make("Pendulum-v1")
     observation, _ = environment.reset(seed=int(seed))
     act.reset()
@@ -102,7 +102,7 @@ def test_a_run_from_a_checkpoint_is_the_whole_run(tmp_path):
 
 
 class Fixed(gymnasium.Env):
-    """One step, whose observation is given; the return is the action."""
+    """An environment of one step with a chosen observation; the return is the action."""
 
     def __init__(self, observation, observation_space, action_space):
         self.observation = observation

@@ -1,4 +1,4 @@
-"""The history of a run: in a CSV file, and as a picture."""
+"""The history of a run: a CSV file and a picture."""
 
 import csv
 import math
@@ -17,7 +17,7 @@ CLASSES = [evoopt.CMAES, evoopt.SepCMAES, evoopt.SNES, evoopt.GA]
 
 
 def rastrigin(x):
-    """With a term that couples the coordinates, so that no line search will do."""
+    """Return Rastrigin's function plus a term of all coordinates, so that line searches fail."""
     return float(np.sum(x**2 - 10 * np.cos(2 * np.pi * x) + 10) + (x[0] - x[1] + x[2]) ** 2)
 
 
@@ -33,7 +33,7 @@ def test_a_line_for_each_generation(tmp_path):
         counts.append(len(path.read_text().splitlines()))
 
     evoopt.evolve(es, sphere, max_generations=5, callback=[evoopt.CSVLogger(path), count])
-    assert counts == [2, 3, 4, 5, 6]  # after the logger, and the header
+    assert counts == [2, 3, 4, 5, 6]  # one line for each generation, after the header
     assert_holds(path, es.history)
 
 
@@ -42,7 +42,7 @@ def test_a_line_for_each_generation(tmp_path):
 )
 @pytest.mark.parametrize("cls", CLASSES)
 def test_a_resumed_run_goes_on_in_its_file(tmp_path, cls, damage):
-    """Which may have generations after the checkpoint, or a line that was cut off."""
+    """The file may have generations after the checkpoint, or an incomplete line."""
     path, checkpoint = tmp_path / "run.csv", tmp_path / "run.npz"
     es = strategy(cls)
     evoopt.evolve(es, sphere, max_generations=4, callback=evoopt.CSVLogger(path))
@@ -53,7 +53,7 @@ def test_a_resumed_run_goes_on_in_its_file(tmp_path, cls, damage):
     path.write_text(damage(whole))
     evoopt.evolve(evoopt.load(checkpoint), sphere, max_generations=6, callback=evoopt.CSVLogger(path))
     assert path.read_text().splitlines() == whole.splitlines()[:7]
-    evoopt.evolve(strategy(cls), sphere, max_generations=2, callback=evoopt.CSVLogger(path))  # from the start
+    evoopt.evolve(strategy(cls), sphere, max_generations=2, callback=evoopt.CSVLogger(path))  # a new start
     assert path.read_text().splitlines() == whole.splitlines()[:3]
 
 
@@ -73,12 +73,12 @@ def assert_holds(path, history):
 @pytest.mark.parametrize("noisy", [False, True])
 @pytest.mark.parametrize("method", ["auto", "ipop", "bipop", *(name.lower() for name in OURS)])
 def test_every_method_has_a_file_and_a_picture(tmp_path, method, noisy):
-    """By a callback, which both `minimize` and `evolve` call, or from the result at the end."""
+    """Both `minimize` and `evolve` call the logger; or a program calls it with the result."""
     log, path, afterwards = evoopt.CSVLogger(tmp_path / "run.csv"), tmp_path / "run.csv", tmp_path / "end.csv"
     options = {"seed": 1, "maxfun": 400, "noisy": noisy}
     result = evoopt.minimize(rastrigin, [2.2, -1.3, 0.4], method=method, callback=log, options=options)
     assert len(columns_of(path)["best"]) >= len(result.history["best"]) - 1  # the last one may be cut short
-    for _ in range(2):  # the second time it is all there
+    for _ in range(2):  # the second time the file is complete
         log(result)
         evoopt.CSVLogger(afterwards)(result)
         assert_holds(path, result.history)
@@ -95,7 +95,7 @@ def test_a_result_of_evolve_has_a_file(tmp_path):
 
 
 def test_a_logger_goes_on_with_its_own_run_only(tmp_path):
-    """Of another strategy it would leave out the generations that the first one had."""
+    """A file of two runs would lack the generations that the first one had."""
     path = tmp_path / "run.csv"
     log, es = evoopt.CSVLogger(path), strategy()
     evoopt.evolve(es, sphere, max_generations=5, callback=log)
@@ -103,16 +103,16 @@ def test_a_logger_goes_on_with_its_own_run_only(tmp_path):
         with pytest.raises(ValueError, match=r"must be a CSV file of this run"):
             evoopt.evolve(strategy(seed=2), sphere, max_generations=generations, callback=log)
         assert_holds(path, es.history)
-    evoopt.evolve(strategy(), sphere, max_generations=3, callback=log)  # the same once more, from the start
+    evoopt.evolve(strategy(), sphere, max_generations=3, callback=log)  # the same run from its start
     assert len(columns_of(path)["best"]) == 3
 
 
 def test_columns_may_come_later(tmp_path):
-    """When a search begins that measures more than the one before."""
+    """A later search may measure more than the one before."""
     path, log = tmp_path / "run.csv", evoopt.CSVLogger(tmp_path / "run.csv")
     history = {"generation": [], "best_so_far": []}
     log({"history": history})
-    assert not path.exists()  # there is nothing to be seen yet
+    assert not path.exists()  # there are no numbers yet
     for i in range(6):
         history["generation"].append(i + 1)
         history["best_so_far"].append(0.1 * i)
@@ -134,7 +134,7 @@ def test_what_has_no_history_is_refused(use, wrong):
 @pytest.mark.parametrize("text", ["my thesis", "generation\n1\n", None])
 def test_a_file_of_something_else_stays_as_it_is(tmp_path, text):
     path = tmp_path / "run.csv"
-    if text is None:  # of another run
+    if text is None:  # the file of another run
         evoopt.evolve(strategy(seed=2), sphere, max_generations=3, callback=evoopt.CSVLogger(path))
         text = path.read_text()
     path.write_text(text)
@@ -190,7 +190,7 @@ def test_plot_history():
     ga = strategy(evoopt.GA, maximize=True, noisy=True)
     evoopt.evolve(ga, lambda population: np.tanh(-sphere(population)), max_generations=3)
     fitness, _, diversity = evoopt.plot_history(ga, Figure()).axes
-    assert len(fitness.lines) == 2  # noisy: the best so far is that of the generation
+    assert len(fitness.lines) == 2  # noisy: the best so far is the generation's best
     assert fitness.get_yscale() == "linear"
     assert diversity.get_title().startswith("diversity")
 
@@ -220,7 +220,7 @@ def test_pictures_of_odd_columns(tmp_path, name, with_median):
     with_values = with_median and np.isfinite(best).any()
     assert len(figure.axes[0].lines) == 1 + with_values
     assert len(figure.axes) == 1 + bool(np.isfinite(sigma).any())
-    assert (figure.axes[0].lines[0].get_marker() == ".") == (n == 1)  # a line of one point is not seen
+    assert (figure.axes[0].lines[0].get_marker() == ".") == (n == 1)  # a line of one point is invisible
 
 
 def test_plot_history_makes_a_figure(monkeypatch):
@@ -249,7 +249,7 @@ def test_without_matplotlib(monkeypatch):
 
 @pytest.mark.parametrize("method", ["auto", "ipop", *(name.lower() for name in OURS)])
 def test_minimize_overwrites_no_file_of_another_run(tmp_path, method):
-    """Of which the first lines, x0 and a descent's, may be the same."""
+    """The first lines of two runs, x0 and a descent's, may be equal."""
     path = tmp_path / "run.csv"
     for seed, maxfun in ((1, 2500), (2, 2500), (1, 1200)):
         log, options = evoopt.CSVLogger(path), {"seed": seed, "maxfun": maxfun}
@@ -263,7 +263,7 @@ def test_minimize_overwrites_no_file_of_another_run(tmp_path, method):
 
 
 def test_panels_have_one_axis_of_evaluations():
-    """Sigma is not known from the first evaluation on, where descents come before."""
+    """Descents come first and have no sigma."""
     result = evoopt.minimize(rastrigin, [2.2, -1.3, 0.4], options={"seed": 1, "maxfun": 600})
     figure = evoopt.plot_history(result, Figure())
     assert len(figure.axes) == 3

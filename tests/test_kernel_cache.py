@@ -1,4 +1,4 @@
-"""The disk cache of kernels: damaged files are compiled again, folders that others may write not used."""
+"""The disk cache of kernels: damaged files are compiled again, unsafe folders are not used."""
 
 import ast
 import logging
@@ -40,14 +40,14 @@ def twice(x):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where kernels are kept; nobody was warned yet."""
+    """Return the folder of kernels, before any warning."""
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "home" / "cache"))
     monkeypatch.setattr(cache, "first_warning", threading.Lock())
     return tmp_path / "home" / "cache"
 
 
 def compiled(caplog):
-    """Use a kernel as a new process does; return whether it was compiled, and the warnings in the log."""
+    """Use a kernel as a new process does; return whether it was compiled, and the warnings."""
     caplog.clear()
     with caplog.at_level(logging.INFO, "evoopt"):
         x = np.ones(3)
@@ -69,7 +69,7 @@ FOLDERS = sorted(
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A copy of the package, whose sources are those that count."""
+    """Return a copy of the package, which the source stamp reads."""
     copy = tmp_path / "evoopt"
     shutil.copytree(cache.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(cache, "PACKAGE", copy)
@@ -90,7 +90,7 @@ def test_an_edit_in_any_folder_of_machine_code_compiles_again(place, package, fo
 
 
 def test_machine_code_is_made_in_folders_that_are_looked_at():
-    """Files elsewhere import nothing that compiles."""
+    """Files in other folders import nothing that compiles."""
     compilers = {
         "inline",
         "kernel",
@@ -117,14 +117,14 @@ def test_what_is_damaged_is_compiled_again(damage, suffix, folder, caplog):
     whole = path.read_bytes()
     path.write_bytes(DAMAGES[damage](whole))
     again, warned = compiled(caplog)
-    assert again or path.read_bytes() == DAMAGES[damage](whole)  # a bit of an index that means nothing
+    assert again or path.read_bytes() == DAMAGES[damage](whole)  # some bits of an index mean nothing
     assert all("is damaged, and is compiled again" in text for text in warned)
-    assert warned or suffix == ".nbi"  # (to numba some are the index of another version)
+    assert warned or suffix == ".nbi"  # numba takes some damaged indexes for another version's
     assert compiled(caplog) == (False, [])
 
 
 class Raises:
-    """A pickle whose reading raises."""
+    """An object whose unpickling raises."""
 
     def __init__(self, error):
         self.error = error
@@ -179,7 +179,7 @@ def test_new_folders_are_private(folder, caplog):
 
 
 def unused(folder, caplog, text):
-    """Whether no kernel is read from a folder or written to it, and one warning says why."""
+    """Whether kernels neither read nor write a folder, and one warning has the reason."""
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.warns(RuntimeWarning, match=rf"cannot be kept on disk.*{text}.*NUMBA_CACHE_DIR") as warned:
         first, second = compiled(caplog), compiled(caplog)
@@ -244,7 +244,7 @@ def test_a_folder_of_another_user_is_not_used(place, folder, caplog, monkeypatch
 
 @posix
 def test_the_group_of_one_user_is_no_other(folder, monkeypatch):
-    """As many systems make one for each user, and folders that it may write."""
+    """Many systems have a group for each user, which may write the user's folders."""
     import grp
     import pwd
 
@@ -262,7 +262,7 @@ def test_the_group_of_one_user_is_no_other(folder, monkeypatch):
         group = grp.struct_group([name, "x", gid, members])
         monkeypatch.setattr(grp, "getgrgid", {gid: group}.__getitem__)
         assert (folders.fault_of(folder) is None) == alone
-    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # nobody knows the owner
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # an owner without an entry
     assert folders.fault_of(folder) == f'other users may write into "{folder.parent}"'
 
 

@@ -1,4 +1,4 @@
-"""Every layer against its naive definition, and against torch where that is installed."""
+"""Every layer against its naive definition, and against torch if it is installed."""
 
 import pickle
 
@@ -18,7 +18,7 @@ from evoopt.networks.layers import Layer
 
 TOLERANCES = {np.float32: 3e-6, np.float64: 1e-13}
 BATCHES = [1, Conv2D.few_samples, Layer.few_samples, Layer.few_samples + 1, COLUMNS + LANES, 2 * COLUMNS + 3]
-IMAGE = (4, 5, 3)  # as many rows of whole windows as a register tile has vectors, and fewer
+IMAGE = (4, 5, 3)  # its rows of whole windows fill the vectors of a register tile, or some of them
 
 CASES = {
     "conv": ([Conv2D(7, 3)], IMAGE),
@@ -246,7 +246,7 @@ def test_bad_input_is_refused_in_a_sentence(call, parts):
         assert part in str(error.value)
 
 
-# ------------------------------------------------------------------------------- layers of the user's own
+# ---------------------------------------------------------------- users' layers
 
 
 @numba.njit
@@ -292,7 +292,7 @@ def test_a_layer_of_ones_own(trainable, dtype, rng):
 
 
 class Made(evoopt.Layer):
-    """A layer of one function and one parameter."""
+    """A layer with one function and one parameter."""
 
     kind = "made"
 
@@ -327,7 +327,7 @@ def test_functions_that_are_no_layer_are_refused():
         y[:] = x
 
     def of_text(x, y, gain):
-        y[:] = len(f"{gain[0]:.2f}")  # numba's error is none of its NumbaErrors
+        y[:] = len(f"{gain[0]:.2f}")  # an error of numba that is not a NumbaError
 
     for function in (of_two, of_text):
         net = evoopt.Network([Made(numba.njit(function))], (3,))

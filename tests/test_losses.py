@@ -1,4 +1,4 @@
-"""Losses against their definitions in float64, and against torch, scikit-learn and scipy where installed."""
+"""Losses against their float64 definitions, and installed torch, scikit-learn and scipy."""
 
 import pickle
 
@@ -21,7 +21,7 @@ LARGEST = 9 if JIT_DISABLED else 140
 
 
 def passing(n):
-    """Give a network whose outputs are its inputs, with its only parameters; the zeros make -0 a 0."""
+    """Return a network whose outputs are its inputs (-0 becomes 0), and its only parameters."""
     net = evoopt.Network([evoopt.Dense(n, use_bias=False)], input_shape=(n,))
     return net, np.eye(n).reshape(1, -1)
 
@@ -39,7 +39,7 @@ def draw_targets(meaning, samples, n, rng):
 
 
 def outputs_of(kind, draw_n):
-    """Some losses want one output, or several."""
+    """Return the number of outputs that a loss requires, or a drawn one."""
     return {
         ("error_rate", "signs"): 1,
         ("hinge", "labels"): max(draw_n, 2),
@@ -116,7 +116,7 @@ def test_matches_the_definition(kind, n, samples, scale, dtype, weighted, seed):
     if meaning in {"values", "probabilities", "chances"}:
         targets = targets.astype(dtype)
     expected = mean_loss(name, z, targets.astype(float) if meaning == "values" else targets, weights)
-    tolerance = TOLERANCES[dtype] * max(1.0, scale)  # of losses that are differences of logits
+    tolerance = TOLERANCES[dtype] * max(1.0, scale)  # some losses are differences of logits
     assert task(row.astype(dtype))[0] == pytest.approx(expected, rel=TOLERANCES[dtype], abs=tolerance)
 
 
@@ -128,7 +128,7 @@ def nines_to_nan(x, y):
 
 
 class NinesToNaN(evoopt.Layer):
-    """Makes the NaN that Supervised refuses in its inputs."""
+    """A layer that makes a NaN, which Supervised refuses in its inputs."""
 
     def function(self, input_shape):
         return nines_to_nan
@@ -150,7 +150,7 @@ def test_nan_gives_nan(kind, samples, dtype, rng):
             assert np.isnan(evoopt.Supervised(net, inputs, targets, name)(row)).all()
 
 
-# outputs and a target, and what the definition gives
+# outputs, a target, and the loss by definition
 EXTREMES = [
     ("cross_entropy", [1e4, -1e4, 0.0], 0, 0.0),
     ("cross_entropy", [1e4, -1e4, 0.0], 1, 2e4),
@@ -163,7 +163,7 @@ EXTREMES = [
     ("binary_cross_entropy", [1e4, -1e4], [1, 0], 0.0),
     ("binary_cross_entropy", [1e4, -1e4], [0, 1], 1e4),
     ("binary_cross_entropy", [1e4, -1e4], [0.25, 0.25], 5e3),
-    ("binary_cross_entropy", [20.0], [1], np.log1p(np.exp(-20))),  # small, but not 0
+    ("binary_cross_entropy", [20.0], [1], np.log1p(np.exp(-20))),  # small but not 0
     ("binary_cross_entropy", [np.inf], [0.5], np.inf),
     ("mse", [np.inf, 0.0], [0.0, 0.0], np.inf),
     ("mae", [1e4, -1e4], [0.0, 0.0], 1e4),
@@ -176,7 +176,7 @@ EXTREMES = [
     ("hinge", [np.inf, np.inf, 0.0], 1, np.nan),
     ("error_rate", [np.inf, 0.0, -np.inf], 0, 0.0),
     ("error_rate", [np.inf, 0.0, -np.inf], 2, 1.0),
-    ("error_rate", [1.0, 1.0, 0.0], 0, 0.0),  # of equals the first counts
+    ("error_rate", [1.0, 1.0, 0.0], 0, 0.0),  # the first of equal outputs counts
     ("error_rate", [1.0, 1.0, 0.0], 1, 1.0),
     ("error_rate", [0.0], [-1], 0.0),
 ]
@@ -189,9 +189,9 @@ def test_extremes(loss, outputs, target, expected, samples, dtype):
     n = len(outputs)
     net = evoopt.Network([evoopt.Dense(n)], input_shape=(1,))
     row = np.zeros(2 * n, dtype)
-    row[:n] = outputs  # the biases: products would make NaN of infinity
+    row[:n] = outputs  # outputs are biases, because products would turn infinity into NaN
     task = evoopt.Supervised(net, np.zeros((samples, 1)), np.array([target] * samples), loss)
-    with np.errstate(invalid="ignore"):  # numpy's warnings, where the JIT is off
+    with np.errstate(invalid="ignore"):  # NumPy warns without the JIT
         assert task(row[None])[0] == pytest.approx(expected, rel=1e-6, nan_ok=True)
 
 
@@ -211,7 +211,7 @@ def test_against_torch(rng):
         net, row = passing(4)
         expected = float(function(torch.tensor(z), torch.tensor(targets)))
         assert evoopt.Supervised(net, z, targets, loss)(row)[0] == pytest.approx(expected, rel=1e-12)
-    net, row = passing(2)  # for two classes its sum over the others has one term
+    net, row = passing(2)  # the sum over the other class has one term
     expected = 2 * float(functional.multi_margin_loss(torch.tensor(z[:, :2]), torch.tensor(labels % 2)))
     assert evoopt.Supervised(net, z[:, :2], labels % 2, "hinge")(row)[0] == pytest.approx(expected, rel=1e-12)
 
@@ -237,7 +237,7 @@ def pinball(outputs, target):
 
 @numba.njit
 def logit_of_class(outputs, target):
-    outputs[0] += 1  # it may write into what it gets
+    outputs[0] += 1  # a loss may write into its arguments
     return outputs[target]
 
 
@@ -318,7 +318,7 @@ def test_minibatches_take_their_own_weights(loss, rng):
     n, meaning = net.output_shape[0], next(meaning for name, meaning in KINDS if name == loss)
     z, targets = rng.normal(size=(samples, n)), draw_targets(meaning, samples, n, rng)
     weights = rng.uniform(0.1, 3, samples)
-    weights[[2, 11]] = 0  # 21 samples are left: four batches
+    weights[[2, 11]] = 0  # 21 samples remain: four batches
     task = evoopt.Supervised(net, z, targets, loss, weights, batch_size=size, seed=3)
     whole = np.flatnonzero(weights)
     for generation in (7, 0, 4, 3):
@@ -353,7 +353,7 @@ def test_only_the_ratios_of_weights_count(factor, dtype, rng):
 def test_a_mean_of_losses_beyond_float64_is_infinite():
     net, row = passing(1)
     targets, weights = np.zeros(10_000), np.full(10_000, 1e-300)
-    targets[::4000], weights[::4000] = 1.3e154, 1.0  # three losses of 1.7e308, each in a block of its own
+    targets[::4000], weights[::4000] = 1.3e154, 1.0  # three losses of 1.7e308, each in a chunk of its own
     assert evoopt.Supervised(net, np.zeros((10_000, 1)), targets, "mse", weights)(row).tolist() == [np.inf]
 
 
@@ -383,7 +383,7 @@ def test_accuracy_takes_the_weights_of_the_task():
 
 
 class Fold(Layer):
-    """Gives the numbers that come in another shape."""
+    """A layer that changes the shape of its input."""
 
     kind = "fold"
 

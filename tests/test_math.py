@@ -21,13 +21,13 @@ def logistic(x):
 
 
 def gelu_tail(x):
-    # scipy's own error in ndtr grows with x^2; here exp(-x^2 / 2) is in long double
+    # The error of scipy's ndtr grows with x^2; exp(-x^2 / 2) is computed in long double here.
     z = np.abs(x)
     tail = special.erfcx(z.astype(np.float64) * np.sqrt(0.5)) * 0.5 * np.exp(-z * z / 2)
     return x * np.where(x < 0, tail, 1 - tail)
 
 
-# Formulas in which nothing cancels: in long double they are oracles of float64.
+# Formulas without cancellation: in long double they are oracles of float64.
 ORACLES = {
     "tanh": np.tanh,
     "relu": ACTIVATIONS["relu"],
@@ -53,7 +53,7 @@ def apply(function, x):
 
 
 def grid(name, dtype):
-    """Arguments of either sign: near zero, of order one, and up to where the result overflows or vanishes."""
+    """Return arguments of either sign: small, of order one, and up to overflow or underflow."""
     size = 201 if JIT_DISABLED else 100_001
     end = {np.float32: 105, np.float64: 750}[dtype]
     near = np.geomspace(1e-30, 1, size)
@@ -75,7 +75,7 @@ def test_relative_error(name, dtype):
         error = np.abs(y - expected)
     limits = np.finfo(dtype)
     normal = (np.abs(expected) >= limits.tiny) & (np.abs(expected) <= limits.max)
-    # where long double is float64, the oracle's own error grows with the argument of its exp
+    # Where long double is float64, the error of the oracle grows with the argument of its exp.
     tolerance = TOLERANCES[dtype] * (1 if LONG or dtype is np.float32 else 10)
     assert (error[normal] <= tolerance * np.abs(expected[normal])).all()
     vanishing = np.abs(expected) < limits.tiny

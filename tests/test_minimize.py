@@ -257,7 +257,7 @@ def test_noisy_gives_the_solution():
         callback=lambda xk: means.append(xk.copy()),
     )
     assert np.array_equal(result.x, means[-1])
-    assert result.fun == pytest.approx(sphere(result.x), abs=0.06)  # of this vector
+    assert result.fun == pytest.approx(sphere(result.x), abs=0.06)  # the fitness of this vector
     assert sphere(result.x) < 0.05
 
 
@@ -382,7 +382,7 @@ def supervised(**options):
     ids=["to be maximized", "minibatches"],
 )
 def test_tasks_that_are_no_functions_to_minimize_are_refused(task, got, method):
-    """Else the worst solution would be found, or all generations would see the same minibatch."""
+    """Else `minimize` would find the worst solution, or see one minibatch in all generations."""
     with pytest.raises(ValueError, match=f"^fun must be .* got {got}"):
         minimize(task, np.zeros(8), vectorized=True, method=method)
 

@@ -1,4 +1,4 @@
-"""`minimize` and functions that raise: the exception comes out as it is, and nothing found before is lost."""
+"""Exceptions of functions in `minimize`: they stay unchanged and carry the results so far."""
 
 import csv
 import itertools
@@ -24,7 +24,7 @@ X0 = [-1.2, 1.0, 1.0]
 
 
 class Two(Exception):  # noqa: N818
-    """Its constructor takes other arguments than its ``args``, so that it cannot be unpickled."""
+    """An exception that cannot be unpickled: its ``args`` are not its constructor's arguments."""
 
     def __init__(self, number, text):
         super().__init__(f"{number} {text}")
@@ -32,7 +32,7 @@ class Two(Exception):  # noqa: N818
 
 
 class Locked(Exception):  # noqa: N818
-    """With an attribute that cannot be pickled, and such a constructor, too."""
+    """An exception with an attribute and a constructor that cannot be pickled."""
 
     def __init__(self, number, text):
         super().__init__(f"{number} {text}")
@@ -40,7 +40,7 @@ class Locked(Exception):  # noqa: N818
 
 
 class Mute(Exception):  # noqa: N818
-    """Without a text, and with a ``result`` of its own."""
+    """An exception without a text, and with a ``result`` of its own."""
 
     result = property(lambda self: "its own")
 
@@ -49,7 +49,7 @@ class Mute(Exception):  # noqa: N818
 
 
 class Exit(BaseException):
-    """Not even an Exception."""
+    """A BaseException that is no Exception."""
 
 
 ERRORS = {
@@ -69,7 +69,7 @@ ERRORS = {
 
 
 def raises_beyond(x, name):
-    """Rosenbrock's function; raises where the first coordinate is above -1."""
+    """Return Rosenbrock's function; raise where the first coordinate is above -1."""
     if x[0] > -1:
         raise ERRORS[name]
     return rosen(x)
@@ -92,7 +92,7 @@ def threads():
 
 
 def fail(method="auto", fun=raises_beyond, error="ValueError", options=None, **arguments):
-    """Minimize until it raises; give the exception and its result."""
+    """Minimize a function that raises; return the exception and its result."""
     with pytest.raises(type(ERRORS[error])) as raised:
         evoopt.minimize(
             fun, X0, (error,), method, options={"seed": 1, "sigma": 0.2, **(options or {})}, **arguments
@@ -145,7 +145,7 @@ def test_exceptions_come_out_of_processes(method, error, pool):
     assert str(found) == str(ERRORS[error]) or error == "UnicodeDecodeError"
     assert "raises_beyond" in found.__notes__[0]
     assert rosen(result.x) == result.fun
-    assert evoopt.minimize(rosen, X0, workers=pool.map, options={"maxiter": 1}).nit == 1  # the pool is whole
+    assert evoopt.minimize(rosen, X0, workers=pool.map, options={"maxiter": 1}).nit == 1  # it still works
 
 
 def test_processes_of_its_own():
@@ -215,7 +215,7 @@ def test_ctrl_c_returns_the_result(method, vectorized):
 
 @pytest.mark.parametrize("method", ["auto", "cmaes"])
 def test_ctrl_c_in_a_pool_of_threads_returns_the_result(method):
-    """A thread of this pool that an exception ends is missed by nobody, and its jobs are waited for."""
+    """A pool of threads does not replace a dead thread, and waits for its jobs."""
 
     def fun(x):
         if x[0] > -1:
@@ -256,7 +256,7 @@ def test_compiled_functions_keep_what_each_thread_found(method, n, tmp_path):
 
 
 def read(path):
-    """Give (fun, *x) of each line."""
+    """Return the list (fun, *x) of each line."""
     with path.open(newline="") as file:
         header, *lines = csv.reader(file)
     assert header == ["evaluation", "fun", *(f"x{i}" for i in range(len(header) - 2))]

@@ -1,4 +1,4 @@
-"""What holds for every method of `minimize`: x0 counts, the history is whole, nothing is silently wrong."""
+"""Rules for every method of `minimize`: x0 counts, the history is whole, nothing fails silently."""
 
 import math
 import time
@@ -14,7 +14,7 @@ from scipy.optimize import rosen
 import evoopt
 from evoopt.strategies.contract.registry import REGISTRY
 
-SMALL = {name: {"popsize": 20} for name in ("ga", "deepga")}  # as without the JIT their own take long
+SMALL = {name: {"popsize": 20} for name in ("ga", "deepga")}  # the default sizes take long without the JIT
 LARGEST = 1.7e308
 
 
@@ -72,7 +72,7 @@ def test_without_x0_it_starts_in_the_middle_of_the_box(method, bounds):
 
 
 def test_the_middle_of_a_wide_box_says_nothing_of_the_scale():
-    """As zero does where the user gives it: there sigma is limited."""
+    """Neither does a zero of x0, where sigma is limited, too."""
     fun = Recorder(lambda x: float(np.sum(np.abs(x))))
     evoopt.minimize(fun, bounds=[(-1e6, 1e6)] * 2, method="cmaes", options={"seed": 1, "maxfun": 30})
     assert np.abs(fun.points).max() > 1e5
@@ -145,12 +145,12 @@ def test_the_history_has_the_columns_of_the_strategy(method):
     es = REGISTRY[name](np.ones(3), 0.5)
     es.tell(ids := es.ask_ids(), np.arange(len(ids)))
     assert list(result.history) == list(es.history)
-    for column in list(es.history)[5:]:  # sigma, and what it has besides
+    for column in list(es.history)[5:]:  # sigma and further columns
         assert math.isnan(result.history[column][0])
         assert np.isfinite(result.history[column]).any()
 
 
-# ---------------------------------------------------------------- numbers at the ends of their range
+# --------------------------------------------------------------- numbers at the ends of their range
 
 
 def cut(x):
@@ -267,7 +267,7 @@ SEEN = []
 @pytest.mark.parametrize("callback", [by_place, by_name, of_other_names, by_place_alone])
 def test_the_callback_of_differential_evolution(method, callback):
     SEEN.clear()
-    # the values of a population about the minimum agree more and more
+    # These methods contract, so that values of a population about the minimum agree more and more.
     contracts = method in ("cmaes", "snes", "xnes", "ipop")
     result = minimize(
         method, lambda x: 1 + float(x @ x), [1.0, 2.0], {"maxiter": 60 if contracts else 4}, callback=callback

@@ -64,7 +64,7 @@ def test_matches_the_definition(activation, dtype, own, rng):
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.skipif(JIT_DISABLED, reason="the blocks are large")
 def test_wide_layers(dtype, rng):
-    """Several blocks of the reduction and of the outputs; weights are copied for some tiles together."""
+    """Outputs and the reduction have several panels; copied weights serve some tiles together."""
     widths = [DEPTH + 37, BREADTH + 11, 2 * DEPTH + 1, 3]
     net = make(widths, ["tanh", "linear", "linear"], [True, False, True])
     population = draw(net, 2, dtype, rng) / 8
@@ -148,7 +148,7 @@ def test_frozen_parameters_come_from_the_shared_vector(rng):
     for batch in BATCHES:
         inputs = rng.normal(size=(batch, 4))
         assert np.array_equal(part.forward(population, inputs), net.forward(full, inputs))
-    assert net.spec.size == full.shape[1]  # the network itself is as it was
+    assert net.spec.size == full.shape[1]  # the network itself is unchanged
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -159,7 +159,7 @@ def test_freeze_takes_vectors_and_nested_parameters(dtype, rng):
     assert part.spec == net.freeze(net.spec.unravel(row), trainable=["dense_1", "dense_2"]).spec
     assert part.spec.dtype == dtype
     assert np.array_equal(part.predict(row[-part.spec.size :], inputs), net.predict(row, inputs))
-    # of a network with frozen parameters: what is frozen stays, and nested parameters say it all
+    # Freezing again keeps the frozen parameters, and nested parameters replace all of them.
     less = part.freeze(part.spec.ravel(net.spec.unravel(row)), trainable="dense_2")
     assert less.spec == net.freeze(row, trainable="dense_2").spec
     other = net.spec.unravel(row + 1)

@@ -1,4 +1,4 @@
-"""10^8 normal deviates in float32: their distribution, and that they know nothing of each other."""
+"""10^8 normal deviates in float32: their distribution and their independence."""
 
 import math
 
@@ -15,9 +15,9 @@ from evoopt.kernels.cpu.population.noise import sample_rows
 
 ROWS, COLUMNS, BLOCKS = 1000, 10_000, 10
 COUNT = ROWS * COLUMNS * BLOCKS
-RANGE, BINS = 7.0, 2**16  # nothing lies beyond 6.76 sigma
+RANGE, BINS = 7.0, 2**16  # all deviates are within 6.76 sigma
 KEYS = np.array([1, 2], np.uint64)
-LAGS = ((0, 1), (0, 2), (0, 16), (0, 32), (0, 64), (1, 0), (2, 0), (1, 1), (1, 16))  # of rows and columns
+LAGS = ((0, 1), (0, 2), (0, 16), (0, 32), (0, 64), (1, 0), (2, 0), (1, 1), (1, 16))  # (rows, columns)
 ANOTHER_KEY = (0, 0)
 
 pytestmark = pytest.mark.skipif(JIT_DISABLED, reason="10^8 deviates")
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(JIT_DISABLED, reason="10^8 deviates")
 
 @numba.njit(fastmath={"contract", "reassoc"})
 def count(z, histogram, powers):
-    """Add to a histogram over (-RANGE, RANGE), and to the sums of the powers 1 to 4."""
+    """Add deviates to a histogram over (-RANGE, RANGE), and to the sums of the powers 1 to 4."""
     for row in z:
         first = second = third = fourth = 0.0
         for i in range(len(row)):
@@ -40,7 +40,7 @@ def count(z, histogram, powers):
 
 @numba.njit(fastmath={"contract", "reassoc"})
 def correlate(z, other):
-    """Sums of z z' and of (z^2 - 1) (z'^2 - 1) / 2: both have mean 0 and variance 1 for a pair."""
+    """Return sums of z z' and of (z^2 - 1) (z'^2 - 1) / 2, with mean 0 and variance 1 per pair."""
     plain = squares = 0.0
     for r in range(len(z)):
         for i in range(z.shape[1]):
@@ -52,7 +52,7 @@ def correlate(z, other):
 
 @pytest.fixture(scope="module")
 def found():
-    """The histogram, the sums of powers, and of products with those at each lag and with another key."""
+    """Return a histogram, sums of powers, and sums of products at each lag and with another key."""
     histogram, powers = np.zeros(BINS, np.int64), np.zeros(4)
     products = {lag: np.zeros(3) for lag in (*LAGS, ANOTHER_KEY)}
     population = np.empty((2, ROWS, COLUMNS), np.float32)

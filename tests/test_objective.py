@@ -1,4 +1,4 @@
-"""`Objective`: functions of one vector, of a population, and compiled ones."""
+"""The class `Objective`: functions of one vector, of a population, and compiled ones."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ def rosenbrock(x):
 
 @numba.njit
 def shifted(x, centre, scale):
-    """Writes into its vector."""
+    """Return a shifted sphere after writing into the vector."""
     x -= centre
     return scale * np.sum(x**2)
 
@@ -49,14 +49,14 @@ def four_threads():
 
 def test_a_compiled_function_gives_what_scipy_gives(rng, four_threads):
     task = evoopt.Objective(rosenbrock)
-    for rows in (0, 1, 2, 500):  # the first calls go to the threads, the last ones do not
+    for rows in (0, 1, 2, 500):  # threads take the first calls, but not the last ones
         population = rng.normal(size=(rows, 7))
         expected = rosen(population.T) if rows else np.empty(0)
         np.testing.assert_allclose(task(population), expected, rtol=1e-13)
 
 
 def test_the_loop_alone(rng):
-    """Also where the JIT is off, so that this is seen to be the same as the compiled one."""
+    """The loop is the same with and without the JIT."""
     population, fitness = rng.normal(size=(5, 3)), np.full(5, -1.0)
     loop_over_rows(shifted)(population, (np.empty(3), 0.5, 2.0), fitness, 1, 4)
     expected = 2 * ((population - 0.5) ** 2).sum(axis=1)
@@ -106,7 +106,7 @@ def test_only_what_takes_long_goes_to_the_threads(monkeypatch):
         shares.clear()
         for _ in range(5):
             task(np.ones((6, 5)))
-        assert (min(shares) > 1) is several  # (a busy machine makes some call of the cheap one long)
+        assert (min(shares) > 1) is several  # a busy machine makes some call of the cheap function slow
 
 
 @needs_jit
@@ -147,19 +147,19 @@ def test_functions_among_the_args_are_called_without_a_warning(functions):
     assert result.fun == pytest.approx(first(-1.0) + second(-1.0))
 
 
-@needs_jit  # numpy divides otherwise than numba
+@needs_jit  # numba divides in another way than numpy
 def test_exceptions_come_out_as_they_are(four_threads):
     population = np.arange(6.0)[:, None]
     with pytest.raises(ArithmeticError) as error:
         evoopt.Objective(refuses)(population)
     assert error.value.args == ("too large", 2)
-    with pytest.raises(ZeroDivisionError):  # as when the function is called by itself
+    with pytest.raises(ZeroDivisionError):  # the function alone raises the same
         evoopt.Objective(inverse)(population)
 
 
 @needs_jit
 def test_a_parallel_function_stays_on_one_thread(run_python):
-    """This threading layer ends the process when two threads enter it."""
+    """The threading layer ends the process when two threads enter it."""
     program = """
 import numba
 import numpy as np
@@ -188,7 +188,7 @@ def makes_a_list_of_all_sorts(x):
 @pytest.mark.parametrize(
     ("function", "args"),
     [
-        (asserts_a_text_of_numbers, ()),  # numba's compiler stumbles: AssertionError, TypeError
+        (asserts_a_text_of_numbers, ()),  # numba's compiler fails with AssertionError and TypeError
         (makes_a_list_of_all_sorts, ()),
         (lambda x: len(f"{x[0]:.2f}"), ()),
         (lambda x: x, ()),

@@ -1,6 +1,6 @@
 """Every kind of operation of layers has a row in each device's table, or is refused there.
 
-And every layer and activation has a definition in reference.py.
+Every layer and activation has a definition in reference.py.
 """
 
 import re
@@ -29,7 +29,7 @@ def copied(x, y):
 
 
 class Copy(evoopt.Layer):
-    """A layer of the user's own."""
+    """A user's layer."""
 
     def function(self, input_shape):
         return copied

@@ -1,3 +1,5 @@
+"""Specs of parameters: order, views, trees, refusals and files."""
+
 import copy
 import json
 import pickle
@@ -19,7 +21,7 @@ FLOATS = (np.float16, np.float32, np.float64)
 
 
 def network():
-    """The origin network: its vector is 0, 1, ..., 8."""
+    """Return the parameters of a network, whose vector is 0, 1, ..., 8."""
     return {
         "dense_1": {"kernel": np.float32([[7], [8]]), "bias": np.float32([6])},
         "dense_0": {"kernel": np.float32([[2, 3], [4, 5]]), "bias": np.float32([0, 1])},
@@ -27,7 +29,7 @@ def network():
 
 
 def mixed():
-    """Every kind of container, scalars, an empty container, and integers to freeze."""
+    """Return a tree with every kind of container, scalars, an empty container, and integers."""
     layers = [{"kernel": np.ones((2, 3), np.float32)}, {"kernel": np.zeros((3, 1), np.float32), "bias": 0.5}]
     return {
         "layers": layers,
@@ -45,7 +47,7 @@ def mixed_spec():
 
 
 def replaced(tree, **changes):
-    """The tree with changed children in `dense_0`; None removes a child."""
+    """Return a tree with changed children in `dense_0`; None removes a child."""
     dense = {**tree["dense_0"], **changes}
     return {**tree, "dense_0": {key: value for key, value in dense.items() if value is not None}}
 
@@ -61,7 +63,7 @@ def same(a, b):
 
 
 def leaves(tree):
-    """All leaves, in no special order."""
+    """Return all leaves, in no special order."""
     if isinstance(tree, dict | list | tuple):
         return [
             leaf for child in (tree.values() if isinstance(tree, dict) else tree) for leaf in leaves(child)
@@ -86,13 +88,13 @@ def trees_of(*dtypes):
 
 
 def spec_of(tree):
-    """A spec of a random tree with all its integers, and some floats, frozen."""
+    """Return a spec of a random tree with all its integers, and some floats, frozen."""
     frozen = ParamSpec.from_params(tree, "first").frozen
     names = {name for name, value in frozen.items() if value.dtype.kind == "f" and "0" not in name}
     return ParamSpec.from_params(tree, {"first", *names})
 
 
-relaxed = settings(deadline=None)  # the first example may pay for an import
+relaxed = settings(deadline=None)  # the first example may include an import
 trees = trees_of(*FLOATS, np.int32, np.bool_)
 
 
@@ -386,7 +388,7 @@ def test_slice_names_the_nearest():
     ("name", "start", "stop"),
     [
         ("decoder", 0, 3),
-        ("encoder", 3, 11),  # not encoder_2, and the frozen leaf has no place
+        ("encoder", 3, 11),  # neither encoder_2 nor the frozen leaf
         ("encoder.0", 3, 11),
         ("encoder.0.kernel", 5, 11),
         ("*coder*", 0, 16),

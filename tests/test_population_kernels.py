@@ -43,7 +43,7 @@ def sample(key, ids, n, dtype=np.float64):
 
 @pytest.mark.parametrize(
     ("counter", "key", "expected"),
-    [  # the known answers of Random123, kat_vectors
+    [  # the known answers of Random123 (kat_vectors)
         ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
         ((FULL,) * 4, (FULL,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
         (
@@ -100,7 +100,7 @@ def test_deviates_are_normal():
     assert abs((z**3).mean()) < 4 * math.sqrt(15 / count)
     assert abs((z**4).mean() - 3) < 4 * math.sqrt(96 / count)
     assert stats.kstest(z.ravel(), "norm").pvalue > 1e-3
-    tail = (abs(z) > 4).sum()  # expected: 63 in a million
+    tail = (abs(z) > 4).sum()  # 63 in a million are expected
     assert 63 - 32 < tail < 63 + 32
     pairs = np.corrcoef(z[:, :40], rowvar=False) - np.eye(40)
     assert abs(pairs).max() < 5 / math.sqrt(1000)
@@ -110,7 +110,7 @@ def test_deviates_are_normal():
 @pytest.mark.skipif(JIT_DISABLED, reason="a million deviates")
 def test_float32_is_float64_rounded():
     wide, narrow = sample(3, range(1000), 1000), sample(3, range(1000), 1000, np.float32)
-    # a radius close to 0 comes from a u close to 1, of which float32 has 24 bits
+    # A radius near 0 comes from a u near 1, of which float32 has 24 bits.
     assert_allclose(narrow, wide, rtol=1e-5, atol=2e-5)
     assert np.median(abs(narrow - wide)) < 5e-8
 
@@ -222,7 +222,7 @@ def test_cholesky(n):
 
 
 def update_of_cma(population, order, outside, weights, mean, sigma, scale, root, paths, C, constants):
-    """The tutorial's update, as it stands there but for the root."""
+    """Return the result of the tutorial's update, with another root of C."""
     c_sigma, d_sigma, c_c, c_1, c_mu, mueff, expected_length = constants
     n, p_sigma, p_c = len(mean), *paths
     y = (population[order] - mean) / (sigma * scale)
@@ -287,7 +287,7 @@ CROSSOVERS = {
 }
 MUTATIONS = {"gaussian": rules.GAUSSIAN, "polynomial": rules.POLYNOMIAL}
 TENSORS = {
-    "few": [3, 61, 1, 64, 0, 41],  # one ends with a group, one has no columns
+    "few": [3, 61, 1, 64, 0, 41],  # one tensor ends with a group, one is empty
     "many": [1] * 100 + [70],
 }
 
@@ -343,7 +343,7 @@ def test_mutations_have_variance_one_where_they_happen(mutation, rate):
     assert abs(moved.var() - 1) < 0.01
     if mutation == "polynomial":
         assert abs(moved).max() < math.sqrt(153)
-        below = (1 - 3 / math.sqrt(153)) ** 16 / 2  # the u of Deb's formula for -3 spreads
+        below = (1 - 3 / math.sqrt(153)) ** 16 / 2  # the u of Deb's formula at -3 spreads
         assert abs((moved < -3).mean() - below) < 4 * math.sqrt(below / moved.size)
 
 

@@ -1,4 +1,4 @@
-"""minimize(method="auto"): its budget, descents, test of separability and line searches, and their order."""
+"""The portfolio of minimize(method="auto"): budget, descents, line searches, and their order."""
 
 import numpy as np
 import pytest
@@ -86,7 +86,7 @@ def test_descends_on_smooth_functions(fun):
 
 @pytest.mark.parametrize("n", [4, 120])
 def test_gradients_have_the_precision_that_rounding_leaves(n):
-    """The method without a matrix, too."""
+    """Both methods, with and without a matrix, have this precision."""
     x, value, _ = descend(rosen, np.linspace(0.5, 1.5, n), evaluations=60_000)
     assert value < 1e-8
     assert abs(rosen_der(x)).max() < 1e-2
@@ -184,7 +184,7 @@ def test_line_searches_solve_a_separable_function():
 
 
 def ends_at(*values, start=100.0, fun=sphere, **fields):
-    """Ends of searches one unit from each other, on a budget whose best point is the first one's."""
+    """Return ends of searches, one unit apart, on a budget whose best point is the first end."""
     budget = budget_of(fun)
     budget.begin(np.array([np.sqrt(values[0])]))
     ends = Ends(budget, np.ones(1))
@@ -198,7 +198,7 @@ def ends_at(*values, start=100.0, fun=sphere, **fields):
     [
         ((1.0,), {}, False),
         ((1.0, 1.0), {}, True),
-        ((1.0, 1.0 + 1e-7), {}, True),  # of a first range of 100
+        ((1.0, 1.0 + 1e-7), {}, True),  # the first range is 100
         ((1.0, 1.0 + 1e-5), {}, False),
         ((1.0, 1.0 + 1e-5), {"tolerance": 1e-4}, True),
         ((1.0, 1.0 + 1e-5, 1.0 + 1e-7), {}, True),
@@ -218,7 +218,7 @@ def test_ends_agree_about_nothing_that_a_penalty_hides():
 @pytest.mark.parametrize(
     ("end", "looks"),
     [
-        (End(np.array([0.05]), 1.1, 100.0), True),  # near the first one, with another value
+        (End(np.array([0.05]), 1.1, 100.0), True),  # an end near the first one, with another value
         (End(np.array([0.05]), 1.0, 100.0), False),
         (End(np.array([0.5]), 1.1, 100.0), False),
         (End(np.array([0.5]), 1.1, 100.0, last_range=1e-9), True),
@@ -239,7 +239,7 @@ def test_two_values_of_one_point_are_noise():
     ends = Ends(budget, np.ones(1))
     for _ in range(2):
         budget.at(np.zeros(1))
-    for _ in range(2):  # the second time is once too often: nothing has changed
+    for _ in range(2):  # the second call has nothing new to look at
         ends.look_for_noise()
     assert (ends.noise, budget.evaluations) == ("", 3)
     budget.settle(np.ones(1), budget.at(np.ones(1)))
@@ -284,7 +284,7 @@ def test_two_searches_that_agree_end_it():
 
 @needs_jit
 def test_a_narrow_global_minimum_is_found_by_the_restarts():
-    def fun(x):  # rotated, so that line searches do not apply
+    def fun(x):  # a rotation, so that line searches do not apply
         return rastrigin(ROTATION @ x)
 
     options = {"seed": 1, "maxfun": 60_000, "exhaust": True}

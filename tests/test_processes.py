@@ -1,4 +1,4 @@
-"""What only a process of its own can show: forks, threads, caches, imports, read-only installs."""
+"""Forks, threads, caches, imports and read-only installs, each in a process of its own."""
 
 import os
 import platform
@@ -140,7 +140,7 @@ logging.getLogger("evoopt").setLevel(logging.INFO)
 
 
 def report(sizes, dtype="f"):
-    """A program that runs a network and prints numba's cache statistics, summed over all kernels."""
+    """Return a program that runs a network and prints the cache statistics of all kernels."""
     return (
         CACHE_REPORT
         + f"""
@@ -260,13 +260,13 @@ for seed in (1, 2):
         )
         return [text.count("Compiling kernels") for text in (done.stderr, done.stdout)]
 
-    assert said() == [1, 1]  # by the progress bar, and by disp
+    assert said() == [1, 1]  # the progress bar and disp each print once
     assert said() == [0, 0]
 
 
 @needs_jit
 def test_a_cache_that_can_be_read_but_not_written_is_used(run_python, tmp_path):
-    """It has what somebody else compiled; what it lacks is compiled, and one warning says so."""
+    """Cached kernels are used; others are compiled, and one warning says so."""
     program = """
 import sys
 import warnings
@@ -295,7 +295,7 @@ for name in others:
 
 @needs_jit
 def test_a_users_function_works_in_any_process(run_python):
-    """Its address is of one process; a pickled network makes its own."""
+    """A function's address is valid in one process; a pickled network makes its own."""
     run_python(
         """
 import pickle, numba, numpy as np
@@ -316,7 +316,7 @@ assert (pickle.loads(pickle.dumps(net)).forward(population, inputs) == 27).all()
 @needs_jit
 @pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="names features of x86")
 @pytest.mark.parametrize(
-    ("features", "dtypes", "vectors"),  # both dtypes in vectors of both widths, with and without "fma"
+    ("features", "dtypes", "vectors"),  # both dtypes, vectors of both widths, with and without "fma"
     [
         ("", "float32 float64", "16 2 False"),
         ("+avx", "float32", "32 2 False"),
@@ -324,7 +324,7 @@ assert (pickle.loads(pickle.dumps(net)).forward(population, inputs) == 27).all()
     ],
 )
 def test_tiles_follow_the_host(run_python, tmp_path, features, dtypes, vectors):
-    """What another machine would compile, as far as this one can run it."""
+    """The code for another machine is tested as far as this one can run it."""
     missing = [name for name in features.split(",") if name and not get_host_cpu_features()[name[1:]]]
     if missing:
         pytest.skip(f"this machine has no {missing}")

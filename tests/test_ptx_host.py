@@ -1,4 +1,4 @@
-"""The PTX machine finds planted errors in the host's calls of the driver, and nothing in right twins."""
+"""Planted errors in the host's calls of the driver, which the PTX machine finds; right twins."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 
 class Streams:
-    """Two streams, an event, and memory that was made on the first."""
+    """Two streams, an event, and memory that the first stream made."""
 
     def __init__(self, ptx_client, kernel):
         self.call, self.kernel = ptx_client.call, kernel
@@ -118,7 +118,7 @@ def test_planted_errors_of_the_host_are_found(program, ptx_client):
 
 
 def test_pinned_memory_is_read_when_the_copy_is_done(ptx_client):
-    """And memory that is not pinned before the call returns."""
+    """Other memory is read before the call returns."""
     host, found = np.zeros(4, np.float32), np.zeros(4, np.float32)
     target, stream = ptx_client.to_device(host), ptx_client.make("cuStreamCreate", 0)
     for pinned in (False, True):
@@ -139,7 +139,7 @@ def test_functions_that_are_missing_are_told(ptx_client):
 
 
 def test_work_that_is_queued_when_a_program_ends_is_done(ptx_client, run_python, tmp_path):
-    """Else what is wrong with it would not be found."""
+    """Errors in this work would be missed otherwise."""
     run_python(
         f"""
 import sys

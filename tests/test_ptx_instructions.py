@@ -1,4 +1,4 @@
-"""The PTX machine: each instruction against what PTX says of it, and what has to be refused."""
+"""Each instruction of the PTX machine against the PTX manual, and instructions to refuse."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def kernel(body, head="", before=""):
 
 
 def body_of(n, text, kinds):
-    """Take the sources of a case from the input, do it, and put its result into the output."""
+    """Return PTX that reads the sources of a case, computes it, and writes its result."""
     target, *sources = kinds.split()
     lines = [f".reg .{kind} %{name};" for name, kind in zip("dabc", (target, *sources), strict=False)]
     lines += [f"add.u64 %i, %i, {32 if n else 0};"]
@@ -55,7 +55,7 @@ def all_cases():
 
 @pytest.fixture(scope="module")
 def results(ptx_driver):
-    """Bytes of the results of all cases, which one kernel makes."""
+    """Return the bytes of the results of all cases, which one kernel computes."""
     given, found = np.zeros((len(CASES), 4, 8), np.uint8), np.zeros((len(CASES), 8), np.uint8)
     for n, (_, kinds, sources, _) in enumerate(CASES):
         for k, (kind, source) in enumerate(zip(kinds.split()[1:], sources, strict=True)):
@@ -80,7 +80,7 @@ def test_results_are_those_of_ptx(n, results):
 
 
 def test_each_instruction_has_a_case():
-    """Or is approximate (below), or a barrier or an end (test_ptx_machine.py), or does nothing."""
+    """Exceptions: approximate ones (below), barriers and ends (test_ptx_machine.py), no-ops."""
     parts = parse(all_cases()).body
     missing = set(TABLE) - {(part.name, family(part)) for part in parts if isinstance(part, Instruction)}
     assert {name for name, _ in missing} == {*APPROXIMATE, *ENDS} - {"sqrt", "rcp"}
@@ -107,7 +107,7 @@ def test_modules_that_are_not_one_kernel_are_refused(head, before):
 
 
 def test_approximate_instructions_are_wrong_but_not_too_wrong(ptx_client):
-    """By up to two units in the last place, and as much as PTX says of others."""
+    """Errors are at most two units in the last place, or the bounds of the PTX manual."""
     x = np.linspace(0.01, 3, 500, dtype=np.float32)
     lines = (
         f"{name}.approx.f32 %f, %a; st.global.f32 [%o+{x.nbytes * n}], %f;"

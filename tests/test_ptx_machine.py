@@ -1,4 +1,4 @@
-"""The PTX machine finds planted errors of kernels and launches, and nothing in their right twins."""
+"""Planted errors of kernels and launches, which the PTX machine finds, and right twins."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 @pytest.fixture
 def run(ptx_client):
-    """Launch a kernel and wait for it; gives what was found."""
+    """Return a function that launches a kernel, waits for it and returns the findings."""
 
     def run(kernel, n, grid=(1, 1, 1), block=(THREADS, 1, 1), **options):
         out = ptx_client.to_device(np.zeros(block[0] * grid[0], np.float32))
@@ -41,7 +41,7 @@ def test_the_last_thread_of_a_block_races_too(ptx_client, run):
 
 
 def test_shared_memory_of_the_block_before_is_gone(ptx_client, run):
-    """A block with less shared memory cannot reach what one with more had, nor read what that wrote."""
+    """A block with less shared memory than the one before cannot reach or read the rest of it."""
     kernel = ptx_client.load(kernel_of("mov.u32 %s, dynamic; add.u32 %s, %s, %m; st.shared.u32 [%s], 1;"))
     assert run(kernel, 40_000, block=(1, 1, 1), shared=40_004) == []
     assert len(run(kernel, 40_000, block=(1, 1, 1), shared=4_000)) == 1

@@ -1,4 +1,4 @@
-"""Whole programs on the PTX machine, by its command line; and the step of CI where there is no machine."""
+"""Whole programs on the PTX machine's command line; and CI on systems that cannot build it."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ COMPILED = pytest.mark.skipif(why_not_compiled() is not None, reason=str(why_not
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Run a program on a machine; gives the exit code, the output and what was told."""
+    """Return a function that runs a program on a machine: exit code, output and messages."""
     environment = {**os.environ, "PTX_FOLDER": str(tmp_path_factory.mktemp("machine"))}
 
     def run(*program):

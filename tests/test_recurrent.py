@@ -11,7 +11,7 @@ import evoopt
 LAYERS = [evoopt.RNN, evoopt.GRU, evoopt.LSTM]
 DEFINITIONS = {evoopt.RNN: reference.rnn, evoopt.GRU: reference.gru, evoopt.LSTM: reference.lstm}
 TIMES, FEATURES, UNITS = (2, 1, 3) if JIT_DISABLED else (4, 3, 5)
-BATCHES = BATCHES[:3] if JIT_DISABLED else BATCHES  # loops in Python: one of each kind
+BATCHES = BATCHES[:3] if JIT_DISABLED else BATCHES  # loops run in Python: one batch of each kind
 
 
 def make(layer, shape=(TIMES, FEATURES), units=UNITS, **options):
@@ -23,7 +23,7 @@ def draw(net, popsize, dtype, rng):
 
 
 def expected(net, population, inputs, states, definition=None):
-    """Outputs of all time steps (popsize, batch, time, units) and new states, individual by individual."""
+    """Return outputs (popsize, batch, time, units) and new states, individual by individual."""
     (layer,) = net.layers
     definition = definition or DEFINITIONS[type(layer)]
     outputs, new = [], []
@@ -42,7 +42,7 @@ def expected(net, population, inputs, states, definition=None):
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("own", [True, False])
 def test_matches_the_definition(layer, dtype, use_bias, own, rng):
-    """Sequences and last outputs, from states of its own and from zeros."""
+    """Sequences and last outputs, from own states and from zeros, match."""
     net = make(layer, use_bias=use_bias)
     sequences = make(layer, use_bias=use_bias, return_sequences=True)
     population = draw(net, 2, dtype, rng)
@@ -221,7 +221,7 @@ def test_feed_forward_networks_have_an_empty_state(rng):
 
 
 def torch_order(kind, array):
-    """Gates from Keras's order to torch's: GRU z, r, n -> r, z, n; LSTM i, f, g, o in both."""
+    """Return gates in torch's order: GRU z, r, n -> r, z, n; LSTM i, f, g, o as in Keras."""
     if kind != "gru":
         return array
     z, r, n = np.split(array, 3, axis=-1)
@@ -259,7 +259,7 @@ def test_agrees_with_torch(layer, rng):
 
 @needs_jit
 def test_learns_to_remember_a_bit(rng):
-    """The bit comes first; what comes later is noise."""
+    """The bit is the first input; the others are noise."""
     inputs = rng.normal(0, 0.5, (128, 6, 1))
     bits = rng.integers(0, 2, 128)
     inputs[:, 0, 0] = 2 * bits - 1

@@ -15,7 +15,7 @@ SAMPLES = 32
 
 
 def aligned(shape, rng):
-    """Give random numbers that begin at a multiple of 16 bytes, as all arrays of a device do."""
+    """Return random numbers at a multiple of 16 bytes, the alignment of all device arrays."""
     size = int(np.prod(shape))
     buffer = np.empty(size + 4, np.float32)
     start = -buffer.ctypes.data // 4 % 4

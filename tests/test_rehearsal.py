@@ -1,4 +1,4 @@
-"""Environments of users: what their functions do wrong is told when a task is made."""
+"""Users' environments: a task reports errors of their functions when it is made."""
 
 import math
 import random
@@ -17,7 +17,7 @@ from evoopt.compiling import jit
 from evoopt.compiling.remade import remade
 from evoopt.tasks import rehearsal
 
-helpers = types.ModuleType("helpers")  # as a user imports one
+helpers = types.ModuleType("helpers")  # a module that a user imports
 
 
 @numba.njit
@@ -51,7 +51,7 @@ chosen = replace(point, step=choose, actions=3)
 
 @pytest.fixture
 def in_python(monkeypatch):
-    """What Python raises stands, without a compiled function that confirms it, which takes half a second."""
+    """Skip the compiled confirmation of Python's errors, which takes half a second."""
     monkeypatch.setattr(rehearsal, "CHECKED", lambda function: function)
 
 
@@ -60,7 +60,7 @@ def network(env):
 
 
 def refusal(env):
-    """The sentence in which a task refuses an environment."""
+    """Return the sentence in which a task refuses an environment."""
     rehearsal.rehearse.cache_clear()
     with pytest.raises(ValueError, match=r"^[a-z].* must .* got .*\.$") as caught:
         evoopt.Rollout(network(env), env)
@@ -68,7 +68,7 @@ def refusal(env):
 
 
 def njit_of(source, **names):
-    """Compile a function of a line of code of its own."""
+    """Return a compiled function of one line of code."""
     scope = {"np": np, "math": math, **names}
     exec(source, scope)
     return numba.njit(scope[source[4 : source.index("(")]])
@@ -88,7 +88,7 @@ def down_to(array, index):
 
 
 def closed_over(function):
-    """A step that calls a function that it has closed over."""
+    """Return a step that calls a function from its closure."""
 
     @numba.njit
     def inner(state, action):
@@ -173,7 +173,7 @@ def test_built_in_functions_on_smaller_arrays_are_refused(name, size, in_python)
 
 
 def test_what_only_numba_can_call_is_compiled_to_see():
-    """As the sine of the built-in environments, which Python cannot call."""
+    """The sine of the built-in environments is such a function."""
     text = refusal(replace(envs.pendulum, observation_size=2))
     assert text.startswith("observe of an environment must keep to its arrays, got IndexError")
     assert "(state of 2, observation of 2)" in text
@@ -213,7 +213,7 @@ def test_more_arguments_may_have_defaults():
     "returned",
     [
         *("1.0", "1.0,", "1.0, False, 0", "state, False", "1.0, state", "'one', False", "1j, False"),
-        *("False, 1.0", "False, -1", "1.0, state[0]", "1.0, 2"),  # a done that is a number
+        *("False, 1.0", "False, -1", "1.0, state[0]", "1.0, 2"),  # numbers as done
     ],
 )
 def test_another_return_than_reward_and_done_is_told(returned):
@@ -343,7 +343,7 @@ def test_a_function_made_again_calls_nothing_of_the_original():
     assert plain.__globals__ is not outer.__globals__
     assert not inner.signatures
     assert at is remade(at, lambda function: at)
-    assert helpers.at is at  # the module is as it was
+    assert helpers.at is at  # the module is unchanged
     checked = remade(inner, numba.njit(boundscheck=True))
     with pytest.raises(IndexError):
         checked(np.zeros(3), 7)

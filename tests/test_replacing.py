@@ -1,4 +1,4 @@
-"""Files that are written all or nothing: parameters and checkpoints."""
+"""Atomic writes of files: parameters and checkpoints."""
 
 import errno
 import os
@@ -34,7 +34,7 @@ each_save = pytest.mark.parametrize("save", [save_checkpoint, save_params])
 
 @pytest.fixture
 def mask():
-    """The bits that new files lack."""
+    """Return the bits that new files lack."""
     before = os.umask(0o027)
     yield 0o027
     os.umask(before)
@@ -111,7 +111,7 @@ def test_a_link_stays_a_link(save, tmp_path):
     folder, path = tmp_path / "elsewhere", tmp_path / "run.npz"
     folder.mkdir()
     path.symlink_to(folder / "real.npz")
-    for _ in range(2):  # to nothing yet, and to a file
+    for _ in range(2):  # a new file, then an existing one
         save(path)
         assert path.is_symlink()
         assert zipfile.is_zipfile(folder / "real.npz")
@@ -152,7 +152,7 @@ def test_a_disk_that_is_full_leaves_the_old_file(save, tmp_path, monkeypatch):
     path.write_bytes(b"old")
 
     class Full:
-        """A file on a disk that has room for so many bytes."""
+        """A file on a disk with a limited number of free bytes."""
 
         def __init__(self, file, room):
             self._file, self._room = file, room
@@ -181,13 +181,13 @@ def test_a_disk_that_is_full_leaves_the_old_file(save, tmp_path, monkeypatch):
         assert os.listdir(tmp_path) == ["run.npz"]
 
 
-# ---------------------------------------------------------------- Ctrl-C, and the end of the process
+# --------------------------------------------------------------- Ctrl-C, and the end of the process
 
 WRITERS = [replacing.__file__, evoopt.files.__file__, zipfile.__file__, np.lib.format.__file__]
 
 
 def interrupted(action, moment):
-    """Call an action with Ctrl-C before a line of what writes files; return how many lines there were."""
+    """Interrupt an action before a line of code that writes; return the number of such lines."""
     lines = 0
 
     def local(frame, event, _):
@@ -199,7 +199,7 @@ def interrupted(action, moment):
         return local
 
     def trace(frame, *_):
-        # (what is raised while an object is freed goes nowhere, in any program)
+        # Exceptions of a destructor are lost in any program.
         freed = "__del__" in (frame.f_code.co_name, frame.f_back.f_code.co_name)
         return local if frame.f_code.co_filename in WRITERS and not freed else None
 
@@ -212,7 +212,7 @@ def interrupted(action, moment):
     return lines
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of half-made ZipFiles
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # half-made ZipFiles
 @pytest.mark.parametrize("old", [None, b"old"])
 def test_an_interrupt_stays_one_and_leaves_nothing(old, tmp_path):
     path = tmp_path / "run.npz"
@@ -233,7 +233,7 @@ def test_an_interrupt_stays_one_and_leaves_nothing(old, tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork and signals")
 def test_temporary_files_of_the_dead_are_removed_and_of_the_living_not(tmp_path):
-    """Of a process that was killed while it wrote, and of one that was stopped."""
+    """A killed process leaves its file to others, and a stopped one keeps its own."""
     path, names = tmp_path / "run.npz", []
 
     def hang(file):
@@ -256,7 +256,7 @@ def test_temporary_files_of_the_dead_are_removed_and_of_the_living_not(tmp_path)
         (other,) = names[1] - names[0]
         os.kill(dead, signal.SIGKILL)
         os.waitpid(dead, 0)
-        time.sleep(0.1)  # until the living one has its lock
+        time.sleep(0.1)  # time for the living process to lock its file
         save_params(path)
         assert set(os.listdir(tmp_path)) == {"run.npz", other}
         evoopt.load_params(path)
@@ -277,7 +277,7 @@ def test_files_that_only_look_alike_are_left(tmp_path):
 
 @posix
 def test_a_link_is_no_temporary_file(tmp_path):
-    """Which somebody could have laid where the next one is made."""
+    """Somebody could have made the link where the next temporary file is made."""
     victim = tmp_path / "victim"
     victim.write_bytes(b"mine")
     (tmp_path / ".run.npz.0.tmp").symlink_to(victim)

@@ -1,4 +1,4 @@
-"""The comparison of two commits' bits finds planted differences, and has cases of all that is registered."""
+"""The comparison of two commits' bits finds planted differences and covers all registries."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ def test_every_option_has_a_value():
 
 
 def test_everything_registered_has_cases():
-    ours = set(REGISTERED)  # before the examples of docstrings ran, which register strategies, too
+    ours = set(REGISTERED)  # the registry at import, since examples of docstrings add to it
     assert ours == {cls.__name__ for cls in public.strategies()}
     documented = evoopt.Dense.__doc__.partition("activation : ")[2].partition("use_bias : ")[0]
     activations = re.findall(r'"(\w+)"', documented)
@@ -40,7 +40,7 @@ def test_everything_registered_has_cases():
 
 class Square(evoopt.Layer):
     def function(self, input_shape):
-        return networks.bent  # (made, not run)
+        return networks.bent  # made but not run
 
 
 @pytest.mark.parametrize("new", [strategies.BetterHalf, Square])
@@ -114,7 +114,7 @@ def test_what_a_case_raises_is_its_last_result():
 
 @pytest.mark.skipif(JIT_DISABLED, reason="takes long without the JIT")
 def test_a_planted_difference_is_found(tmp_path):
-    """One number of one strategy is another one, in a copy of the package."""
+    """The copy of the package has another number in one strategy."""
     shutil.copytree(runner.ROOT / "evoopt", tmp_path / "evoopt", ignore=shutil.ignore_patterns("__pycache__"))
     snes = tmp_path / "evoopt" / "strategies" / "snes.py"
     text = snes.read_text()

@@ -1,4 +1,4 @@
-"""The contract of all registered strategies: registering one tests it here."""
+"""The contract of all strategies, by which each newly registered one is tested."""
 
 import copy
 import functools
@@ -232,7 +232,7 @@ def test_partial_and_late_rows(cls):
     rows = es.rows(ids)
     es.tell(ids[:6], sphere(rows[:6]))
     assert (es.generation, es.evaluations) == (1, 6)
-    assert_array_equal(es.rows(ids[6:]), rows[6:])  # late rows are still those that were asked for
+    assert_array_equal(es.rows(ids[6:]), rows[6:])  # late rows are still the rows of their ids
     fresh = es.ask_ids(4)
     assert fresh[0] % 2 == 0
     mixed = np.concatenate([ids[6:], fresh])
@@ -304,7 +304,7 @@ def test_far_foreign_rows_do_no_harm(cls, dtype, far):
     fitness = np.append(np.ones(len(population) - 1) + np.arange(len(population) - 1), 0.0)
     es.tell(population, fitness)
     assert np.isfinite(es.ask()).all()
-    assert np.max(es.sigma) < 10 * before or cls.__name__ == "GA"  # there it is a parent as it is
+    assert np.max(es.sigma) < 10 * before or cls.__name__ == "GA"  # GA stores the row unchanged as a parent
 
 
 @each_that_injects_nothing
@@ -532,7 +532,7 @@ for path in pathlib.Path(sys.argv[1]).glob("*.npz"):
 
 
 def test_a_new_process_continues_bit_for_bit(tmp_path):
-    """Every strategy and restarts of it, saved at any generation: the same rows as without a break."""
+    """Every strategy and its restarts, saved in any generation, go on with the same rows."""
     expected = {}
     for name, cls in OURS.items():
         for kind in (None, evoopt.IPOP, evoopt.BIPOP):
@@ -686,7 +686,7 @@ def test_plain_data_refuses_a_name_that_is_taken():
 
 @pytest.mark.parametrize(("table", "decorator"), [(REGISTRY, evoopt.register), (PLAIN_DATA, plain_data)])
 def test_a_class_may_be_defined_once_more(table, decorator, monkeypatch):
-    """As in a notebook whose cell runs again."""
+    """A notebook defines a class again when its cell runs again."""
     one, two = (type("Again", (evoopt.Strategy,), {"__module__": "notebook"}) for _ in range(2))
     monkeypatch.setitem(table, "Again", None)
     for cls in (one, two):

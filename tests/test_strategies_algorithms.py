@@ -1,4 +1,4 @@
-"""What is each algorithm's own: constants, stopping rules, options."""
+"""Properties of single algorithms: constants, stopping rules, options."""
 
 import logging
 import math
@@ -37,7 +37,7 @@ def test_weights_of_any_size(k, n, rule):
     assert (np.diff(p.weights) <= 0).all()
     assert 0 < p.c_1 < 1
     assert 0 <= p.c_mu <= 1 - p.c_1
-    assert -negative.sum() * n * p.c_mu <= 1 - p.c_1 - p.c_mu + 1e-12  # keeps C positive definite
+    assert -negative.sum() * n * p.c_mu <= 1 - p.c_1 - p.c_mu + 1e-12  # C stays positive definite
     assert 0 < p.c_sigma <= 0.5
     assert 1 <= p.mueff <= k
 
@@ -94,7 +94,7 @@ def test_cmaes_learns_the_covariance():
     values = function(axes)
     hessian = np.array([function(axes + axis) for axis in axes]) - values - values[:, None]
     factor = np.linalg.cholesky(hessian)
-    assert np.linalg.cond(factor.T @ es.covariance @ factor) < 10  # that of the Hessian is 1e6
+    assert np.linalg.cond(factor.T @ es.covariance @ factor) < 10  # the Hessian's is 1e6
     assert 1e5 < es.history["condition"][-1] < 1e7
 
 
@@ -107,7 +107,7 @@ def test_cmaes_rescales_coordinates_of_different_size():
 
 
 def end_next_update_with(C, monkeypatch):
-    """Let the next update end with C, and find that it is not positive definite."""
+    """Let the next update end with C, reported as not positive definite."""
     learn = matrices.learn
 
     def learned(*args):
@@ -126,13 +126,13 @@ def end_next_update_with(C, monkeypatch):
 @pytest.mark.parametrize("noisy", [False, True])
 def test_cmaes_survives_a_broken_covariance(noisy, caplog, monkeypatch):
     es = CMAES(np.ones(3), 1.0, noisy=noisy, seed=1)
-    end_next_update_with(np.eye(3) - 0.9, monkeypatch)  # with a negative eigenvalue
+    end_next_update_with(np.eye(3) - 0.9, monkeypatch)  # one eigenvalue is negative
     with caplog.at_level(logging.INFO, "evoopt"):
         run(es, 1)
         assert "eigenvalues from -17 to 10" in caplog.text
         caplog.clear()
         assert "tolconditioncov" in reasons(es)
-        expected = np.where(np.eye(3), 1.8, -0.9)  # 17 times its diagonal more
+        expected = np.where(np.eye(3), 1.8, -0.9)  # 17 times its diagonal is added
         assert_allclose(es.covariance / es.covariance[0, 0], expected / expected[0, 0])
         run(es, 3)
         assert caplog.text == ""
@@ -142,7 +142,7 @@ def test_cmaes_survives_a_broken_covariance(noisy, caplog, monkeypatch):
 def test_cmaes_repairs_in_the_scale_of_each_coordinate(monkeypatch):
     es = CMAES(np.ones(3), 1.0, seed=1)
     deviations = np.array([1e-20, 1.0, 1e20])
-    end_next_update_with(np.outer(deviations, deviations), monkeypatch)  # of rank one
+    end_next_update_with(np.outer(deviations, deviations), monkeypatch)  # a matrix of rank one
     run(es, 1)
     assert_allclose(es.std / es.sigma, deviations)
     assert np.isfinite(run(es, 1).ask()).all()
@@ -193,7 +193,7 @@ def test_cmaes_stops_when_it_stagnates():
 @needs_jit
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_cmaes_keeps_its_steps_under_pure_noise(seed):
-    """Selection at random must not make steps shrink or grow, or a flat or noisy start ends a search."""
+    """Selection at random must not change the step size, or a flat or noisy start ends a search."""
     noise = np.random.default_rng(seed)
     es = CMAES(np.zeros(20), 1.0, seed=seed)
     run(es, 600, lambda x: noise.normal(size=len(x)))

@@ -1,4 +1,4 @@
-"""Mistakes in calls: sentences that name the class that was called, and what was meant."""
+"""Errors for wrong calls: sentences that name the called class and the likely intention."""
 
 import re
 

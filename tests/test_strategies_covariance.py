@@ -1,4 +1,4 @@
-"""The public covariance of CMA-ES, and starts from that of another search."""
+"""The public covariance of CMA-ES, and starts from another search's covariance."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def rotated(population):
 
 
 def rows_of_the_same_numbers(new, es):
-    """Return 20 rows of both, whose noise is the same as they have one seed."""
+    """Return 20 rows of each strategy, from equal noise because of equal seeds and ids."""
     ids = es.ask_ids(20)
     new.ask_ids(int(ids[-1]) + 1)
     return new.rows(ids), es.rows(ids)

@@ -1,4 +1,4 @@
-"""What a genetic algorithm with noisy=True returns: a solution judged again, not the luckiest row."""
+"""The solution of a genetic algorithm with noisy=True: judged again, not the luckiest row."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_the_solution_is_of_the_rows_asked_for_again(cls, bounds, maximize, tmp_
     fitness = with_noise(sphere, NOISE)
     population = es.ask()
     es.tell(population, fitness(population))
-    assert_array_equal(es.solution, es.best.x)  # as long as nothing was judged again
+    assert_array_equal(es.solution, es.best.x)  # until a row is judged again
     for _ in range(6):
         population = es.ask()
         values = fitness(population)
@@ -79,7 +79,7 @@ def test_restarts_say_what_their_run_says(cls, bounds):
 @needs_jit
 @each_kind
 def test_the_result_has_a_fresh_fitness(cls):
-    """The luckiest of 100 rows is some 12 below its true fitness, at a minimum of 0."""
+    """The luckiest of 100 rows is some 12 below its true fitness; the minimum is 0."""
     errors = []
     for seed in range(40):
         result = evoopt.evolve(search(cls, seed), with_noise(sphere, NOISE, seed), max_generations=15)
@@ -91,7 +91,7 @@ def test_the_result_has_a_fresh_fitness(cls):
 @needs_jit
 @pytest.mark.parametrize(("function", "generations", "gain"), [(sphere, 30, 0.5), (rastrigin, 30, 1.05)])
 def test_the_solution_of_a_ga_is_better_than_the_luckiest_row(function, generations, gain):
-    """Where the mean of the parents is a solution; where it is none, between optima, no worse."""
+    """The mean of the parents is better where it is a solution, and no worse between optima."""
     values = []
     for seed in range(20):
         es = run(search(GA, seed), generations, with_noise(function, NOISE, seed))

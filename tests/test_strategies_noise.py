@@ -1,4 +1,4 @@
-"""CMA-ES with noisy=True: its adapted learning rates, and what they are for."""
+"""CMA-ES with noisy=True: its adapted learning rates, and their purpose."""
 
 import math
 from functools import partial
@@ -20,7 +20,7 @@ from evoopt.strategies.parts.learning_rates import LearningRate
 
 
 def full(matrix):
-    """A symmetric matrix from its upper triangle."""
+    """Return a symmetric matrix from its upper triangle."""
     return np.triu(matrix) + np.triu(matrix, 1).T
 
 
@@ -28,7 +28,7 @@ def full(matrix):
 
 
 class Reference:
-    """CMA-ES as the papers have it, in plain NumPy: rows ~ N(mean, sigma^2 C), R the Cholesky factor of C."""
+    """CMA-ES of the papers in NumPy: rows ~ N(mean, sigma^2 C), R the Cholesky factor of C."""
 
     def __init__(self, mean, deviations, noisy):
         n = len(mean)
@@ -45,7 +45,7 @@ class Reference:
             self.update_in_part(mean, sigma**2 * C)
 
     def ordinary_update(self, population, fitness):
-        """The update of the tutorial: moves the paths, and gives the new mean, sigma and C."""
+        """Move the paths as in the tutorial; return the new mean, sigma and C."""
         k, n = population.shape
         p = recombination.full(k, n)
         self.updates += 1
@@ -65,7 +65,7 @@ class Reference:
         return self.mean + self.sigma * positive @ y, sigma, C
 
     def update_in_part(self, mean, Sigma):
-        """Go as far to a new mean and Sigma as the learning rates say; then det C = 1."""
+        """Move towards a new mean and Sigma by the learning rates; then det C = 1."""
         before, inverse = self.sigma**2 * self.C, np.linalg.inv(self.sigma * np.linalg.cholesky(self.C))
         of_mean, of_Sigma, eta_before = *self.rates, self.rates[0][2]
         of_mean = reference_rate(*of_mean, inverse @ (mean - self.mean), 0.1)
@@ -78,7 +78,7 @@ class Reference:
 
 
 def reference_rate(E, V, eta, update, beta):
-    """Return E, V and eta after an update, as Nomura et al. have it."""
+    """Return E, V and eta after an update by the formulas of Nomura et al."""
     E = (1 - beta) * E + beta * update
     V = (1 - beta) * V + beta * (update**2).sum()
     snr = ((E**2).sum() - beta / (2 - beta) * V) / (V - (E**2).sum())
@@ -172,14 +172,14 @@ def test_noise_alone_is_no_reason_to_stop():
         steps.append(abs(es.mean - mean) / std)
         assert es.stop() == ()
     assert np.max(steps[:10]) > 0.5
-    assert np.max(steps[-100:]) < 0.03  # there is nothing to learn
+    assert np.max(steps[-100:]) < 0.03  # pure noise teaches nothing
     assert np.isfinite(es.ask()).all()
 
 
 @needs_jit
 @pytest.mark.parametrize("noise", [0.0, 1.0])
 def test_bounds_do_not_keep_a_search_from_contracting(noise):
-    """Without a limit the step-size correction led to steps of many boxes, from where nothing came back."""
+    """Without a limit, the step-size correction led to steps of many boxes and to no return."""
     bounds, options = [(-5, 5)] * 4 + [(0, None)], {"noisy": True, "max_evaluations": 5000}
     for seed in range(3):
         es, in_restarts = (
@@ -192,7 +192,7 @@ def test_bounds_do_not_keep_a_search_from_contracting(noise):
             assert (es.std[:4] <= 10 / 3 * (1 + 1e-9)).all()
         assert sphere(es.solution[None])[0] < 0.5
         run_until_stopped(in_restarts, with_noise(sphere, noise, seed))
-        assert_array_equal(in_restarts.solution, es.solution)  # the run has the same limits
+        assert_array_equal(in_restarts.solution, es.solution)  # the run in restarts has the same limits
 
 
 # ---------------------------------------------------------------- state
@@ -213,7 +213,7 @@ def test_an_update_that_fails_changes_nothing(tmp_path, monkeypatch):
     twin.ask()
     before = state(es, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "told", lambda *_: 1 / 0)  # after all has been learned
+        patch.setattr(Ledger, "told", lambda *_: 1 / 0)  # fails when all has been learned
         with pytest.raises(ZeroDivisionError):
             es.tell(population, -sphere(population))
     assert state(es, tmp_path) == before
@@ -232,7 +232,7 @@ def test_any_number_of_threads_gives_the_same_bits(monkeypatch):
     ("noisy", "shares"), [(False, [0.01, 1, 1]), (True, [0.01, 1, 1]), (False, [0.5, 0.5, 0.5])]
 )
 def test_coordinates_of_other_sizes_are_the_same_search(noisy, shares, monkeypatch):
-    """A look at the axes changes how the distribution is written, not the distribution or the updates."""
+    """Rescaled axes change how the distribution is stored, not the distribution or its updates."""
     es, twin = (CMAES(np.zeros(3), 1.0, noisy=noisy, popsize=100, seed=1) for _ in range(2))
     never, variances = 10**9, np.ones(3)
     monkeypatch.setattr(cmaes, "LEAST_PERIOD", never)
@@ -286,7 +286,7 @@ def test_all_stays_finite(fitness, n, sigma, dtype, tmp_path):
         assert np.isfinite(numbers).all()
     assert (es.std > 0).all()
     assert es.sigma > 0
-    through_file(es, tmp_path)  # which refuses numbers that are not finite, learning rates among them
+    through_file(es, tmp_path)  # a file refuses numbers that are not finite, also among learning rates
 
 
 @needs_jit  # NumPy warns where numbers overflow, kernels do not

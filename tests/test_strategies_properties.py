@@ -1,8 +1,8 @@
-"""Properties that hold whatever is asked for and told, in cases generated for each strategy.
+"""Properties of all strategies, in generated searches with any rows and fitness.
 
-A case is a search of a few generations; each has a fitness and a way to tell it. With the environment
-variable EVOOPT_CASES=10 there are ten times as many cases, other ones in each run; without the JIT there
-are a fiftieth as many, and small ones.
+A case is a search of a few generations; each has a fitness and a way to tell it. With the
+environment variable EVOOPT_CASES=10 there are ten times as many cases, other ones in each run;
+without the JIT there are a fiftieth as many, all small.
 """
 
 import functools
@@ -26,7 +26,7 @@ from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.bounds import Box
 from evoopt.strategies.contract.ledger import FOREIGN
 
-CASES = dict.fromkeys(REGISTERED, 500)  # a new strategy has its own, and takes none from the others
+CASES = dict.fromkeys(REGISTERED, 500)  # a new strategy has cases of its own, and leaves the others unchanged
 CASES |= {"CMAES": 1500, "SepCMAES": 1000, "LMMAES": 1000, "SNES": 1000, "XNES": 1000}
 CASES |= {"OpenAIES": 700, "PGPE": 300, "GA": 700, "DeepGA": 300}
 TIMES = int(os.environ.get("EVOOPT_CASES", "1"))
@@ -34,19 +34,19 @@ TIMES = int(os.environ.get("EVOOPT_CASES", "1"))
 
 @dataclass
 class Case:
-    """A search: what is drawn one by one, so that a failure shrinks; `seed` decides the rest."""
+    """A search: single draws, so that a failure shrinks, and a `seed` for the rest."""
 
     n: int
     popsize: int | None
     dtype: type
-    log_mean: float | None  # decimal logarithms; None is a mean of 0
+    log_mean: float | None  # decimal logarithms; None means a mean of 0
     log_sigma: float
-    spread: float  # of log_sigma over the coordinates
+    spread: float  # the range of log_sigma over the coordinates
     bounds: str | None
     maximize: bool
     noisy: bool
     seed: int
-    generations: list[tuple[str, str]]  # names of a fitness and of a way to tell it
+    generations: list[tuple[str, str]]  # names of a fitness and of a way to tell
 
 
 # ---------------------------------------------------------------- what is told
@@ -180,7 +180,7 @@ def refused(search):
 
 
 def frozen(es):
-    """All of a strategy, as bytes."""
+    """Return the bytes of a strategy with its state."""
     return pickle.dumps(es)
 
 
@@ -205,14 +205,14 @@ MAY_BE_REFUSED = {"repaired", "told again", "foreign near", "foreign far"}
 
 
 class Search:
-    """A strategy, and what its results must be."""
+    """A strategy, and the results that it must have."""
 
     def __init__(self, cls, case):
         self.rng = rng = np.random.default_rng(case.seed)
         n, popsize = case.n, case.popsize
         restarts = cls not in OURS.values()
         if popsize and restarts:
-            popsize = 2 + popsize % 50  # each restart doubles it
+            popsize = 2 + popsize % 50  # each restart doubles the popsize
         if JIT_DISABLED:
             n, popsize = 1 + n % 3, 2 + (popsize or 0) % 4
         popsize = popsize and popsize + popsize % cls._popsize_factor
@@ -234,10 +234,10 @@ class Search:
         self.evaluations = self.generation = 0
         self.late, self.late_since, self.late_rows = np.zeros(0, np.uint64), 0, set()
         self.rows = mean[None][:0]
-        self.told = set()  # all rows, as bytes
+        self.told = set()  # the bytes of all told rows
 
     def draw_bounds(self, mean, sigma, kind):
-        """Draw an end on both sides of the mean, and keep those of the kind."""
+        """Draw an end on both sides of the mean, and keep the ends of this kind."""
         near, far = mean - sigma * 10.0 ** self.rng.uniform(-3, 3, (2, len(mean))) * [[1], [-1]]
         kinds = self.rng.integers(4, size=len(mean)) if kind == "mixed" else np.full(len(mean), -1)
         fixed, no_low, no_high = kinds == 1, kinds == 2, kinds == 3
@@ -248,12 +248,12 @@ class Search:
         return list(zip(self.low, self.high, strict=True))
 
     def inside(self, rows):
-        """Move rows into the bounds as the numbers of their dtype have it."""
+        """Move rows into the bounds, rounded to their dtype."""
         box = self.box
         return rows if box is None else np.clip(rows, box.first, box.last).astype(rows.dtype)
 
     def play(self, fitness, way):
-        """One generation."""
+        """Play one generation, and check its results."""
         given_rows, rows = WAYS[way](self)
         self.require_inside(rows)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -265,10 +265,10 @@ class Search:
             told = "told before" in str(error) and not self.told.isdisjoint(row.tobytes() for row in rows)
             if not (told or not self.injects) or frozen(self.es) != before:
                 raise
-            return  # rows told before, or foreign ones where these are refused
+            return  # rows were told before, or foreign rows are refused
         self.expect_best(rows, np.asarray(values, np.float64))
         if not self.late_rows.isdisjoint(row.tobytes() for row in rows):
-            self.late = self.late[:0]  # rows of a tiny sigma are all alike: who knows whether it was these
+            self.late = self.late[:0]  # rows of a tiny sigma are equal, maybe to late ones
         self.rows = rows
         self.told.update(row.tobytes() for row in rows)
         self.check(np.asarray(values, np.float64))
@@ -315,7 +315,7 @@ class Search:
         assert np.min(es.sigma) > 0
 
     def check_state(self):
-        """Check that `load` would accept all that it keeps, and that another CMAES can begin where it is."""
+        """Check that `load` accepts the state, and that another CMAES can start from it."""
         copied = pickle.loads(frozen(self.es))
         fields.check(copied, type(copied).__name__, fields.Scope(copied))
         if isinstance(self.es, CMAES):
@@ -375,6 +375,6 @@ def test_whatever_is_told_the_search_stays_sound(name, caplog):
             search.check_state()
 
     if TIMES == 1:
-        hold = hypothesis.seed(zlib.crc32(name.encode()))(hold)  # each strategy its own cases
+        hold = hypothesis.seed(zlib.crc32(name.encode()))(hold)  # each strategy has its own cases
     hold()
     assert done >= wanted

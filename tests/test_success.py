@@ -1,4 +1,4 @@
-"""What `minimize` finds and when it calls that a success: wide boxes, units, limits, agreement, noise."""
+"""Results and success of `minimize`: wide boxes, units, limits, agreement, noise."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import evoopt
 from evoopt.portfolio.start import read_start
 
 RESTARTS = ["auto", "ipop", "bipop"]
-EXACT = [*RESTARTS, "cmaes", "lmmaes"]  # those that solve Rosenbrock's function to the end
+EXACT = [*RESTARTS, "cmaes", "lmmaes"]  # methods that solve Rosenbrock's function to the end
 each_restarts = pytest.mark.parametrize("method", RESTARTS)
 pytestmark = needs_jit
 START = [-1.2, 1.0, 1.0]
@@ -29,7 +29,7 @@ def ellipsoid(x):
 
 
 def exponential_fit(p):
-    """Squared error of p[1] exp(-p[0] t) against 2 exp(-t / 2)."""
+    """Return the squared error of p[1] exp(-p[0] t) against 2 exp(-t / 2)."""
     t = np.linspace(0, 5, 40)
     return float(np.sum((p[1] * np.exp(-p[0] * t) - 2 * np.exp(-0.5 * t)) ** 2))
 
@@ -48,7 +48,7 @@ def test_a_wide_box_does_not_throw_x0_away(seed):
     assert result.fun < 1e-8
 
 
-@pytest.mark.parametrize("method", ["auto", "cmaes", "lmmaes"])  # whose second run does not start far away
+@pytest.mark.parametrize("method", ["auto", "cmaes", "lmmaes"])  # their second runs start near
 @pytest.mark.parametrize("width", [1e10, 1e20, 1e300])
 def test_rosenbrock_in_a_very_wide_box_is_solved(method, width):
     result = minimize(rosen, START, method, [(-width, width)] * 3)
@@ -99,7 +99,7 @@ def test_tiny_and_huge_coordinates_are_taken(method, x0, bounds):
 
 @each_restarts
 def test_restarts_look_everywhere_in_a_wide_box(method):
-    """Rotated, so that line searches do not apply; one wave is as long as the box is wide, divided by ten."""
+    """A rotation prevents line searches; a wave is a tenth of the box wide."""
     rotation = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
 
     def waves(x):
@@ -148,7 +148,7 @@ def test_all_equal_values_are_no_success(method, value):
 
 @pytest.mark.parametrize(
     "method", [m for m in METHODS if m not in ("openaies", "deepga")]
-)  # whose steps stay
+)  # the steps of these two do not shrink
 @pytest.mark.parametrize("centre", [0.0, 1.0])
 def test_x0_may_be_the_best(method, centre):
     result = minimize(lambda x: sphere(x - centre) - centre, [centre] * 3, method)
@@ -169,7 +169,7 @@ def test_contraction_elsewhere_is_no_success(method):
 
 @each_method
 def test_contraction_beside_a_lucky_row_is_no_success(method):
-    """The row of evaluation 8 lies in a hole; most methods leave it again, and contract on the sphere."""
+    """The row of evaluation 8 lies in a hole, which most methods leave; they contract elsewhere."""
 
     def record(x):
         rows.append(x)

@@ -69,7 +69,7 @@ def test_nan_weights_give_nan(net, rng):
 def test_one_nan_logit_gives_nan(dtype):
     net = evoopt.Network([evoopt.Dense(3)], input_shape=(1,))
     population = np.zeros((3, 6), dtype)
-    population[[0, 1, 2], [0, 1, 2]] = np.nan  # one bias of each
+    population[[0, 1, 2], [0, 1, 2]] = np.nan  # one bias of each row
     assert np.isnan(evoopt.Supervised(net, [[1.0]], [0])(population)).all()
 
 
@@ -83,7 +83,7 @@ def test_a_task_keeps_its_own_data(net, rng):
 
 
 def test_a_used_task_is_pickled_without_its_tiles(net, rng):
-    """They are as wide as this machine's registers."""
+    """Tiles are as wide as the registers of one machine."""
     population, inputs, labels, _ = problem(net, 2, 20, rng)
     task = evoopt.Supervised(net, inputs, labels)
     size, expected = len(pickle.dumps(task)), task(population)
@@ -107,7 +107,7 @@ def test_minibatches_follow_from_the_generation(net, rng):
     fitness = [task(population, generation) for generation in range(6)]
     again = evoopt.Supervised(net, inputs, labels, batch_size=3, seed=4)
     assert all(np.array_equal(again(population, g), fitness[g]) for g in (5, 0, 3))
-    # an epoch is three batches of different samples: their losses are those of nine of the ten samples
+    # An epoch is three batches of different samples: nine of the ten samples, each once.
     each = np.array(
         [evoopt.Supervised(net, x[None], [y])(population) for x, y in zip(inputs, labels, strict=True)]
     )
@@ -213,7 +213,7 @@ def test_numbers_beyond_single_precision_are_refused_there(net, where, batch_siz
 
 
 class Categories:
-    """Labels as a column of pandas has them: numpy reads an array of objects."""
+    """Labels like a column of pandas, which numpy reads as an array of objects."""
 
     def __array__(self, dtype=None, copy=None):
         return np.array(["cat", "dog", "cat", "owl", "dog"], object)

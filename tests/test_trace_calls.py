@@ -1,4 +1,4 @@
-"""What `trace_calls` counts."""
+"""The counts of `trace_calls`."""
 
 import pytest
 import trace_calls
@@ -22,7 +22,7 @@ def test_functions_of_evoopt_are_traced():
     assert not any(name.endswith(trace_calls.COMPREHENSIONS) for _, name in calls)
 
 
-@needs_jit  # a compiled kernel is one call, a plain one has calls of its own
+@needs_jit  # a compiled kernel is one call, a plain one makes calls of its own
 def test_asking_on_the_cpu_has_a_straight_way():
     es = evoopt.SNES([0.0, 1.0], 0.5, seed=1)
     es.ask()
@@ -45,7 +45,7 @@ def test_both_devices_are_traced():
     assert {"SNES.ask", "SNES.tell", "Supervised", "Rollout", "Network.forward"} <= found.keys()
     assert all(calls for calls in found.values())
     assert not any("simulated" in file for calls in found.values() for file, _ in calls)
-    for name in ("SNES.ask", "Supervised", "Rollout"):  # what a generation takes has a straight way
+    for name in ("SNES.ask", "Supervised", "Rollout"):  # the calls of one generation go a straight way
         calls, _, returns = trace_calls.count(found[name])
         assert calls <= 60, name
         assert returns <= 15, name

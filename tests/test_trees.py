@@ -1,4 +1,4 @@
-"""Trees of parameters as other libraries have them: stand-ins, and where installed, the libraries."""
+"""Trees of parameters of other libraries: stand-ins, and the libraries if they are installed."""
 
 import pickle
 from collections import OrderedDict
@@ -13,7 +13,7 @@ from evoopt.tree import MOST_LEVELS
 
 
 class FrozenDict(Mapping):
-    """A mapping that is no dict, and whose children become such as they are taken, like that of Flax."""
+    """A mapping like Flax's: no dict, whose children become such mappings when they are taken."""
 
     def __init__(self, content):
         self._content = content
@@ -30,7 +30,7 @@ class FrozenDict(Mapping):
 
 
 class Variable:
-    """A leaf that holds an array, like that of nnx."""
+    """A leaf that holds an array, like nnx's."""
 
     def __init__(self, value):
         self.value = value
@@ -40,7 +40,7 @@ class Variable:
 
 
 class Tensor:
-    """A tensor that numpy reads only without gradient, on the host and in a dtype of its own, as torch's."""
+    """A tensor like torch's, which numpy reads only detached, on the host and in its own dtypes."""
 
     def __init__(self, array, requires_grad=False, device="cpu", dtype=None):
         self._array, self.requires_grad, self.device = np.asarray(array), requires_grad, device
@@ -85,7 +85,7 @@ def saved(tree, tmp_path):
 
 
 def equal(a, b):
-    """Whether two trees have equal containers of equal types, keys of equal types, and equal arrays."""
+    """Whether two trees have equal containers and keys of equal types, and equal arrays."""
     if isinstance(a, dict):
         return (
             type(b) is dict and list(map(repr, a)) == list(map(repr, b)) and all(equal(a[k], b[k]) for k in a)
@@ -143,7 +143,7 @@ IN_ORDER = {
 
 
 def in_order(tree):
-    """The tree with the keys of its dicts in the order of the vector."""
+    """Return the tree with the keys of its dicts in the order of the vector."""
     if isinstance(tree, dict):
         keys = sorted(tree, key=lambda key: (isinstance(key, str), key))
         return {key: in_order(tree[key]) for key in keys}
@@ -238,7 +238,7 @@ def test_flat_gives_views_by_name():
     for name in spec.names:
         assert np.shares_memory(stacked[name], population)
         np.testing.assert_array_equal(stacked[name][2], 3 * state[name])
-    assert spec.flat(state) == state  # as they are, in the order of the vector
+    assert spec.flat(state) == state  # flat trees stay unchanged, in the order of the vector
     assert list(spec.flat(state)) == ["10.weight", "2.running_mean", "2.weight"]
 
 
@@ -248,7 +248,7 @@ def test_flat_refuses_another_tree():
     refusal(lambda: spec.flat(BIAS), "mapping", "ndarray")
 
 
-# --- what is frozen by default
+# --- leaves that are frozen by default
 
 NORMALIZED = {
     "bn": {
@@ -415,7 +415,7 @@ def test_a_state_of_nnx(tmp_path):
     model = Model(nnx.Rngs(0))
     graph, params, rest = nnx.split(model, nnx.Param, ...)
     spec = ParamSpec.from_params(params)
-    assert spec.names[2:4] == ("layers.1.bias", "layers.1.kernel")  # and not layers.10
+    assert spec.names[2:4] == ("layers.1.bias", "layers.1.kernel")  # layers.1 and not layers.10
     vector = spec.ravel(params)
     np.testing.assert_array_equal(vector, flatten_util.ravel_pytree(params)[0])
     assert list(saved(params, tmp_path)["layers"]) == list(range(11))

@@ -1,4 +1,4 @@
-"""What type checkers see of a user's script, and what Python shows of a signature."""
+"""Errors that type checkers see in a user's script, and signatures that Python shows."""
 
 import inspect
 import json
@@ -28,7 +28,7 @@ WRONG = {number for number, line in enumerate(SCRIPT.read_text().splitlines(), 1
 
 def checked(*command):
     call = [sys.executable, "-m", *command, SCRIPT.name]
-    # where evoopt is: they do not see an editable install
+    # the path of evoopt, because type checkers do not see an editable install
     environment = {**os.environ, "MYPYPATH": str(ROOT), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(call, cwd=SCRIPT.parent, env=environment, stdout=subprocess.PIPE, check=False)
     return done.stdout.decode()
@@ -61,7 +61,7 @@ def test_signatures_show_all_options(cls):
 
 
 def named(init):
-    """Return the parameters by name, and their types, of a constructor."""
+    """Return the parameters of a constructor by name, with their types."""
     kinds = inspect.signature(init).parameters.values()
     hints = get_type_hints(init)
     return {each.name: hints[each.name] for each in kinds if each.kind is each.KEYWORD_ONLY}

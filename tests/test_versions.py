@@ -1,4 +1,4 @@
-"""`show_versions`, and ``python -m evoopt``, which also checks that evoopt works here."""
+"""The report of `show_versions`, and ``python -m evoopt``, which also tests that evoopt works."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ runpy.run_module("evoopt", run_name="__main__")
 
 @pytest.fixture
 def shown(capsys):
-    """Give what `show_versions` prints, as a dict."""
+    """Return a function that returns the output of `show_versions` as a dict."""
 
     def show():
         evoopt.show_versions()
@@ -69,7 +69,7 @@ def test_the_kernel_cache(shown, monkeypatch, tmp_path):
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "cache"))
     assert shown()["kernel cache"] == str(tmp_path / "cache" / f"evoopt-kernels-{cache.source_stamp()}")
     assert not list(tmp_path.iterdir())
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)  # (root may write anywhere)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)  # root may write anywhere
     assert shown()["kernel cache"] == f"none: {cache.kernel_folder()} cannot be written"
 
 

@@ -1,4 +1,4 @@
-"""Warnings are errors in tests and in the programs they run, except those of a dependency's import."""
+"""Warnings are errors in tests and their programs, except in the import of a dependency."""
 
 import importlib
 import warnings
@@ -10,7 +10,7 @@ WARNS = "import warnings\ndef warn():\n    warnings.warn('old', DeprecationWarni
 
 @pytest.fixture
 def folder_of(tmp_path):
-    """Return a function that writes a module which warns at import and when it is called, into a folder."""
+    """Return a function that writes a module that warns, at import and in a call, to a folder."""
 
     def write(folder, name):
         (tmp_path / folder).mkdir()

@@ -1,9 +1,10 @@
-"""The way of the data, counted: ``python -m tests.trace_calls [--calls NAME]`` prints a table.
+"""Counts of the calls on the data's way: ``python -m tests.trace_calls [--calls NAME]``.
 
-Counted are the calls of Python functions of evoopt, in the third generation; a compiled kernel is one call.
-Not counted are comprehensions, what other packages call back, and the functions that stand for CUDA's driver
-in numba's simulator (simulated.py), in which the rows of the device run. A *return* is a call that enters,
-from another file, a file that the trace has already been in: A -> B -> A has one, A -> A -> B none.
+It prints a table of the calls of evoopt's Python functions in the third generation; a compiled
+kernel is one call. Comprehensions, callbacks of other packages, and the functions that stand for
+CUDA's driver in numba's simulator (simulated.py), in which the rows of the device run, are not
+counted. A *return* is a call that enters, from another file, a file that the trace has already been
+in: A -> B -> A has one, A -> A -> B none.
 """
 
 import argparse
@@ -24,18 +25,18 @@ import evoopt
 Calls = list[tuple[str, str]]  # files and names of functions, in order
 HOUSE = Path(evoopt.__file__).parent
 COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
-OUTSIDE = {"caller": "caller", "ours": "other"}  # whose a frame outside evoopt is, by that below it
+OUTSIDE = {"caller": "caller", "ours": "other"}  # owners of frames outside evoopt, by the frame below
 DEVICES: dict[str, dict[str, str]] = {
     "cpu": {},
     "cuda": {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"},
 }
-POPSIZE = 6  # as much as one launch takes in the simulator; a GPU takes 2^31 rows
+POPSIZE = 6  # the most rows of one launch in the simulator; a GPU takes 2^31 rows
 
 
 def trace(function: Callable[[], Any]) -> tuple[Calls, Any]:
-    """Call a function; return the calls of evoopt's functions, and what it returns."""
+    """Call a function; return the calls of evoopt's functions, and its result."""
     calls: Calls = []
-    frames = ["caller"]  # whose each open frame is: the caller's, ours, or another package's
+    frames = ["caller"]  # the owner of each open frame: the caller, ours, or another package
 
     def note(frame: FrameType, event: str, argument: Any) -> None:
         if event == "return":
@@ -63,7 +64,7 @@ def count(calls: Calls) -> tuple[int, int, int]:
 
 
 def traces(device: Any) -> dict[str, Calls]:
-    """Trace the calls of two strategies, and of the three that judge their rows."""
+    """Trace the calls of two strategies, and of three functions that judge their rows."""
     net = evoopt.Network([evoopt.Dense(4, "tanh"), evoopt.Dense(2)], (4,), device=device)
     inputs = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
     judges: dict[str, Callable[..., Any]] = {
@@ -86,7 +87,7 @@ def traces(device: Any) -> dict[str, Calls]:
 
 
 def run(device: str) -> dict[str, Calls]:
-    """Trace on a device, in a process of its own."""
+    """Trace on a device, in a process of its own; return the calls."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.trace_calls", "--device", device],
         env={**os.environ, **DEVICES[device]},
@@ -99,7 +100,7 @@ def run(device: str) -> dict[str, Calls]:
 
 
 def main() -> None:
-    """Print a table, or the calls of one of its rows."""
+    """Print a table, or the calls in one of its rows."""
     parser = argparse.ArgumentParser("python -m tests.trace_calls", description="Count calls and files.")
     parser.add_argument("--calls", metavar="NAME", help="list these instead, of Supervised, for example")
     parser.add_argument("--device", choices=DEVICES, help="print JSON of one device, in this process")

@@ -1,4 +1,4 @@
-"""Cases of strategies: generations of each, with each of its options, told in each of the `ways`."""
+"""Cases of strategies: generations of each, with each option, told in each of the `ways`."""
 
 import inspect
 from collections.abc import Callable, Iterator

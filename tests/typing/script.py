@@ -1,4 +1,4 @@
-"""A user's script, of which type checkers must see each mistake, and nothing else."""
+"""A user's script whose mistakes type checkers must see, and nothing else."""
 
 from typing import assert_type
 
