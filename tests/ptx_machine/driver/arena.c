@@ -1,16 +1,16 @@
-/* The memory of the device: addresses that the host cannot read, of which none is given twice. */
+/* The memory of the device: addresses that the host cannot read; none is used twice. */
 #include "driver.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define ARENA (256ull << 30) /* of addresses; what is not touched takes no memory */
+#define ARENA (256ull << 30) /* bytes of addresses; untouched ones take no memory */
 #define BEGINNING 0x700000000000ull
 #define LEAST_GUARD 4096ull
 #define MOST_GUARD (256ull << 20)
 #define PAGE 4095ull
 #define BUCKETS 65536
-#define NO_NUMBER 0x7fa0deadu /* a NaN, in memory that nobody wrote */
+#define NO_NUMBER 0x7fa0deadu /* a NaN in memory without a value */
 
 typedef struct Piece {
     address at;
@@ -41,7 +41,7 @@ static Piece **piece_at(address a) {
     return p;
 }
 
-/* Give addresses, at a multiple of 256 bytes and of no more, with a guard behind as large as they are. */
+/* Return addresses at an odd multiple of 256 bytes, followed by a guard of the same size, within limits. */
 int allocate(address *given, size_t size) {
     const char *limit = getenv("PTX_MEMORY"), *races = getenv("PTX_RACES");
     if (!arena.bytes) make_memory(&arena, ARENA, BEGINNING), with_races = !races || atoi(races);
@@ -70,11 +70,11 @@ u64 forget(address a) {
     return size;
 }
 
-static void drop(void *memory, u64 first, u64 last) { /* pages, which are zeros from now on */
+static void drop(void *memory, u64 first, u64 last) { /* the pages become zeros */
     if (last > first) madvise((u8 *)memory + first, last - first, MADV_DONTNEED);
 }
 
-/* Say that memory is there, without values, or that it is not any more. */
+/* Mark memory as there, without values, or as absent. */
 void set_state(address a, u64 size, int state) {
     u64 at = a - arena.base, first = (at + PAGE) & ~PAGE, last = (at + size) & ~PAGE;
     memset(arena.state + at, state, size);
@@ -88,7 +88,7 @@ void set_state(address a, u64 size, int state) {
 
 void forget_touches(void) { drop(arena.writer, 0, 2 * arena_end), drop(arena.reader, 0, 2 * arena_end); }
 
-/* Whether so many bytes are memory of the device; tells what is wrong if they are not. */
+/* Whether so many bytes are memory of the device; a finding if they are not. */
 int check(const char *what, address a, u64 size, int reads) {
     u64 at = a - arena.base;
     if (!arena.bytes || at >= arena.size || at + size > arena.size)

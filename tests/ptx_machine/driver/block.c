@@ -5,18 +5,18 @@
 #include <stdlib.h>
 
 #define STACK (512 << 10)
-#define SHARED_ROOM (1 << 20) /* the static arrays with their guards, and the dynamic ones */
+#define SHARED_ROOM (1 << 20) /* bytes for static arrays with guards, and dynamic arrays */
 #define WARP 32
 #define NO_NUMBER 0x7fa0deadu
 
 static Memory shared;
-static u64 shared_end; /* up to where a block has used it */
+static u64 shared_end; /* the end of the part that blocks have used */
 static u8 *stacks;
 static Thread threads[MOST_THREADS], *starting;
 
 static void first_turn(void) {
     starting->of->kernel->run(starting);
-    abort(); /* (a kernel ends by the end of its turn) */
+    abort(); /* unreachable: a kernel ends by the end of its turn */
 }
 
 static void start(Launch *l, u32 number, u8 *locals) {
@@ -29,7 +29,7 @@ static void start(Launch *l, u32 number, u8 *locals) {
     for (int i = 0; i < k->local_arrays; i++)
         memset(t->local_state + k->local[i].start, FRESH, k->local[i].end - k->local[i].start);
     void **top = (void **)(stacks + (u64)(t->number + 1) * STACK - 64);
-    *--top = NULL; /* at the entry of a function the stack is 8 off a multiple of 16 */
+    *--top = NULL; /* the stack is 8 off a multiple of 16 when a function begins */
     *--top = (void *)first_turn;
     for (int i = 0; i < 6; i++) *--top = NULL; /* registers, see machine_switch */
     t->stack = top;
@@ -47,7 +47,7 @@ static void fresh_shared_memory(Launch *l) {
     l->shared = &shared;
 }
 
-/* Let each thread run to its next barrier; gives how many are over. Every other time the last one is the first. */
+/* Let each thread run to its next barrier, every other time the last one first; return how many ended. */
 static u32 run_to_barrier(Launch *l, u32 n) {
     u32 over = 0, reversed = (l->epoch + l->block_number) % 2;
     for (u32 turn = 0; turn < n; turn++) {
@@ -60,7 +60,7 @@ static u32 run_to_barrier(Launch *l, u32 n) {
     return over;
 }
 
-/* Look whether all threads that are not over wait at the same barrier. */
+/* Check that all threads that have not ended wait at the same barrier. */
 static void compare_barriers(Launch *l, u32 n) {
     const Thread *first = NULL, *of_warp = NULL;
     const char *kind = NULL;
@@ -77,7 +77,7 @@ static void compare_barriers(Launch *l, u32 n) {
     if (kind) find_in_kernel(l, kind, threads[where].barrier, where, 0, NULL);
 }
 
-/* Tell of a barrier that some threads wait at while others are over. */
+/* Report a barrier where some threads wait although others have ended. */
 static void note_missing(Launch *l, u32 n) {
     for (u32 i = 0; i < n; i++)
         if (threads[i].state == WAITS) {
@@ -96,7 +96,7 @@ static void start_block(Launch *l, u32 n, u8 *locals) {
 
 void run_block(Launch *l) {
     u32 n = l->block[0] * l->block[1] * l->block[2], over = 0;
-    u64 local = 2ull * l->kernel->local_bytes; /* the bytes of a thread, and their states */
+    u64 local = 2ull * l->kernel->local_bytes; /* a thread's bytes and their states */
     u8 *locals = local ? malloc(n * local) : NULL;
     start_block(l, n, locals);
     while (over < n) {

@@ -1,6 +1,6 @@
-/* Memory that is given back while it is used: by work that was queued, and that nothing puts in order before.
+/* Memory that is freed while queued work uses it, if nothing orders the work before that.
  *
- * What a kernel uses is what the words of its parameters point to.
+ * A kernel uses the memory that words of its parameters point to.
  */
 #include "driver.h"
 
@@ -20,7 +20,7 @@ static int uses(const Op *op, const Op *release) {
     return (reads && within(release, op->source)) || (writes && within(release, op->target));
 }
 
-/* Mark all that is done before the first `mark` works of a stream are. */
+/* Mark all work that is done before the first `mark` works of a stream. */
 static void reach(Stream *s, u64 mark) {
     u64 from = s->reached, number = s->done;
     if (mark <= from) return;
@@ -29,7 +29,7 @@ static void reach(Stream *s, u64 mark) {
         if (number >= from && op->work == WAIT_FOR) reach(op->other, op->mark);
 }
 
-/* Look at a work that is to be queued on a stream, and at all that is queued. */
+/* Compare a new work of a stream with all queued work. */
 void look_for_conflicts(Stream *stream, const Op *op) {
     if (op->work == ALLOCATE || op->work == WAIT_FOR) return;
     if (op->work == RELEASE) {

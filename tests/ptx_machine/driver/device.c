@@ -1,4 +1,4 @@
-/* The device, contexts, and what all calls do: they hold a lock, and are known by name. */
+/* The device, contexts, and the frame of all calls: they hold a lock, and are known by name. */
 #include "driver.h"
 
 #include <pthread.h>
@@ -31,7 +31,7 @@ static int memory(size_t *free, size_t *total) {
 }
 
 static int attribute(int *value, int which, int device) {
-    switch (which) { /* of the enumeration CUdevice_attribute */
+    switch (which) { /* numbers of CUdevice_attribute */
     case 1: case 2: case 3: *value = which == 3 ? MOST_DEEP_THREADS : MOST_THREADS; break;
     case 4: *value = MOST_DEEP_THREADS; break;
     case 5: *value = MOST_BLOCKS; break;

@@ -1,4 +1,4 @@
-/* What is found wrong: told once for each place, and counted. PTX_LOG names the file where it is written. */
+/* Findings: reported once for each place, and counted. PTX_LOG names the file of the report. */
 #include "driver.h"
 
 #include <ctype.h>
@@ -47,7 +47,7 @@ static void count(const char *key, const char *text) {
     pthread_mutex_unlock(&lock);
 }
 
-/* Tell what is wrong with a call of the host's. Kinds that begin with "note" are no errors. */
+/* Report a finding in a call of the host. Kinds that begin with "note" are no errors. */
 void find(const char *kind, const char *format, ...) {
     char more[380], text[400];
     va_list values;
@@ -58,7 +58,7 @@ void find(const char *kind, const char *format, ...) {
     count(text, text);
 }
 
-/* Tell what is wrong with an instruction of a kernel. */
+/* Report a finding in an instruction of a kernel. */
 void find_in_kernel(Launch *l, const char *kind, int line, u32 thread, u64 at, const char *space) {
     char key[400], text[600];
     snprintf(key, sizeof key, "%.40s %.300s %d", kind, l->kernel->name, line);
@@ -69,7 +69,7 @@ void find_in_kernel(Launch *l, const char *kind, int line, u32 thread, u64 at, c
     count(key, text);
 }
 
-/* The names in the mangled name of a kernel, with dots between. */
+/* Return the names in the mangled name of a kernel, joined by dots. */
 const char *short_name(const char *mangled) {
     static __thread char name[200];
     size_t n = 0;
@@ -86,7 +86,7 @@ const char *short_name(const char *mangled) {
     return n ? name : mangled;
 }
 
-/* For programs that look themselves: the n-th finding from the last one back, or NULL. */
+/* Return the n-th finding from the end, or NULL; programs call this. */
 const char *machine_finding(long n) {
     Finding *f = findings;
     while (f && n--) f = f->next;
@@ -95,8 +95,8 @@ const char *machine_finding(long n) {
 void machine_forget(void) { findings = NULL; }
 long machine_allocations(void) { return counts.allocations; }
 
-/* Write what was counted; not all processes come to their end, so this is called after each launch. After many it
- * writes only if a second is over since the last time, but at the end. */
+/* Write the counts after each launch, because not every process ends in order; after many launches only once a
+ * second, and at the end. */
 void write_counts(int end) {
     static time_t last;
     time_t now = time(NULL);
@@ -107,7 +107,7 @@ void write_counts(int end) {
               counts.allocations);
 }
 
-/* Do what is still queued when the program ends, and write what was counted. */
+/* Do the work that is queued when the program ends, and write the counts. */
 static void finish(void) {
     enter_call("the end of the program");
     run_all();

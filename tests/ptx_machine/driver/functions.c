@@ -1,6 +1,6 @@
-/* The only function that libcuda.so.1 offers by name: it finds all others.
+/* The only function that libcuda.so.1 exports by name: it finds all others.
  *
- * Functions that the machine does not have succeed and do nothing; that they were called is told.
+ * Functions that the machine does not have succeed and do nothing; a note says that they were called.
  */
 #include "driver.h"
 

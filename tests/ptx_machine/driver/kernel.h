@@ -1,4 +1,4 @@
-/* All that a translated kernel includes. */
+/* The headers of a translated kernel. */
 #include "machine.h"
 #include "numbers.h"
 #include "places.h"

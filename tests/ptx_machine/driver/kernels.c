@@ -1,17 +1,17 @@
-/* Kernels: a cubin is loaded by what stands behind it, the name of the file of its translation; and launched, where a
- * device would. PTX_ULPS: how wrong approximate instructions are (default 2). */
+/* Kernels: a cubin is loaded by the file name of its translation, which follows it, and launched if a device would
+ * launch it. PTX_ULPS: the error of approximate instructions (default 2). */
 #include "driver.h"
 
 #include <dlfcn.h>
 #include <elf.h>
 #include <stdlib.h>
 
-#define MARK "PTX MACHINE " /* before the name of the file, up to so many bytes behind the cubin */
+#define MARK "PTX MACHINE " /* stands before the file name, close behind the cubin */
 #define MOST_PADDING 64
 
 typedef struct { /* a module, and its only kernel */
     const Kernel *kernel;
-    int most_dynamic; /* bytes of shared memory that were asked for */
+    int most_dynamic; /* the requested bytes of shared memory */
 } Loaded;
 
 static u64 end_of(const u8 *cubin) {
@@ -51,7 +51,7 @@ static int cuKernelGetFunction(Loaded **f, Loaded *k) { return *f = k, OK; }
 static int nothing(void) { return OK; }
 
 static int get(int *value, int which, const Loaded *k) {
-    switch (which) { /* of the enumeration CUfunction_attribute */
+    switch (which) { /* numbers of CUfunction_attribute */
     case 0: *value = k->kernel->most_threads; break;
     case 1: *value = k->kernel->static_shared; break;
     case 3: *value = k->kernel->stack; break;
@@ -75,17 +75,17 @@ static int cuFuncGetAttribute(int *value, int which, Loaded *k) CALL(get(value, 
 static int cuKernelSetAttribute(int which, int value, Loaded *k, int device) CALL(set(which, value, k))
 static int cuFuncSetAttribute(Loaded *k, int which, int value) CALL(set(which, value, k))
 
-typedef struct { /* as CUlaunchConfig begins */
+typedef struct { /* the first fields of CUlaunchConfig */
     u32 grid[3], block[3], shared;
     void *stream;
 } Config;
 
-/* Refuse what a device would. */
+/* Refuse the launches that a device refuses. */
 static int check_launch(const Config *c, const Loaded *l) {
     const Kernel *k = l->kernel;
     const u32 *grid = c->grid, *block = c->block;
     u64 threads = (u64)block[0] * block[1] * block[2], warps = (threads + 31) / 32;
-    u64 registers = (u64)(k->registers * 32 + 255) / 256 * 256 * warps; /* given to warps by 256 */
+    u64 registers = (u64)(k->registers * 32 + 255) / 256 * 256 * warps; /* warps get multiples of 256 */
     u64 all_shared = (u64)c->shared + k->static_shared;
     if (!grid[0] || !grid[1] || !grid[2] || grid[0] > MOST_BLOCKS || grid[1] > MOST_HIGH_BLOCKS ||
         grid[2] > MOST_HIGH_BLOCKS)

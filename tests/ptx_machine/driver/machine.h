@@ -1,4 +1,4 @@
-/* What the driver and the translated kernels share: memory, a launch, a thread of a block, a kernel. */
+/* Types of the driver and the translated kernels: memory, a launch, a thread of a block, a kernel. */
 #ifndef MACHINE_H
 #define MACHINE_H
 
@@ -18,17 +18,17 @@ typedef unsigned __int128 u128;
 typedef float f32;
 typedef double f64;
 
-enum { GUARD = 0, FRESH = 1, WRITTEN = 2 };       /* the state of a byte: not there, without a value, with one */
+enum { GUARD = 0, FRESH = 1, WRITTEN = 2 };       /* the state of a byte: absent, without a value, with one */
 enum { RUNS = 0, WAITS = 1, OVER = 2 };           /* the state of a thread */
-enum { GENERIC = 0, GLOBAL = 1, SHARED = 2, LOCAL = 3 }; /* spaces of addresses */
-#define SHARED_WINDOW 0x0600000000000000ull       /* where the spaces begin among generic addresses */
+enum { GENERIC = 0, GLOBAL = 1, SHARED = 2, LOCAL = 3 }; /* address spaces */
+#define SHARED_WINDOW 0x0600000000000000ull       /* the start of a space among generic addresses */
 #define LOCAL_WINDOW 0x0700000000000000ull
 #define IN_WINDOW 0xffffffffffull
 
 typedef struct {           /* the memory of the device, or the shared memory of a block */
     u8 *bytes, *state;     /* a state for each byte */
-    u64 *writer, *reader;  /* who wrote and who read last, for each four bytes (touches.h) */
-    u64 base, size;        /* where it begins for kernels */
+    u64 *writer, *reader;  /* the last writer and reader of each four bytes (touches.h) */
+    u64 base, size;        /* its first address for kernels */
 } Memory;
 
 typedef struct {
@@ -46,27 +46,27 @@ typedef struct { /* a translated kernel */
     int param_bytes;
     int shared_arrays;
     const Range *shared; /* arrays of a fixed size, with guards between them */
-    int dynamic_at;      /* where dynamic shared memory begins */
+    int dynamic_at;      /* the start of dynamic shared memory */
     int local_arrays;
     const Range *local;
     int local_bytes;
-    int most_threads, registers, static_shared, stack; /* what the machine code needs */
+    int most_threads, registers, static_shared, stack; /* needs of the machine code */
 } Kernel;
 
 typedef struct Launch {
     const Kernel *kernel;
     const u8 *params;
-    u32 grid[3], block[3], at[3], dynamic; /* at: of the block that runs; bytes of dynamic shared memory */
-    u64 number, block_number, epoch;       /* of this launch; of the block in all; barriers of the block */
-    u64 accesses;                          /* of memory, so far */
+    u32 grid[3], block[3], at[3], dynamic; /* at: the block that runs; bytes of dynamic shared memory */
+    u64 number, block_number, epoch;       /* numbers of the launch, of the block in all, of the block's barriers */
+    u64 accesses;                          /* memory accesses so far */
     Memory *global, *shared;
-    int global_races; /* whether to look for them */
+    int global_races; /* whether races are looked for */
     void (*report)(struct Launch *, const char *kind, int line, u32 thread, u64 address, const char *space);
 } Launch;
 
 struct Thread {
     void *stack; /* its stack pointer, while it waits */
-    void *back;  /* that of the block */
+    void *back;  /* the block's stack pointer */
     Launch *of;
     u32 id[3], number;
     int state, barrier; /* the line of the barrier where it waits */

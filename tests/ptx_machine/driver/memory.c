@@ -1,5 +1,5 @@
-/* Memory: given and taken back, copied and filled. PTX_MEMORY limits the bytes of an allocation; PTX_NO_POOLS=1 says
- * that there are no pools. */
+/* Memory: allocated and freed, copied and filled. PTX_MEMORY limits the bytes of an allocation; with PTX_NO_POOLS=1
+ * the device has no pools. */
 #include "driver.h"
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@ static int give(address *a, size_t size, void *stream) {
 }
 static int take(address a, void *stream) {
     if (!a) return OK;
-    if (!stream_of(stream)) return INVALID_HANDLE; /* (and the memory is lost) */
+    if (!stream_of(stream)) return INVALID_HANDLE; /* the memory is lost */
     u64 size = forget(a);
     if (!size) return find("INVALID MEMORY", "%s: given back twice, or never given", called()), INVALID;
     return queue(stream, (Op){.work = RELEASE, .target = a, .size = size});

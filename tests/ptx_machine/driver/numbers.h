@@ -1,4 +1,4 @@
-/* Arithmetic of PTX that C's operators do not have, or leave undefined. */
+/* Arithmetic of PTX that C's operators lack or leave undefined. */
 #include <math.h>
 
 #include "machine.h"
@@ -8,21 +8,21 @@ static inline f32 f32_bits(u32 x) { f32 y; return memcpy(&y, &x, 4), y; }
 static inline u64 bits_f64(f64 x) { u64 y; return memcpy(&y, &x, 8), y; }
 static inline f64 f64_bits(u64 x) { f64 y; return memcpy(&y, &x, 8), y; }
 
-/* What f32 instructions make of NaN, whose bits a device does not keep. */
+/* The NaN of f32 instructions, which do not keep the bits of another one. */
 static inline f32 number(f32 x) { return x == x ? x : f32_bits(0x7fffffff); }
 /* Subnormal numbers become 0. */
 static inline f32 ftz(f32 x) { return (bits_f32(x) & 0x7f800000) ? x : f32_bits(bits_f32(x) & 0x80000000); }
 
-/* ---- approximate instructions: as wrong as they may be, by a number that hangs on the exact result */
+/* ---- approximate instructions: with the largest errors allowed, which depend on the exact result */
 
-extern int machine_ulps; /* how wrong, in units in the last place, for those that are good to two of them */
+extern int machine_ulps; /* the error, in units in the last place, of instructions that are exact to two units */
 
-static inline f64 chance(f64 x) { /* from -1 to 1 */
+static inline f64 chance(f64 x) { /* a number from -1 to 1 */
     u64 noise = bits_f64(x) * 0x9e3779b97f4a7c15ull;
     noise = (noise ^ noise >> 29) * 0xbf58476d1ce4e5b9ull;
     return (f64)(noise >> 12) * 0x1p-51 - 1;
 }
-static inline f32 near_ulps(f64 exact, f64 share) { /* share: how much worse than two units it may be */
+static inline f32 near_ulps(f64 exact, f64 share) { /* share: the error allowed, in multiples of two units */
     f32 y = (f32)exact;
     u32 bits = bits_f32(y), exponent = bits & 0x7f800000;
     if (!exponent || exponent == 0x7f800000) return number(y);
@@ -43,11 +43,11 @@ static inline f32 cos_approx(f32 x) { return near_absolute(cos((f64)x), 0x1p-20)
 static inline f32 tanh_approx(f32 x) { return near_ulps(tanh((f64)x), 0x1p11); }
 static inline f32 div_full(f32 a, f32 b) { return near_ulps((f64)a / b, 1); }
 static inline f32 div_approx(f32 a, f32 b) {
-    if (fabsf(b) > 0x1p126f && !isinf(b)) /* only then it is not good to two units */
+    if (fabsf(b) > 0x1p126f && !isinf(b)) /* the only case that is not exact to two units */
         return isinf(a) || a != a ? f32_bits(0x7fffffff) : copysignf(0, a) * copysignf(1, b);
     return div_full(a, b);
 }
-/* of f64, whose upper halves alone are read and made */
+/* instructions of f64 that read and make only upper halves */
 #define UPPER(x) f64_bits(bits_f64(x) & 0xffffffff00000000ull)
 static inline f64 rcp_gross(f64 x) { return UPPER(1 / UPPER(x)); }
 static inline f64 rsqrt_gross(f64 x) { return UPPER(1 / sqrt(UPPER(x))); }
@@ -64,7 +64,7 @@ static inline f64 rsqrt_gross(f64 x) { return UPPER(1 / sqrt(UPPER(x))); }
 EXTREMES(f32)
 EXTREMES(f64)
 
-/* ---- to integers: the nearest that there is, and `none` of NaN */
+/* ---- conversions to integers: the nearest one, and `none` for NaN */
 
 #define TO_INTEGER(T, LOW, HIGH) \
     static inline T to_##T(f64 x, T none) { \
@@ -79,7 +79,7 @@ TO_INTEGER(u16, 0, UINT16_MAX)
 TO_INTEGER(u32, 0, UINT32_MAX)
 TO_INTEGER(u64, 0, UINT64_MAX)
 
-/* ---- shifts by more than there is, and integer divisions */
+/* ---- shifts by more than all bits, and integer divisions */
 
 #define INTEGERS(BITS) \
     static inline u##BITS shl_b##BITS(u##BITS a, u32 n) { return n > BITS - 1 ? 0 : (u##BITS)(a << n); } \

@@ -1,8 +1,8 @@
-/* Where a thread's loads and stores go: each address is checked before it is used. */
+/* The memory of a thread's loads and stores: each address is checked before it is used. */
 #include "machine.h"
 #include "touches.h"
 
-static u8 nowhere[64]; /* for accesses that are out of bounds */
+static u8 nowhere[64]; /* memory of accesses that are out of bounds */
 
 static u8 *lost(Thread *t, u64 address, int line, const char *space) {
     report(t, "OUT OF BOUNDS", line, address, space);
@@ -19,7 +19,7 @@ static inline int all_written(const u8 *state, int n) {
     return 1;
 }
 
-/* Check the n bytes of an access, of which the state tells what they are; 0 where there is no memory. */
+/* Check the states of the n bytes of an access; return 0 if there is no memory. */
 static inline int enter(Thread *t, u8 *state, u64 address, int n, int write, int line, const char *space) {
     if (all_written(state, n)) return 1;
     if (memchr(state, GUARD, n)) return 0;
@@ -47,7 +47,7 @@ static u8 *memory_place(Thread *t, Memory *m, u64 address, int n, int write, con
     return m->bytes + at;
 }
 
-/* Where the n bytes of an access are: a load (value is NULL), or a store of a value. */
+/* Return the memory of the n bytes of a load (value is NULL), or of a store of a value. */
 __attribute__((noinline)) static u8 *place(Thread *t, int space, u64 address, int n, const void *value, int line) {
     static const char *const NAMES[] = {"generic", "global", "shared", "local"};
     if (space == GENERIC) {

@@ -17,7 +17,7 @@ static int make_stream(Stream **made) {
 }
 static int cuStreamCreate(Stream **made, unsigned flags) CALL(make_stream(made))
 
-/* What is queued on a stream that is destroyed is still done. */
+/* The queued work of a destroyed stream is still done. */
 static int destroy_stream(void *handle) {
     Stream *s = stream_of(handle);
     return s ? s->gone = 1, OK : INVALID_HANDLE;
@@ -51,7 +51,7 @@ static int cuEventDestroy(Event *e) CALL(destroy_event(e))
 static int record(Event *e, void *handle) {
     Stream *s = stream_of(handle);
     if (!s || !is_there(e)) return INVALID_HANDLE;
-    if (s == &legacy) run_all(); /* it comes after all that is queued on other streams */
+    if (s == &legacy) run_all(); /* it follows all work that is queued on other streams */
     return e->stream = s, e->mark = s->queued, OK;
 }
 static int cuEventRecord(Event *e, void *handle) CALL(record(e, handle))

@@ -1,5 +1,5 @@
-/* Coroutines: each thread of a block has a stack of its own. Of x86-64, and for one file of a library. */
-/* Go on with another stack, at the stack pointer `load`; the present one is kept at `save`. */
+/* Coroutines of x86-64: each thread of a block has a stack of its own. One file of a library includes this. */
+/* Continue on another stack, at the stack pointer `load`; the current one is kept at `save`. */
 void machine_switch(void **save, void *load);
 __asm__(".text\n.local machine_switch\n.type machine_switch,@function\n"
         "machine_switch:\n"

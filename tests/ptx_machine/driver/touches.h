@@ -1,6 +1,6 @@
-/* Races: each four bytes of memory keep who wrote and who read them last, as a key of 64 bits.
+/* Races: each four bytes of memory have their last writer and reader, as keys of 64 bits.
  *
- * Two touches are in order if they are of two launches, of one thread, or of one block with a barrier between.
+ * Two touches are in order if they belong to two launches, to one thread, or to one block with a barrier between.
  *
  *     global: launch (16 bits), block (22), barriers of the block (15), thread (11)
  *     shared: block (32), barriers of the block (21), thread (11)
@@ -24,14 +24,14 @@ static inline u64 key_of(const Thread *t, int shared) {
     return l->number << 48 | l->block_number % MANY_BLOCKS << 26 | (l->epoch & 0x7fff) << 11 | t->number;
 }
 
-/* Whether two touches are without order. */
+/* Whether two touches have no order. */
 static inline int clash(u64 a, u64 b, int shared) {
     if (shared) return a >> 11 == b >> 11 && thread_of(a) != thread_of(b);
     if (launch_of(a) != launch_of(b)) return 0;
     return block_of(a) != block_of(b) || (epoch_of(a) == epoch_of(b) && thread_of(a) != thread_of(b));
 }
 
-/* The key of all who have read, of the last reader's and those before. */
+/* Return the key of all readers, from the earlier readers' and the last one's. */
 static inline u64 readers(u64 before, u64 key, int shared) {
     if (!clash(before, key, shared)) return key;
     return key | (!shared && block_of(before) != block_of(key) ? MANY_BLOCKS << 26 : MANY);

@@ -1,10 +1,10 @@
-/* What is queued on streams is done as late as the interface allows: when the host waits for it, or for what waits
- * for it. PTX_EAGER=1: at once. */
+/* Queued work is done as late as the interface allows: when the host waits for it, or for work that waits for it.
+ * PTX_EAGER=1: at once. */
 #include "driver.h"
 
 #include <stdlib.h>
 
-#define MOST_KERNELS 4096 /* that are counted */
+#define MOST_KERNELS 4096 /* kernels that are counted */
 
 Stream legacy, per_thread, *streams;
 
@@ -72,13 +72,13 @@ void run_until(Stream *s, u64 mark) {
     }
 }
 
-/* Do all that is queued. Streams that were destroyed are forgotten then. */
+/* Do all queued work, then forget destroyed streams. */
 void run_all(void) {
     for (Stream *s = streams; s; s = s->next) run_until(s, s->queued);
     run_until(&legacy, legacy.queued), run_until(&per_thread, per_thread.queued);
     for (Stream **at = &streams; *at;)
         if ((*at)->gone)
-            *at = (*at)->next; /* (its memory stays: events may speak of it) */
+            *at = (*at)->next; /* its memory stays, because events may refer to it */
         else
             at = &(*at)->next;
 }
@@ -95,7 +95,7 @@ int queue(void *handle, Op op) {
     Stream *s = stream_of(handle);
     if (!s) return free(op.staged), INVALID_HANDLE;
     need_context();
-    if (s == &legacy) run_all(); /* it waits for all other streams, and they for it */
+    if (s == &legacy) run_all(); /* it waits for all other streams, and they wait for it */
     look_for_conflicts(s, &op);
     Op *copy = malloc(sizeof op);
     *copy = op, copy->next = NULL;
