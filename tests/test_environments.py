@@ -350,7 +350,7 @@ def test_refused(change, message):
         replace(envs.cartpole, **change)
 
 
-@pytest.mark.skipif(JIT_DISABLED, reason="any function is taken")
+@pytest.mark.skipif(JIT_DISABLED, reason="plain functions are taken without the JIT")
 def test_a_plain_function_is_refused():
     with pytest.raises(ValueError, match="decorated with numba"):
         replace(envs.cartpole, step=lambda state, action: (0.0, False))

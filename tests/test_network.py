@@ -62,7 +62,7 @@ def test_matches_the_definition(activation, dtype, own, rng):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
-@pytest.mark.skipif(JIT_DISABLED, reason="the blocks are large")
+@pytest.mark.skipif(JIT_DISABLED, reason="the panels are large")
 def test_wide_layers(dtype, rng):
     """Outputs and the reduction have several panels; copied weights serve some tiles together."""
     widths = [DEPTH + 37, BREADTH + 11, 2 * DEPTH + 1, 3]
@@ -262,7 +262,7 @@ def test_what_is_no_compiled_function_of_a_number_is_refused(function):
         net.predict(np.zeros(2), [[4.0]])
 
 
-@pytest.mark.skipif(JIT_DISABLED, reason="any function is compiled where nothing is")
+@pytest.mark.skipif(JIT_DISABLED, reason="plain functions are taken without the JIT")
 def test_a_plain_function_is_no_activation():
     with pytest.raises(ValueError, match=r"numba\.njit"):
         evoopt.Dense(2, lambda x: x)

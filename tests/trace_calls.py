@@ -102,7 +102,7 @@ def run(device: str) -> dict[str, Calls]:
 def main() -> None:
     """Print a table, or the calls in one of its rows."""
     parser = argparse.ArgumentParser("python -m tests.trace_calls", description="Count calls and files.")
-    parser.add_argument("--calls", metavar="NAME", help="list these instead, of Supervised, for example")
+    parser.add_argument("--calls", metavar="NAME", help="list the calls of a row, for example Supervised")
     parser.add_argument("--device", choices=DEVICES, help="print JSON of one device, in this process")
     given = parser.parse_args()
     if given.device:

@@ -12,8 +12,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.fuzz", description="Generated calls over every public name.")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", help="public names that contain this")
-    parser.add_argument("--calls", type=float, default=float("inf"), help="programs at most")
+    parser.add_argument("--only", help="public names that contain this text")
+    parser.add_argument("--calls", type=float, default=float("inf"), help="the largest number of programs")
     given = parser.parse_args()
     report = fuzz(given.seed, given.seconds, given.only, given.calls)
     for key, script in report.findings.items():

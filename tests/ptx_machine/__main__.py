@@ -22,12 +22,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "python -m tests.ptx_machine", description="Run a program on the PTX machine."
     )
     add = parser.add_argument
-    add("--eager", action="store_true", help="do at once what is queued, not as late as possible")
-    add("--no-races", action="store_true", help="do not look for races in global memory")
-    add("--ulps", type=int, default=2, help="how wrong approximate instructions are (default 2 units)")
-    add("--launches", action="store_true", help="write a line for each launch into the log")
-    add("--log", type=Path, help="the file for all that is found")
-    add("--why-not", action="store_true", help="say why there is no machine here, and end")
+    add("--eager", action="store_true", help="do queued work at once, not as late as possible")
+    add("--no-races", action="store_true", help="ignore races in global memory")
+    add("--ulps", type=int, default=2, help="the error of approximate instructions (default: 2 units)")
+    add("--launches", action="store_true", help="log a line for each launch")
+    add("--log", type=Path, help="the file for findings and counts")
+    add("--why-not", action="store_true", help="print why the machine cannot run here, and end")
     for flag, what in (("-m", "module"), ("-c", "code")):
         add(flag, nargs=argparse.REMAINDER, help=f"{what} to run, and its arguments")
     add("script", nargs=argparse.REMAINDER, help="or a script, and its arguments")

@@ -15,8 +15,8 @@ def main() -> int:
         "python -m tests.same_bits",
         description="Compare the bits of a commit's results and the working tree's.",
     )
-    parser.add_argument("commit", help="what the working tree is compared with")
-    parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name has this text in it")
+    parser.add_argument("commit", help="the commit to compare the working tree with")
+    parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains this text")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         export(given.commit, Path(folder))
