@@ -1,6 +1,6 @@
-"""Kernels for CUDA compiled and linked for real, without a driver: what their code needs and is made of.
+"""CUDA kernels compiled and linked without a driver: the needs and instructions of their code.
 
-Numba-cuda optimises once more when it links. This is the code after that, as it runs on a device.
+Numba-cuda optimizes once more at the link. The code here is the result, as a device runs it.
 
 ``python tests/cuda_compiler.py`` prints the table of docs/benchmarks/cuda.md.
 """
@@ -22,11 +22,11 @@ import numpy as np
 from numba.core import config
 
 CAPABILITIES = [(8, 0), (9, 0), (10, 0)]
-SHARED_BYTES = 163 * 1024  # that a block of compute capability 8.0 can have; others can have more
+SHARED_BYTES = 163 * 1024  # bytes of a block at compute capability 8.0; others have as much or more
 
 
 class Case(NamedTuple):
-    """A kernel, the kinds of its arguments (see `driver`), and how many wide reads its code has at least."""
+    """A kernel, the kinds of its arguments (see `driver`), and the least counts of wide reads."""
 
     kernel: Any
     kinds: tuple[Any, ...]
@@ -34,9 +34,10 @@ class Case(NamedTuple):
 
 
 class Compiled(NamedTuple):
-    """Registers of a thread, bytes of its stack and of a block's shared memory, instructions by name.
+    """Registers of a thread, bytes of its stack, a block's shared memory, counts of instructions.
 
-    Dynamic shared memory begins at a multiple of `alignment` bytes; `parameters` are the bytes of each.
+    Dynamic shared memory starts at a multiple of `alignment` bytes; `parameters` are the bytes of
+    each parameter.
     """
 
     registers: int
@@ -63,7 +64,7 @@ def layers(*units):
 
 
 def cases():
-    """Give all kernels by name, at the sizes of the benchmarks."""
+    """Return all kernels by name, at the sizes of the benchmarks."""
     from evoopt import envs
     from evoopt.kernels.cuda.networks import loss, tiles
     from evoopt.kernels.cuda.networks.samples import forward_samples
@@ -139,7 +140,7 @@ def cases():
         name = f"rollout, {env} {'-'.join(map(str, units))}{', normalized' if normalizes else ''}"
         kernel = rollout_rows(net, game, normalizes, Plan(episodes, threads, n_params), 1)
         found[name] = Case(kernel, signature, {"LDS.128": 5})
-        if episodes > 1:  # with rows that are left in global memory
+        if episodes > 1:  # a case with rows left in global memory
             kernel = rollout_rows(net, game, normalizes, Plan(1, 64, 0), 2)
             found[f"{name}, large"] = Case(kernel, signature, {"LDG.E.64": 5})
     return found
@@ -158,7 +159,7 @@ def _largest_error(outputs, target):
 
 
 def why_not():
-    """Say why nothing can be compiled here; None if it can."""
+    """Return why nothing can be compiled here; None if it can."""
     if config.DISABLE_JIT or config.ENABLE_CUDASIM:
         return "the JIT is off, or CUDA is simulated"
     for package in ("numba_cuda", "cuda"):
@@ -168,7 +169,7 @@ def why_not():
 
 
 def tools():
-    """Give the folder of NVIDIA's disassemblers, as the packages install them; None without."""
+    """Return the folder of NVIDIA's disassemblers in their packages; None if there is none."""
     import site
 
     folders = [Path(p) / "nvidia" / "cu13" / "bin" for p in site.getsitepackages()]
@@ -177,7 +178,7 @@ def tools():
 
 @functools.lru_cache(maxsize=1)  # tests and tables compile one kernel for several capabilities in turn
 def _library(kernel, kinds):
-    """Translate a kernel to LLVM code and PTX; its library compiles and links for any compute capability."""
+    """Translate a kernel to LLVM code and PTX; the library links for any compute capability."""
     from numba.cuda import codegen, dispatcher
 
     from evoopt.kernels.cuda.runtime import driver
@@ -197,7 +198,7 @@ def _target(capability):
 
 
 def compile_case(case, capability):
-    """Compile and link a kernel for a compute capability, with the options with which numba-cuda runs it."""
+    """Compile and link a kernel for a compute capability, with numba-cuda's usual options."""
     library, text = _library(case.kernel, case.kinds)
     cubin = library.get_cubin(_target(capability)).code
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
@@ -205,7 +206,7 @@ def compile_case(case, capability):
         file.flush()
         usage = _output("cuobjdump", "-res-usage", file.name)
         code = _output("nvdisasm", "--no-dataflow", file.name)
-    # (functions of the library that are not inlined have lines of their own, without registers)
+    # Library functions that are not inlined have lines of their own, without registers.
     lines = re.findall(r"REG:(\d+) STACK:(\d+) SHARED:(\d+)", usage)
     registers, stack, shared = (max(int(number) for number in column) for column in zip(*lines, strict=True))
     names = re.findall(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\d\s+)?([A-Z][A-Z0-9_.]+)", code)
@@ -223,7 +224,7 @@ def _output(tool, *arguments):
 
 
 def table(capability):
-    """Give the table of docs/benchmarks/cuda.md."""
+    """Return the table of docs/benchmarks/cuda.md."""
     lines = [
         "| kernel | registers | shared memory, bytes | stack | `LDG.128` | `LDS.128` |",
         "|---|---|---|---|---|---|",

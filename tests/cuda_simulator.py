@@ -1,8 +1,8 @@
-"""The simulator of CUDA with the threads of a block in turns: between two barriers, one runs alone.
+"""A CUDA simulator whose threads take turns: between two barriers, one thread runs alone.
 
-That of numba-cuda looks all the time whether threads have come to a barrier, and so keeps them from it. In
-turns it is several times as fast, and the same in each run. Every other time the last thread is the first, so
-that what hangs on the order, for want of a barrier, is seen.
+The simulator of numba-cuda polls for threads at a barrier, which delays these threads. With turns
+it is several times as fast, and the same in each run. Every other time the last thread runs first,
+so that results that depend on the order, because a barrier is missing, are seen.
 """
 
 import os
@@ -14,7 +14,7 @@ from numba.cuda.simulator import kernel
 
 
 class Thread(kernel.BlockThread):
-    """A thread that waits for its turn, and gives it back at a barrier and at its end."""
+    """A thread that waits for its turn, and ends it at a barrier and at its end."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -23,7 +23,7 @@ class Thread(kernel.BlockThread):
 
     def run(self) -> None:
         self.turn.acquire()
-        super().run()  # (what is raised is kept)
+        super().run()  # exceptions are stored
         self.over = True
         self._manager.back.release()
 
@@ -35,7 +35,7 @@ class Thread(kernel.BlockThread):
 
 
 def run(self: Any, grid_point: tuple[int, ...], *args: Any) -> None:
-    """Run a block; in the place of `BlockManager.run`."""
+    """Run a block, as a replacement of `BlockManager.run`."""
     self.back = threading.Semaphore(0)
     points = np.ndindex(*self._block_dim)
     threads = [Thread(lambda: self._f(*args), self, grid_point, point, self._debug) for point in points]
@@ -55,7 +55,7 @@ def run(self: Any, grid_point: tuple[int, ...], *args: Any) -> None:
 
 
 def take_turns() -> None:
-    """Let the simulator run so, on one core: a turn that goes to another core waits for that to wake up."""
+    """Make threads take turns on one core, because another core would have to wake up first."""
     kernel.BlockManager.run = run
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))

@@ -1,11 +1,11 @@
-/* A driver of CUDA without a device, to run all of the host's code: memory is the host's and full of ones (of
- * float64), copies copy, and a kernel that is launched does nothing but be written down. What a device would
- * refuse is refused. Functions that are not here succeed and do nothing.
+/* A CUDA driver without a device, which runs all of the host's code: device memory is the host's and full of ones
+ * (of float64), copies copy, and the launch of a kernel is logged, but does nothing. The driver refuses launches and
+ * allocations that a device refuses. Functions that are not here succeed and do nothing.
  *
- * PRETENDED_LOG names a file for a line of each launch, with PRETENDED_WORDS of its arguments, each order of two
- * streams, each time the host waits, and each use of a stream that was destroyed. PRETENDED_MEMORY limits the
- * bytes of an allocation, PRETENDED_DEVICE those of the device; PRETENDED_NO_POOLS says that there are no pools.
- * Copies from memory that is pinned are made when the host waits.
+ * PRETENDED_LOG names a file with a line for each launch, with PRETENDED_WORDS of its arguments, each order of two
+ * streams, each wait of the host, and each use of a destroyed stream. PRETENDED_MEMORY limits the bytes of an
+ * allocation, PRETENDED_DEVICE the bytes of the device; with PRETENDED_NO_POOLS the device has no pools. Copies from
+ * pinned memory are made when the host waits.
  */
 
 #include <stdint.h>
@@ -16,7 +16,7 @@
 typedef unsigned long long address;
 typedef struct {
     char name[256];
-    unsigned dynamic; /* bytes of shared memory that were asked for */
+    unsigned dynamic; /* the requested bytes of shared memory */
 } kernel;
 typedef struct {
     unsigned grid[3], block[3], shared;
@@ -25,10 +25,10 @@ typedef struct {
 
 enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NOT_SUPPORTED = 801, HEAD = 256, MOST = 4096 };
 
-static _Atomic long live = 0; /* allocations, of several threads */
-/* bytes in use; of those that were freed, those whose stream may not be there yet, and those that the pool keeps */
+static _Atomic long live = 0; /* the number of allocations, which several threads change */
+/* bytes in use; freed bytes that a stream may still use, and freed bytes that the pool keeps */
 static _Atomic long used = 0, pending = 0, kept = 0;
-static void *gone[MOST]; /* streams that were destroyed */
+static void *gone[MOST]; /* destroyed streams */
 static int n_gone = 0;
 static struct { void *target, *source; size_t size; } waiting[MOST]; /* copies from pinned memory */
 static int n_waiting = 0;
@@ -51,7 +51,7 @@ static int context(void **p) { return *p = (void *)1, OK; }
 static int retained(void **p, int device) { return *p = (void *)1, OK; }
 
 static int attribute(int *value, int which, int device) {
-    switch (which) { /* of the enumeration CUdevice_attribute */
+    switch (which) { /* numbers of CUdevice_attribute */
     case 1: case 2: case 3: *value = 1024; break;   /* threads of a block */
     case 4: *value = 64; break;
     case 5: case 6: case 7: *value = 65535; break;  /* blocks of a grid */
@@ -60,7 +60,7 @@ static int attribute(int *value, int which, int device) {
     case 16: *value = 132; break;                   /* multiprocessors */
     case 41: case 115: *value = 1; break;           /* one address space; pools of memory */
     case 75: *value = 9; break;                     /* compute capability 9.0 */
-    case 97: *value = 227 << 10; break;             /* shared memory, if asked for */
+    case 97: *value = 227 << 10; break;             /* shared memory of a block on request */
     default: *value = 0;
     }
     return OK;

@@ -222,7 +222,7 @@ def test_no_test_module_is_imported():
 
 
 def private_names(file):
-    """Return the private names that a file takes of others: ``thing._name``, and imports of such."""
+    """Return the private names of others that a file uses or imports, like ``thing._name``."""
     nodes = [*ast.walk(ast.parse(file.read_text()))]
     taken = [node.attr for node in nodes if isinstance(node, ast.Attribute) and not is_own(node.value)]
     imported = [alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names]
@@ -234,7 +234,7 @@ def is_own(value):
 
 
 def test_tests_need_few_private_names():
-    """A test shows what can be seen from outside; `os._exit` and the like count, too."""
+    """Tests use public names; `os._exit` and the like count as private, too."""
     files = sorted((ROOT / "tests").rglob("*.py"))
     found = [f"{file.relative_to(ROOT)}: {name}" for file in files for name in private_names(file)]
     assert len(found) < 30, "\n".join(found)

@@ -1,6 +1,6 @@
 """CUDA without a GPU: the tests of tests/cuda in the simulator, in a process of its own.
 
-Each function of tests/cuda is a test here; all that are asked for run in one process.
+Each function of tests/cuda is a test here; all selected ones run in one process.
 """
 
 import os
@@ -26,7 +26,7 @@ EMPTY_SECTION = re.compile(r"-+ Captured \w+ -+\s*(?=-+ Captured|\Z)")
 
 
 class Simulated(NamedTuple):
-    """The exit code of the process, its output, and the cases of each function as JUnit describes them."""
+    """The exit code of the process, its output, and JUnit's cases of each function."""
 
     exit_code: int
     output: str
@@ -55,7 +55,7 @@ def simulated(request, tmp_path_factory):
 
 
 def read(report):
-    """Return the cases of each function; a process that was killed leaves no report."""
+    """Return the cases of each function; a killed process leaves no report."""
     cases = defaultdict(list)
     for case in ElementTree.parse(report).iter("testcase") if report.exists() else ():
         file, name = case.get("classname").rpartition(".")[2], case.get("name").partition("[")[0]
@@ -64,7 +64,7 @@ def read(report):
 
 
 def failures(cases):
-    """Return the name of each case that failed, its traceback, and what it printed."""
+    """Return the name, traceback and output of each failed case."""
     for case in cases:
         if case.find("failure") is not None or case.find("error") is not None:
             parts = (part.text or "" for part in case)

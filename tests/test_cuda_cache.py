@@ -1,4 +1,4 @@
-"""Machine code for CUDA on disk, made in one process and found in the next; the device is pretended."""
+"""Machine code for CUDA on disk, from one process to the next; the device is a stand-in."""
 
 from collections import namedtuple
 
@@ -9,8 +9,8 @@ from helpers import ROOT
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
-# compiles the kernel of a name for a compute capability, and says how often that took the compiler, and how
-# many warnings there were
+# The program compiles the kernel of a name for a compute capability; it prints how many
+# compilations and warnings there were.
 PROGRAM = """
 import sys
 import warnings

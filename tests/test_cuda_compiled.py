@@ -1,4 +1,4 @@
-"""Kernels for CUDA, compiled for real: no spills, the wide reads that were meant, room for two blocks."""
+"""Compiled CUDA kernels: no spills, the intended wide reads, room for two blocks."""
 
 import math
 import re
@@ -9,12 +9,12 @@ from cuda_compiler import CAPABILITIES
 
 REASON = cuda_compiler.why_not()
 CASES = {} if REASON else cuda_compiler.cases()
-REGISTERS = 65536  # of a multiprocessor
+REGISTERS = 65536  # registers of a multiprocessor
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
 
 def parameters_of(case):
-    """The bytes of each parameter as the launch packs them, in places of eight."""
+    """Return the bytes of each parameter as the launch packs them, in places of eight."""
     from evoopt.kernels.cuda.runtime import driver
 
     packed = "".join(map(driver.format_of, case.kinds))
@@ -31,7 +31,7 @@ def test_machine_code(name, capability):
     assert not [instruction for instruction in found.instructions if instruction.startswith(("LDL", "STL"))]
     for instruction, least in case.wide.items():
         assert found.instructions[instruction] >= least
-    if name.startswith("rollout") and case.kernel.shared:  # after other shared arrays, and read by 128 bits
+    if name.startswith("rollout") and case.kernel.shared:  # follows other arrays; 128-bit reads
         assert found.alignment == 16
     assert found.parameters == parameters_of(case)
     assert 2 * math.prod(case.kernel.threads) * found.registers <= REGISTERS, (

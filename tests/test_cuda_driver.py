@@ -1,6 +1,7 @@
-"""The host's side of CUDA, whole, on a driver that only pretends: launches, memory, streams, errors.
+"""The whole host side of CUDA on a stand-in driver: launches, memory, streams, errors.
 
-It is compiled from tests/pretended_driver.c. What kernels compute is tested in the simulator; here none runs.
+The driver is compiled from tests/pretended_driver.c and runs no kernel. The tests in the simulator
+check the numbers that kernels compute.
 """
 
 import shutil
@@ -27,7 +28,7 @@ def pretended(tmp_path_factory):
 
 @pytest.fixture
 def run_pretended(pretended, run_python, tmp_path):
-    """Run a program; gives what it printed, and the lines of the driver's log."""
+    """Return a function that runs a program: its output, and the lines of the driver's log."""
 
     def run(program, **environment):
         log = tmp_path / "log"
@@ -38,7 +39,7 @@ def run_pretended(pretended, run_python, tmp_path):
 
 
 def test_kernels_get_what_numba_would_give_them(run_pretended):
-    """The words of each argument are those that numba-cuda's own launch packs."""
+    """The words of each argument equal the words that numba-cuda's own launch packs."""
     _, log = run_pretended(
         """
 import os, warnings
@@ -130,11 +131,11 @@ print(ctypes.CDLL("libcuda.so.1").pretended_allocations())
     )
     assert output == "0\n"
     launches = [line.split() for line in log if line.startswith("launch")]
-    assert max(int(words[-1]) for words in launches) > 48 * 1024  # asked for, else it would be refused
+    assert max(int(words[-1]) for words in launches) > 48 * 1024  # refused without a request
 
 
 def test_every_choice_compiles(run_pretended):
-    """Losses, environments, activations: what the compiler refuses, the simulator does not see."""
+    """The compiler may refuse losses, environments or activations that the simulator accepts."""
     run_pretended(
         """
 import numpy as np
@@ -168,7 +169,7 @@ for batch in (1, 12):
 
 
 def test_the_page_about_cuda_runs(run_pretended):
-    """All but the block that needs torch on a GPU; that one runs with the other pages where there is one."""
+    """All blocks run but the one that needs torch and a GPU, which test_docs.py runs there."""
     code, found, _ = python_of(ROOT / "docs" / "reference" / "cuda.md").partition("import torch")
     _, log = run_pretended(code)
     assert found
@@ -187,7 +188,7 @@ evoopt.show_versions()
 
 
 def test_streams_wait_for_each_other(run_pretended):
-    """A kernel on one stream runs after what is queued on that of its arrays, and before what comes then."""
+    """A kernel runs after queued work on its arrays' streams, and before later work there."""
     _, log = run_pretended(
         """
 import numpy as np
@@ -211,7 +212,7 @@ with open("/dev/stdout", "w") as file:
 
 
 def test_streams_of_other_libraries(run_pretended):
-    """Theirs waits for what it is lent; who names no stream is waited for, and who may not be done, too."""
+    """Their stream waits for arrays that we lend; we wait for a library that names no stream."""
     output, log = run_pretended(
         """
 import numpy as np
@@ -232,9 +233,9 @@ print(hex(ours.number), hex(theirs.number))
     kinds = [" ".join(line.split()[:2]) if "launch" not in line else "launch" for line in log]
     assert kinds == [
         *(f"record {ours}", f"wait {theirs}", "synchronize"),
-        *(f"record {ours}", "wait 0x1") * 2,  # the default stream, which ours wait for by themselves
+        *(f"record {ours}", "wait 0x1") * 2,  # the default stream, which our stream waits for
         "synchronize",
-        *(f"record {theirs}", f"wait {ours}"),  # by the other library, which was asked for that
+        *(f"record {theirs}", f"wait {ours}"),  # waits that the other library was asked for
         *(f"record {ours}", f"wait {ours}", "launch", "synchronize"),
     ]
 
@@ -288,7 +289,7 @@ except MemoryError as error:
 
 
 def test_pinned_memory_may_change_after_a_copy(run_pretended):
-    """The driver reads memory that is pinned later, when the host waits; other memory before it returns."""
+    """The driver reads pinned memory when the host waits, and other memory before it returns."""
     output, _ = run_pretended(
         """
 import ctypes
@@ -331,7 +332,7 @@ array = Stream().to_device(np.ones(3), np.float64)
         "import sys\nfor name in ('net', 'es', 'array'): setattr(np, 'kept_' + name, globals()[name])",
         "things = [net, tasks, es, rows, fitness, array]\nthings.append(things)\n"
         "del net, tasks, es, rows, fitness, array, things\ngc.collect()",
-        # arrays before their stream in a cycle, and after it
+        # a cycle with arrays before their stream, and one with arrays after it
         "a, b = Stream(), Stream()\nfirst = [a, a.empty(3, np.float64)]\nlast = [b.empty(3, np.float64), b]\n"
         "first.append(first), last.append(last)\ndel a, b, first, last\ngc.collect()",
         "import threading\nthings = [Stream().empty(3, np.float64)]\n"
@@ -361,7 +362,7 @@ print(len(numbers), len({stream.number for stream in [Stream(), Stream(), Stream
 
 
 def test_a_forked_process_has_no_device(run_pretended):
-    """It says so, and lets go of what it has from its parent, which goes on."""
+    """The child says so, and forgets its parent's objects, with which the parent goes on."""
     output, _ = run_pretended(
         OWNERS
         + """
@@ -388,7 +389,7 @@ print("the parent goes on")
 
 
 def test_more_than_a_grid_has_is_launched_in_parts(run_pretended):
-    """Samples of each row its own, and episodes: blocks in y, of which a device takes 65,535."""
+    """Samples of each row, and episodes, are blocks along y, of which a device takes 65,535."""
     _, log = run_pretended(
         """
 import numpy as np

@@ -84,7 +84,7 @@ def test_every_block_says_its_language(page):
 
 
 def test_code_of_peers_is_python_and_stands_beside_ours():
-    """It does not run, as the other libraries are not installed."""
+    """It does not run, because the other libraries are not installed."""
     blocks = re.findall(
         r"^```(.+)\n((?:(?!```).*\n)*)", PAGES["guide/coming_from.md"].read_text(), re.MULTILINE
     )
@@ -100,7 +100,7 @@ def prose_of(path):
 
 
 def anchors_of(path):
-    """Return the names by which links find the headings of a page."""
+    """Return the anchors of a page's headings, which links use."""
     headings = re.findall(r"^#+ (.*)$", prose_of(path), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -1,4 +1,4 @@
-"""Rows and their numbers: each row that was asked for is told once, foreign ones as often as one likes."""
+"""Rows and ids: each asked row is told once, a foreign row any number of times."""
 
 import copy
 import pickle
@@ -188,7 +188,7 @@ def test_a_copy_of_a_waiting_row_is_foreign(cls):
 @each_strategy
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rows_that_are_all_alike_are_told_one_by_one(cls, dtype):
-    """A search that has converged draws the same row again and again."""
+    """A converged search draws the same row again and again."""
     es = cls(np.full(3, 1e6, dtype), 1e-12, seed=1, popsize=6)
     for _ in range(REMEMBERED + 2):
         population = es.ask()
@@ -223,7 +223,7 @@ def test_elites_that_are_asked_for_again_are_new_rows(cls, split):
 
 
 def test_clones_are_new_rows():
-    """Without crossover and nearly without mutation a child is its parent."""
+    """Without crossover and almost without mutation a child equals its parent."""
     es = evoopt.GA(MEAN, 0.5, popsize=8, crossover=None, mutation_rate=1e-9, seed=1)
     for _ in range(5):
         population = es.ask()
@@ -248,10 +248,10 @@ def test_rows_of_an_older_run_are_told_once(kind, tmp_path):
 
 # ---------------------------------------------------------------- whatever is asked for and told
 
-WITH_MEMORY = sorted(OURS.keys() - {"GA"})  # which can be told rows of one update before, no older ones
+WITH_MEMORY = sorted(OURS.keys() - {"GA"})  # GA takes late rows of the last update alone
 steps = st.tuples(
     st.sampled_from(["rows", "rows", "ids"]),
-    st.integers(0, 4),  # rows asked for before
+    st.integers(0, 4),  # rows to ask for
     st.lists(st.integers(0, 30), min_size=2, max_size=6, unique=True),
     st.integers(0, 2),  # foreign rows
 )
@@ -262,7 +262,7 @@ steps = st.tuples(
 @given(st.sampled_from(WITH_MEMORY), st.lists(steps, min_size=1, max_size=REMEMBERED - 1), st.booleans())
 def test_each_row_is_told_once_whatever_is_told(name, sequence, copied):
     es = make(OURS[name], n=3, popsize=4)
-    known, told = [], set()  # ids and rows; ids
+    known, told = [], set()  # known: ids and rows; told: ids
     rng = np.random.default_rng(1)
     for kind, asked_for, places, foreign in sequence:
         if asked_for:
@@ -291,7 +291,7 @@ def test_each_row_is_told_once_whatever_is_told(name, sequence, copied):
 
 
 class Named:
-    """A population that is known by the numbers of its rows, and made where somebody looks at them."""
+    """A population that is identified by its ids, and made when its numbers are read."""
 
     def __init__(self, es):
         self._es, self.ids = es, es.ask_ids()

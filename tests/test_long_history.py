@@ -1,4 +1,4 @@
-"""A run of very many generations: what checkpoints hold of its history, and that it goes on all the same."""
+"""Runs of very many generations: the history in checkpoints, and how a run goes on."""
 
 import copy
 
@@ -17,7 +17,7 @@ GENERATIONS = 120_000
 
 
 def aged(name, generations=GENERATIONS):
-    """A strategy whose history is that of many generations; what it searched with is young."""
+    """Return a strategy with a long history and a young state."""
     es = REGISTRY[name](np.linspace(1.0, 2.0, 4), 0.5, popsize=6, seed=7)
     for _ in range(20):
         step(es)
@@ -42,15 +42,15 @@ def test_a_checkpoint_holds_the_first_and_the_last_generations(name, tmp_path):
     assert twin.history.keys() == es.history.keys()
     for column, whole in zip(twin.history.values(), es.history.values(), strict=True):
         assert column == [*whole[:FIRST_KEPT], *whole[-LAST_KEPT:]]
-        assert {*map(type, column)} == {*map(type, whole)} < {int, float}  # of Python
-    for _ in range(12):  # of which some are looked at for stagnation
+        assert {*map(type, column)} == {*map(type, whole)} < {int, float}  # Python's numbers
+    for _ in range(12):  # `stop` looks for stagnation in some of them
         for one in (es, twin):
             step(one)
         assert es.stop() == twin.stop()
     assert np.array_equal(es.ask(), twin.ask())
     assert twin.history["best"][-12:] == es.history["best"][-12:]
     assert len(through_file(twin, path).history["best"]) == FIRST_KEPT + LAST_KEPT
-    assert len(es.history["best"]) == GENERATIONS + 12  # in memory all of it
+    assert len(es.history["best"]) == GENERATIONS + 12  # the history in memory is whole
 
 
 def test_a_generation_that_fails_leaves_a_shortened_history_as_it_was(tmp_path):
@@ -61,7 +61,7 @@ def test_a_generation_that_fails_leaves_a_shortened_history_as_it_was(tmp_path):
 
 
 def test_no_rule_looks_further_back():
-    """Neither for stagnation, whatever the tolerance, nor for a fitness that is flat."""
+    """Neither the rule of stagnation, with any tolerance, nor the rule of flat fitness does."""
     draw = np.random.default_rng(1)
     history = {name: draw.integers(0, 3, 300_000).tolist() for name in ("best", "median")}
     history["generation"] = [*range(1, 300_001)]
@@ -96,7 +96,7 @@ def test_runs_of_restarts_are_as_bounded(kind, tmp_path):
 
 @pytest.fixture
 def short(monkeypatch):
-    """Checkpoints of few generations; a strategy that has had more, and their number."""
+    """Shorten the history in checkpoints; return a strategy with more generations."""
     monkeypatch.setattr(told, "LAST_KEPT", 100)
     return aged("SNES", 500)
 

@@ -1,4 +1,4 @@
-"""The state of a strategy at any moment: saved in the middle of a call it is the one before or after."""
+"""States of a strategy in the middle of a call: each is the state before it or after it."""
 
 import copy
 import os
@@ -19,13 +19,13 @@ import evoopt
 from evoopt.devices.cpu.directions import kernels
 
 FOLDER = os.path.dirname(evoopt.strategies.__file__)
-PICKLED_EACH, SAVED_EACH = 23, 299  # moments, besides those after a change that is seen from outside
-CLOSELY = {"LMMAES", "IPOP of CMAES"}  # whose single instructions are looked at, not lines
+PICKLED_EACH, SAVED_EACH = 23, 299  # moments between pickles and saves, besides each visible change
+CLOSELY = {"LMMAES", "IPOP of CMAES"}  # kinds whose single instructions are looked at, not lines
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def at_each_moment(action, look, closely=False):
-    """Call an action, and `look` before each line that strategies execute in it, or each instruction."""
+    """Call an action, and `look` before each line, or instruction, of strategies in it."""
 
     def local(frame, event, _):
         if event in ("opcode", "line"):
@@ -47,7 +47,7 @@ def at_each_moment(action, look, closely=False):
 
 
 def outline(es):
-    """Which objects a strategy has, and how long its history is."""
+    """Return the ids of a strategy's objects, and the lengths of its history."""
     return [*map(id, vars(es).values()), *map(len, es.history.values())]
 
 
@@ -59,7 +59,7 @@ class Moments:
         self.looked, self.seen = 0, None
 
     def check(self, action):
-        """Call an action; all states in it go on as the one before or after it does."""
+        """Call an action; each state in it must go on like the state before or after it."""
         before, states, files = continued(self.es), set(), []
 
         def look():
@@ -81,7 +81,7 @@ class Moments:
 
 
 def before_its_end(kind):
-    """A strategy in the middle of a run, and of one with restarts the last generation before a restart."""
+    """Return a strategy in a run; with restarts in the last generation before one."""
     es = make(kind)
     for _ in range(4):
         step(es)
@@ -127,7 +127,7 @@ def test_a_state_in_a_call_that_fails_is_that_before(kind, tmp_path):
 @each_kind
 @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
 def test_a_copy_is_of_its_moment(kind, way):
-    """Whatever the strategy does afterwards, even where a copy has the same arrays."""
+    """A copy stays, even if it shares arrays with a strategy that goes on."""
     es = before_its_end(kind)
     expected, twin = continued(es), way(es)
     for _ in range(3):
@@ -140,7 +140,7 @@ def test_a_copy_is_of_its_moment(kind, way):
 
 
 def test_a_late_measure_is_no_part_of_the_state_before(tmp_path):
-    """A column of the history that the first `tell` begins."""
+    """The first `tell` adds a column to the history."""
     es = evoopt.SNES([1.0, 2.0], 0.5, seed=1)
     columns = set()
     population = es.ask()
@@ -153,8 +153,8 @@ def test_a_late_measure_is_no_part_of_the_state_before(tmp_path):
 @pytest.mark.parametrize("kind", ["LMMAES", "IPOP of LMMAES"])
 @pytest.mark.parametrize("by", ["handler", "thread", "Ctrl-C"])
 def test_direction_vectors_that_change_in_place(kind, by, monkeypatch):
-    """Half of them have followed the last step when the state is read, or `ask` is interrupted."""
-    n = 20_000  # parameters, so that threads share the work
+    """Half of the vectors have moved when the state is read, or when `ask` is interrupted."""
+    n = 20_000  # so many parameters that threads share the work
     es = make(kind, n)
     for _ in range(3):
         step(es)

@@ -1,4 +1,4 @@
-"""Every kind of operation of layers has a row in each device's table, or is refused there.
+"""Every kind of operation in layers has a row in each device's table, or is refused there.
 
 Every layer and activation has a definition in reference.py.
 """

@@ -1,4 +1,4 @@
-"""Functions that are compiled into kernels count references to arrays where the kernel does."""
+"""Functions that are compiled into kernels count references to arrays if the kernel does."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_a_part_of_both_kinds_of_kernels_frees_no_array_that_is_in_use():
         for k in range(n):
             array, at = moved((x, k), n - n)
             total += array[at]
-        others = np.full(n, 7.0)  # where x was, had it been freed
+        others = np.full(n, 7.0)  # the memory of x, if that was freed
         return total, x.sum(), others.sum()
 
     assert without_counts(np.ones(2), 0) == 1.0

@@ -1,4 +1,4 @@
-"""IPOP and BIPOP: ask/tell, numbers of rows, late rows, starts, limits and checkpoints."""
+"""The strategies IPOP and BIPOP: ask/tell, ids, late rows, starts, limits and checkpoints."""
 
 import copy
 import itertools
@@ -22,7 +22,7 @@ each_inner = pytest.mark.parametrize("inner", OURS.values(), ids=OURS.keys())
 
 
 def flat(population):
-    """What ends each run after a few generations."""
+    """Return equal fitness, which ends each run after a few generations."""
     return np.zeros(len(population))
 
 
@@ -31,7 +31,7 @@ def make(kind, inner=CMAES, n=3, **options):
 
 
 def ask_after_a_restart(es, times=1):
-    """Run until the ask that begins another run; gives its population."""
+    """Run until the `ask` that begins another run; return its population."""
     while True:
         population = es.ask()
         if es.restarts == times:
@@ -89,7 +89,7 @@ def test_bipop_alternates_by_evaluations():
         if es.restarts == len(runs):
             runs.append((len(population), es.sigma, es.evaluations))
         es.tell(population, flat(population))
-    small, large, doubled = runs[1][2], 0, 0  # the first one counts as small
+    small, large, doubled = runs[1][2], 0, 0  # the first run counts as small
     for (popsize, sigma, start), (_, _, end) in itertools.pairwise(runs[1:]):
         if small >= large:
             doubled += 1
@@ -107,7 +107,7 @@ def test_after_the_last_restart_the_run_says_why():
     run_until_stopped(es, flat)
     assert es.restarts == 2
     assert es.stop()[0][0] in ("tolflatfitness", "tolfun")
-    run(es, 2, rastrigin)  # it is advice
+    run(es, 2, rastrigin)  # `stop` is advice
     assert es.restarts == 2
 
 
@@ -120,7 +120,7 @@ def test_the_restart_happens_in_the_next_ask(kind):
     assert es.restarts == 0
     assert not es.stop()
     mean = es.mean
-    assert es.popsize == 12  # of the next one
+    assert es.popsize == 12  # the popsize of the next run
     es.ask()
     assert es.restarts == 1
     assert (es.mean != mean).any()
@@ -144,7 +144,7 @@ def test_sides_from_1e20_on_say_nothing_about_where_to_start(kind):
 
 
 def late_and_new(kind):
-    """A strategy just restarted, with rows of the run before that wait, and the ids of new ones."""
+    """Return a strategy after a restart, waiting ids of the run before, and new ids."""
     es = make(kind)
     while not es.ends:
         ids = es.ask_ids(10)
@@ -184,7 +184,7 @@ def test_late_rows_alone_and_as_a_matrix(kind):
 def test_a_copy_continues_bit_for_bit_at_any_generation(kind, inner, way, tmp_path):
     es = make(kind, inner, n=2, bounds=(-4, 4), maximize=True)
 
-    def fitness(population):  # flat from a distance on, so that runs end soon
+    def fitness(population):  # values are flat beyond a distance, so that runs end soon
         return -np.maximum(rastrigin(population), 20.0)
 
     for generation in range(25):
@@ -358,7 +358,7 @@ def test_restarts_of_restarts_are_refused():
 def test_a_strategy_that_began_is_refused(tmp_path):
     es = CMAES([1.0, 2.0], 0.5, seed=1)
     es.save(tmp_path / "new.npz")
-    copies = copy.deepcopy(es), evoopt.load(tmp_path / "new.npz")  # which do not know how they were made
+    copies = copy.deepcopy(es), evoopt.load(tmp_path / "new.npz")  # they do not know the call that made them
     es.ask()
     for other in (es, *copies):
         with pytest.raises(ValueError, match=r"must be new, as CMAES\(mean, sigma, \.\.\.\) makes it"):
@@ -437,7 +437,7 @@ def test_what_was_set_since_counts_for_all_runs():
 
 @pytest.fixture
 def registered():
-    """Classes of one's own, which no other test sees."""
+    """Return `register`, for classes that no other test sees."""
     before = dict(REGISTRY)
     yield evoopt.register
     REGISTRY.clear()

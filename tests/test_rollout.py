@@ -1,4 +1,4 @@
-"""Rollouts: episodes against a loop in Python, common random numbers, observation statistics, failures."""
+"""Rollouts: episodes against a loop in Python, common random numbers, statistics, failures."""
 
 import copy
 import math
@@ -20,14 +20,14 @@ from evoopt.kernels.cpu.emit.vectors import tile_shape
 from evoopt.tasks.episodes import EVALUATION, TRAINING, episode_uniforms
 from evoopt.tasks.statistics import Statistics
 
-needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="what plain functions raise comes through")
+needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="exceptions of plain functions come through")
 STEPS = 8 if JIT_DISABLED else 25
 COLUMNS, LANES = tile_shape(np.dtype(np.float64))
 
 
 @numba.njit
 def reset(state, uniforms):
-    """Two numbers that move, and one that counts; what is drawn is used up."""
+    """Draw two numbers that move, and start a counter; uniform numbers are used up."""
     for i in range(2):
         state[i] = 4 * uniforms[i] - 2
         uniforms[i] = 0
@@ -42,7 +42,7 @@ def observe(state, observation):
 
 @numba.njit
 def step(state, action):
-    """Ends after 1 to 12 steps; the reward tells all that came."""
+    """End after 1 to 12 steps; the reward shows all actions."""
     state[0] += 0.2 * action[0]
     state[1] += 0.1 * action[1] - 0.3
     state[2] += 1
@@ -56,7 +56,7 @@ def step_discrete(state, action):
     return action + 0.1 * state[2], state[2] > 20 * abs(state[0]) + 1
 
 
-# One action with bounds that are not around 0, and one without bounds
+# One action has bounds that are not around 0, one has no bounds.
 drift = evoopt.Environment(
     reset,
     observe,
@@ -77,12 +77,12 @@ def network(env, *layers):
 
 
 def rows_of(net, n, dtype=np.float64, scale=2.0):
-    """First rows that do different things, as fine as the precision."""
+    """Return first rows that act differently, with all digits of the precision."""
     return np.stack([scale * net.init(seed).astype(dtype) for seed in range(n)])
 
 
 def expected_of(task, population, uniforms, **options):
-    """Returns, lengths and observations (row by row, episode by episode) of the reference."""
+    """Return the returns, lengths and observations (by rows, then episodes) of the reference."""
     found = [
         [
             reference.episode(task.net, task.env, row, draws, task.max_steps, **options)
@@ -101,7 +101,7 @@ def uniforms_of(task, generation, rows=1):
 
 
 def agree(task, population, tolerance=1e-9, generation=0):
-    """A generation is what the reference plays; gives the lengths."""
+    """Require the episodes of the reference in a generation; return their lengths."""
     rows = len(population) if task.new_episodes == "row" else 1
     found = task.play(population, generation)
     returns, lengths, _ = expected_of(task, population, uniforms_of(task, generation, rows))
@@ -111,7 +111,7 @@ def agree(task, population, tolerance=1e-9, generation=0):
 
 
 def same(a, b):
-    """The same episodes to the last bit."""
+    """Whether episodes are the same to the last bit."""
     return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
@@ -134,7 +134,7 @@ def test_rows_in_the_lanes_of_a_vector(name, new_episodes, monkeypatch):
 @pytest.mark.parametrize("episodes", [1, 7])
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_few_episodes_as_samples(name, episodes, monkeypatch):
-    """Where the weights of the lanes would not fit; those episodes that go on close up."""
+    """Samples are used where the weights of lanes do not fit; unfinished episodes close up."""
     monkeypatch.setattr(cpu_rollout, "LANES_FIT", 0)
     env = ENVIRONMENTS[name]
     net = network(env)
@@ -167,7 +167,7 @@ def test_recurrent_networks_start_each_episode_from_zeros(layer, episodes):
 
 @pytest.mark.parametrize("layers", [(), (evoopt.LayerNorm(),)])
 def test_parameters_that_all_rows_share(layers):
-    """With a layer that has no code for lanes of rows, too."""
+    """One of the networks has a layer without code for lanes of rows."""
     full = network(drift, evoopt.Dense(6, "tanh"), *layers, evoopt.Dense(5, "tanh"))
     net = full.freeze(full.spec.unravel(full.init(seed=5)), trainable=["dense_1", "dense_2"])
     for episodes in (2, COLUMNS + 1):
@@ -373,7 +373,7 @@ def observe_constants(state, observation):
 
 
 def act_as_seen(n):
-    """A network whose outputs are its inputs, and its one row."""
+    """Return a network whose outputs are its inputs, and its only row."""
     net = evoopt.Network([evoopt.Dense(n)], (n,))
     tree = {"dense_0": {"bias": np.zeros(n), "kernel": np.eye(n)}}
     return net, net.spec.ravel(tree).astype(np.float64)[None]
@@ -408,7 +408,7 @@ def test_evaluations_learn_nothing():
     assert all(np.array_equal(before[key], value) for key, value in task.state().items())
     first = judge(population)
     task(population, 1)
-    assert not np.array_equal(judge(population), first)  # it sees what the task learned
+    assert not np.array_equal(judge(population), first)  # it uses statistics that the task learned
 
 
 def test_a_state_goes_into_another_task():
@@ -460,7 +460,7 @@ def test_nan_observations_give_nan_and_leave_the_statistics_finite(episodes, nor
     env = replace(drift, observe=observe_nan_far_away, step=step_aside, actions=([-1, -1], 1))
     net = evoopt.Network([evoopt.Dense(2)], (2,))
     away, towards = np.zeros((2, net.spec.size))
-    away[0], towards[0] = 1, -1  # biases: the first row goes to where NaN is
+    away[0], towards[0] = 1, -1  # biases: the first row moves to NaN
     task = evoopt.Rollout(net, env, episodes, 40, normalize=normalize)
     fitness = task(np.stack([away, towards]))
     assert np.isnan(fitness[0])
@@ -518,7 +518,7 @@ def observe_raises(state, observation):
 
 @numba.njit
 def observe_signs(state, observation):
-    """Of NaN it makes numbers."""
+    """Turn NaN into numbers."""
     for i in range(2):
         observation[i] = 1.0 if state[i] > 0 else -1.0
 
@@ -553,7 +553,7 @@ def test_what_fails_is_nan_in_its_episodes_only(change, episodes):
 
 @numba.njit
 def writes_a_sum(state, array):
-    """Runs in Python, but not in numba."""
+    """Write a sum, which Python can do and numba cannot."""
     array[:] = math.fsum(state)
 
 
@@ -564,7 +564,7 @@ def steps_with_a_sum(state, action):
 
 @numba.njit
 def writes_a_text(state, array):
-    """Runs in Python; the error of numba is none of its NumbaErrors."""
+    """Write a length, for which numba raises an error that is not a NumbaError."""
     array[:] = len(f"{state[0]:.2f}")
 
 
@@ -647,7 +647,7 @@ def test_copies_play_the_same(env, clone):
 
 
 def controller(net):
-    """A strategy for it."""
+    """Return a strategy for a network."""
     return evoopt.SNES(net.init(0), 0.3, popsize=6, maximize=True, noisy=True, seed=2)
 
 
@@ -657,7 +657,7 @@ def learner():
 
 
 def test_a_run_in_pieces_is_the_whole_run():
-    """With a validation that learns, were it not kept from it."""
+    """The validation must not learn from its episodes."""
     results = []
     for pieces in ([6], [2, 3, 6]):
         task = learner()

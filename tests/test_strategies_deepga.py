@@ -1,4 +1,4 @@
-"""What is the deep GA's own: genomes and their weights, truncation selection, memory."""
+"""Properties of the deep GA: genomes and their weights, truncation selection, memory."""
 
 import copy
 import pickle
@@ -26,18 +26,18 @@ def make(dtype=np.float32, **options):
 
 
 def mothers(es):
-    """The genomes of the parents, which many of their children show."""
+    """Return the genomes of the parents, from many children."""
     es = copy.deepcopy(es)
     return {tuple(es.genome(number)[:-1].tolist()) for number in es.ask_ids(100)}
 
 
 def numbers(genomes):
-    """The rows that genomes end with."""
+    """Return the ids at the ends of genomes."""
     return {genome[-1][0] for genome in genomes}
 
 
 class Plain:
-    """The paper's Algorithm 1, on whole rows with the genome beside them, in float64."""
+    """The paper's Algorithm 1 in float64, on whole rows, each with its genome."""
 
     def __init__(self, es):
         self.n_parents, self.parents = es.parents, [(MEAN, ())]
@@ -97,7 +97,7 @@ def test_a_genome_gives_the_bits_of_its_row(dtype, bounds, noisy):
         out = np.empty(70, dtype)
         for number, row in zip(ids, rows, strict=True):
             genome = es.genome(number)
-            parent = genome[:-1] if name(genome) == number else genome  # which was asked for again
+            parent = genome[:-1] if name(genome) == number else genome  # the row was asked for again
             if len(parent):
                 assert_array_equal(es.genome(name(parent)), parent)
             assert_array_equal(es.decode(genome), row)
@@ -200,7 +200,7 @@ def test_refused():
 
 
 def test_elites():
-    """The best stays while nothing is better, asked for again where fitness is noisy."""
+    """The best row stays until a better one is told; with noise it is asked for again."""
     es = make()
     ids = es.ask_ids()
     es.tell(ids, -np.arange(12.0))
@@ -248,7 +248,7 @@ def test_sigma_decays_to_its_limit_and_never_below_what_rows_can_bear():
 
 
 def test_the_cache_is_what_genomes_say(rng):
-    """Whatever replaces whatever, and with one spare row: families of any shape."""
+    """The weights of one family after another, of any shape and in few rows, are right."""
     origin = Origin(np.uint64(3), MEAN.astype(np.float32), SIGMA.astype(np.float32))
     weights, families = Weights(5), [np.array([(0, 1.0)], ENTRY)]
     expected = np.empty(70, np.float32)
@@ -310,7 +310,7 @@ def test_memory_is_that_of_the_parents(bounds):
     whole_run(n, buffer)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    vectors = 24 if bounds is None else 44  # the box has seven of float64
+    vectors = 24 if bounds is None else 44  # the box has seven vectors of float64
     assert peak < (20 + vectors) * 4 * n
 
 

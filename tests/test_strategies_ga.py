@@ -1,4 +1,4 @@
-"""What is the genetic algorithm's own: its pool, elites, and each kind of selection and variation."""
+"""Properties of the genetic algorithm: its pool, elites, and all selections and variations."""
 
 import copy
 
@@ -19,19 +19,19 @@ CLONES = {"crossover": None, "mutation_rate": 0.0, "tournament": 1}  # children 
 
 
 def parents_of(es):
-    """The rows that parents are drawn from, as many clones show them; sorted."""
+    """Return the possible parents, sorted, from many clones of them."""
     es = copy.deepcopy(es)
-    rows = es.rows(es.ask_ids(500)[es.elites + 1 :])  # those before may be asked for again
+    rows = es.rows(es.ask_ids(500)[es.elites + 1 :])  # rows before these may be old ones
     return np.unique(rows, axis=0)
 
 
 def assert_rows(found, *expected):
-    """Require these rows, in any order."""
+    """Require these rows in any order."""
     assert_array_equal(np.unique(found, axis=0), np.unique(np.concatenate(expected), axis=0))
 
 
 def others(k):
-    """Rows that were not asked for."""
+    """Return foreign rows."""
     return np.random.default_rng(0).normal(9, 1, (k, 3))
 
 
@@ -72,7 +72,7 @@ def test_noisy_elites_are_asked_again():
     elites = es.ask()[:2]
     assert_array_equal(elites, population[np.argsort(fitness)[:2]])
     told = np.concatenate([others(18), elites])
-    es.tell(told, 1e6 + np.arange(20))  # by their new fitness they are the worst
+    es.tell(told, 1e6 + np.arange(20))  # the new fitness makes them the worst
     assert_rows(parents_of(es), told)
     assert_array_equal(es.ask()[:2], told[:2])
 
@@ -95,7 +95,7 @@ def test_elites_may_be_asked_again_without_noise_and_not_be_with_it():
         es.tell(population, fitness)
         best = population[np.argsort(fitness)[:2]]
         assert (es.ask()[:2] == best).all() == reevaluate
-        es.tell(others(20), 1e6 + np.arange(20))  # not the elites
+        es.tell(others(20), 1e6 + np.arange(20))  # the elites are not told
         assert_rows(parents_of(es), others(20), best[: 0 if reevaluate else 2])
 
 
@@ -171,7 +171,7 @@ widths = st.lists(st.integers(1, 90), min_size=1, max_size=6)
 
 
 def children(n, popsize=12, **options):
-    """A first population told in its order, and its children, which hardly mutate."""
+    """Return a first population, told in its order, and its children, almost without mutation."""
     es = GA(np.zeros(n), 1.0, popsize=popsize, self_adaptation=False, mutation_rate=0, **options)
     first = es.ask()
     es.tell(first, np.arange(float(popsize)))
@@ -212,7 +212,7 @@ def test_truncation_takes_only_the_best(seed, parents, crossover):
     best = first[:parents]
     if crossover is None:
         assert (rows[:, None] == best).all(axis=2).any(axis=1).all()
-    elif crossover != "sbx":  # which goes beyond its parents
+    elif crossover != "sbx":  # SBX goes beyond the parents
         assert ((rows >= best.min(axis=0) - 1e-12) & (rows <= best.max(axis=0) + 1e-12)).all()
 
 
@@ -240,13 +240,13 @@ def test_other_coordinates_do_not_mutate(seed, rate):
     es = GA(np.zeros(200), 1.0, popsize=10, crossover=None, mutation_rate=rate, seed=seed)
     first = es.ask()
     es.tell(first, sphere(first))
-    moved = (es.ask()[:, None] != first).sum(axis=2).min(axis=1)  # from the nearest parent
+    moved = (es.ask()[:, None] != first).sum(axis=2).min(axis=1)  # distance to the nearest parent
     assert abs(moved.mean() - 200 * rate) <= 5 * np.sqrt(20 * rate * (1 - rate)) + 1e-9
 
 
 @each_variation
 def test_rows_are_the_same_for_any_number_of_threads(options, monkeypatch):
-    monkeypatch.setattr("evoopt.devices.cpu.population.NOISE_GRAIN", 1)  # few rows, each for a thread
+    monkeypatch.setattr("evoopt.devices.cpu.population.NOISE_GRAIN", 1)  # one thread for each of few rows
     threads, found = evoopt.get_num_threads(), []
     try:
         for n in (1, 2, 3):
@@ -303,7 +303,7 @@ def test_ga_reaches_the_optimum_in_any_way(options):
 
 
 def xor_loss(population):
-    """Binary cross-entropy of a 2-2-1 network, relu and sigmoid, of each row (popsize, 9)."""
+    """Return the binary cross-entropy of a 2-2-1 network (relu, sigmoid) for rows (popsize, 9)."""
     inputs, targets = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
     hidden = np.einsum("bi,pij->pbj", inputs, population[:, :4].reshape(-1, 2, 2)) + population[:, None, 4:6]
     logits = np.einsum("pbj,pj->pb", np.maximum(hidden, 0), population[:, 6:8]) + population[:, 8:]

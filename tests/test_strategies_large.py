@@ -1,4 +1,4 @@
-"""What is LM-MA-ES's and xNES's own: their formulas, what they need, memory."""
+"""Properties of LM-MA-ES and xNES: their formulas, numbers of evaluations, memory."""
 
 import tracemalloc
 
@@ -24,7 +24,7 @@ def cigar(x):
 
 
 class PlainLMMAES:
-    """The paper's algorithm, line by line, on deviates that are given."""
+    """The paper's algorithm, line by line, on chosen deviates."""
 
     def __init__(self, mean, sigma, k, m=None):
         n = len(mean)
@@ -67,7 +67,7 @@ def test_lmmaes_is_its_formula(dtype, n, directions):
     es = LMMAES(start, 0.3, popsize=8, directions=directions, seed=1, dtype=dtype)
     plain = PlainLMMAES(start, 0.3, 8, directions)
     tolerance = {"rtol": 1e-3, "atol": 1e-4} if dtype == np.float32 else {"rtol": 1e-9, "atol": 1e-9}
-    for _ in range(len(plain.M) + 2):  # until the rows show all directions, which have moved
+    for _ in range(len(plain.M) + 2):  # the rows then show all directions, each of which has moved
         ids = es.ask_ids()
         rows, z = es.rows(ids), noise(es.seed, ids, n)
         assert_allclose(rows, plain.ask(z), **tolerance)
@@ -79,7 +79,7 @@ def test_lmmaes_is_its_formula(dtype, n, directions):
 
 
 def test_lmmaes_sees_others_through_its_inverted_map():
-    """Foreign rows that need not be shortened move the search as they do as its own, asked for or not."""
+    """Foreign rows of moderate length move the search like its own rows."""
     start, rng = np.linspace(1, 2, 70), np.random.default_rng(1)
     es, plain = LMMAES(start, 0.5, popsize=6, seed=7), PlainLMMAES(start, 0.5, 6)
     for generation in range(13):
@@ -127,7 +127,7 @@ def test_lmmaes_rates_are_the_papers_where_parameters_are_many():
     p = recombination.limited_memory(38, 100_000, 3)
     assert p.c_sigma == 2 * 38 / 100_000
     assert_allclose(p.c_c, 38 / 100_000 / np.array([1, 4, 16]))
-    assert (recombination.limited_memory(6, 2, 6).c_c <= 1).all()  # 6 / 2 has no root of c (2 - c)
+    assert (recombination.limited_memory(6, 2, 6).c_c <= 1).all()  # c = 6 / 2 would have no root of c (2 - c)
 
 
 def test_lmmaes_takes_a_whole_number_of_directions():
@@ -148,7 +148,7 @@ def test_lmmaes_keeps_the_directions_of_rows_that_wait():
 
 
 def test_lmmaes_that_fails_with_a_step_to_follow_loses_nothing(tmp_path):
-    """Two updates without a row between, while others wait: the first is carried out in the second."""
+    """The second of two updates without a row between carries out the first, while rows wait."""
     es, twin = (run(make(LMMAES, n=30, popsize=6), 4) for _ in range(2))
     foreign = np.ones((4, 30)) + np.arange(4)[:, None]
     for one in (es, twin):
@@ -195,7 +195,7 @@ def test_xnes_learning_rates():
 
 
 def condition(es):
-    """The condition of the map from normal deviates to rows, as many rows show it."""
+    """Estimate the condition of the map from normal deviates to rows, from many rows."""
     rows = es.rows(es.ask_ids(2000))
     lengths = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)
     return lengths[0] / lengths[-1]
@@ -207,7 +207,7 @@ def test_xnes_learns_the_covariance():
     while not es.stop():
         run(es, 1, rotated_ellipsoid(6))
     assert es.best.fitness <= 1e-9
-    assert 200 < condition(es) < 5000  # a root of 1e6
+    assert 200 < condition(es) < 5000  # the root of 1e6, within limits
 
 
 @needs_jit
@@ -241,14 +241,14 @@ def test_foreign_rows_are_clipped(cls):
     ids=["LMMAES", "SepCMAES", "SNES", "OpenAIES", "PGPE"],
 )
 def test_memory_of_a_run_with_many_parameters(cls, vectors):
-    """From the constructor on, below 1.3 times what the algorithm and the population are."""
+    """The peak is below 1.3 times the memory of the algorithm and the population."""
     n, popsize = 100_000, 64
     mean, fitness = np.zeros(n), np.arange(64.0)
 
     def whole_run():
         es = cls(mean, 0.1, popsize=popsize, seed=1)
         population = es.ask()
-        for _ in range(40 if cls is LMMAES else 2):  # until all direction vectors count
+        for _ in range(40 if cls is LMMAES else 2):  # so many that all direction vectors count
             es.tell(population, fitness)
             es.ask(out=population)
             es.stop()
@@ -262,7 +262,7 @@ def test_memory_of_a_run_with_many_parameters(cls, vectors):
 
 
 PARAMETERS, POPSIZE = 200_000, 64
-# float32 rows that a strategy keeps beside the population: parents before and after, direction vectors
+# Float32 rows kept beside the population: parents before and after, direction vectors.
 ROWS_KEPT = {"GA": 2 * POPSIZE, "LMMAES": 4 + int(3 * np.log(PARAMETERS))}
 QUADRATIC = {"CMAES", "XNES"}
 
@@ -270,7 +270,7 @@ QUADRATIC = {"CMAES", "XNES"}
 @needs_jit
 @pytest.mark.parametrize("name", [name for name in OURS if name not in QUADRATIC])
 def test_memory_of_a_generation(name):
-    """Nothing of popsize x n_params beside the population and what the algorithm keeps; some vectors."""
+    """There are no further arrays of popsize x n_params, and few vectors."""
     population, fitness = np.zeros((POPSIZE, PARAMETERS), np.float32), np.arange(float(POPSIZE))
 
     def whole_run(generations):

@@ -1,4 +1,4 @@
-"""What is OpenAI's evolution strategy's own: pairs, ranks, optimizers, schedules."""
+"""Properties of OpenAI's evolution strategy: pairs, ranks, optimizers, schedules."""
 
 import math
 
@@ -17,7 +17,7 @@ MEAN, SIGMA = np.array([1.0, -2.0, 0.5]), np.array([0.5, 2.0, 0.1])
 
 
 def gradient(rows, mean, sigma, fitness):
-    """The paper's, Algorithm 2, times sigma; it leads to where the fitness is larger."""
+    """Return the gradient of the paper's Algorithm 2 times sigma, towards larger fitness."""
     return -reference.centred_ranks(fitness) @ ((rows - mean) / sigma) / len(rows)
 
 
@@ -70,7 +70,7 @@ def test_an_update_is_adams(dtype, options):
     x = MEAN
     for _ in range(5):
         population = es.ask()
-        fitness = np.floor(around_three(population))  # some are equal
+        fitness = np.floor(around_three(population))  # some values are equal
         x = adam.step(x, gradient(population.astype(float), x, SIGMA, fitness))
         es.tell(population, fitness)
         assert_allclose(es.mean, x, rtol=1e-4 if dtype == np.float32 else 1e-10)
@@ -133,11 +133,11 @@ def test_equal_fitness_moves_nothing():
 # ---------------------------------------------------------------- schedules
 
 
-SGD = {"optimizer": "sgd", "momentum": 0.0}  # whose steps are the gradient times the learning rate
+SGD = {"optimizer": "sgd", "momentum": 0.0}  # its steps are the gradient times the learning rate
 
 
 def learning_rate(es):
-    """The learning rate of each coordinate (n,), from how far an update of SGD moves the mean."""
+    """Return the learning rates (n,), from the mean's movement in an update of SGD."""
     mean, sigma, population = es.mean, es.sigma, es.ask()
     es.tell(population, sphere(population))
     return (mean - es.mean) / gradient(population, mean, sigma, sphere(population))
@@ -186,7 +186,7 @@ def test_weight_decay_draws_the_mean_to_zero():
     ]
     plain, drawn = (np.abs(es.mean).mean() for es in means)
     assert drawn < 0.5 * plain
-    es = OpenAIES([3.0, 4.0], 0.1, weight_decay=1e9, seed=1)  # not beyond 0
+    es = OpenAIES([3.0, 4.0], 0.1, weight_decay=1e9, seed=1)  # the decay stops at 0
     es.tell(es.ask(), np.ones(es.popsize))
     assert_array_equal(es.mean, 0)
 

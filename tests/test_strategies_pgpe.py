@@ -1,4 +1,4 @@
-"""What is PGPE's own: its gradients, ClipUp, step sizes that adapt; and the schedules it shares."""
+"""Properties of PGPE: its gradients, ClipUp, adapted step sizes; and the schedules it shares."""
 
 import math
 import pickle
@@ -20,7 +20,7 @@ MEAN, SIGMA = np.array([1.0, -2.0, 0.5]), np.array([0.5, 2.0, 0.1])
 
 
 def in_steps(population):
-    return np.floor(around_three(population))  # some are equal
+    return np.floor(around_three(population))  # some values are equal
 
 
 # ---------------------------------------------------------------- updates
@@ -150,7 +150,7 @@ def test_each_optimizer_reaches_the_optimum(optimizer):
 
 
 def test_openaies_with_clipup_is_pgpe_without_sigmas_update():
-    """Where sigma is one number: the length of the gradient does not count."""
+    """With a single sigma both agree, because ClipUp ignores the length of the gradient."""
     options = {"popsize": 8, "learning_rate": 0.05, "max_speed": 0.08, "seed": 1}
     one = OpenAIES(MEAN, 0.3, optimizer="clipup", momentum=0.8, **options)
     two = PGPE(MEAN, 0.3, momentum=0.8, stdev_learning_rate=0, **options)
@@ -181,7 +181,7 @@ def test_clipup_without_a_gradient_keeps_its_momentum():
 
 @pytest.mark.parametrize("name", ["adam", "sgd", "clipup"])
 def test_an_optimizer_is_never_changed(name):
-    """An update that fails goes back to the one before."""
+    """A failed update keeps the optimizer of the update before."""
     before = optimizers.make(name, 3, 0.9, 0.99, 2.0).after(np.ones(3), HOST)[0]
     kept = pickle.dumps(before)
     gradient = np.arange(3.0)

@@ -1,4 +1,4 @@
-"""What strategies survive: searches past their end, rows from far away, updates that fail, damaged files."""
+"""Robustness of strategies: finished searches, far rows, failing updates, damaged files."""
 
 import json
 import tracemalloc
@@ -63,7 +63,7 @@ def test_cmaes_survives_rows_that_never_move():
 
 @needs_jit
 def test_cmaes_says_that_its_steps_have_outgrown_the_dtype():
-    es = CMAES(np.full(3, 1e30), 1e-10, dtype=np.float32, seed=1)  # steps far below what a mean is rounded by
+    es = CMAES(np.full(3, 1e30), 1e-10, dtype=np.float32, seed=1)  # steps far below the rounding of the mean
     run(es, 40, linear)
     assert "tolconditioncov" in reasons(es)
     with pytest.raises(FloatingPointError, match="the step sizes have outgrown the dtype of the rows"):
@@ -92,7 +92,7 @@ def test_rows_at_the_end_of_the_numbers_do_no_harm(cls, dtype, bounds, sigma):
     assert es.best.x[0] in (dtype(far), dtype(-far)) or es.best.fitness < 0.5
 
 
-AT_ONCE = {"sigma_decay": 0.0}  # to the smallest steps
+AT_ONCE = {"sigma_decay": 0.0}  # the smallest steps at once
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ AT_ONCE = {"sigma_decay": 0.0}  # to the smallest steps
     ],
 )
 def test_late_rows_of_a_much_wider_search_do_no_harm(cls, options):
-    """Those of other strategies teach as foreign rows do, which may be as far away."""
+    """Late rows of other strategies count like foreign rows, which may be as far away."""
     es = cls(np.zeros(3), 1e140, seed=1, **options)
     ids = es.ask_ids(8)
     es.tell(ids[:4], sphere(es.rows(ids[:4])))
@@ -147,7 +147,7 @@ def test_an_update_that_fails_changes_nothing(cls, error, moment, tmp_path, monk
 @each_and_its_restarts
 @pytest.mark.parametrize("noisy", [False, True])
 def test_an_update_replaces_and_never_mutates(cls, noisy, tmp_path):
-    """With a flat fitness, at which runs of restarts end, so that failing updates plan others, too."""
+    """Flat fitness ends runs of restarts, so that failing updates also plan another run."""
     es = make(cls, n=3, popsize=6, noisy=noisy, bounds=(-1, 3))
     for _ in range(4):
         late = es.ask_ids(4)
@@ -203,7 +203,7 @@ def test_elites_of_a_noisy_ga_may_be_few():
     assert es.ask().shape == (100, 3)
 
 
-# ---------------------------------------------------------------- numbers that float32 does not have
+# ---------------------------------------------------------------- numbers that float32 lacks
 
 
 @each_strategy
@@ -296,10 +296,10 @@ def test_steps_of_a_ga_stay_in_their_range(dtype, end):
 def test_rows_just_asked_for_are_told_without_a_search(cls, monkeypatch):
     es, twin = make(cls), run(make(cls), 1)
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "epochs", None)  # what the search through older rows begins with
+        patch.setattr(Ledger, "epochs", None)  # the search through older rows reads this first
         ids = es.ask_ids()
         population = es.rows(ids)
-        ids[:] = 0  # the user's own
+        ids[:] = 0  # the ids belong to the user
         es.tell(population, sphere(population))
     assert_array_equal(es.ask(), twin.ask())
 
@@ -322,7 +322,7 @@ def test_looking_at_a_row_again_changes_nothing(cls):
 
 def test_best_can_be_compared_and_shown():
     best = Best(np.array([1.0, 2.0]), 3.0, 4, 5)
-    assert best != Best(np.array([1.0, 2.0]), 3.0, 4, 5)  # as objects
+    assert best != Best(np.array([1.0, 2.0]), 3.0, 4, 5)  # different objects
     assert best == best  # noqa: PLR0124
     assert repr(best) == "Best(x=array([1., 2.]), fitness=3.0, generation=4, evaluations=5)"
     assert repr(Best()) == "Best(x=None, fitness=nan, generation=0, evaluations=0)"
@@ -332,7 +332,7 @@ def test_best_can_be_compared_and_shown():
 
 
 def skeleton(path, change):
-    """Write a checkpoint again with another skeleton."""
+    """Write a checkpoint again with a changed skeleton."""
     with np.load(path) as file:
         arrays = dict(file)
     text = change(json.loads(arrays.pop("strategy.json").tobytes()))
@@ -384,8 +384,8 @@ MEMORY_OF_A_TELL = [
     (LMMAES, {}, 0.5),
     (OpenAIES, {}, 0.5),
     (PGPE, {}, 0.5),
-    (GA, {}, 1.2),  # the next parents
-    (SNES, {"bounds": (-1.0, None)}, 1.3),  # the rows as they were drawn
+    (GA, {}, 1.2),  # memory of the next parents
+    (SNES, {"bounds": (-1.0, None)}, 1.3),  # memory of the rows as drawn
     (SepCMAES, {"bounds": (-1.0, None)}, 1.5),
     (GA, {"bounds": (-1.0, None)}, 1.2),
 ]
@@ -409,7 +409,7 @@ def test_memory_of_a_tell(cls, options, populations, told):
     if "repaired" in told:
         population[0 if told == "repaired rows" else 64 :, 5] = 0.5
     if told != "rows":
-        populations += 1  # the rows, if ids came; or rows made again to recognise them
+        populations += 1  # rows made from ids, or made again to recognise repaired ones
     fitness = sphere(population)
     given = ids if told == "ids" else population
     assert peak_of(lambda: es.tell(given, fitness)) < populations * population.nbytes

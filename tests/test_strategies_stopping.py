@@ -1,4 +1,4 @@
-"""When strategies advise to stop, and when they must not."""
+"""The advice to stop: its conditions, and searches that must go on."""
 
 import logging
 
@@ -72,7 +72,7 @@ def small(population):
 
 
 def with_penalty(population):
-    """The worst rows are not feasible."""
+    """Return the fitness with a penalty for the worst rows."""
     fitness = small(population)
     fitness[fitness.argsort()[2 * len(fitness) // 3 :]] = 1e10
     return fitness
@@ -120,7 +120,7 @@ def test_slow_training_goes_on(cls, dtype):
 
 @pytest.mark.parametrize("cls", [SNES, SepCMAES, LMMAES, XNES, OpenAIES, PGPE, GA])
 def test_fitness_in_steps_goes_on(cls):
-    """As with an accuracy, the best of many generations is the same."""
+    """The best fitness of many generations is equal, as with an accuracy."""
     es = make(cls, popsize=20)
     for _ in range(40):
         run(es, 1, lambda x: np.floor(1e3 * x[:, 0]) % 2)
@@ -191,7 +191,7 @@ def test_a_constant_fitness_ends(cls):
 
 
 class Counted(list):
-    """A column of a history that counts what is read of it."""
+    """A column of a history that counts the numbers read from it."""
 
     reads = 0
 
@@ -206,7 +206,7 @@ class Counted(list):
 
 
 def reads_after(es, generations):
-    """What `stop`, and 60 generations, read of a history of so many generations."""
+    """Count the numbers that `stop`, and then 60 generations, read from a long history."""
     for one in (es, run_of(es)):
         one.history = {name: Counted([column[-1]] * generations) for name, column in one.history.items()}
         one.generation = generations
@@ -260,7 +260,7 @@ def test_stagnation_is_pycmas_rule(maximize, tolerance):
 @each_strategy
 @pytest.mark.parametrize("option", ["tolx", "tolfun"])
 def test_tolerances_are_numbers(cls, option):
-    """Each strategy takes both, which `minimize` and restarts give it."""
+    """Each strategy takes both options, because `minimize` and restarts set them."""
     with pytest.raises(ValueError, match=f"{option} must be a number"):
         make(cls, **{option: "small"})
     assert getattr(make(cls), option) == 1e-11

@@ -1,4 +1,4 @@
-"""Arrays of the device: what they share, how they come from other libraries and go to the host."""
+"""Arrays of the device: shared memory, arrays of other libraries, copies to the host."""
 
 import copy
 import pickle
@@ -13,10 +13,10 @@ from evoopt.kernels.cuda.runtime.stream import Stream
 
 
 class Foreign:
-    """An array of another library: its interface, and no way to the host by itself."""
+    """Another library's array: it has its interface, and no copy to the host."""
 
     def __init__(self, array, **interface):
-        self._array = array  # of the device, which is the host's memory where it is simulated
+        self._array = array  # an array of the device, or of the host in the simulator
         found = array.__cuda_array_interface__ if is_device_array(array) else array.__array_interface__
         self.__cuda_array_interface__ = {**found, "version": 2, **interface}
 
@@ -114,7 +114,7 @@ def test_strided_arrays_of_other_libraries_are_copied(view):
 
 @pytest.mark.parametrize("name", ["SNES", "CMAES"])
 def test_a_search_with_arrays_of_another_library(name):
-    """The rows, and their fitness, as torch and CuPy have them; `out` too."""
+    """Rows, fitness and `out` are arrays like those that torch and CuPy make."""
     stream, runs = Stream(), []
     for wrap in (np.asarray, lambda x: Foreign(stream.to_device(x, np.float64))):
         es = getattr(evoopt, name)(np.ones(4), 0.5, popsize=6, seed=1, device="cuda")

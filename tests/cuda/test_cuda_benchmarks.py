@@ -1,4 +1,4 @@
-"""The benchmarks' own work on a device, at sizes for the simulator."""
+"""The device work of the benchmarks, at sizes for the simulator."""
 
 import numpy as np
 import pytest
@@ -37,6 +37,6 @@ def test_noise_rollouts_and_generations(rng):
 
 @pytest.mark.parametrize("check", smoke.CHECKS, ids=lambda check: check.name)
 def test_kernels_against_those_of_the_cpu(check):
-    """As ``benchmarks/gpu.sh smoke`` compares them first of all."""
+    """This comparison is the first one of ``benchmarks/gpu.sh smoke``."""
     sizes = smoke.Sizes(rows=9, columns=40, networks=2, units=4, samples=12)
     assert smoke.difference(check, sizes) <= check.tolerance

@@ -1,4 +1,4 @@
-"""More rows, samples or episodes than a grid has blocks: several launches, and the same bits."""
+"""More rows, samples or episodes than blocks of a grid: several launches with the same bits."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def rollout(rng, env, new_episodes, normalize):
 
 
 def search():
-    """Noise, fingerprints, and of foreign rows the lengths."""
+    """Return mean and rows after noise, fingerprints, and the lengths of foreign rows."""
     es = evoopt.SepCMAES(np.ones(3, np.float32), 0.5, popsize=6, seed=1, device="cuda")
     rows = es.ask()
     es.tell(rows, (np.asarray(rows) ** 2).sum(axis=1))
@@ -59,7 +59,7 @@ WORK = {
 @pytest.mark.parametrize("name", WORK)
 def test_parts_have_the_bits_of_one_launch(name, rng, monkeypatch):
     work, launches, found, launch = WORK[name](rng), [], [], Stream.launch
-    work()  # (what is done once and kept)
+    work()  # allocates the memory that is kept
 
     def counted(*args, **options):
         launches[-1] += 1
@@ -95,5 +95,5 @@ def test_parts_are_all_of_it_once():
     ("items", "blocks"), [(8, (2, 1)), (9, (3, 1)), ((9, 5), (3, 3)), ((0, 1), (0, 1)), ((4, 50), (1, 7))]
 )
 def test_a_launch_has_the_blocks_that_its_items_need(items, blocks):
-    """Along y no more than are allowed: such kernels do several rows in a block."""
+    """Blocks along y are limited; the kernels then loop over several rows."""
     assert grid.blocks_for(items, per_block=(4, 2), most_y=7) == blocks

@@ -1,4 +1,4 @@
-"""Layers on CUDA: each that it has is that of the CPU, and a kind of one's own is a row in each table."""
+"""Layers on CUDA: each computes like the CPU, and a new kind needs a row in each table."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,7 +24,7 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Scale(evoopt.Layer):
-    """A layer of a kind that no device has: ``activation(gain * inputs)``."""
+    """A layer of a kind that no device knows: ``activation(gain * inputs)``."""
 
     activation: str = "linear"
 
@@ -38,14 +38,14 @@ class Scale(evoopt.Layer):
 
 
 def scale(op, row, frozen, x, y, state, scratch, count, width):
-    """Run it on a CPU."""
+    """Run the layer on a CPU."""
     gain, start = parameter(op, 0, row, frozen)
     for i in range(count * op[OUTPUTS] * width):
         y[i] = gain[start + i // width % op[OUTPUTS]] * x[i]
 
 
 class ScaleLayer(NamedTuple):
-    """The layer in kernels for CUDA."""
+    """The layer in CUDA kernels."""
 
     units: int
     gain: int
@@ -101,7 +101,7 @@ def of_operation(operation, activation):
 
 @pytest.fixture
 def has_scale(monkeypatch):
-    """Add the kind to both devices, and its definition."""
+    """Add the kind to both devices and to the definitions."""
     operation = cpu_operations.CpuOperation(OperationCode(scale, "This layer compiles."))
     monkeypatch.setitem(cpu_operations.OPERATIONS, "scale", lambda _: operation)
     monkeypatch.setitem(cuda_operations.OPERATIONS, "scale", of_operation)

@@ -1,4 +1,4 @@
-"""Arrays that other libraries lend, and are lent: by DLPack, and the CUDA Array Interface."""
+"""Arrays that other libraries lend and borrow, by DLPack and the CUDA Array Interface."""
 
 import gc
 import sys
@@ -17,7 +17,7 @@ from evoopt.kernels.cuda.runtime.stream import Stream
 
 
 class Interface:
-    """An array of another library that has the CUDA Array Interface and nothing else."""
+    """Another library's array whose only interface is the CUDA Array Interface."""
 
     def __init__(self, array, **entries):
         self.__cuda_array_interface__ = {**array.__cuda_array_interface__, **entries}
@@ -35,7 +35,7 @@ def array(stream):
 
 @pytest.mark.parametrize("flags", [None, 0, READ_ONLY])
 def test_dlpack_comes_before_the_interface(flags, stream, array):
-    """It is asked for our stream; JAX's interface has none, and JAX would not wait."""
+    """DLPack takes our stream; JAX's interface has no stream, and JAX would not wait."""
 
     class Both(Lender):
         @property
@@ -57,7 +57,7 @@ def test_dlpack_comes_before_the_interface(flags, stream, array):
 def test_what_is_lent_goes_back_once_nobody_needs_it(strides, flags, stream, array):
     lender = Lender(array, strides=strides, flags=flags)
     parts = [stream.adopt(lender)[1:].reshape(8)]
-    parts.append(parts)  # garbage in a cycle
+    parts.append(parts)  # a cycle of garbage
     gc.collect()
     assert lender.returned == 0
     del parts
@@ -127,7 +127,7 @@ def test_out_that_is_read_only_is_refused(lend, rng):
 
 
 def test_an_array_that_comes_back_to_its_library(stream, array):
-    """It names a stream that is not 0, and stays read-only."""
+    """The array names a stream other than 0, and stays read-only."""
     for entries in ({"stream": None}, {"stream": 1}, {"stream": 0}):
         for read_only in (False, True):
             lent = stream.adopt(Interface(array, **{"data": (array.address, read_only), **entries}))
@@ -186,7 +186,7 @@ def test_a_stream_that_is_no_number_of_one(number, array):
 
 
 def test_copies_in_capsules(array):
-    """By `copy`, on the device; and to the host, where it has to be one."""
+    """The argument `copy` asks for a device copy; `dl_device` may ask for a copy on the host."""
     taken = Taken(array.__dlpack__(copy=True, max_version=(1, 0)))
     assert taken.managed.flags == COPIED
     assert taken.address != array.address
@@ -206,7 +206,7 @@ def test_copies_in_capsules(array):
 
 def test_a_round_trip(stream, array):
     class Only:
-        """What is seen of ours by who looks for DLPack alone."""
+        """Our array as a library sees it that looks for DLPack alone."""
 
         __dlpack__, __dlpack_device__ = array.__dlpack__, array.__dlpack_device__
 
@@ -216,7 +216,7 @@ def test_a_round_trip(stream, array):
 
 
 def test_jax_takes_arrays_by_dlpack(monkeypatch, array):
-    """Its asarray asks `__jax_array__` first; what it has by the interface it does not keep."""
+    """JAX's asarray asks `__jax_array__` first; it keeps no array of the interface alive."""
     jax = types.ModuleType("jax.numpy")
     jax.from_dlpack = lambda x: Taken(x.__dlpack__(stream=2, max_version=(1, 0)))
     monkeypatch.setitem(sys.modules, "jax", types.ModuleType("jax"))
@@ -225,7 +225,7 @@ def test_jax_takes_arrays_by_dlpack(monkeypatch, array):
 
 
 def test_a_search_with_arrays_that_are_lent():
-    """The rows, their fitness and out, of a library that names no stream."""
+    """Rows, fitness and `out` belong to a library that names no stream."""
     stream, runs = Stream(), []
     for wrap in (np.asarray, lambda x: Lender(stream.to_device(x, np.float64))):
         es = evoopt.SNES(np.ones(4), 0.5, popsize=6, seed=1, device="cuda")

@@ -1,4 +1,4 @@
-"""Noise: the same integers as on the CPU, the same normal deviates to rounding."""
+"""Noise: the same integers as on the CPU, and the same normal deviates up to rounding."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""On a GPU, at the sizes of the benchmarks: agreement with float64, and arrays of other libraries."""
+"""Tests on a GPU at the sizes of benchmarks: float64 definitions, arrays of other libraries."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.gpu
 
 
 def dense_outputs(net, row, inputs):
-    """The definition, in float64."""
+    """Return outputs by definition, in float64."""
     tree = net.spec.unravel(row.astype(float))
     values = inputs.astype(float)
     for i, layer in enumerate(net.layers):
@@ -67,7 +67,7 @@ def test_rollouts(name, rng):
     population = population_of(net, 256, rng)
     tasks = [evoopt.Rollout(net, env, episodes=16, max_steps=40, device=device) for device in ("cpu", "cuda")]
     cpu, cuda = (np.asarray(task(population)) for task in tasks)
-    # a choice that hangs on rounding may differ in a few episodes
+    # Rounding may change a choice in a few episodes.
     assert np.isclose(cpu, cuda, rtol=1e-4, atol=1e-4).mean() > 0.95
 
 
@@ -108,7 +108,7 @@ def test_arrays_of_other_libraries(library, rng):
     else:
         view = module.as_tensor(rows, device="cuda") if library == "torch" else module.asarray(rows)
         pointer = view.data_ptr() if library == "torch" else view.data.ptr
-        assert pointer == rows.__cuda_array_interface__["data"][0]  # no copy
+        assert pointer == rows.__cuda_array_interface__["data"][0]  # the same memory
         copy = view.cpu().numpy() if library == "torch" else module.asnumpy(view)
     np.testing.assert_array_equal(copy, np.asarray(rows))
     fitness = make((copy**2).sum(axis=1).astype(np.float64))

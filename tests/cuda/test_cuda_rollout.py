@@ -1,4 +1,4 @@
-"""Rollouts on CUDA play the episodes of the CPU."""
+"""Rollouts on CUDA against the same episodes on the CPU."""
 
 import pickle
 from dataclasses import replace
@@ -17,7 +17,7 @@ from evoopt.kernels.cuda.runtime.stream import Stream
 
 @numba.njit
 def reset(state, uniforms):
-    """Two numbers that move; what is drawn is used up."""
+    """Draw two numbers that move; uniform numbers are used up."""
     for i in range(len(uniforms)):
         state[i] = 4 * uniforms[i] - 2
         uniforms[i] = 0
@@ -31,7 +31,7 @@ def observe(state, observation):
 
 @numba.njit
 def step(state, action):
-    """Ends after 1 to 12 steps; the reward tells all that came."""
+    """End after 1 to 12 steps; the reward shows all actions."""
     state[0] += 0.2 * action[0]
     state[1] += 0.1 * action[1] - 0.3
     return action[0] + 10 * action[1], abs(state[0]) > 2.2 or state[1] < -1.5
@@ -67,7 +67,7 @@ def allocate(state, action):
     return np.zeros(2).sum() + action[0], False
 
 
-# One action with bounds that are not around 0, and one without bounds
+# One action has bounds that are not around 0, one has no bounds.
 drift = evoopt.Environment(
     reset,
     observe,
@@ -166,7 +166,7 @@ def test_probabilities_as_outputs(rng):
 
 
 def test_rewards_of_nan_end_no_episode(rng):
-    """What is observed after them counts as on the CPU."""
+    """Observations after such rewards count like on the CPU."""
     env = replace(drift, step=step_without_reward, max_steps=6)
     net, cpu, cuda = tasks(env, units=(), episodes=3, normalize=True)
     population = rng.normal(size=(4, net.spec.size)).astype(np.float32)
@@ -195,7 +195,7 @@ def test_rows_in_global_memory_by_vectors(units, vectors, rng, monkeypatch):
 
 
 def test_wide_layers(rng, monkeypatch):
-    """A block has fewer episodes, and there is a sentence where not even one fits."""
+    """A block has fewer episodes; a sentence says if not even one fits."""
     with pytest.raises(ValueError, match="Layers of up to about 5000 numbers were expected"):
         tasks(drift, units=(8000,))
     monkeypatch.setattr(plan, "SHARED_BYTES", 2000)
@@ -233,7 +233,7 @@ def test_uniforms_are_copied_when_they_are_others(new_episodes, expected, rng, m
 
     monkeypatch.setattr(Stream, "to_device", noted)
     cuda(population, 1)
-    assert copied == expected  # the uniforms of an episode, and one number more
+    assert copied == expected  # an episode's uniform numbers, and one number more
 
 
 @pytest.mark.skipif(SIMULATED, reason="in the simulator, what functions raise comes through")
@@ -264,7 +264,7 @@ def test_functions_that_do_not_compile(rng):
     ],
 )
 def test_real_sizes(name, units, episodes, rng):
-    """256 rows; a choice that flips by rounding changes an episode, so nearly all are the same."""
+    """With 256 rows nearly all agree; rounding may change a choice and with it an episode."""
     net, cpu, cuda = tasks(getattr(evoopt.envs, name), units=units, episodes=episodes)
     population = np.stack([net.init(seed) for seed in range(256)])
     found, expected = np.asarray(cuda(population)), cpu(population)

@@ -1,4 +1,4 @@
-"""Strategies that compute on CUDA do what they do on the CPU: the same search to rounding."""
+"""Strategies that compute on CUDA run the same search as on the CPU, up to rounding."""
 
 import copy
 import pickle
@@ -15,7 +15,7 @@ from evoopt.rules.box import WAYS
 from evoopt.strategies.contract.bounds import Box
 from evoopt.strategies.contract.registry import REGISTRY
 
-OPTIONS = {  # of strategies that have more to compute with them
+OPTIONS = {  # options with which strategies compute more
     "OpenAIES": {"weight_decay": 0.1, "sigma_decay": 0.9},
     "PGPE": {"learning_rate": 0.3},
     "GA": {"elites": 2},

@@ -1,4 +1,4 @@
-"""All strategies, small ones made of them, and short runs."""
+"""All strategies, small instances of them, and short runs."""
 
 import copy
 import functools
@@ -20,7 +20,7 @@ ON_DEVICE = {name: cls for name, cls in OURS.items() if cls._computes_on_device}
 
 
 def restarted(kind, cls, mean, sigma, **options):
-    """Make restarts of a kind around a class, with options of either."""
+    """Return restarts of a kind around a class, with options of both."""
     names = ("start", "restart_sigma", "max_restarts")
     own = {name: options.pop(name) for name in names if name in options}
     return kind(cls(mean, sigma, **options), **own)
@@ -31,13 +31,13 @@ RESTARTED = {
     for kind in (evoopt.IPOP, evoopt.BIPOP)
     for name, cls in OURS.items()
 }
-# what leads to an optimum: step sizes that do not adapt must decay
+# Step sizes that do not adapt must decay, so that a search reaches the optimum.
 NEEDS = {"OpenAIES": {"sigma_decay": 0.99}, "DeepGA": {"sigma_decay": 0.99}}
-REFUSE_FOREIGN = {evoopt.OpenAIES, evoopt.PGPE, evoopt.DeepGA}  # which learn from the noise of a row
+REFUSE_FOREIGN = {evoopt.OpenAIES, evoopt.PGPE, evoopt.DeepGA}  # they learn from a row's noise
 
 
 def injects(cls):
-    """Whether a strategy, or that inside of restarts, learns from foreign rows, too."""
+    """Whether a strategy, or the one inside restarts, learns from foreign rows."""
     return (cls.args[1] if isinstance(cls, functools.partial) else cls) not in REFUSE_FOREIGN
 
 
@@ -83,7 +83,7 @@ def run(es, generations, fitness=sphere):
 
 
 def fail_at_the_end(es, population, fitness):
-    """Tell rows, and fail after all of the update."""
+    """Tell rows, and fail at the end of the update."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Ledger, "told", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -91,7 +91,7 @@ def fail_at_the_end(es, population, fitness):
 
 
 def run_until_stopped(es, fitness=sphere, generations=5000):
-    """Run until the strategy advises to stop, or for so many generations more."""
+    """Run until the strategy advises to stop, or for at most so many generations."""
     for _ in range(generations):
         if es.stop():
             break
@@ -100,7 +100,7 @@ def run_until_stopped(es, fitness=sphere, generations=5000):
 
 
 def is_over(es):
-    """Whether a run of restarts has ended, so that the next `ask` begins another one."""
+    """Whether a run of restarts has ended, so that the next `ask` begins another run."""
     return len(es.ends) > es.restarts
 
 
@@ -110,14 +110,14 @@ def reasons(es):
 
 
 def noise(seed, ids, n, dtype=np.float64):
-    """The normal deviates (k, n) of rows: those that a search from 0 with steps of 1 asks for."""
+    """Return the normal deviates (k, n) of rows: the rows of a search from 0 with step size 1."""
     es = evoopt.SNES(np.zeros(n), 1.0, seed=seed, dtype=dtype)
     es.ask_ids(int(max(ids)) + 1)
     return es.rows(ids)
 
 
 def state(es, tmp_path):
-    """All of a strategy, as bytes."""
+    """Return the state of a strategy as bytes."""
     es.save(tmp_path / "state.npz")
     with np.load(tmp_path / "state.npz", allow_pickle=False) as file:
         return {name: (file[name].dtype, file[name].tobytes()) for name in file.files}

@@ -1,4 +1,4 @@
-"""Run an attack, print its counts, and end with 1 where it has found something.
+"""Run an attack and print its counts; the exit code is 1 if there are findings.
 
 For example ``python -m tests.stress saves --count 500``.
 """

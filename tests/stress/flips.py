@@ -1,7 +1,7 @@
-"""Files that were damaged, by chance and on purpose: `run` loads them in processes with little memory.
+"""Files damaged by chance and on purpose: `run` loads them in processes with little memory.
 
-Each file is a function of the seed and its number. After `load` a strategy must work for a generation, or
-ValueError must say what is wrong; whatever else happens, a crash or a lack of memory too, is a finding.
+The seed and the number of a file determine it. After `load` a strategy must work for a generation,
+or ValueError must describe the fault; all else is a finding, also a crash or a lack of memory.
 """
 
 import functools
@@ -25,9 +25,9 @@ import evoopt
 from evoopt.strategies import REGISTRY
 from evoopt.strategies.parts.restarts import Restarts
 
-ROOM = 1 << 30  # bytes that a process may take beside what it has after its first files
-BATCH = 2000  # files of a process
-SLOW = 20.0  # seconds of a processor, far more than any file takes
+ROOM = 1 << 30  # bytes that a process may take beyond its size after the first files
+BATCH = 2000  # files of one process
+SLOW = 20.0  # seconds of processor time, far more than any file needs
 ODD = [
     *(0, 1, -1, 2, 3, 7, 1000, 2**31, 2**63, 10**12, 10**30, 0.5, -0.5, 1e-320, 1e308, np.nan, np.inf),
     *(True, None, "", "x", "array_0", "array_1", [], {}, [[1]], {"tuple": []}, {"array": "array_1"}),
@@ -36,7 +36,7 @@ ODD = [
 
 
 def run(count, seed):
-    """Load `count` damaged files, and return how many were refused, work or did what is wrong, and that."""
+    """Load damaged files; return the counts of refused, working and wrong ones, and the faults."""
     outcomes, start = Counter(refused=0, works=0), 0
     while start < count:
         stop = min(start + BATCH, count)
@@ -50,7 +50,7 @@ def run(count, seed):
 
 
 def _process(start, stop, seed):
-    """Return the outcomes of a process, as far as it came."""
+    """Return the outcomes of a process up to its end or death."""
     command = [sys.executable, __file__, str(start), str(stop), str(seed)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     ready, *outcomes = done.stdout.splitlines() or [""]
@@ -67,7 +67,7 @@ def sphere(population):
 
 
 def victims():
-    """Return names and checkpoints, or parameters, as bytes."""
+    """Return names, and the bytes of checkpoints or parameters."""
     ours = {name: cls for name, cls in REGISTRY.items() if cls.__module__.startswith("evoopt.")}
     inner = [name for name, cls in ours.items() if not issubclass(cls, Restarts)]
     kinds = [*inner, *(f"{kind} of {name}" for kind in ours.keys() - set(inner) for name in inner)]
@@ -82,7 +82,7 @@ def victims():
             population = es.ask()
             es.tell(population, sphere(population))
         ids = es.ask_ids(4)
-        es.tell(ids[:2], sphere(es.rows(ids[:2])))  # so that others wait
+        es.tell(ids[:2], sphere(es.rows(ids[:2])))  # the other rows wait
         if i % 2:
             es.ask()
         found[kind] = _saved(es.save)
@@ -114,7 +114,7 @@ def _saved(save):
 
 
 def flipped(data, rng):
-    """One to three bits."""
+    """Flip one to three bits."""
     data = bytearray(data)
     for _ in range(rng.integers(1, 4)):
         data[rng.integers(len(data))] ^= 1 << rng.integers(8)
@@ -122,32 +122,32 @@ def flipped(data, rng):
 
 
 def flipped_in_the_directory(data, rng):
-    """One to three bits of what tells where the arrays are."""
+    """Flip one to three bits of the directory, which has the places of the arrays."""
     start = data.index(b"PK\1\2")
     return data[:start] + flipped(data[start:], rng)
 
 
 def overwritten(data, rng):
-    """Some bytes in a row."""
+    """Overwrite some consecutive bytes."""
     place = rng.integers(len(data))
     junk = rng.bytes(rng.integers(1, 40))
     return data[:place] + junk + data[place + len(junk) :]
 
 
 def cut(data, rng):
-    """A piece at the end, or anywhere, left out; or one that is there twice."""
+    """Remove the end or another piece, or repeat one."""
     a, b = sorted(rng.integers(len(data) + 1, size=2))
     return [data[:a], data[:a] + data[b:], data[:b] + data[a:]][rng.integers(3)]
 
 
 def entries(data):
-    """Return the arrays of a file, the text of its skeleton as well."""
+    """Return the arrays of a file, and the text of its skeleton."""
     with np.load(io.BytesIO(data)) as archive:
         return {name: archive[name] for name in archive.files}
 
 
 def archived(arrays, method=zipfile.ZIP_STORED):
-    """Return a file of arrays; bytes are what the file says of an array."""
+    """Return a file of arrays; bytes are written as the file of an array."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:
         for name, array in arrays.items():
@@ -162,7 +162,7 @@ def _npy(array):
 
 
 def claims(array, rng):
-    """Return what says to be an array, but is more or something else."""
+    """Return the file of an array with a false header."""
     shapes = [(10**12,), (-1, -len(array.tobytes())), (2**63,), (0, 10**18), (True,), (3,) * 70]
     dtypes = ["<f8", "|O", "|V0", "<U99999999", ">f8", "|b1"]
     shape, dtype = shapes[rng.integers(6)], dtypes[rng.integers(6)]
@@ -171,7 +171,7 @@ def claims(array, rng):
 
 
 def rearranged(data, rng):
-    """Whole arrays: exchanged, left out, added, renamed or compressed."""
+    """Exchange, remove, add, rename or compress whole arrays."""
     arrays = entries(data)
     one, other = rng.choice(list(arrays), 2)
     match rng.integers(5):
@@ -189,7 +189,7 @@ def rearranged(data, rng):
 
 
 def reshaped(data, rng):
-    """An array of another shape, dtype or order, or one that claims to be more."""
+    """Change the shape, dtype or order of an array, or write a false header."""
     arrays = entries(data)
     name = rng.choice(list(arrays))
     array = np.atleast_1d(arrays[name])
@@ -208,13 +208,13 @@ def reshaped(data, rng):
     ]
     try:
         arrays[name] = changed[rng.integers(len(changed))]()
-    except (TypeError, ValueError):  # numpy does not make one thing of the other
+    except (TypeError, ValueError):  # numpy refuses this change
         arrays[name] = np.zeros(0)
     return archived(arrays)
 
 
 def reworded(data, rng):
-    """The text of a skeleton: other values, values exchanged or left out, and deep ones."""
+    """Change the text of a skeleton: other values, exchanged or missing ones, deep nesting."""
     arrays = entries(data)
     name = next((name for name in ("strategy.json", ".tree") if name in arrays), None)
     if name is None:
@@ -241,7 +241,7 @@ def reworded(data, rng):
 
 
 def _places(node):
-    """Yield containers of JSON, and the keys in them."""
+    """Yield the containers in JSON, each with its keys."""
     for key, child in list(node.items() if isinstance(node, dict) else enumerate(node)):
         yield node, key
         if isinstance(child, dict | list):
@@ -255,7 +255,7 @@ DAMAGES = [flipped, flipped_in_the_directory, overwritten, cut, rearranged, resh
 
 
 def outcome(path, is_checkpoint, task):
-    """Load a file, and use what it holds."""
+    """Load a file and use its content; return the outcome."""
     try:
         if is_checkpoint:
             _use(evoopt.load(path, task))
@@ -269,13 +269,13 @@ def outcome(path, is_checkpoint, task):
 
 
 def _is_of(error, path):
-    """Whether an error says which file is damaged, or that its task is another one."""
+    """Whether an error names the damaged file, or says that the task is another one."""
     return f'"{path}"' in str(error) or "state of a task" in str(error)
 
 
 def _use(es):
     repr(es)
-    if es.popsize > 100_000:  # it takes its time, and some memory
+    if es.popsize > 100_000:  # a generation takes too much time and memory
         return
     population = es.ask()
     if population.shape != (es.popsize, es.n_params):
@@ -294,7 +294,7 @@ def main(start, stop, seed):
     names = sorted(files)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "file.npz")
-        for name in names:  # compiles what is needed
+        for name in names:  # compiles the kernels
             path.write_bytes(files[name])
             if outcome(path, not name.startswith("params"), task if name == "task" else None) != "works":
                 raise RuntimeError(f"the file of {name} does not load")

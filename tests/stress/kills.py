@@ -1,4 +1,4 @@
-"""Processes that save in a loop and are killed: the file is whole, and the next save removes leftovers."""
+"""Killed processes that save in a loop: the file is whole, the next save removes leftovers."""
 
 import os
 import random
@@ -11,12 +11,12 @@ import evoopt
 
 from .runs import KINDS, Reference, make, step
 
-LONGEST_LIFE = 0.06  # seconds after the first save, some saves
+LONGEST_LIFE = 0.06  # seconds after the first save, time for some saves
 
 
 def run(count, seed):
     draw = random.Random(seed)
-    evoopt.set_num_threads(1)  # a process without threads is forked
+    evoopt.set_num_threads(1)  # a process must have no threads when it forks
     counts = {"kills": 0, "leftovers": 0, "wrong": 0}
     references = {}
     for i in range(count):
@@ -36,7 +36,7 @@ def run(count, seed):
 
 
 def saved_until_killed(kind, path, seconds):
-    """Fork a process that saves each generation, and kill it so many seconds after it began to."""
+    """Fork a process that saves each generation, and kill it some seconds after its first save."""
     es = make(kind)
     step(es)  # compiles
     child = os.fork()

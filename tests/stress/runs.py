@@ -1,4 +1,4 @@
-"""Runs that are attacked, and what a checkpoint of one must continue like."""
+"""Runs to attack, and the state that a checkpoint of one must continue with."""
 
 import copy
 
@@ -16,7 +16,7 @@ KINDS += [f"{kind} of {name}" for kind in ("IPOP", "BIPOP") for name in ("CMAES"
 
 
 def make(kind, n=5):
-    """A strategy whose restarts come soon."""
+    """Return a strategy whose restarts come soon."""
     *restarts, name = kind.split(" of ")
     options = {"tolfun": 0.5} if restarts else {}
     es = REGISTRY[name](np.linspace(1.0, 2.0, n), 0.5, popsize=6, seed=7, **options)
@@ -33,9 +33,9 @@ def step(es):
 
 
 def continued(es):
-    """How a strategy goes on: rows of two generations, and all that was recorded."""
+    """Return the rows of two generations, and the record of all before."""
     es = copy.deepcopy(es)
-    recorded = repr(es), repr(es.history)  # in which NaN is like NaN
+    recorded = repr(es), repr(es.history)  # texts, in which NaN equals NaN
     first = es.ask()
     es.tell(first, fitness(first))
     es.stop()
@@ -43,7 +43,7 @@ def continued(es):
 
 
 class Reference:
-    """The same run without an attack, as far as it is asked for."""
+    """The same run without an attack, as far as it is needed."""
 
     def __init__(self, kind):
         self._es = make(kind)
@@ -53,7 +53,7 @@ class Reference:
         return self._es.generation
 
     def has(self, es):
-        """Whether a strategy goes on as the run does before or after the `ask` of its generation."""
+        """Whether a strategy goes on like the run before or after the `ask` of its generation."""
         while self._es.generation < es.generation:
             step(self._es)
         asked = copy.deepcopy(self._es)

@@ -1,4 +1,4 @@
-"""Saves at random moments, from a signal handler or another thread: each is a whole state."""
+"""Saves at random moments, by a signal handler or another thread: each is a whole state."""
 
 import random
 import signal
@@ -12,7 +12,7 @@ import evoopt
 
 from .runs import KINDS, Reference, make, step
 
-LONGEST_WAIT = 0.003  # seconds between two saves, some generations
+LONGEST_WAIT = 0.003  # seconds between two saves, time for some generations
 
 
 def run(count, seed):
@@ -32,7 +32,7 @@ def run(count, seed):
 
 
 def attack(es, way, paths, draw):
-    """Run a strategy until it was saved to all paths."""
+    """Run a strategy until it is saved to all paths."""
     left = list(paths)
     step(es)  # compiles
     with way(lambda: es.save(left.pop()), left, draw):
