@@ -28,7 +28,7 @@ def full(matrix):
 
 
 class Reference:
-    """CMA-ES of the papers in NumPy: rows ~ N(mean, sigma^2 C), R the Cholesky factor of C."""
+    """The CMA-ES of the papers, in NumPy: rows ~ N(mean, sigma^2 C), R the Cholesky factor of C."""
 
     def __init__(self, mean, deviations, noisy):
         n = len(mean)

@@ -213,7 +213,7 @@ def test_numbers_beyond_single_precision_are_refused_there(net, where, batch_siz
 
 
 class Categories:
-    """Labels like a column of pandas, which numpy reads as an array of objects."""
+    """A column of labels like pandas's, which numpy reads as an array of objects."""
 
     def __array__(self, dtype=None, copy=None):
         return np.array(["cat", "dog", "cat", "owl", "dog"], object)

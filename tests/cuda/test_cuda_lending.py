@@ -206,7 +206,7 @@ def test_copies_in_capsules(array):
 
 def test_a_round_trip(stream, array):
     class Only:
-        """Our array as a library sees it that looks for DLPack alone."""
+        """Our array, seen by a library that looks for DLPack alone."""
 
         __dlpack__, __dlpack_device__ = array.__dlpack__, array.__dlpack_device__
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Report(NamedTuple):
-    """Findings and notes, each once, with their numbers; and counts over all processes."""
+    """The findings and notes, each once, with their numbers; and counts over all processes."""
 
     findings: dict[str, int]
     notes: dict[str, int]

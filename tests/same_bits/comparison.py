@@ -8,7 +8,7 @@ FAILED = "failed"  # the label of the error that ended a case
 
 @dataclass
 class Comparison:
-    """Texts about the cases whose two sides differ, one for each."""
+    """A comparison: one text for each case whose sides differ, and the number of cases."""
 
     compared: int = 0
     different: list[str] = field(default_factory=list)

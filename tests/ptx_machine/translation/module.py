@@ -7,7 +7,7 @@ SIZES = {"8": 1, "16": 2, "32": 4, "64": 8}
 
 
 class UnsupportedError(Exception):
-    """PTX that the machine does not run."""
+    """An error: the machine does not run this PTX."""
 
 
 class Variable(NamedTuple):
