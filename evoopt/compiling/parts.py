@@ -63,7 +63,7 @@ class Part(CPUDispatcher):
 
     @overloads.setter
     def overloads(self, empty: dict[Any, CompileResult]) -> None:
-        """Take what numba begins with."""
+        """Take numba's first, empty dict, in whose place the translations stand."""
 
     def add_overload(self, cres: CompileResult) -> None:
         """Let callers find the code for some types; Python's calls do not."""
