@@ -107,7 +107,7 @@ def test_without_a_gpu():
     with pytest.raises(RuntimeError) as raised:
         read_device("cuda")
     message = str(raised.value)
-    assert message.startswith('device="cuda" needs a GPU of NVIDIA and its driver, but none was found (')
+    assert message.startswith('device="cuda" needs an NVIDIA GPU and its driver, but none was found (')
     assert message.endswith('); install the driver, or take device="cpu".')
     assert "\n" not in message
     assert ".)" not in message

@@ -1,1 +1,1 @@
-"""Where populations are computed on; the only package that imports kernels."""
+"""Engines, which compute on a device; the only package that imports kernels."""

@@ -1,4 +1,4 @@
-"""Which device: reading the word that users pass, whether there is what it needs, and what it is."""
+"""The user's choice of a device, the check of its requirements, and its name."""
 
 import functools
 import importlib
@@ -15,16 +15,16 @@ _INSTALL = 'pip install "evoopt[cuda]"'
 
 
 def read_device(device: object) -> Device:
-    """Read a device; for "cuda" also see that it can be used.
+    """Read the name of a device; for "cuda" also check that it can be used.
 
     Raises
     ------
     ValueError
-        For another word than "cpu" or "cuda".
+        For anything but "cpu" or "cuda".
     ImportError
         If the package numba-cuda, or the compiler that it uses, is missing.
     RuntimeError
-        If there is no driver or no device.
+        If there is no driver or no GPU.
     """
     if not isinstance(device, str) or device not in ("cpu", "cuda"):
         raise ValueError(f'device must be "cpu" or "cuda", got {shown(device)}.')
@@ -34,7 +34,7 @@ def read_device(device: object) -> Device:
 
 
 def why_no_cuda() -> str | None:
-    """Say in a sentence why "cuda" cannot be used; None if it can."""
+    """Return a sentence that says why "cuda" cannot be used; None if it can."""
     try:
         require_cuda()
     except (ImportError, RuntimeError) as error:
@@ -43,7 +43,7 @@ def why_no_cuda() -> str | None:
 
 
 def described(device: Device) -> str:
-    """Return the name of a device that there is; of the CPU also its vectors, as kernels use them."""
+    """Return the name of an available device; for the CPU also the width of its vectors."""
     if device == "cuda":
         gpus = importlib.import_module("numba.cuda").gpus
         return "numba's simulator" if config.ENABLE_CUDASIM else str(gpus[0].name)
@@ -51,9 +51,9 @@ def described(device: Device) -> str:
     return f"{name}, vectors of {8 * host_vectors().bytes} bits"
 
 
-@functools.cache  # of what succeeded
+@functools.cache  # only a success is kept
 def require_cuda() -> None:
-    """Raise ImportError or RuntimeError, with a sentence that says why, if "cuda" cannot be used."""
+    """Raise ImportError or RuntimeError, which says why, if "cuda" cannot be used."""
     for module, package in (
         ("numba_cuda", "numba-cuda"),
         ("cuda", "cuda-core"),
@@ -74,13 +74,13 @@ def require_cuda() -> None:
         _require_library(library, package)
     if not cuda.is_available():
         raise RuntimeError(
-            f'device="cuda" needs a GPU of NVIDIA and its driver, but {_driver_error()}; '
+            f'device="cuda" needs an NVIDIA GPU and its driver, but {_driver_error()}; '
             'install the driver, or take device="cpu".'
         )
 
 
 def _require_library(library: str, package: str) -> None:
-    """Load a part of the compiler; numba-cuda by itself brings none, and finds out as late as it compiles."""
+    """Load a library of the compiler, which numba-cuda would miss only when it compiles."""
     pathfinder = importlib.import_module("cuda.pathfinder")
     try:
         pathfinder.load_nvidia_dynamic_lib(library)

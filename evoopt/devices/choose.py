@@ -22,12 +22,12 @@ HOST: Engine = CpuPopulation()
 
 
 def objective_engine(function: Callable[..., Any]) -> ObjectiveEngine | None:
-    """Make what evaluates a function that numba compiled on rows; None for another function."""
+    """Make the engine of a function that numba compiled; return None for any other function."""
     return CpuObjective(function) if isinstance(function, Dispatcher) else None
 
 
 def network_engine(device: Device, description: NetworkDescription) -> NetworkEngine[Any]:
-    """Make the engine of a network; ValueError for layers that the device does not have."""
+    """Make the engine of a network; raise ValueError for layers that the device lacks."""
     if device == "cuda":
         from evoopt.devices.cuda.network import CudaNetwork  # noqa: PLC0415  (which needs numba-cuda)
 
@@ -38,7 +38,7 @@ def network_engine(device: Device, description: NetworkDescription) -> NetworkEn
 def supervised_engine(
     device: Device, network: NetworkEngine[Any], loss: Loss, samples: Samples
 ) -> SupervisedEngine[Any]:
-    """Make what judges populations on samples, with the engine of a network on the device."""
+    """Make the engine that evaluates populations on samples, with the engine of a network."""
     if device == "cuda":
         from evoopt.devices.cuda.network import CudaNetwork  # noqa: PLC0415
         from evoopt.devices.cuda.supervised import CudaSupervised  # noqa: PLC0415
@@ -54,7 +54,7 @@ def rollout_engine(device: Device, net: NetworkEngine[Any], game: Game) -> Rollo
 
 
 def rollout_engine(device: Device, net: NetworkEngine[Any], game: Game) -> RolloutEngine[Any]:
-    """Make what plays a game with a network, given as its engine on the same device."""
+    """Make the engine that plays a game, with the engine of a network on the same device."""
     if device == "cuda":
         from evoopt.devices.cuda.network import CudaNetwork  # noqa: PLC0415  (which needs numba-cuda)
         from evoopt.devices.cuda.rollout import CudaRollout  # noqa: PLC0415
@@ -64,7 +64,7 @@ def rollout_engine(device: Device, net: NetworkEngine[Any], game: Game) -> Rollo
 
 
 def population_engine(device: Device, *, computes_there: bool) -> Engine:
-    """Return what a strategy asks of its device, which computes there, or on the host and copies rows."""
+    """Return the engine of a strategy, which computes there, or on the host and copies rows."""
     if device == "cpu":
         return HOST
     if not computes_there:
@@ -77,5 +77,5 @@ def population_engine(device: Device, *, computes_there: bool) -> Engine:
 
 
 def snapshot_dtype(device: Device, dtype: np.dtype[Any], *, computes_there: bool) -> np.dtype[Any]:
-    """Return the dtype of what `PopulationEngine.snapshot` gives for rows of a dtype."""
+    """Return the dtype that `PopulationEngine.snapshot` returns for rows of a dtype."""
     return np.dtype(np.float64) if computes_there and device == "cuda" else dtype

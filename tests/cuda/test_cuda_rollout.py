@@ -196,7 +196,7 @@ def test_rows_in_global_memory_by_vectors(units, vectors, rng, monkeypatch):
 
 def test_wide_layers(rng, monkeypatch):
     """A block has fewer episodes; a sentence says if not even one fits."""
-    with pytest.raises(ValueError, match="Layers of up to about 5000 numbers were expected"):
+    with pytest.raises(ValueError, match="Layers must have at most about 5000 inputs or units"):
         tasks(drift, units=(8000,))
     monkeypatch.setattr(plan, "SHARED_BYTES", 2000)
     net, cpu, cuda = tasks(replace(drift, max_steps=3), units=(40,), episodes=5)

@@ -1,1 +1,1 @@
-"""Engines that compute on a GPU, with the arrays and kernels of CUDA; imported only when asked for."""
+"""Engines that compute on a GPU, imported only for ``device="cuda"``."""

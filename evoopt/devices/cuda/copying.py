@@ -1,4 +1,4 @@
-"""Populations made on the host and copied, for strategies that compute there on any device."""
+"""Populations that are made on the host and copied, for strategies that compute there."""
 
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from evoopt.types import Array, Shape
 
 
 class CopyingPopulation(CpuPopulation):
-    """The operations of the CPU, where the user's arrays are those of the device."""
+    """The CPU's engine for populations, with arrays of the GPU for the user."""
 
     def __init__(self) -> None:
         self._stream = Stream()

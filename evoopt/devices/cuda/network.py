@@ -1,4 +1,4 @@
-"""Networks on CUDA: the arrays of users as kernels take them, and forward passes there."""
+"""Networks on CUDA: users' arrays in the layout of kernels, and forward passes."""
 
 from collections.abc import Sequence
 
@@ -17,14 +17,14 @@ from evoopt.types import Array, PopulationLike
 
 
 class CudaNetwork(NetworkEngine[DeviceArray]):
-    """A network on CUDA: its layers, the frozen parameters there, and a stream."""
+    """The engine of a network on CUDA: its layers, frozen parameters and stream."""
 
     def __init__(self, description: NetworkDescription) -> None:
         self.description = description
         self.layers = kernel_layers(description.layers)
         self.size = description.n_params
         self.stream = Stream()
-        frozen = np.concatenate([*map(np.ravel, description.frozen), np.zeros(1)])  # at least one number
+        frozen = np.concatenate([*map(np.ravel, description.frozen), np.zeros(1)])  # never empty
         self.frozen = self.stream.to_device(frozen, np.float32)
 
     def population(self, population: PopulationLike) -> DeviceArray:
@@ -44,7 +44,7 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
     def pack(
         self, numbers: DeviceArray, plan: tiles.Plan, chosen: Sequence[int] | Array = ()
     ) -> tuple[DeviceArray, int]:
-        """Return samples (n, features), or the `chosen` ones, as tiles, and how many with padding."""
+        """Return samples (n, features), or the `chosen` ones, as tiles, and their padded number."""
         batch, features = len(chosen) or len(numbers), numbers.shape[1]
         padded = ceil_div(batch, plan.samples) * plan.samples
         packed = self.stream.empty(features * padded, np.float32)
@@ -56,13 +56,13 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
         return packed, padded
 
     def plan(self) -> tiles.Plan:
-        """Return how shared inputs are cut; ValueError for layers that are too wide."""
+        """Return the plan for shared inputs; raise ValueError for layers that are too wide."""
         most = most_shared_bytes()
         found = tiles.choose_plan(self.layers, most)
         if found is None:
             raise ValueError(
-                f'Layers of up to {tiles.widest_for(most)} numbers were expected with device="cuda", but one '
-                f"has {tiles.widest(self.layers)}; take narrower ones, or leave out device."
+                f'Layers must have at most {tiles.widest_for(most)} units with device="cuda", got one of '
+                f"{tiles.widest(self.layers)}; take narrower ones, or leave out device."
             )
         return found
 
@@ -76,7 +76,9 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
     ) -> tuple[DeviceArray, Array]:
         """Return the outputs (popsize, batch, units) on the device; there are no states."""
         if state is not None or reset is not None:
-            raise ValueError('A state was given, but Dense layers, all that "cuda" has, keep none.')
+            raise ValueError(
+                'state and reset must be left out with device="cuda", whose Dense layers keep no state.'
+            )
         rows, samples = self.population(population), self.stream.given("inputs", inputs)
         own, batch = self.description.check_inputs(samples.shape, len(rows)), samples.shape[-2]
         shape = len(rows), batch, *self.description.output_shape
@@ -99,7 +101,7 @@ class CudaNetwork(NetworkEngine[DeviceArray]):
         forward = forward_samples(self.layers, samples, own, rows.alignment)
         population, numbers, outputs = (array.reshape(array.size) for array in (rows, inputs, out))
         for part in grid.parts_of(len(rows), batch, samples):
-            first = part.row * batch + part.column  # of the samples, if each row has its own
+            first = part.row * batch + part.column  # the number of the first sample, if each row has its own
             self.stream.launch(
                 forward, (part.rows, part.columns),
                 population.rest(part.row * self.size), self.size, self.frozen,

@@ -1,6 +1,6 @@
-"""Populations on CUDA, where vectors of the host are taken, too, and copied.
+"""Populations on CUDA; vectors of the host are copied there.
 
-Only the fitness, fingerprints and some single numbers come to the host.
+Only the fitness, fingerprints and some single numbers are copied to the host.
 """
 
 import math
@@ -20,7 +20,7 @@ from evoopt.rules.genetic import ALWAYS
 from evoopt.types import Array, Ids, Shape, Vector
 
 Taken = DeviceArray | Array
-CONSTANTS = 16  # vectors of the host that are kept on the device
+CONSTANTS = 16  # the most vectors of the host that have copies on the device
 _DOUBLE, _ID = np.dtype(np.float64), np.dtype(np.uint64)
 _NO_TABLE, _NO_ENDS = np.zeros(1), np.zeros(1, np.int64)
 
@@ -32,13 +32,13 @@ class _Range(NamedTuple):
 
 
 class CudaPopulation(PopulationEngine[DeviceArray]):
-    """The operations of a GPU, on a stream of its own."""
+    """The engine for populations on a GPU, with a stream of its own."""
 
     def __init__(self) -> None:
         self._stream = Stream()
-        # by the id of the vector, which is kept so that no other one gets it
+        # copies by the id of the host's vector, which is kept so that no other gets its id
         self._constants: dict[int, tuple[Vector, DeviceArray]] = {}
-        self._range: tuple[Any, _Range] = (None, _Range(0, 0, 0))  # of the vector that was asked for last
+        self._range: tuple[Any, _Range] = (None, _Range(0, 0, 0))  # a cache of one
 
     # ---------------------------------------------------------------- arrays
 
@@ -51,7 +51,7 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
         return self._stream.to_device(values, _DOUBLE)
 
     def _constant(self, values: Vector) -> DeviceArray:
-        """Return a vector of the host that will be asked for again."""
+        """Return the copy of a host vector that will be asked for again."""
         known = self._constants.get(id(values))
         if known is None:
             if len(self._constants) == CONSTANTS:
@@ -60,7 +60,7 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
         return known[1]
 
     def snapshot(self, vector: Taken, dtype: np.dtype[Any]) -> DeviceArray:
-        return self.vector(vector)  # nobody changes it, and `sample` rounds
+        return self.vector(vector)  # never changed, and rounded by `sample`
 
     def empty(self, shape: Shape, dtype: np.dtype[Any]) -> DeviceArray:
         return self._stream.empty(shape, dtype)
@@ -99,7 +99,7 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
         return self.vector(fitness if found is None or found.dtype != _DOUBLE else found)
 
     # ---------------------------------------------------------------- rows
-    # the items of most of these kernels are columns and rows, the shape (k, n) turned round
+    # The items of most of these kernels are columns and rows: the shape (k, n) in reverse
 
     def sample(
         self, key: np.uint64, ids: Ids, mean: Taken, sigma: Taken, out: DeviceArray, pairs: bool = False
@@ -133,7 +133,7 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
     def _gathered(
         self, places: NDArray[np.intp], old: DeviceArray, kept: int, new: DeviceArray, limit: float
     ) -> DeviceArray:
-        """Return rows: `places` counts the first `kept` of `old` and then those of `new`."""
+        """Return rows, clipped; `places` counts through the first `kept` of `old`, then `new`."""
         result = self.empty((len(places), new.shape[1]), new.dtype)
         if len(places):
             self._stream.launch(
@@ -227,7 +227,7 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
         return found
 
     def _read(self, args: tuple[Taken | float, ...]) -> tuple[tuple[DeviceArray | float, ...], int]:
-        """Return vectors on the device and numbers as float64, and how long the vectors are."""
+        """Return the arguments, vectors copied to the device, and the length of the vectors."""
         read = tuple(
             self.vector(arg) if isinstance(arg, DeviceArray | np.ndarray) else float(arg) for arg in args
         )
@@ -251,4 +251,4 @@ def _moves_single(mean: Vector, steps: Vector) -> Vector:
     return np.where(same, mean - mean, 1.0)
 
 
-_MOVES = {4: _moves_single, 8: _moves}  # by the bytes of a row's numbers
+_MOVES = {4: _moves_single, 8: _moves}  # keys: the bytes of a row's numbers

@@ -1,4 +1,4 @@
-"""Episodes on CUDA."""
+"""Rollouts on CUDA."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from evoopt.types import Array
 
 
 class _Copied:
-    """Numbers on the device, copied anew where they are others than the last time."""
+    """Numbers on the device, copied again only when they change."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream, self._host = stream, np.empty(0)
@@ -32,7 +32,7 @@ class _Copied:
 
 
 class _Results(NamedTuple):
-    """The arrays that a kernel writes: `returns` and `lengths` (popsize * episodes,), and `sums` of each."""
+    """The arrays that a kernel writes, all 1-d: `returns`, `lengths` and `sums` of episodes."""
 
     returns: DeviceArray
     lengths: DeviceArray
@@ -40,12 +40,12 @@ class _Results(NamedTuple):
 
 
 class CudaRollout(RolloutEngine[DeviceArray]):
-    """An engine that plays episodes on a GPU, a block of threads for some episodes of a row.
+    """An engine that plays episodes on a GPU; a block plays some episodes of a row.
 
     Raises
     ------
     ValueError
-        For layers that are too wide.
+        If a layer is too wide.
     """
 
     def __init__(self, net: CudaNetwork, game: Game) -> None:
@@ -59,13 +59,13 @@ class CudaRollout(RolloutEngine[DeviceArray]):
         self._plan(1)  # refuses layers that are too wide
 
     def _plan(self, episodes: int) -> Plan:
-        """Return the plan for so many episodes of each row, made once; ValueError if there is none."""
+        """Return the plan for so many episodes of each row; raise ValueError if there is none."""
         if episodes not in self._plans:
             net = self.net
             plan = choose_plan(net.layers, net.size, self._kernel_game, episodes, most_shared_bytes())
             if plan is None:
                 raise ValueError(
-                    f'Layers of up to about 5000 numbers were expected with device="cuda", but one has '
+                    f'Layers must have at most about 5000 inputs or units with device="cuda", got one of '
                     f"{widest(net.layers)}; take narrower ones, or leave out device."
                 )
             self._plans[episodes] = plan
@@ -114,7 +114,7 @@ class CudaRollout(RolloutEngine[DeviceArray]):
         return found
 
     def _room(self, episodes: int, normalizes: bool) -> _Results:
-        """Make the arrays that kernels write for so many episodes in all."""
+        """Make the arrays for the results of so many episodes."""
         empty, n_sums = self.net.stream.empty, 2 * self._game.observation_size
         returns, lengths = empty(episodes, np.float64), empty(episodes, np.int64)
         sums = empty(episodes * n_sums, np.float64) if normalizes else returns  # (not written to)

@@ -19,7 +19,7 @@ from evoopt.types import PopulationLike
 
 
 class Tiles(NamedTuple):
-    """Inputs, targets (features, padded) and weights (padded,) on the device, padded to whole tiles."""
+    """Inputs, targets (features, padded) and weights (padded,), padded to whole tiles."""
 
     inputs: DeviceArray
     targets: DeviceArray
@@ -29,7 +29,7 @@ class Tiles(NamedTuple):
 
 
 class CudaSupervised(SupervisedEngine[DeviceArray]):
-    """The loss of a task, and its samples, which stay on the device."""
+    """The engine of a loss and its samples, which stay on the device."""
 
     def __init__(self, network: CudaNetwork, loss: Loss, samples: Samples) -> None:
         self._net, self._plan = network, network.plan()
@@ -55,7 +55,7 @@ class CudaSupervised(SupervisedEngine[DeviceArray]):
         return fitness
 
     def _sum(self, rows: DeviceArray, tiles: Tiles, per_row: int, sums: DeviceArray) -> None:
-        """Write the weighted sum of the losses of each row and tile, (popsize, per_row)."""
+        """Write the weighted sum of losses of each row and tile into `sums` (popsize, per_row)."""
         net, plan = self._net, self._plan
         losses = loss_tiles(net.layers, plan, rows.alignment, self._loss)
         numbers = rows.reshape(rows.size)
@@ -76,7 +76,7 @@ class CudaSupervised(SupervisedEngine[DeviceArray]):
 
 
 def _loss(loss: Loss, targets: Targets, network: CudaNetwork) -> tuple[str, Meaning] | Callable[..., Any]:
-    """Return a loss as `loss_tiles` takes it."""
+    """Return a loss in the form that `loss_tiles` takes."""
     if isinstance(loss, str):
         return loss, targets.meaning
     return own_loss(loss, targets.meaning, network.layers[-1].units, targets.numbers.shape[1])

@@ -1,1 +1,1 @@
-"""What is asked of a device, one file a subject: typed Protocols, and the plain data handed in."""
+"""The interface of engines, one file a subject: typed Protocols and the plain data they take."""

@@ -13,7 +13,7 @@ A_co = TypeVar("A_co", covariant=True)  # the device's arrays
 
 
 class Location(NamedTuple):
-    """Where a parameter lies: in the individual's row, or in the frozen parameters that all share."""
+    """The place of a parameter: in the individual's row, or in the shared frozen parameters."""
 
     offset: int
     frozen: bool
@@ -21,25 +21,25 @@ class Location(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """A part of a network's arithmetic; all sizes are of one sample.
+    """One element of a network's arithmetic; all sizes are for one sample.
 
-    Each device has a table OPERATIONS, which says for each kind how one is run.
+    Each device has a table OPERATIONS with the code for each kind.
     """
 
     kind: str
     inputs: int
     outputs: int
     parameters: tuple[Location | None, ...] = ()  # None stands for zeros
-    sizes: tuple[int, ...] = ()  # their meaning is between the layer and the code of the kind
-    numbers: tuple[float, ...] = ()  # likewise
+    sizes: tuple[int, ...] = ()  # read only by the code for this kind
+    numbers: tuple[float, ...] = ()  # read only by the code for this kind
     function: str | Callable[..., Any] = "linear"  # the name of an activation, or a user's njit function
-    weights: int = 0  # numbers of the parameters that are used
-    places: int = 1  # that use all of them
-    state: int = 0  # numbers that are kept from call to call
+    weights: int = 0  # how many numbers of the parameters are used
+    places: int = 1  # how many places of the output use all weights
+    state: int = 0  # how many numbers are kept from call to call
 
 
 class LayerDescription(NamedTuple):
-    """The operations of one layer, and its name and itself for sentences."""
+    """The operations of one layer, with its name and the layer itself for error messages."""
 
     name: str
     layer: object
@@ -49,9 +49,9 @@ class LayerDescription(NamedTuple):
 
 @dataclass(frozen=True)
 class NetworkDescription:
-    """A network as engines take it.
+    """The description of a network that engines take.
 
-    Locations of frozen parameters count in the arrays `frozen`, one after the other.
+    Offsets of frozen parameters count through the arrays `frozen`, one after the other.
     """
 
     layers: tuple[LayerDescription, ...]
@@ -59,7 +59,7 @@ class NetworkDescription:
     frozen: tuple[Array, ...]
     input_shape: Shape
     output_shape: Shape
-    few_samples: int  # up to so many in a call, vectors along the outputs are faster on a CPU
+    few_samples: int  # the most samples for which a CPU is faster with vectors along the outputs
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -68,51 +68,51 @@ class NetworkDescription:
 
     @property
     def state_size(self) -> int:
-        """Return how many numbers of one sample are kept from call to call."""
+        """Return how many numbers are kept for each sample from call to call."""
         return sum(operation.state for operation in self.operations)
 
     @property
     def n_inputs(self) -> int:
-        """Return the numbers of one sample."""
+        """Return how many numbers a sample has."""
         return math.prod(self.input_shape)
 
     @property
     def n_outputs(self) -> int:
-        """Return the outputs of one sample."""
+        """Return how many outputs a sample has."""
         return math.prod(self.output_shape)
 
     def check_population(self, shape: Shape) -> None:
-        """Raise ValueError for the shape of something else than a population."""
+        """Raise ValueError unless the shape is (popsize, n_params)."""
         if len(shape) != 2 or shape[1] != self.n_params:
             raise ValueError(f"population must have the shape (popsize, {self.n_params}), got {shape}.")
 
     def check_inputs(self, shape: Shape, popsize: int) -> bool:
-        """Tell whether inputs of a shape are of each individual its own; ValueError for another shape."""
+        """Return whether each individual has its own inputs; raise ValueError for a wrong shape."""
         rank = len(self.input_shape)
         own = len(shape) == rank + 2
         if len(shape) not in (rank + 1, rank + 2) or shape[-rank:] != self.input_shape:
             sizes = ", ".join(map(str, self.input_shape))
             raise ValueError(
-                f"inputs must have the shape (batch, {sizes}), or (popsize, batch, {sizes}) with inputs of "
-                f"each individual's own, got {shape}."
+                f"inputs must have the shape (batch, {sizes}), or (popsize, batch, {sizes}) if each "
+                f"individual has its own, got {shape}."
             )
         if own and shape[0] != popsize:
             raise ValueError(
-                f"Inputs of each individual's own must have the popsize {popsize} as first axis, got {shape}."
+                f"inputs must have the popsize {popsize} first if each individual has its own, got {shape}."
             )
         return own
 
 
 class NetworkEngine(Protocol[A_co]):
-    """What runs a network on a device; its arrays are those of the device."""
+    """An engine that runs a network on a device, with the device's arrays."""
 
     description: NetworkDescription
 
     def population(self, population: PopulationLike) -> A_co:
-        """Return a population (popsize, n_params) as kernels take it; ValueError for what does not fit."""
+        """Return a population (popsize, n_params) in the layout of kernels, or raise ValueError."""
 
     def population_of(self, vector: Array) -> Array:
-        """Return one solution (n_params,) as a population, in a precision that the device has if it can."""
+        """Return a solution (n_params,) as a population, as float32 if the device needs that."""
 
     def forward(
         self,
@@ -122,4 +122,4 @@ class NetworkEngine(Protocol[A_co]):
         reset: ArrayLike | None,
         out: Array | None,
     ) -> tuple[A_co, Array]:
-        """Return outputs and new states, see `Network.forward`; ValueError for what does not fit."""
+        """Return outputs and new states, or raise ValueError, see `Network.forward`."""

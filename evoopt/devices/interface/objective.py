@@ -1,4 +1,4 @@
-"""Objectives: the engine that evaluates a compiled function of the user's on rows."""
+"""Objectives: the engine that evaluates a user's compiled function on rows."""
 
 from typing import Any, Protocol
 
@@ -6,11 +6,11 @@ from evoopt.types import Array, Vector
 
 
 class ObjectiveEngine(Protocol):
-    """What evaluates a compiled function of one vector on the rows of a population."""
+    """An engine that evaluates a compiled function of one vector on the rows of a population."""
 
     def __call__(self, args: tuple[Any, ...], population: Array, fitness: Vector) -> None:
         """Write the fitness (popsize,) of the rows of a population (popsize, n_params).
 
-        What the function raises comes out as it is; ValueError where numba cannot compile it for the rows
-        and `args`.
+        An exception of the function is passed on. ValueError is raised if numba cannot compile the
+        function for the rows and `args`.
         """

@@ -1,7 +1,8 @@
-"""What a strategy asks of its device: to make rows, and to compute with them and with vectors of its state.
+"""Populations: the engine that makes rows, and computes with rows and a strategy's vectors.
 
-Rows are arrays (k, n_params) of the strategy's dtype, vectors (n_params,) of float64. A population is an
-array, or an object with `shape`, `dtype`, `__array__` and `ids`, see `evoopt.types.Population`.
+Rows are arrays (k, n_params) of the strategy's dtype, vectors (n_params,) of float64. A population
+is an array, or an object with `shape`, `dtype`, `__array__` and `ids`, see
+`evoopt.types.Population`.
 """
 
 from collections.abc import Callable
@@ -13,14 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from evoopt.rules.box import Way
 from evoopt.types import Array, Ids, Shape, Vector
 
-A = TypeVar("A")  # the device's arrays; where it takes some, it takes those of the host as well
+A = TypeVar("A")  # the device's arrays; for vectors, `pool` and `old` the host's are taken too
 Formula = Callable[..., Any]  # see `PopulationEngine.map`
-# crossover, the columns where tensors end, mutation, and the threshold of its rate: codes of `rules.genetic`
+# The codes of `rules.genetic` for crossover, the columns where tensors end, the code for mutation,
+# and the threshold of its rate
 Variation = tuple[int, NDArray[np.int64], int, np.uint64]
 
 
 class Box(Protocol):
-    """A box low <= x <= high; `first` and `last` are its ends in the dtype of the rows."""
+    """A box low <= x <= high; `first` and `last` are its ends in the rows' dtype."""
 
     low: Vector
     high: Vector
@@ -31,11 +33,11 @@ class Box(Protocol):
 
     @property
     def way(self) -> Way:
-        """The name of the rule in `rules.box` that maps rows into it."""
+        """The name of the rule in `rules.box` that maps rows into the box."""
 
 
 class Range(Protocol):
-    """Mean, minimum and maximum of a vector."""
+    """The mean, minimum and maximum of a vector."""
 
     @property
     def mean(self) -> float: ...
@@ -48,36 +50,36 @@ class Range(Protocol):
 
 
 class PopulationEngine(Protocol[A]):
-    """The operations of a device on populations."""
+    """An engine that makes populations and computes with them, on one device."""
 
     # ---------------------------------------------------------------- arrays
 
     def host(self, array: A | ArrayLike) -> Any:
-        """Return an array in the host's memory; what is no array of a device stays as it is."""
+        """Return a device's array in the host's memory, and any other object as it is."""
 
     def vector(self, values: A | Vector) -> A:
-        """Return a vector where it is computed with."""
+        """Return a vector in the memory where the engine computes."""
 
     def snapshot(self, vector: A | Vector, dtype: np.dtype[Any]) -> A:
-        """Return a vector as `sample` takes it for rows of a dtype; nobody changes it."""
+        """Return a vector for `sample`, for rows of a dtype; the given vector is never changed."""
 
     def empty(self, shape: Shape, dtype: np.dtype[Any]) -> A:
-        """Return rows without values."""
+        """Return uninitialized rows."""
 
     def output(self, out: object, shape: Shape, dtype: np.dtype[Any], ids: object = None) -> tuple[Any, A]:
-        """Read the user's array for rows, apart from the memory of `ids`; None makes one.
+        """Return the user's array for rows, and the array to make the rows in.
 
-        Return it, and the array to make the rows in.
+        `out` must share no memory with `ids`; None makes a new array.
         """
 
     def handed(self, out: object, rows: A) -> Any:
-        """Return the user's array with the rows that were made for it; both are from `output`."""
+        """Return the user's array, filled with its rows; both are from `output`."""
 
     def given(self, rows: object) -> Any:
-        """Return what the user gave as rows, or as ids, as an array of real numbers, where it is."""
+        """Return the user's rows, or ids, as an array of real numbers, where they are."""
 
     def rows(self, given: A | Array, dtype: np.dtype[Any]) -> A:
-        """Return given rows where they are computed with."""
+        """Return given rows in the memory where the engine computes."""
 
     def copy(self, row: A) -> A:
         """Return a copy of one row."""
@@ -86,50 +88,52 @@ class PopulationEngine(Protocol[A]):
         """Return copies of some rows, in the host's memory."""
 
     def put(self, rows: A, places: NDArray[np.intp], some: A | Array) -> None:
-        """Write some rows over those at `places`."""
+        """Overwrite the rows at `places` by `some`."""
 
     def scores(self, given: object, fitness: Vector) -> A:
-        """Return the fitness of rows where it is ranked: what the user gave, if it is there."""
+        """Return the fitness where it is ranked; the user's own array, if it is there already."""
 
     # ---------------------------------------------------------------- rows
 
     def sample(self, key: np.uint64, ids: Ids, mean: A, sigma: A, out: A, pairs: bool = False) -> None:
-        """Write mean + sigma * normal deviates into `out` (k, n_params), each row a function of its number.
+        """Write mean + sigma * normal deviates into `out` (k, n_params).
 
-        Of `pairs`, rows 2k + 1 have the noise of rows 2k, negated.
+        A row's noise depends only on the key and the row's number. With `pairs`, row 2i + 1 has the
+        noise of row 2i, negated.
         """
 
     def breed(
         self, key: np.uint64, ids: Ids, parents: NDArray[np.intp], pool: A, steps: Vector, sigma: A,
         variation: Variation, limit: np.floating[Any], out: A,
     ) -> None:  # fmt: skip
-        """Write children of two `parents` (k, 2) each, rows of `pool`, into `out` (k, n_params).
+        """Write children into `out` (k, n_params), each of two `parents` (k, 2), rows of `pool`.
 
-        They move by mutations of steps[r] * sigma, at most to `limit` or -`limit`, a number of their dtype.
+        Child r mutates with step sizes steps[r] * sigma and stays from -`limit` to `limit`, a
+        number of the rows' dtype.
         """
 
     def gather(self, order: NDArray[np.intp], old: A, kept: int, new: A) -> A:
-        """Return the rows `order` of [the first `kept` of `old`, `new`], without other copies."""
+        """Return the rows `order` of [the first `kept` of `old`, `new`], in a single copy."""
 
     def limit(self, rows: A, most: float) -> None:
-        """Move numbers of rows, in place, to the nearest ones from -`most` to `most`."""
+        """Clip the numbers of rows to the range from -`most` to `most`, in place."""
 
     def enclose(self, box: Box, rows: A) -> None:
         """Map rows into a box, in place."""
 
     def fingerprints(self, rows: A) -> Any:
-        """Return 64 bits of each row, never 0, where they are computed."""
+        """Return a fingerprint of each row, 64 bits and never 0, in the engine's memory."""
 
     # ---------------------------------------------------------------- one number for each told row
 
     def ranked(self, order: NDArray[np.intp], scores: A, table: Vector) -> A:
-        """Return table[i] for the row of rank i; the best has 0, and NaN is last."""
+        """Return table[i] for the row of rank i; the best has rank 0, and NaN is last."""
 
     def centred_ranks(self, order: NDArray[np.intp], scores: A) -> A:
         """Return 1/2 for the best row to -1/2 for the worst; equal fitness has the average."""
 
     def lengths(self, rows: A, places: NDArray[np.intp], mean: A, scale: A) -> Vector:
-        """Return |(x - mean) / scale| of the rows at `places`, in the host's memory."""
+        """Return |(x - mean) / scale| for the rows at `places`, in the host's memory."""
 
     # ---------------------------------------------------------------- vectors
 
@@ -139,8 +143,8 @@ class PopulationEngine(Protocol[A]):
     def map(self, formula: Formula, *args: A | Vector | float) -> Any:
         """Return the results of a formula of vectors and numbers: a vector, or a tuple of them.
 
-        A formula is a function made of + - * /, comparisons, and `np.sqrt`, `exp`, `log`, `abs`, `minimum`,
-        `maximum` and `where` (whose second argument is no constant), as CUDA knows no others.
+        A formula is made of + - * /, comparisons, and `np.sqrt`, `exp`, `log`, `abs`, `minimum`,
+        `maximum` and `where` (whose second argument is no constant), because CUDA has no others.
         """
 
     def total(self, formula: Formula, *args: A | Vector | float) -> float:
@@ -150,10 +154,10 @@ class PopulationEngine(Protocol[A]):
         """Return |x|."""
 
     def range_of(self, x: A) -> Range:
-        """Return mean, minimum and maximum."""
+        """Return the mean, minimum and maximum of a vector."""
 
     def without_effect(self, mean: A, steps: A, dtype: np.dtype[Any]) -> bool:
-        """Whether 0.2 steps change no coordinate of the mean in the dtype of the rows."""
+        """Return whether 0.2 steps change no coordinate of the mean in the rows' dtype."""
 
 
-Engine = PopulationEngine[Any]  # of a device whose arrays are not known
+Engine = PopulationEngine[Any]  # an engine whose device is not known

@@ -13,10 +13,10 @@ A = TypeVar("A")  # the device's arrays
 
 
 class Game(NamedTuple):
-    """An environment as engines take it: its functions, its sizes, and the spans of its actions.
+    """The description of an environment that engines take: functions, sizes and action bounds.
 
-    `middle` and `half` (n_actions,) are those of the bounds of continuous actions, 0 where they are open;
-    both are empty for discrete ones.
+    `middle` and `half` (n_actions,) are the centre and half width of the bounds of continuous
+    actions, 0 where the bounds are open; both are empty for discrete actions.
     """
 
     reset: Callable[..., None]
@@ -32,27 +32,27 @@ class Game(NamedTuple):
 
 
 class Scaling(NamedTuple):
-    """How observations are normalised: (observation - mean) * scale; both (observation_size,)."""
+    """The normalisation (observation - mean) * scale; both are (observation_size,)."""
 
     mean: Vector
     scale: Vector
 
 
 class Episodes(NamedTuple):
-    """The episodes of a population: `returns` and `lengths` in steps, both (popsize, episodes)."""
+    """The results of episodes: `returns`, and `lengths` in steps, both (popsize, episodes)."""
 
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
 
     def fitness(self) -> NDArray[np.float64]:
-        """Return the mean return of each row, as (popsize,)."""
-        with np.errstate(over="ignore", invalid="ignore"):  # of returns beyond all measure
+        """Return the mean return of each row, (popsize,)."""
+        with np.errstate(over="ignore", invalid="ignore"):  # returns may be infinite or NaN
             mean: NDArray[np.float64] = self.returns.mean(axis=1)
         return mean
 
     def metrics(self) -> dict[str, float]:
-        """Return "return", "return_std" and "length": mean, standard deviation, mean number of steps."""
-        with np.errstate(over="ignore", invalid="ignore"):  # of returns beyond all measure
+        """Return the mean "return", its standard deviation "return_std", and the mean "length"."""
+        with np.errstate(over="ignore", invalid="ignore"):  # returns may be infinite or NaN
             return {
                 "return": float(self.returns.mean()),
                 "return_std": float(self.returns.std()),
@@ -73,29 +73,29 @@ class RolloutEngine(Protocol[A]):
         Parameters
         ----------
         population : (popsize, n_params)
-            As the network's engine takes it.
+            As the engine of the network returns it.
         uniforms : (popsize or 1, episodes, game.uniforms)
-            For the first states; rows may share theirs.
+            Random numbers for the first states; with a first axis of 1 all rows share them.
         max_steps : int
-            Where an episode ends at the latest.
+            The most steps of an episode.
         scaling : Scaling, optional
-            How observations are normalised.
+            The normalisation of observations.
 
         Returns
         -------
         fitness : (popsize,)
             The mean returns, on the device.
         sums : (..., 3, observation_size)
-            With a scaling the sums of observation - mean, of its squares, and of ones; else nothing.
+            With a scaling, the sums of observation - mean, of its square, and of 1; else empty.
         """
         ...
 
 
 class EpisodeEngine(RolloutEngine[Array], Protocol):
-    """An engine that also tells of each episode, as that of the CPU does."""
+    """An engine that also returns the result of each episode, as the CPU's does."""
 
     def play(
         self, population: Array, uniforms: Array, max_steps: int, scaling: Scaling | None
     ) -> tuple[Episodes, Array]:
-        """Play the episodes of a population; also return the sums."""
+        """Play the episodes of a population; return their results and the sums."""
         ...

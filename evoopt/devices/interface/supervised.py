@@ -1,4 +1,4 @@
-"""Supervised learning: samples with targets, and the engine that judges populations on them."""
+"""Supervised learning: samples with targets, and the engine that computes losses on them."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -15,7 +15,7 @@ Loss = LossName | Callable[..., Any]  # a name in the table of losses, or a user
 
 
 class Targets(NamedTuple):
-    """Numbers (samples, n), and what they mean to the loss."""
+    """Numbers (samples, n), and their meaning for the loss."""
 
     numbers: Array
     meaning: Meaning
@@ -29,14 +29,14 @@ class Samples(NamedTuple):
     weights: NDArray[np.float64]
 
     def chosen(self, rows: NDArray[np.intp]) -> "Samples":
-        """Copy some of them."""
+        """Return copies of some samples."""
         targets = self.targets._replace(numbers=self.targets.numbers[rows])
         return Samples(self.inputs[rows], targets, self.weights[rows])
 
     def cast(self, dtype: np.dtype[Any]) -> "Samples":
-        """Return them in the layout and precision of kernels; copies only what has another.
+        """Return the samples in the layout and precision of kernels, copied only if they must be.
 
-        ValueError for numbers that would become infinite.
+        ValueError is raised for numbers that would become infinite.
         """
         targets = self.targets._replace(numbers=_cast("targets", self.targets.numbers, dtype))
         return self._replace(inputs=_cast("inputs", self.inputs, dtype), targets=targets)
@@ -54,7 +54,7 @@ def _cast(name: str, numbers: Array, dtype: np.dtype[Any]) -> Array:
 
 
 class SupervisedEngine(Protocol[A_co]):
-    """What judges populations on samples on a device, for one network, loss and set of samples."""
+    """An engine that evaluates populations, for one network, loss and set of samples."""
 
     def __call__(self, population: PopulationLike, chosen: NDArray[np.intp] | None = None) -> A_co:
         """Return the weighted mean loss of each row of a population, (popsize,) float64.
@@ -62,7 +62,7 @@ class SupervisedEngine(Protocol[A_co]):
         Parameters
         ----------
         population : (popsize, n_params)
-            Read as the network's engine reads it; ValueError for what does not fit.
+            Read as by the network's engine, which raises ValueError for any other.
         chosen : (batch,), optional
-            The numbers of the samples to take, by default all.
+            The numbers of the samples to take; all by default.
         """

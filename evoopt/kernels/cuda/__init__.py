@@ -1,4 +1,4 @@
-"""Kernels for CUDA, with the names of those in `cpu/`; imported only where ``device="cuda"`` is asked for."""
+"""Kernels for CUDA, named as in `cpu/`; imported only for ``device="cuda"``."""
 
 import importlib
 
@@ -7,10 +7,10 @@ from numba.core import config
 
 
 def _load_functions_of_numpy() -> None:
-    """Import numba-cuda's functions of numpy; version 0.30 wants one that numpy 2.5 has no more."""
+    """Import numba-cuda's functions of numpy; version 0.30 needs one that numpy 2.5 lacks."""
     missing = not hasattr(np, "row_stack")
     if missing:
-        vars(np)["row_stack"] = np.vstack  # (as it was defined)
+        vars(np)["row_stack"] = np.vstack  # its former definition
     try:
         importlib.import_module("numba.cuda.np.arrayobj")
     finally:

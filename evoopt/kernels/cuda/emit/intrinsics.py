@@ -1,4 +1,4 @@
-"""Operations that numba-cuda does not have: random numbers, wide loads, one fast division.
+"""Functions that numba-cuda does not have: random numbers, wide loads, one fast division.
 
 Each has a twin in plain Python, for the simulator.
 """
@@ -26,10 +26,10 @@ Rule = Callable[[Any, Any], Sequence[Any]]  # (four words, dtype) -> four number
 def make_quad(
     rule: Rule, dtype: DTypeLike, result: DTypeLike | None = None
 ) -> Callable[..., tuple[Any, ...]]:
-    """Make ``quad(key, row, number, purpose) -> four numbers``: a rule for four words of Philox.
+    """Make ``quad(key, row, number, purpose) -> four numbers`` from a rule for words of Philox.
 
-    All arguments are uint64. The rule is for numbers of `dtype`; the four are of `result`, by
-    default the same.
+    All arguments are uint64. The rule computes numbers of `dtype`; the four have the dtype
+    `result`, by default the same.
     """
     real = np.dtype(dtype)
     four = types.UniTuple(from_dtype(np.dtype(result or dtype)), 4)
@@ -62,15 +62,15 @@ _NORMALS = {4: make_quad(_normals, np.float32), 8: make_quad(_normals, np.float6
 
 
 def normals_of(dtype: DTypeLike) -> Callable[..., tuple[Any, ...]]:
-    """Return ``normals(key, row, number, purpose)`` of a dtype: four normal deviates."""
+    """Return ``normals(key, row, number, purpose)``, four normal deviates of a dtype."""
     return _NORMALS[np.dtype(dtype).itemsize]
 
 
 @functools.cache
 def load_of(width: int) -> Callable[..., tuple[Any, ...]]:
-    """Return ``load(array, index)``, which reads `width` float32 of a 1-d array in one access: 1, 2 or 4.
+    """Return ``load(array, index)``, which reads `width` float32 in one access: 1, 2 or 4.
 
-    The array begins at a multiple of their bytes, and the index is a multiple of `width`.
+    The array is 1-d and begins at a multiple of their bytes; the index is a multiple of `width`.
     """
 
     @intrinsic
@@ -118,18 +118,18 @@ def store4(array, index, a, b, c, d):
 def address_of(
     context: BaseContext, builder: ir.IRBuilder, array: types.Array, arguments: Sequence[ir.Value]
 ) -> ir.Value:
-    """Emit the address of a number; the arguments are an array and an index."""
+    """Emit the address of a number; `arguments` are an array and an index."""
     return builder.gep(context.make_array(array)(context, builder, arguments[0]).data, [arguments[1]])
 
 
 def load_vector(builder: ir.IRBuilder, address: ir.Value, n: int) -> list[ir.Value]:
-    """Emit the reading of n float32 in one access, from an address that is a multiple of their bytes."""
+    """Emit a read of n float32 in one access; the address is a multiple of their bytes."""
     vector = builder.load(_as_vector(builder, address, n), align=4 * n)
     return [builder.extract_element(vector, ir.Constant(ir.IntType(32), i)) for i in range(n)]
 
 
 def store_vector(builder: ir.IRBuilder, address: ir.Value, values: Sequence[ir.Value]) -> None:
-    """Emit the writing of float32 in one access, as `load_vector` reads them."""
+    """Emit a write of float32 in one access; the address is a multiple of their bytes."""
     n = len(values)
     vector = ir.Constant(ir.VectorType(ir.FloatType(), n), ir.Undefined)
     for i, value in enumerate(values):

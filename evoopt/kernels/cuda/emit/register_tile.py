@@ -1,8 +1,8 @@
-"""Register tiles: sums of some samples and some units that stay in the registers of a thread.
+"""Register tiles: sums for some samples and units that stay in the registers of a thread.
 
 Their code is written out for LLVM, because the compiler does not unroll loops over tuples, and an
-index that may be negative costs three instructions. Here each read has an address of its own, a
-constant apart from the one before. Each operation has a twin in plain Python, for the simulator.
+index that may be negative costs three instructions. Here the address of each read is a constant
+distance from the last one. Each function has a twin in plain Python, for the simulator.
 """
 
 import functools
@@ -20,12 +20,14 @@ from numba.extending import intrinsic
 from evoopt.kernels.cuda.emit.intrinsics import address_of, load_vector, store_vector
 from evoopt.kernels.cuda.runtime.jit import twin_of
 
-UNROLL = 2  # inputs whose numbers are asked for together; with more, registers would spill on some devices
+UNROLL = 2  # inputs that are read together; with more, registers would spill on some devices
 _INDEX = ir.IntType(32)
 
 
 class RegisterTile(NamedTuple):
-    """The functions of a register tile, whose sums are a tuple, sample by sample. Arrays are 1-d float32.
+    """The functions of a register tile, whose sums are a tuple, sample by sample.
+
+    Arrays are 1-d float32.
 
     Attributes
     ----------
@@ -34,8 +36,8 @@ class RegisterTile(NamedTuple):
     zero : tuple
         Sums that begin with 0.
     multiply_add : (sums, weights, start, weights_stride, x, at, x_stride) -> sums
-        The sums plus the products of all inputs. The weights of the first input begin at
-        weights[start], and its samples at x[at]; those of the next input are a stride farther.
+        The sums plus the products for all inputs. The weights of the first input begin at
+        weights[start], and its samples at x[at]; the next input is a stride farther in both.
     store : (sums, x, at, stride, skip)
         Write the sums of unit u to x[at + u * stride] and its neighbours, without the first `skip`
         units.
@@ -50,7 +52,7 @@ class RegisterTile(NamedTuple):
 @functools.cache
 def _compiled_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> RegisterTile:
     sums_type, group = types.UniTuple(types.float32, n_samples * n_units), min(n_samples, 4)
-    starts = [(0, 0), (4, far)][: n_samples // group]  # of each vector: its first sample, and its place
+    starts = [(0, 0), (4, far)][: n_samples // group]  # the first sample and the place of each vector
 
     @intrinsic
     def start(_typing, bias, index):
@@ -109,7 +111,7 @@ def _compiled_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int
 def _repeated(
     builder: ir.IRBuilder, times: int, emit: Callable[[list[ir.Value]], list[ir.Value]], state: list[ir.Value]
 ) -> list[ir.Value]:
-    """Emit code that makes new values of values so many times, as a loop with UNROLL times in its body."""
+    """Emit code that updates values so many times, as a loop with UNROLL updates in its body."""
     if times >= UNROLL:
         before, body = builder.block, builder.append_basic_block("inputs")
         builder.branch(body)
@@ -142,9 +144,9 @@ def _fma(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Val
 
 @twin_of(_compiled_tile)
 def make_register_tile(n_in: int, n_samples: int, n_units: int, far: int, width: int) -> RegisterTile:
-    """Make a register tile that reads weights by vectors of `width`, and samples by vectors of up to four.
+    """Make a register tile that reads weights by `width`, and samples by up to four.
 
-    Of 8 samples, the second four are `far` numbers from the first.
+    If there are 8 samples, the second four are `far` numbers from the first.
     """
     places = [s if s < 4 else s - 4 + far for s in range(n_samples)]
     group = min(n_samples, 4)

@@ -1,4 +1,4 @@
-"""The number of one thread, which turns a formula for NumPy arrays into code for CUDA."""
+"""A number of one thread, which turns a formula for NumPy arrays into code for CUDA."""
 
 from collections.abc import Callable
 
@@ -16,8 +16,8 @@ _COMPARISONS = {
     np.greater_equal: ">=",
     np.equal: "==",
 }
-# Functions of CUDA's library, and the compiler's own. Roots of float32 are off by up to two units in the
-# last place, and take a quarter of the instructions of rounded ones.
+# Functions of CUDA's library and of the compiler. Roots of float32 are off by up to two units in
+# the last place, and take a quarter of the instructions of rounded ones.
 _LIBRARY: dict[tuple[np.ufunc, int], str] = {
     (np.exp, 8): "__nv_exp",
     (np.log, 8): "__nv_log",
@@ -55,7 +55,7 @@ class Scalar(Lanes):
         return super()._apply(ufunc, operands)
 
     def astype(self, dtype: DTypeLike) -> Lanes:
-        """Convert, also between floating types."""
+        """Return the number in another dtype, also between floating types."""
         sizes = self.dtype.itemsize, np.dtype(dtype).itemsize
         if self.dtype.kind != "f" or np.dtype(dtype).kind != "f" or sizes[0] == sizes[1]:
             return super().astype(dtype) if self.dtype != dtype else self

@@ -1,4 +1,4 @@
-"""Activations as kernels take them: functions of one number, and the softmax."""
+"""Activations: functions of one number, and the softmax."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from numba import float32
 from evoopt.compiling.jit import inline
 from evoopt.rules.math import ELEMENTWISE, exp
 
-Activation = str | Callable[[Any], Any]  # a softmax is over all units, the others are of one number
+Activation = str | Callable[[Any], Any]  # a softmax is over all units, others are of one number
 
 
 @inline
@@ -17,7 +17,7 @@ def _linear(x):
 
 
 def function_of(activation: Activation) -> Callable[[Any], Any]:
-    """Return an activation as a function of one number; for a softmax, which is none, the identity."""
+    """Return an activation's function of one number; for a softmax, the identity."""
     return ELEMENTWISE.get(activation, _linear) if isinstance(activation, str) else activation
 
 

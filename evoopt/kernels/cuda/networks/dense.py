@@ -12,7 +12,7 @@ from evoopt.kernels.cuda.networks.activation import Activation, function_of
 from evoopt.kernels.cuda.runtime.jit import part
 from evoopt.rules.ranges import ceil_div
 
-NONE = -1  # in the place of a bias
+NONE = -1  # the place of a bias that is not there
 UNROLL = 4  # reads under way
 # samples and units of a thread's register tile
 REGISTER_TILES = ((8, 8), (8, 4), (4, 4), (4, 2), (2, 2), (2, 1), (1, 1))
@@ -37,20 +37,20 @@ class DenseLayer(NamedTuple):
     def on_samples(self, samples: int, threads: int, alignment: int) -> Callable[..., None]:
         """Make the layer on few samples: a block of threads reads each weight once.
 
-        The time goes by in reading the weights; in a rollout, where they lie in shared memory, in
-        waiting for sums. The outputs are cut into vectors of up to four neighbours, `columns` of
-        them at a time, and the inputs into `parts`. Thread t has vector t % columns and part t //
-        columns, in which are the inputs t // columns, t // columns + parts, and so on. So
-        neighbouring threads read neighbouring weights, and a thread has four reads under way before
-        it uses the first. It leaves its sums in `scratch`; then one thread for each output adds the
-        parts in their order.
+        Most of the time goes into reads of weights; in a rollout, whose weights are in shared
+        memory, into waits for sums. The outputs are cut into vectors of up to four neighbours,
+        `columns` of them at a time, and the inputs into `parts`. Thread t has vector t % columns
+        and part t // columns, which consists of the inputs t // columns, t // columns + parts, and
+        so on. So neighbouring threads read neighbouring weights, and a thread has four reads under
+        way before it uses the first. It leaves its sums in `scratch`; then one thread for each
+        output adds the parts in their order.
         """
         n_in, n_out, kernel_start, bias_start = self.inputs, self.units, self.kernel, self.bias
         kernel_frozen, bias_frozen, has_bias = self.kernel_is_frozen, self.bias_is_frozen, self.bias != NONE
         width = _width(self, alignment)
-        columns = min(n_out // width, threads)  # vectors of outputs of a pass
+        columns = min(n_out // width, threads)  # vectors of outputs in a pass
         parts = min(threads // columns, n_in)
-        numbers = columns * width  # outputs of a pass
+        numbers = columns * width  # outputs in a pass
         pass_size = samples * numbers
         accumulate = _accumulate(n_in, n_out, samples, width, parts, numbers)
         activation = function_of(self.activation)
@@ -85,11 +85,11 @@ class DenseLayer(NamedTuple):
     ) -> Callable[..., None]:
         """Make the layer on a tile of samples: each thread has a register tile of its outputs.
 
-        A register tile is the sums of up to 8 samples and 8 units, which stay in registers while
-        all inputs pass. For each input a thread reads 8 numbers of samples and 8 weights, and does
-        64 multiply-adds. Neighbouring threads read the same weights, in one access. The samples of
-        a thread are two vectors of four, half a tile apart, so the threads of a quarter warp read
-        128 bytes side by side, and no two of them want the same bank of shared memory.
+        A register tile holds the sums for up to 8 samples and 8 units, which stay in registers
+        while all inputs pass. For each input a thread reads 8 numbers of samples and 8 weights, and
+        does 64 multiply-adds. Neighbouring threads read the same weights, in one access. The
+        samples of a thread are two vectors of four, half a tile apart, so the threads of a quarter
+        warp read 128 bytes side by side, and no two of them want the same bank of shared memory.
 
         The weights stay in global memory. In a wide layer each is read by one warp of a block, so
         nothing would be gained by a copy in shared memory. While some threads wait for weights,
@@ -112,8 +112,8 @@ class DenseLayer(NamedTuple):
         def apply(t, params, base, frozen, source, start, stride, x):
             for first in range(0, tiles, threads):
                 i = first + t
-                # where the units are no multiple of those of a register tile, the last one begins earlier,
-                # and does not write the units that its neighbour writes
+                # If a register tile's units do not divide the layer's, the last register tile
+                # begins earlier and does not write the units that its neighbour writes.
                 unit = min(i // across * n_units, n_out - n_units)
                 column, skip = i % across * spread, i // across * n_units - unit
                 total = zero
@@ -141,12 +141,12 @@ class DenseLayer(NamedTuple):
         return apply
 
     def fits_in_place(self, samples: int, threads: int) -> bool:
-        """Tell whether each thread has one register tile, so that all have read before any writes."""
+        """Return whether each thread has one register tile, so that all read before any writes."""
         return _register_tile(self.units, samples, threads)[2] <= threads
 
 
 def _width(layer: DenseLayer, alignment: int, *strides: int) -> int:
-    """Return how many neighbouring weights can be read in one access: 1, 2 or 4.
+    """Return how many neighbouring weights one access can read: 1, 2 or 4.
 
     Rows begin at multiples of `alignment` numbers, and reads at multiples of `strides` from the
     first unit on.
@@ -155,10 +155,10 @@ def _width(layer: DenseLayer, alignment: int, *strides: int) -> int:
 
 
 def _accumulate(n_in: int, n_out: int, samples: int, width: int, parts: int, numbers: int) -> Any:
-    """Make ``accumulate(weights, start, x, first, sums, at)``: a vector of outputs over some inputs.
+    """Make ``accumulate(weights, start, x, first, sums, at)``, which sums over some inputs.
 
-    The inputs are first, first + parts, and so on. The sums of sample s become sums[at + s *
-    numbers] and its neighbours.
+    The sums are for a vector of outputs. The inputs are first, first + parts, and so on. The sums
+    of sample s become sums[at + s * numbers] and its neighbours.
     """
     load, size = load_of(width), samples * width
 
@@ -194,10 +194,10 @@ def _accumulate(n_in: int, n_out: int, samples: int, width: int, parts: int, num
 
 
 def _register_tile(units: int, samples: int, threads: int) -> tuple[int, int, int]:
-    """Return the samples and units of a register tile, and how many register tiles the layer has.
+    """Return the samples and units of a register tile, and how many register tiles there are.
 
-    There is at most one for each thread, where the largest register tiles are no more than that; of
-    the sizes for which this is so, the smallest.
+    The size is the smallest with at most one register tile for each thread, or the largest if there
+    is none.
     """
     sizes = [(s, u) for s, u in REGISTER_TILES if s <= samples and u <= units]
     counts = [(s, u, samples // s * ceil_div(units, u)) for s, u in sizes]
@@ -206,7 +206,7 @@ def _register_tile(units: int, samples: int, threads: int) -> tuple[int, int, in
 
 
 def _activate(activation: Activation, n_samples: int, samples: int) -> Callable[..., None]:
-    """Make ``activate(x, at)``, in place, of a thread's samples of one unit."""
+    """Make ``activate(x, at)``, in place, for a thread's samples of one unit."""
     f, far = function_of(activation), samples // 2
 
     @part

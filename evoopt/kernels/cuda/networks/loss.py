@@ -1,6 +1,7 @@
-"""Losses of one sample: device functions ``loss(outputs, start, stride, n, targets, sample, padded)``.
+"""Losses of one sample.
 
-Both arrays are 1-d and feature-major: output o of n is outputs[start + o * stride], and target o is
+A loss is a device function ``loss(outputs, start, stride, n, targets, sample, padded)``. Both
+arrays are 1-d and feature-major: output o of n is outputs[start + o * stride], and target o is
 targets[o * padded + sample]. The table of all losses is in `evoopt.rules.losses`.
 """
 
@@ -50,7 +51,7 @@ def hinge_of_labels(outputs, start, stride, n, targets, sample, padded):
     """Return max(0, 1 + max_{j != y} z_j - z_y) (Crammer and Singer 2001)."""
     label = int(targets[sample])
     own = outputs[start + label * stride]
-    total, margin = own - own, float32(0)  # (0, or NaN if it is)
+    total, margin = own - own, float32(0)  # (0, or NaN if `own` is NaN)
     first = True
     for o in range(n):
         z = outputs[start + o * stride]
@@ -100,7 +101,7 @@ def _of_one_output(rule: Rule) -> Callable[..., Any]:
 
 @functools.cache
 def loss_of(name: LossName, meaning: Meaning) -> Callable[..., Any]:
-    """Return a loss of the table `LOSSES`, for targets of a meaning."""
+    """Return a loss of the table `LOSSES` for a meaning of the targets."""
     rule = LOSSES[name][meaning]
     return OVER_ALL_OUTPUTS[name, meaning] if rule is None else _of_one_output(rule)
 
@@ -111,8 +112,8 @@ def own_loss(
 ) -> Callable[..., Any]:
     """Make the loss of a user's njit function ``function(outputs, target)`` of one sample.
 
-    `meaning` says how the targets of a sample are read, see `TARGET_READERS`. A thread in which the
-    function raises leaves its kernel there and then.
+    `meaning` says how the targets of a sample are read, see `TARGET_READERS`. If the function
+    raises, the thread leaves its kernel at once.
     """
     read = TARGET_READERS[meaning]
 

@@ -10,15 +10,15 @@ from evoopt.kernels.cuda.networks.layer import KernelLayer
 from evoopt.kernels.cuda.runtime.jit import Kernel, kernel, name_of, part
 from evoopt.kernels.cuda.runtime.sizes import block_size
 
-MOST_SAMPLES = 8  # of a block
+MOST_SAMPLES = 8  # the most samples of a block
 
 
 def chain(layers: Sequence[KernelLayer], samples: int, threads: int, alignment: int) -> Callable[..., None]:
-    """Make ``run(t, params, base, frozen, x, y, scratch)`` of all layers, see `KernelLayer.on_samples`.
+    """Make ``run(t, params, base, frozen, x, y, scratch)``, which runs all layers.
 
-    The inputs are in x; each layer reads one of x and y and writes the other. The outputs are in y
-    if the number of layers is odd, else in x. Both have room for `samples` times the `widest`
-    layer.
+    The arguments are described in `KernelLayer.on_samples`. The inputs are in x; each layer reads
+    one of x and y and writes the other. The outputs are in y if the number of layers is odd, else
+    in x. Both have room for `samples` times the `widest` layer.
     """
     first = _with_softmax(layers[0], samples, threads, alignment)
     if len(layers) == 1:
@@ -34,7 +34,7 @@ def chain(layers: Sequence[KernelLayer], samples: int, threads: int, alignment: 
 
 
 def _with_softmax(layer: KernelLayer, samples: int, threads: int, alignment: int) -> Callable[..., None]:
-    """Make ``apply(t, params, base, frozen, x, y, scratch)`` of a layer with its softmax."""
+    """Make ``apply(t, params, base, frozen, x, y, scratch)``, the layer with its softmax."""
     apply, n_out = layer.on_samples(samples, threads, alignment), layer.units
     if layer.activation != "softmax":
         return apply
@@ -50,12 +50,12 @@ def _with_softmax(layer: KernelLayer, samples: int, threads: int, alignment: int
 
 
 def room(samples: int, threads: int) -> int:
-    """Return how many numbers of scratch a layer has, for its partial sums for example."""
+    """Return how many numbers of scratch memory a layer has, for example for partial sums."""
     return samples * threads * 4
 
 
 def widest(layers: Sequence[KernelLayer]) -> int:
-    """Return the most numbers that a sample has between two layers, as inputs or outputs."""
+    """Return the most inputs or units of a layer."""
     return max(max(layer.inputs, layer.units) for layer in layers)
 
 
@@ -70,7 +70,7 @@ def forward_samples(layers: tuple[KernelLayer, ...], samples: int, own: bool, al
     """Make ``kernel(population, n_params, frozen, inputs, batch, out)``.
 
     The items are rows and samples, of which a block has one row and `samples` samples. The inputs
-    are (popsize, batch, in) if each row has its `own` ones, else (batch, in); `out` is (popsize,
+    are (popsize, batch, in) if each row has its `own` inputs, else (batch, in); `out` is (popsize,
     batch, out). All arrays are 1-d float32. Rows begin at multiples of `alignment` numbers, 1, 2 or
     4.
     """
@@ -81,7 +81,7 @@ def forward_samples(layers: tuple[KernelLayer, ...], samples: int, own: bool, al
     @kernel(threads, (1, samples), name=name_of(layers, samples, own, alignment))
     def forward(population, n_params, frozen, inputs, batch, out):
         t, r, start = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockIdx.y * samples
-        x = cuda.shared.array(size, float32)  # (the simulator takes two on one line for the same)
+        x = cuda.shared.array(size, float32)  # (in the simulator two arrays of one line are the same)
         y = cuda.shared.array(size, float32)
         scratch = cuda.shared.array(scratch_size, float32)
         count = min(samples, batch - start)

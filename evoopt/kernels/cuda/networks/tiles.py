@@ -21,16 +21,16 @@ from evoopt.rules.ranges import ceil_div
 
 MOST_THREADS = block_size(256)
 RESIDENT = 512  # threads of a multiprocessor with 128 registers each
-OWN_BYTES = 4 * 1024  # of shared memory, for a block's other arrays and the system
+OWN_BYTES = 4 * 1024  # shared memory for a block's other arrays and the system
 
 
 class Plan(NamedTuple):
-    """How a network is cut into blocks."""
+    """The sizes of a network's tiles and blocks."""
 
-    samples: int  # of a tile
-    threads: int  # of a block
+    samples: int  # the samples of a tile
+    threads: int  # the threads of a block
     in_place: bool  # whether each layer writes over its inputs; else two halves of memory take turns
-    numbers: int  # in shared memory
+    numbers: int  # the numbers that shared memory holds
 
     @property
     def shared(self) -> int:
@@ -39,7 +39,7 @@ class Plan(NamedTuple):
 
 
 def widest_for(most: int) -> int:
-    """Return how wide layers can be for which there is a plan, see `choose_plan`."""
+    """Return the width of the widest layers for which `choose_plan` finds a plan."""
     return (most - OWN_BYTES) // 8 // SIZES.samples[-1]
 
 
@@ -57,7 +57,7 @@ def choose_plan(layers: tuple[KernelLayer, ...], most: int) -> Plan | None:
 
 
 def widest(layers: Sequence[KernelLayer]) -> int:
-    """Return the most numbers that a sample has after a layer."""
+    """Return the most units of a layer."""
     return max(layer.units for layer in layers)
 
 
@@ -72,7 +72,7 @@ def _plan_for(layers: Sequence[KernelLayer], samples: int) -> Plan:
 
 
 def chain(layers: Sequence[KernelLayer], plan: Plan, alignment: int) -> Callable[..., None]:
-    """Make ``run(t, params, base, frozen, inputs, start, stride, x)`` of all layers.
+    """Make ``run(t, params, base, frozen, inputs, start, stride, x)``, which runs all layers.
 
     The inputs (features, stride) begin at `start`, the outputs are at ``results_at(layers, plan)``
     of x.
@@ -91,7 +91,7 @@ def chain(layers: Sequence[KernelLayer], plan: Plan, alignment: int) -> Callable
 
 
 def _later(layers: Sequence[KernelLayer], plan: Plan, alignment: int, source: int) -> Callable[..., None]:
-    """Make ``run(t, params, base, frozen, x)`` of layers whose inputs begin at x[source]."""
+    """Make ``run(t, params, base, frozen, x)`` for layers whose inputs begin at x[source]."""
     samples, target = plan.samples, 0 if plan.in_place else plan.numbers // 2 - source
     apply = _with_softmax(layers[0], plan, alignment, plan.in_place, target)
 
@@ -114,7 +114,7 @@ def _later(layers: Sequence[KernelLayer], plan: Plan, alignment: int, source: in
 def _with_softmax(
     layer: KernelLayer, plan: Plan, alignment: int, in_place: bool, target: int
 ) -> Callable[..., None]:
-    """Make ``apply(t, params, base, frozen, source, start, stride, x)`` of a layer with its softmax."""
+    """Make ``apply(t, params, base, frozen, source, start, stride, x)`` with the softmax."""
     samples, threads, n_out = plan.samples, plan.threads, layer.units
     apply = layer.on_tile(samples, threads, alignment, in_place, target)
     if layer.activation != "softmax":
@@ -160,7 +160,7 @@ def forward_tiles(layers: tuple[KernelLayer, ...], plan: Plan, alignment: int) -
     return forward
 
 
-@functools.lru_cache(maxsize=64)  # a loss may be a function of the user's; the oldest are let go
+@functools.lru_cache(maxsize=64)  # a loss may be a user's function; the oldest are let go
 def loss_tiles(
     layers: tuple[KernelLayer, ...],
     plan: Plan,
@@ -169,8 +169,8 @@ def loss_tiles(
 ) -> Kernel:
     """Make ``kernel(population, n_params, frozen, inputs, targets, weights, padded, sums)``.
 
-    As `forward_tiles`, but instead of outputs it writes the weighted sum of a tile's losses, into
-    `sums` (popsize, tiles) float64. The `loss` is a name and a meaning in `LOSSES`, or made by
+    It is like `forward_tiles`, but writes the weighted sum of a tile's losses into `sums` (popsize,
+    tiles) float64 instead of outputs. The `loss` is a name and a meaning in `LOSSES`, or made by
     `own_loss`. The targets are (n, padded), the weights (padded,), 0 in the padding.
     """
     run, samples, threads = chain(layers, plan, alignment), plan.samples, plan.threads
@@ -186,7 +186,7 @@ def loss_tiles(
         parts = cuda.shared.array(threads, types.float64)
         run(t, population, r * n_params, frozen, inputs, tile * samples, padded, x)
         total = 0.0
-        if is_own:  # (NaN is what stays where the function raises)
+        if is_own:  # (NaN stays if the function raises)
             parts[t] = np.nan
             if t == 0:
                 sums[cuda.blockIdx.x] = np.nan
@@ -215,10 +215,10 @@ PACK_THREADS = block_size(128)
 
 @kernel(PACK_THREADS, PACK_THREADS)
 def pack(inputs, chosen, n, batch, padded, out):
-    """Write inputs feature-major, padded by zeros, to `out` (n, padded), whose numbers are the items.
+    """Write inputs feature-major, padded by zeros, to `out` (n, padded).
 
-    The inputs are (samples, n), of which `batch` are taken: the `chosen` (batch,), or if none are
-    chosen the first. All arrays are 1-d.
+    The items are the numbers of `out`. The inputs are (samples, n), of which `batch` are taken: the
+    `chosen` (batch,), or if none are chosen the first. All arrays are 1-d.
     """
     i = cuda.grid(1)
     if i < n * padded:

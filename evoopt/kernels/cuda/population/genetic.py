@@ -1,4 +1,4 @@
-"""The children of a genetic algorithm, as in `cpu.genetic`: a thread makes four columns of a row."""
+"""Children of a genetic algorithm, as in `cpu.genetic`; a thread makes four columns of a row."""
 
 import functools
 from typing import Any
@@ -28,10 +28,10 @@ _HIGHEST = np.uint32(1 << 31)
 def breed(dtype: DTypeLike, crossover: int, mutation: int, always: bool) -> Any:
     """Make ``kernel(key, ids, parents, pool, factors, sigma, ends, threshold, limit, out)``.
 
-    The arguments are those of `cpu.genetic`, `crossover` and `mutation` are codes from there. With
-    `always`, for a threshold of ALWAYS, every coordinate mutates. The step sizes are `factors` (k,)
-    times `sigma` (n,), both float64; `parents` are (k, 2) int64. The items are columns and rows (n,
-    k).
+    The kernel's arguments are as in `cpu.genetic`; `crossover` and `mutation` are codes of
+    `rules.genetic`. With `always`, for a threshold of ALWAYS, every coordinate mutates. The step
+    sizes are `factors` (k,) times `sigma` (n,), both float64; `parents` are (k, 2) int64. The items
+    are columns and rows (n, k).
     """
     real: Any = np.dtype(dtype).type
     deviates_of = make_quad(polynomial_steps, dtype) if mutation == POLYNOMIAL else normals_of(dtype)

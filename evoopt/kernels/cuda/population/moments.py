@@ -5,7 +5,7 @@ from numba import cuda, types
 from evoopt.kernels.cuda.runtime.jit import kernel
 from evoopt.kernels.cuda.runtime.sizes import SIZES, block_size
 
-COLUMNS, PARTS = SIZES.columns, SIZES.parts  # of a block, whose rows are cut into parts
+COLUMNS, PARTS = SIZES.columns, SIZES.parts  # a block's columns, and the parts of its rows
 THREADS = block_size(128)
 
 
@@ -25,7 +25,7 @@ def weighted_moments(population, weights, square_weights, mean, first, second):
         centre = mean[c]
         for r in range(part, len(weights), PARTS):
             w, v = weights[r], square_weights[r]
-            if w != 0 or v != 0:  # not of rows so far away that 0 times their square is NaN
+            if w != 0 or v != 0:  # rows may be so far away that 0 times their square is NaN
                 difference = types.float64(population[r, c]) - centre
                 total += w * difference
                 squares += (v * difference) * difference  # v is the smaller, the farther the row: no overflow

@@ -1,4 +1,4 @@
-"""The rows of a population from counter-based noise: a thread makes four deviates of a row at once.
+"""Rows of a population from counter-based noise; a thread makes four deviates of a row at once.
 
 The four are a *quad*, made of one counter of Philox; they lie LANES columns apart.
 """
@@ -34,7 +34,7 @@ def sample_rows(dtype: DTypeLike, pairs: bool = False) -> Any:
         n = out.shape[1]
         r = cuda.blockIdx.y
         quad = cuda.blockIdx.x * THREADS + cuda.threadIdx.x
-        first = quad // LANES * COLUMNS + quad % LANES  # of its columns
+        first = quad // LANES * COLUMNS + quad % LANES  # the first of its columns
         if first >= n:
             return
         while r < out.shape[0]:

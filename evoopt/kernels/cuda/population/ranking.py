@@ -1,4 +1,4 @@
-"""Ranks by counting: the thread of a row compares it with all others; equal ones keep their order."""
+"""Ranks by counting: a row's thread compares it with all others; equal rows keep their order."""
 
 import functools
 from typing import Any
@@ -16,9 +16,9 @@ THREADS = block_size(128)
 def rank_rows(centred: bool) -> Any:
     """Make ``kernel(fitness, table, out)``, all arrays (popsize,) float64, whose items are rows.
 
-    Smaller is better, and NaN worst of all. A row of rank i (from 0) gets table[i]; or where
-    `centred`, 1/2 for the best to -1/2 for the worst, equal fitness the average, and `table` is not
-    read.
+    Smaller is better, and NaN worst of all. A row of rank i (from 0) gets table[i]. If `centred`,
+    the best row gets 1/2 and the worst -1/2, rows of equal fitness their average, and `table` is
+    not read.
     """
 
     @kernel(THREADS, THREADS, name=name_of(centred))

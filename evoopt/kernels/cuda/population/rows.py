@@ -1,4 +1,4 @@
-"""Rows of a population: fingerprints, copies of some, their way into a box; and the means of numbers."""
+"""Rows of a population: fingerprints, copies, the way into a box, means of their numbers."""
 
 import functools
 from typing import Any
@@ -16,9 +16,9 @@ THREADS = block_size(128)
 
 @kernel(THREADS)
 def fingerprint_rows(words, out):
-    """Write fingerprints, as `cpu.fingerprint` has them, of rows `words` (popsize, words) uint32 into `out`.
+    """Write the fingerprints of rows, as in `cpu.fingerprint`, into `out` (popsize,).
 
-    A block has a row.
+    The rows are `words` (popsize, words) uint32. A block has a row.
     """
     r, t = cuda.blockIdx.x, cuda.threadIdx.x
     shared = cuda.shared.array(THREADS, types.uint64)
@@ -50,9 +50,10 @@ def gather_rows(places, old, kept, new, limit, out):
 
 @functools.cache
 def enclose_rows(way: Way) -> Any:
-    """Make ``kernel(low, high, low_margin, high_margin, first, last, rows)``: rows into a box, in place.
+    """Make ``kernel(low, high, low_margin, high_margin, first, last, rows)`` for a way into a box.
 
-    As `cpu.box` does; all but `rows` (popsize, n) are (n,) float64. The items are columns and rows.
+    It maps `rows` (popsize, n) in place, as `cpu.box` does. The other arguments are (n,) float64.
+    The items are columns and rows.
     """
     rule = WAYS[way]
 

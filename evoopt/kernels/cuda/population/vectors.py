@@ -1,8 +1,8 @@
-"""Formulas on vectors: a kernel that computes a formula of each coordinate, and one that adds it up.
+"""Formulas on vectors: kernels that compute a formula for each coordinate, or reduce it.
 
-A formula is a function of NumPy arrays and numbers, with the operations of `scalar.Scalar`;
-strategies run it on arrays as it is. Here the same function makes the code of a thread. All numbers
-are float64.
+A formula is a function of NumPy arrays and numbers, with the operators and functions of
+`scalar.Scalar`; on the CPU it runs on arrays as it is. Here the same function makes the code of a
+thread. All numbers are float64.
 """
 
 import functools
@@ -29,9 +29,9 @@ PARTS = SIZES.blocks  # blocks that add up; each leaves three numbers
 
 @functools.cache
 def map_vectors(formula: Formula) -> Any:
-    """Make ``kernel(outs, args, n)``: the results of a formula, into tuples of arrays (n,).
+    """Make ``kernel(outs, args, n)``, which writes a formula's results into a tuple of arrays (n,).
 
-    Of `args` arrays are taken by coordinate, and numbers as they are. The items are coordinates.
+    `args` are vectors and numbers. The items are coordinates.
     """
     evaluate = _evaluate(formula)
 
@@ -46,10 +46,10 @@ def map_vectors(formula: Formula) -> Any:
 
 @functools.cache
 def reduce_vectors(formula: Formula) -> Any:
-    """Make ``kernel(sums, args, n)``: the sum, minimum and maximum of a formula's one result.
+    """Make ``kernel(sums, args, n)``, which reduces a formula's one result.
 
-    The items are parts of the coordinates, PARTS of them. The three numbers of each part go into
-    `sums` (PARTS, 3), in a fixed order; NaN makes all three NaN.
+    The items are parts of the coordinates, PARTS of them. The sum, minimum and maximum of each part
+    go into `sums` (PARTS, 3); NaN makes all three NaN.
     """
     evaluate = _evaluate(formula)
 
@@ -81,9 +81,10 @@ def reduce_vectors(formula: Formula) -> Any:
 
 
 def _name_of(formula: Formula) -> str | None:
-    """Name a formula for the disk cache, with the source of its module; None for one of the user's.
+    """Name a formula for the disk cache; return None for a user's formula.
 
-    (Formulas are not among the kernels, whose sources the cache knows.)
+    The name has the source of the formula's module, because the cache knows only the sources of
+    kernels.
     """
     module = inspect.getmodule(formula)
     if module is None or not module.__name__.startswith("evoopt.") or "<locals>" in formula.__qualname__:
@@ -97,13 +98,13 @@ def _name_of(formula: Formula) -> str | None:
 
 @functools.cache
 def results_of(formula: Formula, numbers: int) -> int:
-    """Count the results of a formula of so many arguments."""
+    """Return how many results a formula of so many arguments has."""
     found = formula(*[np.ones(1)] * numbers)
     return len(found) if isinstance(found, tuple) else 1
 
 
 def _evaluate(formula: Formula) -> Callable[..., None]:
-    """Make ``evaluate(outs, args, at, i)``: outs[...][at] from args at coordinate i."""
+    """Make ``evaluate(outs, args, at, i)``, which writes outs[...][at] for coordinate i of args."""
 
     @intrinsic
     def evaluate(_typing, outs, args, at, i):

@@ -11,7 +11,7 @@ from evoopt.rules.ranges import FARTHEST, clip, spanned
 
 
 class KernelGame(NamedTuple):
-    """A game as kernels are specialised for it: its functions and sizes."""
+    """A game that kernels are specialised for: its functions and sizes."""
 
     reset: Any
     observe: Any
@@ -25,9 +25,10 @@ class KernelGame(NamedTuple):
 
 @functools.cache
 def make_begin(game: KernelGame) -> Any:
-    """Make ``begin(uniforms, start, own, state) -> earned``, which is 0, or NaN for a state of NaN alone.
+    """Make ``begin(uniforms, start, own, state) -> earned``, which resets an episode.
 
-    The episode's uniforms begin at uniforms[start]; `own` has room for a copy.
+    `earned` is 0, or NaN if the state has nothing but NaN. The episode's uniforms begin at
+    uniforms[start]; `own` has room for a copy.
     """
     n_state, n_uniforms, reset = game.state_size, game.uniforms, game.reset
 
@@ -39,7 +40,7 @@ def make_begin(game: KernelGame) -> Any:
             state[i] = 0.0
         reset(state, own[:n_uniforms])
         earned = np.nan
-        for i in range(n_state):  # (all of it: a loop that is left would keep the state on the stack)
+        for i in range(n_state):  # (to its end: a loop with a break would keep the state on the stack)
             earned = 0.0 if state[i] == state[i] else earned  # (not NaN)
         return earned
 
@@ -48,10 +49,10 @@ def make_begin(game: KernelGame) -> Any:
 
 @functools.cache
 def make_observe(game: KernelGame, normalizes: bool) -> Any:
-    """Make ``observe(state, observation, scaling, sums, x, start)``: the network's inputs from x[start] on.
+    """Make ``observe(state, observation, scaling, sums, x, start)``, which writes x[start] and on.
 
-    If it `normalizes`, `scaling` are means and 1 / standard deviations, and the differences from
-    the means and their squares are added to `sums`.
+    The numbers in x are the network's inputs. If it `normalizes`, `scaling` holds means and 1 /
+    standard deviations, and the differences from the means and their squares are added to `sums`.
     """
     n_in, write_observation = game.observation_size, game.observe
 
@@ -74,8 +75,8 @@ def make_observe(game: KernelGame, normalizes: bool) -> Any:
 def make_act(game: KernelGame) -> Any:
     """Make ``act(y, start, spans, action, state) -> (reward, done)``, for outputs from y[start] on.
 
-    `spans` are middle and half width of the actions. An output of NaN ends the episode, with a
-    reward of NaN.
+    `spans` are the centres and half widths of the actions' bounds. An output of NaN ends the
+    episode, with a reward of NaN.
     """
     n_out, discrete, step = game.n_actions, game.discrete, game.step
 

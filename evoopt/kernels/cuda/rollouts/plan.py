@@ -1,4 +1,4 @@
-"""How a population's episodes are cut into blocks of threads."""
+"""The plan of rollouts: how many episodes a block plays, and where its weights are."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,29 +10,29 @@ from evoopt.kernels.cuda.runtime.jit import SHARED_BYTES
 from evoopt.kernels.cuda.runtime.sizes import block_size
 from evoopt.rules.ranges import ceil_div
 
-MOST_EPISODES = 8  # of a block
-CACHED_BYTES = 160 * 1024  # at most, of weights that are kept in shared memory
+MOST_EPISODES = 8  # the most episodes of a block
+CACHED_BYTES = 160 * 1024  # the most bytes of weights that are kept in shared memory
 
 
 class Plan(NamedTuple):
-    """How many episodes of a row a block plays, and whether from weights in shared memory."""
+    """The episodes of a row that a block plays, its threads, its parameters in shared memory."""
 
     episodes: int
     threads: int
-    cached: int  # the parameters in shared memory: all of a row, or none
+    cached: int  # all parameters of a row, or none
 
     @property
     def shared(self) -> int:
-        """The bytes of shared memory of the parameters."""
+        """The bytes of the parameters in shared memory."""
         return 4 * self.cached
 
 
 def choose_plan(
     layers: Sequence[KernelLayer], n_params: int, game: KernelGame, total: int, most: int
 ) -> Plan | None:
-    """Choose the most of a row's `total` episodes that fit a block.
+    """Choose the plan with the most of a row's `total` episodes in a block.
 
-    `most` is how many bytes of shared memory a block can have. None if not even one episode fits.
+    A block can have `most` bytes of shared memory. None if not even one episode fits.
     """
     for episodes in range(min(total, MOST_EPISODES), 0, -1):
         # a thread for each output of the widest layer, in whole warps
@@ -46,6 +46,6 @@ def choose_plan(
 
 
 def _shared_bytes(layers: Sequence[KernelLayer], game: KernelGame, episodes: int, threads: int) -> int:
-    """Return the shared memory of a block without the parameters."""
+    """Return the bytes of a block's shared memory, without the parameters."""
     numbers = 2 * episodes * widest(layers) + room(episodes, threads) + 1
     return 4 * numbers + 16 * (game.n_actions + game.observation_size + 1)

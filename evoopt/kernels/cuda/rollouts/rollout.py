@@ -1,4 +1,4 @@
-"""Whole episodes of a population: a block of threads has a row and some of its episodes.
+"""Whole episodes of a population; a block of threads has a row and some of its episodes.
 
 The row's weights stay in shared memory while its episodes last, where they fit. All threads run the
 network, and one for each episode plays it: observe, choose, step, in float64.
@@ -26,18 +26,19 @@ def _copy(t, threads, source, start, count, target):
 def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
     layers: tuple[KernelLayer, ...], game: KernelGame, normalizes: bool, plan: Plan, alignment: int
 ) -> Kernel:
-    """Make ``kernel(population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, results)``.
+    """Make the kernel that plays the episodes of a population.
 
-    The items are rows and their `total` episodes. A block has a row and ``plan.episodes`` of its
+    ``kernel(population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, results)``
+    has rows and their `total` episodes as items. A block has a row and ``plan.episodes`` of its
     episodes, one for each of the first threads. The results are a tuple of `returns`, `lengths`
     (popsize, total) and `sums` of observations (popsize, total, 2 n_obs). The uniforms are (popsize
-    or 1, total, n), `per_row` apart from row to row (0: the same for all). `numbers` are middle and
-    half width of the actions, then mean and 1 / standard deviation of the observations. All arrays
-    are 1-d. Where the plan has no weights in shared memory, rows begin at multiples of `alignment`
-    numbers, 1, 2 or 4.
+    or 1, total, n), `per_row` apart from row to row (0: the same for all). `numbers` are centre and
+    half width of the actions' bounds, then mean and 1 / standard deviation of the observations. All
+    arrays are 1-d. If the plan keeps no weights in shared memory, rows begin at multiples of
+    `alignment` numbers, 1, 2 or 4.
 
-    A thread in which a user's function raises leaves the kernel there and then: the return that it
-    wrote before stays, which is NaN.
+    If a user's function raises, the thread leaves the kernel at once, and the NaN that it wrote
+    before as its return stays.
     """
     begin, observe, act = make_begin(game), make_observe(game, normalizes), make_act(game)
     episodes, threads, cached = plan
@@ -53,7 +54,7 @@ def rollout_rows(  # noqa: PLR0915  (one episode, from its start to its end)
     def play(population, n_params, frozen, uniforms, per_row, numbers, total, max_steps, results):
         returns, lengths, sums = results
         t, r, e = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockIdx.y * episodes + cuda.threadIdx.x
-        x = cuda.shared.array(size, float32)  # (the simulator takes two on one line for the same)
+        x = cuda.shared.array(size, float32)  # (in the simulator two arrays of one line are the same)
         y = cuda.shared.array(size, float32)
         scratch = cuda.shared.array(scratch_size, float32)
         playing = cuda.shared.array(1, types.int32)

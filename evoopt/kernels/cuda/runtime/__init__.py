@@ -1,1 +1,1 @@
-"""The means to run kernels: the compiler, the driver, arrays of the device, streams."""
+"""The runtime of kernels: the compiler, the driver, device arrays and streams."""

@@ -1,4 +1,4 @@
-"""The disk cache of kernels for CUDA, like the CPU's; an entry is for a compute capability."""
+"""The disk cache of kernels for CUDA, like the CPU's; an entry is for one compute capability."""
 
 import hashlib
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from evoopt.compiling.jit import named
 
 
 def cached(compiler: Callable[..., Any], name: str, function: Callable[..., None]) -> Any:
-    """Compile a kernel; its machine code is kept in a file named by it and the digest of `name`."""
+    """Compile a kernel; its machine code is in a file named after it and the digest of `name`."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
     compiled = compiler(named(function, digest))
     compiled._cache = _KernelCache(function)
@@ -31,8 +31,8 @@ class _DiskCache(CUDACache):
     _impl_class = _CacheImpl
 
     def _index_key(self, sig: Signature, codegen: Codegen) -> tuple[Any, ...]:
-        # The folder stands for the sources, the file for the name. numba-cuda hashes the closure, which
-        # differs from process to process. The tuple has the version of CUDA and the compute capability.
+        # The folder identifies the sources, the file the name, and the tuple CUDA's version and the
+        # compute capability. numba-cuda would hash the closure, which differs in each process.
         return sig, codegen.magic_tuple(), metadata.version("numba-cuda")
 
 

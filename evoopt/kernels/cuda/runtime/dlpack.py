@@ -1,4 +1,4 @@
-"""DLPack: capsules that name an array in the memory of a device, and keep that memory.
+"""DLPack: capsules that describe an array in a device's memory, and keep that memory.
 
 https://dmlc.github.io/dlpack/latest/python_spec.html
 """
@@ -58,7 +58,7 @@ _DELETER = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
 
 
 class _Holder:
-    """The keeper of borrowed memory: when it is gone, its library gets the memory back."""
+    """The owner of borrowed memory, which returns it to its library when it is deleted."""
 
     _deleter: Any = None
 
@@ -66,7 +66,7 @@ class _Holder:
         self.managed = _managed(capsule)
         self._deleter = _DELETER(self.managed.deleter) if self.managed.deleter else None
         used = _USED_VERSIONED if type(self.managed) is _Versioned else _USED
-        _rename(capsule, used)  # from now on the memory is ours to give back
+        _rename(capsule, used)  # now this object must return the memory
 
     def __del__(self, over: Callable[[], bool] = sys.is_finalizing) -> None:
         if self._deleter is not None and not over():
@@ -74,19 +74,19 @@ class _Holder:
 
 
 class Borrowed(NamedTuple):
-    """An array of another library: where it begins, its layout, and the keeper of its memory."""
+    """An array of another library: its address, its layout, and the owner of its memory."""
 
     address: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    strides: tuple[int, ...] | None  # in bytes; None: C-contiguous
+    strides: tuple[int, ...] | None  # bytes; None: C-contiguous
     read_only: bool
-    stream: int | None  # on which the library goes on; None: it does not say, but has let ours wait
+    stream: int | None  # the library's stream; None: unknown, but the library has let ours wait
     owner: Any
 
 
 def borrow(array: object, stream: int | None) -> Borrowed:
-    """Take an array of another library for work on a stream, by its number.
+    """Borrow an array of another library for work on the stream of this number.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def borrow(array: object, stream: int | None) -> Borrowed:
 def _capsule_of(array: Any, stream: int | None) -> Any:
     try:
         return array.__dlpack__(stream=stream, max_version=_VERSION)
-    except TypeError:  # of a library from before version 1
+    except TypeError:  # the library is older than version 1
         return array.__dlpack__(stream=stream)
 
 
@@ -127,7 +127,7 @@ def _dtype_of(found: _DataType) -> np.dtype[Any]:
 
 
 class _Memory:
-    """Memory of a device as numpy reads of an array; it keeps the owner."""
+    """A device's memory under numpy's array interface; it keeps the owner."""
 
     def __init__(self, array: Any, owner: object) -> None:
         self.owner = owner
@@ -138,23 +138,23 @@ class _Memory:
 
 
 def numpy_view(array: object, owner: object) -> np.ndarray[Any, Any]:
-    """Return an array of numpy over memory of the device, which must not be read; it keeps `owner`."""
+    """Return a numpy array of the device's memory, not to be read, which keeps `owner`."""
     return np.asarray(_Memory(array, owner))
 
 
 def capsule(
     numbers: np.ndarray[Any, Any], device: tuple[int, int], max_version: tuple[int, int] | None, copied: bool
 ) -> Any:
-    """Make a capsule of an array of numpy, whose memory is a device's.
+    """Make a capsule of a numpy array whose memory is a device's.
 
-    numpy makes the capsule, without reading the memory, and then the device is written into the
-    capsule. So its deleter is numpy's, in C: one in Python could be called while Python collects
-    garbage, or ends.
+    numpy makes the capsule, without reading the memory; then the device is written into the
+    capsule. So the deleter is numpy's C function. A deleter in Python could be called while Python
+    collects garbage, or ends.
 
     Raises
     ------
     BufferError
-        If the memory is read-only, and the version too old to say so.
+        If the memory is read-only, and `max_version` is too old to say so.
     """
     result = numbers.__dlpack__(max_version=max_version)
     managed = _managed(result)
@@ -166,7 +166,7 @@ def capsule(
 
 
 def _managed(capsule: object) -> Any:
-    """Return the structure of a capsule that nobody has used."""
+    """Return the structure in a capsule that is not used yet."""
     if _is_valid(capsule, _VERSIONED):
         return _Versioned.from_address(_pointer(capsule, _VERSIONED))
     return _Managed.from_address(_pointer(capsule, _PLAIN))

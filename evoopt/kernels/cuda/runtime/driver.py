@@ -1,8 +1,8 @@
-"""The functions of CUDA's driver that are used: memory, copies, streams and events, and the launch.
+"""Functions of CUDA's driver: memory, copies, streams, events and launches.
 
-Kernels are compiled by numba-cuda and launched from here. Its own launch takes the host some 40 us
-for four arrays, and its allocation 30 us; these take 6 and 2. `simulated` has the same functions
-for the simulator.
+numba-cuda compiles kernels, and this module launches them. numba-cuda's own launch takes the host
+some 40 us for four arrays, and its allocation 30 us; these take 6 and 2. `simulated` has the same
+functions for the simulator.
 """
 
 import ctypes
@@ -21,10 +21,11 @@ from evoopt.kernels.cuda.runtime.jit import Kernel
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 
 _NO_MEMORY = cu.CUresult.CUDA_ERROR_OUT_OF_MEMORY
-MOST_WORDS = 256  # of eight bytes, of all arguments of a kernel
+MOST_WORDS = 256  # the most words, of eight bytes each, that a kernel's arguments take
 _LOADING = threading.Lock()  # numba-cuda cannot load a kernel for two Python threads at once
-_PROCESS = os.getpid()  # that began with CUDA: nothing of it works in one that is forked
-# of an argument: its type; of an array its dtype and number of axes; of a tuple those of its parts
+_PROCESS = os.getpid()  # the process that began with CUDA; its forks cannot use CUDA
+# The kind of an argument: its type; for an array its dtype and number of axes; for a tuple the
+# kinds of its parts
 Kind = type | tuple[Any, ...]
 _FORMATS = {int: "q", float: "d", np.int64: "q", np.uint64: "Q", np.float32: "f4x", np.float64: "d"}
 
@@ -32,12 +33,12 @@ _FORMATS = {int: "q", float: "d", np.int64: "q", np.uint64: "Q", np.float32: "f4
 def _do(function: Callable[..., Any], *arguments: object) -> Any:
     """Call a function of the driver, and return its value.
 
-    Where it finds no memory it is called once more, after our pool has given back its spare memory.
+    If memory is short, it is called once more, after our pool has released its spare memory.
 
     Raises
     ------
     MemoryError
-        If there is no memory then, either.
+        If memory is still short.
     RuntimeError
         For any other error.
     """
@@ -54,7 +55,7 @@ def _do(function: Callable[..., Any], *arguments: object) -> Any:
 
 
 class _Thread(threading.local):
-    """The context of a Python thread, and its buffer for the arguments of a launch."""
+    """A Python thread's context of CUDA, and its buffer for the arguments of launches."""
 
     def __init__(self) -> None:
         if os.getpid() != _PROCESS:
@@ -78,7 +79,7 @@ os.register_at_fork(after_in_child=_thread.cache_clear)
 
 
 def _enter() -> None:
-    """Give this Python thread a context of CUDA, if it has none yet."""
+    """Make sure that this Python thread has a context of CUDA."""
     _ = _thread().words
 
 
@@ -86,37 +87,37 @@ def _enter() -> None:
 
 
 def new_stream() -> Any:
-    """Make a stream, which waits for the default stream's work, and the other way round."""
+    """Make a stream; it and the default stream wait for each other's work."""
     _enter()
     return _do(cu.cuStreamCreate, 0)
 
 
 def known_stream(handle: int) -> Any:
-    """Return a stream that another library made."""
+    """Return a stream of another library."""
     return cu.CUstream(handle)
 
 
 def new_event() -> Any:
-    """Make an event, which has no time."""
+    """Make an event, which records no time."""
     _enter()
     return _do(cu.cuEventCreate, cu.CUevent_flags.CU_EVENT_DISABLE_TIMING)
 
 
 def order(before: cu.CUstream, event: cu.CUevent, after: cu.CUstream) -> None:
-    """Let later work of the stream `after` wait for the work that is queued now on `before`."""
+    """Make later work on the stream `after` wait for the work that is queued on `before` now."""
     _enter()
     _do(cu.cuEventRecord, event, before)
     _do(cu.cuStreamWaitEvent, after, event, 0)
 
 
 def synchronize(stream: cu.CUstream) -> None:
-    """Wait for all that is queued on a stream."""
+    """Wait for all work queued on a stream."""
     _enter()
     _do(cu.cuStreamSynchronize, stream)
 
 
 def synchronize_device() -> None:
-    """Wait for all that is queued, by other libraries too; in a forked process do nothing."""
+    """Wait for all queued work, of other libraries too; do nothing in a forked process."""
     if os.getpid() == _PROCESS:
         _enter()
         cu.cuCtxSynchronize()
@@ -133,9 +134,9 @@ def device_number() -> int:
 
 @functools.cache
 def _pool() -> Any:
-    """Return where memory comes from, and goes back to: a pool that keeps it for the next time.
+    """Return the pool of memory, which keeps freed memory for the next allocation.
 
-    None where the driver has no pools, as those of some virtual machines.
+    None if the driver has no pools, as on some virtual machines.
     """
     kind = cu.CUmemPoolProps()
     kind.allocType = cu.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
@@ -154,15 +155,15 @@ def _pool() -> Any:
 
 
 def _empty_pool() -> None:
-    """Give all memory that is in no use back to the device."""
-    cu.cuCtxSynchronize()  # memory that was freed in the order of a stream is free only then
+    """Release the pool's unused memory."""
+    cu.cuCtxSynchronize()  # memory freed on a stream is unused only when the stream's work is done
     pool = _pool()
     if pool is not None:
         cu.cuMemPoolTrimTo(pool, 0)
 
 
 def allocate(size: int, stream: cu.CUstream) -> int:
-    """Return the address of so many bytes; MemoryError if there are none."""
+    """Return the address of `size` new bytes; raise MemoryError if memory is short."""
     _enter()
     pool = _pool()
     try:
@@ -177,7 +178,7 @@ def allocate(size: int, stream: cu.CUstream) -> int:
 
 
 def free(address: int, stream: cu.CUstream) -> None:
-    """Give memory back, once all that is queued on the stream is done; in a forked process do nothing."""
+    """Free memory once all work queued on the stream is done; do nothing in a forked process."""
     if os.getpid() != _PROCESS:
         return
     _enter()
@@ -189,7 +190,7 @@ def free(address: int, stream: cu.CUstream) -> None:
 
 
 def copy_in(target: int, source: np.ndarray[Any, Any], stream: cu.CUstream) -> None:
-    """Copy from the host's memory; `source` may change when this returns."""
+    """Copy from the host's memory; `source` may change after this returns."""
     _enter()
     address = source.ctypes.data
     _do(cu.cuMemcpyHtoDAsync, target, address, source.nbytes, stream)
@@ -211,13 +212,13 @@ def copy_within(target: int, source: int, size: int, stream: cu.CUstream) -> Non
 
 
 def _is_pinned(address: int) -> bool:
-    """Tell whether memory of the host is pinned: the driver may still read it after a copy has returned."""
+    """Return whether host memory is pinned, which the driver may read even after a copy returns."""
     error, kind = cu.cuPointerGetAttribute(cu.CUpointer_attribute.CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address)
     return not error and bool(kind)
 
 
 def most_shared_bytes() -> int:
-    """Return how many bytes of shared memory a block can have if it asks."""
+    """Return the most bytes of shared memory that a block can ask for."""
     found: int = cuda.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
     return found
 
@@ -226,14 +227,14 @@ def most_shared_bytes() -> int:
 
 
 class Call(NamedTuple):
-    """A kernel that is compiled for some types of arguments, and how these are packed."""
+    """A kernel compiled for some kinds of arguments, and the packer of such arguments."""
 
-    kernel: Any  # of the driver
+    kernel: Any  # the driver's handle
     packer: struct.Struct
 
 
 def launch(kernel: Kernel, blocks: tuple[int, int], stream: cu.CUstream, arguments: Iterable[Any]) -> None:
-    """Queue a kernel on so many blocks along x and y."""
+    """Queue a kernel on this many blocks along x and y."""
     words: list[Any] = []
     kinds = tuple([_append(words, argument) for argument in arguments])
     call = kernel.calls.get(kinds)
@@ -258,17 +259,17 @@ def _append(words: list[Any], argument: object) -> Any:
 
 
 def load(kernel: Kernel, kinds: tuple[Any, ...]) -> Call:
-    """Compile a kernel for arguments of these kinds, or take it from the disk, and load it."""
+    """Compile a kernel for these kinds of arguments, or take it from the disk cache; load it."""
     compiled = kernel.compiled.compile(tuple(map(type_of, kinds)))
     function = compiled._codelibrary.get_cufunc()
-    if kernel.shared:  # beyond 48 KB, with the kernel's other arrays, it has to be asked for
+    if kernel.shared:  # a kernel must ask for more than 48 KB, all its arrays together
         attribute = cu.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
         _do(cu.cuKernelSetAttribute, attribute, kernel.shared, function.handle, device_number())
     return Call(cu.CUfunction(int(function.handle)), struct.Struct("=" + "".join(map(format_of, kinds))))
 
 
 def type_of(kind: Kind) -> Any:
-    """Return numba's type of a kind of argument, which is (dtype, dimensions) of an array."""
+    """Return numba's type for a kind of argument."""
     if not isinstance(kind, tuple):
         return typeof(kind(0))
     if isinstance(kind[0], np.dtype):
@@ -277,7 +278,7 @@ def type_of(kind: Kind) -> Any:
 
 
 def format_of(kind: Kind) -> str:
-    """Return how arguments of a kind are packed, in places of eight bytes."""
+    """Return the format of a kind of argument for `struct`, in places of eight bytes."""
     if not isinstance(kind, tuple):
         return _FORMATS[kind]
     if isinstance(kind[0], np.dtype):

@@ -1,4 +1,4 @@
-"""Arrays of other libraries on the device: which these are, and how they describe themselves."""
+"""Arrays of other libraries on the device: how they are recognised and read."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from evoopt.kernels.cuda.runtime import dlpack
 from evoopt.kernels.cuda.runtime.dlpack import Borrowed
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 
-LEGACY = 1  # the number of the legacy default stream: our streams wait for it, and it waits for ours
+LEGACY = 1  # the number of the legacy default stream: our streams wait for it, and it for ours
 
 
 def is_device_array(array: object) -> bool:
-    """Tell whether an array is in the memory of a device: ours, or of torch, CuPy, JAX or Numba."""
+    """Return whether an array is on a device: ours, or one of torch, CuPy, JAX or Numba."""
     if isinstance(array, DeviceArray):
         return True
     if isinstance(array, np.ndarray):
@@ -23,9 +23,9 @@ def is_device_array(array: object) -> bool:
 
 
 def borrow(array: Any, stream: int | None, device: int) -> Borrowed:
-    """Read where an array of another library is, for work on a stream of a device, by their numbers.
+    """Borrow an array of another library for work on a stream of a device, given by numbers.
 
-    DLPack comes first, because by it the library lets the stream wait until the array is written.
+    DLPack comes first, because it makes the stream wait until the library has written the array.
 
     Raises
     ------

@@ -1,9 +1,9 @@
 """How kernels for CUDA are compiled: options, decided once.
 
-`kernel` makes the kernels that `Stream.launch` runs. `part` makes functions that kernels are made
-of, where these use threads or shared memory. Scalar rules (`evoopt.rules.math`, environments) are
-those of the CPU, called as they are. Division and roots round as IEEE 754 says, products and sums
-may be fused; all other fast arithmetic is in `intrinsics`.
+`kernel` makes the kernels that `Stream.launch` runs. `part` makes their device functions that use
+threads or shared memory. Scalar rules (`evoopt.rules.math`, environments) are shared with the CPU
+and called as they are. Division and roots are rounded as IEEE 754 says, products and sums may be
+fused; all other fast arithmetic is in `intrinsics`.
 """
 
 import functools
@@ -19,25 +19,26 @@ from numba.core import config
 from evoopt.compiling.jit import COMPILER_ERRORS, is_rule
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
-SHARED_BYTES = 48 * 1024  # that every device gives a block without being asked
-# of dynamic shared memory that is read by 128 bits: else it begins where other shared arrays end
+SHARED_BYTES = 48 * 1024  # the shared memory that a block has on every device without asking
+# The alignment of dynamic shared memory in bytes, which reads of 128 bits need; by default this
+# memory begins where other shared arrays end
 DYNAMIC_ALIGNMENT = None if SIMULATED else 16
 
 
 def twin_of(compiled: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
-    """Decorate the Python twin of code for the compiler: it takes its place in the simulator."""
+    """Decorate the Python twin of compiled code, which takes its place in the simulator."""
     return lambda python: python if SIMULATED else compiled
 
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """A function that is compiled at its first launch, and all that launches need besides arguments."""
+    """A function that is compiled at its first launch, and the sizes of its launches."""
 
-    compiled: Any  # of numba-cuda
-    threads: tuple[int, int]  # of a block, along x and y
+    compiled: Any  # numba-cuda's dispatcher
+    threads: tuple[int, int]  # threads of a block, along x and y
     per_block: tuple[int, int]  # items of a block, along x and y
     shared: int  # bytes of dynamic shared memory of a block
-    calls: dict[Any, Any] = field(default_factory=dict)  # loaded by `driver`, by the kinds of arguments
+    calls: dict[Any, Any] = field(default_factory=dict)  # `driver.Call`s by the kinds of their arguments
 
 
 def kernel(
@@ -48,10 +49,10 @@ def kernel(
     resident: int = 1,
     name: str | None = None,
 ) -> Callable[[Callable[..., None]], Kernel]:
-    """Decorate a kernel: a block has so many threads, and does the work for so many items.
+    """Decorate a kernel whose blocks have `threads` threads and work on `per_block` items.
 
     A launch has as many blocks as its items need. By default a block has one item, such as a row;
-    if `per_block` equals `threads`, each thread has one. Pairs of numbers are along x and y.
+    if `per_block` equals `threads`, each thread has one. A pair has the numbers along x and y.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def _compiler(threads: int, resident: int, name: str | None) -> Callable[[Callable[..., None]], Any]:
-    """Return numba-cuda's compiler; with a name, the one that keeps machine code on disk."""
+    """Return numba-cuda's compiler, with the disk cache if there is a name."""
     if SIMULATED:
         simulated: Callable[[Callable[..., None]], Any] = cuda.jit()
         return simulated
@@ -87,10 +88,10 @@ def _compiler(threads: int, resident: int, name: str | None) -> Callable[[Callab
 
 
 def name_of(*parts: object) -> str | None:
-    """Name all parts that a kernel is specialised for; None, and so no cache, for code of the user's.
+    """Name all parts that a kernel is specialised for; return None for a user's code.
 
     The parts are numbers, strings, dtypes, functions that `jit.rule` made, and tuples of them, also
-    named ones.
+    named ones. A kernel without a name is not cached.
     """
     names = [_name_of(part) for part in parts]
     return None if None in names else f"({', '.join(map(str, names))})"
@@ -109,7 +110,7 @@ def _name_of(part: Any) -> str | None:
 
 
 def _name_of_tuple(part: tuple[object, ...]) -> str | None:
-    """Name a tuple, a named one by its class too; None for a class of the user's, which may hold code."""
+    """Name a tuple, with its class if it has one; return None for a user's class."""
     names, kind = name_of(*part), type(part)
     if names is None or kind is tuple:
         return names
@@ -118,7 +119,7 @@ def _name_of_tuple(part: tuple[object, ...]) -> str | None:
 
 @contextmanager
 def compiling(functions: str) -> Iterator[None]:
-    """Raise ValueError where functions of the user's, so called, do not compile for CUDA."""
+    """Raise ValueError if a user's functions, described by `functions`, do not compile."""
     try:
         yield
     except COMPILER_ERRORS as error:
@@ -129,5 +130,5 @@ def compiling(functions: str) -> Iterator[None]:
 
 
 def part(function: Callable[..., Any]) -> Any:
-    """Compile a part of kernels that uses `numba.cuda`; always inlined."""
+    """Compile a device function that uses `numba.cuda`; it is always inlined."""
     return cuda.jit(device=True)(function) if SIMULATED else cuda.jit(device=True, forceinline=True)(function)

@@ -13,7 +13,7 @@ from evoopt.types import Shape
 
 
 class DeviceArray:
-    """Numbers in the memory of a device, in C order.
+    """An array in the memory of a device, in C order.
 
     CuPy, PyTorch, JAX and Numba take it without a copy, by DLPack or the CUDA Array Interface;
     ``numpy.asarray`` copies it to the host's memory. Rows, slices of rows, `reshape` and `view`
@@ -22,13 +22,13 @@ class DeviceArray:
     Parameters
     ----------
     address : int
-        Where it begins; 0 if it is empty.
+        The address of the first number; 0 if the array is empty.
     shape : tuple of int
     dtype : dtype
     stream : Queue
-        The order of work that it belongs to.
+        The queue of work that it belongs to.
     owner : _Allocation or Borrowed
-        The keeper of the memory, which tells whether it is read-only; None if the array is empty.
+        The owner of the memory, which knows whether it is read-only; None if the array is empty.
     """
 
     __slots__ = ("__weakref__", "address", "dtype", "kind", "owner", "shape", "size", "stream", "words")
@@ -36,30 +36,30 @@ class DeviceArray:
     def __init__(self, address: int, shape: Shape, dtype: np.dtype[Any], stream: Any, owner: Any) -> None:
         self.address, self.shape, self.dtype, self.stream, self.owner = address, shape, dtype, stream, owner
         self.size = math.prod(shape)
-        # For kernels: the kind of array that they are compiled for, and numba's structure of an array,
-        # which begins with its owner (nobody) and ends with shape and strides.
+        # Kernels are compiled for a kind of array, and read numba's structure of an array, which
+        # begins with its owner (nobody) and ends with shape and strides.
         self.kind = dtype, len(shape)
         strides = strides_of(shape, dtype.itemsize)
         self.words = (0, 0, self.size, dtype.itemsize, address, *shape, *strides)
 
     @property
     def ndim(self) -> int:
-        """How many axes there are."""
+        """The number of axes."""
         return len(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """Its size in bytes."""
+        """The size in bytes."""
         return self.size * self.dtype.itemsize
 
     @property
     def alignment(self) -> int:
-        """At multiples of how many numbers the rows of an array (k, n) begin: 1, 2 or 4."""
+        """The largest of 1, 2 and 4 such that rows (k, n) begin at multiples of so many numbers."""
         return math.gcd(4, self.shape[1], self.address // self.dtype.itemsize)
 
     @property
     def read_only(self) -> bool:
-        """Whether nobody may write to it, as the library says that lent it."""
+        """Whether the library that lent the array forbids to write to it."""
         return self.owner is not None and self.owner.read_only
 
     @property
@@ -79,15 +79,15 @@ class DeviceArray:
     ) -> Any:  # fmt: skip
         """Return a capsule that keeps the memory, as the array API standard says.
 
-        Later work of `stream` waits for the work that is queued on ours now, unless it is -1.
+        Later work of `stream` waits for the work that is queued on ours now, unless `stream` is -1.
 
         Raises
         ------
         BufferError
-            For a device other than this one and the host; for memory that is read-only, where
-            `max_version` is too old to say so.
+            For a device other than this one and the host; for read-only memory, if `max_version` is
+            too old to say so.
         ValueError
-            For a stream of 0, which is ambiguous; for the host without a copy.
+            For a stream of 0, which is ambiguous; for the host with ``copy=False``.
         """
         own = self.__dlpack_device__()
         device = own if dl_device is None else (int(dl_device[0]), int(dl_device[1]))
@@ -100,7 +100,7 @@ class DeviceArray:
         return dlpack.capsule(dlpack.numpy_view(array, owner), device, max_version, copied=bool(copy))
 
     def __jax_array__(self) -> Any:
-        """Return the array of JAX; its `asarray` would read the CUDA Array Interface and keep no memory."""
+        """Return a JAX array by DLPack, because by the CUDA Array Interface JAX keeps no memory."""
         return importlib.import_module("jax.numpy").from_dlpack(self)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
@@ -115,7 +115,7 @@ class DeviceArray:
         return self.shape[0]
 
     def __getitem__(self, key: object) -> Any:
-        """Return a row, or a slice of rows side by side, which share the memory; or a number, of the host."""
+        """Return a row or a slice of rows, which share the memory, or a number in the host's."""
         if isinstance(key, slice):
             start, stop, step = key.indices(len(self))
             if step == 1:
@@ -131,7 +131,7 @@ class DeviceArray:
         )
 
     def rest(self, start: int) -> "DeviceArray":
-        """Return the rows from one on, none if there are fewer; they share the memory."""
+        """Return the rows from `start` on, none if there are fewer; they share the memory."""
         first = min(start, self.shape[0])
         return self._part(first, (self.shape[0] - first, *self.shape[1:])) if start else self
 
@@ -153,11 +153,11 @@ class DeviceArray:
         return DeviceArray(self.address, (*self.shape[:-1], last), other, self.stream, self.owner)
 
     def overlaps(self, other: "DeviceArray") -> bool:
-        """Tell whether both have a byte of the memory."""
+        """Return whether both arrays have a byte in common."""
         return self.address < other.address + other.nbytes and other.address < self.address + self.nbytes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return np.array, (np.asarray(self),)  # pickles and deep copies have arrays of the host
+        return np.array, (np.asarray(self),)  # pickles and deep copies are arrays of the host
 
     def __repr__(self) -> str:
         return f"DeviceArray(shape={self.shape}, dtype={self.dtype})"

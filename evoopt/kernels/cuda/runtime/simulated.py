@@ -1,6 +1,6 @@
-"""The functions of `driver` where numba-cuda simulates a device: its memory is the host's.
+"""The functions of `driver` for numba-cuda's simulator, whose memory is the host's.
 
-All that is allocated is full of NaN, so that a number that no kernel wrote is seen.
+New memory is full of NaN, so that tests see a number that no kernel wrote.
 """
 
 import ctypes
@@ -13,34 +13,34 @@ from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
 from evoopt.kernels.cuda.runtime.jit import SHARED_BYTES, Kernel
 from evoopt.kernels.cuda.runtime.memory import DeviceArray
 
-_memory: dict[int, np.ndarray[Any, Any]] = {}  # by address
+_memory: dict[int, np.ndarray[Any, Any]] = {}  # buffers by address
 
 
 def new_stream() -> Any:
-    """Nothing is queued, so a stream is nothing."""
+    """Return None: nothing is queued, so there is no stream."""
     return None
 
 
 def known_stream(handle: int) -> Any:
-    """See `new_stream`."""
+    """Return None, see `new_stream`."""
     return None
 
 
 def new_event() -> Any:
-    """See `new_stream`."""
+    """Return None, see `new_stream`."""
     return None
 
 
 def order(before: object, event: object, after: object) -> None:
-    """All is done in order."""
+    """Do nothing, because all work is done at once."""
 
 
 def synchronize(stream: object) -> None:
-    """All is done."""
+    """Do nothing, see `order`."""
 
 
 def synchronize_device() -> None:
-    """All is done."""
+    """Do nothing, see `order`."""
 
 
 def device_number() -> int:
@@ -49,7 +49,7 @@ def device_number() -> int:
 
 
 def allocate(size: int, stream: object) -> int:
-    """Return the address of so many bytes, at a multiple of 256 as on a device."""
+    """Return the address of `size` new bytes, a multiple of 256 as on a device."""
     buffer = np.full(size + 256, 0xFF, np.uint8)
     address = int(-(-buffer.ctypes.data // 256) * 256)
     _memory[address] = buffer
@@ -57,7 +57,7 @@ def allocate(size: int, stream: object) -> int:
 
 
 def free(address: int, stream: object) -> None:
-    """Give memory back."""
+    """Free memory."""
     _memory.pop(address, None)
 
 
@@ -77,7 +77,7 @@ def copy_within(target: int, source: int, size: int, stream: object) -> None:
 
 
 def most_shared_bytes() -> int:
-    """Return how many bytes of shared memory every device gives a block."""
+    """Return the bytes of shared memory that a block has on every device."""
     return SHARED_BYTES
 
 

@@ -1,4 +1,4 @@
-"""Sizes of blocks and grids: a device's, and small ones for numba-cuda's simulator, which is slow."""
+"""Sizes of blocks and grids for devices, and small ones for numba-cuda's slow simulator."""
 
 from typing import NamedTuple
 
@@ -6,22 +6,22 @@ from evoopt.kernels.cuda.runtime.jit import SIMULATED
 
 
 class Sizes(NamedTuple):
-    """How work is cut into blocks."""
+    """The sizes of blocks and grids."""
 
-    most_threads: int  # of a block
-    most_blocks: tuple[int, int]  # of a grid, in x and y
-    samples: tuple[int, ...]  # that a tile may have
-    columns: int  # of a block that adds up rows
-    parts: int  # into which such a block cuts the rows
-    blocks: int  # that add up a vector
+    most_threads: int  # the most threads of a block
+    most_blocks: tuple[int, int]  # the most blocks of a grid, along x and y
+    samples: tuple[int, ...]  # the numbers of samples that a tile may have
+    columns: int  # the columns of a block that adds up rows
+    parts: int  # the parts that such a block cuts the rows into
+    blocks: int  # the blocks that add up a vector
 
 
 DEVICE = Sizes(256, (2**31 - 1, 65535), (256, 128, 64, 32, 16, 8), 32, 8, 64)
-# so few blocks to a grid that all that is launched is launched in parts
+# grids are so small that tests see work spread over several launches
 SIMULATOR = Sizes(8, (6, 2), (16, 8), 4, 2, 2)
 SIZES = SIMULATOR if SIMULATED else DEVICE
 
 
 def block_size(threads: int) -> int:
-    """Return the threads of a block that is to have so many."""
+    """Return so many threads, or the most that a block can have."""
     return min(threads, SIZES.most_threads)

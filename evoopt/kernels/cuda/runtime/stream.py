@@ -1,4 +1,4 @@
-"""Streams: the order of work on a device, and the way of arrays there and back."""
+"""Streams: the order of work on a device, and copies of arrays to it and back."""
 
 import functools
 import math
@@ -26,48 +26,48 @@ most_shared_bytes = driver.most_shared_bytes
 
 
 class Queue:
-    """An order of work on the device: a stream, and an event that is recorded on no other."""
+    """A queue of work on the device: a stream, and an event that is recorded on it alone."""
 
     def __init__(self, handle: Any, event: Any) -> None:
         self.handle, self._event = handle, event
 
     @property
     def number(self) -> int | None:
-        """The number by which other libraries know it; None where the device is simulated."""
+        """The number by which other libraries know the stream; None in the simulator."""
         return None if self.handle is None else int(self.handle)
 
     @property
     def device_number(self) -> int:
-        """The number of its device."""
+        """The number of the stream's device."""
         return driver.device_number()
 
     def precede(self, other: "Queue") -> None:
-        """Let later work of the other queue wait for the work that is queued here now."""
+        """Make later work of the other queue wait for the work that is queued here now."""
         driver.order(self.handle, self._event, other.handle)
 
     def follow(self, other: "Queue") -> None:
-        """Let later work of this queue wait for the work that is queued there now."""
+        """Make later work of this queue wait for the work that is queued there now."""
         other.precede(self)
 
     def to_host(self, array: DeviceArray) -> np.ndarray[Any, Any]:
-        """Return a copy of an array of this stream in the host's memory, once all queued work is done."""
+        """Return a host copy of an array of this stream, once all its queued work is done."""
         host = np.empty(array.shape, array.dtype)
         if host.size:
             driver.copy_out(host, array.address, self.handle)
         return host
 
     def copied(self, array: DeviceArray) -> DeviceArray:
-        """Return a copy of an array, on a stream of its own."""
+        """Return a copy of an array, on a new stream."""
         stream = Stream()
         result = stream.empty(array.shape, array.dtype)
         stream.copy(array, result)
         return result
 
     def lend(self, array: DeviceArray, number: int | None) -> "_Lent":
-        """Lend an array to another library, whose stream waits for it; return the keeper of the array.
+        """Lend an array to another library, whose stream waits for it; return the loan.
 
-        The stream is given by its number in DLPack: 1, or None, is the default stream, -1 means not
-        to wait.
+        The library's stream is given by its number in DLPack: 1, or None, is the default stream, -1
+        means not to wait.
         """
         if number is None:
             number = LEGACY
@@ -85,23 +85,23 @@ def known_queue(number: int) -> Queue:
 
 
 class _Unnamed(Queue):
-    """The order of work of a library that does not name its stream.
+    """The queue of a library that does not name its stream.
 
     The library has let our stream wait for its own. It cannot be made to wait for ours, so the host
-    waits: the results of our kernels are there when the library goes on, and it overwrites nothing
-    that they read.
+    waits: when the library goes on, our kernels have written their results, and it overwrites
+    nothing that they still read.
     """
 
     def __init__(self, stream: "Stream") -> None:
         super().__init__(stream.handle, stream._event)
-        self._stream = stream  # it waits for the array, and so do all that wait for it
+        self._stream = stream  # waits for the array, as do all that wait for this stream
 
     def follow(self, other: Queue) -> None:
         driver.synchronize(other.handle)
 
 
 class _Allocation:
-    """Memory, which goes back when the last array in it is gone."""
+    """Memory that is freed when the last array in it is deleted."""
 
     __slots__ = ("_address", "_stream")
     read_only = False
@@ -110,22 +110,22 @@ class _Allocation:
         self._address, self._stream = address, stream
 
     def __del__(self, over: Callable[[], bool] = sys.is_finalizing) -> None:
-        if not over():  # (else it goes back with all that the process has)
+        if not over():  # (the end of the process frees it, too)
             driver.free(self._address, self._stream.handle)
 
 
 class _Lent:
-    """An array of ours while another library has it.
+    """The loan of an array to another library.
 
-    The library may give it back before its own work with the array is done, so the host then waits
-    for that.
+    The library may end the loan before its own work with the array is done, so the host then waits
+    for that work.
     """
 
     def __init__(self, array: DeviceArray, is_default: bool) -> None:
         self._array, self._is_default = array, is_default
 
     def __del__(self, over: Callable[[], bool] = sys.is_finalizing) -> None:
-        if not self._is_default and not over():  # (streams of ours wait for the default one)
+        if not self._is_default and not over():  # (our streams wait for the default one)
             driver.synchronize_device()
 
 
@@ -133,14 +133,15 @@ class Stream(Queue):
     """A queue of work on the device; each object has one of its own.
 
     An array belongs to the stream that made it. A kernel that takes an array of another stream runs
-    after what was queued there before, and what is queued there later runs after the kernel. The
-    host waits only for copies that come to it.
+    after all work queued there before, and later work there runs after the kernel. The host waits
+    only for copies to the host.
 
-    A stream of the driver is never destroyed: memory may go back on it later than the object that
-    had it, in garbage, and at the end of Python. The next object gets it.
+    A stream of the driver is never destroyed, because memory may be freed on it after the object
+    that had the stream: by the garbage collector, or at the end of Python. The next object gets the
+    stream.
     """
 
-    _idle: ClassVar[list[tuple[Any, Any]]] = []  # streams, each with its event
+    _idle: ClassVar[list[tuple[Any, Any]]] = []  # the driver's unused streams, each with its event
 
     def __init__(self) -> None:
         try:
@@ -154,7 +155,7 @@ class Stream(Queue):
         return Stream, ()  # a copy, or another process, has a queue of its own
 
     def empty(self, shape: int | Shape, dtype: DTypeLike) -> DeviceArray:
-        """Return an array without values."""
+        """Return an uninitialized array."""
         shape, kind = (shape if isinstance(shape, tuple) else (shape,)), np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
         if not size:
@@ -163,7 +164,7 @@ class Stream(Queue):
         return DeviceArray(address, shape, kind, self, _Allocation(address, self))
 
     def adopt(self, array: object) -> DeviceArray:
-        """Return an array of the device, of any library, as one of ours: no copy, if C-contiguous."""
+        """Return a device array of any library as one of ours, without a copy if C-contiguous."""
         if isinstance(array, DeviceArray):
             return array
         lent = foreign.borrow(array, self.number, self.device_number)
@@ -177,7 +178,7 @@ class Stream(Queue):
         return self.to_device(np.ndarray(shape, dtype, queue.to_host(span), -first, strides), dtype)
 
     def given(self, name: str, array: object) -> Any:
-        """Read real numbers as an array where they are: of the device, or of the host."""
+        """Read real numbers as an array where they are: on the device, or on the host."""
         if not is_device_array(array):
             return arrays.read(name, array)
         found = self.adopt(array)
@@ -185,11 +186,11 @@ class Stream(Queue):
         return found
 
     def host(self, array: object) -> Any:
-        """Return a copy in the host's memory of an array of the device; other arrays as they are."""
+        """Return a host copy of a device's array, and any other object as it is."""
         return np.asarray(self.adopt(array)) if is_device_array(array) else array
 
     def to_device(self, array: ArrayLike, dtype: DTypeLike) -> DeviceArray:
-        """Return an array of the device, C-contiguous, of this dtype: itself if it is one, else a copy."""
+        """Return a C-contiguous array of this dtype on the device: the given one, or a copy."""
         if type(array) is DeviceArray and array.dtype == dtype:
             return array
         if type(array) is not np.ndarray and is_device_array(array):
@@ -204,9 +205,10 @@ class Stream(Queue):
         return result
 
     def output(self, out: object, shape: Shape, dtype: DTypeLike, **sources: object) -> DeviceArray:
-        """Read an array of the device to write to, apart from the memory of the `sources`; None makes one.
+        """Return the user's array of the device to write to; None makes one.
 
-        ValueError for another kind, and for one that is read-only.
+        ValueError is raised for any other array, one that is read-only, and one that shares memory
+        with the `sources`.
         """
         if out is None:
             return self.empty(shape, dtype)
@@ -228,7 +230,7 @@ class Stream(Queue):
         return found
 
     def copy(self, source: Array | DeviceArray, target: DeviceArray) -> None:
-        """Copy numbers of the host (C-contiguous) or of the device over those of an array of the device."""
+        """Copy numbers of the host (C-contiguous) or of the device into an array of the device."""
         if not target.size:
             return
         others = self._others((source, target))
@@ -242,7 +244,7 @@ class Stream(Queue):
             other.follow(self)
 
     def launch(self, kernel: Kernel, items: int | Shape, *args: Any) -> None:
-        """Queue a kernel on as many blocks as so many items need, along x or along x and y."""
+        """Queue a kernel on as many blocks as the items need, along x or along x and y."""
         others = self._others(args)
         for other in others:
             other.precede(self)
@@ -252,7 +254,7 @@ class Stream(Queue):
             other.follow(self)
 
     def _others(self, args: Iterable[Any]) -> list[Queue]:
-        """Return the other streams of the arrays among arguments, and in tuples of them."""
+        """Return the other streams of arrays among the arguments, also in tuples."""
         found: list[Queue] = []
         for arg in args:
             if isinstance(arg, DeviceArray):
