@@ -572,11 +572,11 @@ def writes_a_text(state, array):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"reset": writes_a_text}, "A reset or observe takes two vectors of float64"),
-        ({"step": steps_with_a_sum}, "A step takes a vector of float64 and a vector, and gives a reward"),
-        ({"step": steps_with_a_sum, "actions": 2}, "A step takes a vector of float64 and an int"),
-        ({"reset": writes_a_sum}, "A reset or observe takes two vectors of float64"),
-        ({"observe": writes_a_sum}, "A reset or observe takes two vectors of float64"),
+        ({"reset": writes_a_text}, "reset and observe must take two vectors of float64"),
+        ({"step": steps_with_a_sum}, "step must take a vector of float64 and a vector, and return a reward"),
+        ({"step": steps_with_a_sum, "actions": 2}, "step must take a vector of float64 and an int"),
+        ({"reset": writes_a_sum}, "reset and observe must take two vectors of float64"),
+        ({"observe": writes_a_sum}, "reset and observe must take two vectors of float64"),
     ],
 )
 def test_what_does_not_compile_is_refused(change, message):

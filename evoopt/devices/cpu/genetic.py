@@ -1,4 +1,4 @@
-"""Parents and mutations: what GA and DeepGA compute on the host whatever the device."""
+"""Parents and mutations, which GA and DeepGA compute on the host whatever the device."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,9 @@ from evoopt.types import Array, Ids, Vector
 
 
 def choose_parents(key: np.uint64, ids: Ids, best: int, contestants: int) -> NDArray[np.intp]:
-    """Return two parents for each child (k, 2): places among the `best` of a pool that is sorted, best first.
+    """Return two parents for each child (k, 2), as places among the `best` of a pool.
 
-    Each is the best of so many contestants drawn at random.
+    The pool is sorted, best first. Each parent is the best of so many contestants drawn at random.
     """
     parents = np.empty((len(ids), 2), np.intp)
     threads.run(kernels.choose_parents, len(ids), key, ids, best, contestants, parents, grain=4000)
@@ -23,7 +23,7 @@ def choose_parents(key: np.uint64, ids: Ids, best: int, contestants: int) -> NDA
 
 
 def choose_uniformly(key: np.uint64, ids: Ids, size: int) -> NDArray[np.intp]:
-    """Return a parent for each child (k,): places in a pool of so many, all equally likely."""
+    """Return a parent for each child (k,), as places in a pool of this size, all equally likely."""
     parents = np.empty(len(ids), np.intp)
     threads.run(kernels.choose_uniformly, len(ids), key, ids, size, parents, grain=4000)
     return parents
@@ -49,6 +49,6 @@ def mutate(
 def mutate_one(
     key: np.uint64, number: np.uint64, parent: Array, factor: float, sigma: Array, out: Array
 ) -> None:
-    """Write one child into `out` (n,), another array than its parent: the same bits as `mutate`."""
+    """Write one child into `out` (n,), not its parent's array; the same bits as `mutate`."""
     groups, grain = ceil_div(len(out), COLUMNS), NOISE_GRAIN // COLUMNS
     threads.run(noise.sample_child, groups, key, number, parent, factor, sigma, out, grain=grain)

@@ -1,4 +1,4 @@
-"""Objectives on the CPU: a compiled loop around the user's function, over the threads."""
+"""Objectives on the CPU: a compiled loop around the user's function, run by the threads."""
 
 import time
 from collections.abc import Callable
@@ -19,14 +19,14 @@ WORTH_A_THREAD = 100e-6  # seconds of work
 class CpuObjective(ObjectiveEngine):
     """An njit function of one vector, evaluated in compiled code.
 
-    The time that the rows of a call take tells how many are worth a thread in the next one; only the speed
-    depends on it.
+    The time that a call takes decides how many rows are worth a thread in the next call; only the
+    speed depends on it.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        # A function that is parallel itself has threads of numba's, which not every threading layer lets
-        # several threads start at once.
+        # A parallel function uses numba's threads, which not every threading layer allows several
+        # threads to start at once.
         self._parallel = getattr(function, "targetoptions", {}).get("parallel", False)
         self._grain = 1  # rows worth a thread, as far as known
 
@@ -34,14 +34,14 @@ class CpuObjective(ObjectiveEngine):
         dtype = np.float32 if population.dtype == np.float32 else np.float64
         rows = kernel_array(population, dtype)
         loop, seconds = loop_over_rows(self._function), []
-        does = f"a vector of {rows.dtype} and the args, and give one number"
+        does = f"a vector of {rows.dtype} and the args, and return one number"
 
         def evaluate(lo: int, hi: int) -> None:
             start = time.perf_counter()
             loop(rows, (np.empty(rows.shape[1], dtype), *args), fitness, lo, hi)
             seconds.append(time.perf_counter() - start)
 
-        with explained(self._function, does, Exception):  # nothing of the function's runs here
+        with explained(self._function, does, Exception):  # the function itself does not run here
             evaluate(0, 0)  # compiles, if this was not done before
         seconds.clear()
         threads.run(evaluate, len(rows), grain=max(len(rows), 1) if self._parallel else self._grain)

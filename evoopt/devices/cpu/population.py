@@ -17,17 +17,17 @@ from evoopt.kernels.cpu.population.noise import sample_pairs, sample_rows
 from evoopt.memory import SMALL
 from evoopt.types import Array, Ids, Shape, Vector
 
-# what is worth waking a thread for
+# The least work that is worth waking a thread for
 NOISE_GRAIN = 20_000  # normal deviates
 BOX_GRAIN = 50_000  # numbers that are mapped into a box
 SUM_GRAIN = 100_000  # numbers that are added up
 COPY_GRAIN = 500_000  # numbers that are copied
-_WORD, _FINGERPRINT = np.dtype(np.uint32), np.dtype(np.uint64)  # (numpy takes a dtype sooner than a type)
-CHUNK = 16_384  # coordinates of which a formula computes at a time, so that what it makes on its way is small
+_WORD, _FINGERPRINT = np.dtype(np.uint32), np.dtype(np.uint64)  # (numpy takes a dtype faster than a type)
+CHUNK = 16_384  # coordinates that a formula computes at a time, so that its intermediate arrays are small
 
 
 class CpuPopulation(PopulationEngine[Array]):
-    """The operations of the CPU."""
+    """The engine for populations on the CPU."""
 
     # ---------------------------------------------------------------- arrays
 
@@ -48,7 +48,7 @@ class CpuPopulation(PopulationEngine[Array]):
     ) -> tuple[Any, Array]:
         if out is None and math.prod(shape) * dtype.itemsize <= SMALL:
             found = self.empty(shape, dtype)
-        else:  # it is read, or there may be no memory for it
+        else:  # the array must be checked, or may not fit into memory
             found = arrays.output(out, shape, dtype, ids=ids)
         return found, found
 
@@ -125,7 +125,7 @@ class CpuPopulation(PopulationEngine[Array]):
 
     def centred_ranks(self, order: NDArray[np.intp], scores: Vector) -> Vector:
         ranked, k = scores[order], len(order)
-        differs = (ranked[1:] != ranked[:-1]) & ~np.isnan(ranked[:-1])  # NaN, which is last, is equal to NaN
+        differs = (ranked[1:] != ranked[:-1]) & ~np.isnan(ranked[:-1])  # all NaN, which are last, are equal
         places = np.concatenate([[0], differs.nonzero()[0] + 1, [k]])
         starts, sizes = places[:-1], places[1:] - places[:-1]
         ranks = np.empty(k)
@@ -167,7 +167,7 @@ class CpuPopulation(PopulationEngine[Array]):
         return float(self.map(formula, *args).sum())
 
     def norm(self, x: Vector) -> float:
-        # einsum and not a function of BLAS, whose bits change with its threads
+        # einsum, because the bits of BLAS change with the number of its threads
         return math.sqrt(np.einsum("i,i->", x, x))
 
     def range_of(self, x: Vector) -> "_Range":
@@ -176,12 +176,12 @@ class CpuPopulation(PopulationEngine[Array]):
     def without_effect(self, mean: Vector, steps: Vector, dtype: np.dtype[Any]) -> bool:
         widest = int(steps.argmax())
         if dtype.type(mean[widest] + 0.2 * steps[widest]) != dtype.type(mean[widest]):
-            return False  # as it is as a rule, and quicker than a look at all
+            return False  # the usual case, found without a look at all coordinates
         return bool(((mean + 0.2 * steps).astype(dtype) == mean.astype(dtype)).all())
 
 
 class _Range:
-    """Mean, minimum and maximum of a vector, when they are asked for."""
+    """The mean, minimum and maximum of a vector, computed when they are asked for."""
 
     __slots__ = ("_x",)
 

@@ -1,7 +1,7 @@
-"""The rules of CMA-ES that matrices of all sizes share, in the symbols of arXiv:1604.00772.
+"""The rules of CMA-ES for matrices of all sizes, in the symbols of arXiv:1604.00772.
 
-C = R^T R with R upper triangular (Cholesky), and of C the upper triangle counts: so vector instructions work
-along rows, as they lie in memory. A step y has z @ R = y.
+C = R^T R with R upper triangular (Cholesky), and C is given by its upper triangle, so that vector
+instructions work along rows, which are contiguous in memory. A step is y = z @ R.
 """
 
 import math
@@ -15,13 +15,13 @@ EPSILON = 2.0**-52
 def shortening(square, longest):
     """Return the factor of a foreign or late step, whose squared length is given."""
     length = math.sqrt(square)
-    # a row so far away that numbers overflow teaches nothing
+    # a step so long that numbers overflow gets the factor 0
     return min(1.0, longest / max(length, 1e-300)) if math.isfinite(length) else 0.0
 
 
 @inline
 def shorten_step(step, factor):
-    """Multiply a step (n,), in place; where the factor is 0, it may have no numbers."""
+    """Multiply a step (n,) in place; if the factor is 0, the step may be infinite or NaN."""
     for c in range(len(step)):
         step[c] = step[c] * factor if factor > 0.0 else 0.0
 
@@ -36,14 +36,15 @@ def negative_factor(square, n):
 def move(y_w, z_w, total, mean, sigma, scale, p_sigma, p_c, h_limit, constants):
     """Move `mean`, `p_sigma` and `p_c` (n,) in place by the weighted step y_w = z_w @ R.
 
-    `total` is the sum of all weights. Returns the decay of C and the new sigma. `constants` are (c_sigma,
-    d_sigma, c_c, c_1, c_mu, mueff, E|N(0, I)|).
+    `total` is the sum of all weights. Return the decay of C and the new sigma. `constants` are
+    (c_sigma, d_sigma, c_c, c_1, c_mu, mueff, E|N(0, I)|).
     """
     c_sigma, d_sigma, c_c, c_1, c_mu, mueff, expected_length = constants
     gain = math.sqrt(c_sigma * (2.0 - c_sigma) * mueff)
     squared_length = 0.0
     for c in range(len(mean)):
-        # Eq. (43) with R for the symmetric root of C, as in Krause et al. 2016: no axes are needed
+        # Eq. (43) with R instead of the symmetric root of C, as in Krause et al. 2016, needs no
+        # axes
         p_sigma[c] = (1.0 - c_sigma) * p_sigma[c] + gain * z_w[c]
         squared_length += p_sigma[c] * p_sigma[c]
     h_sigma = squared_length < h_limit
@@ -60,5 +61,5 @@ def move(y_w, z_w, total, mean, sigma, scale, p_sigma, p_c, h_limit, constants):
 
 @inline
 def is_positive(pivot, variance, n):
-    """Whether coordinates before leave more of a variance than rounding errors: it counts as 0 otherwise."""
+    """Return whether a pivot is more than the rounding errors of its variance."""
     return n * EPSILON * variance < pivot < math.inf

@@ -1,4 +1,4 @@
-"""Rows into a box, in place: a loop around each of its `WAYS`."""
+"""The mapping of rows into a box, in place: a loop around each of the `WAYS`."""
 
 import functools
 from typing import Any
@@ -11,7 +11,7 @@ from evoopt.rules.box import WAYS, Way
 def enclose_rows(way: Way) -> Any:
     """Make ``kernel(low, high, low_margin, high_margin, first, last, rows, lo, hi)``.
 
-    It maps rows [lo, hi) of `rows` (popsize, n) into the box; all others are (n,) float64.
+    It maps rows [lo, hi) of `rows` (popsize, n) into the box; the other arrays are (n,) float64.
     """
     rule = WAYS[way]
 

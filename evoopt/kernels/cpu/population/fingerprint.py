@@ -1,4 +1,4 @@
-"""Fingerprints of rows: 64 bits that tell rows of a population apart by their bits."""
+"""Fingerprints of rows: 64 bits that tell the rows of a population apart."""
 
 import numpy as np
 
@@ -21,9 +21,10 @@ def _sum_of_mixed(words):
 
 @kernel(allocates=False)
 def fingerprint_rows(words, out, lo, hi):
-    """Write the fingerprints of rows [lo, hi) of `words` (popsize, words of 32 bits) into `out` (popsize,).
+    """Write the fingerprints of rows [lo, hi) of `words` (popsize, words) into `out` (popsize,).
 
-    The sum of the words, each mixed with its place; never 0. Vectorizes, as integer sums may be reordered.
+    A fingerprint is the sum of the row's words of 32 bits, each mixed with its place, and never 0.
+    The loop is vectorized, because integer sums may be reordered.
     """
     for r in range(lo, hi):
         out[r] = max(_sum_of_mixed(words[r]), np.uint64(1))

@@ -1,4 +1,4 @@
-"""Children of a genetic algorithm: each a function of the seed, its number and the pool of parents."""
+"""Children of a genetic algorithm, which depend on the key, their numbers and the pool alone."""
 
 import math
 
@@ -30,8 +30,8 @@ from evoopt.rules.philox import (
 def choose_parents(key, ids, pool_size, tournament, parents, lo, hi):
     """Write the parents of children [lo, hi) into `parents` (k, 2), as places in the pool.
 
-    Each is the best of `tournament` members drawn with replacement: the first, as the pool is sorted.
-    Siblings 2k and 2k + 1 have the same ones, exchanged.
+    A parent is the best of `tournament` members drawn with replacement, so the first, because the
+    pool is sorted. Siblings 2k and 2k + 1 have the same parents, exchanged.
     """
     drawn = group_of(np.uint32)
     for r in range(lo, hi):
@@ -46,7 +46,7 @@ def choose_parents(key, ids, pool_size, tournament, parents, lo, hi):
 
 @kernel(allocates=False)
 def choose_uniformly(key, ids, pool_size, parents, lo, hi):
-    """Write the parents of children [lo, hi) into `parents` (k,): places in the pool, all equally likely."""
+    """Write a parent of each child [lo, hi) into `parents` (k,): places, all equally likely."""
     drawn = group_of(np.uint32)
     for r in range(lo, hi):
         words(key, ids[r], 0, CHOICE, drawn)
@@ -55,7 +55,10 @@ def choose_uniformly(key, ids, pool_size, parents, lo, hi):
 
 @kernel(allocates=False)
 def child_steps(key, ids, parents, pool_steps, rate, out, lo, hi):
-    """Write steps of children [lo, hi) into `out` (k,): the parents' geometric mean * exp(rate N(0, 1))."""
+    """Write the step sizes of children [lo, hi) into `out` (k,).
+
+    A step size is the parents' geometric mean * exp(rate N(0, 1)).
+    """
     deviates = group_of(np.float64)
     for r in range(lo, hi):
         normals(key, ids[r], 0, STEP, deviates)
@@ -71,15 +74,15 @@ _fill_polynomial_steps = make_fill(polynomial_steps)
 
 @inline
 def _exchange(chosen, x, other):
-    """Exchange coordinates, all (COLUMNS,), where the highest bit is set."""
+    """Exchange coordinates whose word has its highest bit set; all arrays are (COLUMNS,)."""
     for i in range(COLUMNS):
-        mine, others = x[i], other[i]  # both always: what is loaded in a branch is not vectorized
+        mine, others = x[i], other[i]  # always both: a load in a branch is not vectorized
         x[i] = others if np.int32(chosen[i]) < 0 else mine
 
 
 @inline
 def _mix(beta, x, other):
-    """Mix coordinates, all (COLUMNS,), where beta is not 0."""
+    """Mix coordinates whose beta is not 0; all arrays are (COLUMNS,)."""
     half = type(x[0])(0.5)
     for i in range(COLUMNS):
         mine, others, factor = x[i], other[i], beta[i]
@@ -89,7 +92,7 @@ def _mix(beta, x, other):
 
 @inline
 def _blend(share, x, other):
-    """Move all coordinates (COLUMNS,) to one place between the parents: siblings are at the mirrored one."""
+    """Move all coordinates (COLUMNS,) to one place between the parents; a sibling mirrors it."""
     for i in range(COLUMNS):
         x[i] = other[i] + share * (x[i] - other[i])
 
@@ -98,8 +101,8 @@ def _blend(share, x, other):
 def _exchange_tensors(key, pair, ends, tensor, start, count, drawn, x, other):
     """Exchange the coordinates of chosen tensors in columns [start, start + count).
 
-    `tensor` is the one of the first column, `ends` (tensors,) are the columns where they end; returns that of
-    the column after.
+    `tensor` is the number of the first column's tensor, `ends` (tensors,) are the columns where
+    tensors end. Return the tensor of the column after the last.
     """
     words(key, pair, tensor // COLUMNS, CROSSOVER, drawn)
     i = 0
@@ -118,7 +121,7 @@ def _exchange_tensors(key, pair, ends, tensor, start, count, drawn, x, other):
 
 @inline
 def _spare(threshold, drawn, steps):
-    """Leave coordinates, all (COLUMNS,), where they are if their word is not below the threshold."""
+    """Set steps to 0 whose word is not below the threshold; all arrays are (COLUMNS,)."""
     for i in range(COLUMNS):
         step = steps[i]
         steps[i] = step if np.uint64(drawn[i]) < threshold else type(step)(0)
@@ -126,17 +129,18 @@ def _spare(threshold, drawn, steps):
 
 @kernel(allocates=False)
 def breed(key, ids, parents, pool, steps, sigma, variation, limit, out, lo, hi):
-    """Write children [lo, hi) into `out` (k, n): crossover of two rows of `pool` (size, n), then mutation.
+    """Write children [lo, hi) into `out` (k, n): crossover of two rows of `pool`, then mutation.
 
-    Siblings share the numbers of the crossover and are complementary. Each coordinate moves by steps[r] *
-    sigma * a deviate of variance 1, at most to `limit` or -`limit`, so that no family grows to infinity;
-    `sigma` is (n,). `variation` is (crossover, ends of the tensors, mutation, threshold of its rate).
+    Siblings share the numbers of the crossover and are complementary. Each coordinate moves by
+    steps[r] * sigma * a deviate of variance 1, and is clipped to [-`limit`, `limit`], so that no
+    family grows to infinity; `sigma` is (n,). `variation` is (crossover, ends of the tensors,
+    mutation, threshold of its rate).
     """
     n, real = pool.shape[1], out.dtype.type
     crossover, ends, mutation, threshold = variation
     drawn, deviates, beta = group_of(np.uint32), group_of(out.dtype), group_of(out.dtype)
     x, other = group_of(out.dtype), group_of(out.dtype)
-    for i in range(COLUMNS):  # what is beyond the last column is computed with, and slow if it is denormal
+    for i in range(COLUMNS):  # columns beyond the last are computed, too, and slowly if denormal
         x[i] = other[i] = 0
     for r in range(lo, hi):
         a, b, step, pair = parents[r, 0], parents[r, 1], steps[r], ids[r] >> np.uint64(1)

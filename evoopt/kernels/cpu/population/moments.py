@@ -1,19 +1,19 @@
-"""Weighted sums over the rows of a population, column by column in one pass over it."""
+"""Weighted sums over the rows of a population for each column, in one pass."""
 
 import numpy as np
 
 from evoopt.compiling.jit import kernel
 
-TILE = 1024  # columns whose sums stay in the first-level cache while the rows pass by
+TILE = 1024  # columns whose sums stay in the first-level cache while all rows are read
 LENGTH_LANES = 16  # partial sums of a length, which keep their order when they are vectorized
 
 
 @kernel
 def weighted_moments(population, weights, square_weights, mean, first, second, lo, hi):
-    """Sum w_r (x_rc - mean_c) and v_r (x_rc - mean_c)^2 over the rows r, for columns c in [lo, hi).
+    """Sum w_r (x_rc - mean_c) and v_r (x_rc - mean_c)^2 over rows r, for columns c in [lo, hi).
 
-    `weights` w and `square_weights` v are (popsize,), all arrays of one dtype. Each column's sums run in row
-    order.
+    `weights` w and `square_weights` v are (popsize,); all arrays have one dtype. The sums of a
+    column are added in the order of rows.
     """
     for start in range(lo, hi, TILE):
         stop = min(start + TILE, hi)
@@ -22,10 +22,10 @@ def weighted_moments(population, weights, square_weights, mean, first, second, l
         squares[:] = 0
         for r in range(len(weights)):
             w, v = weights[r], square_weights[r]
-            if w == 0 and v == 0:  # also of rows so far away that 0 times their square is NaN
+            if w == 0 and v == 0:  # rows may be so far away that 0 times their square is NaN
                 continue
             row = population[r, start:stop]
-            for c in range(len(centre)):  # from 0, as an index that might be negative is not vectorized
+            for c in range(len(centre)):  # starts at 0: an index that might be negative is not vectorized
                 step = row[c] - centre[c]
                 sums[c] += w * step
                 squares[c] += (v * step) * step  # v is the smaller, the farther the row: no overflow
@@ -33,7 +33,10 @@ def weighted_moments(population, weights, square_weights, mean, first, second, l
 
 @kernel
 def squared_lengths(population, places, mean, precision, out, lo, hi):
-    """Write |(x_i - mean) * precision|^2 into `out` (k,) float64 for i in [lo, hi); x_i is row places[i]."""
+    """Write |(x_i - mean) * precision|^2 into `out` (k,) float64, for i in [lo, hi).
+
+    x_i is row places[i] of the population.
+    """
     n = population.shape[1]
     lanes = np.zeros(LENGTH_LANES)
     for i in range(lo, hi):

@@ -1,4 +1,4 @@
-"""Rows of a population: mean + sigma * normal deviates, each row a function of its number alone."""
+"""Rows of a population: mean + sigma * normal deviates, which depend on the row's number alone."""
 
 import numpy as np
 
@@ -20,7 +20,10 @@ def _combine(centre, factor, spread, deviates, out):
 
 @kernel(allocates=False)
 def sample_rows(key, ids, mean, sigma, out, lo, hi):
-    """Write rows [lo, hi) of `out` (popsize, n): mean (n,) + sigma (n,) * normal deviates of row ids[r]."""
+    """Write mean + sigma * normal deviates into rows [lo, hi) of `out` (popsize, n).
+
+    The deviates of row r depend on ids[r]; `mean` and `sigma` are (n,).
+    """
     n, one = out.shape[1], out.dtype.type(1)
     deviates = group_of(out.dtype)
     for r in range(lo, hi):
@@ -32,7 +35,10 @@ def sample_rows(key, ids, mean, sigma, out, lo, hi):
 
 @kernel(allocates=False)
 def sample_children(key, ids, parents, pool, factor, sigma, out, lo, hi):
-    """Write rows [lo, hi) of `out` (popsize, n): pool[parents[r]] + factor * sigma (n,) * normal deviates."""
+    """Write pool[parents[r]] + factor * sigma * normal deviates into rows [lo, hi) of `out`.
+
+    The deviates of row r depend on ids[r]; `out` is (popsize, n), `sigma` (n,).
+    """
     n, factor = out.shape[1], out.dtype.type(factor)
     deviates = group_of(out.dtype)
     for r in range(lo, hi):
@@ -44,9 +50,9 @@ def sample_children(key, ids, parents, pool, factor, sigma, out, lo, hi):
 
 @kernel(allocates=False)
 def sample_child(key, number, parent, factor, sigma, out, lo, hi):
-    """Write groups [lo, hi) of 64 columns of one row `out` (n,), the same bits as `sample_children`.
+    """Write groups [lo, hi) of 64 columns of a row `out` (n,), with the bits of `sample_children`.
 
-    In place, where `parent` (n,) is `out`, it would be right but not vectorized.
+    If `parent` (n,) were `out`, the result would be right but the loop not vectorized.
     """
     n, factor = len(out), out.dtype.type(factor)
     deviates = group_of(out.dtype)
@@ -58,9 +64,9 @@ def sample_child(key, number, parent, factor, sigma, out, lo, hi):
 
 @kernel(allocates=False)
 def sample_pairs(key, ids, mean, sigma, out, lo, hi):
-    """Write rows [lo, hi) of `out` (popsize, n), rows 2k as `sample_rows`, 2k + 1 with their noise negated.
+    """Write rows [lo, hi) of `out` as `sample_rows`, but row 2k + 1 with the negated noise of 2k.
 
-    A pair whose rows stand side by side shares the making of its noise.
+    Two adjacent rows of a pair draw their noise once.
     """
     n = out.shape[1]
     deviates = group_of(out.dtype)

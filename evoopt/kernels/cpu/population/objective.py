@@ -7,13 +7,13 @@ from typing import Any
 from evoopt.compiling.jit import closure
 
 
-@functools.lru_cache(maxsize=64)  # a function's loop is compiled once; the oldest are let go
+@functools.lru_cache(maxsize=64)  # a loop for each function; the oldest are let go
 def loop_over_rows(function: Callable[..., Any]) -> Callable[..., None]:
     """Return ``loop(population, arguments, fitness, lo, hi)``: fitness[i] = function(*arguments).
 
-    It is for i in [lo, hi), without the GIL. The first of the arguments is a vector that the row is copied
-    to, so the function may write into it. As the tuple begins with it, numba does not look for one type of
-    all functions among the others, of which it warns.
+    It runs for i in [lo, hi), without the GIL. The first argument is a vector that the row is
+    copied to, so the function may write into it. Because the tuple begins with a vector, numba does
+    not look for one type of all functions among the other arguments, which would warn.
     """
 
     @closure

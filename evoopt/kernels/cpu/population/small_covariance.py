@@ -1,8 +1,8 @@
-"""CMA-ES of few parameters: what `covariance` does, in plain loops over one row after the other.
+"""CMA-ES for few parameters: the kernels of `covariance` as plain loops.
 
-Matrices of at most SMALL rows stay in the first level cache, where register tiles gain nothing: up to ten
-parameters an update takes a third to an eighth of the time, and these loops compile in a quarter of it. All
-sums run in the order of their indices.
+Matrices of at most SMALL rows stay in the first-level cache, where register tiles gain nothing. For
+up to ten parameters an update takes a third to an eighth of the time, and these loops compile in a
+quarter of it. All sums are added in the order of their indices.
 """
 
 import math
@@ -20,12 +20,12 @@ from evoopt.kernels.cpu.population.adaptation import (
 )
 from evoopt.rules.philox import NOISE
 
-SMALL = 24  # parameters; at most 32, as a row takes half a group of deviates
+SMALL = 24  # parameters; at most 32, because a row takes half a group of deviates
 
 
 @kernel(allocates=False)
 def sample_correlated(key, ids, mean, sigma, scale, root, out, lo, hi):
-    """Write rows [lo, hi) of `out` (popsize, n): mean + sigma * scale * (z @ root)."""
+    """Write mean + sigma * scale * (z @ root) into rows [lo, hi) of `out` (popsize, n)."""
     n, z, y = len(mean), group_of(np.float64), group_of(np.float64)
     for r in range(lo, hi):
         normals(key, ids[r], 0, NOISE, z, n)
@@ -41,7 +41,7 @@ def sample_correlated(key, ids, mean, sigma, scale, root, out, lo, hi):
 
 @inline
 def _solve(root, inverse, row, z):
-    """Write the solution of z @ root = row into `z`, and return |z|^2; `inverse` is 1 / root[j, j]."""
+    """Solve z @ root = row for `z`, and return |z|^2; `inverse` (n,) is 1 / root[j, j]."""
     square = 0.0
     for j in range(len(root)):
         rest = row[j]
@@ -63,7 +63,7 @@ def _add_product(rate, y, C):
 
 @inline
 def _cholesky(C, root):
-    """Write `root` (n, n), C = root^T root; tells whether C was positive definite."""
+    """Write `root` (n, n) with C = root^T root; return whether C is positive definite."""
     n = len(C)
     for r in range(n):
         for c in range(r):
@@ -86,7 +86,7 @@ def learn(
     population, order, outside, first, weights, mean, sigma, scale, root, p_sigma, p_c, longest, h_limit,
     constants, C, new_C, new_root,
 ):  # fmt: skip
-    """A whole update, see `covariance.learn`."""
+    """Run a whole update, see `covariance.learn`."""
     n, c_1, c_mu = len(mean), constants[3], constants[4]
     y, z, y_w = group_of(np.float64), group_of(np.float64), group_of(np.float64)
     precision, inverse = group_of(np.float64), group_of(np.float64)

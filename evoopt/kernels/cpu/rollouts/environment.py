@@ -1,7 +1,7 @@
 """The functions of an `evoopt.Environment` as machine code behind addresses.
 
-Around the rules of built-in environments are kernels, served from the disk cache; around a user's
-functions are closures. There are codes for one episode, and for all lanes of a vector.
+The rules of built-in environments run in kernels, which the disk cache keeps; a user's functions
+run in closures. There are codes for one episode, and for all lanes of a vector.
 """
 
 import functools
@@ -15,8 +15,8 @@ from evoopt.compiling.jit import closure, is_rule, kernel, named, widest_vectors
 from evoopt.kernels.cpu.networks.code import Code, caller
 from evoopt.kernels.cpu.rollouts.vector import put, take
 
-_OBSERVE = "reset or observe takes two vectors of float64"
-_STEP = "step takes a vector of float64 and {}, and gives a reward and whether the episode is done"
+_OBSERVE = "reset and observe must take two vectors of float64"
+_STEP = "step must take a vector of float64 and {}, and return a reward and whether the episode is done"
 
 
 class _OfState(Code):
@@ -28,7 +28,7 @@ class _OfState(Code):
 
 
 class _Step(Code):
-    """``step(state, action) -> (reward, done)`` of an array of numbers."""
+    """``step(state, action) -> (reward, done)`` with an array as action."""
 
     returns = types.Tuple((types.float64, types.boolean))
 
@@ -38,7 +38,7 @@ class _Step(Code):
 
 
 class _DiscreteStep(_Step):
-    """``step(state, action) -> (reward, done)`` of the number of an action."""
+    """``step(state, action) -> (reward, done)`` with the number of an action."""
 
     @staticmethod
     def parameters(numbers: types.Array) -> tuple[types.Type, ...]:
@@ -46,7 +46,7 @@ class _DiscreteStep(_Step):
 
 
 class _StepLanes(Code):
-    """``step(states, actions, rewards, dones)`` of all lanes, whose numbers are flat."""
+    """``step(states, actions, rewards, dones)`` for all lanes, in 1-d arrays."""
 
     @staticmethod
     def parameters(numbers: types.Array) -> tuple[types.Type, ...]:
@@ -54,7 +54,7 @@ class _StepLanes(Code):
 
 
 class _DiscreteStepLanes(_StepLanes):
-    """``step(states, choices, rewards, dones)`` of all lanes, with the numbers of actions."""
+    """``step(states, choices, rewards, dones)`` for all lanes, with the numbers of actions."""
 
     @staticmethod
     def parameters(numbers: types.Array) -> tuple[types.Type, ...]:
@@ -66,7 +66,7 @@ call_step = caller(_Step.returns)
 
 @functools.lru_cache(maxsize=256)
 def code_of_state(function: Callable[..., Any]) -> Code:
-    """Make the code of a reset or observe; where it raises, both of its arrays become NaN."""
+    """Make the code of a reset or observe; if it raises, both of its arrays become NaN."""
     if is_rule(function):
         return _OfState(getattr(function, "py_func", function))
 
@@ -82,7 +82,7 @@ def code_of_state(function: Callable[..., Any]) -> Code:
 
 @functools.lru_cache(maxsize=256)
 def code_of_step(function: Callable[..., Any], discrete: bool) -> Code:
-    """Make the code of a step; where it raises, the episode ends with NaN, which ranks worst."""
+    """Make the code of a step; if it raises, the episode ends with NaN, which ranks worst."""
     kind = _DiscreteStep if discrete else _Step
     if is_rule(function):
         return kind(getattr(function, "py_func", function))
@@ -101,7 +101,7 @@ def code_of_step(function: Callable[..., Any], discrete: bool) -> Code:
 def code_of_observe_lanes(
     observe: Callable[..., Any], state_size: int, observation_size: int, lanes: int
 ) -> Code:
-    """Make ``code(states, observations)`` of all lanes."""
+    """Make ``code(states, observations)`` for all lanes."""
     if is_rule(observe):
         loop = _observe_by_rule(observe, state_size, observation_size, lanes)
         return _OfState(_kernel_around(observe, loop, lanes))
@@ -112,7 +112,7 @@ def code_of_observe_lanes(
 
 @functools.lru_cache(maxsize=256)
 def code_of_step_lanes(step: Callable[..., Any], state_size: int, action_size: int, lanes: int) -> Code:
-    """Make ``code(states, actions, rewards, dones)`` of all lanes; discrete actions have size 0."""
+    """Make ``code(states, actions, rewards, dones)`` for all lanes; `action_size` 0 is discrete."""
     discrete = action_size == 0
     kind = _DiscreteStepLanes if discrete else _StepLanes
     sizes = (state_size, lanes) if discrete else (state_size, action_size, lanes)
@@ -125,7 +125,7 @@ def code_of_step_lanes(step: Callable[..., Any], state_size: int, action_size: i
 
 
 def _refusal(takes: str, function: Callable[..., Any]) -> str:
-    return f"A {takes}, but {function} does not."
+    return f"{takes}, but {function} does not."
 
 
 def _kernel_around(function: Callable[..., Any], loop: Callable[..., None], lanes: int) -> Any:
@@ -133,8 +133,9 @@ def _kernel_around(function: Callable[..., Any], loop: Callable[..., None], lane
     return kernel(named(loop, f"{module}_{function.__name__}_{lanes}"))
 
 
-# Loops around rules. The sizes are constants of the code: so LLVM knows that numbers of a state,
-# `lanes` apart, do not overlap, and turns a rule for one episode into vector instructions for all.
+# Loops around rules. The sizes are constants of the code, so LLVM knows that the numbers of a
+# state, `lanes` apart, do not overlap, and turns a rule for one episode into vector instructions
+# for all.
 
 
 def _observe_by_rule(observe, state_size, observation_size, lanes):
@@ -169,8 +170,8 @@ def _choose_by_rule(step, state_size, lanes):
     return choose_lanes
 
 
-# Loops around a user's function, which gets vectors of its own, one episode after the other, and
-# may raise.
+# Loops around a user's function, which may raise, and gets vectors of its own, one episode after
+# the other.
 
 
 def _observe_each(observe, state_size, observation_size, lanes):

@@ -1,4 +1,4 @@
-"""A game and its results as kernels take them, and the beginning of an episode."""
+"""The arguments of kernels that describe a game and its results, and the start of an episode."""
 
 from typing import NamedTuple
 
@@ -10,10 +10,10 @@ from evoopt.types import Array, Vector
 
 
 class KernelGame(NamedTuple):
-    """A game as kernels take it: the addresses of its codes, its numbers, and its episodes.
+    """A game in the form that kernels take: addresses of its codes, its numbers, and its episodes.
 
-    For tiles and lanes the codes of `observe` and `step` are those for all lanes of a vector. With
-    a mean observations become (observation - mean) * scale.
+    For tiles and lanes the codes of `observe` and `step` are for all lanes of a vector. With a
+    mean, observations become (observation - mean) * scale.
     """
 
     reset: int
@@ -21,19 +21,19 @@ class KernelGame(NamedTuple):
     step: int
     state_size: int
     discrete: bool
-    middle: Vector  # (n_actions,), of the bounds of continuous actions
-    half: Vector  # (n_actions,), of the distance between them; 0 where they are open
+    middle: Vector  # (n_actions,), the centre of the bounds of continuous actions
+    half: Vector  # (n_actions,), half their distance; 0 where they are open
     mean: Vector  # (n_obs,), or empty
     scale: Vector  # (n_obs,), or empty
-    uniforms: Array  # (popsize or 1, episodes, n), for reset; rows may share theirs
+    uniforms: Array  # (popsize or 1, episodes, n), random numbers for reset
     max_steps: int
 
 
 class Results(NamedTuple):
     """The arrays that kernels write.
 
-    Where the game has a mean, `sums` takes the sums of observation - mean, of its squares and of
-    ones, over the episodes of a chunk; else its n_obs is 0. Without tiles a row has one chunk.
+    If the game has a mean, `sums` takes the sums of observation - mean, of its square and of 1,
+    over the episodes of a chunk; else its n_obs is 0. Without tiles a row has one chunk.
     """
 
     returns: Array  # (popsize, episodes)
@@ -43,7 +43,7 @@ class Results(NamedTuple):
 
 @inline
 def begin(game, row, episode, state, uniforms):
-    """Write a first state; return the reward by then: 0, or NaN where reset left only NaN."""
+    """Write a first state; return the reward so far: 0, or NaN if reset left only NaN."""
     drawn = game.uniforms[min(row, len(game.uniforms) - 1), episode]
     for i in range(len(drawn)):
         uniforms[i] = drawn[i]  # rows share them, and a reset may change its own
