@@ -258,7 +258,7 @@ def test_a_function_that_raises_gives_nan():
 @pytest.mark.parametrize("function", [lambda x, y: x * y, lambda x: len(f"{x:.2f}")])
 def test_what_is_no_compiled_function_of_a_number_is_refused(function):
     net = evoopt.Network([evoopt.Dense(1, numba.njit(function))], (1,))
-    with pytest.raises(ValueError, match="takes one number"):
+    with pytest.raises(ValueError, match="must take one number"):
         net.predict(np.zeros(2), [[4.0]])
 
 

@@ -73,7 +73,9 @@ def test_cuda_has_layers_of_its_kinds_and_refuses_the_others(net):
         assert [(layer.kind, layer.inputs, layer.units) for layer in found] == expected
         assert [layer.activation for layer in found] == [layer.activation for layer in net.layers]
     else:
-        with pytest.raises(ValueError, match=r"takes Dense layers of inputs with one axis, but .*\.$"):
+        with pytest.raises(
+            ValueError, match=r"^layers must be Dense, with inputs of one axis, .*, got .*\.$"
+        ):
             cuda.kernel_layers(layers)
 
 

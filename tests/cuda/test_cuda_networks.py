@@ -78,7 +78,7 @@ def test_what_does_not_fit_is_refused(rng):
         net.forward(np.zeros((2, 3), np.float32), np.zeros((1, 3)))
     with pytest.raises(ValueError, match=r"shape \(batch, 3\)"):
         net.forward(population_of(net, 2, rng), np.zeros((1, 4)))
-    with pytest.raises(ValueError, match="Dense layers"):
+    with pytest.raises(ValueError, match="layers must be Dense"):
         evoopt.Network([evoopt.LSTM(2)], input_shape=(4, 3), device="cuda")
 
 

@@ -1,6 +1,7 @@
-"""Full covariance matrices C = R^T R: what CMAES and XNES compute on the host whatever the device.
+"""Full covariance matrices C = R^T R, for CMAES and XNES on the host, whatever the device.
 
-Rows are drawn from N(mean, sigma^2 S C S), S = diag(scale). Of symmetric matrices the upper triangle counts.
+Rows are drawn from N(mean, sigma^2 S C S), S = diag(scale). Symmetric matrices are given by their
+upper triangle.
 """
 
 from collections.abc import Callable
@@ -14,16 +15,19 @@ from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, Ids, Vector
 
 GRAIN = 300_000  # multiply-adds worth waking a thread for
-# (mean, sigma, C, scale, p_c, axis) -> the widest deviation and path of a coordinate, the first coordinate
-# whose mean 0.2 deviations do not change (or -1), and whether 0.1 steps along an axis change nothing
+# (mean, sigma, C, scale, p_c, axis) -> the widest deviation and path of a coordinate, the first
+# coordinate whose mean 0.2 deviations do not change (or -1), and whether 0.1 steps along an axis
+# change nothing
 no_effect: Callable[..., tuple[float, float, int, bool]] = kernels.no_effect
 
-# the told rows, their ranks, who is from outside by rank (or nobody), and from which rank on lengths count
+# the told rows, their order, which of them are from outside by rank (or empty), and the rank from
+# which on lengths are needed
 Ranked = tuple[Array, Array, Array, int]
-# the weights by rank, and mean, sigma, scale and root that the rows are compared with
+# the weights by rank, and the mean, sigma, scale and root that the rows are compared with
 Drawn = tuple[Vector, Vector, float, Vector, Array]
-Paths = tuple[Vector, Vector]  # of the step size and of the covariance
-# the longest step from outside, the |p_sigma|^2 up to which h_sigma is 1, and what `recombination` gives
+Paths = tuple[Vector, Vector]  # the paths of the step size and of the covariance
+# the longest step from outside, the |p_sigma|^2 up to which h_sigma is 1, and the constants of
+# `recombination`
 Constants = tuple[float, float, tuple[float, ...]]
 
 
@@ -31,7 +35,7 @@ def sample(
     key: np.uint64, ids: Ids, mean: Vector, sigma: float, scale: Vector, root: Array, triangular: bool,
     out: Array,
 ) -> None:  # fmt: skip
-    """Write mean + sigma * scale * (z @ root) into `out` (k, n), z the normal deviates of a row's number."""
+    """Write mean + sigma * scale * (z @ root) into `out` (k, n); z depends on a row's number."""
     n = len(mean)
     drawn, grain = (key, ids, mean, sigma, scale, root), GRAIN // n**2 + 1
     if n <= small.SMALL:
@@ -43,9 +47,10 @@ def sample(
 def learn(
     rows: Ranked, drawn: Drawn, paths: Paths, constants: Constants, C: Array, new_C: Array, new_root: Array
 ) -> tuple[float, bool]:
-    """Move the mean and the paths in place, write the new covariance and its root; (0, 0) wants no root.
+    """Move the mean and the paths in place, and write the new covariance and its root.
 
-    Return the new sigma, and whether the covariance is positive definite.
+    No root is wanted if `new_root` is (0, 0). Return the new sigma, and whether the covariance is
+    positive definite.
     """
     population, order, outside, first = rows
     k, n = population.shape
@@ -65,8 +70,8 @@ def follow(
 ) -> tuple[Array, Vector, float, float]:
     """Move the mean and the paths in place.
 
-    Return y (popsize + 1, n) and rates of the new covariance decay C + sum_i rates_i y_i y_i^T, the decay,
-    and the new sigma.
+    Return y (popsize + 1, n), rates and decay of the new covariance decay C + sum_i rates_i y_i
+    y_i^T, and the new sigma.
     """
     (population, order, outside, first), (weights, *where) = rows, drawn
     (longest, h_limit, learning), (k, n) = constants, population.shape
@@ -87,18 +92,18 @@ def to_local(root: Array, rows: Array) -> Array:
 
 
 def add_squares(C: Array, y: Array, rates: Vector, decay: float, out: Array) -> None:
-    """Write decay C + sum_i rates_i y_i y_i^T into `out`, its upper triangle, 0 below it."""
+    """Write decay C + sum_i rates_i y_i y_i^T into the upper triangle of `out`, and 0 below it."""
     k, n = y.shape
     _run(kernels.adapt_covariance, n, n * k, C, y, rates, decay, out)
 
 
 def cholesky(C: Array, root: Array) -> bool:
-    """Write the upper triangular `root` of C; tell whether C is positive definite."""
+    """Write the upper triangular `root` of C; return whether C is positive definite."""
     definite: bool = kernels.cholesky(C, root)
     return definite
 
 
 def _run(kernel: Callable[..., None], rows: int, work: int, *args: object) -> None:
-    """Run a kernel on bands of rows, each row so many multiply-adds."""
+    """Run a kernel on bands of rows; a row takes `work` multiply-adds."""
     bands, grain = ceil_div(rows, kernels.BAND), GRAIN // (kernels.BAND * work) + 1
     threads.run(kernel, bands, *args, grain=grain)

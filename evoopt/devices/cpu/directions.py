@@ -1,4 +1,4 @@
-"""Direction vectors M (m, n): what LMMAES computes on the host whatever the device.
+"""Direction vectors M (m, n), for LMMAES on the host, whatever the device.
 
 Rows are mean + sigma * R z: one after the other, the `used` directions m_j map z to
 (1 - c_j) z + c_j (m_j^T z) m_j.
@@ -14,14 +14,14 @@ from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, Ids, Vector
 
 GRAIN = 100_000  # multiply-adds worth waking a thread for
-SMALL = 2 * GRAIN  # fewer numbers than these, `follow` moves in one call of a kernel
+SMALL = 2 * GRAIN  # `follow` moves fewer numbers in one call of a kernel
 
 
 def follow(M: Array, step: Vector, decays: Vector, gains: Vector) -> None:
     """Move the directions in place: m_j = decays[j] m_j + gains[j] step.
 
-    One that has moved has a decay of 1 and a gain of 0: whoever does it again, after Ctrl-C say, changes
-    nothing.
+    A direction that has moved has a decay of 1 and a gain of 0, so that a second call, for example
+    after Ctrl-C, changes nothing.
     """
     m, n = M.shape
     threads.run(kernels.follow, m, M, step, decays, gains, grain=GRAIN // n + 1)
@@ -40,7 +40,10 @@ def gram(M: Array, used: int) -> Array:
 def sample(
     key: np.uint64, ids: Ids, mean: Array, sigma: Array, M: Array, gram: Array, rates: Vector, out: Array
 ) -> None:
-    """Write rows into `out` (k, n), each a function of its number; `rates` c and `gram` are of those used."""
+    """Write rows into `out` (k, n), which depend on their numbers alone.
+
+    `rates` c_j and `gram` are for the directions used.
+    """
     (k, n), used = out.shape, len(gram)
     width, spans = _layout(n, out.dtype, used)
     items = spans * ceil_div(k, kernels.ROWS)
@@ -54,7 +57,7 @@ def sample(
 
 
 def weighted_noise(key: np.uint64, ids: Ids, weights: Vector, n: int) -> Vector:
-    """Return sum_r w_r z_r (n,) of the normal deviates of rows."""
+    """Return sum_r w_r z_r (n,) over the normal deviates z_r of rows."""
     result = np.empty(n)
     grain = GRAIN // (COLUMNS * len(weights)) + 1
     threads.run(kernels.weighted_noise, ceil_div(n, COLUMNS), key, ids, weights, result, grain=grain)
@@ -62,12 +65,12 @@ def weighted_noise(key: np.uint64, ids: Ids, weights: Vector, n: int) -> Vector:
 
 
 def whiten(M: Array, rates: Vector, steps: Array) -> None:
-    """Replace steps R z (k, n), in units of sigma, by their z; `rates` are of the directions used."""
+    """Replace steps R z (k, n), in units of sigma, by z; `rates` are for the directions used."""
     k, n = steps.shape
     threads.run(kernels.whiten, k, M, rates, steps, grain=GRAIN // (n * (3 * len(rates) + 1)) + 1)
 
 
 def _layout(n: int, dtype: np.dtype[np.floating], used: int) -> tuple[int, int]:
-    """Return the width of products with directions, whole vectors, and the spans of columns."""
+    """Return the width of products with directions, in whole vectors, and the number of spans."""
     lanes = tile_shape(dtype)[1]
     return ceil_div(used, lanes) * lanes, ceil_div(n, kernels.SPAN)

@@ -1,4 +1,4 @@
-"""Networks on the CPU: what users pass as kernels take it, and forward passes over the threads."""
+"""Networks on the CPU: users' arrays in the layout of kernels, and forward passes by threads."""
 
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,7 @@ from evoopt.types import Array, PopulationLike, Shape
 
 
 class CpuNetwork(NetworkEngine[Array]):
-    """A network on the CPU: its programs, made once for each precision and kind of tiles."""
+    """The engine of a network on the CPU: a program for each precision and kind of tiles."""
 
     def __init__(self, description: NetworkDescription) -> None:
         self.description = description
@@ -32,7 +32,7 @@ class CpuNetwork(NetworkEngine[Array]):
         return self._program(dtype, "samples" if samples <= self.description.few_samples else "tiles")
 
     def program_of_lanes(self, dtype: np.dtype[Any]) -> Program:
-        """Return the program for one sample each of several rows; LookupError if a layer has no such code."""
+        """Return the program for one sample of each row; raise LookupError if a layer lacks one."""
         return self._program(dtype, "lanes")
 
     def _program(self, dtype: np.dtype[Any], kind: Kind) -> Program:
@@ -98,7 +98,7 @@ class CpuNetwork(NetworkEngine[Array]):
 def _read_states(
     state: ArrayLike | None, reset: ArrayLike | None, shape: Shape, dtype: "np.dtype[Any]"
 ) -> Array:
-    """Read states (popsize, batch, state size) to start from, an array of their own."""
+    """Return a copy of the states (popsize, batch, state size) to start from."""
     if state is None:
         if reset is not None:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The CPU's operations: by kind, the code that runs one and the memory that it needs."""
+"""The CPU's operations: for each kind, its code and the memory that the code needs."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,15 +12,15 @@ from evoopt.kernels.cpu.networks.code import OperationCode, by_tile, elementwise
 
 
 class CpuOperation(NamedTuple):
-    """An operation on the CPU: its codes, by the content of tiles (`program.Kind`), and what they need."""
+    """An operation on the CPU: its code for each `program.Kind` of tiles, and its needs."""
 
     tiles: OperationCode
-    samples: OperationCode | None = None  # where `tiles` does not take tiles of one sample
-    lanes: OperationCode | None = None  # None where parameters are read and there is no such code
-    columns: tuple[int, ...] = ()  # of the program's table, from SIZES on
+    samples: OperationCode | None = None  # None if `tiles` takes single samples, too
+    lanes: OperationCode | None = None  # not needed for operations without parameters
+    columns: tuple[int, ...] = ()  # numbers of the program's table from SIZES on
     in_place: bool = False
-    scratch: tuple[int, int] = (0, 0)  # its length: for all samples together, and for each of a tile
-    zeros: int = 0  # read in place of a parameter that is None, where more than inputs or outputs
+    scratch: tuple[int, int] = (0, 0)  # length for all samples together, and for each sample of a tile
+    zeros: int = 0  # zeros to read instead of a parameter that is None, if more than inputs or outputs
 
 
 def _dense(operation: Operation) -> CpuOperation:
@@ -89,5 +89,5 @@ OPERATIONS: dict[str, Callable[[Operation], CpuOperation]] = {
     "rnn": partial(_recurrent, recurrent.rnn),
     "gru": partial(_recurrent, recurrent.gru),
     "lstm": partial(_recurrent, recurrent.lstm),
-    "function": _function,  # of a user's own layer
+    "function": _function,  # a user's own layer
 }

@@ -1,4 +1,4 @@
-"""Operations -> the program's table and the shared vector of frozen parameters, for one precision."""
+"""Programs: operations as a table, with the vector of frozen parameters, in one precision."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,35 +16,35 @@ from evoopt.kernels.cpu.networks.products import COPY_FROM
 from evoopt.types import Array
 
 MULTIPLY_ADDS_WORTH_A_THREAD = 2.5e6  # some 50 microseconds of work
-ITEMS_WORTH_A_THREAD = 100  # of any size: calling the operations takes a part of a microsecond
-CHUNK_BYTES = 16384  # of the numbers between two operations: a third of the first level cache
-CHUNK_OF_WIDE_LAYERS = 4  # tiles that share the numbers that a wide layer reads of the row,
+ITEMS_WORTH_A_THREAD = 100  # items of any size: their calls take a part of a microsecond
+CHUNK_BYTES = 16384  # bytes between two operations: a third of the first-level cache
+CHUNK_OF_WIDE_LAYERS = 4  # tiles that share a wide layer's reads of the row,
 WIDE_CHUNK_BYTES = 1 << 21  # if they fit into the second level cache
-# The content of tiles: samples of a row side by side; single samples of a row; or one sample each of as many
-# rows as a vector has lanes, whose parameters lie side by side
+# The content of tiles: samples of a row side by side; single samples of a row; or one sample of
+# each of as many rows as a vector has lanes, with their parameters side by side
 Kind = Literal["tiles", "samples", "lanes"]
 
 
 @dataclass(frozen=True)
 class Program:
-    """A network as the kernels take it beside the population; `codes` keeps the machine code alive."""
+    """A network in the form that kernels take; `codes` keeps the machine code alive."""
 
     table: NDArray[np.int64]  # (operations, columns of program.py)
     frozen: Array
-    multiply_adds: int  # of one sample, and its outputs
-    state_size: int  # of one sample
+    multiply_adds: int  # multiply-adds and outputs of one sample
+    state_size: int  # numbers for each sample
     kind: Kind
     chunk: int  # tiles that go through the operations together
     codes: list[OperationCode]
 
     def tiling(self, samples: int) -> tuple[int, int, int]:
-        """Return the columns and lanes of tiles for so many samples, and how many of them make a chunk."""
+        """Return columns and lanes of tiles for so many samples, and the tiles of a chunk."""
         if self.kind == "samples":
             return 1, 1, max(samples, 1)
         return *tile_shape(self.frozen.dtype), self.chunk
 
     def grain(self, samples: int) -> int:
-        """Return the fewest items of so many samples that are worth a thread of their own."""
+        """Return the fewest items of so many samples that are worth a thread."""
         by_work = int(MULTIPLY_ADDS_WORTH_A_THREAD / max(1, self.multiply_adds * samples))
         return max(1, min(by_work, ITEMS_WORTH_A_THREAD))
 
@@ -54,7 +54,7 @@ def compile_program(
 ) -> Program:
     """Compile the program of a network, from its operations on the CPU.
 
-    Raises LookupError if an operation has no code of this kind.
+    LookupError is raised if an operation has no code of this kind.
     """
     operations = network.operations
     widest = max(max(operation.inputs, operation.outputs) for operation in operations)
@@ -89,10 +89,10 @@ def _code(operation: Operation, compiled: CpuOperation, kind: Kind) -> Operation
 def _table(
     operations: Sequence[Operation], compiled: Sequence[CpuOperation], zeros: Location, columns: int
 ) -> NDArray[np.int64]:
-    """Return the program's table but for the addresses.
+    """Return the program's table without the addresses.
 
-    Parameters become offsets, trainable ones in the row, frozen ones in the shared vector. Tiles have at most
-    `columns` samples.
+    Parameters become offsets, trainable ones in the row, frozen ones in the shared vector. Tiles
+    have at most `columns` samples.
     """
     n_parameters = max(len(operation.parameters) for operation in operations)
     table = np.zeros((len(operations), program.PARAMETERS + 2 * n_parameters), np.int64)

@@ -1,4 +1,4 @@
-"""Episodes on the CPU, in one of the three ways of `evoopt.kernels.cpu.rollouts`."""
+"""Rollouts on the CPU, in one of the three ways of `evoopt.kernels.cpu.rollouts`."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from evoopt.memory import require_memory
 from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array
 
-LANES_FIT = 1 << 19  # bytes of packed weights, which are read in each step: half of a second level cache
+LANES_FIT = 1 << 19  # bytes of packed weights, which each step reads: half of a second-level cache
 UNSCALED = Scaling(np.empty(0), np.empty(0))
 
 
@@ -55,7 +55,7 @@ class CpuRollout(EpisodeEngine):
         program = self._program(population, episodes)
         columns, lanes, tiles = program.tiling(episodes)
         chunks = chunks_of(episodes, columns, tiles) if program.kind == "tiles" else 1
-        codes = self._codes(program, lanes)  # (their addresses hold while they live)
+        codes = self._codes(program, lanes)  # (kept, because their addresses are valid while they live)
         networks = Networks(population, program.frozen, program.table)
         game = self._kernel_game(codes, uniforms, max_steps, scaling)
         found = Episodes(np.empty((popsize, episodes)), np.empty((popsize, episodes), np.int64))
@@ -66,13 +66,13 @@ class CpuRollout(EpisodeEngine):
         elif program.kind == "tiles":
             threads.run(play_in_tiles, popsize * chunks, networks, game, results, columns, lanes, tiles)
         else:
-            # a range of rows fills the lanes, and keeps them filled: the longer, the better
+            # a range of rows keeps the lanes filled: the longer, the better
             grain = max(ceil_div(popsize, 2 * threads.get_num_threads()), lanes)
             threads.run(play_in_lanes, popsize, networks, game, results, lanes, grain=grain)
         return found, sums
 
     def _program(self, population: Array, episodes: int) -> Program:
-        """Choose the way by the program that is the fastest for so many episodes of each row."""
+        """Return the program that is the fastest for so many episodes of each row."""
         dtype = population.dtype
         program = self.net.program(dtype, episodes)
         numbers = (population.shape[1] + program.frozen.size) * tile_shape(dtype)[1]
@@ -84,7 +84,7 @@ class CpuRollout(EpisodeEngine):
             return program
 
     def _codes(self, program: Program, lanes: int) -> tuple[Code, Code, Code]:
-        """Make the codes of reset, observe and step: of one episode, or the last two of all lanes."""
+        """Make the codes of reset, observe and step, the last two for an episode or all lanes."""
         game = self._game
         reset = code_of_state(game.reset)
         if program.kind == "samples":

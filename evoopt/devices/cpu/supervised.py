@@ -1,4 +1,4 @@
-"""Supervised learning on the CPU: samples in tiles, and losses over the threads."""
+"""Supervised learning on the CPU: samples in tiles, and losses by threads."""
 
 from typing import Any, NamedTuple
 
@@ -15,11 +15,11 @@ from evoopt.kernels.cpu.networks.loss import loss_of, own_loss
 from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, PopulationLike
 
-NUMBERS_WORTH_A_THREAD = 100_000  # to pack
+NUMBERS_WORTH_A_THREAD = 100_000  # numbers to pack
 
 
 class Tiles(NamedTuple):
-    """Inputs and targets feature-major, (n_tiles, features * columns); weights (batch,), and their sum."""
+    """Feature-major inputs and targets (n_tiles, features * columns), and weights (batch,)."""
 
     inputs: Array
     targets: Array
@@ -28,14 +28,14 @@ class Tiles(NamedTuple):
 
 
 class CpuSupervised(SupervisedEngine[NDArray[np.float64]]):
-    """The loss of a task, and its samples as tiles, made once for each precision."""
+    """The engine of a loss and its samples, which become tiles once for each precision."""
 
     def __init__(self, network: CpuNetwork, loss: Loss, samples: Samples) -> None:
         self._network, self._samples = network, samples
         meaning = samples.targets.meaning
         self._loss = loss_of(loss, meaning) if isinstance(loss, str) else own_loss(loss, meaning)
         self._all: dict[np.dtype[Any], Tiles] = {}
-        self._cast: dict[np.dtype[Any], Samples] = {}  # what minibatches are taken from
+        self._cast: dict[np.dtype[Any], Samples] = {}  # the source of minibatches
 
     def __call__(
         self, population: PopulationLike, chosen: NDArray[np.intp] | None = None
@@ -52,7 +52,7 @@ class CpuSupervised(SupervisedEngine[NDArray[np.float64]]):
             self._loss.address(rows.dtype), columns, chunk, sums,
             grain=program.grain(columns * chunk),
         )  # fmt: skip
-        with np.errstate(over="ignore", invalid="ignore"):  # of losses beyond all measure
+        with np.errstate(over="ignore", invalid="ignore"):  # losses may be infinite or NaN
             mean: NDArray[np.float64] = sums.sum(axis=1) / tiles.total_weight
         return mean
 

@@ -1,4 +1,4 @@
-"""CUDA's operations: by kind, the layer that kernels are specialised for."""
+"""CUDA's operations: for each kind, the layer that kernels are specialised for."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -18,7 +18,7 @@ def _place(location: Location | None) -> tuple[int, bool]:
     return (NONE, False) if location is None else (location.offset, location.frozen)
 
 
-# A layer is one operation of these kinds, and at most one activation after it
+# A layer has one operation of these kinds, and at most one activation after it.
 OPERATIONS: dict[str, Callable[[Operation, Activation], KernelLayer]] = {"dense": _dense}
 ACTIVATIONS: dict[str, Callable[[Operation], Activation]] = {
     "elementwise": lambda operation: operation.function,
@@ -27,7 +27,7 @@ ACTIVATIONS: dict[str, Callable[[Operation], Activation]] = {
 
 
 def kernel_layers(layers: Iterable[LayerDescription]) -> tuple[KernelLayer, ...]:
-    """Return layers as kernels take them; ValueError for one whose operations CUDA does not have."""
+    """Return the layers of kernels; raise ValueError for a layer that CUDA does not have."""
     return tuple(map(_kernel_layer, layers))
 
 
@@ -36,13 +36,13 @@ def _kernel_layer(layer: LayerDescription) -> KernelLayer:
         return _step(layer.operations, len(layer.input_shape))
     except LookupError:
         raise ValueError(
-            f'A network with device="cuda" takes Dense layers of inputs with one axis, but {layer.name} is '
-            f"{layer.layer!r} of inputs {layer.input_shape}; leave out device, or take other layers."
+            f'layers must be Dense, with inputs of one axis, with device="cuda", got {layer.layer!r} of '
+            f"inputs {layer.input_shape} as {layer.name}; leave out device, or take other layers."
         ) from None
 
 
 def _step(operations: Sequence[Operation], axes: int) -> KernelLayer:
-    """Return the layer of some operations; LookupError where CUDA has none."""
+    """Return the layer of some operations; raise LookupError if CUDA has none."""
     if axes != 1 or len(operations) > 2:
         raise LookupError("one operation with one activation, of inputs with one axis")
     activation: Activation = "linear"

@@ -1,1 +1,1 @@
-"""What writes LLVM vector code: register tiles, rows, transposes, groups of random numbers."""
+"""Writers of LLVM vector code: register tiles, lanes, transposes, groups of random numbers."""

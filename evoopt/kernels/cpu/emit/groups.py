@@ -1,4 +1,4 @@
-"""Groups of random numbers of a row, as many lanes at once as a vector of the host has float32 numbers."""
+"""Groups of random numbers of a row, computed in the host's vectors of float32."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,14 +18,15 @@ from evoopt.compiling.recorder import Lanes, element_type
 from evoopt.kernels.cpu.emit.vectors import host_vectors
 from evoopt.rules.philox import COLUMNS, LANES, block_words, box_muller
 
-# What becomes of the four words of each lane: from these and the dtype of the array to fill, its first rows
+# (four words of each lane, dtype of the array to fill) -> the first rows of the array
 Rule = Callable[[Any, Any], Sequence[Any]]
 
 
 def make_fill(rule: Rule) -> Callable[..., None]:
-    """Make ``fill(key, row, group, purpose, out)``: a rule for the words of a group, into `out` (COLUMNS,).
+    """Make ``fill(key, row, group, purpose, out)``, which fills `out` (COLUMNS,) by a rule.
 
-    The rule is made of NumPy expressions. All arguments but `out` are uint64.
+    The rule takes the words of a group and is made of NumPy expressions. All arguments but `out`
+    are uint64.
     """
 
     @intrinsic
@@ -86,7 +87,7 @@ def _group_of(_typing, dtype):
 
 @twin_of(_group_of)
 def group_of(dtype):
-    """Give an array (COLUMNS,) on the kernel's stack, not initialised, which takes no time."""
+    """Return an uninitialized array (COLUMNS,) on the kernel's stack, which takes no time."""
     return np.zeros(COLUMNS, dtype)
 
 
@@ -107,7 +108,7 @@ def words(key, row, group, purpose, out):
 def normals(key, row, group, purpose, out, wanted=COLUMNS):
     """Fill `out` (COLUMNS,) with the normal deviates of columns [64 group, 64 group + 64) of a row.
 
-    If only the first `wanted` of them are of use, the second half may be left out.
+    If only the first `wanted` are needed, the second half may be left out.
     """
     if wanted > 2 * LANES:
         _fill_normals(key, row, np.uint64(group), np.uint64(purpose), out)

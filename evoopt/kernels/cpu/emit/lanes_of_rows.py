@@ -1,4 +1,4 @@
-"""One sample each of as many rows of a population as a vector has lanes, their weights side by side."""
+"""Dense layers for one sample of each row, with as many rows as a vector has lanes."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -16,9 +16,10 @@ from evoopt.kernels.cpu.emit.vectors import VectorCode, tile_shape
 
 
 def make_lanes(outputs: int) -> Callable[..., None]:
-    """Make ``lanes(a, x, bias, y, n)``: y[o] = bias[o] + sum over i < n of a[o, i] * x[0, i], o < `outputs`.
+    """Make ``lanes(a, x, bias, y, n)``, which writes rows o < `outputs` of y = bias + a x.
 
-    All operands are a `Matrix` of vectors, which have one number for each row of the population.
+    y[o] = bias[o] + sum over i < n of a[o, i] * x[0, i]. All operands are a `Matrix` of vectors,
+    which have one number for each row of the population.
     """
 
     @intrinsic

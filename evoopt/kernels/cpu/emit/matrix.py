@@ -1,4 +1,4 @@
-"""A matrix in memory, as products take it: in kernels, and in the code that is emitted for them."""
+"""The operands of products: a matrix in memory, for kernels and for emitted code."""
 
 from typing import Any, NamedTuple
 
@@ -11,9 +11,9 @@ from evoopt.compiling.jit import inline
 
 
 class Matrix(NamedTuple):
-    """A matrix in a 1-d array: its element (r, i) is at ``start + r * row + i * stride``, in elements.
+    """A matrix in a 1-d array: its element (r, i) is at ``start + r * row + i * stride``.
 
-    A sum over two loops, i within j, takes element (r, i) of its turn j from ``j * outer`` further on.
+    In a sum of two loops, i within j, element (r, i) of turn j is ``j * outer`` elements farther.
     """
 
     data: Any
@@ -25,13 +25,13 @@ class Matrix(NamedTuple):
 
 @inline
 def rows_from(matrix, first):
-    """Return the rows of a matrix from the `first` one on."""
+    """Return the rows of a matrix from row `first` on."""
     start = matrix.start + first * matrix.row
     return Matrix(matrix.data, start, matrix.row, matrix.stride, matrix.outer)
 
 
 class Operand:
-    """A `Matrix` that emitted code is given."""
+    """A `Matrix` as an argument of emitted code."""
 
     def __init__(
         self, context: BaseContext, builder: ir.IRBuilder, kind: types.NamedTuple, value: ir.Value
@@ -43,10 +43,10 @@ class Operand:
         self._builder = builder
 
     def rows(self, count: int) -> list[ir.Value]:
-        """Return where the first elements of so many rows are."""
+        """Return the places of the first elements of so many rows."""
         return along(self._builder, self.start, self.row, count)
 
 
 def along(builder: ir.IRBuilder, start: ir.Value, stride: ir.Value, count: int) -> list[ir.Value]:
-    """Return so many places from `start` on."""
+    """Return so many places, a stride apart, from `start` on."""
     return [builder.add(start, builder.mul(stride, stride.type(k))) for k in range(count)]

@@ -1,9 +1,9 @@
 """The register tile that every matrix product is made of, in LLVM vectors sized for the host.
 
-``y[r, v] = bias + sum_i a[r, i] * x[v, i]`` for a few rows r of numbers and the vectors v of one tile of
-columns, with y in registers over the whole reduction: for each i one vector load for each vector of x,
-one broadcast for each row of a, and rows x vectors fused multiply-adds. The loops around it are in
-`networks/products.py`.
+``y[r, v] = bias + sum_i a[r, i] * x[v, i]`` for a few rows r of numbers and the vectors v of one
+tile of columns. y stays in registers over the whole reduction. Each i takes one vector load for
+each vector of x, one broadcast for each row of a, and rows x vectors fused multiply-adds. The loops
+around it are in `networks/products.py`.
 """
 
 import functools
@@ -22,12 +22,12 @@ from evoopt.kernels.cpu.emit.vectors import AHEAD, VectorCode, host_vectors, til
 
 
 def make_register_tile(height: int, bias_by_row: bool, whole: bool = True) -> Callable[..., None]:
-    """Make ``tile(a, x, bias, y, adds, n, outer)``: `height` rows of a product, one tile of columns wide.
+    """Make ``tile(a, x, bias, y, adds, n, outer)``, `height` rows of a product, one tile wide.
 
-    All operands are a `Matrix`: `a` (height, n) of numbers, `x` (vectors, n) and `y` (height, vectors) of
-    vectors. The reduction runs over i < n within j < outer, both at least 1. y starts from `bias`, one number
-    for each of its rows or else one vector for each of its columns; or with `adds` from what it holds.
-    Without `whole` the tile is one vector wide.
+    All operands are a `Matrix`: `a` (height, n) of numbers, `x` (vectors, n) and `y` (height,
+    vectors) of vectors. The reduction runs over i < n within j < outer, both at least 1. y starts
+    from `bias`, which has one number for each row of y (`bias_by_row`) or one vector for each
+    column; with `adds`, y starts from its own values. Without `whole` the tile is one vector wide.
     """
 
     @intrinsic
@@ -52,7 +52,7 @@ def make_register_tile(height: int, bias_by_row: bool, whole: bool = True) -> Ca
 
 
 class _Loop:
-    """A counted loop being emitted, of at least one turn, with values that it carries from turn to turn."""
+    """An emitted loop of at least one turn, with values that it carries from turn to turn."""
 
     def __init__(self, builder: ir.IRBuilder, name: str, values: Sequence[ir.Value], count: ir.Value) -> None:
         before, self._block = builder.block, builder.append_basic_block(name)
@@ -65,7 +65,7 @@ class _Loop:
         self.index, *self.values = self._phis
 
     def close(self, values: Sequence[ir.Value]) -> None:
-        """End a turn with the new values; what is emitted next stands after the loop."""
+        """End a turn with the new values; code that is emitted next stands after the loop."""
         builder = self._builder
         following = builder.add(self.index, ir.Constant(self._count.type, 1))
         for phi, value in zip(self._phis, (following, *values), strict=True):
@@ -121,7 +121,7 @@ def _emit_tile(
         builder.add(turn, builder.mul(loop.index, m.stride)) for turn, m in ((a_turn, a), (x_turn, x))
     )
     x_vectors = [code.load(x.data, at) for at in along(builder, x_column, x.row, vectors)]
-    if height == 1 and not bias_by_row:  # each weight is used once: memory is the limit
+    if height == 1 and not bias_by_row:  # memory is the limit, because each weight is used once
         ahead = builder.add(x_column, offset(AHEAD // code.itemsize))
         for at in along(builder, ahead, x.row, vectors):
             code.prefetch(x.data, at)
@@ -132,7 +132,7 @@ def _emit_tile(
     loop.close(updated)
     outer_loop.close(updated)
 
-    # Computed again: kept, so many numbers would push others out of the registers during the loop.
+    # The places are computed again: if kept, they would push sums out of registers in the loop.
     for value, at in zip(updated, places_of_y(), strict=True):
         code.store(value, y.data, at)
     return context.get_dummy_value()

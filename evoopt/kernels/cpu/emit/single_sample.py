@@ -1,8 +1,7 @@
 """A single sample times a matrix, in LLVM vectors.
 
-One row of numbers times a matrix: the sum over the reduction is split into parts that do not wait for each
-other. One chain of multiply-adds would take their latency for each number, four times as long as the
-arithmetic.
+The sum over the reduction is split into parts that do not wait for each other. A single chain of
+multiply-adds would take four times as long, because each waits for the latency of the last.
 """
 
 import functools
@@ -23,10 +22,11 @@ PARTS = 4
 
 
 def make_single_sample(vectors: int) -> Callable[..., None]:
-    """Make ``product(a, x, bias, y, adds, n, columns)``: y = bias + sum over i < n of a[0, i] * x[v, i].
+    """Make ``product(a, x, bias, y, adds, n, columns)``, which writes one row y = bias + a x.
 
-    All operands are a `Matrix`, as in `register_tile`, of y one row. It has so many columns: those of all
-    `vectors`, or of one vector at most as many as it has. With `adds` y is added to instead.
+    y[v] = bias[v] + sum over i < n of a[0, i] * x[v, i]. All operands are a `Matrix`, as in
+    `register_tile`. The row has so many `columns`: all lanes of `vectors`, or if there is one
+    vector, at most its lanes. With `adds` the products are added to y instead.
     """
 
     @intrinsic
@@ -74,7 +74,7 @@ def _emit_product(
         factor = code.broadcast(builder.load(builder.gep(a.data, [at])))
         column = builder.add(x.start, builder.mul(i, x.stride))
         for total, at in zip(sums[part], along(builder, column, x.row, vectors), strict=True):
-            if vectors > 1:  # a wide layer: reading the weights may be the limit
+            if vectors > 1:  # reads of weights may be the limit of a wide layer
                 code.prefetch(x.data, builder.add(at, offset(AHEAD // code.itemsize)))
             builder.store(code.multiply_add(factor, code.load(x.data, at), builder.load(total)), total)
 

@@ -1,7 +1,7 @@
-"""Outputs from a feature-major tile to the sample-major layout that users get, in vector registers.
+"""The transposition of feature-major tiles to the sample-major layout that users get.
 
-A square of L features x L samples (L lanes to a register) is transposed by log2(L) rounds of shuffles:
-round d exchanges the elements whose feature and sample differ in bit d.
+A square of L features x L samples (a register has L lanes) is transposed in registers by log2(L)
+rounds of shuffles: round d exchanges the elements whose feature and sample differ in bit d.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def _emit_store_square(
 
     rows = []
     last = builder.sub(features, offset(1))
-    for f in lanes:  # beyond the last feature the last again: what must be in memory, and is masked
+    for f in lanes:  # the last feature again beyond it: it is in memory, and masked later
         row = builder.select(builder.icmp_signed("<", offset(f), last), offset(f), last)
         rows.append(code.load(tile, builder.add(start, builder.mul(row, stride))))
 
@@ -65,7 +65,7 @@ def _emit_store_square(
 def store_square(tile, start, stride, features, out, out_start, out_stride, samples):
     """Write ``out[out_start + s * out_stride + f] = tile[start + f * stride + s]``, and return L.
 
-    For at most L features f and samples s.
+    There are at most L features f and samples s.
     """
     lanes = 4
     for s in range(min(lanes, samples)):
@@ -76,7 +76,7 @@ def store_square(tile, start, stride, features, out, out_start, out_stride, samp
 
 @inline
 def store_samples(tile, width, features, samples, out, out_start):
-    """Write a feature-major `tile` (features * width,) to ``out[out_start:]`` as (samples, features)."""
+    """Write a feature-major `tile` (features * width,) into `out` as (samples, features)."""
     s = 0
     while s < samples:
         f, lanes = 0, 1

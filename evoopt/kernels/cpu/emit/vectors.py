@@ -1,4 +1,4 @@
-"""Vectors of the host: their width, that of tiles, and LLVM code that computes with them."""
+"""Vectors of the host: their width, the width of tiles, and LLVM code that uses them."""
 
 import functools
 from typing import NamedTuple
@@ -13,26 +13,26 @@ from numba.core.registry import cpu_target
 from evoopt.compiling.jit import JIT_DISABLED, inline
 from evoopt.rules.bits import constant
 
-AHEAD = 2048  # bytes, by which a product that reads each number once asks for what comes next
+AHEAD = 2048  # bytes: how far ahead a product prefetches numbers that it reads once
 
 
 class Vectors(NamedTuple):
-    """Vectors that a host computes with."""
+    """The vectors that a host computes with."""
 
-    bytes: int  # of a register
-    of_tile: int  # how many make a row of a tile
+    bytes: int  # the size of a register
+    of_tile: int  # vectors in a row of a tile
     fused: bool  # whether there is a fused multiply-add
 
 
-_NARROW = Vectors(16, 2, False)  # those of any host
+_NARROW = Vectors(16, 2, False)  # any host has these
 
 
 @functools.cache
 def host_vectors() -> Vectors:
-    """Return the vectors of this host; where the JIT is off, the narrowest: for loops in Python the best.
+    """Return the vectors of this host; without the JIT, the narrowest, which suit loops in Python.
 
-    Read from the features that numba compiles for (``NUMBA_CPU_FEATURES`` included), which the key of its
-    disk cache holds too.
+    They follow from the features that numba compiles for (``NUMBA_CPU_FEATURES`` included), which
+    are part of the key of its disk cache.
     """
     if JIT_DISABLED:
         return _NARROW
@@ -48,7 +48,7 @@ def host_vectors() -> Vectors:
 
 
 def tile_shape(dtype: np.dtype) -> tuple[int, int]:
-    """Return the columns of a tile, which are samples handled side by side, and the lanes of one vector."""
+    """Return the columns of a tile, which are samples side by side, and the lanes of a vector."""
     lanes = host_vectors().bytes // dtype.itemsize
     return host_vectors().of_tile * lanes, lanes
 
@@ -60,12 +60,12 @@ columns_of, lanes_of = constant(_COLUMNS32, _COLUMNS64), constant(_LANES32, _LAN
 
 @inline
 def tile_width(samples, columns, lanes):
-    """Return the columns of the tile that holds so many samples: all, or for the last tile whole vectors."""
+    """Return the columns of a tile for so many samples: all, or whole vectors in the last tile."""
     return min(columns, (samples + lanes - 1) // lanes * lanes)
 
 
 class VectorCode:
-    """Emits loads and stores of one host vector of a dtype, at positions counted in elements."""
+    """An emitter of code for vectors of a dtype, at positions counted in elements."""
 
     def __init__(self, context: BaseContext, builder: ir.IRBuilder, dtype: types.Type) -> None:
         self.builder = builder
@@ -73,11 +73,11 @@ class VectorCode:
         self.itemsize = context.get_abi_sizeof(self.element)
         self.lanes = host_vectors().bytes // self.itemsize
         self.type = ir.VectorType(self.element, self.lanes)
-        self.name = f"v{self.lanes}f{8 * self.itemsize}"  # in the names of LLVM's functions
+        self.name = f"v{self.lanes}f{8 * self.itemsize}"  # its name in functions of LLVM
         self._mask: ir.Value | None = None
 
     def use_only(self, count: ir.Value) -> None:
-        """From here on load and store only the first `count` lanes; the others are 0."""
+        """Load and store only the first `count` lanes from here on; the others are 0."""
         lanes = ir.Constant(ir.VectorType(count.type, self.lanes), list(range(self.lanes)))
         self._mask = self.builder.icmp_signed("<", lanes, self.broadcast(count))
 
@@ -98,12 +98,12 @@ class VectorCode:
         return self._masked("load", self.type, self.pointer(data, at), align, self._mask, others)
 
     def prefetch(self, data: ir.Value, at: ir.Value) -> None:
-        """Ask for the cache line at a position that is to be read soon; it need not exist."""
+        """Prefetch the cache line at a position, which need not exist."""
         byte, int32 = ir.IntType(8).as_pointer(), ir.IntType(32)
         signature = ir.FunctionType(ir.VoidType(), [byte, int32, int32, int32])
         prefetch = cgutils.get_or_insert_function(self.builder.module, signature, "llvm.prefetch.p0")
         place = self.builder.bitcast(self.builder.gep(data, [at]), byte)
-        self.builder.call(prefetch, [place, int32(0), int32(3), int32(1)])  # to read, into all caches, data
+        self.builder.call(prefetch, [place, int32(0), int32(3), int32(1)])  # a read, all caches, data
 
     def store(self, vector: ir.Value, data: ir.Value, at: ir.Value) -> None:
         if self._mask is None:
@@ -120,7 +120,7 @@ class VectorCode:
         return self.builder.shuffle_vector(first_lane, undefined, lane_zero)
 
     def multiply_add(self, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
-        if not host_vectors().fused:  # without the instruction, llvm.fma would call libm for each lane
+        if not host_vectors().fused:  # otherwise llvm.fma would call libm for each lane
             return self.builder.fadd(self.builder.fmul(x, y), z)
         signature = ir.FunctionType(self.type, [self.type] * 3)
         fma = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.fma.{self.name}")

@@ -1,8 +1,8 @@
-"""The operations of a network as machine code behind addresses, which one program calls.
+"""The operations of a network as machine code behind addresses.
 
-A program that held every kind of layer would take long to compile, and one that took a user's function
-as an argument would compile again in each process. Instead each operation's code is a kernel of its own,
-compiled when a network first needs it, and the program's table holds its address. The losses are called
+A kernel with every kind of layer would take long to compile, and a kernel with a user's function as
+argument would compile again in each process. Instead each operation's code is a kernel of its own,
+compiled when a network first needs it, and the program's table has its address. Losses are called
 in the same way.
 """
 
@@ -22,19 +22,19 @@ from evoopt.compiling.arrays import without_owner
 from evoopt.compiling.jit import closure, inline, is_kernel, kernel, twin_of
 from evoopt.kernels.cpu.networks.program import INPUTS, OUTPUTS, PARAMETERS
 
-_python_code: dict[int, Callable[..., None]] = {}  # by "address", where the JIT is off
+_python_code: dict[int, Callable[..., None]] = {}  # keys: "addresses"; used without the JIT
 
 
 class Code(ABC):
-    """A kernel that others call by its address: what has the same parameters can stand in its place.
+    """A kernel that others call by its address; the same parameters make two interchangeable.
 
     Parameters
     ----------
     function : callable
-        In the Python that numba compiles, or a kernel; it returns a `returns`, by default nothing.
+        A function that numba can compile, or a kernel; it returns a `returns`, by default nothing.
     refusal : str, optional
-        Of code made around a user's function, which no disk cache can hold: what to say where that function
-        does not compile.
+        The error if a user's function, which the code is made around, does not compile. Such code
+        is not in the disk cache.
     """
 
     returns: types.Type = types.void
@@ -51,7 +51,7 @@ class Code(ABC):
     @staticmethod
     @abstractmethod
     def parameters(numbers: types.Array) -> tuple[types.Type, ...]:
-        """Types of the parameters, by that of an array of numbers."""
+        """Return the types of the parameters, for a type of arrays of numbers."""
 
     def _compiled_address(self, dtype: "np.dtype[Any]") -> int:
         if dtype not in self._addresses:
@@ -64,25 +64,26 @@ class Code(ABC):
 
     @twin_of(_compiled_address)
     def address(self, dtype: "np.dtype[Any]") -> int:
-        """Return the address of the code for a precision, in this process and while `self` lives."""
+        """Return the code's address for a precision, valid in this process while `self` lives."""
         _python_code[id(self)] = self._kernel
         return id(self)
 
     def _compile(self, signature: Signature, dtype: "np.dtype[Any]") -> None:
         try:
             self._kernel.compile(signature)
-        except Exception as error:  # numba's, or one that its compiler stumbled with: nothing runs here
+        except Exception as error:  # any error of the compiler: nothing runs here
             if self._refusal is None:
                 raise
             raise ValueError(f"{self._refusal} It was compiled for {dtype}: {error}.") from error
 
 
 class OperationCode(Code):
-    """An operation's code: ``code(op, row, frozen, x, y, state, scratch, count, width)``, all arrays 1-d.
+    """An operation's ``code(op, row, frozen, x, y, state, scratch, count, width)``.
 
-    `op` is its row of the program's table. It makes `count` tiles of y (n_out, width) from `count` tiles of
-    x (n_in, width), the numbers of `width` samples side by side; a width of 1 is one sample after the other.
-    `state` (count tiles of it) is what the layer keeps from call to call, `scratch` its room to work in.
+    All arrays are 1-d. `op` is the operation's row of the program's table. The code makes `count`
+    tiles of y (n_out, width) from `count` tiles of x (n_in, width), the numbers of `width` samples
+    side by side; with a width of 1 one sample follows the other. `state` has `count` tiles that the
+    layer keeps from call to call, and `scratch` is working memory.
     """
 
     @staticmethod
@@ -93,7 +94,7 @@ class OperationCode(Code):
 def elementwise(function: Callable[[Any], Any]) -> OperationCode:
     """Make the code that applies a user's njit function of one number to each element, in place.
 
-    Where the function raises, all that it was to change is NaN, which ranks worst.
+    If the function raises, all elements become NaN, which ranks worst.
     """
 
     def apply(op, row, frozen, x, y, state, scratch, count, width):
@@ -105,13 +106,13 @@ def elementwise(function: Callable[[Any], Any]) -> OperationCode:
             for i in range(n):
                 y[i] = np.nan
 
-    return OperationCode(apply, f"An activation takes one number and gives one, but {function} does not.")
+    return OperationCode(apply, f"activation must take one number and return one, but {function} does not.")
 
 
 def caller(returns: types.Type) -> Any:
     """Make ``call(address, *arguments)``, which runs the code there and returns its result.
 
-    Nothing checks that the arguments are of its types.
+    Nothing checks the types of the arguments.
     """
 
     @intrinsic
@@ -148,7 +149,7 @@ call = caller(types.void)
 
 
 class Parameter(NamedTuple):
-    """A parameter of an operation: the array that holds it, and where in it the parameter starts."""
+    """A parameter of an operation: the array that has it, and its place there."""
 
     data: Any
     start: int
@@ -164,8 +165,8 @@ def parameter(op, k, row, frozen):
 def by_tile(function: Callable[..., None], sizes: tuple[int, ...]) -> OperationCode:
     """Make the code that calls a user's njit ``function(x, y, *parameters)`` for each tile.
 
-    x is (n_in, width) and y (n_out, width); the parameters are 1-d, of the given sizes. Where the function
-    raises, all outputs are NaN, which ranks worst.
+    x is (n_in, width) and y (n_out, width); the parameters are 1-d, of the given sizes. If the
+    function raises, all outputs are NaN, which ranks worst.
     """
 
     def call(op, row, frozen, x, y, *parameters):
@@ -188,13 +189,13 @@ def by_tile(function: Callable[..., None], sizes: tuple[int, ...]) -> OperationC
 
     return OperationCode(
         apply,
-        f"The function of a layer takes arrays x (n_in, width) and y (n_out, width) and {len(sizes)} "
+        f"The function of a layer must take arrays x (n_in, width) and y (n_out, width) and {len(sizes)} "
         f"parameters (size,), but {function} does not.",
     )
 
 
 def _give_parameter(call, k, size):
-    """Make `call` with parameter k after those that are given already."""
+    """Make a `call` with parameter k after the parameters that it has already."""
 
     def give(op, row, frozen, x, y, *parameters):
         array, start = parameter(op, k, row, frozen)

@@ -1,7 +1,7 @@
-"""The code of operations over windows of images: convolution, max and average pooling.
+"""The code of operations on windows of images: convolution, max and average pooling.
 
-An image (height, width, channels) is row-major, so one row of a window is a run of neighbouring features.
-See `code.OperationCode` for its arguments.
+An image (height, width, channels) is row-major, so one row of a window is a run of neighbouring
+features. See `code.OperationCode` for its arguments.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from evoopt.kernels.cpu.networks.code import OperationCode, parameter
 from evoopt.kernels.cpu.networks.products import product_of_tile
 from evoopt.kernels.cpu.networks.program import INPUTS, OUTPUTS, SIZES
 
-# Columns: of the image that comes in and the one that goes out, of the window, and of the cells beyond the
-# image before its first row and column.
+# Columns: sizes of the input and the output image and of the window, strides, and the cells of
+# padding before the first row and column
 WIDTH_IN, CHANNELS_IN, WIDTH_OUT, CHANNELS_OUT, HEIGHT, WIDTH, DOWN, RIGHT, ABOVE, LEFT = range(
     SIZES, SIZES + 10
 )
 
-_LANES = tile_shape(np.dtype(np.float32))[1]  # the most that there are
+_LANES = tile_shape(np.dtype(np.float32))[1]  # the most lanes of any dtype
 _eight_places, _four_places, _one_place = (
     make_register_tile(height, bias_by_row=False, whole=False) for height in (8, 4, 1)
 )
@@ -30,7 +30,7 @@ _eight_places, _four_places, _one_place = (
 
 @inline
 def clipped(place, stride, before, size, n):
-    """Return the first cell of a window in the image, its number in the window, and their count."""
+    """Return a window's first cell in the image, its number in the window, and the count."""
     first = place * stride - before
     skipped = max(0, -first)
     return first + skipped, skipped, min(size, n - first) - skipped
@@ -44,7 +44,7 @@ def whole_windows(stride, before, size, n, n_out):
 
 @inline
 def convolve_tile(op, kernel, bias, x, y, width):
-    """Convolve one tile of whole vectors; those of a register tile are samples, or else places."""
+    """Convolve a tile of whole vectors; a register tile has neighbouring samples, or places."""
     w_in, c_in, w_out, c_out = op[WIDTH_IN], op[CHANNELS_IN], op[WIDTH_OUT], op[CHANNELS_OUT]
     h_in, h_out = op[INPUTS] // (w_in * c_in), op[OUTPUTS] // (w_out * c_out)
     columns, lanes = columns_of(y[0]), lanes_of(y[0])
@@ -75,7 +75,7 @@ def convolve_tile(op, kernel, bias, x, y, width):
 
 @inline
 def _pad_filters(kernel, bias, n, c_out, weights, padded):
-    """Copy n rows of the kernel, and the bias, to rows (padded,) of `weights`, with zeros at the end."""
+    """Copy n rows of the kernel, and the bias, to rows (padded,) of `weights`, filled by zeros."""
     for k in range(n + 1):
         source, start = (kernel.data, kernel.start + k * c_out) if k < n else (bias.data, bias.start)
         for o in range(c_out):
@@ -86,9 +86,9 @@ def _pad_filters(kernel, bias, n, c_out, weights, padded):
 
 @inline
 def convolve_samples(op, kernel, bias, x, y, scratch, count):
-    """Convolve a few samples, sample-major: vectors along the filters, padded to whole vectors.
+    """Convolve a few samples, sample-major, with vectors along the filters, which are padded.
 
-    The image is copied with the zeros that its windows reach, so none of them is clipped.
+    The image is copied with the zeros that its windows reach, so no window is clipped.
     """
     w_in, c_in, w_out, c_out = op[WIDTH_IN], op[CHANNELS_IN], op[WIDTH_OUT], op[CHANNELS_OUT]
     h_in, h_out = op[INPUTS] // (w_in * c_in), op[OUTPUTS] // (w_out * c_out)
@@ -112,10 +112,10 @@ def convolve_samples(op, kernel, bias, x, y, scratch, count):
             room = start + size + lanes <= count * h_out * size
             results, into = (y, start) if room else (spare, 0)
             for first in range(0, w_out, places):
-                j = min(first, w_out - places)  # the last ones may be there already
+                j = min(first, w_out - places)  # the last places may be done already
                 at = (i * op[DOWN] * width + j * op[RIGHT]) * c_in
                 windows = Matrix(image, at, op[RIGHT] * c_in, 1, width * c_in)
-                # The surplus of a last vector lies where a later store comes: hence last vectors first.
+                # Last vectors come first, because later stores overwrite their surplus.
                 for o in range(padded - lanes, -1, -lanes):
                     filters = Matrix(weights, o, lanes, padded, op[WIDTH] * c_in * padded)
                     biases = Matrix(weights, n * padded + o, 0, lanes, 0)
@@ -150,7 +150,7 @@ def _convolution_of_samples(op, row, frozen, x, y, state, scratch, count, width)
 
 @inline
 def pool(op, maximum, x, y, width):
-    """Pool one tile: the largest cell of each window, NaN if one is, or the mean of those in the image."""
+    """Pool a tile: the largest cell of each window, or NaN; or the mean of cells in the image."""
     w_in, w_out, n = op[WIDTH_IN], op[WIDTH_OUT], op[CHANNELS_IN] * width
     h_in, h_out = op[INPUTS] * width // (w_in * n), op[OUTPUTS] * width // (w_out * n)
     for i in range(h_out):
@@ -193,7 +193,7 @@ max_pool, average_pool = OperationCode(_max_pool), OperationCode(_average_pool)
 
 
 def scratch_of(sizes: Sequence[int], outputs: int) -> int:
-    """Return the length of the scratch of a convolution, from its columns and the outputs of a sample."""
+    """Return the length of a convolution's scratch, from its columns and a sample's outputs."""
     _, c_in, w_out, filters, height, width, down, right, *_ = sizes
     h_out = outputs // (w_out * filters)
     weights = (height * width * c_in + 1) * (filters + _LANES)

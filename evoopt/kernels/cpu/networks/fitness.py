@@ -1,4 +1,4 @@
-"""Losses of a whole population on samples that all share; the outputs never leave their tile."""
+"""Losses of a population on shared samples; the outputs never leave their tile."""
 
 from evoopt.compiling.arrays import aligned_empty, borrowed, keep
 from evoopt.compiling.jit import inline, kernel
@@ -10,9 +10,9 @@ from evoopt.kernels.cpu.networks.program import INPUTS, OUTPUTS
 
 @kernel
 def pack_chosen(samples, chosen, columns, tiles, lo, hi):
-    """Write tiles [lo, hi) of `tiles` (n_tiles, n * columns) from the `chosen` of `samples` (any, n).
+    """Write tiles [lo, hi) of `tiles` (n_tiles, n * columns) from the `chosen` `samples` (any, n).
 
-    The last one may be narrower: then it takes only the start of its row, n * width.
+    The last tile may be narrower: then it takes only the start of its row, n * width.
     """
     n, lanes = samples.shape[1], lanes_of(tiles[0, 0])
     for t in range(lo, hi):
@@ -29,7 +29,7 @@ def pack_chosen(samples, chosen, columns, tiles, lo, hi):
 
 @inline
 def _sum(parts, n):
-    """Return the sum of the first n, which it overwrites: by halves, so that vectors can add."""
+    """Return the sum of the first n parts, which it overwrites, added by halves in vectors."""
     while n > 1:
         half = (n + 1) // 2
         upper = parts[half:n]
@@ -41,11 +41,11 @@ def _sum(parts, n):
 
 @kernel
 def loss_chunks(population, frozen, program, tiles, targets, weights, loss, columns, chunk, sums, lo, hi):
-    """Items [lo, hi) of popsize x chunks, row by row: `sums` (popsize, chunks) of the weighted losses.
+    """Write items [lo, hi) of `sums` (popsize, chunks), row by row: sums of weighted losses.
 
-    `tiles` (n_tiles, n_in * columns) and `targets` (n_tiles, n_targets * columns) are feature-major,
-    `weights` (batch,) float64, `loss` is the address of a `Loss`, `chunk` the tiles of a chunk. States start
-    from 0.
+    `tiles` (n_tiles, n_in * columns) and `targets` (n_tiles, n_targets * columns) are
+    feature-major, `weights` (batch,) float64. `loss` is the address of a `Loss`, and a chunk has
+    `chunk` tiles. States start from 0.
     """
     population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
     tiles, targets, weights, sums = borrowed(tiles), borrowed(targets), borrowed(weights), borrowed(sums)

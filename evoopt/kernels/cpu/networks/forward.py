@@ -1,10 +1,11 @@
-"""Forward passes of a whole population, straight from its rows by offset.
+"""Forward passes of a whole population, straight from its rows.
 
-Many samples: activations are feature-major, in tiles of T samples side by side: feature f of a tile is the T
-numbers from ``f * T`` on; the last tile is only as wide as its samples need. So vector instructions work on
-samples, whatever the width of a layer. Few samples: tiles of one sample each, which is sample-major, and
-the vectors lie along the outputs instead. Some tiles, a chunk, go through the network together, one operation
-after the other, so that its code can use the numbers that it reads of the row for all of them.
+Many samples: activations are feature-major, in tiles of T samples side by side. Feature f of a tile
+is the T numbers from ``f * T`` on; the last tile is only as wide as its samples need. So vector
+instructions work on samples, whatever the width of a layer. Few samples: each tile has one sample,
+which is sample-major, and vectors lie along the outputs instead. Some tiles, a chunk, go through
+the network together, one operation after the other, so that an operation reads the row once for all
+of them.
 """
 
 from evoopt.compiling.arrays import aligned_empty, borrowed, keep
@@ -16,7 +17,7 @@ from evoopt.kernels.cpu.networks.program import ADDRESS, IN_PLACE, INPUTS, OUTPU
 
 
 def chunks_of(samples: int, columns: int, chunk: int) -> int:
-    """Count the chunks of so many samples: each of at most `chunk` tiles, a narrow last tile alone."""
+    """Return how many chunks, of at most `chunk` tiles, samples make; a narrow tile is alone."""
     whole = samples // columns
     return (whole + chunk - 1) // chunk + (whole * columns < samples)
 
@@ -38,8 +39,8 @@ def chunk_at(index, samples, columns, lanes, chunk):
 def run_chunk(program, row, frozen, x, front, back, state, scratch, count, width):
     """Run a network on `count` tiles, x (count, n_in * width).
 
-    Return the buffer that begins with the outputs. `state` holds the states of the operations one after the
-    other, each (count, its size * width).
+    Return the buffer that begins with the outputs. `state` has the states of the operations one
+    after the other, each (count, its size * width).
     """
     source, target, spare = x, front, back
     for op in program:
@@ -66,8 +67,8 @@ def _needs(program):
 def chunk_memory(program, n_in, samples, like):
     """Return memory, and its parts for a chunk of so many samples, valid until ``keep(memory)``.
 
-    They hold the values before and after an operation, inputs of `n_in` features if a row has its
-    own, states, and the scratch.
+    The parts are the values before and after an operation, inputs of `n_in` features if a row has
+    its own, states, and scratch.
     """
     widest, n_state, room = _needs(program)
     sizes = (widest * samples, widest * samples, n_in * samples, n_state * samples, room)
@@ -81,7 +82,7 @@ def chunk_memory(program, n_in, samples, like):
 
 @inline
 def pack_samples(samples, first, start, n, tiles, count, width):
-    """Write features [start, start + n) of `samples` (batch, features) into tiles, from `first` on."""
+    """Write features [start, start + n) of `samples` (batch, features), `first` on, into tiles."""
     if width == 1:
         for t in range(count):
             for i in range(n):
@@ -102,7 +103,7 @@ def pack_samples(samples, first, start, n, tiles, count, width):
 def pack_tiles(samples, columns, tiles, lo, hi):
     """Write tiles [lo, hi) of `tiles` (n_tiles, n_in * columns) from `samples` (batch, n_in).
 
-    The last one may be narrower: then it takes only the start of its row, n_in * width.
+    The last tile may be narrower: then it takes only the start of its row, n_in * width.
     """
     lanes = lanes_of(tiles[0, 0])
     for t in range(lo, hi):
@@ -125,7 +126,7 @@ def unpack_samples(tiles, width, n, count, samples, out, out_start):
 
 @inline
 def load_states(program, states, first, state, count, width):
-    """Write `states` (batch, state size) from sample `first` on into tiles, as `run_chunk` takes them."""
+    """Write `states` (batch, state size) from sample `first` on into tiles for `run_chunk`."""
     for op in program:
         if op[STATE_SIZE] > 0:
             part = state[op[STATE] * count * width :]
@@ -150,11 +151,11 @@ def store_states(program, state, count, width, states, first):
 
 @kernel
 def forward_chunks(population, frozen, program, packed, inputs, states, columns, chunk, out, lo, hi):
-    """Items [lo, hi) of popsize x chunks, row by row: out (popsize, batch, n_out); new `states`, in place.
+    """Write items [lo, hi) of popsize x chunks, row by row, of `out`, and new `states` in place.
 
-    Inputs that all share come as tiles, `packed` (n_tiles, n_in * columns), with `inputs` empty; inputs of
-    each row its own come as `inputs` (popsize, batch, n_in). `states` is (popsize, batch, state size), and
-    `chunk` the tiles of a chunk.
+    `out` is (popsize, batch, n_out). Shared inputs are the tiles `packed` (n_tiles, n_in *
+    columns), with `inputs` empty; else each row has its own `inputs` (popsize, batch, n_in).
+    `states` is (popsize, batch, state size). A chunk has `chunk` tiles.
     """
     population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
     packed, inputs, states, out = borrowed(packed), borrowed(inputs), borrowed(states), borrowed(out)

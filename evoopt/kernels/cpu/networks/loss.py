@@ -1,6 +1,6 @@
-"""Losses of the samples of a tile, each a kernel of its own, compiled when a task first needs it.
+"""Losses of the samples of a tile; each is a kernel that is compiled when first needed.
 
-See `Loss` for their parameters, and `evoopt.rules.losses` for their table.
+`Loss` describes their parameters, and `evoopt.rules.losses` has their table.
 """
 
 import functools
@@ -17,11 +17,11 @@ from evoopt.rules.math import exp, log, relu
 
 
 class Loss(Code):
-    """Loss of each sample: ``(outputs, targets, losses, scratch, n_out, n_targets, samples, width)``.
+    """The code ``(outputs, targets, losses, scratch, n_out, n_targets, samples, width)`` of a loss.
 
-    `outputs` begins with a tile (n_out, width) and `targets` with (n_targets, width), all arrays 1-d. It
-    writes the first `width` of `losses`, of which only `samples` will count, and may use 2 * width of
-    `scratch`.
+    All arrays are 1-d; `outputs` begins with a tile (n_out, width) and `targets` with (n_targets,
+    width). The code writes the first `width` of `losses`, of which only `samples` count, and may
+    use 2 * width numbers of `scratch`.
     """
 
     @staticmethod
@@ -31,19 +31,19 @@ class Loss(Code):
 
 @inline
 def _feature(i, width):
-    # a slice: an index i * width + s that might be negative, for all that LLVM knows, would be a gather
+    # A slice, because LLVM would make a gather of an index i * width + s, which might be negative
     return slice(i * width, (i + 1) * width)
 
 
 @inline
 def _log_normalizer(logits, n, width, result, largest):
-    """Write the logarithm of sum_o exp(z_o - largest), and the largest z itself, for each sample."""
+    """Write log(sum_o exp(z_o - largest)), and the largest z itself, for each sample."""
     widest_vectors()
     first = logits[_feature(0, width)]
     for s in range(width):
         largest[s] = first[s]
         result[s] = 0
-    for o in range(1, n, 2):  # two at a time: fewer passes over `largest`
+    for o in range(1, n, 2):  # two at a time take fewer passes over `largest`
         one, two = logits[_feature(o, width)], logits[_feature(min(o + 1, n - 1), width)]
         for s in range(width):
             v = one[s] if one[s] > two[s] else two[s]
@@ -91,10 +91,10 @@ def _mean_over_outputs(rule, outputs, targets, losses, n, width):
 
 
 def _hinge_of_labels(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    """max(0, 1 + max_{j != y} z_j - z_y) (Crammer and Singer 2001)."""
+    """Write max(0, 1 + max_{j != y} z_j - z_y) (Crammer and Singer 2001)."""
     widest_vectors()
     real = type(losses[0])
-    largest = scratch[:width]  # of the others
+    largest = scratch[:width]  # the largest output but the label's
     for s in range(width):
         largest[s] = real(-np.inf)
         losses[s] = 0
@@ -109,7 +109,7 @@ def _hinge_of_labels(outputs, targets, losses, scratch, n_out, n_targets, sample
 
 
 def _error_rate_of_labels(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
-    """0 where the first of the largest outputs is at the label, else 1."""
+    """Write 0 if the first of the largest outputs is at the label, else 1."""
     widest_vectors()
     zero, one = type(losses[0])(0), type(losses[0])(1)
     own = scratch[:width]
@@ -125,7 +125,7 @@ def _error_rate_of_labels(outputs, targets, losses, scratch, n_out, n_targets, s
         losses[s] = one if losses[s] > one else losses[s]
 
 
-OVER_ALL_OUTPUTS: dict[tuple[str, Meaning], Callable[..., None]] = {  # the rows without a rule of one output
+OVER_ALL_OUTPUTS: dict[tuple[str, Meaning], Callable[..., None]] = {  # losses without a rule for one output
     ("cross_entropy", "labels"): _cross_entropy_of_labels,
     ("cross_entropy", "probabilities"): _cross_entropy,
     ("hinge", "labels"): _hinge_of_labels,
@@ -134,7 +134,7 @@ OVER_ALL_OUTPUTS: dict[tuple[str, Meaning], Callable[..., None]] = {  # the rows
 
 
 def _of_one_output(rule: Rule) -> Callable[..., None]:
-    """Make the loss of a sample that is the mean of a rule over its outputs."""
+    """Make the loss that is the mean of a rule over a sample's outputs."""
 
     def mean(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
         _mean_over_outputs(rule, outputs, targets, losses, n_out, width)
@@ -149,12 +149,12 @@ def loss_of(name: LossName, meaning: Meaning) -> Loss:
     return Loss(OVER_ALL_OUTPUTS[name, meaning] if rule is None else _of_one_output(rule))
 
 
-@functools.lru_cache(maxsize=64)  # compiled once for a function; the oldest are let go
+@functools.lru_cache(maxsize=64)  # a loss for each function; the oldest are let go
 def own_loss(function: Callable[..., Any], meaning: Meaning) -> Loss:
     """Make the loss of a user's njit function ``function(outputs, target)`` of one sample.
 
-    `meaning` says what a target is, see `TARGET_READERS`. Where the function raises, the whole tile is NaN,
-    which ranks worst.
+    `meaning` says how targets are read, see `TARGET_READERS`. If the function raises, the whole
+    tile is NaN, which ranks worst.
     """
     read = TARGET_READERS[meaning]
 
@@ -173,5 +173,5 @@ def own_loss(function: Callable[..., Any], meaning: Meaning) -> Loss:
 
     name = getattr(function, "__name__", "loss")
     return Loss(
-        apply, f"The loss {name} must take outputs and a target and give one number, but it does not."
+        apply, f"The loss {name} must take outputs and a target and return one number, but it does not."
     )

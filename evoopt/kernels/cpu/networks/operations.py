@@ -1,4 +1,4 @@
-"""The code of operations that need no more than a screen: Dense, LayerNorm, activations.
+"""The code of short operations: Dense, LayerNorm, activations.
 
 See `code.OperationCode` for its arguments.
 """
@@ -15,8 +15,8 @@ from evoopt.rules.bits import bitcast
 from evoopt.rules.math import ELEMENTWISE, exp
 
 DENSE_SCRATCH = DEPTH * BREADTH
-# Columns: places of the leading axes, which all take the same kernel, and the numbers of one place that come
-# in and go out (a division would take as long as a small layer); bits of a float64
+# Columns: the number of places along the leading axes, which share one kernel; the inputs and
+# outputs of one place (a division would take as long as a small layer); the bits of a float64
 POSITIONS, PLACE_INPUTS, PLACE_OUTPUTS = range(SIZES, SIZES + 3)
 EPSILON = SIZES + 1
 

@@ -17,18 +17,18 @@ from evoopt.kernels.cpu.emit.register_tile import make_register_tile
 from evoopt.kernels.cpu.emit.single_sample import make_single_sample
 from evoopt.kernels.cpu.emit.vectors import columns_of, host_vectors, lanes_of, tile_shape
 
-# DEPTH rows of a tile of inputs stay in the first level cache (32 KB of some 48) while all outputs pass;
-# the weights are copied in panels of DEPTH x BREADTH, because rows a power of two apart would evict each
-# other.
+# DEPTH rows of a tile of inputs stay in the first level cache (32 KB of some 48) while all outputs
+# pass; the weights are copied in panels of DEPTH x BREADTH, because rows a power of two apart would
+# evict each other.
 DEPTH = 32768 // (tile_shape(np.dtype(np.float32))[0] * 4)
 BREADTH = 96  # a multiple of 6 rows of a tile and of a cache line
-COPY_FROM = 8192  # weights of a layer; fewer stay in the cache as they lie
+COPY_FROM = 8192  # weights of a layer; fewer stay in the cache without a copy
 
 
 def ladder(heights: Sequence[int], make: Callable[[int], Callable[..., None]]) -> Any:
     """Make ``product(a, x, bias, y, lo, hi, *rest)``, rows [lo, hi) of y by tiles of these heights.
 
-    `make` makes ``tile(a, x, bias, y, *rest)`` of a height. The heights go down, and the last of them is 1.
+    `make` makes ``tile(a, x, bias, y, *rest)`` of a height. The heights decrease to 1.
     """
     product = _no_rows
     for height, taller in reversed([*zip(heights, (math.inf, *heights), strict=False)]):
@@ -42,9 +42,10 @@ def _no_rows(a, x, bias, y, lo, hi, *rest):
 
 
 def _rung(height, once, tile, lower):
-    """Make a product by tiles of a height; the `lower` product has the rows that do not fill one.
+    """Make a product by tiles of a height; the `lower` product has the remaining rows.
 
-    `once` says that more than one never fits: then no loop is compiled, which would take longer to begin.
+    `once` says that at most one tile fits: then no loop is compiled, which would be slower to
+    begin.
     """
 
     @inline
@@ -59,21 +60,21 @@ def _rung(height, once, tile, lower):
     return product
 
 
-# 24 of the 32 registers of AVX-512 and NEON, or 12 of the 16 of AVX2, hold the 6 rows of y.
+# The 6 rows of y are in 24 of the 32 registers of AVX-512 and NEON, or 12 of the 16 of AVX2.
 _rows_of_tiles = ladder((6, 4, 2, 1), functools.partial(make_register_tile, bias_by_row=True))
 _rows_of_strips = ladder((12, 6, 2, 1), functools.partial(make_register_tile, bias_by_row=True, whole=False))
 _four_tile, _four_strip = (make_register_tile(4, bias_by_row=False, whole=whole) for whole in (True, False))
 _one_tile, _one_pair, _one_strip = map(make_single_sample, (host_vectors().of_tile, 2, 1))
-# dense_lanes(a, x, bias, y, lo, hi, n), one sample through a dense layer in each lane: at first with
-# as many sums as a register tile of four rows
+# dense_lanes(a, x, bias, y, lo, hi, n) takes one sample through a dense layer in each lane, at
+# first with as many sums as a register tile of four rows.
 dense_lanes = ladder((4 * host_vectors().of_tile, 4, 1), make_lanes)
 
 
 @inline
 def product_of_tile(whole, a, x, bias, y, n_out, adds, n, outer):
-    """Write rows o < n_out of one tile, `whole` or one vector wide.
+    """Write rows o < n_out of a tile, which is `whole` or one vector wide.
 
-    The operands are those of `make_register_tile`, with a bias for each row.
+    The operands are as in `make_register_tile`, with a bias for each row.
     """
     if whole:
         _rows_of_tiles(a, x, bias, y, 0, n_out, adds, n, outer)
@@ -83,7 +84,7 @@ def product_of_tile(whole, a, x, bias, y, n_out, adds, n, outer):
 
 @inline
 def product_of_columns(a, x, zeros, y, n_out, n, width):
-    """Write the product of n_out rows and `width` columns, which lie side by side.
+    """Write the product for n_out rows and `width` columns, which lie side by side.
 
     The columns are whole vectors; `zeros` is (n_out,).
     """
@@ -102,12 +103,13 @@ def product_of_columns(a, x, zeros, y, n_out, n, width):
 def dense_tiles(n_in, n_out, kernel, bias, adds, x, y, scratch, count, width):
     """Take tiles through a dense layer: `count` times y (n_out, width) from x (n_in, width).
 
-    The kernel is (n_in, n_out). With `adds` y is added to, and the bias left out. `scratch` is
-    DEPTH * BREADTH.
+    The kernel is (n_in, n_out). With `adds` the products are added to y, without the bias.
+    `scratch` has DEPTH * BREADTH numbers.
     """
     lanes = lanes_of(y[0])
-    vectors, of_tile = columns_of(y[0]) // lanes, width // lanes  # of a register tile, and of one of samples
-    # the vectors of a register tile are side by side, or where tiles are one vector wide, one of each
+    # A register tile has `vectors`, a tile of samples `of_tile`. If that is one, a register tile
+    # takes one vector of each of several tiles, else neighbouring vectors.
+    vectors, of_tile = columns_of(y[0]) // lanes, width // lanes
     x_vector, y_vector = (n_in * width, n_out * width) if of_tile == 1 else (lanes, lanes)
     copies = (count > 1) & (n_in * n_out >= COPY_FROM)
     for first in range(0, n_in, DEPTH):
@@ -133,7 +135,7 @@ def dense_tiles(n_in, n_out, kernel, bias, adds, x, y, scratch, count, width):
 
 @inline
 def _copy_panel(weights, depth, breadth, scratch):
-    """Copy a panel of weights, rows of `breadth` numbers, to rows of BREADTH numbers."""
+    """Copy a panel of weights from rows of `breadth` numbers to rows of BREADTH numbers."""
     for i in range(depth):
         start = weights.start + i * weights.stride
         row, panel = weights.data[start : start + breadth], scratch[i * BREADTH : i * BREADTH + breadth]
@@ -143,9 +145,9 @@ def _copy_panel(weights, depth, breadth, scratch):
 
 @inline
 def dense_samples(n_in, n_out, kernel, bias, adds, x, y, samples):
-    """Take a few samples through a dense layer, sample-major: y (samples, n_out) from x (samples, n_in).
+    """Take a few samples through a dense layer: y (samples, n_out) from x (samples, n_in).
 
-    The vectors lie along the outputs. With `adds` y is added to, and the bias left out.
+    The vectors lie along the outputs. With `adds` the products are added to y, without the bias.
     """
     columns, lanes = columns_of(y[0]), lanes_of(y[0])
     fours = samples // 4 * 4
@@ -177,7 +179,7 @@ def dense_samples(n_in, n_out, kernel, bias, adds, x, y, samples):
 
 @inline
 def four_rows(a, x, n, zeros, y, width):
-    """Write the products of four rows with the first `width` columns, side by side, into `y` (4, columns).
+    """Write the products of four rows with `width` adjacent columns into `y` (4, columns).
 
     `y` is flat, `zeros` (columns,), n at least 1, and `width` at most the columns of a tile.
     """

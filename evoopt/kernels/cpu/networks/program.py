@@ -1,6 +1,6 @@
-"""A network as data: a table of integers that one compiled program runs, whatever the network.
+"""A network as data: a table of integers that the same compiled code runs for any network.
 
-Each row is one operation; its columns are named below. Sizes are those of one sample.
+Each row is one operation, whose columns are named below. Sizes are for one sample.
 """
 
 from typing import NamedTuple
@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from evoopt.types import Array
 
-# Columns. ADDRESS is that of the operation's code in this process; IN_PLACE says that y is x; STATE is where
-# in a sample's state that of the operation starts; SCRATCH is the room that its code works in; from SIZES on,
-# numbers for the operation itself.
+# Columns. ADDRESS is the address of the operation's code in this process; IN_PLACE says that y is
+# x; STATE is where the operation's part of a sample's state starts; SCRATCH is the length of the
+# memory that the code works in; from SIZES on there are numbers that only the operation's code
+# reads.
 INPUTS, OUTPUTS, ADDRESS, IN_PLACE, STATE, STATE_SIZE, SCRATCH = range(7)
 SIZES = 7
 N_SIZES = 10
-# From here on two columns for each parameter: where it starts, and whether that counts in the vector of
-# frozen parameters that all share, or else in the individual's row of the population.
+# Two columns for each parameter from here on: where it starts, and whether it is in the shared
+# vector of frozen parameters or else in the individual's row of the population.
 PARAMETERS = SIZES + N_SIZES
 
 

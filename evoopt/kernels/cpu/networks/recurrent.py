@@ -1,12 +1,13 @@
 """The code of recurrent layers: RNN, GRU (Cho et al. 2014), LSTM (Hochreiter and Schmidhuber 1997).
 
-A tile goes through all its time steps before the next one. Two products make the gates of a time step, one
-from its input and one from the last output; each gate is then a run of units * width numbers, whether a tile
-is wide or a single sample, so the cells are flat loops. A loop writes to one array: with more of them LLVM
-would have to check too many pairs for overlap, and would not vectorize.
+A tile goes through all its time steps before the next one. Two products make the gates of a time
+step, one from its input and one from the last output. Each gate is then a run of units * width
+numbers, for a wide tile or a single sample, so the cells are flat loops. A loop writes to one
+array, because with more LLVM would have to check too many pairs for overlap, and would not
+vectorize.
 
-See `code.OperationCode` for its arguments. Parameters are kernel (n_in, gates * units), recurrent kernel
-(units, gates * units) and bias.
+See `code.OperationCode` for the arguments. Parameters are kernel (n_in, gates * units), recurrent
+kernel (units, gates * units) and bias.
 """
 
 from evoopt.compiling.jit import inline, kernel, widest_vectors
@@ -16,18 +17,18 @@ from evoopt.kernels.cpu.networks.products import dense_samples, dense_tiles
 from evoopt.kernels.cpu.networks.program import INPUTS, SIZES
 from evoopt.rules.math import relu, sigmoid, tanh
 
-# Columns. TIMES counts the time steps of a call. With 2 BIASES the sums from the input and from the last
-# output stay apart. SEQUENCES says that the outputs of all time steps are wanted.
+# Columns. TIMES is the number of time steps of a call. With 2 BIASES the sums from the input and
+# from the last output stay apart. SEQUENCES says that the outputs of all time steps are wanted.
 TIMES, UNITS, GATES, BIASES, SEQUENCES, ACTIVATION = range(SIZES, SIZES + 6)
 LINEAR, TANH, RELU, SIGMOID = range(4)
 ACTIVATIONS: dict[object, int] = {"linear": LINEAR, "tanh": TANH, "relu": RELU, "sigmoid": SIGMOID}
 
 
 def _gate_sums(op, row, frozen, x, h, sums, room, width):
-    """Write a tile of `sums` (gates * units, width), the products of the input x and the last output h.
+    """Write a tile of `sums` (gates * units, width), the products of input x and last output h.
 
-    With two biases `sums` is twice as long, first the products of x. This is a kernel of its own, and not
-    inlined, for the time that compiling takes.
+    With two biases `sums` is twice as long, first the products of x. This is a kernel, not inlined,
+    to save time of compilation.
     """
     n = op[UNITS]
     n_out, bias = op[GATES] * n, parameter(op, 2, row, frozen)
@@ -47,7 +48,7 @@ gate_sums = kernel(_gate_sums, allocates=False)
 
 @inline
 def place_of(op, tile, time, x, width):
-    """Return the input of a time step of a tile, and where in y its output starts; -1 if it is not wanted."""
+    """Return the input of a tile's time step, and the place in y of its output, or -1 for none."""
     moment = tile * op[TIMES] + time
     size = op[INPUTS] // op[TIMES] * width
     wanted = (op[SEQUENCES] > 0) | (time == op[TIMES] - 1)
@@ -57,7 +58,7 @@ def place_of(op, tile, time, x, width):
 
 @inline
 def put(h, y, at):
-    """Copy an output to y, where it is wanted."""
+    """Copy an output to y, if it is wanted."""
     if at >= 0:
         out = y[at : at + len(h)]
         for k in range(len(h)):
@@ -89,7 +90,7 @@ def _rnn(op, row, frozen, x, y, state, scratch, count, width):
 
 
 def _gru(op, row, frozen, x, y, state, scratch, count, width):
-    """z, r = sigmoid(..); h = z h + (1 - z) tanh(candidate from x + r * candidate from h)."""
+    """Compute z, r = sigmoid(..); h = z h + (1 - z) tanh(candidate of x + r * candidate of h)."""
     widest_vectors()
     m = op[UNITS] * width
     room, sums = scratch[:DENSE_SCRATCH], scratch[DENSE_SCRATCH : DENSE_SCRATCH + 6 * m]
@@ -110,7 +111,7 @@ def _gru(op, row, frozen, x, y, state, scratch, count, width):
 
 
 def _lstm(op, row, frozen, x, y, state, scratch, count, width):
-    """i, f, o = sigmoid(..); c = f c + i tanh(candidate); h = o tanh(c)."""
+    """Compute i, f, o = sigmoid(..); c = f c + i tanh(candidate); h = o tanh(c)."""
     widest_vectors()
     m = op[UNITS] * width
     room, sums = scratch[:DENSE_SCRATCH], scratch[DENSE_SCRATCH : DENSE_SCRATCH + 4 * m]

@@ -1,4 +1,4 @@
-"""The loops of CMA-ES with a full covariance matrix of any size, its products made of register tiles."""
+"""The loops of CMA-ES with a full covariance matrix of any size, by register tiles."""
 
 import math
 
@@ -23,11 +23,11 @@ BAND = 4  # rows that share one pass over a matrix, as in four_rows
 
 @kernel
 def sample_correlated(key, ids, mean, sigma, scale, root, triangular, out, lo, hi):
-    """Write rows [lo, hi) of `out` (popsize, n): mean + sigma * scale * (z @ root).
+    """Write mean + sigma * scale * (z @ root) into rows [lo, hi) of `out` (popsize, n).
 
-    z are the normal deviates of row ids[r], `root` (n, n) is upper triangular if `triangular`, `scale` (n,).
-    A row has the same bits in any company: bands are always whole, and each sum runs over the rows of `root`
-    in their order.
+    z are the normal deviates of row ids[r], `root` (n, n) is upper triangular if `triangular`, and
+    `scale` is (n,). The bits of a row do not depend on other rows, because bands are always whole,
+    and each sum runs over the rows of `root` in their order.
     """
     n, columns = len(mean), columns_of(mean[0])
     deviates = group_of(np.float64)
@@ -64,7 +64,7 @@ def _solve(root, row, n):
 
 @inline
 def _solve_band(root, rows, first, stop, n):
-    """Replace rows [first, stop), at most BAND, of `rows` (., n) by their solutions of z @ root = row."""
+    """Replace rows [first, stop), at most BAND, of `rows` (., n) by solutions of z @ root = row."""
     if stop - first < BAND:
         for i in range(first, stop):
             _solve(root, rows[i], n)
@@ -90,10 +90,11 @@ def _solve_band(root, rows, first, stop, n):
 
 @kernel
 def whiten(population, order, first, mean, sigma, scale, root, y, squares, lo, hi):
-    """For bands [lo, hi) of BAND ranks i: y_i = (x_i - mean) / (sigma scale), |z_i|^2, z_i @ root = y_i.
+    """Write y_i and |z_i|^2 of the ranks i of bands [lo, hi).
 
-    `y` (popsize + 1, n) and `squares` (popsize,) are float64; x_i is row order[i] of the population. Lengths
-    are taken from rank `first` on.
+    y_i = (x_i - mean) / (sigma scale) and z_i @ root = y_i, where x_i is row order[i] of the
+    population. `y` (popsize + 1, n) and `squares` (popsize,) are float64. Lengths are computed from
+    rank `first` on.
     """
     k, n = population.shape
     z = np.empty((BAND, n))
@@ -123,9 +124,9 @@ def to_local(root, rows, lo, hi):
 
 @kernel
 def shorten(y, squares, outside, weights, longest):
-    """Shorten the steps of foreign and late rows, in place, and give them no negative weight.
+    """Shorten the steps of foreign and late rows, in place, and raise negative weights to 0.
 
-    `outside` (popsize,) says by rank which these are.
+    `outside` (popsize,) marks these rows by rank.
     """
     for i in range(len(weights)):
         if outside[i]:
@@ -137,8 +138,8 @@ def shorten(y, squares, outside, weights, longest):
 def follow_paths(y, squares, weights, mean, sigma, scale, root, p_sigma, p_c, rates, h_limit, constants):
     """Move `mean`, `p_sigma` and `p_c` (n,) in place by the weighted steps, see `adaptation.move`.
 
-    Writes p_c behind the steps in `y`, and into `rates` (popsize + 1,) what each row of `y` counts in C.
-    Returns the decay of C and the new sigma.
+    Write p_c behind the steps in `y`, and into `rates` (popsize + 1,) the weight of each row of `y`
+    in C. Return the decay of C and the new sigma.
     """
     k, n, c_1, c_mu = len(weights), len(mean), constants[3], constants[4]
     y_w, z_w = np.zeros(n), np.empty(n)
@@ -164,13 +165,13 @@ def follow_paths(y, squares, weights, mean, sigma, scale, root, p_sigma, p_c, ra
 
 @kernel
 def adapt_covariance(C, y, rates, decay, out, lo, hi):
-    """Bands [lo, hi) of BAND rows of out = decay C + sum_i rates_i y_i y_i^T, Eq. (47).
+    """Write decay C + sum_i rates_i y_i y_i^T into bands [lo, hi) of `out` (n, n), Eq. (47).
 
-    The upper triangle of `out` (n, n); 0 below it.
+    `out` has numbers in its upper triangle, and 0 below it.
     """
     (k, n), columns = y.shape, columns_of(rates[0])
     flat = y.reshape(k * n)
-    scaled = np.zeros(k * BAND)  # BAND columns of y, times the rates
+    scaled = np.zeros(k * BAND)  # BAND columns of y, multiplied by the rates
     zeros, products = np.zeros(columns), np.empty(BAND * columns)
     for band in range(lo, hi):
         a, stop = band * BAND, min((band + 1) * BAND, n)
@@ -191,9 +192,9 @@ def adapt_covariance(C, y, rates, decay, out, lo, hi):
 
 @kernel
 def cholesky(C, root):
-    """Write the upper triangular `root` R (n, n), C = R^T R; tells whether C was positive definite.
+    """Write the upper triangular `root` R of C = R^T R; return whether C is positive definite.
 
-    By bands of BAND rows: first the contribution of the rows above, then the band by itself.
+    For each band of BAND rows, the rows above contribute first, then the band itself.
     """
     n, columns = len(C), columns_of(C[0, 0])
     matrix = root.reshape(n * n)
@@ -201,12 +202,13 @@ def cholesky(C, root):
     for a in range(0, n, BAND):
         stop = min(a + BAND, n)
         for r in range(a, stop):
-            for c in range(n):  # assigning slices would compile for seconds
+            for c in range(n):  # assignments of slices would take seconds to compile
                 root[r, c] = C[r, c] if c >= a else 0.0
         if a > 0:
             for first in range(a, n, columns):
                 width = min(columns, n - first)
-                # a last band of fewer rows takes numbers of the next ones along, and drops the results
+                # a last band of fewer rows also reads the numbers behind it, and drops those
+                # results
                 left, right = Matrix(matrix, a, 1, n, 0), Matrix(matrix, first, 1, n, 0)
                 four_rows(left, right, a, zeros, products, width)
                 for r in range(a, stop):
@@ -234,10 +236,11 @@ def learn(
     population, order, outside, first, weights, mean, sigma, scale, root, p_sigma, p_c, longest, h_limit,
     constants, C, new_C, new_root,
 ):  # fmt: skip
-    """A whole update on the calling thread; see the kernels that it is made of.
+    """Run a whole update on the calling thread; see the kernels that it calls.
 
-    `outside` (popsize,) is by rank, or empty where no row is; `new_root` is (0, 0) if none is wanted. Returns
-    the new sigma, and whether the covariance is positive definite as far as one knows.
+    `outside` (popsize,) is by rank, or empty if no row is outside; `new_root` is (0, 0) if no root
+    is wanted. Return the new sigma, and whether the covariance is positive definite, as far as
+    known.
     """
     k, n = population.shape
     y, squares, rates = np.empty((k + 1, n)), np.empty(k), np.empty(k + 1)
@@ -254,11 +257,11 @@ def learn(
 
 @kernel
 def no_effect(mean, sigma, C, scale, p_c, axis):
-    """What the stopping rules look at, in one pass.
+    """Return the numbers that the stopping rules need, in one pass.
 
-    Returns the largest standard deviation and path step of a coordinate, the first coordinate in which 0.2
-    standard deviations do not change the mean (or -1), and whether 0.1 steps along `axis` (n,) change
-    nothing.
+    They are the largest standard deviation and path step of a coordinate, the first coordinate in
+    which 0.2 standard deviations do not change the mean (or -1), and whether 0.1 steps along `axis`
+    (n,) change nothing.
     """
     widest, longest, coordinate, along_axis = 0.0, 0.0, -1, True
     for c in range(len(mean)):

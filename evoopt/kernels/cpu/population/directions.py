@@ -1,8 +1,8 @@
-"""The loops of LM-MA-ES: products of maps (1 - c_j) I + c_j m_j m_j^T, one for each direction vector m_j.
+"""The loops of LM-MA-ES: products of maps (1 - c_j) I + c_j m_j m_j^T for direction vectors m_j.
 
-Such a product keeps z in the span of itself and the direction vectors: d = alpha z + sum_j b_j m_j. The b_j
-follow from the products m_j^T z and from the Gram matrix of the direction vectors, so that rows take two
-passes over columns that stay in cache, and no memory but their place in the population.
+Such a product keeps z in the span of itself and the direction vectors: d = alpha z + sum_j b_j m_j.
+The b_j follow from the products m_j^T z and from the Gram matrix of the direction vectors. So rows
+take two passes over columns that stay in cache, and no memory but their place in the population.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from evoopt.kernels.cpu.emit.matrix import Matrix
 from evoopt.kernels.cpu.networks.products import product_of_columns
 from evoopt.rules.philox import COLUMNS, NOISE
 
-SPAN = 8 * COLUMNS  # columns; all direction vectors' numbers of them stay in the second-level cache
+SPAN = 8 * COLUMNS  # columns whose numbers in all direction vectors stay in the second-level cache
 ROWS = 64  # rows of an item of work
 GROUP = 6  # rows multiplied at once
 SUMS = 32  # partial sums of a product, which keep their order when they are vectorized
@@ -29,7 +29,7 @@ def _cut(item, rows, n):
 
 @inline
 def _transpose(M, used, start, stop, packed, width):
-    """Pack columns [start, stop) of M (m, n) as (stop - start, width); beyond `used` there are zeros."""
+    """Pack columns [start, stop) of M (m, n) as (stop - start, width), zeros beyond `used`."""
     for j in range(used):
         row = M[j, start:stop]
         for c in range(len(row)):
@@ -38,7 +38,7 @@ def _transpose(M, used, start, stop, packed, width):
 
 @inline
 def _fill_normals(key, number, start, stop, deviates, row):
-    """Write the normal deviates of columns [start, stop) of a row, `start` a multiple of COLUMNS."""
+    """Write a row's normal deviates of columns [start, stop); COLUMNS divides `start`."""
     for group in range(start // COLUMNS, (stop + COLUMNS - 1) // COLUMNS):
         normals(key, number, group, NOISE, deviates)
         left = row[group * COLUMNS : min((group + 1) * COLUMNS, stop)]
@@ -48,10 +48,10 @@ def _fill_normals(key, number, start, stop, deviates, row):
 
 @kernel
 def project(key, ids, M, used, out, products, lo, hi):
-    """Write the normal deviates z of rows ids[r] into `out` (k, n), and their products with directions.
+    """Write the normal deviates z of rows ids[r] into `out` (k, n), and products with directions.
 
-    products[span, r, j] is the part of m_j^T z that the columns of the span give, for j below `used`, with
-    room for whole vectors of `lanes`. Items [lo, hi) of work are pairs of a span and ROWS rows.
+    products[span, r, j] is the span's part of m_j^T z for j below `used`, with room for whole
+    vectors of `lanes`. Items [lo, hi) of work are pairs of a span and ROWS rows.
     """
     k, n = out.shape
     width = products.shape[2]
@@ -72,7 +72,7 @@ def project(key, ids, M, used, out, products, lo, hi):
 
 @kernel
 def gram_parts(M, used, out, lo, hi):
-    """Write the parts of m_j^T m_i that spans [lo, hi) of columns give into `out` (spans, used, width)."""
+    """Write the parts of m_j^T m_i in spans [lo, hi) of columns into `out` (spans, used, width)."""
     m, n = M.shape
     width = out.shape[2]
     packed, zeros = np.zeros(SPAN * width, M.dtype), np.zeros(m, M.dtype)
@@ -86,7 +86,7 @@ def gram_parts(M, used, out, lo, hi):
 
 @kernel
 def coefficients(products, gram, rates, out, lo, hi):
-    """Write b_j of rows [lo, hi) into `out` (k, used); `rates` (used,) are the c_j, `gram` (used, used)."""
+    """Write b_j of rows [lo, hi) into `out` (k, used); `rates` (used,) are c_j."""
     spans, used = len(products), len(rates)
     b = np.zeros(used)
     for r in range(lo, hi):
@@ -108,7 +108,7 @@ def coefficients(products, gram, rates, out, lo, hi):
 
 @kernel
 def combine(mean, sigma, M, alpha, b, out, lo, hi):
-    """Turn `out` (k, n) from z into mean + sigma * (alpha z + b M); items [lo, hi) as in `project`."""
+    """Turn `out` (k, n) from z into mean + sigma * (alpha z + b M); items are as in `project`."""
     k, n = out.shape
     used = b.shape[1]
     size = used * COLUMNS
@@ -138,9 +138,9 @@ def combine(mean, sigma, M, alpha, b, out, lo, hi):
 
 @kernel
 def weighted_noise(key, ids, weights, out, lo, hi):
-    """Sum weights[r] z_r over the rows r, for groups [lo, hi) of COLUMNS columns of `out` (n,) float64.
+    """Sum weights[r] z_r over rows r into groups [lo, hi) of COLUMNS columns of `out` (n,) float64.
 
-    z_r are the normal deviates of row ids[r], made again; each column's sum runs in row order.
+    z_r are the normal deviates of row ids[r], drawn again; sums are added in the order of rows.
     """
     deviates = group_of(np.float64)
     for group in range(lo, hi):
@@ -158,7 +158,8 @@ def weighted_noise(key, ids, weights, out, lo, hi):
 def follow(M, step, decays, gains, lo, hi):
     """Move direction vectors j in [lo, hi), in place: m_j = decays[j] m_j + gains[j] step.
 
-    Then decays[j] is 1 and gains[j] is 0: whoever does it again, after Ctrl-C say, changes nothing.
+    Then decays[j] is 1 and gains[j] is 0, so that a second call, for example after Ctrl-C, changes
+    nothing.
     """
     for j in range(lo, hi):
         row, decay, gain = M[j], decays[j], gains[j]
@@ -187,10 +188,10 @@ def _dot(x, y, sums):
 
 @kernel
 def whiten(M, rates, rows, lo, hi):
-    """Turn d into z, rows [lo, hi) of `rows` (k, n) float64 in place, by the inverse of each map.
+    """Turn rows [lo, hi) of `rows` (k, n) float64 from d into z, by the inverse of each map.
 
-    Of Sherman and Morrison: (a I + c m m^T)^-1 = (I - c m m^T / (a + c m^T m)) / a, where a = 1 - c and
-    `rates` (used,) are the c.
+    Sherman and Morrison: (a I + c m m^T)^-1 = (I - c m m^T / (a + c m^T m)) / a, where a = 1 - c
+    and `rates` (used,) are the c.
     """
     sums = np.zeros(SUMS)
     for r in range(lo, hi):

@@ -1,7 +1,7 @@
 """Few episodes of a small network: each lane of a vector plays another row of the population.
 
-Its weights lie next to those of the other rows; a lane whose row is done takes the next one. Where
-nothing is left for a lane, it plays its last row again, which does not count.
+The weights of the rows lie side by side; a lane whose row is done takes the next row. If no row is
+left, the lane plays its last row again, which does not count.
 """
 
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from evoopt.types import Array
 
 
 class LaneWeights(NamedTuple):
-    """The parameters of all lanes side by side: those of their rows, and those that rows share."""
+    """The parameters of all lanes side by side: of their rows, and frozen ones."""
 
     own: Array  # (n_params * lanes,)
     frozen: Array  # (n_frozen * lanes,)
@@ -41,7 +41,7 @@ def _make_weights(networks, lanes):
 
 @inline
 def _begin_all(networks, game, weights, vector, work, lo, live):
-    """Begin `live` rows from `lo` on, each in a lane of its own; the other lanes play the last."""
+    """Begin `live` rows from `lo` on, each in its own lane; the other lanes play the last row."""
     lanes = len(work.rewards)
     for s in range(lanes):
         row = lo + min(s, live - 1)
@@ -53,7 +53,7 @@ def _begin_all(networks, game, weights, vector, work, lo, live):
 
 @inline
 def _end_some(networks, game, weights, vector, work, results, following, hi):
-    """End the episodes that are over, and begin the next ones; return the row that follows then."""
+    """End the episodes that are over, and begin the next ones; return the row that follows."""
     for lane in range(len(work.dones)):
         if work.dones[lane] == 0:
             continue
@@ -78,8 +78,8 @@ def _next_row(networks, weights, vector, lane, following, hi):
 
 @kernel
 def play_in_lanes(networks, game, results, lanes, lo, hi):
-    """Play the episodes of rows [lo, hi); the program is that of lanes, which has no states."""
-    if lo == hi:  # there is no row to fill the lanes with
+    """Play the episodes of rows [lo, hi) by the program for lanes, which has no states."""
+    if lo == hi:  # no row is there to fill the lanes
         return
     widest_vectors()
     networks, game, results = borrowed(networks), borrowed(game), borrowed(results)

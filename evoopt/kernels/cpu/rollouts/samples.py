@@ -1,6 +1,6 @@
-"""Few episodes of a recurrent or large network: they are the samples of their row, one in a tile.
+"""Few episodes of a recurrent or large network: they are samples of their row, one in a tile.
 
-The weights of a row stay in the cache; episodes that are over are run no more.
+The weights of a row stay in the cache; episodes that are over are not run.
 """
 
 from typing import NamedTuple
@@ -21,13 +21,14 @@ from evoopt.types import Array, Vector
 class RowEpisodes(NamedTuple):
     """The episodes of one row, and the vectors that the functions of an environment take.
 
-    Results are written when all are over: threads that write to one cache line wait for each other.
+    Results are written when all are over, because threads that write to one cache line wait for
+    each other.
     """
 
     states: Array  # (episodes, state_size)
     earned: Vector  # (episodes,)
     steps: Array  # (episodes,)
-    playing: Array  # (episodes,): the numbers of those that go on come first
+    playing: Array  # (episodes,): the numbers of the episodes that go on come first
     observation: Vector
     action: Vector
     uniforms: Vector
@@ -57,7 +58,7 @@ def _begin_all(game, row, room):
 def _observe(game, room, going, closes_up, sums, x):
     """Write the observations of the episodes that go on into the samples of the network.
 
-    These close up, unless the network has states, which stay in their places.
+    The observations close up, unless the network has states, which stay in their places.
     """
     for k in range(going):
         e = room.playing[k]
@@ -67,7 +68,7 @@ def _observe(game, room, going, closes_up, sums, x):
 
 @inline
 def _write_observation(game, observation, sums, x, sample):
-    """Write an observation into a sample, with a mean normalized and added to the sums."""
+    """Write an observation into a sample; if there is a mean, normalize and sum it."""
     n = len(observation)
     for i in range(n):
         value = observation[i]
@@ -82,7 +83,7 @@ def _write_observation(game, observation, sums, x, sample):
 
 @inline
 def _step(game, room, going, closes_up, y):
-    """Step the episodes that go on; return how many still do."""
+    """Step the episodes that go on; return how many go on after it."""
     for k in range(going - 1, -1, -1):
         e = room.playing[k]
         reward, done = _act(game, y, k if closes_up else e, room.action, room.states[e])
@@ -96,7 +97,7 @@ def _step(game, room, going, closes_up, y):
 
 @inline
 def _act(game, y, sample, action, state):
-    """Step with the action that the outputs of a sample mean; NaN ends the episode with NaN."""
+    """Step with the action of a sample's outputs; NaN ends the episode with NaN."""
     finite, best, start = True, 0, sample * len(action)
     for i in range(len(action)):
         output = y[start + i]

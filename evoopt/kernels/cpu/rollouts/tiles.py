@@ -1,7 +1,7 @@
-"""Many episodes of a network: those of a row are its samples, in tiles as `forward` has them.
+"""Many episodes of a network: a row's episodes are its samples, in the tiles of `forward`.
 
-Each lane of a vector plays another episode. One that is over is played again, which does not count,
-until all that go through the network together are over.
+Each lane of a vector plays another episode. An episode that is over is played again, which does not
+count, until all of its chunk are over.
 """
 
 from evoopt.compiling.arrays import borrowed, keep
@@ -21,7 +21,7 @@ from evoopt.kernels.cpu.rollouts.vector import (
 
 @inline
 def _begin_all(game, row, first, live, vectors, work, samples):
-    """Begin `live` episodes of a row, from number `first` on; the other samples play the last."""
+    """Begin `live` episodes of a row, from number `first` on; other samples play the last one."""
     lanes = len(work.rewards)
     for k in range(samples):
         vector, lane = vector_at(vectors, k // lanes), k % lanes
@@ -41,7 +41,7 @@ def _observe_all(game, vectors, work, x, samples, width):
 
 @inline
 def _step_all(game, vectors, work, y, samples, width, results, chunk):
-    """Step all episodes, and begin those again that are over; return how many of these counted."""
+    """Step all episodes, and begin again those that are over; return how many of these counted."""
     lanes, ended = len(work.rewards), 0
     n_out = len(work.actions) // lanes
     for k in range(0, samples, lanes):

@@ -1,7 +1,7 @@
-"""Episodes side by side in the lanes of a vector: their beginning, one step of all, and their end.
+"""Episodes side by side in the lanes of a vector: their start, one step of all, and their end.
 
-Numbers of all lanes are (n, lanes), flat; the loops over lanes become vector instructions. A lane
-for which nothing is left plays an episode again, which does not count: no environment is stepped
+Numbers of all lanes are (n, lanes), flat; loops over lanes become vector instructions. A lane for
+which no episode is left plays one again, which does not count, because no environment is stepped
 after its end.
 """
 
@@ -19,14 +19,14 @@ from evoopt.types import Array, Vector
 
 
 class LaneEpisodes(NamedTuple):
-    """The episodes in the lanes of a vector; or those of several vectors, with one axis more.
+    """The episodes in the lanes of a vector, or with one more axis, of several vectors.
 
-    The sums are those of observation - mean and of its squares; without a mean they are empty.
+    `sums` are of observation - mean and of its squares; without a mean they are empty.
     """
 
-    rows: Array  # (lanes,), of the population
-    episodes: Array  # (lanes,), of the row
-    counts: Array  # (lanes,): 1, or 0 where the episode is played again
+    rows: Array  # (lanes,), numbers in the population
+    episodes: Array  # (lanes,), numbers in the row
+    counts: Array  # (lanes,): 1, or 0 if the episode is played again
     steps: Array  # (lanes,)
     earned: Array  # (lanes,)
     states: Array  # (state_size * lanes,)
@@ -34,22 +34,22 @@ class LaneEpisodes(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Room for one step of a vector, and for the beginning of an episode."""
+    """Working memory for one step of a vector, and for the start of an episode."""
 
     observations: Vector  # (n_obs * lanes,)
     actions: Vector  # (n_out * lanes,)
     choices: Array  # (lanes,), discrete actions
     largest: Vector  # (lanes,), outputs
     rewards: Vector  # (lanes,)
-    dones: Vector  # (lanes,): 1 where an episode is over, or 0
-    faults: Vector  # (lanes,): 1 where an output is NaN, or 0
+    dones: Vector  # (lanes,): 1 if an episode is over, or 0
+    faults: Vector  # (lanes,): 1 if an output is NaN, or 0
     state: Vector
     uniforms: Vector
 
 
 @inline
 def make_vectors(game, count, lanes):
-    """Make room for the episodes of so many vectors."""
+    """Make the memory for the episodes of so many vectors."""
     return LaneEpisodes(
         np.empty((count, lanes), np.int64),
         np.empty((count, lanes), np.int64),
@@ -77,7 +77,7 @@ def vector_at(vectors, v):
 
 @inline
 def make_workspace(game, program, lanes):
-    """Make the room for a step of a vector."""
+    """Make the working memory for a step of a vector."""
     return Workspace(
         aligned_empty(1, program[0, INPUTS] * lanes, game.uniforms)[0],
         aligned_empty(1, program[-1, OUTPUTS] * lanes, game.uniforms)[0],
@@ -107,7 +107,7 @@ def put(vector, lane, lanes, numbers):
 
 @inline
 def begin_lane(game, vector, lane, work):
-    """Begin the episode of a lane, that of `vector.rows` and `vector.episodes`."""
+    """Begin the episode of a lane, which `vector.rows` and `vector.episodes` name."""
     lanes = len(vector.earned)
     for i in range(len(vector.sums) // lanes):
         vector.sums[i * lanes + lane] = 0
@@ -125,7 +125,7 @@ def observe_lanes(game, vector, work, x, start, width):
 
 @inline
 def _show(game, observations, sums, x, start, width, lanes):
-    """Write observations into a tile, with a mean normalized and added to the sums."""
+    """Write observations into a tile; if there is a mean, normalize and sum them."""
     mean, scale, n = game.mean, game.scale, len(observations) // lanes
     for i in range(n):
         values, shown = observations[i * lanes : (i + 1) * lanes], x[start + i * width :][:lanes]
@@ -143,9 +143,9 @@ def _show(game, observations, sums, x, start, width, lanes):
 
 @inline
 def step_lanes(game, vector, work, y, start, width):
-    """Step with the actions that the outputs from y[start] on mean; return whether an episode ends.
+    """Step with the actions of the outputs from y[start] on; return whether an episode ends.
 
-    `work.dones` says which ones do.
+    `work.dones` marks the episodes that end.
     """
     if game.discrete:
         _choose(work, y, start, width)
@@ -158,7 +158,7 @@ def step_lanes(game, vector, work, y, start, width):
 
 @inline
 def _choose(work, y, start, width):
-    """Choose the number of the largest output in each lane, the first if several are."""
+    """Choose the number of the largest output in each lane, the first of equal ones."""
     largest, choices, faults, lanes = work.largest, work.choices, work.faults, len(work.rewards)
     for s in range(lanes):
         first = np.float64(y[start + s])
@@ -175,7 +175,7 @@ def _choose(work, y, start, width):
 
 @inline
 def _steer(game, work, y, start, width):
-    """Write the continuous actions that outputs mean."""
+    """Write the continuous actions of outputs."""
     faults, lanes = work.faults, len(work.rewards)
     faults[:] = 0
     for o in range(len(work.actions) // lanes):
@@ -185,7 +185,7 @@ def _steer(game, work, y, start, width):
             output = np.float64(outputs[s])
             fault = output != output  # noqa: PLR0124  (NaN)
             faults[s] = 1.0 if fault else faults[s]
-            # the result of the step does not count then, but its code takes numbers alone
+            # the step does not count then, but its code must get a number
             steered[s] = spanned(0.0 if fault else output, middle, half)
 
 
@@ -206,7 +206,7 @@ def _count_step(max_steps, vector, work):
 
 @inline
 def end_lane(vector, lane, results, chunk):
-    """Write the results of a lane's episode, if it counts; add its sums to those of the chunk."""
+    """Write the results of a lane's episode, if it counts; add its sums to the chunk's sums."""
     if vector.counts[lane]:
         row, episode = vector.rows[lane], vector.episodes[lane]
         results.returns[row, episode] = vector.earned[lane]
