@@ -33,7 +33,7 @@ def kernel_layers(layers: Iterable[LayerDescription]) -> tuple[KernelLayer, ...]
 
 def _kernel_layer(layer: LayerDescription) -> KernelLayer:
     try:
-        return _step(layer.operations, len(layer.input_shape))
+        return _layer_of(layer.operations, len(layer.input_shape))
     except LookupError:
         raise ValueError(
             f'layers must be Dense, with inputs of one axis, with device="cuda", got {layer.layer!r} of '
@@ -41,7 +41,7 @@ def _kernel_layer(layer: LayerDescription) -> KernelLayer:
         ) from None
 
 
-def _step(operations: Sequence[Operation], axes: int) -> KernelLayer:
+def _layer_of(operations: Sequence[Operation], axes: int) -> KernelLayer:
     """Return the layer of some operations; raise LookupError if CUDA has none."""
     if axes != 1 or len(operations) > 2:
         raise LookupError("one operation with one activation, of inputs with one axis")
