@@ -40,7 +40,7 @@ class Evaluation:
         The argument of `evolve`, for errors.
     task : callable
     executor : concurrent.futures.Executor, optional
-        Evaluates the rows, one a call.
+        Evaluates the rows, one in each call of the task.
     """
 
     def __init__(self, name: str, task: Task, executor: Executor | None = None) -> None:
@@ -53,7 +53,7 @@ class Evaluation:
             require_picklable(name, task, executor)
 
     def __call__(self, population: Array, generation: int) -> Any:
-        """Return the fitness (popsize,): the task's own object, or an array with an executor."""
+        """Return the fitness (popsize,): the task's own result, or with an executor a new array."""
         call = self._with_generation(self._task, generation)
         if self._executor is not None:
             # each worker gets the task a few times a generation, not once for each row

@@ -11,7 +11,7 @@ from evoopt.types import Array
 
 
 def _evaluate(function: Callable[[Any], Any], rows: Array) -> list[Any]:
-    """Return the values of the rows, up to the first `Failure`."""
+    """Return the value of each row; the list ends with the first `Failure`."""
     values: list[Any] = []
     for row in rows:
         values.append(attempt(function, row))

@@ -19,7 +19,7 @@ _LARGEST = np.iinfo(np.intp).max  # the largest size of an axis
 
 @dataclass(frozen=True)
 class Leaf:
-    """The description of one array; the values live in vectors, or in `ParamSpec.frozen`."""
+    """The description of one array; a vector or, if frozen, `ParamSpec.frozen` has its values."""
 
     name: str
     shape: tuple[int, ...]
@@ -151,7 +151,7 @@ def cut_of(place: slice, shape: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
 
 
 def describe(array: object) -> str:
-    """Describe an object that should be another array."""
+    """Return an array's shape and dtype, or another object's type, as text for an error."""
     return (
         f"shape {array.shape} of dtype {array.dtype}"
         if isinstance(array, np.ndarray)

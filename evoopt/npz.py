@@ -165,7 +165,7 @@ def _entries(directory: bytes, count: int) -> Iterator[_Entry]:
 
 
 def _large(extra: bytes, *numbers: int) -> Iterator[int]:
-    """Yield numbers, those that are too large for 32 bits from an extra field."""
+    """Yield the numbers; a number too large for 32 bits is read from the extra field of zip64."""
     large: Iterator[int] = iter(())
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<2H", extra)

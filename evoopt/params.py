@@ -90,7 +90,7 @@ class ParamSpec:
 
     @classmethod
     def from_params(cls, tree: object, trainable: Trainable = None) -> Self:
-        """Describe a tree of arrays.
+        """Make the spec of a tree of arrays.
 
         Parameters
         ----------
@@ -126,13 +126,14 @@ class ParamSpec:
 
     @classmethod
     def from_shapes(cls, shapes: Mapping[str, Any]) -> Self:
-        """Describe parameters that do not exist yet, all trainable, in nested dicts.
+        """Make the spec of parameters that do not exist yet: all trainable, in nested dicts.
 
         Parameters
         ----------
         shapes : mapping of str to shape, or to (shape, dtype, dimension names)
-            By dotted name. A shape is an int or a tuple of ints; the dtype is float32 if left out
-            or None; the dimension names, one str or None for each dimension, are only kept.
+            The keys are dotted names. A shape is an int or a tuple of ints; the dtype is float32 if
+            left out or None; the dimension names, one str or None for each dimension, are stored
+            but not used.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Layers of images (height, width, channels): convolution, pooling, flattening."""
+"""Layers for images (height, width, channels): convolution, pooling, flattening."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -19,8 +19,8 @@ Padding = Literal["valid", "same"]
 class Conv2D(Layer):
     """A two-dimensional convolution with kernel (height, width, in, filters) and bias (filters,).
 
-    An output is ``activation(sum(window * kernel) + bias)`` of the window of the image that it
-    looks at.
+    Each output is ``activation(sum(window * kernel) + bias)``, where the window is a part of the
+    image with the height and width of the kernel.
 
     Parameters
     ----------
@@ -29,19 +29,19 @@ class Conv2D(Layer):
     kernel_size : int or (int, int)
         Height and width of the windows.
     strides : int or (int, int)
-        Cells from one window to the next.
+        Rows and columns from one window to the next.
     padding : {"valid", "same"}
-        "valid": windows lie within the image. "same": an output for each cell (for each stride), as
-        if zeros lay around the image, half of them before the first cell and, if odd, one more
-        behind the last.
+        "valid": windows lie within the image. "same": along each axis there are ``ceil(size /
+        stride)`` windows, and zeros pad the image as far as the windows extend beyond it, half of
+        them at each end. If their number is odd, the last end gets one more.
     activation, use_bias, kernel_init, bias_init
-        As for `Dense`; a softmax is over the filters.
+        As for `Dense`; a softmax is over the filters, at each place of the output.
 
     Raises
     ------
     ValueError
-        For sizes that are no whole numbers of at least 1, or an unknown padding, activation or
-        initializer.
+        If a size is not a whole number of at least 1, or if the padding, activation or an
+        initializer is unknown.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class Conv2D(Layer):
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
         windows = _Windows(self, self.kernel_size, input_shape, self.filters)
         features = math.prod(windows.output_shape)
-        window = math.prod(self.parameters(input_shape)["kernel"].shape[:-1])  # numbers that a filter takes
+        window = math.prod(self.parameters(input_shape)["kernel"].shape[:-1])  # the inputs of one output
         yield Operation(
             "conv2d",
             math.prod(input_shape),
@@ -128,23 +128,23 @@ class _Pool2D(Layer):
 
 
 class MaxPool2D(_Pool2D):
-    """The largest number of each window of an image, channel by channel.
+    """Max pooling: the largest number in each window of an image, for each channel.
 
     Parameters
     ----------
     pool_size : int or (int, int)
         Height and width of the windows.
     strides : int or (int, int), optional
-        Cells from one window to the next, by default `pool_size`.
+        Rows and columns from one window to the next, by default `pool_size`.
     padding : {"valid", "same"}
-        As for `Conv2D`; cells outside the image do not count.
+        As for `Conv2D`, but the padding does not count.
     activation : str or njit function
         As for `Dense`.
 
     Raises
     ------
     ValueError
-        For sizes that are no whole numbers of at least 1, or an unknown padding or activation.
+        If a size is not a whole number of at least 1, or the padding or activation is unknown.
 
     Examples
     --------
@@ -159,7 +159,7 @@ class MaxPool2D(_Pool2D):
 
 
 class AvgPool2D(_Pool2D):
-    """The mean of each window of an image, channel by channel, over its cells within the image.
+    """Average pooling: the mean of each window, without padding, for each channel.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ class AvgPool2D(_Pool2D):
     Raises
     ------
     ValueError
-        For sizes that are no whole numbers of at least 1, or an unknown padding or activation.
+        If a size is not a whole number of at least 1, or the padding or activation is unknown.
 
     Examples
     --------
@@ -185,7 +185,7 @@ class AvgPool2D(_Pool2D):
 
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """All axes as one, row-major: (height, width, channels) as (height * width * channels,).
+    """A layer that joins all axes into one, row-major: (height, width, channels) to (features,).
 
     Examples
     --------
@@ -204,7 +204,7 @@ class Flatten(Layer):
 
 
 class _Windows:
-    """How a layer's windows lie on an image."""
+    """The windows of a layer on an image: the output shape, and the sizes that kernels need."""
 
     def __init__(
         self,
@@ -228,7 +228,7 @@ class _Windows:
                 before.append(0)
             else:
                 raise ValueError(
-                    f"{name} has windows of {windows}, larger than the image {input_shape}; take "
+                    f"{name} has windows of {windows}, larger than the image {input_shape}; use "
                     f'padding="same" or smaller windows.'
                 )
         self.output_shape = (*outputs, channels if channels_out is None else channels_out)
@@ -238,7 +238,7 @@ class _Windows:
 def _pair(name: str, value: object) -> tuple[int, int]:
     values = value if isinstance(value, tuple | list) else (value, value)
     if len(values) != 2:
-        raise ValueError(f"{name} must be one whole number or two, got {value!r}.")
+        raise ValueError(f"{name} must be a whole number or a pair of them, got {value!r}.")
     first, second = (arguments.whole(name, n, 1, arguments.MOST) for n in values)
     return first, second
 

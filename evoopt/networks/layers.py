@@ -47,8 +47,8 @@ class Layer(Called):
         The stem of its names: the first Dense layer of a network is ``dense_0``. By default the
         name of the class in small letters.
     few_samples : int
-        Up to so many samples in a call, vectors along the outputs are faster than along the
-        samples.
+        The largest number of samples in a call for which a CPU is faster with vectors along the
+        outputs than with vectors along the samples.
 
     Examples
     --------
@@ -105,8 +105,8 @@ class Layer(Called):
         function = self.function(input_shape)
         if not is_compiled(function):
             raise ValueError(
-                f"The function of a layer must be decorated with numba.njit, but {type(self).__name__} "
-                f"gave {shown(function)}."
+                f"The function of the layer {type(self).__name__} must be decorated with numba.njit, got "
+                f"{shown(function)}."
             )
         parameters = self.parameters(input_shape)
         yield Operation(

@@ -1,4 +1,4 @@
-"""Bits of a scalar as another type, and functions that choose by precision."""
+"""Functions that reinterpret the bits of a scalar, or that differ by its precision."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,15 +29,16 @@ def _bitcast(_typing_context, x):
 
 @twin_of(_bitcast)
 def bitcast(x):
-    """Return the int32 with the bits of a float32, the int64 of a float64, or the reverse."""
+    """Return a number with the same bits: a float as an int of its size, or an int as a float."""
     partner = {"f": "i", "i": "f"}[x.dtype.kind]
     return x.view(f"{partner}{x.dtype.itemsize}")
 
 
 def by_precision(single: Callable[..., Any], double: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function of one scalar that is `single` for float32 and `double` for float64.
+    """Make a function of one scalar that calls `single` for float32 and `double` for float64.
 
-    Both are plain Python whose parameter is named x, as numba asks of an overload.
+    Both are plain Python functions, and name their parameter x, because numba requires that an
+    overload and its implementations have the same parameter names.
     """
 
     def choose(x):
@@ -51,10 +52,11 @@ def by_precision(single: Callable[..., Any], double: Callable[..., Any]) -> Call
 
 
 def constant(single: float | np.generic, double: float | np.generic) -> Callable[[Any], Any]:
-    """Make a function of one scalar that returns a number for float32, another for float64.
+    """Make a function of one scalar that returns `single` for float32 and `double` for float64.
 
-    This and `polynomial` are emitted where they stand: a function to compile for each number would
-    take most of the time of compiling a kernel.
+    The functions of `constant` and `polynomial` are intrinsics: numba writes their instructions
+    straight into the caller. If each number were a function to compile, these functions would take
+    most of the time of compiling a kernel.
     """
 
     @intrinsic
@@ -71,9 +73,9 @@ def constant(single: float | np.generic, double: float | np.generic) -> Callable
 
 
 def polynomial(single: Sequence[float], double: Sequence[float]) -> Callable[[Any], Any]:
-    """Make a function of one scalar: Horner's rule with the coefficients for its precision.
+    """Make a function of one scalar that evaluates a polynomial by Horner's rule.
 
-    The highest power comes first.
+    `single` and `double` are its coefficients for float32 and float64, highest power first.
     """
 
     @intrinsic

@@ -62,7 +62,7 @@ def _exp_parts(high, low, shift):
 
 @inline
 def exp(x):
-    """Exponential; 0 where the result is below the normal numbers."""
+    """Return exp(x), or 0 if that is below the normal numbers."""
     e, power = _exp_parts(x, type(x)(0), 0)
     return power * e + power
 
@@ -94,7 +94,7 @@ _log_series = polynomial(_LOG32, _LOG64)
 
 @inline
 def log(x):
-    """Natural logarithm of a positive normal number; NaN of NaN."""
+    """Return the natural logarithm of a positive normal number; NaN for NaN."""
     real = type(x)
     bits = _mantissa_bits(x)
     integer = type(bits)
@@ -135,14 +135,14 @@ tanh = by_precision(_tanh32, _tanh64)
 
 @inline
 def relu(x):
-    """Rectifier max(x, 0)."""
+    """Return the rectifier max(x, 0)."""
     zero = type(x)(0)
     return zero if x < zero else x
 
 
 @inline
 def elu(x):
-    """Exponential linear unit: x, or exp(x) - 1 where x is negative."""
+    """Return the exponential linear unit: x, or exp(x) - 1 if x is negative."""
     one = type(x)(1)
     e, power = _exp_parts(-relu(-x), type(x)(0), 0)
     return x if x > type(x)(0) else power * e + (power - one)
@@ -150,7 +150,7 @@ def elu(x):
 
 @inline
 def softplus(x):
-    """Softplus log(1 + exp(x)), a smooth rectifier."""
+    """Return softplus, log(1 + exp(x)), a smooth rectifier."""
     real = type(x)
     e = exp(-abs(x))
     # log(1 + e) by the series of log, for which 1 + e is halved where it is above sqrt(2)
@@ -161,7 +161,7 @@ def softplus(x):
 
 @inline
 def sigmoid(x):
-    """Logistic function 1 / (1 + exp(-x))."""
+    """Return the logistic function 1 / (1 + exp(-x))."""
     one = type(x)(1)
     e = exp(-abs(x))
     return (e if x < type(x)(0) else one) / (one + e)
@@ -174,7 +174,7 @@ _SHIFT, _SCALE = 16, 2.0**16
 
 @inline
 def silu(x):
-    """Sigmoid linear unit x sigmoid(x), also called swish."""
+    """Return the sigmoid linear unit x sigmoid(x), also called swish."""
     real = type(x)
     one = real(1)
     e, power = _exp_parts(-abs(x), real(0), _SHIFT)
@@ -221,7 +221,7 @@ _upper_half = constant(np.int32(-(2**12)), np.int64(-(2**27)))
 
 @inline
 def gelu(x):
-    """Gaussian error linear unit x Phi(x), exact, not its tanh approximation."""
+    """Return the Gaussian error linear unit x Phi(x), exact, not its tanh approximation."""
     real = type(x)
     end = _tail_end(x)
     z = abs(x)

@@ -331,7 +331,7 @@ class CMAES(Converging):
         return root
 
     def _look(self) -> None:
-        """Rescale the coordinates to comparable variances, and note the eigenvalues of C."""
+        """Rescale C if its variances differ too much; note its smallest and largest eigenvalue."""
         self._looked = self._updates
         diagonal = self._C.diagonal()
         smallest, largest = float(diagonal.min()), float(diagonal.max())

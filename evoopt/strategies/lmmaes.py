@@ -191,11 +191,11 @@ class LMMAES(Converging):
         self._sigma = np.clip(self._sigma * math.exp(change), smallest, largest)
 
     def _weighted_deviates(self, told: Told, weights: Vector) -> Vector:
-        """Return sum w z (n,); reduce `weights` for foreign and late rows that are too far away.
+        """Return sum w z (n,), and reduce `weights`, in place, for rows from outside too far away.
 
         The deviates of the strategy's own rows are made again from their ids, because a row far
         from 0, rounded to float32, no longer contains its exact deviates. The deviates of foreign
-        and late rows are computed by the inverse of the direction vectors' map.
+        and late rows are computed from the rows, by the inverse of the direction vectors' map.
         """
         n = self.n_params
         own = weights.copy()

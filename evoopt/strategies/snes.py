@@ -128,7 +128,7 @@ def utilities(k: int) -> Vector:
 
 
 def without_baseline(u: Vector, outside: NDArray[np.bool_] | None) -> Vector:
-    """Return the utilities `u` (k,) of rows, at least 0 for foreign and late ones.
+    """Return the utilities `u` (k,), without the baseline for foreign and late rows.
 
     The baseline of -1 / k moves nothing if rows are equally likely on both sides of the mean.
     Foreign and late rows are not: the baseline would reduce their effect, to nothing if they are

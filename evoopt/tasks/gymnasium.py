@@ -279,6 +279,6 @@ def _input_of(observations: Observations, observation: object) -> Array:
 
 
 def _action_of(actions: Actions, outputs: Array) -> Any:
-    """Return the action that outputs (1, *output_shape) mean, as step takes it."""
+    """Return the action for outputs (1, *output_shape), in the type that Gymnasium's step takes."""
     action = actions(outputs.reshape(1, -1))[0]
     return action.item() if isinstance(action, np.integer) else action

@@ -16,7 +16,7 @@ from evoopt.types import Array
 
 
 class Pool(Protocol):
-    """Environments of this process, or of others; see `Environments`."""
+    """A pool of environments, in this process or in worker processes; see `Environments`."""
 
     def make(self, n: int) -> None: ...
     def reset(self, seeds: Array) -> Array: ...

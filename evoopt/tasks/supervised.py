@@ -19,16 +19,16 @@ from evoopt.types import Array, Device, PopulationLike
 
 
 class Supervised(Called):
-    """The task of learning samples with known targets: population -> mean loss of each row.
+    """The task of learning the targets of samples: population -> mean loss of each row.
 
     Parameters
     ----------
     net : Network
-        A network whose outputs are logits if the loss is one for classes.
+        The network. Its outputs are logits if the loss is for classes.
     inputs : (samples, *input_shape)
         Samples that all individuals share.
     targets : array
-        Targets in the form that the loss takes, see the notes.
+        The targets of the samples; the notes list the shapes that each loss takes.
     loss : str or njit function
         "cross_entropy", "binary_cross_entropy", "mse", "mae", "hinge", "error_rate", or a function
         ``loss(outputs, target) -> float`` of one sample, decorated with ``numba.njit``.
@@ -36,14 +36,15 @@ class Supervised(Called):
         Weights of the samples. The fitness is sum(weight * loss) / sum(weight) over the samples of
         the generation. Samples of weight 0 are dropped.
     batch_size : int, optional
-        The number of samples in a generation, all by default. Each epoch goes through the samples
-        in an order of its own, a pure function of `seed` and the epoch.
+        The number of samples in a generation, all by default. Each epoch shuffles the samples
+        anew, by `seed` and the number of the epoch alone, and leaves out a last batch that would
+        be incomplete.
     seed : int
-        The seed of the order of samples in minibatches.
+        The seed of the shuffles.
     device : "cpu" or "cuda", optional
         The device that evaluates populations, by default the network's. With "cuda" the samples and
         the fitness stay on the device, the population may be an array of the host or of the device,
-        and a loss of yours must not make arrays. `evaluate` runs on the CPU.
+        and a loss of yours must not create arrays. `evaluate` runs on the CPU.
 
     Attributes
     ----------
@@ -55,15 +56,16 @@ class Supervised(Called):
     ------
     ValueError
         If inputs, targets or weights do not fit the network or the loss, or are text. If inputs, or
-        the targets of a loss with a name, have NaN or infinity. If the last layer has a softmax or
-        sigmoid that the loss already contains, or that hides the signs that it needs. When called,
-        if numba cannot compile the loss.
+        the targets of a built-in loss, have NaN or infinity in a sample of positive weight. If the
+        last layer has a softmax or sigmoid although the loss contains it, or although the loss
+        needs the signs of the outputs, which are then all positive. When the task is called: if
+        numba cannot compile the loss.
 
     Notes
     -----
-    A sample has outputs z and target t; the fitness is the mean loss over the samples. The shape
-    (samples, outputs) stands for (samples, *output_shape); with one output, (samples,) is allowed
-    too.
+    The fitness is the mean loss over the samples. Below, z are a sample's outputs, t its target,
+    and (samples, outputs) stands for (samples, *output_shape); with one output, (samples,) is
+    allowed too.
 
     - "cross_entropy": -log softmax(z)_y for class numbers y, targets (samples,), or -sum_o t_o log
       softmax(z)_o for probabilities (samples, classes).
@@ -120,7 +122,7 @@ class Supervised(Called):
         self._on_device()  # refuses a network that the device cannot run
 
     def _forget(self) -> None:
-        self._order: tuple[int, Array] = (-1, np.empty(0, np.intp))  # the last epoch and its order
+        self._order: tuple[int, Array] = (-1, np.empty(0, np.intp))  # an epoch and the order of its samples
         self._engine: SupervisedEngine[Any] | None = None
 
     def __repr__(self) -> str:
@@ -132,8 +134,9 @@ class Supervised(Called):
         )
 
     def __getstate__(self) -> dict[str, Any]:
+        # without the engine, because the width of its tiles depends on the machine
         kept = ("net", "loss", "_data", "batch_size", "seed", "noisy", "device")
-        return {name: self.__dict__[name] for name in kept}  # tiles are as wide as this machine's registers
+        return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -160,22 +163,23 @@ class Supervised(Called):
         inputs: ArrayLike | None = None,
         targets: ArrayLike | None = None,
     ) -> dict[str, float]:
-        """Measure one solution, nested or flat, on any data.
+        """Return the loss and the accuracy of one solution on any samples.
 
         Parameters
         ----------
         params : nested dict, or vector (n_params,)
             The solution.
         inputs, targets : array, optional
-            Samples in the form of the task's, by default all samples of the task.
+            Samples in the same form as the task's, by default all samples of the task.
 
         Returns
         -------
         dict
-            "loss" and, for losses of classes, "accuracy": the share of samples whose largest output
-            is at the class number or the largest probability, or the share of outputs with the
-            right sign, which is positive for targets above their middle. For the task's own samples
-            both are weighted like the fitness.
+            "loss" and, if the targets are classes, "accuracy". With class numbers or a probability
+            for each class, this is the share of samples whose largest output is at the right class.
+            With a target for each output (0 or 1, -1 or 1, or a probability), it is the share of
+            outputs with the right sign: positive if the target is in the upper half of its range.
+            For the task's own samples both numbers are weighted like the fitness.
 
         Raises
         ------
@@ -183,7 +187,7 @@ class Supervised(Called):
             If the samples do not fit, or only one of inputs and targets is passed.
         """
         if (inputs is None) != (targets is None):
-            raise ValueError("evaluate() takes inputs and targets together, got one of them alone.")
+            raise ValueError("evaluate() takes inputs and targets together, got only one of them.")
         if inputs is None or targets is None:
             data = self._data
         else:
@@ -200,7 +204,7 @@ class Supervised(Called):
         return float(supervised_engine("cpu", self.net.engine("cpu"), loss, data)(row)[0])
 
     def _minibatch(self, generation: int) -> NDArray[np.intp]:
-        """Return the samples of a generation; an incomplete last batch of an epoch is dropped."""
+        """Return the places of a generation's samples, from the shuffled order of its epoch."""
         size = self.batch_size or 1
         samples = len(self._data.weights)
         epoch, batch = divmod(generation, samples // size)

@@ -110,7 +110,7 @@ class Strategy(Rows):
         """Learn from told rows, at least one of them with a fitness."""
 
     def _reasons(self) -> Sequence[Reason]:
-        """Return further reasons to stop."""
+        """Return reasons to stop beyond the reasons that every strategy has, see `stop`."""
         return ()
 
     def _measures(self) -> dict[str, float]:
@@ -234,7 +234,9 @@ class Strategy(Rows):
     # ---------------------------------------------------------------- the end
 
     def stop(self) -> tuple[Reason, ...]:
-        """Return the reasons to stop, as pairs (name, message); `ask` works on if you ignore them.
+        """Return the reasons to stop, as pairs (name, message).
+
+        If you ignore them, `ask` still works.
 
         Every strategy has the reasons "target", "max_evaluations", "max_generations" and
         "nofitness", which means that the best fitness of each of the last ten generations was NaN

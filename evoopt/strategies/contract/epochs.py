@@ -101,7 +101,7 @@ class Epoch:
 
 
 def _with_room(array: NDArray[Any], size: int) -> NDArray[Any]:
-    """Return an array of at least `size` elements, new ones 0, with room to grow."""
+    """Return the array if it has `size` elements, or else a copy at least twice as long."""
     room = len(array)
     if size <= room:
         return array

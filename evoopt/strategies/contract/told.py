@@ -88,7 +88,7 @@ class Best:
     fitness : float
         The fitness in the user's sign; NaN while `x` is None.
     generation, evaluations : int
-        The counts when it was told; the first generation is 1.
+        The strategy's counts when the row was told; the first generation is 1.
     """
 
     _stored: ClassVar[Fields] = {

@@ -12,12 +12,12 @@ FARTHEST = 1e-12  # rows with a smaller factor are ignored, because their square
 
 
 def longest_step(n: int) -> float:
-    """Return the largest Mahalanobis distance of foreign and late rows from the mean."""
+    """Return the limit of the Mahalanobis distance of foreign and late rows from the mean."""
     return math.sqrt(n) + 2 * n / (n + 2)
 
 
 def shortening(length: Vector, n: int) -> Vector:
-    """Return the factors (k,) that limit these Mahalanobis distances; 0 for NaN and huge ones."""
+    """Return the factors (k,) that bring distances to the limit; 0 for NaN and huge distances."""
     factors = np.minimum(1.0, longest_step(n) / np.maximum(length, 1e-300))
     factors[~(factors >= FARTHEST)] = 0.0
     return factors

@@ -67,7 +67,10 @@ def signal_to_noise(E_squared: float, V: float, beta: float) -> float:
 
 
 def adapted(eta: float, E_squared: float, V: float, beta: float) -> float:
-    """Return the learning rate moved towards a signal-to-noise ratio of `ALPHA` times the rate."""
+    """Return a rate that moves the signal-to-noise ratio towards `ALPHA` times the rate.
+
+    It is larger than `eta` if the ratio is above this value, and smaller if below.
+    """
     if E_squared >= V:  # no update has moved anything yet
         return eta
     excess = signal_to_noise(E_squared, V, beta) / (ALPHA * eta) - 1
