@@ -382,8 +382,8 @@ print("the parent goes on")
 """
     )
     assert output.splitlines() == [
-        "CUDA must be used in the process that began with it, got a fork of that; start processes by "
-        'multiprocessing.get_context("spawn").',
+        "CUDA must be used in the process that first used it, got a fork of that process; start "
+        'processes by multiprocessing.get_context("spawn").',
         "the parent goes on",
     ]
 

@@ -1,4 +1,4 @@
-"""Dense layers in kernels: on few samples, and on a tile of many."""
+"""Dense layers of CUDA kernels: on few samples, and on a tile of many."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from evoopt.kernels.cuda.runtime.jit import part
 from evoopt.rules.ranges import ceil_div
 
 NONE = -1  # the place of a bias that is not there
-UNROLL = 4  # reads under way
+UNROLL = 4  # reads of weights that a thread begins before it uses the first
 # samples and units of a thread's register tile
 REGISTER_TILES = ((8, 8), (8, 4), (4, 4), (4, 2), (2, 2), (2, 1), (1, 1))
 
@@ -29,7 +29,7 @@ class DenseLayer(NamedTuple):
     units: int
     kernel: int
     kernel_is_frozen: bool
-    bias: int  # NONE where there is none
+    bias: int  # NONE if the layer has no bias
     bias_is_frozen: bool
     activation: Activation
     kind: str = "dense"
@@ -37,13 +37,13 @@ class DenseLayer(NamedTuple):
     def on_samples(self, samples: int, threads: int, alignment: int) -> Callable[..., None]:
         """Make the layer on few samples: a block of threads reads each weight once.
 
-        Most of the time goes into reads of weights; in a rollout, whose weights are in shared
-        memory, into waits for sums. The outputs are cut into vectors of up to four neighbours,
-        `columns` of them at a time, and the inputs into `parts`. Thread t has vector t % columns
-        and part t // columns, which consists of the inputs t // columns, t // columns + parts, and
-        so on. So neighbouring threads read neighbouring weights, and a thread has four reads under
-        way before it uses the first. It leaves its sums in `scratch`; then one thread for each
-        output adds the parts in their order.
+        The limit is the reading of weights or, in a rollout, whose weights are in shared memory,
+        the latency of sums. The outputs are cut into vectors of up to four neighbours, and a pass
+        computes `columns` of these vectors. The inputs are cut into `parts`. Thread t has vector
+        t % columns and part t // columns: the inputs t // columns, t // columns + parts, and so on.
+        So neighbouring threads read neighbouring weights. A thread begins four reads before it uses
+        the first, and writes its sums to `scratch`. Then one thread for each output adds the sums
+        of all parts, in the order of the parts.
         """
         n_in, n_out, kernel_start, bias_start = self.inputs, self.units, self.kernel, self.bias
         kernel_frozen, bias_frozen, has_bias = self.kernel_is_frozen, self.bias_is_frozen, self.bias != NONE
@@ -83,7 +83,7 @@ class DenseLayer(NamedTuple):
     def on_tile(
         self, samples: int, threads: int, alignment: int, in_place: bool, target: int
     ) -> Callable[..., None]:
-        """Make the layer on a tile of samples: each thread has a register tile of its outputs.
+        """Make the layer on a tile of samples: each thread has a register tile of the outputs.
 
         A register tile holds the sums for up to 8 samples and 8 units, which stay in registers
         while all inputs pass. For each input a thread reads 8 numbers of samples and 8 weights, and
@@ -91,9 +91,9 @@ class DenseLayer(NamedTuple):
         samples of a thread are two vectors of four, half a tile apart, so the threads of a quarter
         warp read 128 bytes side by side, and no two of them want the same bank of shared memory.
 
-        The weights stay in global memory. In a wide layer each is read by one warp of a block, so
-        nothing would be gained by a copy in shared memory. While some threads wait for weights,
-        others of the 512 of a multiprocessor go on.
+        The weights stay in global memory. In a wide layer each weight is read by one warp of a
+        block, so a copy in shared memory would gain nothing. While some threads wait for weights,
+        others run, because a multiprocessor holds 512.
         """
         n_out, kernel_start = self.units, self.kernel
         n_samples, n_units, tiles = _register_tile(n_out, samples, threads)
@@ -106,7 +106,7 @@ class DenseLayer(NamedTuple):
         begin, zero, multiply_add, store = make_register_tile(
             self.inputs, n_samples, n_units, samples // 2, width
         )
-        is_linear = self.activation in ("softmax", "linear")
+        is_linear = self.activation in ("softmax", "linear")  # the chain of layers applies a softmax
 
         @part
         def apply(t, params, base, frozen, source, start, stride, x):
@@ -129,7 +129,7 @@ class DenseLayer(NamedTuple):
                     else:
                         total = multiply_add(total, params, base + place, n_out, source, at, stride)
                 if in_place:
-                    cuda.syncthreads()  # all have read
+                    cuda.syncthreads()  # all threads have read the inputs
                 if whole or i < tiles:
                     at = target + unit * samples + column
                     store(total, x, at, samples, skip)
@@ -206,7 +206,7 @@ def _register_tile(units: int, samples: int, threads: int) -> tuple[int, int, in
 
 
 def _activate(activation: Activation, n_samples: int, samples: int) -> Callable[..., None]:
-    """Make ``activate(x, at)``, in place, for a thread's samples of one unit."""
+    """Make ``activate(x, at)``, which applies the activation to a thread's samples of one unit."""
     f, far = function_of(activation), samples // 2
 
     @part

@@ -23,9 +23,9 @@ from evoopt.kernels.cuda.runtime.memory import DeviceArray
 _NO_MEMORY = cu.CUresult.CUDA_ERROR_OUT_OF_MEMORY
 MOST_WORDS = 256  # the most words, of eight bytes each, that a kernel's arguments take
 _LOADING = threading.Lock()  # numba-cuda cannot load a kernel for two Python threads at once
-_PROCESS = os.getpid()  # the process that began with CUDA; its forks cannot use CUDA
-# The kind of an argument: its type; for an array its dtype and number of axes; for a tuple the
-# kinds of its parts
+_PROCESS = os.getpid()  # the process that first used CUDA; its forks cannot use it
+# The kind of an argument: the dtype and number of axes of an array, the kinds of a tuple's parts,
+# and the Python type of a number
 Kind = type | tuple[Any, ...]
 _FORMATS = {int: "q", float: "d", np.int64: "q", np.uint64: "Q", np.float32: "f4x", np.float64: "d"}
 
@@ -55,13 +55,13 @@ def _do(function: Callable[..., Any], *arguments: object) -> Any:
 
 
 class _Thread(threading.local):
-    """A Python thread's context of CUDA, and its buffer for the arguments of launches."""
+    """A Python thread's CUDA context, and its buffer for the arguments of launches."""
 
     def __init__(self) -> None:
         if os.getpid() != _PROCESS:
             raise RuntimeError(
-                "CUDA must be used in the process that began with it, got a fork of that; start processes by "
-                'multiprocessing.get_context("spawn").'
+                "CUDA must be used in the process that first used it, got a fork of that process; start "
+                'processes by multiprocessing.get_context("spawn").'
             )
         cuda.current_context()
         self.words = (ctypes.c_uint64 * MOST_WORDS)()
@@ -79,7 +79,7 @@ os.register_at_fork(after_in_child=_thread.cache_clear)
 
 
 def _enter() -> None:
-    """Make sure that this Python thread has a context of CUDA."""
+    """Make sure that this Python thread has a CUDA context."""
     _ = _thread().words
 
 
@@ -93,7 +93,7 @@ def new_stream() -> Any:
 
 
 def known_stream(handle: int) -> Any:
-    """Return a stream of another library."""
+    """Return another library's stream, by its handle."""
     return cu.CUstream(handle)
 
 
@@ -248,7 +248,7 @@ def launch(kernel: Kernel, blocks: tuple[int, int], stream: cu.CUstream, argumen
 
 
 def _append(words: list[Any], argument: object) -> Any:
-    """Append an argument as the words of numba's structures, and return its kind."""
+    """Append the words in which numba passes an argument to a kernel; return its kind."""
     if type(argument) is DeviceArray:
         words += argument.words
         return argument.kind
@@ -262,7 +262,7 @@ def load(kernel: Kernel, kinds: tuple[Any, ...]) -> Call:
     """Compile a kernel for these kinds of arguments, or take it from the disk cache; load it."""
     compiled = kernel.compiled.compile(tuple(map(type_of, kinds)))
     function = compiled._codelibrary.get_cufunc()
-    if kernel.shared:  # a kernel must ask for more than 48 KB, all its arrays together
+    if kernel.shared:  # a kernel with more than 48 KB in all its arrays must ask for it
         attribute = cu.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
         _do(cu.cuKernelSetAttribute, attribute, kernel.shared, function.handle, device_number())
     return Call(cu.CUfunction(int(function.handle)), struct.Struct("=" + "".join(map(format_of, kinds))))
