@@ -319,6 +319,19 @@ def test_unknown_methods_suggest_the_nearest(make, name, nearest):
         make(name)
 
 
+@pytest.mark.parametrize("make", [evoopt.scipy_method, lambda cls: minimize(method=cls)])
+def test_a_strategy_that_is_not_registered_is_refused(make):
+    class Unregistered(evoopt.Strategy):
+        def _update(self, told):
+            pass
+
+    sentence = (
+        "^method must be a registered strategy, got the class Unregistered; write @evoopt.register above it.$"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        make(Unregistered)
+
+
 @pytest.mark.parametrize("method", ["auto", "ipop", "cmaes", "ga"])
 @pytest.mark.parametrize(
     ("name", "nearest"),
@@ -343,6 +356,7 @@ def test_options_are_a_dict():
     ("name", "meant"),
     [
         ("max_evaluations", "maxfun"),
+        ("maxfevals", "maxfun"),
         ("max_generations", "maxiter"),
         ("mean", "the argument x0"),
         ("bounds", "the argument bounds"),

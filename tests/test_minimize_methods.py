@@ -289,6 +289,8 @@ def test_builtins_and_bad_callbacks(method):
         minimize(method, callback="log.csv")
     with pytest.raises(ValueError, match="callback must be a function"):
         minimize(method, callback=evoopt.CSVLogger)
+    with pytest.raises(ValueError, match="; call several in one function, "):
+        minimize(method, callback=[seen.append, print])
 
 
 # ---------------------------------------------------------------- seeds, time, progress

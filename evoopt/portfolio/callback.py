@@ -17,8 +17,8 @@ def read_callback(callback: Callable[..., Any]) -> Callable[["OptimizeResult"], 
     """Return the callback, whose form its parameters tell, as a function of the result so far."""
     if not callable(callback) or isinstance(callback, type):
         raise ValueError(
-            f"callback must be a function, got {shown(callback)}; for a file of the history take "
-            'evoopt.CSVLogger("log.csv"), for one of all evaluations the option log.'
+            f"callback must be a function, got {shown(callback)}; call several in one function, for a file "
+            'of the history take evoopt.CSVLogger("log.csv"), for one of all evaluations the option log.'
         )
     parameters = _parameters(callback)
     if set(parameters) == {"intermediate_result"}:

@@ -31,6 +31,7 @@ RENAMED = {
     "bounds": "the argument bounds",
     "maximize": "a fun of the other sign",
     "max_evaluations": "maxfun",
+    "maxfevals": "maxfun",
     "max_generations": "maxiter",
 }
 
@@ -88,5 +89,10 @@ def read_method(name: object) -> Method:
     for word, cls in single.items():
         if name is cls or key == word:
             return Method(cls.__name__, None, cls)
+    if isinstance(name, type) and issubclass(name, Strategy) and name not in REGISTRY.values():
+        raise ValueError(
+            f"method must be a registered strategy, got the class {name.__name__}; write @evoopt.register "
+            "above it."
+        )
     names = [*RESTARTS, *sorted(single)]
     raise ValueError(f"method must be one of {', '.join(names)}, got {shown(name)}{suggestion([key], names)}")

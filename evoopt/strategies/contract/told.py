@@ -48,8 +48,8 @@ class Told(NamedTuple):
     ids : ndarray of uint64, shape (popsize,)
         The ids of the rows; 2**64 - 1 for foreign ones.
     drawn : list of (snapshot, places)
-        Each `Strategy._snapshot` with the places of the rows that it drew; foreign rows are in
-        none.
+        Each `Strategy._snapshot` with the places of the rows that it drew, a slice or an array;
+        foreign rows are in none.
     scores : array, shape (popsize,)
         The fitness on the device where the strategy computes.
     """
