@@ -10,6 +10,7 @@ from helpers.environments import BUILT_IN
 from helpers.strategies import ON_DEVICE, REGISTERED
 
 from evoopt import Strategy, envs
+from evoopt.rules.box import WAYS
 from evoopt.strategies import REGISTRY
 
 README = (ROOT / "README.md").read_text()
@@ -56,6 +57,11 @@ def test_each_environment_is_described(name):
     page = PAGES["reference/environments.md"].read_text()
     assert page.count(f"\n| `{name}` |") == 2  # the tables of definitions and of origins
     assert f"``{name}``" in envs.__doc__
+
+
+def test_each_way_into_a_box_is_described():
+    described = re.findall(r"^- \*\*(\w+)\*\*", PAGES["design/bounds.md"].read_text(), re.MULTILINE)
+    assert {word.lower() for word in described} == WAYS.keys()
 
 
 def test_the_readme_has_a_row_for_each_strategy():

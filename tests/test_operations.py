@@ -71,7 +71,9 @@ def test_cuda_has_layers_of_its_kinds_and_refuses_the_others(net):
         first = [layer.operations[0] for layer in layers]
         expected = [(operation.kind, operation.inputs, operation.outputs) for operation in first]
         assert [(layer.kind, layer.inputs, layer.units) for layer in found] == expected
-        assert [layer.activation for layer in found] == [layer.activation for layer in net.layers]
+        assert [layer.activation for layer in found] == [
+            getattr(layer, "activation", "linear") for layer in net.layers
+        ]
     else:
         with pytest.raises(
             ValueError, match=r"^layers must be Dense, with inputs of one axis, .*, got .*\.$"
@@ -84,6 +86,35 @@ def test_each_activation_is_defined_and_documented():
     assert known == reference.ACTIVATIONS.keys()
     documented = evoopt.Dense.__doc__.partition("activation : ")[2].partition("use_bias : ")[0]
     assert known == set(re.findall(r'"(\w+)"', documented))
+
+
+def last_classes(base):
+    """Return the classes of evoopt that are derived from a base, and are no base themselves."""
+    derived = [cls for cls in base.__subclasses__() if cls.__module__.startswith("evoopt.")]
+    return set().union(*map(last_classes, derived)) if derived else {base}
+
+
+def test_each_layer_is_public():
+    assert last_classes(evoopt.Layer) == {*public.layers()}
+
+
+def test_layers_on_cuda_are_described():
+    pytest.importorskip("numba_cuda", reason="the package numba-cuda is not installed")
+    from evoopt.devices.cuda import operations as cuda
+
+    def is_taken(layers):
+        try:
+            cuda.kernel_layers(evoopt.Network(layers, (7,)).engine("cpu").description.layers)
+        except ValueError:
+            return False
+        return True
+
+    made = {cls.__name__: networks.make(cls, (7,)) for cls in public.layers()}
+    page = (ROOT / "docs" / "reference" / "cuda.md").read_text()
+    (row,) = re.findall(r"^\| `Network` \| (.*)", page, re.MULTILINE)
+    assert {*re.findall(r"`(\w+)`", row)} == {
+        name for name, layers in made.items() if layers and is_taken(layers)
+    }
 
 
 @pytest.mark.parametrize("cls", public.layers())

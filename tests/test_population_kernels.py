@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import reference_population as reference
 from helpers import each_dtype
+from helpers.strategies import REGISTERED, make_registered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -356,6 +357,14 @@ boxes = st.tuples(ends | st.just(-math.inf), widths | st.just(math.inf)).map(
 )
 
 
+def box_of(name, mean, bounds, dtype):
+    """Return the box of a strategy."""
+    return make_registered(name, mean, bounds=bounds, dtype=dtype)._box
+
+
+STRATEGIES = {box_of(name, [0.5], (0.0, 1.0), np.float64).way: name for name in REGISTERED}  # by the way
+
+
 @settings(deadline=None, max_examples=100)
 @given(boxes, st.lists(st.floats(-1e7, 1e7), min_size=1, max_size=5))
 def test_transform_is_pycmas(bounds, numbers):
@@ -369,11 +378,16 @@ def test_transform_is_pycmas(bounds, numbers):
 
 
 @settings(deadline=None, max_examples=100)
-@given(boxes, st.lists(st.floats(-1e7, 1e7), min_size=1, max_size=5), st.booleans(), st.booleans())
-def test_rows_stay_in_the_box_and_find_their_way_back(bounds, numbers, single, reflects):
+@given(
+    boxes,
+    st.lists(st.floats(-1e7, 1e7), min_size=1, max_size=5),
+    st.booleans(),
+    st.sampled_from(list(STRATEGIES)),
+)
+def test_rows_stay_in_the_box_and_find_their_way_back(bounds, numbers, single, way):
     dtype = np.dtype(np.float32 if single else np.float64)
     n = len(numbers)
-    box = Box([bounds] * n, n, dtype, reflects)
+    box = box_of(STRATEGIES[way], np.full(n, np.clip(0.0, *bounds)), [bounds] * n, dtype)
     rows = np.array([numbers], dtype)
     HOST.enclose(box, rows)
     lowest, highest = box.first.min(), box.last.max()
@@ -387,9 +401,18 @@ def test_rows_stay_in_the_box_and_find_their_way_back(bounds, numbers, single, r
     assert_allclose(again, rows, rtol=10 * spread, atol=spread)
 
 
-def test_each_way_into_a_box_is_that_of_some_box():
-    boxes = (Box((0.0, 1.0), 1, np.dtype(np.float64), reflects) for reflects in (False, True))
-    assert {box.way for box in boxes} == set(WAYS)
+@pytest.mark.parametrize("way", STRATEGIES)
+def test_each_inverse_reaches_all_of_the_box(way):
+    """Numbers near the ends, too, where the map is no identity."""
+    box = box_of(STRATEGIES[way], np.full(101, 5.0), (0.0, 10.0), np.float64)
+    rows = np.linspace(0, 10, 101)[None]
+    again = box.inverse(rows, "row")
+    HOST.enclose(box, again)
+    assert_allclose(again, rows, atol=1e-12)
+
+
+def test_each_way_into_a_box_has_a_strategy():
+    assert STRATEGIES.keys() == WAYS.keys()
 
 
 def test_identity_inside_the_margins():

@@ -382,6 +382,14 @@ def test_other_settings_of_the_strategy_are_those_of_each_run():
     assert run_of(es).tolx == 0.5
 
 
+@each_kind
+@each_inner
+def test_restarts_keep_the_way_into_the_box(kind, inner):
+    options = {"bounds": (2.0, 2.5), "popsize": 6, "seed": 5}  # most rows are drawn outside
+    alone = inner(np.full(3, 2.3), 1.0, **options)
+    assert_array_equal(make(kind, inner, **options).ask(), alone.ask())
+
+
 def test_what_is_refused():
     with pytest.raises(ValueError, match="max_restarts"):
         make(BIPOP, max_restarts=-1)
