@@ -11,6 +11,7 @@ from evoopt.networks.normalization import LayerNorm
 from evoopt.networks.recurrent import GRU, LSTM, RNN
 from evoopt.params import ParamSpec
 from evoopt.plotting import plot_history
+from evoopt.safetensors import load_safetensors, save_safetensors
 from evoopt.scipy_method import scipy_method
 from evoopt.strategies import (
     BIPOP,
@@ -79,10 +80,12 @@ __all__ = [
     "get_num_threads",
     "load",
     "load_params",
+    "load_safetensors",
     "minimize",
     "plot_history",
     "register",
     "save_params",
+    "save_safetensors",
     "scipy_method",
     "set_num_threads",
     "show_versions",

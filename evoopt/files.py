@@ -52,13 +52,13 @@ def save_params(path: str | os.PathLike[str], tree: object) -> None:
     """
     root, arrays = read_tree(tree)
     for name in arrays:
-        _require_name(name)
+        require_name(name)
     if open_tree(arrays)[0] != root:
         arrays[_TREE_ENTRY] = np.frombuffer(json.dumps(to_jsonable(root)).encode(), np.uint8)
     write_npz(path, arrays)
 
 
-def _require_name(name: str) -> None:
+def require_name(name: str) -> None:
     """Raise ValueError for a name that an entry of a zip archive cannot have."""
     encoded = name.encode(errors="ignore")  # surrogates are left out
     if "\0" in name or encoded.decode() != name or len(encoded) > _LONGEST_NAME:

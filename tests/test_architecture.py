@@ -33,6 +33,10 @@ MAY_IMPORT = {
     "files": {"tree", "arrays", "calls", "npz", "replacing"},
     "leaves": {"tree"},
     "params": {"leaves", "tree", "arguments", "arrays"},
+    "safetensors": {
+        *("params", "leaves", "tree", "files", "npz"),
+        *("replacing", "arguments", "arrays", "calls"),
+    },
     "strategies": {
         *("devices", "rules", "compiling"),
         *("files", "npz", "params", "arguments", "arrays", "calls", "memory"),

@@ -9,6 +9,7 @@ from collections import namedtuple
 import numpy as np
 import pytest
 from helpers.refusals import refusal
+from helpers.trees import FLOATS, relaxed, same, spec_of, trees, trees_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -17,7 +18,6 @@ from evoopt.files import load_params, read_npz, save_params, write_npz
 from evoopt.params import ParamSpec
 
 Pair = namedtuple("Pair", ["weight", "step"])
-FLOATS = (np.float16, np.float32, np.float64)
 
 
 def network():
@@ -52,16 +52,6 @@ def replaced(tree, **changes):
     return {**tree, "dense_0": {key: value for key, value in dense.items() if value is not None}}
 
 
-def same(a, b):
-    """Whether two trees are equal in containers, shapes, dtypes and bits."""
-    if isinstance(a, dict | list | tuple) or isinstance(b, dict | list | tuple):
-        if type(a) is not type(b) or len(a) != len(b) or (isinstance(a, dict) and a.keys() != b.keys()):
-            return False
-        return all(same(a[key], b[key]) for key in (a if isinstance(a, dict) else range(len(a))))
-    a, b = np.asarray(a), np.asarray(b)
-    return (a.shape, a.dtype, a.tobytes()) == (b.shape, b.dtype, b.tobytes())
-
-
 def leaves(tree):
     """Return all leaves, in no special order."""
     if isinstance(tree, dict | list | tuple):
@@ -69,33 +59,6 @@ def leaves(tree):
             leaf for child in (tree.values() if isinstance(tree, dict) else tree) for leaf in leaves(child)
         ]
     return [tree]
-
-
-# --- hypothesis: trees with at least one trainable number, and which names are frozen
-
-
-def trees_of(*dtypes):
-    shapes = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
-    arrays = st.sampled_from(dtypes).flatmap(lambda dtype: hnp.arrays(dtype, shapes))
-    keys = st.text("ab_01", min_size=1, max_size=3)
-    return st.recursive(
-        arrays,
-        lambda tree: (
-            st.dictionaries(keys, tree, max_size=4) | st.lists(tree, max_size=4) | st.tuples(tree, tree)
-        ),
-        max_leaves=8,
-    ).map(lambda tree: {"tree": tree, "scalars": [1.5, 2], "first": np.float32([1, 2])})
-
-
-def spec_of(tree):
-    """Return a spec of a random tree with all its integers, and some floats, frozen."""
-    frozen = ParamSpec.from_params(tree, "first").frozen
-    names = {name for name, value in frozen.items() if value.dtype.kind == "f" and "0" not in name}
-    return ParamSpec.from_params(tree, {"first", *names})
-
-
-relaxed = settings(deadline=None)  # the first example may include an import
-trees = trees_of(*FLOATS, np.int32, np.bool_)
 
 
 # --- order and views

@@ -19,6 +19,8 @@ _OPTIONS = {
     "tolx": "1e-6",
     "noisy": "False",
 }
+_TENSOR = b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}'
+_HEADER = len(_TENSOR).to_bytes(8, "little") + _TENSOR
 FUNCTIONS = [
     Case(
         "evolve",
@@ -119,6 +121,21 @@ FUNCTIONS = [
         {},
         (),
         ("loaded = evoopt.load_params(path)",),
+    ),
+    Case(
+        "load_safetensors",
+        "evoopt.load_safetensors",
+        {"path": "FOLDER / 'a.safetensors'"},
+        {},
+        (f"header = {_HEADER}", "(FOLDER / 'a.safetensors').write_bytes(header + bytes(8))"),
+    ),
+    Case(
+        "save_safetensors",
+        "evoopt.save_safetensors",
+        {"path": "FOLDER / 'a.safetensors'", "tree": "TREE"},
+        {"spec": "SPEC"},
+        (),
+        ("loaded = evoopt.load_safetensors(path)",),
     ),
     Case("CSVLogger", "evoopt.CSVLogger", {"path": "FOLDER / 'log.csv'"}, {}, _STARTED, ("result(es)",)),
     Case(
