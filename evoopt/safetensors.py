@@ -47,9 +47,9 @@ def save_safetensors(path: str | os.PathLike[str], tree: object, spec: ParamSpec
         dict, and bfloat16 float32.
     spec : ParamSpec, optional
         A description of the tree, which goes into the metadata of the file: containers and their
-        order, shapes, dtypes, dimension names, and which leaves are trainable. Trainable leaves get
-        its dtypes, as by ``unravel(vector, cast=True)``. By default the floating leaves are
-        trainable, except statistics of batch normalization.
+        order, shapes, dtypes, dimension names, and which leaves are trainable. Trainable leaves are
+        saved in its dtypes; all values are the tree's, also of frozen leaves. By default the
+        floating leaves are trainable, except statistics of batch normalization.
 
     Raises
     ------
@@ -66,8 +66,7 @@ def save_safetensors(path: str | os.PathLike[str], tree: object, spec: ParamSpec
     >>> tree, spec = load_safetensors("net.safetensors")  # doctest: +SKIP
     >>> spec  # doctest: +SKIP
     ParamSpec(2 parameters, float64: dense_0.bias (2,); frozen: dropout_0.key (2,))
-    >>> best = spec.unravel(spec.ravel(tree) + 1, cast=True)  # doctest: +SKIP
-    >>> save_safetensors("best.safetensors", best, spec)  # doctest: +SKIP
+    >>> save_safetensors("best.safetensors", spec.unravel(np.ones(2)), spec)  # doctest: +SKIP
     """
     library = _library("save_safetensors")
     spec = _describe(tree) if spec is None else spec
@@ -90,8 +89,8 @@ def load_safetensors(path: str | os.PathLike[str]) -> tuple[Any, ParamSpec]:
     Parameters
     ----------
     path : str or path
-        Nothing in the file is executed. The format has no checksums: a changed header is found, a
-        changed number is not.
+        Nothing in the file is executed. The format has no checksums: most damage of the header is
+        found, a changed number is not.
 
     Returns
     -------
@@ -106,8 +105,8 @@ def load_safetensors(path: str | os.PathLike[str]) -> tuple[Any, ParamSpec]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is damaged, or its names do not form a tree, or it has no trainable number, or
-        a tensor of another type than numpy's.
+        If it is damaged, its names do not form a tree, it has no trainable number, or a tensor is
+        of a type that numpy does not have.
     ImportError
         Without the package safetensors.
 

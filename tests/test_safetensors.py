@@ -1,5 +1,6 @@
 """Files of the package safetensors: round trips, files of other programs, and damaged ones."""
 
+import doctest
 import json
 import re
 import sys
@@ -157,6 +158,15 @@ def test_the_example_of_the_documentation_runs(library, tmp_path, monkeypatch):
     best, spec = load_safetensors("best.safetensors")
     assert spec == names["spec"]
     assert same(best, spec.unravel(names["result"].x, cast=True))
+
+
+@pytest.mark.frameworks
+def test_the_example_of_the_docstring_runs(library, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = save_safetensors.__doc__.replace("  # doctest: +SKIP", "")
+    names = {"np": np, "save_safetensors": save_safetensors, "load_safetensors": load_safetensors}
+    example = doctest.DocTestParser().get_doctest(text, names, "example", None, None)
+    assert doctest.DocTestRunner().run(example) == (0, len(example.examples))
 
 
 # --- files of other programs
