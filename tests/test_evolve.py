@@ -55,7 +55,13 @@ def test_max_evaluations_is_kept_to_the_last_row(where):
     assert rows == [10, 10, 10, 4]
     assert result.nfev == 34
     assert np.array_equal(result.x, es.best.x)
-    assert [name for name, _ in result.stop] == ["max_evaluations"]
+    assert result.stop == (("max_evaluations", "the limit of 34 evaluations is reached"),)
+
+
+def test_a_single_evaluation_is_no_generation():
+    result = evoopt.evolve(make(), sphere, max_evaluations=31)
+    assert result.nfev == 30
+    assert result.message == "the limit of 31 evaluations leaves no further generation"
 
 
 @pytest.mark.parametrize("maximize", [False, True])

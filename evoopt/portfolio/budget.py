@@ -115,7 +115,7 @@ class Budget:
 
     def refuse_evaluations(self) -> None:
         """Raise `OverError`, as there are no evaluations left."""
-        raise OverError(at_evaluations(self.max_evaluations))
+        raise OverError(at_evaluations(self.max_evaluations, self.evaluations))
 
     def settle(self, x: Vector, fun: float) -> None:
         """Take a point as the best so far, where no value alone can tell."""

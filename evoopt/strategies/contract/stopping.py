@@ -29,7 +29,7 @@ def limits(
     if target is not None and (best >= target if strategy.maximize else best <= target):
         reasons.append(at_target(best, target))
     if max_evaluations is not None and strategy.evaluations + least_rows > max_evaluations:
-        reasons.append(at_evaluations(max_evaluations))
+        reasons.append(at_evaluations(max_evaluations, strategy.evaluations))
     if max_generations is not None and strategy.generation >= max_generations:
         reasons.append(("max_generations", f"the limit of {max_generations} generations is reached"))
     return reasons
@@ -40,9 +40,10 @@ def at_target(fitness: float, target: float) -> Reason:
     return "target", f"fitness {fitness:g} has reached the target {target:g}"
 
 
-def at_evaluations(limit: float) -> Reason:
-    """Return the reason to stop at a limit of evaluations."""
-    return "max_evaluations", f"the limit of {limit} evaluations is reached"
+def at_evaluations(limit: float, spent: int) -> Reason:
+    """Return the reason to stop at a limit of evaluations, or before a generation exceeds it."""
+    verb = "is reached" if spent >= limit else "leaves no further generation"
+    return "max_evaluations", f"the limit of {limit} evaluations {verb}"
 
 
 class Deadline:
