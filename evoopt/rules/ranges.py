@@ -12,25 +12,25 @@ from numpy.typing import NDArray
 from evoopt.compiling.jit import inline
 from evoopt.types import Vector
 
-FARTHEST = 10.0  # of a normalized observation from 0
+FARTHEST = 10.0  # the largest distance of a normalized observation from 0
 
 
 @inline
 def clip(x, low, high):
-    """The number from `low` to `high` next to x."""
+    """Return the number from `low` to `high` nearest to x."""
     x = low if x < low else x
     return high if x > high else x
 
 
 @inline
 def wrap(angle):
-    """The same angle from -pi to pi."""
+    """Return the same angle from -pi to pi."""
     return (angle + math.pi) % (2.0 * math.pi) - math.pi
 
 
 @inline
 def spanned(output, middle, half):
-    """The action that an output means: -1 to 1 span middle +- half; as it is for a half of 0."""
+    """Return the action of an output: -1 to 1 span middle +- half; for a half of 0 the output."""
     return middle + half * clip(output, -1.0, 1.0) if half > 0 else output
 
 
@@ -42,7 +42,7 @@ def spanned_arrays(outputs: NDArray[Any], middle: Vector, half: Vector) -> Vecto
 
 @inline
 def normalized(shift, scale):
-    """The input for an observation at `shift` from the mean; `scale` is 1 / standard deviation."""
+    """Return the input for an observation at `shift` from the mean; `scale` is 1 / std."""
     return clip(shift * scale, -FARTHEST, FARTHEST)
 
 
@@ -52,5 +52,5 @@ def normalized_arrays(observations: NDArray[Any], mean: Vector, std: Vector) -> 
 
 
 def ceil_div(a: int, b: int) -> int:
-    """How many blocks of `b` items hold `a`."""
+    """Return how many parts of `b` items hold `a` items."""
     return -(-a // b)

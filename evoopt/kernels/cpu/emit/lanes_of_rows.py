@@ -11,7 +11,7 @@ from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 from evoopt.compiling.jit import twin_of
-from evoopt.kernels.cpu.emit.matrix import Operand
+from evoopt.kernels.cpu.emit.matrix import operands
 from evoopt.kernels.cpu.emit.vectors import VectorCode, tile_shape
 
 
@@ -46,7 +46,7 @@ def _emit_lanes(
     signature: Signature,
     arguments: Sequence[ir.Value],
 ) -> ir.Value:
-    a, x, bias, y = (Operand(context, builder, signature.args[k], arguments[k]) for k in range(4))
+    a, x, bias, y = operands(context, builder, signature, arguments)
     n = arguments[4]
     code, offset = VectorCode(context, builder, y.dtype), n.type
     sums = [cgutils.alloca_once_value(builder, code.load(bias.data, at)) for at in bias.rows(outputs)]

@@ -1,11 +1,13 @@
 """The operands of products: a matrix in memory, for kernels and for emitted code."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.base import BaseContext
+from numba.core.typing.templates import Signature
 
 from evoopt.compiling.jit import inline
 
@@ -45,6 +47,13 @@ class Operand:
     def rows(self, count: int) -> list[ir.Value]:
         """Return the places of the first elements of so many rows."""
         return along(self._builder, self.start, self.row, count)
+
+
+def operands(
+    context: BaseContext, builder: ir.IRBuilder, signature: Signature, arguments: Sequence[ir.Value]
+) -> list[Operand]:
+    """Return the operands a, x, bias and y, with which the arguments of each product begin."""
+    return [Operand(context, builder, signature.args[k], arguments[k]) for k in range(4)]
 
 
 def along(builder: ir.IRBuilder, start: ir.Value, stride: ir.Value, count: int) -> list[ir.Value]:

@@ -17,7 +17,7 @@ from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 from evoopt.compiling.jit import twin_of
-from evoopt.kernels.cpu.emit.matrix import Operand, along
+from evoopt.kernels.cpu.emit.matrix import along, operands
 from evoopt.kernels.cpu.emit.vectors import AHEAD, VectorCode, host_vectors, tile_shape
 
 
@@ -85,7 +85,7 @@ def _emit_tile(
     arguments: Sequence[ir.Value],
 ) -> ir.Value:
     """Emit the LLVM code of a tile: start, loop over the reduction, store y."""
-    a, x, bias, y = (Operand(context, builder, signature.args[k], arguments[k]) for k in range(4))
+    a, x, bias, y = operands(context, builder, signature, arguments)
     adds, n, outer = arguments[4:]
     code, offset = VectorCode(context, builder, y.dtype), n.type
     vectors = host_vectors().of_tile if whole else 1

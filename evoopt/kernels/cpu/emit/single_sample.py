@@ -15,7 +15,7 @@ from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 from evoopt.compiling.jit import twin_of
-from evoopt.kernels.cpu.emit.matrix import Operand, along
+from evoopt.kernels.cpu.emit.matrix import along, operands
 from evoopt.kernels.cpu.emit.vectors import AHEAD, VectorCode, tile_shape
 
 PARTS = 4
@@ -55,7 +55,7 @@ def _emit_product(
     signature: Signature,
     arguments: Sequence[ir.Value],
 ) -> ir.Value:
-    a, x, bias, y = (Operand(context, builder, signature.args[k], arguments[k]) for k in range(4))
+    a, x, bias, y = operands(context, builder, signature, arguments)
     adds, n, columns = arguments[4:]
     code, offset = VectorCode(context, builder, y.dtype), n.type
     if vectors == 1:
