@@ -4,11 +4,15 @@ from evoopt.callbacks import CSVLogger
 from evoopt.evolve import evolve
 from evoopt.files import load_params, save_params
 from evoopt.minimize import minimize
+from evoopt.networks.composite import Parallel, Residual, Split
 from evoopt.networks.convolution import AvgPool2D, Conv2D, Flatten, MaxPool2D
+from evoopt.networks.graph import Graph
 from evoopt.networks.layers import Dense, Layer, Parameter
+from evoopt.networks.merging import Add, Concat, Multiply
 from evoopt.networks.network import Network
 from evoopt.networks.normalization import LayerNorm
 from evoopt.networks.recurrent import GRU, LSTM, RNN
+from evoopt.networks.shaping import Reshape, Slice
 from evoopt.params import ParamSpec
 from evoopt.plotting import plot_history
 from evoopt.safetensors import load_safetensors, save_safetensors
@@ -53,26 +57,35 @@ __all__ = [
     "RNN",
     "SNES",
     "XNES",
+    "Add",
     "AvgPool2D",
     "CSVLogger",
+    "Concat",
     "Conv2D",
     "CosineDecay",
     "DeepGA",
     "Dense",
     "Environment",
     "Flatten",
+    "Graph",
     "GymnasiumTask",
     "Layer",
     "LayerNorm",
     "LinearDecay",
     "MaxPool2D",
+    "Multiply",
     "Network",
     "Objective",
     "OpenAIES",
+    "Parallel",
     "ParamSpec",
     "Parameter",
+    "Reshape",
+    "Residual",
     "Rollout",
     "SepCMAES",
+    "Slice",
+    "Split",
     "Strategy",
     "Supervised",
     "envs",

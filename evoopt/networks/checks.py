@@ -13,31 +13,42 @@ from evoopt.networks.layers import Layer, Parameter
 from evoopt.types import Shape
 
 
-def as_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """Read the layers of a network, at least one."""
+def as_layers(layers: Sequence[Layer], name: str = "layers", least: int = 1) -> tuple[Layer, ...]:
+    """Read layers in order, at least one or none."""
     found: list[Layer] = []
     for layer in arguments.items(layers):  # which may have no end
         if not isinstance(layer, Layer):
             advice = f"; call {layer.__name__} with its sizes" if isinstance(layer, type) else ""
-            raise _no_layers(layers, advice)
+            raise _no_layers(name, layers, advice)
         found.append(layer)
-    if not found:
+    if not found and (least or not isinstance(layers, tuple | list)):
         advice = f"; put it into a list, [{shown(layers)}]" if isinstance(layers, Layer) else ""
-        raise _no_layers(layers, advice)
+        raise _no_layers(name, layers, advice)
     return tuple(found)
 
 
-def _no_layers(layers: object, advice: str) -> ValueError:
+def _no_layers(name: str, layers: object, advice: str) -> ValueError:
     return ValueError(
-        f"layers must be a list of layers such as [evoopt.Dense(10)], got {shown(layers)}{advice}."
+        f"{name} must be a list of layers such as [evoopt.Dense(10)], got {shown(layers)}{advice}."
     )
 
 
-def check_layer(name: str, layer: Layer, shape: Shape) -> Shape:
-    """Return the shape of a layer's output; raise ValueError for an impossible layer."""
+def check_name(name: object) -> str:
+    """Read the name of a layer: words joined by dots."""
+    if isinstance(name, str) and all(name.split(".")):
+        return name
+    raise ValueError(f'name must be a str such as "policy" or "policy.first", got {shown(name)}.')
+
+
+def check_output_shape(layer: Layer, shape: object) -> Shape:
+    """Read the shape of a layer's output."""
+    return _sizes(f"The output_shape of {type(layer).__name__}", shape)
+
+
+def check_parameters(name: str, layer: Layer, parameters: object, output: Shape) -> None:
+    """Raise ValueError for impossible parameters of a layer, or for more than the memory holds."""
     of = f"of {type(layer).__name__}"
-    output = _sizes(f"The output_shape {of}", layer.output_shape(shape))
-    parameters = arguments.mapping(f"The result of parameters() {of}", layer.parameters(shape))
+    parameters = arguments.mapping(f"The result of parameters() {of}", parameters)
     numbers = 0
     for key, parameter in parameters.items():
         if not isinstance(key, str) or not isinstance(parameter, Parameter):
@@ -52,7 +63,6 @@ def check_layer(name: str, layer: Layer, shape: Shape) -> Shape:
             arguments.number(f"fan_in, and fan_out, of the parameter {key!r} {of}", fan, positive=True)
     needed = 4 * max(numbers, math.prod(output))
     require_memory(f"The layer {name}", needed, "parameters or outputs", "make it, or its inputs, smaller")
-    return output
 
 
 def _sizes(name: str, shape: object) -> Shape:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, get_args
 from evoopt import arguments
 from evoopt.devices.interface.network import Location, Operation
 from evoopt.networks.initializers import Initializer, check_initializer
-from evoopt.networks.layers import Activation, Layer, Parameter, activation_operations, check_activation
+from evoopt.networks.layers import Activation, NamedLayer, Parameter, activation_operations, check_activation
 from evoopt.rules.ranges import ceil_div
 from evoopt.types import Shape
 
@@ -16,7 +16,7 @@ Padding = Literal["valid", "same"]
 
 
 @dataclass(frozen=True)
-class Conv2D(Layer):
+class Conv2D(NamedLayer):
     """A two-dimensional convolution with kernel (height, width, in, filters) and bias (filters,).
 
     Each output is ``activation(sum(window * kernel) + bias)``, where the window is a part of the
@@ -102,7 +102,7 @@ class Conv2D(Layer):
 
 
 @dataclass(frozen=True)
-class _Pool2D(Layer):
+class _Pool2D(NamedLayer):
     pool_size: int | tuple[int, int]
     strides: int | tuple[int, int] | None = None
     padding: Padding = "valid"
@@ -184,7 +184,7 @@ class AvgPool2D(_Pool2D):
 
 
 @dataclass(frozen=True)
-class Flatten(Layer):
+class Flatten(NamedLayer):
     """A layer that joins all axes into one, row-major: (height, width, channels) to (features,).
 
     Examples

@@ -1,30 +1,28 @@
 """Layers -> the description of a network that engines take."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from evoopt.devices.interface.network import LayerDescription, Location, NetworkDescription
-from evoopt.networks.layers import Layer
+from evoopt.networks.wiring import Node
 from evoopt.params import ParamSpec
 from evoopt.types import Shape
 
-NamedLayer = tuple[str, Layer, Shape]  # its name, itself, the shape of one sample that comes in
 
-
-def describe(layers: Iterable[NamedLayer], spec: ParamSpec, output_shape: Shape) -> NetworkDescription:
-    """Return the operations of layers, with the places of their parameters in a spec."""
-    layers, places = tuple(layers), _locations(spec)
-    described = []
-    for name, layer, shape in layers:
-        own = {key: places[f"{name}.{key}"] for key in layer.parameters(shape)}
-        described.append(LayerDescription(name, layer, shape, tuple(layer.operations(shape, own))))
+def describe(nodes: Sequence[Node], spec: ParamSpec, input_shape: Shape) -> NetworkDescription:
+    """Return the operations of nodes, with the places of their parameters in a spec."""
+    places, described = _locations(spec), []
+    for node in nodes:
+        own = {key: places[f"{node.name}.{key}"] for key in node.parameters()}
+        operations = tuple(node.operations(own))
+        described.append(LayerDescription(node.name, node.layer, node.sources, node.input_shape, operations))
     return NetworkDescription(
         tuple(described),
         spec.size,
         tuple(spec.frozen.values()),
-        layers[0][2],
-        output_shape,
-        min(layer.few_samples for _, layer, _ in layers),
+        input_shape,
+        nodes[-1].output_shape,
+        min(node.layer.few_samples for node in nodes),
     )
 
 

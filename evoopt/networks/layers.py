@@ -6,7 +6,7 @@ devices/cpu/operations.py and, where CUDA has it, in devices/cuda/operations.py.
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 from evoopt import arguments
@@ -46,6 +46,8 @@ class Layer(Called):
     kind : str
         The stem of its names: the first Dense layer of a network is ``dense_0``. By default the
         name of the class in small letters.
+    name : str or None
+        Its own name in place of this one, see `Dense`.
     few_samples : int
         The largest number of samples in a call for which a CPU is faster with vectors along the
         outputs than with vectors along the samples.
@@ -72,6 +74,10 @@ class Layer(Called):
 
     kind: ClassVar[str]
     few_samples: ClassVar[int] = 8
+    name: str | None = None
+
+    def __init__(self, *, name: str | None = None) -> None:
+        self.name = name
 
     def __init_subclass__(cls) -> None:
         if not hasattr(cls, "kind"):
@@ -120,7 +126,14 @@ class Layer(Called):
 
 
 @dataclass(frozen=True)
-class Dense(Layer):
+class NamedLayer(Layer):
+    """The base of evoopt's own layers, whose last option is their name."""
+
+    name: str | None = field(default=None, kw_only=True, repr=False)
+
+
+@dataclass(frozen=True)
+class Dense(NamedLayer):
     """A fully connected layer: ``activation(inputs @ kernel + bias)``.
 
     Its kernel is (in, units), its bias (units,).
@@ -139,6 +152,10 @@ class Dense(Layer):
         Whether there is a bias.
     kernel_init, bias_init : str
         "zeros", "ones" or one of glorot, he, lecun with "_uniform" or "_normal".
+    name : str, optional
+        The name of the layer among the network's parameters, by default its kind and its position
+        among its kind. A dot makes nested parameters: those of "policy.first" are in
+        ``params["policy"]["first"]``. Every layer has this option.
 
     Raises
     ------

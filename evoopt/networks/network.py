@@ -1,6 +1,6 @@
 """Networks: layers, the engines that run them, and the ParamSpec of their weights."""
 
-from collections import Counter
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
@@ -12,10 +12,11 @@ from evoopt.calls import Called
 from evoopt.devices.available import read_device
 from evoopt.devices.choose import network_engine
 from evoopt.devices.interface.network import NetworkEngine
-from evoopt.networks.checks import as_layers, as_shape, check_layer
-from evoopt.networks.description import NamedLayer, describe
+from evoopt.networks.checks import as_layers, as_shape
+from evoopt.networks.description import describe
 from evoopt.networks.initializers import initialize
 from evoopt.networks.layers import Layer, Parameter
+from evoopt.networks.wiring import Node, Wiring
 from evoopt.params import ParamSpec
 from evoopt.tree import Trainable, read_tree
 from evoopt.types import Array, Device, PopulationLike
@@ -27,8 +28,9 @@ class Network(Called):
     Parameters
     ----------
     layers : sequence of Layer
-        In order. They are named by kind and position among their kind: ``dense_0``, ``dense_1``,
-        ...
+        In order. A layer without a ``name=`` is named by its kind and its position among its kind:
+        ``dense_0``, ``dense_1``, ... Layers such as `Residual`, `Parallel` and `Graph` have layers
+        in them.
     input_shape : tuple of int
         Shape of one sample.
     device : "cpu" or "cuda"
@@ -41,6 +43,13 @@ class Network(Called):
         Maps a row (n_params,) to the nested parameters and back.
     input_shape, output_shape : tuple of int
         Of one sample.
+    nodes : tuple of Node
+        The layers as they are computed, with those inside of others. A node has a `name`, a
+        `layer`, its `sources`, `input_shapes` and an `output_shape`; source 0 is the network's
+        input, and source k + 1 the output of node k.
+    heads : dict of str to slice
+        The parts of the outputs' last axis, by name, if the last layer has named branches that it
+        concatenates; else empty.
     state_size : int
         How many numbers recurrent layers keep of one sample from call to call; 0 of a feed-forward
         network.
@@ -48,8 +57,8 @@ class Network(Called):
     Raises
     ------
     ValueError
-        For no layers, or a layer that cannot take the output of the one before it, or that "cuda"
-        does not have.
+        For no layers, for two of one name, or a layer that cannot take the output of the one
+        before it, or that "cuda" does not have.
     ImportError, RuntimeError
         For "cuda" without the package that it needs, or without a GPU.
 
@@ -70,15 +79,12 @@ class Network(Called):
     def __init__(self, layers: Sequence[Layer], input_shape: Sequence[int], device: Device = "cpu") -> None:
         self.device = read_device(device)
         self.layers = as_layers(layers)
-        shape = self.input_shape = as_shape(input_shape)
-        self._named: list[NamedLayer] = []
-        counts: Counter[str] = Counter()
-        for layer in self.layers:
-            name = f"{layer.kind}_{counts[layer.kind]}"
-            self._named.append((name, layer, shape))
-            counts[layer.kind] += 1
-            shape = check_layer(name, layer, shape)
-        self.output_shape = shape
+        self.input_shape = as_shape(input_shape)
+        wiring = Wiring(self.input_shape)
+        wiring.chain(self.layers, 0)
+        self.nodes: tuple[Node, ...] = wiring.nodes
+        self.heads: dict[str, slice] = wiring.heads
+        self.output_shape = self.nodes[-1].output_shape
         self._take(ParamSpec.from_shapes({name: parameter.shape for name, parameter in self._parameters()}))
 
     def _take(self, spec: ParamSpec) -> None:
@@ -91,7 +97,7 @@ class Network(Called):
         """Return the engine of a device, by default its own; each is made once."""
         device = self.device if device is None else read_device(device)
         if device not in self._engines:
-            description = describe(self._named, self.spec, self.output_shape)
+            description = describe(self.nodes, self.spec, self.input_shape)
             self._engines[device] = network_engine(device, description)
         return self._engines[device]
 
@@ -102,8 +108,8 @@ class Network(Called):
         return {**self.__dict__, "_engines": {}}  # they hold addresses of this process
 
     def _parameters(self) -> Iterator[tuple[str, Parameter]]:
-        for name, layer, shape in self._named:
-            for parameter_name, parameter in layer.parameters(shape).items():
+        for name, node in {node.name: node for node in self.nodes}.items():  # some share a name
+            for parameter_name, parameter in node.parameters().items():
                 yield f"{name}.{parameter_name}", parameter
 
     def init(self, seed: int | None = None) -> NDArray[np.float32]:
@@ -145,9 +151,10 @@ class Network(Called):
         >>> net.freeze(net.init(seed=0), trainable="dense_1").spec.names
         ('dense_1.bias', 'dense_1.kernel')
         """
-        network = Network(self.layers, self.input_shape, self.device)
+        network = copy.copy(self)
         tree = params if isinstance(params, Mapping) else self.spec.unravel(self.as_vector(params))
-        own = network.spec.unravel(network.as_vector(tree))  # refuses parameters of another shape or name
+        every = Network(self.layers, self.input_shape)
+        own = every.spec.unravel(every.as_vector(tree))  # refuses parameters of another shape or name
         network._take(ParamSpec.from_params(own, trainable))
         return network
 

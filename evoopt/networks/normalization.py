@@ -7,14 +7,14 @@ from typing import ClassVar
 
 from evoopt import arguments
 from evoopt.devices.interface.network import Location, Operation
-from evoopt.networks.layers import Activation, Layer, Parameter, activation_operations, check_activation
+from evoopt.networks.layers import Activation, NamedLayer, Parameter, activation_operations, check_activation
 from evoopt.types import Shape
 
 SMALLEST = 1e-30  # epsilon, whose root float32 tells from 0 with digits to spare
 
 
 @dataclass(frozen=True)
-class LayerNorm(Layer):
+class LayerNorm(NamedLayer):
     """Layer normalization (Ba et al. 2016, https://arxiv.org/abs/1607.06450) over the last axis.
 
     ``activation((inputs - mean) / sqrt(variance + epsilon) * gamma + beta)`` with the mean and the

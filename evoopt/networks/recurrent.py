@@ -11,14 +11,14 @@ from typing import ClassVar, Literal, get_args
 from evoopt import arguments
 from evoopt.devices.interface.network import Location, Operation
 from evoopt.networks.initializers import FORGET_ONES, Initializer, check_initializer
-from evoopt.networks.layers import Layer, Parameter
+from evoopt.networks.layers import NamedLayer, Parameter
 from evoopt.types import Shape
 
 RecurrentActivation = Literal["linear", "tanh", "relu", "sigmoid"]
 
 
 @dataclass(frozen=True)
-class Recurrent(Layer):
+class Recurrent(NamedLayer):
     """The base of recurrent layers, which differ by its class variables."""
 
     units: int

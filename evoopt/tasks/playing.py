@@ -142,5 +142,5 @@ def _width(net: Network, columns: int, episodes: int) -> int:
 
     Networks sum up few samples and many in different orders. Only the first columns are played.
     """
-    few = min(layer.few_samples for layer in net.layers)
+    few = min(node.layer.few_samples for node in net.nodes)
     return columns if (columns <= few) == (episodes <= few) else few + 1

@@ -161,7 +161,7 @@ def _check_labels(labels: Array, classes: int) -> Array:
 
 def _check_last_layer(loss: LossName, targets: Targets, net: Network) -> None:
     """Refuse a last activation that the loss contains, or that hides the sign that it needs."""
-    activation = getattr(net.layers[-1], "activation", None)
+    activation = getattr(net.nodes[-1].layer, "activation", None)
     if loss == "cross_entropy" and activation == "softmax":
         problem = "takes logits and has a softmax in it, and so has the last layer"
     elif loss == "binary_cross_entropy" and activation == "sigmoid":

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 
 from evoopt import arrays, threads
 from evoopt.compiling.arrays import aligned_empty, kernel_array
-from evoopt.devices.cpu.operations import OPERATIONS, CpuOperation
 from evoopt.devices.cpu.program import Kind, Program, compile_program
+from evoopt.devices.cpu.values import Instruction, instructions
 from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
 from evoopt.kernels.cpu.networks.forward import chunks_of, forward_chunks, pack_tiles
 from evoopt.rules.ranges import ceil_div
@@ -24,8 +24,8 @@ class CpuNetwork(NetworkEngine[Array]):
         self._programs: dict[tuple[np.dtype[Any], Kind], Program] = {}
 
     @cached_property
-    def _operations(self) -> tuple[CpuOperation, ...]:
-        return tuple(OPERATIONS[operation.kind](operation) for operation in self.description.operations)
+    def _instructions(self) -> tuple[Instruction, ...]:
+        return instructions(self.description)
 
     def program(self, dtype: np.dtype[Any], samples: int) -> Program:
         """Return the program for so many samples of a row."""
@@ -37,7 +37,7 @@ class CpuNetwork(NetworkEngine[Array]):
 
     def _program(self, dtype: np.dtype[Any], kind: Kind) -> Program:
         if (dtype, kind) not in self._programs:
-            self._programs[dtype, kind] = compile_program(self.description, self._operations, dtype, kind)
+            self._programs[dtype, kind] = compile_program(self.description, self._instructions, dtype, kind)
         return self._programs[dtype, kind]
 
     def pack(self, samples: Array, columns: int) -> Array:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evoopt.devices.interface.network import Operation
-from evoopt.kernels.cpu.networks import convolution, operations, recurrent
+from evoopt.kernels.cpu.networks import convolution, merging, operations, recurrent
 from evoopt.kernels.cpu.networks.code import OperationCode, by_tile, elementwise
 
 
@@ -18,7 +18,7 @@ class CpuOperation(NamedTuple):
     samples: OperationCode | None = None  # None if `tiles` takes single samples, too
     lanes: OperationCode | None = None  # not needed for operations without parameters
     columns: tuple[int, ...] = ()  # numbers of the program's table from SIZES on
-    in_place: bool = False
+    in_place: bool = False  # y has the result of the operation before, which the code changes
     scratch: tuple[int, int] = (0, 0)  # length for all samples together, and for each sample of a tile
     zeros: int = 0  # zeros to read instead of a parameter that is None, if more than inputs or outputs
 
@@ -73,6 +73,10 @@ def _recurrent(code: OperationCode, operation: Operation) -> CpuOperation:
     )
 
 
+def _merge(code: OperationCode, in_place: bool, operation: Operation) -> CpuOperation:
+    return CpuOperation(code, columns=operation.sizes, in_place=in_place)
+
+
 def _function(operation: Operation) -> CpuOperation:
     sizes = tuple(location.size for location in operation.parameters if location is not None)
     return CpuOperation(by_tile(operation.function, sizes))
@@ -89,5 +93,9 @@ OPERATIONS: dict[str, Callable[[Operation], CpuOperation]] = {
     "rnn": partial(_recurrent, recurrent.rnn),
     "gru": partial(_recurrent, recurrent.gru),
     "lstm": partial(_recurrent, recurrent.lstm),
+    "slice": partial(_merge, merging.copy, False),
+    "insert": partial(_merge, merging.copy, True),  # a slice among others
+    "add": partial(_merge, merging.add, True),
+    "multiply": partial(_merge, merging.multiply, True),
     "function": _function,  # a user's own layer
 }

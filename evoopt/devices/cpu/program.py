@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.devices.cpu.operations import CpuOperation
+from evoopt.devices.cpu.values import Instruction
 from evoopt.devices.interface.network import Location, NetworkDescription, Operation
 from evoopt.kernels.cpu.emit.vectors import tile_shape
 from evoopt.kernels.cpu.networks import program
@@ -50,20 +51,23 @@ class Program:
 
 
 def compile_program(
-    network: NetworkDescription, compiled: Sequence[CpuOperation], dtype: "np.dtype[Any]", kind: Kind
+    network: NetworkDescription, instructions: Sequence[Instruction], dtype: "np.dtype[Any]", kind: Kind
 ) -> Program:
-    """Compile the program of a network, from its operations on the CPU.
+    """Compile the program of a network, from its instructions.
 
     LookupError is raised if an operation has no code of this kind.
     """
-    operations = network.operations
+    operations = [each.operation for each in instructions]
     widest = max(max(operation.inputs, operation.outputs) for operation in operations)
     zeros = Location(
-        sum(array.size for array in network.frozen), True, max(widest, *(each.zeros for each in compiled))
+        sum(array.size for array in network.frozen),
+        True,
+        max(widest, *(each.compiled.zeros for each in instructions)),
     )
-    codes = [_code(*each, kind) for each in zip(operations, compiled, strict=True)]
+    codes = [_code(each.operation, each.compiled, kind) for each in instructions]
     columns, _ = tile_shape(dtype)
-    table = _table(operations, compiled, zeros, columns)
+    table = _table(instructions, zeros, columns)
+    live = max(widest, max(each.y.end for each in instructions) // 2)  # numbers, for a sample, at once
     table[:, program.ADDRESS] = [code.address(dtype) for code in codes]
     return Program(
         table,
@@ -71,7 +75,7 @@ def compile_program(
         sum(operation.weights * operation.places + operation.outputs for operation in operations),
         network.state_size,
         kind,
-        _chunk(operations, widest * columns * dtype.itemsize),
+        _chunk(operations, live * columns * dtype.itemsize),
         codes,
     )
 
@@ -86,24 +90,22 @@ def _code(operation: Operation, compiled: CpuOperation, kind: Kind) -> Operation
     return compiled.tiles
 
 
-def _table(
-    operations: Sequence[Operation], compiled: Sequence[CpuOperation], zeros: Location, columns: int
-) -> NDArray[np.int64]:
+def _table(instructions: Sequence[Instruction], zeros: Location, columns: int) -> NDArray[np.int64]:
     """Return the program's table without the addresses.
 
     Parameters become offsets, trainable ones in the row, frozen ones in the shared vector. Tiles
     have at most `columns` samples.
     """
-    n_parameters = max(len(operation.parameters) for operation in operations)
-    table = np.zeros((len(operations), program.PARAMETERS + 2 * n_parameters), np.int64)
+    n_parameters = max(len(each.operation.parameters) for each in instructions)
+    table = np.zeros((len(instructions), program.PARAMETERS + 2 * n_parameters), np.int64)
     state = 0
-    for row, operation, each in zip(table, operations, compiled, strict=True):
+    for row, (operation, compiled, x, y) in zip(table, instructions, strict=True):
         row[program.INPUTS], row[program.OUTPUTS] = operation.inputs, operation.outputs
         row[program.STATE], row[program.STATE_SIZE] = state, operation.state
         state += operation.state
-        row[program.IN_PLACE] = each.in_place
-        row[program.SCRATCH] = each.scratch[0] + each.scratch[1] * columns
-        row[program.SIZES :][: len(each.columns)] = each.columns
+        row[program.X], row[program.Y] = x.start, y.start
+        row[program.SCRATCH] = compiled.scratch[0] + compiled.scratch[1] * columns
+        row[program.SIZES :][: len(compiled.columns)] = compiled.columns
         places = [(found or zeros)[:2] for found in operation.parameters]
         row[program.PARAMETERS :][: 2 * len(places)] = np.ravel(places)
     return table

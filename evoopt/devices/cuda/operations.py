@@ -27,7 +27,10 @@ ACTIVATIONS: dict[str, Callable[[Operation], Activation]] = {
 
 
 def kernel_layers(layers: Iterable[LayerDescription]) -> tuple[KernelLayer, ...]:
-    """Return the layers of kernels; raise ValueError for a layer that CUDA does not have."""
+    """Return the layers of kernels; raise ValueError for a layer that CUDA does not have.
+
+    Layers with one source each are one after the other, because each leads to the output.
+    """
     return tuple(map(_kernel_layer, layers))
 
 

@@ -36,13 +36,20 @@ class Operation(NamedTuple):
     weights: int = 0  # how many numbers of the parameters are used
     places: int = 1  # how many places of the output use all weights
     state: int = 0  # how many numbers are kept from call to call
+    source: int = 0  # which value of the layer's sources comes in; see `LayerDescription`
 
 
 class LayerDescription(NamedTuple):
-    """The operations of one layer, with its name and the layer itself for error messages."""
+    """The operations of one layer, with its name and the layer itself for error messages.
+
+    Its sources are numbers of values: 0 is the network's input, and k + 1 the output of layer k.
+    The first operation reads the first source, each other one the result of the operation before
+    it. Operations that merge change this result by the source that they name.
+    """
 
     name: str
     layer: object
+    sources: tuple[int, ...]
     input_shape: Shape
     operations: tuple[Operation, ...]
 
@@ -51,7 +58,8 @@ class LayerDescription(NamedTuple):
 class NetworkDescription:
     """The description of a network that engines take.
 
-    Offsets of frozen parameters count through the arrays `frozen`, one after the other.
+    Offsets of frozen parameters count through the arrays `frozen`, one after the other. The output
+    of the last layer is the network's.
     """
 
     layers: tuple[LayerDescription, ...]

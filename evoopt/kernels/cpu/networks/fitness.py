@@ -52,7 +52,7 @@ def loss_chunks(population, frozen, program, tiles, targets, weights, loss, colu
     batch, n_chunks, lanes = len(weights), sums.shape[1], lanes_of(frozen[0])
     n_out, n_targets = program[-1, OUTPUTS], targets.shape[1] // columns
     shared = tiles.reshape(-1)
-    memory, front, back, _, state, scratch = chunk_memory(program, 0, columns * chunk, population)
+    memory, values, _, state, scratch = chunk_memory(program, 0, columns * chunk, population)
     loss_memory = aligned_empty(3, columns, population)
     losses, loss_scratch = borrowed(loss_memory[0]), borrowed(loss_memory[1:]).reshape(2 * columns)
     parts_memory = aligned_empty(1, columns, sums)
@@ -62,7 +62,7 @@ def loss_chunks(population, frozen, program, tiles, targets, weights, loss, colu
         first, count, width = chunk_at(c, batch, columns, lanes, chunk)
         x = shared[first * program[0, INPUTS] :]
         state[:] = 0
-        y = run_chunk(program, population[r], frozen, x, front, back, state, scratch, count, width)
+        y = run_chunk(program, population[r], frozen, x, values, state, scratch, count, width)
         parts[:] = 0
         for t in range(count):
             own = weights[first + t * width : min(first + (t + 1) * width, batch)]

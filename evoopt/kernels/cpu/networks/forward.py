@@ -13,7 +13,17 @@ from evoopt.compiling.jit import inline, kernel
 from evoopt.kernels.cpu.emit.transpose import store_samples
 from evoopt.kernels.cpu.emit.vectors import lanes_of, tile_width
 from evoopt.kernels.cpu.networks.code import call
-from evoopt.kernels.cpu.networks.program import ADDRESS, IN_PLACE, INPUTS, OUTPUTS, SCRATCH, STATE, STATE_SIZE
+from evoopt.kernels.cpu.networks.program import (
+    ADDRESS,
+    INPUT,
+    INPUTS,
+    OUTPUTS,
+    SCRATCH,
+    STATE,
+    STATE_SIZE,
+    X,
+    Y,
+)
 
 
 def chunks_of(samples: int, columns: int, chunk: int) -> int:
@@ -36,48 +46,44 @@ def chunk_at(index, samples, columns, lanes, chunk):
 
 
 @inline
-def run_chunk(program, row, frozen, x, front, back, state, scratch, count, width):
-    """Run a network on `count` tiles, x (count, n_in * width).
+def run_chunk(program, row, frozen, inputs, values, state, scratch, count, width):
+    """Run a network on `count` tiles of inputs (count, n_in * width).
 
-    Return the buffer that begins with the outputs. `state` has the states of the operations one
-    after the other, each (count, its size * width).
+    Return the part of `values` that begins with the outputs. `state` has the states of the
+    operations one after the other, each (count, its size * width).
     """
-    source, target, spare = x, front, back
+    samples = count * width
     for op in program:
-        own = state[op[STATE] * count * width : (op[STATE] + op[STATE_SIZE]) * count * width]
-        if op[IN_PLACE]:
-            call(op[ADDRESS], op, row, frozen, source, source, own, scratch, count, width)
-        else:
-            call(op[ADDRESS], op, row, frozen, source, target, own, scratch, count, width)
-            source, target, spare = target, spare, target
-    return source
+        own = state[op[STATE] * samples : (op[STATE] + op[STATE_SIZE]) * samples]
+        x = inputs if op[X] == INPUT else values[op[X] * samples :]
+        call(op[ADDRESS], op, row, frozen, x, values[op[Y] * samples :], own, scratch, count, width)
+    return values[program[-1, Y] * samples :]
 
 
 @inline
 def _needs(program):
-    """Return the most features of an operation, the size of a sample's state, and the scratch."""
-    widest, n_state, room = 0, 0, 0
+    """Return the sizes of a sample's values and of its state, and of the scratch."""
+    n_values, n_state, room = 0, 0, 0
     for op in program:
-        widest, room = max(widest, op[INPUTS], op[OUTPUTS]), max(room, op[SCRATCH])
+        n_values, room = max(n_values, op[Y] + op[OUTPUTS]), max(room, op[SCRATCH])
         n_state += op[STATE_SIZE]
-    return widest, n_state, room
+    return n_values, n_state, room
 
 
 @inline
 def chunk_memory(program, n_in, samples, like):
     """Return memory, and its parts for a chunk of so many samples, valid until ``keep(memory)``.
 
-    The parts are the values before and after an operation, inputs of `n_in` features if a row has
-    its own, states, and scratch.
+    The parts are the values that operations make, inputs of `n_in` features if a row has its own,
+    states, and scratch.
     """
-    widest, n_state, room = _needs(program)
-    sizes = (widest * samples, widest * samples, n_in * samples, n_state * samples, room)
+    n_values, n_state, room = _needs(program)
+    sizes = (n_values * samples, n_in * samples, n_state * samples, room)
     memory = aligned_empty(1, sum(sizes), like)
     rest = borrowed(memory[0])
-    front, rest = rest[: sizes[0]], rest[sizes[0] :]
-    back, rest = rest[: sizes[1]], rest[sizes[1] :]
-    inputs, rest = rest[: sizes[2]], rest[sizes[2] :]
-    return memory, front, back, inputs, rest[: sizes[3]], rest[sizes[3] :]
+    values, rest = rest[: sizes[0]], rest[sizes[0] :]
+    inputs, rest = rest[: sizes[1]], rest[sizes[1] :]
+    return memory, values, inputs, rest[: sizes[2]], rest[sizes[2] :]
 
 
 @inline
@@ -164,7 +170,7 @@ def forward_chunks(population, frozen, program, packed, inputs, states, columns,
     n_chunks = count_chunks(batch, columns, chunk)
     flat, shared = out.reshape(-1), packed.reshape(-1)
     n_state = states.shape[2]
-    memory, front, back, samples, state, scratch = chunk_memory(
+    memory, values, samples, state, scratch = chunk_memory(
         program, n_in if own else 0, columns * chunk, population
     )
     for item in range(lo, hi):
@@ -177,7 +183,7 @@ def forward_chunks(population, frozen, program, packed, inputs, states, columns,
             x = shared[first * n_in :]
         if n_state > 0:
             load_states(program, states[r], first, state, count, width)
-        y = run_chunk(program, population[r], frozen, x, front, back, state, scratch, count, width)
+        y = run_chunk(program, population[r], frozen, x, values, state, scratch, count, width)
         samples_here = min(count * width, batch - first)
         unpack_samples(y, width, n_out, count, samples_here, flat, (r * batch + first) * n_out)
         if n_state > 0:

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from evoopt.types import Array
 
-# Columns. ADDRESS is the address of the operation's code in this process; IN_PLACE says that y is
-# x; STATE is where the operation's part of a sample's state starts; SCRATCH is the length of the
-# memory that the code works in; from SIZES on there are numbers that only the operation's code
-# reads.
-INPUTS, OUTPUTS, ADDRESS, IN_PLACE, STATE, STATE_SIZE, SCRATCH = range(7)
-SIZES = 7
+# Columns. ADDRESS is the address of the operation's code in this process; X and Y are where the
+# values that it reads and writes start among all values of a sample, and an X of INPUT means the
+# network's input; STATE is where the operation's part of a sample's state starts; SCRATCH is the
+# length of the memory that the code works in; from SIZES on there are numbers that only the
+# operation's code reads.
+INPUTS, OUTPUTS, ADDRESS, X, Y, STATE, STATE_SIZE, SCRATCH = range(8)
+INPUT = -1
+SIZES = 8
 N_SIZES = 10
 # Two columns for each parameter from here on: where it starts, and whether it is in the shared
 # vector of frozen parameters or else in the individual's row of the population.

@@ -84,7 +84,7 @@ def play_in_lanes(networks, game, results, lanes, lo, hi):
     widest_vectors()
     networks, game, results = borrowed(networks), borrowed(game), borrowed(results)
     program = networks.program
-    memory, front, back, x, net_state, scratch = chunk_memory(
+    memory, values, x, net_state, scratch = chunk_memory(
         program, program[0, INPUTS], lanes, networks.population
     )
     own_weights, owned = _make_weights(networks, lanes), make_vectors(game, 1, lanes)
@@ -94,7 +94,7 @@ def play_in_lanes(networks, game, results, lanes, lo, hi):
     _begin_all(networks, game, weights, vector, work, lo, following - lo)
     while playing:
         observe_lanes(game, vector, work, x, 0, lanes)
-        y = run_chunk(program, weights.own, weights.frozen, x, front, back, net_state, scratch, 1, lanes)
+        y = run_chunk(program, weights.own, weights.frozen, x, values, net_state, scratch, 1, lanes)
         if step_lanes(game, vector, work, y, 0, lanes):
             following = _end_some(networks, game, weights, vector, work, results, following, hi)
             playing = vector.counts.any()

@@ -119,9 +119,7 @@ def play_as_samples(networks, game, results, lo, hi):
     networks, game, results = borrowed(networks), borrowed(game), borrowed(results)
     population, frozen, program = networks.population, networks.frozen, networks.program
     episodes = results.returns.shape[1]
-    memory, front, back, x, net_state, scratch = chunk_memory(
-        program, program[0, INPUTS], episodes, population
-    )
+    memory, values, x, net_state, scratch = chunk_memory(program, program[0, INPUTS], episodes, population)
     closes_up = len(net_state) == 0
     owned = _make_room(game, program, episodes)
     room = borrowed(owned)
@@ -133,7 +131,7 @@ def play_as_samples(networks, game, results, lo, hi):
         for _ in range(game.max_steps):
             _observe(game, room, going, closes_up, results.sums[r, 0], x)
             count = going if closes_up else episodes
-            y = run_chunk(program, population[r], frozen, x, front, back, net_state, scratch, count, 1)
+            y = run_chunk(program, population[r], frozen, x, values, net_state, scratch, count, 1)
             going = _step(game, room, going, closes_up, y)
             if going == 0:
                 break

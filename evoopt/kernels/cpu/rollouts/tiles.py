@@ -75,7 +75,7 @@ def play_in_tiles(networks, game, results, columns, lanes, tiles, lo, hi):
     networks, game, results = borrowed(networks), borrowed(game), borrowed(results)
     population, frozen, program = networks.population, networks.frozen, networks.program
     episodes, n_in, most = results.returns.shape[1], program[0, INPUTS], columns * tiles
-    memory, front, back, x, net_state, scratch = chunk_memory(program, n_in, most, population)
+    memory, values, x, net_state, scratch = chunk_memory(program, n_in, most, population)
     owned, own_work = make_vectors(game, most // lanes, lanes), make_workspace(game, program, lanes)
     vectors, work = borrowed(owned), borrowed(own_work)
     for item in range(lo, hi):
@@ -87,6 +87,6 @@ def play_in_tiles(networks, game, results, columns, lanes, tiles, lo, hi):
         _begin_all(game, r, first, live, vectors, work, samples)
         while live > 0:
             _observe_all(game, vectors, work, x, samples, width)
-            y = run_chunk(program, population[r], frozen, x, front, back, net_state, scratch, count, width)
+            y = run_chunk(program, population[r], frozen, x, values, net_state, scratch, count, width)
             live -= _step_all(game, vectors, work, y, samples, width, results, chunk)
     keep(memory, owned, own_work)
