@@ -151,7 +151,8 @@ def layer_norm(x, gamma, beta, epsilon):
     return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
 
 
-# Layers by kind, without their activation: (layer, its parameters by name, one sample)
+# Layers by kind, without their activation: (layer, its parameters by name, one sample), or several
+# samples if the layer has several sources
 LAYERS = {
     "dense": lambda layer, p, x: x @ p["kernel"] + p.get("bias", 0.0),
     "conv": lambda layer, p, x: conv2d(
@@ -161,6 +162,11 @@ LAYERS = {
     "avg_pool": lambda layer, p, x: avg_pool(x, layer.pool_size, layer.strides, layer.padding),
     "flatten": lambda layer, p, x: x.reshape(-1),
     "layer_norm": lambda layer, p, x: layer_norm(x, p["gamma"], p["beta"], layer.epsilon),
+    "reshape": lambda layer, p, x: x.reshape(layer.shape),
+    "slice": lambda layer, p, x: np.take(x, range(layer.start, layer.stop), layer.axis),
+    "add": lambda layer, p, *xs: sum(xs),
+    "multiply": lambda layer, p, *xs: np.prod(xs, axis=0),
+    "concat": lambda layer, p, *xs: np.concatenate(xs, axis=-1),
 }
 
 
@@ -168,15 +174,15 @@ def run(net, row, inputs):
     """Run one individual of any network on inputs (batch, *input_shape), layer by layer."""
     tree, outputs = net.spec.unravel(np.asarray(row, np.float64)), []
     for sample in np.asarray(inputs, np.float64):
-        x = sample
-        counts = dict.fromkeys(LAYERS, 0)
-        for layer in net.layers:
-            parameters = tree.get(f"{layer.kind}_{counts[layer.kind]}", {})
-            counts[layer.kind] += 1
-            x = LAYERS[layer.kind](layer, parameters, x)
+        values = [sample]
+        for node in net.nodes:
+            layer, parameters = node.layer, tree
+            for word in node.name.split("."):
+                parameters = parameters.get(word, {})
+            x = LAYERS[layer.kind](layer, parameters, *(values[source] for source in node.sources))
             activation = ACTIVATIONS[getattr(layer, "activation", "linear")]
-            x = np.apply_along_axis(activation, -1, x)
-        outputs.append(x)
+            values.append(np.apply_along_axis(activation, -1, x))
+        outputs.append(values[-1])
     return np.array(outputs)
 
 

@@ -13,7 +13,11 @@ from . import public
 from .case import Case, Results
 
 SHAPES = ((7,), (5, 4), (8, 7, 3))  # a layer has cases of the shapes that it takes
-REQUIRED: dict[str, Any] = {"units": 9, "filters": 5, "kernel_size": (3, 2), "pool_size": (2, 3)}
+REQUIRED: dict[str, Any] = {
+    "units": 9, "filters": 5, "kernel_size": (3, 2), "pool_size": (2, 3), "start": 1, "stop": 3,
+    "shape": lambda shape: shape[::-1],  # a function of the shape of one sample
+    "layers": None, "nodes": None, "parts": None,  # see MADE
+}  # fmt: skip
 # Other values of each option of a layer. A new option needs a line here.
 VALUES: dict[str, tuple[Any, ...]] = {
     "activation": ("tanh", "softmax"),  # see `activations` for the others
@@ -25,8 +29,35 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "padding": ("same",),
     "return_sequences": (True,),
     "epsilon": (0.01,),
+    "axis": (0,),
+    "shortcut": ([],),
+    "merge": ("add", "multiply"),
+    "names": (("one", "two"),),
+    "output": (("first", "second"),),
+    "name": ("own",),
 }
 ROWS = 3
+
+
+def _merged(cls: Any, shape: tuple[int, ...], **options: Any) -> evoopt.Layer:
+    first = (evoopt.Dense(shape[-1], "tanh"), "input")
+    return evoopt.Graph({"first": first, "merged": (cls(**options), ("first", "input"))})
+
+
+# Layers that take other layers, or inputs of several layers
+MADE: dict[str, Any] = {
+    "Residual": lambda cls, shape, **options: cls([evoopt.Dense(shape[-1], "tanh")], **options),
+    "Parallel": lambda cls, shape, **options: cls([evoopt.Dense(2)], [evoopt.Dense(2, "tanh")], **options),
+    "Split": lambda cls, shape, **options: cls(
+        {"first": ((2,), []), "rest": ((shape[0] - 2,), [evoopt.Dense(2)])}, **options
+    ),
+    "Graph": lambda cls, shape, **options: cls(
+        {"first": (evoopt.Dense(shape[-1]), "input"), "second": ("first", "first")}, **options
+    ),
+    "Add": _merged,
+    "Multiply": _merged,
+    "Concat": _merged,
+}
 
 
 @numba.njit
@@ -100,18 +131,21 @@ def cases() -> Iterator[Case]:
 
 
 def _options(cls: type) -> list[tuple[str, Any]]:
-    return [(name, value) for name in public.options(cls) if name not in REQUIRED for value in VALUES[name]]
+    return [(name, value) for name in public.options(cls) for value in VALUES.get(name, ())]
 
 
 def make(cls: Any, shape: tuple[int, ...], **options: Any) -> list[evoopt.Layer] | None:
     """Return a network that ends with a layer; None if this refuses an option or the shape."""
     required = {name: REQUIRED[name] for name in public.options(cls) if name in REQUIRED}
+    required = {name: value(shape) if callable(value) else value for name, value in required.items()}
     try:
-        layer: evoopt.Layer = cls(**required, **options)
+        made = MADE.get(cls.__name__)
+        layer: evoopt.Layer = made(cls, shape, **options) if made else cls(**required, **options)
         layer.output_shape(shape)
     except ValueError:
         return None
-    return [layer] if layer.parameters(shape) else [evoopt.Dense(shape[-1]), layer]  # something has to evolve
+    evolves = made is not None or layer.parameters(shape)  # something has to
+    return [layer] if evolves else [evoopt.Dense(shape[-1]), layer]
 
 
 def population(net: evoopt.Network, dtype: str = "float64", rows: int = ROWS) -> Any:
