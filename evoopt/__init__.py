@@ -7,7 +7,7 @@ from evoopt.minimize import minimize
 from evoopt.networks.composite import Parallel, Residual, Split
 from evoopt.networks.convolution import AvgPool2D, Conv2D, Flatten, MaxPool2D
 from evoopt.networks.graph import Graph
-from evoopt.networks.layers import Dense, Layer, Parameter
+from evoopt.networks.layers import Activation, Dense, Layer, Parameter
 from evoopt.networks.merging import Add, Concat, Multiply
 from evoopt.networks.network import Network
 from evoopt.networks.normalization import LayerNorm
@@ -57,6 +57,7 @@ __all__ = [
     "RNN",
     "SNES",
     "XNES",
+    "Activation",
     "Add",
     "AvgPool2D",
     "CSVLogger",

@@ -3,6 +3,8 @@
 Everything in float64, one individual and one sample at a time.
 """
 
+from functools import partial
+
 import numpy as np
 from scipy.special import expit, ndtr
 
@@ -23,8 +25,20 @@ def silu(x):
     return x * expit(x)
 
 
-def elu(x):
-    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+def elu(x, alpha=1.0):
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+def selu(x):
+    return 1.0507009873554805 * elu(x, 1.6732632423543772)
+
+
+def leaky_relu(x, slope=0.01):
+    return np.where(x > 0, x, slope * x)
+
+
+def hardtanh(x, lowest=-1.0, highest=1.0):
+    return np.clip(x, lowest, highest)
 
 
 def softplus(x):
@@ -43,10 +57,21 @@ ACTIVATIONS = {
     "sigmoid": expit,
     "gelu": gelu,
     "silu": silu,
+    "swish": silu,
     "elu": elu,
+    "selu": selu,
+    "leaky_relu": leaky_relu,
     "softplus": softplus,
+    "hardtanh": hardtanh,
+    "sin": np.sin,
     "softmax": softmax,
 }
+
+
+def activated(activation, x):
+    """Return x after an activation by name, or a tuple of its name and its numbers."""
+    name, *numbers = activation if isinstance(activation, tuple) else (activation,)
+    return ACTIVATIONS[name](x, *numbers)
 
 
 def dense(x, kernel, bias, activation):
@@ -161,6 +186,7 @@ LAYERS = {
     "max_pool": lambda layer, p, x: max_pool(x, layer.pool_size, layer.strides, layer.padding),
     "avg_pool": lambda layer, p, x: avg_pool(x, layer.pool_size, layer.strides, layer.padding),
     "flatten": lambda layer, p, x: x.reshape(-1),
+    "activation": lambda layer, p, x: x,
     "layer_norm": lambda layer, p, x: layer_norm(x, p["gamma"], p["beta"], layer.epsilon),
     "reshape": lambda layer, p, x: x.reshape(layer.shape),
     "slice": lambda layer, p, x: np.take(x, range(layer.start, layer.stop), layer.axis),
@@ -180,7 +206,7 @@ def run(net, row, inputs):
             for word in node.name.split("."):
                 parameters = parameters.get(word, {})
             x = LAYERS[layer.kind](layer, parameters, *(values[source] for source in node.sources))
-            activation = ACTIVATIONS[getattr(layer, "activation", "linear")]
+            activation = partial(activated, getattr(layer, "activation", "linear"))
             values.append(np.apply_along_axis(activation, -1, x))
         outputs.append(values[-1])
     return np.array(outputs)

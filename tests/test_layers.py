@@ -1,6 +1,7 @@
 """Every layer against its naive definition, and against torch if it is installed."""
 
 import pickle
+from functools import partial
 
 import numba
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from same_bits import networks, public
 
 import evoopt
-from evoopt import AvgPool2D, Conv2D, Dense, Flatten, LayerNorm, MaxPool2D
+from evoopt import Activation, AvgPool2D, Conv2D, Dense, Flatten, LayerNorm, MaxPool2D
 from evoopt.networks.layers import Layer
 
 TOLERANCES = {np.float32: 3e-6, np.float64: 1e-13}
@@ -38,6 +39,9 @@ CASES = {
     "average pool": ([AvgPool2D((1, 2)), Dense(2)], (5, 4, 3)),
     "average pool, same": ([AvgPool2D(3, (2, 1), "same"), Dense(2)], (5, 4, 3)),
     "dense on an image": ([Dense(3, "softmax"), LayerNorm()], (2, 3, 4)),
+    "activation": ([Dense(3), Activation("sin"), Dense(2, "selu")], (4,)),
+    "activation on an image": ([Dense(5), Activation("softmax"), Activation(("elu", 0.3))], (2, 3, 4)),
+    "activations that do nothing": ([Activation("linear"), Dense(2), Activation("linear")], (4,)),
     "norm": ([LayerNorm(activation="relu")], (LANES + 1,)),
     "norm of an image": ([LayerNorm(epsilon=0.1)], (2, 3, 4)),
     "all": (
@@ -118,6 +122,14 @@ def test_a_conv_and_a_dense_layer_are_named_and_shaped_as_elsewhere():
         "layer_norm_0.beta": (13 * 13 * 8,),
         "layer_norm_0.gamma": (13 * 13 * 8,),
     }
+
+
+@pytest.mark.parametrize("make", [partial(Dense, 2), partial(Conv2D, 2, 3, 1, "valid"), Activation])
+def test_numbers_of_an_activation_are_floats_in_a_tuple(make):
+    layers = [make(("hardtanh", 0, 6)), make(["hardtanh", 0.0, np.int64(6)])]
+    assert layers[0] == layers[1] != make(("hardtanh", 0, 5))
+    assert len({*layers}) == 1
+    assert [repr(layer.activation) for layer in layers] == ["('hardtanh', 0.0, 6.0)"] * 2
 
 
 def test_first_values():
@@ -228,6 +240,15 @@ def ChannelsLast(norm):  # noqa: N802
         (lambda: Conv2D(2, 3, padding="full"), ['"valid" or "same"', "got 'full'"]),
         (lambda: Conv2D(2, 3, kernel_init="one"), ['"zeros", "ones"', "got 'one'"]),
         (lambda: Conv2D(2, 3, activation="tan"), ["tanh", "got 'tan'"]),
+        (lambda: Dense(2, ("tanh", 1)), ['("leaky_relu", slope)', "got ('tanh', 1)"]),
+        (lambda: Dense(2, ()), ['("hardtanh", lowest, highest)', "got ()"]),
+        (lambda: Dense(2, (3, 1)), ['("elu", alpha)', "got (3, 1)"]),
+        (lambda: Conv2D(2, 3, activation=("elu",)), ['("elu", alpha)', "got ('elu',)"]),
+        (lambda: MaxPool2D(2, activation=("elu", np.nan)), ["The alpha of elu", "got nan"]),
+        (lambda: LayerNorm(activation=("leaky_relu", np.inf)), ["The slope of leaky_relu", "got inf"]),
+        (lambda: Activation(("leaky_relu", "steep")), ["The slope of leaky_relu", "got 'steep'"]),
+        (lambda: Activation(("hardtanh", 1, 1)), ["lowest of hardtanh", "got ('hardtanh', 1, 1)"]),
+        (lambda: Activation("tan"), ["tanh", '("hardtanh", lowest, highest)', "got 'tan'"]),
         (lambda: MaxPool2D(2.5), ["pool_size", "got 2.5"]),
         (lambda: AvgPool2D(2, padding=1), ['"valid" or "same"', "got 1"]),
         (lambda: LayerNorm(0), ["epsilon", "got 0"]),

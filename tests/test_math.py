@@ -10,7 +10,7 @@ from evoopt.compiling.jit import FASTMATH, JIT_DISABLED
 from evoopt.rules import math
 
 NAMES = tuple(math.ELEMENTWISE)
-FUNCTIONS = {name: ACTIVATIONS[name] for name in NAMES} | {"exp": np.exp, "log": np.log}
+RULES = math.ELEMENTWISE | {"exp": math.exp, "log": math.log}
 TOLERANCES = {np.float32: 1e-6, np.float64: 1e-12}
 LONG = np.finfo(np.longdouble).eps < np.finfo(np.float64).eps
 
@@ -34,11 +34,26 @@ ORACLES = {
     "sigmoid": logistic,
     "gelu": gelu_tail,
     "silu": lambda x: x * logistic(x),
+    "swish": lambda x: x * logistic(x),
     "elu": ACTIVATIONS["elu"],
+    "selu": ACTIVATIONS["selu"],
+    "leaky_relu": ACTIVATIONS["leaky_relu"],
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
+    "hardtanh": ACTIVATIONS["hardtanh"],
+    "sin": np.sin,
     "exp": np.exp,
     "log": np.log,
 }
+# Results at infinity and the largest number, and below at minus these and at 0
+MOST = {
+    **dict.fromkeys(("tanh", "sigmoid", "hardtanh"), (1, 1)),
+    **dict.fromkeys(("exp", "selu"), (np.inf, np.inf)),
+}
+LEAST = {
+    **dict.fromkeys(("tanh", "elu", "hardtanh"), (-1, -1)),
+    "selu": (-1.7580993408473766, -1.7580993408473766),
+}
+AT_ZERO = {"sigmoid": 0.5, "softplus": np.log(2), "exp": 1}
 
 
 def apply(function, x):
@@ -66,11 +81,11 @@ def grid(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", RULES)
 def test_relative_error(name, dtype):
     x = grid(name, dtype)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        y = apply(getattr(math, name), x)
+        y = apply(RULES[name], x)
         expected = ORACLES[name](x.astype(np.longdouble))
         error = np.abs(y - expected)
     limits = np.finfo(dtype)
@@ -89,31 +104,58 @@ def test_oracles_are_the_reference(name):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", RULES)
 def test_nan_stays_nan(name, dtype):
     with np.errstate(invalid="ignore"):
-        assert np.isnan(apply(getattr(math, name), np.array([np.nan, -np.nan], dtype))).all()
+        assert np.isnan(apply(RULES[name], np.array([np.nan, -np.nan], dtype))).all()
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
-@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "log"])
+@pytest.mark.parametrize("name", [name for name in RULES if name not in {"log", "sin"}])
 def test_infinity_and_zero(name, dtype):
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        large = apply(getattr(math, name), np.array([np.inf, np.finfo(dtype).max], dtype))
-        small = apply(getattr(math, name), np.array([-np.inf, np.finfo(dtype).min], dtype))
-        zero = apply(getattr(math, name), np.array([0.0, -0.0], dtype))
-    bounded = name in {"tanh", "sigmoid"}
-    finite = np.finfo(dtype).max if name != "exp" else np.inf
-    np.testing.assert_allclose(large, [1, 1] if bounded else [np.inf, finite], rtol=1e-6)
-    np.testing.assert_allclose(small, {"tanh": -1, "elu": -1}.get(name, 0), rtol=1e-6)
-    at_zero = {"sigmoid": 0.5, "softplus": np.log(2), "exp": 1}.get(name, 0)
-    np.testing.assert_allclose(zero, at_zero, rtol=TOLERANCES[dtype])
+        large = apply(RULES[name], np.array([np.inf, np.finfo(dtype).max], dtype))
+        small = apply(RULES[name], np.array([-np.inf, np.finfo(dtype).min], dtype))
+        zero = apply(RULES[name], np.array([0.0, -0.0], dtype))
+    limits = np.finfo(dtype)
+    leaky = {"leaky_relu": (-np.inf, 0.01 * limits.min)}
+    np.testing.assert_allclose(large, MOST.get(name, (np.inf, limits.max)), rtol=1e-6)
+    np.testing.assert_allclose(small, (LEAST | leaky).get(name, (0, 0)), rtol=1e-6)
+    np.testing.assert_allclose(zero, AT_ZERO.get(name, 0), rtol=TOLERANCES[dtype])
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
 def test_tanh_stays_in_its_range(dtype):
     y = apply(math.tanh, np.linspace(5, 20, 2001).astype(dtype))
     assert (y <= 1).all()
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("name", math.NUMBERS)
+def test_numbers_of_a_rule(name, dtype):
+    numbers = (-0.5, 2.0)[: len(math.NUMBERS[name])]
+    rule, x = RULES[name], np.linspace(-3, 3, 201).astype(dtype)
+    y = apply(numba.njit(lambda x: rule(x, *numbers)), x)
+    np.testing.assert_allclose(y, ACTIVATIONS[name](x, *numbers), rtol=TOLERANCES[dtype])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(("dtype", "half_turns"), [(np.float32, 2**12), (np.float64, 2**27)])
+def test_sine_far_from_zero(dtype, half_turns, sign, rng):
+    size = 201 if JIT_DISABLED else 100_001
+    n = rng.integers(1, half_turns, size).astype(np.longdouble)  # next to n pi the sine is smallest
+    x = sign * np.concatenate([n * np.pi, rng.uniform(0, half_turns * np.pi, size)]).astype(dtype)
+    expected = np.sin(x.astype(np.longdouble))
+    np.testing.assert_allclose(apply(math.sin, x), expected, rtol=TOLERANCES[dtype], atol=0)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_sine_of_any_number_is_in_its_range_or_nan(dtype):
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = np.concatenate([np.geomspace(1, np.finfo(dtype).max, 2001, dtype=dtype), [np.inf]]).astype(dtype)
+        y = apply(math.sin, np.concatenate([x, -x]))
+    assert (np.abs(y[np.isfinite([*x, *x])]) <= 1).all()
+    assert np.isnan(y[np.isinf([*x, *x])]).all()
 
 
 @pytest.mark.skipif(JIT_DISABLED or not LONG, reason="an intrinsic, and its oracle is in long double")

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+from functools import partial
 
 import numba
 import numpy as np
@@ -29,7 +30,7 @@ def make(sizes, activations, biases=None):
 
 def definition(net):
     def function(activation):
-        return reference.ACTIVATIONS[activation] if isinstance(activation, str) else python_of(activation)
+        return python_of(activation) if callable(activation) else partial(reference.activated, activation)
 
     return [(layer.units, function(layer.activation), layer.use_bias) for layer in net.layers]
 
@@ -50,8 +51,11 @@ def bent(x):
     return x * x - 1
 
 
+WITH_NUMBERS = [("leaky_relu", -0.2), ("elu", 0.5), ("hardtanh", 0.0, 6.0)]
+
+
 @pytest.mark.parametrize("dtype", TOLERANCES)
-@pytest.mark.parametrize("activation", [*reference.ACTIVATIONS, bent])
+@pytest.mark.parametrize("activation", [*reference.ACTIVATIONS, *WITH_NUMBERS, bent])
 @pytest.mark.parametrize("own", [False, True])
 def test_matches_the_definition(activation, dtype, own, rng):
     net = make([3, 13, 4, 2], [activation, "tanh", activation], [True, False, True])

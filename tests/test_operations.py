@@ -16,7 +16,7 @@ from evoopt.devices.cpu import operations as cpu
 from evoopt.kernels.cpu.networks.code import OperationCode
 from evoopt.kernels.cpu.networks.program import N_SIZES
 from evoopt.networks.wiring import Composite
-from evoopt.rules.math import ELEMENTWISE
+from evoopt.rules.math import ELEMENTWISE, NUMBERS
 
 
 @numba.njit
@@ -36,10 +36,12 @@ class Copy(evoopt.Layer):
         return copied
 
 
+WITH_NUMBERS = [("leaky_relu", 0.2), ("elu", 0.5), ("hardtanh", 0.0, 6.0)]
 LAYERS = [
     *((networks.make(cls, shape), shape) for cls in public.layers() for shape in networks.SHAPES),
     *(([evoopt.Dense(3, word)], (4,)) for word in public.words(lambda word: evoopt.Dense(1, word))),
     *(([evoopt.RNN(3, word)], (4,)) for word in public.words(lambda word: evoopt.RNN(1, word))),
+    *(([evoopt.Dense(3, activation)], (4,)) for activation in WITH_NUMBERS),
     ([evoopt.Dense(3, doubled), evoopt.Dense(2, use_bias=False)], (4,)),
     ([evoopt.Dense(3), Copy()], (4,)),
     ([evoopt.Dense(3)], (4, 1)),
@@ -67,7 +69,8 @@ def test_cuda_has_layers_of_its_kinds_and_refuses_the_others(net):
 
     layers = net.engine("cpu").description.layers
     kinds = {layer.operations[0].kind if layer.operations else None for layer in layers}
-    if kinds <= cuda.OPERATIONS.keys() and len(net.input_shape) == 1:
+    has_numbers = any(operation.numbers for layer in layers for operation in layer.operations)
+    if kinds <= cuda.OPERATIONS.keys() and not has_numbers and len(net.input_shape) == 1:
         found = cuda.kernel_layers(layers)
         first = [layer.operations[0] for layer in layers]
         expected = [(operation.kind, operation.inputs, operation.outputs) for operation in first]
@@ -82,11 +85,20 @@ def test_cuda_has_layers_of_its_kinds_and_refuses_the_others(net):
             cuda.kernel_layers(layers)
 
 
+def test_each_name_takes_its_numbers():
+    assert {name: len(numbers) for name, *numbers in WITH_NUMBERS} == {
+        name: len(numbers) for name, numbers in NUMBERS.items()
+    }
+
+
 def test_each_activation_is_defined_and_documented():
     known = {"linear", *ELEMENTWISE, "softmax"}
     assert known == reference.ACTIVATIONS.keys()
     documented = evoopt.Dense.__doc__.partition("activation : ")[2].partition("use_bias : ")[0]
     assert known == set(re.findall(r'"(\w+)"', documented))
+    page = (ROOT / "docs" / "reference" / "layers.md").read_text()
+    table = page.partition("| activation |")[2].partition("\n\n")[0]
+    assert known == set(re.findall(r'"(\w+)"', table))
 
 
 def last_classes(base):

@@ -13,10 +13,10 @@ from helpers import ROOT
 from helpers.strategies import REGISTERED, each_strategy
 
 import evoopt
-from evoopt.networks.layers import ActivationName
+from evoopt.networks.activations import ActivationName, ActivationWithNumbers
 from evoopt.portfolio.methods import MethodName
 from evoopt.rules.losses import LOSSES, LossName
-from evoopt.rules.math import ELEMENTWISE
+from evoopt.rules.math import ELEMENTWISE, NUMBERS
 from evoopt.strategies.contract.options import Options
 from evoopt.strategies.contract.state import State
 from evoopt.strategies.parts.converging import Converging, ConvergingOptions
@@ -86,6 +86,10 @@ def test_options_are_those_of_a_constructor(options, base, cls, own):
 
 def test_words_are_those_of_the_tables():
     assert {"linear", "softmax", *ELEMENTWISE} == {*get_args(ActivationName)}
+    with_numbers = [get_args(each) for each in get_args(ActivationWithNumbers)]
+    assert {name: len(numbers) for names, *numbers in with_numbers for name in get_args(names)} == {
+        name: len(numbers) for name, numbers in NUMBERS.items()
+    }
     assert LOSSES.keys() == {*get_args(LossName)}
     assert {"auto", *REGISTERED, *map(str.lower, REGISTERED)} == {*get_args(MethodName)}
 

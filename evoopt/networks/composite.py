@@ -7,8 +7,9 @@ from typing import ClassVar, Literal, get_args
 
 from evoopt import arguments
 from evoopt.arrays import shown
+from evoopt.networks.activations import ActivationLike, read_activation
 from evoopt.networks.checks import as_layers, as_shape, check_name
-from evoopt.networks.layers import Activation, Layer, NamedLayer, check_activation
+from evoopt.networks.layers import Layer, NamedLayer
 from evoopt.networks.merging import MERGES, Add
 from evoopt.networks.shaping import Reshape, Slice
 from evoopt.networks.wiring import Composite, Wiring, join
@@ -48,14 +49,14 @@ class Residual(NamedLayer, Composite):
 
     layers: Sequence[Layer]
     shortcut: Sequence[Layer] = ()
-    activation: Activation = "linear"
+    activation: ActivationLike = "linear"
 
     kind: ClassVar[str] = "residual"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", as_layers(self.layers))
         object.__setattr__(self, "shortcut", as_layers(self.shortcut, "shortcut", least=0))
-        check_activation(self.activation)
+        object.__setattr__(self, "activation", read_activation(self.activation))
 
     def wire(self, wiring: Wiring, name: str, source: int) -> int:
         value = wiring.chain(self.layers, source, name)

@@ -7,8 +7,9 @@ from typing import ClassVar, Literal, get_args
 
 from evoopt import arguments
 from evoopt.devices.interface.network import Location, Operation
+from evoopt.networks.activations import ActivationLike, activation_operations, read_activation
 from evoopt.networks.initializers import Initializer, check_initializer
-from evoopt.networks.layers import Activation, NamedLayer, Parameter, activation_operations, check_activation
+from evoopt.networks.layers import NamedLayer, Parameter
 from evoopt.rules.ranges import ceil_div
 from evoopt.types import Shape
 
@@ -56,7 +57,7 @@ class Conv2D(NamedLayer):
     kernel_size: int | tuple[int, int]
     strides: int | tuple[int, int] = 1
     padding: Padding = "valid"
-    activation: Activation = "linear"
+    activation: ActivationLike = "linear"
     use_bias: bool = True
     kernel_init: Initializer = "glorot_uniform"
     bias_init: Initializer = "zeros"
@@ -69,7 +70,7 @@ class Conv2D(NamedLayer):
         object.__setattr__(self, "kernel_size", _pair("kernel_size", self.kernel_size))
         object.__setattr__(self, "strides", _pair("strides", self.strides))
         _check_padding(self.padding)
-        check_activation(self.activation)
+        object.__setattr__(self, "activation", read_activation(self.activation))
         object.__setattr__(self, "use_bias", arguments.flag("use_bias", self.use_bias))
         check_initializer(self.kernel_init)
         check_initializer(self.bias_init)
@@ -106,7 +107,7 @@ class _Pool2D(NamedLayer):
     pool_size: int | tuple[int, int]
     strides: int | tuple[int, int] | None = None
     padding: Padding = "valid"
-    activation: Activation = "linear"
+    activation: ActivationLike = "linear"
 
     operation: ClassVar[str]
 
@@ -115,7 +116,7 @@ class _Pool2D(NamedLayer):
         strides = self.pool_size if self.strides is None else self.strides
         object.__setattr__(self, "strides", _pair("strides", strides))
         _check_padding(self.padding)
-        check_activation(self.activation)
+        object.__setattr__(self, "activation", read_activation(self.activation))
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return _Windows(self, self.pool_size, input_shape).output_shape
@@ -138,7 +139,7 @@ class MaxPool2D(_Pool2D):
         Rows and columns from one window to the next, by default `pool_size`.
     padding : {"valid", "same"}
         As for `Conv2D`, but the padding does not count.
-    activation : str or njit function
+    activation : str, tuple or njit function
         As for `Dense`.
 
     Raises

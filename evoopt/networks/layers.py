@@ -7,20 +7,16 @@ devices/cpu/operations.py and, where CUDA has it, in devices/cuda/operations.py.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from typing import ClassVar, NamedTuple
 
 from evoopt import arguments
 from evoopt.arrays import shown
 from evoopt.calls import Called
 from evoopt.compiling.jit import is_compiled
 from evoopt.devices.interface.network import Location, Operation
+from evoopt.networks.activations import ActivationLike, activation_operations, read_activation
 from evoopt.networks.initializers import Initializer, check_initializer
 from evoopt.types import Shape
-
-ActivationName = Literal[
-    "linear", "tanh", "relu", "sigmoid", "gelu", "silu", "elu", "softplus", "softmax"
-]  # the rules of all but the first and the last are `rules.math.ELEMENTWISE`
-Activation = ActivationName | Callable[[Any], Any]
 
 
 class Parameter(NamedTuple):
@@ -145,9 +141,12 @@ class Dense(NamedLayer):
     ----------
     units : int
         Number of outputs.
-    activation : str or njit function
-        "linear", "tanh", "relu", "sigmoid", "gelu" (with the exact normal distribution), "silu",
-        "elu", "softplus" or "softmax"; or a function of one number decorated with ``numba.njit``.
+    activation : str, tuple or njit function
+        "linear", "tanh", "relu", "sigmoid", "gelu" (with the exact normal distribution), "silu" or
+        "swish" (one function), "elu", "selu", "leaky_relu" (with a slope of 0.01), "softplus",
+        "hardtanh" (from -1 to 1), "sin" or "softmax". Or a name with numbers: ``("leaky_relu",
+        slope)``, ``("elu", alpha)`` or ``("hardtanh", lowest, highest)``. Or a function of one
+        number decorated with ``numba.njit``.
     use_bias : bool
         Whether there is a bias.
     kernel_init, bias_init : str
@@ -160,8 +159,8 @@ class Dense(NamedLayer):
     Raises
     ------
     ValueError
-        For an unknown activation or initializer, or `units` that is not a whole number of at least
-        1.
+        For an unknown activation or initializer, numbers of an activation that are not finite in
+        float32, or `units` that is not a whole number of at least 1.
 
     Examples
     --------
@@ -173,7 +172,7 @@ class Dense(NamedLayer):
     """
 
     units: int
-    activation: Activation = "linear"
+    activation: ActivationLike = "linear"
     use_bias: bool = True
     kernel_init: Initializer = "glorot_uniform"
     bias_init: Initializer = "zeros"
@@ -182,7 +181,7 @@ class Dense(NamedLayer):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", arguments.whole("units", self.units, 1))
-        check_activation(self.activation)
+        object.__setattr__(self, "activation", read_activation(self.activation))
         object.__setattr__(self, "use_bias", arguments.flag("use_bias", self.use_bias))
         check_initializer(self.kernel_init)
         check_initializer(self.bias_init)
@@ -212,27 +211,35 @@ class Dense(NamedLayer):
         yield from activation_operations(self.activation, places * self.units, self.units)
 
 
-def check_activation(activation: Activation) -> None:
-    """Raise ValueError unless `activation` is a known name or a compiled function."""
-    names = get_args(ActivationName)
-    if isinstance(activation, str):
-        if activation not in names:
-            raise ValueError(
-                f"activation must be one of {', '.join(names)}, or an njit function, got {shown(activation)}."
-            )
-    elif not is_compiled(activation):
-        raise ValueError(
-            "An activation of your own must be a function of one number decorated with numba.njit, got "
-            f"{shown(activation)}."
-        )
+@dataclass(frozen=True)
+class Activation(NamedLayer):
+    """A layer that applies an activation alone, to inputs of any shape.
 
+    Parameters
+    ----------
+    activation : str, tuple or njit function
+        As for `Dense`; a softmax is over the last axis, at each place of the others.
 
-def activation_operations(activation: Activation, features: int, channels: int) -> Iterator[Operation]:
-    """Return the operation that applies an activation in place; none for "linear".
+    Raises
+    ------
+    ValueError
+        For an unknown activation.
 
-    A softmax is over the last axis, the channels.
+    Examples
+    --------
+    >>> import evoopt
+    >>> layers = [evoopt.Dense(2, use_bias=False), evoopt.Activation(("leaky_relu", 0.2))]
+    >>> net = evoopt.Network(layers, input_shape=(1,))
+    >>> net.predict([1.0, -1.0], [[3.0]])
+    array([[ 3. , -0.6]])
     """
-    if activation == "softmax":
-        yield Operation("softmax", features, features, sizes=(features // channels,))
-    elif activation != "linear":
-        yield Operation("elementwise", features, features, function=activation)
+
+    activation: ActivationLike
+
+    kind: ClassVar[str] = "activation"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "activation", read_activation(self.activation))
+
+    def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
+        yield from activation_operations(self.activation, math.prod(input_shape), input_shape[-1])

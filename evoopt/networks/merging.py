@@ -7,13 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from evoopt.devices.interface.network import Operation
-from evoopt.networks.layers import (
-    Activation,
-    Layer,
-    NamedLayer,
-    activation_operations,
-    check_activation,
-)
+from evoopt.networks.activations import ActivationLike, activation_operations, read_activation
+from evoopt.networks.layers import Layer, NamedLayer
 from evoopt.types import Shape
 
 
@@ -38,12 +33,12 @@ class Merge(Layer):
 
 @dataclass(frozen=True)
 class _Elementwise(NamedLayer, Merge):
-    activation: Activation = "linear"
+    activation: ActivationLike = "linear"
 
     operation: ClassVar[str]
 
     def __post_init__(self) -> None:
-        check_activation(self.activation)
+        object.__setattr__(self, "activation", read_activation(self.activation))
 
     def merged_shape(self, shapes: Sequence[Shape]) -> Shape:
         if len(shapes) < 2:

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from evoopt import arguments
 from evoopt.devices.interface.network import Location, Operation
-from evoopt.networks.layers import Activation, NamedLayer, Parameter, activation_operations, check_activation
+from evoopt.networks.activations import ActivationLike, activation_operations, read_activation
+from evoopt.networks.layers import NamedLayer, Parameter
 from evoopt.types import Shape
 
 SMALLEST = 1e-30  # epsilon, whose root float32 tells from 0 with digits to spare
@@ -25,7 +26,7 @@ class LayerNorm(NamedLayer):
     ----------
     epsilon : float
         Keeps the root from 0.
-    activation : str or njit function
+    activation : str, tuple or njit function
         As for `Dense`.
 
     Raises
@@ -43,13 +44,13 @@ class LayerNorm(NamedLayer):
     """
 
     epsilon: float = 1e-5
-    activation: Activation = "linear"
+    activation: ActivationLike = "linear"
 
     kind: ClassVar[str] = "layer_norm"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "epsilon", arguments.within("epsilon", self.epsilon, SMALLEST, 1 / SMALLEST))
-        check_activation(self.activation)
+        object.__setattr__(self, "activation", read_activation(self.activation))
 
     def parameters(self, input_shape: Shape) -> dict[str, Parameter]:
         shape = input_shape[-1:]

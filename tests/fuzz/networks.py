@@ -20,6 +20,7 @@ LAYERS: dict[str, tuple[Arguments, Arguments, str]] = {  # required and optional
     "MaxPool2D": ({"pool_size": "2"}, WINDOWS, "(4, 5, 2)"),
     "AvgPool2D": ({"pool_size": "2"}, WINDOWS, "(4, 5, 2)"),
     "Flatten": ({}, {}, "(4, 5, 2)"),
+    "Activation": ({"activation": "('leaky_relu', 0.1)"}, {}, "(4, 5, 2)"),
     "LayerNorm": ({}, {"epsilon": "1e-3"}, "(4,)"),
     "RNN": ({"units": "2"}, {"activation": "'relu'", **RECURRENT}, "(3, 2)"),
     "GRU": ({"units": "2"}, RECURRENT, "(3, 2)"),

@@ -16,11 +16,12 @@ SHAPES = ((7,), (5, 4), (8, 7, 3))  # a layer has cases of the shapes that it ta
 REQUIRED: dict[str, Any] = {
     "units": 9, "filters": 5, "kernel_size": (3, 2), "pool_size": (2, 3), "start": 1, "stop": 3,
     "shape": lambda shape: shape[::-1],  # a function of the shape of one sample
+    "activation": "tanh",
     "layers": None, "nodes": None, "parts": None,  # see MADE
 }  # fmt: skip
 # Other values of each option of a layer. A new option needs a line here.
 VALUES: dict[str, tuple[Any, ...]] = {
-    "activation": ("tanh", "softmax"),  # see `activations` for the others
+    "activation": ("tanh", "softmax", ("leaky_relu", 0.3)),  # see `activations` for the others
     "use_bias": (False,),
     "kernel_init": (),  # see `first_weights`
     "bias_init": ("ones",),
@@ -136,11 +137,13 @@ def _options(cls: type) -> list[tuple[str, Any]]:
 
 def make(cls: Any, shape: tuple[int, ...], **options: Any) -> list[evoopt.Layer] | None:
     """Return a network that ends with a layer; None if this refuses an option or the shape."""
-    required = {name: REQUIRED[name] for name in public.options(cls) if name in REQUIRED}
+    required = {
+        name: REQUIRED[name] for name, each in public.options(cls).items() if each.default is each.empty
+    }
     required = {name: value(shape) if callable(value) else value for name, value in required.items()}
     try:
         made = MADE.get(cls.__name__)
-        layer: evoopt.Layer = made(cls, shape, **options) if made else cls(**required, **options)
+        layer: evoopt.Layer = made(cls, shape, **options) if made else cls(**{**required, **options})
         layer.output_shape(shape)
     except ValueError:
         return None

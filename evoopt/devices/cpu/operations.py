@@ -35,8 +35,13 @@ def _dense(operation: Operation) -> CpuOperation:
 
 def _elementwise(operation: Operation) -> CpuOperation:
     function = operation.function
-    code = operations.ACTIVATIONS[function] if isinstance(function, str) else elementwise(function)
-    return CpuOperation(code, in_place=True)
+    if not isinstance(function, str):
+        code = elementwise(function)
+    elif operation.numbers:
+        code = operations.ACTIVATIONS_WITH_NUMBERS[function]
+    else:
+        code = operations.ACTIVATIONS[function]
+    return CpuOperation(code, columns=_bits(operation), in_place=True)
 
 
 def _softmax(operation: Operation) -> CpuOperation:
@@ -44,8 +49,13 @@ def _softmax(operation: Operation) -> CpuOperation:
 
 
 def _layer_norm(operation: Operation) -> CpuOperation:
-    epsilon = np.array(operation.numbers, np.float64).view(np.int64).tolist()
-    return CpuOperation(operations.layer_norm, columns=(*operation.sizes, *epsilon), scratch=(0, 2))
+    columns = (*operation.sizes, *_bits(operation))
+    return CpuOperation(operations.layer_norm, columns=columns, scratch=(0, 2))
+
+
+def _bits(operation: Operation) -> tuple[int, ...]:
+    """Return an operation's numbers as whole numbers with the bits of float64."""
+    return tuple(np.array(operation.numbers, np.float64).view(np.int64).tolist())
 
 
 def _conv2d(operation: Operation) -> CpuOperation:

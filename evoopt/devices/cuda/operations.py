@@ -18,10 +18,16 @@ def _place(location: Location | None) -> tuple[int, bool]:
     return (NONE, False) if location is None else (location.offset, location.frozen)
 
 
+def _elementwise(operation: Operation) -> Activation:
+    if operation.numbers:
+        raise LookupError("an activation without numbers")
+    return operation.function
+
+
 # A layer has one operation of these kinds, and at most one activation after it.
 OPERATIONS: dict[str, Callable[[Operation, Activation], KernelLayer]] = {"dense": _dense}
 ACTIVATIONS: dict[str, Callable[[Operation], Activation]] = {
-    "elementwise": lambda operation: operation.function,
+    "elementwise": _elementwise,
     "softmax": lambda operation: "softmax",
 }
 
@@ -39,8 +45,9 @@ def _kernel_layer(layer: LayerDescription) -> KernelLayer:
         return _layer_of(layer.operations, len(layer.input_shape))
     except LookupError:
         raise ValueError(
-            f'layers must be Dense, with inputs of one axis, with device="cuda", got {layer.layer!r} of '
-            f"inputs {layer.input_shape} as {layer.name}; leave out device, or take other layers."
+            "layers must be Dense, with inputs of one axis, and activations without numbers, with "
+            f'device="cuda", got {layer.layer!r} of inputs {layer.input_shape} as {layer.name}; leave out '
+            "device, or take other layers."
         ) from None
 
 

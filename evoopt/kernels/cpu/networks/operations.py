@@ -12,13 +12,14 @@ from evoopt.kernels.cpu.networks.code import OperationCode, parameter
 from evoopt.kernels.cpu.networks.products import BREADTH, DEPTH, dense_lanes, dense_samples, dense_tiles
 from evoopt.kernels.cpu.networks.program import OUTPUTS, SIZES
 from evoopt.rules.bits import bitcast
-from evoopt.rules.math import ELEMENTWISE, exp
+from evoopt.rules.math import ELEMENTWISE, NUMBERS, exp
 
 DENSE_SCRATCH = DEPTH * BREADTH
 # Columns: the number of places along the leading axes, which share one kernel; the inputs and
 # outputs of one place (a division would take as long as a small layer); the bits of a float64
 POSITIONS, PLACE_INPUTS, PLACE_OUTPUTS = range(SIZES, SIZES + 3)
 EPSILON = SIZES + 1
+FIRST, SECOND = SIZES, SIZES + 1  # of an activation's numbers: the bits of a float64
 
 
 def _dense_of_tiles(op, row, frozen, x, y, state, scratch, count, width):
@@ -50,6 +51,16 @@ def _activation(name, rule):
             y[i] = rule(y[i])
 
     return OperationCode(named(activation, name))
+
+
+def _activation_with_numbers(name, rule, n):
+    def activation(op, row, frozen, x, y, state, scratch, count, width):
+        widest_vectors()
+        numbers = (bitcast(op[FIRST]), bitcast(op[SECOND]))[:n]
+        for i in range(count * width * op[OUTPUTS]):
+            y[i] = rule(y[i], *numbers)
+
+    return OperationCode(named(activation, f"{name}_with_numbers"))
 
 
 def _softmax(op, row, frozen, x, y, state, scratch, count, width):
@@ -112,3 +123,6 @@ dense_of_tiles, dense_of_samples, dense_of_lanes = map(
 layer_norm = OperationCode(_layer_norm)
 softmax = OperationCode(_softmax)
 ACTIVATIONS = {name: _activation(name, rule) for name, rule in ELEMENTWISE.items()} | {"softmax": softmax}
+ACTIVATIONS_WITH_NUMBERS = {
+    name: _activation_with_numbers(name, ELEMENTWISE[name], len(numbers)) for name, numbers in NUMBERS.items()
+}
