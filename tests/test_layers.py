@@ -42,6 +42,9 @@ CASES = {
     "activation": ([Dense(3), Activation("sin"), Dense(2, "selu")], (4,)),
     "activation on an image": ([Dense(5), Activation("softmax"), Activation(("elu", 0.3))], (2, 3, 4)),
     "activations that do nothing": ([Activation("linear"), Dense(2), Activation("linear")], (4,)),
+    "activation first": ([Activation("tanh"), Dense(3), Activation(("elu", 0.3))], (4,)),
+    "activation first, on an image": ([Activation("softmax"), Dense(2)], (2, 3, 4)),
+    "activations alone": ([Activation("sin"), Activation(("hardtanh", -0.5, 0.5)), LayerNorm()], (4,)),
     "norm": ([LayerNorm(activation="relu")], (LANES + 1,)),
     "norm of an image": ([LayerNorm(epsilon=0.1)], (2, 3, 4)),
     "all": (
@@ -149,6 +152,16 @@ def test_frozen_parameters_and_pickled_networks_give_the_same_bits(rng):
     for trainable in ("conv_1.bias", "layer_norm_0", "dense_0"):
         frozen = net.freeze(net.spec.unravel(row), trainable)
         assert np.array_equal(frozen.predict(frozen.spec.ravel(net.spec.unravel(row)), inputs), expected)
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_an_activation_of_the_inputs_leaves_them_as_they_are(batch, rng):
+    net = evoopt.Network([Activation("relu"), Dense(2)], (4,))
+    population, inputs = draw(net, 3, np.float32, rng), rng.normal(size=(batch, 4)).astype(np.float32)
+    given = inputs.copy()
+    alone = [net.forward(population[r : r + 1], inputs)[0] for r in range(3)]
+    assert np.array_equal(net.forward(population, inputs), alone)
+    assert np.array_equal(inputs, given)
 
 
 def test_pooling_lets_nan_through():
