@@ -1,11 +1,12 @@
 """Scalar rules of all kernels, in the precision of their argument: exp, log, activations.
 
 Branchless and without calls, so that loops over them are vectorized. NaN stays NaN, and infinite
-arguments have the limit as result. Relative errors are below 1e-6 in float32 and 1e-12 in float64
-wherever the result is a normal number (tests/test_math.py measures them). The polynomials and
-rational functions are minimax fits (Lawson's reweighted least squares) on the ranges given, highest
-power first. A rule divides at most once: the divider works beside the multiplications, to which an
-approximate reciprocal with Newton steps would add.
+arguments have the limit as result, or NaN if there is none. Relative errors are below 1e-6 in
+float32 and 1e-12 in float64 wherever the result is a normal number (tests/test_math.py measures
+them; only sin has a range). The polynomials and rational functions are minimax fits (Lawson's
+reweighted least squares, or Remez's exchange) on the ranges given, highest power first. A rule
+divides at most once: the divider works beside the multiplications, to which an approximate
+reciprocal with Newton steps would add.
 """
 
 import math
@@ -284,9 +285,9 @@ _pi_1, _pi_2, _pi_3, _pi_4 = (
 
 @inline
 def sin(x):
-    """Return the sine, as exact as the other rules to abs(x) of 4096 pi; in float64, of 2^27 pi.
+    """Return the sine, as exact as the other rules up to abs(x) of 4096 pi, in float64 2^27 pi.
 
-    Beyond, the error grows with x, but the result stays in [-1, 1]; infinity has no sine, but NaN.
+    Beyond, the error grows with x, and the result stays in [-1, 1]. Infinity makes NaN.
     """
     real = type(x)
     t = x * real(1 / math.pi) + _to_integer(x)
