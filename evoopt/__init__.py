@@ -5,14 +5,17 @@ from evoopt.evolve import evolve
 from evoopt.files import load_params, save_params
 from evoopt.minimize import minimize
 from evoopt.networks.composite import Parallel, Residual, Split
-from evoopt.networks.convolution import AvgPool2D, Conv2D, Flatten, MaxPool2D
+from evoopt.networks.convolution import Conv1D, Conv2D
+from evoopt.networks.dropout import Dropout
+from evoopt.networks.embedding import Embedding
 from evoopt.networks.graph import Graph
 from evoopt.networks.layers import Activation, Dense, Layer, Parameter
 from evoopt.networks.merging import Add, Concat, Multiply
 from evoopt.networks.network import Network
-from evoopt.networks.normalization import LayerNorm
+from evoopt.networks.normalization import BatchNorm, LayerNorm, Rescaling
+from evoopt.networks.pooling import AvgPool1D, AvgPool2D, GlobalAvgPool, MaxPool1D, MaxPool2D
 from evoopt.networks.recurrent import GRU, LSTM, RNN
-from evoopt.networks.shaping import Reshape, Slice
+from evoopt.networks.shaping import Flatten, Permute, Reshape, Slice
 from evoopt.params import ParamSpec
 from evoopt.plotting import plot_history
 from evoopt.safetensors import load_safetensors, save_safetensors
@@ -59,20 +62,27 @@ __all__ = [
     "XNES",
     "Activation",
     "Add",
+    "AvgPool1D",
     "AvgPool2D",
+    "BatchNorm",
     "CSVLogger",
     "Concat",
+    "Conv1D",
     "Conv2D",
     "CosineDecay",
     "DeepGA",
     "Dense",
+    "Dropout",
+    "Embedding",
     "Environment",
     "Flatten",
+    "GlobalAvgPool",
     "Graph",
     "GymnasiumTask",
     "Layer",
     "LayerNorm",
     "LinearDecay",
+    "MaxPool1D",
     "MaxPool2D",
     "Multiply",
     "Network",
@@ -81,6 +91,8 @@ __all__ = [
     "Parallel",
     "ParamSpec",
     "Parameter",
+    "Permute",
+    "Rescaling",
     "Reshape",
     "Residual",
     "Rollout",

@@ -80,10 +80,13 @@ def dense(x, kernel, bias, activation):
 
 
 def rnn(xs, h, kernel, recurrent_kernel, bias, activation=np.tanh):
-    """Return outputs (time, units) and the last state of a simple recurrent layer."""
+    """Return outputs (time, units) and the last state of a simple recurrent layer.
+
+    The bias is (units,), or (2, units): one for each product.
+    """
     outputs = []
     for x in xs:
-        h = activation(x @ kernel + h @ recurrent_kernel + bias)
+        h = activation(x @ kernel + h @ recurrent_kernel + np.atleast_2d(bias).sum(axis=0))
         outputs.append(h)
     return np.array(outputs), h
 
@@ -101,11 +104,14 @@ def gru(xs, h, kernel, recurrent_kernel, bias):
 
 
 def lstm(xs, state, kernel, recurrent_kernel, bias):
-    """Return the same of long short-term memory; gates i, f, candidate, o, and a state of h, c."""
+    """Return the same of long short-term memory; gates i, f, candidate, o, and a state of h, c.
+
+    The bias is (4 * units,), or (2, 4 * units).
+    """
     h, c = np.split(state, 2)
-    outputs = []
+    bias, outputs = np.atleast_2d(bias), []
     for x in xs:
-        i, f, candidate, o = np.split(x @ kernel + h @ recurrent_kernel + bias, 4)
+        i, f, candidate, o = np.split(x @ kernel + h @ recurrent_kernel + bias.sum(axis=0), 4)
         c = expit(f) * c + expit(i) * np.tanh(candidate)
         h = expit(o) * np.tanh(c)
         outputs.append(h)
@@ -134,11 +140,12 @@ def forward(layers, row, inputs):
 def _windows(x, size, strides, padding):
     """Yield each output's place, its window of the padded image, and the window's part inside."""
     outputs, pads = [], []
-    for n, window, stride in zip(x.shape, size, strides, strict=False):
+    for axis, (n, window, stride) in enumerate(zip(x.shape, size, strides, strict=False)):
         same = -(-n // stride)
-        total = max(0, (same - 1) * stride + window - n) if padding == "same" else 0
-        pads.append((total // 2, total - total // 2))
-        outputs.append(same if padding == "same" else (n - window) // stride + 1)
+        total = max(0, (same - 1) * stride + window - n)
+        named = {"valid": (0, 0), "same": (total // 2, total - total // 2)}
+        pads.append(named[padding] if isinstance(padding, str) else (padding[axis],) * 2)
+        outputs.append(same if padding == "same" else (n + sum(pads[-1]) - window) // stride + 1)
     padded, inside = (np.pad(a, (*pads, (0, 0))) for a in (x, np.ones_like(x, bool)))
     for i, j in np.ndindex(*outputs):
         place = tuple(slice(k * s, k * s + n) for k, s, n in zip((i, j), strides, size, strict=True))
@@ -165,6 +172,14 @@ def avg_pool(x, size, strides, padding):
     return _image({place: w.sum(axis=(0, 1)) / inside.sum(axis=(0, 1)) for place, w, inside in windows})
 
 
+def of_sequence(operation, x, first, *sizes):
+    """Return an operation on an image with a height of 1; `first` is a kernel or its window."""
+    first = first[None] if isinstance(first, np.ndarray) else (1, *first)
+    *bias, strides, padding = sizes
+    padding = padding if isinstance(padding, str) else (0, *padding)
+    return operation(x[None], first, *bias, (1, *strides), padding)[0]
+
+
 def _image(cells):
     height, width = np.max(list(cells), axis=0) + 1
     return np.array([[cells[i, j] for j in range(width)] for i in range(height)])
@@ -176,6 +191,17 @@ def layer_norm(x, gamma, beta, epsilon):
     return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
 
 
+def batch_norm(x, gamma, beta, mean, var, epsilon):
+    """Return x with these statistics of each channel, the last axis, taken out."""
+    return (x - mean) / np.sqrt(np.float64(var) + epsilon) * gamma + beta
+
+
+def embedding(ids, table):
+    """Return the rows (..., features) of a table for ids, NaN for an id that has none."""
+    known = np.isin(ids, np.arange(len(table)))
+    return np.where(known[..., None], table[np.where(known, ids, 0).astype(int)], np.nan)
+
+
 # Layers by kind, without their activation: (layer, its parameters by name, one sample), or several
 # samples if the layer has several sources
 LAYERS = {
@@ -183,10 +209,21 @@ LAYERS = {
     "conv": lambda layer, p, x: conv2d(
         x, p["kernel"], p.get("bias", np.zeros(layer.filters)), layer.strides, layer.padding
     ),
+    "conv1d": lambda layer, p, x: of_sequence(
+        conv2d, x, p["kernel"], p.get("bias", np.zeros(layer.filters)), layer.strides, layer.padding
+    ),
     "max_pool": lambda layer, p, x: max_pool(x, layer.pool_size, layer.strides, layer.padding),
     "avg_pool": lambda layer, p, x: avg_pool(x, layer.pool_size, layer.strides, layer.padding),
+    "max_pool1d": lambda layer, p, x: of_sequence(max_pool, x, layer.pool_size, layer.strides, layer.padding),
+    "avg_pool1d": lambda layer, p, x: of_sequence(avg_pool, x, layer.pool_size, layer.strides, layer.padding),
+    "global_avg_pool": lambda layer, p, x: x.reshape(-1, x.shape[-1]).mean(axis=0),
     "flatten": lambda layer, p, x: x.reshape(-1),
     "activation": lambda layer, p, x: x,
+    "permute": lambda layer, p, x: x.transpose(layer.axes),
+    "dropout": lambda layer, p, x: x,
+    "embedding": lambda layer, p, x: embedding(x, p["embedding"]),
+    "rescaling": lambda layer, p, x: x * layer.scale + layer.offset,
+    "batch_norm": lambda layer, p, x: batch_norm(x, **p, epsilon=layer.epsilon),
     "layer_norm": lambda layer, p, x: layer_norm(x, p["gamma"], p["beta"], layer.epsilon),
     "reshape": lambda layer, p, x: x.reshape(layer.shape),
     "slice": lambda layer, p, x: np.take(x, range(layer.start, layer.stop), layer.axis),

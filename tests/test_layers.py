@@ -14,7 +14,25 @@ from hypothesis import strategies as st
 from same_bits import networks, public
 
 import evoopt
-from evoopt import Activation, AvgPool2D, Conv2D, Dense, Flatten, LayerNorm, MaxPool2D
+from evoopt import (
+    Activation,
+    AvgPool1D,
+    AvgPool2D,
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GlobalAvgPool,
+    LayerNorm,
+    MaxPool1D,
+    MaxPool2D,
+    Permute,
+    Rescaling,
+    Reshape,
+)
 from evoopt.networks.layers import Layer
 
 TOLERANCES = {np.float32: 3e-6, np.float64: 1e-13}
@@ -32,12 +50,33 @@ CASES = {
     "conv, same with a window larger than the image": ([Conv2D(2, 5, padding="same")], (2, 3, 1)),
     "conv, wide": ([Conv2D(LANES + 1, 2, (1, 2), "same")], (2, 21, 1)),
     "conv, strides over gaps": ([Conv2D(2, 1, 3)], (7, 5, 2)),
+    "conv, padded": ([Conv2D(4, (3, 2), padding=(2, 1))], (3, 9, 2)),
+    "conv, padded, with strides": ([Conv2D(LANES + 1, 3, 2, 1)], (7, 6, 2)),
+    "conv of a sequence": ([Conv1D(7, 3, activation="softmax")], (13, 3)),
+    "conv of a sequence, same with strides": ([Conv1D(3, 4, 3, "same", use_bias=False)], (14, 2)),
+    "conv of a sequence, padded": ([Conv1D(LANES + 1, 5, 2, 4)], (6, 2)),
     "conv after conv": ([Conv2D(6, 3, padding="same"), Conv2D(4, 2)], (4, 6, 2)),
     "max pool": ([MaxPool2D(2), Dense(2)], (5, 4, 3)),
     "max pool, same": ([MaxPool2D((2, 3), padding="same", activation="tanh"), Dense(2)], (5, 4, LANES + 1)),
     "max pool, strides": ([MaxPool2D(3, 1), Dense(2)], (5, 4, 1)),
+    "max pool, padded": ([MaxPool2D((3, 2), 2, (1, 0)), Dense(2)], (5, 4, 3)),
+    "max pool of a sequence": ([MaxPool1D(3, 2, padding=1, activation="tanh"), Dense(2)], (7, 3)),
     "average pool": ([AvgPool2D((1, 2)), Dense(2)], (5, 4, 3)),
     "average pool, same": ([AvgPool2D(3, (2, 1), "same"), Dense(2)], (5, 4, 3)),
+    "average pool, padded": ([AvgPool2D((2, 3), 1, 1), Dense(2)], (2, 4, 3)),
+    "average pool of a sequence": ([AvgPool1D(2, padding="same"), Dense(2)], (7, 3)),
+    "mean of an image": ([GlobalAvgPool(), Dense(2)], (5, 4, LANES + 1)),
+    "mean of a sequence": ([GlobalAvgPool(), Dense(2)], (7, 3)),
+    "batch norm": ([BatchNorm(activation="relu")], (LANES + 1,)),
+    "batch norm of an image": ([BatchNorm(0.1)], (2, 3, LANES + 3)),
+    "rescaling first": ([Rescaling(0.5, -1.5), Dense(2)], (5,)),
+    "dropout": ([Dense(3, "tanh"), Dropout(0.5), Dense(2)], (4,)),
+    "reshape": ([Reshape((3, 4)), Dense(2)], (2, 6)),
+    "permute, two axes": ([Permute((1, 0)), Dense(2)], (5, 3)),
+    "permute, channels first": ([Permute((2, 0, 1)), Dense(2)], (3, 4, 5)),
+    "permute, all axes move": ([Permute((3, 1, 0, 2)), Dense(2)], (2, 3, 4, 3)),
+    "permute, an axis of 1": ([Permute((1, 2, 0, 3)), Dense(2)], (2, 1, 3, 4)),
+    "permute, nothing moves": ([Permute((0, 2, 1)), Dense(2)], (3, 4, 1)),
     "dense on an image": ([Dense(3, "softmax"), LayerNorm()], (2, 3, 4)),
     "activation": ([Dense(3), Activation("sin"), Dense(2, "selu")], (4,)),
     "activation on an image": ([Dense(5), Activation("softmax"), Activation(("elu", 0.3))], (2, 3, 4)),
@@ -82,7 +121,7 @@ def test_each_layer_matches_its_definition(cls, rng):
             net = evoopt.Network(layers, shape)
             population = draw(net, 2, np.float32, rng)
             for batch in (3, COLUMNS + LANES):
-                inputs = rng.normal(size=(batch, *shape)).astype(np.float32)
+                inputs = networks.inputs_for(net, rng.normal(size=(batch, *shape)).astype(np.float32))
                 expected = np.array([reference.run(net, row, inputs) for row in population])
                 close(net.forward(population, inputs), expected, TOLERANCES)
 
@@ -162,6 +201,71 @@ def test_an_activation_of_the_inputs_leaves_them_as_they_are(batch, rng):
     alone = [net.forward(population[r : r + 1], inputs)[0] for r in range(3)]
     assert np.array_equal(net.forward(population, inputs), alone)
     assert np.array_equal(inputs, given)
+
+
+def test_statistics_of_batch_norm_come_from_freeze_and_never_evolve(rng):
+    net = evoopt.Network([Dense(3), BatchNorm(activation="tanh"), Dense(2)], (4,))
+    assert [*net.spec.frozen] == ["batch_norm_0.mean", "batch_norm_0.var"]
+    params = net.spec.unravel(rng.normal(size=net.spec.size))
+    statistics = {"mean": rng.normal(size=3), "var": rng.uniform(0.5, 2, 3)}
+    params["batch_norm_0"] = {**params["batch_norm_0"], **statistics}
+    for trainable in (None, "batch_norm_0", lambda name: True, ["dense_1", "batch_norm_0.var"]):
+        own = net.freeze(params, trainable)
+        assert {"batch_norm_0.mean", "batch_norm_0.var"} <= own.spec.frozen.keys()
+        again = own.freeze(own.spec.ravel(params), "dense_0")  # which has the statistics of `own`
+        for trained in (own, again):
+            row = trained.spec.ravel(params)
+            for batch in (3, COLUMNS + LANES):
+                inputs = rng.normal(size=(batch, 4))
+                hidden = inputs @ params["dense_0"]["kernel"] + params["dense_0"]["bias"]
+                hidden = np.tanh(reference.batch_norm(hidden, **params["batch_norm_0"], epsilon=1e-5))
+                expected = hidden @ params["dense_1"]["kernel"] + params["dense_1"]["bias"]
+                close(trained.predict(row, inputs), expected, TOLERANCES)
+    with pytest.raises(ValueError, match="trainable leaf"):
+        net.freeze(params, "batch_norm_0.mean")
+
+
+def test_parameters_that_never_evolve_keep_their_first_values():
+    class Fixed(Mix):
+        def parameters(self, input_shape):
+            own = super().parameters(input_shape)
+            return own | {"matrix": own["matrix"]._replace(trainable=False)}
+
+    net = evoopt.Network([Fixed()], (4,))
+    assert net.spec.names == ("mix_0.gain", "mix_0.shift")
+    matrix = net.spec.frozen["mix_0.matrix"]
+    assert np.array_equal(evoopt.Network([Fixed()], (4,)).spec.frozen["mix_0.matrix"], matrix)
+    inputs = np.ones((2, 4))
+    close(net.predict(net.init(), inputs), (inputs @ matrix.T).reshape(2, 2, 3), TOLERANCES)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_an_embedding_has_a_vector_for_each_id(dtype, rng):
+    net = evoopt.Network([Embedding(7, LANES + 1), Dense(2)], (3,))
+    population = draw(net, 2, dtype, rng)
+    for batch in BATCHES:
+        ids = rng.integers(0, 7, (batch, 3))
+        expected = np.array([reference.run(net, row, ids) for row in population])
+        close(net.forward(population, ids), expected, TOLERANCES)
+
+
+@pytest.mark.parametrize("wrong", [-1, 3, 1e30, -1e30, 0.5, np.nan, np.inf, -np.inf])
+def test_an_id_without_a_vector_gives_nan(wrong):
+    net = evoopt.Network([Embedding(3, 2)], (2,))
+    for batch in (2, COLUMNS + LANES):
+        inputs = np.full((batch, 2), 2.0)
+        inputs[1, 0] = wrong
+        for dtype in TOLERANCES:
+            found = net.forward(np.arange(6, dtype=dtype)[None], inputs)[0]
+            assert np.isnan(found[1, 0]).all()
+            found[1, 0] = [4, 5]
+            assert (found == [4, 5]).all()
+
+
+def test_layers_that_only_rename_places_run_nothing():
+    layers = [Dropout(0.1), Reshape((4, 1, 3)), Permute((0, 2, 1)), Flatten(), Dense(1)]
+    net = evoopt.Network(layers, (12,))
+    assert len(net.engine().description.operations) == 1
 
 
 def test_pooling_lets_nan_through():
@@ -263,7 +367,20 @@ def ChannelsLast(norm):  # noqa: N802
         (lambda: Activation(("hardtanh", 1, 1)), ["lowest of hardtanh", "got ('hardtanh', 1, 1)"]),
         (lambda: Activation("tan"), ["tanh", '("hardtanh", lowest, highest)', "got 'tan'"]),
         (lambda: MaxPool2D(2.5), ["pool_size", "got 2.5"]),
-        (lambda: AvgPool2D(2, padding=1), ['"valid" or "same"', "got 1"]),
+        (lambda: AvgPool2D((2, 3), padding=2), ["padding", "at most 1 for windows of (2, 3)", "got 2"]),
+        (lambda: Conv2D(2, (3, 1), padding=1), ["padding", "(2, 0)", "(3, 1)", "got 1"]),
+        (lambda: Conv2D(2, 3, padding=(1, 1, 1)), ["padding", "a pair", "got (1, 1, 1)"]),
+        (lambda: Conv1D(2, (3, 3)), ["kernel_size", "a whole number, got (3, 3)"]),
+        (lambda: MaxPool1D(2, padding=-1), ["padding", "got -1"]),
+        (lambda: BatchNorm(0), ["epsilon", "got 0"]),
+        (lambda: Embedding(2**24 + 1, 2), ["n must be", "16777216", "got 16777217"]),
+        (lambda: Dropout(1.0), ["rate", "from 0 to 1", "got 1.0"]),
+        (lambda: Rescaling(np.inf), ["scale", "1e+30", "got inf"]),
+        (lambda: Permute((1, 2)), ["axes", "(2, 0, 1)", "got (1, 2)"]),
+        (lambda: evoopt.Network([Permute((1, 0))], (3,)), ["Permute((1, 0))", "2 axes", "got (3,)"]),
+        (lambda: evoopt.Network([GlobalAvgPool()], (3,)), ["(..., channels)", "got (3,)"]),
+        (lambda: evoopt.Network([Conv1D(2, 3)], (64,)), ["Conv1D", "(length, channels)", "got (64,)"]),
+        (lambda: evoopt.Network([Conv1D(2, 5, padding=1)], (2, 1)), ["(5,)", "(2, 1)", "its padding"]),
         (lambda: LayerNorm(0), ["epsilon", "got 0"]),
         (
             lambda: evoopt.Network([Conv2D(2, 3)], (64,)),

@@ -29,8 +29,7 @@ def expected(net, population, inputs, states, definition=None):
     outputs, new = [], []
     for row, xs, state in zip(population.astype(np.float64), inputs, states, strict=True):
         params = dict(next(iter(net.spec.unravel(row).values())))
-        zeros = np.zeros((2,) * isinstance(layer, evoopt.GRU) + params["recurrent_kernel"].shape[1:])
-        params.setdefault("bias", zeros)
+        params.setdefault("bias", np.zeros((layer.biases, params["recurrent_kernel"].shape[1])))
         found = [definition(x, s, **params) for x, s in zip(xs, state, strict=True)]
         outputs.append([o for o, _ in found])
         new.append([s for _, s in found])
@@ -61,6 +60,23 @@ def test_matches_the_definition(layer, dtype, use_bias, own, rng):
         close(all_found, outputs)
         assert np.array_equal(all_state, state)
         close(net.forward(population, passed), expected(net, population, inputs, 0 * states)[0][:, :, -1])
+
+
+@pytest.mark.parametrize("layer", [evoopt.RNN, evoopt.LSTM])
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_two_biases(layer, dtype, rng):
+    net = make(layer, biases=2)
+    assert net.spec.shapes[0] == (2, net.layers[0].gates * UNITS)
+    population = draw(net, 2, dtype, rng)
+    for batch in BATCHES:
+        inputs, states = (
+            rng.normal(size=(2, batch, TIMES, FEATURES)),
+            rng.normal(size=(2, batch, net.state_size)),
+        )
+        outputs, new = expected(net, population, inputs, states)
+        found, state = net.forward(population, inputs, states)
+        close(found, outputs[:, :, -1])
+        close(state, new)
 
 
 @pytest.mark.parametrize("activation", ["linear", "tanh", "relu", "sigmoid"])
@@ -181,7 +197,7 @@ def test_same_bits_for_any_number_of_threads(layer, rng):
 
 
 def test_first_weights():
-    layers = [evoopt.GRU(12), evoopt.LSTM(12), evoopt.RNN(12)]
+    layers = [evoopt.GRU(12), evoopt.LSTM(12), evoopt.LSTM(12, biases=2), evoopt.RNN(12, biases=2)]
     for layer in layers:
         net = evoopt.Network([layer], (5, 7))
         params = net.spec.unravel(net.init(seed=1))[f"{layer.kind}_0"]
@@ -189,7 +205,8 @@ def test_first_weights():
         np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(12), atol=1e-6)
         assert np.array_equal(net.init(seed=1), net.init(seed=1))
         bias = params["bias"].reshape(-1, 12)
-        ones = [0, 1, 0, 0] if isinstance(layer, evoopt.LSTM) else [0] * len(bias)
+        ones = [0] * len(bias)
+        ones[1] = int(isinstance(layer, evoopt.LSTM))
         assert np.array_equal(bias, np.outer(ones, np.ones(12)))
     tall = evoopt.Network([evoopt.Dense(4, kernel_init="orthogonal", use_bias=False)], (9,)).init(seed=0)
     np.testing.assert_allclose(tall.reshape(9, 4).T @ tall.reshape(9, 4), np.eye(4), atol=1e-6)
@@ -230,12 +247,14 @@ def torch_order(kind, array):
 
 @pytest.mark.frameworks
 @pytest.mark.parametrize("layer", LAYERS)
-def test_agrees_with_torch(layer, rng):
+@pytest.mark.parametrize("biases", [1, 2])
+def test_agrees_with_torch(layer, biases, rng):
     torch = pytest.importorskip("torch")
-    net = make(layer, return_sequences=True)
+    net = make(layer, return_sequences=True, **({} if layer is evoopt.GRU else {"biases": biases}))
     (row,) = draw(net, 1, np.float64, rng)
     params = net.spec.unravel(row)[f"{layer.kind}_0"]
-    bias = params["bias"] if layer is evoopt.GRU else np.stack([params["bias"], 0 * params["bias"]])
+    given = np.atleast_2d(params["bias"])
+    bias = np.pad(given, ((0, 2 - len(given)), (0, 0)))
     peer = getattr(torch.nn, layer.__name__)(FEATURES, UNITS, batch_first=True, dtype=torch.float64)
     peer.load_state_dict(
         {
@@ -280,6 +299,7 @@ STATE = np.zeros((2, 5, 2))
     ("call", "parts"),
     [
         (lambda: evoopt.GRU(0), ["units", "at least 1", "got 0"]),
+        (lambda: evoopt.RNN(2, biases=3), ["biases", "from 1 to 2", "got 3"]),
         (lambda: evoopt.RNN(2, "gelu"), ['"tanh", "relu"', "got 'gelu'"]),
         (lambda: evoopt.LSTM(2, recurrent_init="unit"), ["orthogonal", "got 'unit'"]),
         (lambda: evoopt.LSTM(2, kernel_init="forget_ones"), ["he_uniform", "got 'forget_ones'"]),

@@ -61,6 +61,7 @@ def check_parameters(name: str, layer: Layer, parameters: object, output: Shape)
         arguments.one_of(f"The initializer of the parameter {key!r} {of}", parameter.initializer, known)
         for fan in parameter.fan_in, parameter.fan_out:
             arguments.number(f"fan_in, and fan_out, of the parameter {key!r} {of}", fan, positive=True)
+        arguments.flag(f"trainable of the parameter {key!r} {of}", parameter.trainable)
     needed = 4 * max(numbers, math.prod(output))
     require_memory(f"The layer {name}", needed, "parameters or outputs", "make it, or its inputs, smaller")
 

@@ -23,7 +23,8 @@ Initializer = Literal[
     "lecun_uniform", "lecun_normal",
 ]  # fmt: skip
 INITIALIZERS = get_args(Initializer)
-FORGET_ONES = "forget_ones"  # the bias of an LSTM: zeros, but ones in the second quarter (Gers et al. 2000)
+# The bias of an LSTM: zeros, but ones in the second quarter of the first row (Gers et al. 2000)
+FORGET_ONES = "forget_ones"
 
 
 def check_initializer(name: str) -> None:
@@ -38,7 +39,9 @@ def initialize(
     if name in ("zeros", "ones"):
         return np.full(shape, name == "ones", np.float32)
     if name == FORGET_ONES:
-        return np.repeat(np.array([0, 1, 0, 0], np.float32), shape[0] // 4)
+        gates = np.zeros((*shape[:-1], 4, shape[-1] // 4), np.float32)
+        gates.reshape(-1, *gates.shape[-2:])[0, 1] = 1
+        return gates.reshape(shape)
     if name == "orthogonal":
         return _orthogonal(generator.standard_normal((math.prod(shape[:-1]), shape[-1]))).reshape(shape)
     check_initializer(name)

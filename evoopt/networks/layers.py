@@ -22,13 +22,15 @@ from evoopt.types import Shape
 class Parameter(NamedTuple):
     """One array of a layer: shape, initializer, and connections in and out of a unit.
 
-    See `Layer` for an example.
+    One that is not `trainable` never evolves: it keeps its first values, or those that
+    `Network.freeze` gets. See `Layer` for an example.
     """
 
     shape: Shape
     initializer: str
     fan_in: int = 1
     fan_out: int = 1
+    trainable: bool = True
 
 
 class Layer(Called):

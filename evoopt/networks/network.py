@@ -16,9 +16,10 @@ from evoopt.networks.checks import as_layers, as_shape
 from evoopt.networks.description import describe
 from evoopt.networks.initializers import initialize
 from evoopt.networks.layers import Layer, Parameter
+from evoopt.networks.specs import first_spec, frozen_spec, vector_of
 from evoopt.networks.wiring import Node, Wiring
 from evoopt.params import ParamSpec
-from evoopt.tree import Trainable, read_tree
+from evoopt.tree import Trainable
 from evoopt.types import Array, Device, PopulationLike
 
 
@@ -85,7 +86,7 @@ class Network(Called):
         self.nodes: tuple[Node, ...] = wiring.nodes
         self.heads: dict[str, slice] = wiring.heads
         self.output_shape = self.nodes[-1].output_shape
-        self._take(ParamSpec.from_shapes({name: parameter.shape for name, parameter in self._parameters()}))
+        self._take(first_spec(dict(self._parameters())))
 
     def _take(self, spec: ParamSpec) -> None:
         """Let parameters lie where a spec says."""
@@ -137,7 +138,8 @@ class Network(Called):
         trainable : callable, str or iterable of str
             Which of them stay in the vector, as in `ParamSpec.from_params`: ``"dense_1"``, say. To
             start from their given values take ``network.spec.ravel(params)``; `init` draws new
-            ones.
+            ones. Parameters that never evolve, such as the statistics of `BatchNorm`, are frozen in
+            any case, at their values in `params`.
 
         Raises
         ------
@@ -153,9 +155,7 @@ class Network(Called):
         """
         network = copy.copy(self)
         tree = params if isinstance(params, Mapping) else self.spec.unravel(self.as_vector(params))
-        every = Network(self.layers, self.input_shape)
-        own = every.spec.unravel(every.as_vector(tree))  # refuses parameters of another shape or name
-        network._take(ParamSpec.from_params(own, trainable))
+        network._take(frozen_spec(dict(self._parameters()), tree, trainable))
         return network
 
     @property
@@ -297,20 +297,7 @@ class Network(Called):
 
     def as_vector(self, params: Mapping[str, Any] | ArrayLike) -> Array:
         """Return a solution, nested or flat, as a vector (n_params,)."""
-        vector = self._ravel(params) if isinstance(params, Mapping) else arrays.read("params", params)
-        if vector.shape != (self.spec.size,):
-            raise ValueError(
-                f"A solution must have {self.spec.size} parameters, got {vector.shape}; a population goes to "
-                "forward()."
-            )
-        return vector
-
-    def _ravel(self, params: Mapping[str, Any]) -> Array:
-        """Return nested parameters as a vector in their precision."""
-        _, leaves = read_tree(params)
-        double = any(leaf.dtype == np.float64 for leaf in leaves.values())
-        vector = self.spec.ravel(params)  # refuses parameters of another shape or name
-        return self.spec.ravel(params, out=np.empty(vector.shape)) if double else vector
+        return vector_of(self.spec, params)
 
     def check_population(self, population: PopulationLike) -> Array:
         """Return a population in the layout of kernels; raise ValueError for others."""

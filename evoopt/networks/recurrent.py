@@ -29,7 +29,6 @@ class Recurrent(NamedLayer):
 
     operation: ClassVar[str]
     gates: ClassVar[int]
-    biases: ClassVar[int] = 1  # 2: one for the inputs and one for the last outputs
     bias_init: ClassVar[str] = "zeros"
     state_parts: ClassVar[int] = 1  # each has `units` numbers
 
@@ -39,6 +38,11 @@ class Recurrent(NamedLayer):
             object.__setattr__(self, name, arguments.flag(name, getattr(self, name)))
         check_initializer(self.kernel_init)
         check_initializer(self.recurrent_init)
+
+    @property
+    def biases(self) -> int:
+        """The number of biases: 2 are one for the inputs and one for the last outputs."""
+        return 2
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) not in (1, 2):
@@ -79,7 +83,16 @@ class Recurrent(NamedLayer):
 
 
 @dataclass(frozen=True)
-class RNN(Recurrent):
+class _OneOrTwoBiases(Recurrent):
+    biases: Literal[1, 2] = field(default=1, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "biases", arguments.whole("biases", self.biases, 1, 2))
+
+
+@dataclass(frozen=True)
+class RNN(_OneOrTwoBiases):
     """A simple recurrent layer: ``h = activation(x @ kernel + h @ recurrent_kernel + bias)``.
 
     Parameters
@@ -92,15 +105,18 @@ class RNN(Recurrent):
         Whether all time steps are the output, (time, units), or the last one, (units,). If a call
         is one time step, the output is (units,) in any case.
     use_bias : bool
-        Whether there is a bias (units,), at first zeros.
+        Whether there is a bias, at first zeros.
+    biases : {1, 2}
+        How many biases are added: one, (units,), or as in torch one to the product with the inputs
+        and one to the product with the last outputs, (2, units).
     kernel_init, recurrent_init : str
         "zeros", "orthogonal" or one of glorot, he, lecun with "_uniform" or "_normal".
 
     Raises
     ------
     ValueError
-        For an unknown activation or initializer, or `units` that is not a whole number of at least
-        1.
+        For an unknown activation or initializer, `units` that is not a whole number of at least 1,
+        or `biases` other than 1 and 2.
 
     Notes
     -----
@@ -168,11 +184,10 @@ class GRU(Recurrent):
     kind: ClassVar[str] = "gru"
     operation: ClassVar[str] = "gru"
     gates: ClassVar[int] = 3
-    biases: ClassVar[int] = 2
 
 
 @dataclass(frozen=True)
-class LSTM(Recurrent):
+class LSTM(_OneOrTwoBiases):
     """A layer of long short-term memory.
 
     ``i, f, g, o = x @ kernel + h @ recurrent_kernel + bias`` in their columns, then
@@ -182,8 +197,9 @@ class LSTM(Recurrent):
     ----------
     units : int
         Number of outputs.
-    return_sequences, use_bias, kernel_init, recurrent_init
-        As of `RNN`; but the bias is at first 1 for f, so that nothing is forgotten.
+    return_sequences, use_bias, biases, kernel_init, recurrent_init
+        As of `RNN`; but the bias, of two the first one, is at first 1 for f, so that nothing is
+        forgotten.
 
     Raises
     ------
@@ -192,8 +208,9 @@ class LSTM(Recurrent):
 
     Notes
     -----
-    kernel (features, 4 * units), recurrent_kernel (units, 4 * units), bias (4 * units,); the
-    columns are in this order i, f, g and o. The state is h and then c, (2 * units,).
+    kernel (features, 4 * units), recurrent_kernel (units, 4 * units), bias (4 * units,) or
+    (2, 4 * units); the columns are in this order i, f, g and o. The state is h and then c,
+    (2 * units,).
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Layers that compute nothing: they cut out a part of their input, or see it in another shape."""
+"""Layers that compute nothing: they cut out a part of their input, reorder it, or reshape it."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,10 +6,33 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from evoopt import arguments
+from evoopt.arrays import shown
 from evoopt.devices.interface.network import Location, Operation
 from evoopt.networks.checks import as_shape
 from evoopt.networks.layers import NamedLayer
 from evoopt.types import Shape
+
+MOST_AXES = 4  # of a sample that Permute takes
+
+
+@dataclass(frozen=True)
+class Flatten(NamedLayer):
+    """A layer that joins all axes into one, row-major: (height, width, channels) to (features,).
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> evoopt.Network([evoopt.Flatten(), evoopt.Dense(2)], input_shape=(4, 4, 3)).spec.shapes
+    ((2,), (48, 2))
+    """
+
+    kind: ClassVar[str] = "flatten"
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return (math.prod(input_shape),)
+
+    def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
+        return iter(())
 
 
 @dataclass(frozen=True)
@@ -48,6 +71,55 @@ class Reshape(NamedLayer):
 
     def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
         return iter(())
+
+
+@dataclass(frozen=True)
+class Permute(NamedLayer):
+    """A layer that reorders the axes of a sample, as `numpy.transpose` does.
+
+    Parameters
+    ----------
+    axes : tuple of int
+        The numbers of the input's axes, from 0 on, in the order of the output; at most 4. The batch
+        is no axis of a sample.
+
+    Raises
+    ------
+    ValueError
+        If `axes` are not these numbers, each once, or the inputs have another number of axes.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> layers = [evoopt.Permute((1, 2, 0)), evoopt.Conv2D(4, 3)]  # channels last
+    >>> evoopt.Network(layers, input_shape=(3, 8, 8)).output_shape
+    (6, 6, 4)
+    """
+
+    axes: tuple[int, ...]
+
+    kind: ClassVar[str] = "permute"
+
+    def __post_init__(self) -> None:
+        given = self.axes if isinstance(self.axes, tuple | list) else ()
+        axes = tuple(arguments.whole("each of the axes", axis, 0, MOST_AXES - 1) for axis in given)
+        if not axes or sorted(axes) != [*range(len(axes))]:
+            raise ValueError(
+                f"axes must be the numbers of a sample's axes, such as (2, 0, 1), got {shown(self.axes)}."
+            )
+        object.__setattr__(self, "axes", axes)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != len(self.axes):
+            raise ValueError(f"Permute({self.axes}) takes {len(self.axes)} axes, got {input_shape}.")
+        return tuple(input_shape[axis] for axis in self.axes)
+
+    def operations(self, input_shape: Shape, locations: Mapping[str, Location]) -> Iterator[Operation]:
+        (run, _), *moved = _moves(input_shape, self.axes)
+        if moved:
+            sizes, strides = zip(*reversed([*moved, *[(1, 0)] * (MOST_AXES - len(moved))]), strict=True)
+            features = math.prod(input_shape)
+            yield Operation("permute", features, features, sizes=(run, *sizes, *strides))
 
 
 @dataclass(frozen=True)
@@ -106,3 +178,20 @@ class Slice(NamedLayer):
             raise ValueError(f"axis must be one of a sample's {len(shape)}, got {self.axis} for {shape}.")
         axis = len(shape) - 1 if self.axis == -1 else self.axis
         return shape[:axis], shape[axis], shape[axis + 1 :]
+
+
+def _moves(shape: Shape, axes: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return size and stride in the input of the output's axes, from the innermost on.
+
+    Axes that are neighbours before and after count as one. The first item has the stride 1: it is
+    the length of the runs that stay as they are.
+    """
+    found = [(1, 1)]
+    for axis in reversed(axes):
+        size, stride = shape[axis], math.prod(shape[axis + 1 :])
+        inner, inner_stride = found[-1]
+        if stride == inner * inner_stride:
+            found[-1] = inner * size, inner_stride
+        elif size > 1:
+            found.append((size, stride))
+    return found

@@ -10,6 +10,7 @@ RECURRENT = {
     "recurrent_init": "'orthogonal'",
 }
 WINDOWS = {"strides": "(1, 2)", "padding": "'same'", "activation": "'relu'"}
+WINDOWS_1D = {"strides": "2", "padding": "1", "activation": "'relu'"}
 LAYERS: dict[str, tuple[Arguments, Arguments, str]] = {  # required and optional arguments, shape of an input
     "Dense": ({"units": "3"}, {"activation": "doubled", "use_bias": "False", **INITIALIZERS}, "(4,)"),
     "Conv2D": (
@@ -17,14 +18,29 @@ LAYERS: dict[str, tuple[Arguments, Arguments, str]] = {  # required and optional
         {**WINDOWS, "use_bias": "False", **INITIALIZERS},
         "(4, 5, 1)",
     ),
+    "Conv1D": (
+        {"filters": "2", "kernel_size": "2"},
+        {**WINDOWS_1D, "use_bias": "False", **INITIALIZERS},
+        "(5, 2)",
+    ),
     "MaxPool2D": ({"pool_size": "2"}, WINDOWS, "(4, 5, 2)"),
     "AvgPool2D": ({"pool_size": "2"}, WINDOWS, "(4, 5, 2)"),
+    "MaxPool1D": ({"pool_size": "2"}, WINDOWS_1D, "(5, 2)"),
+    "AvgPool1D": ({"pool_size": "2"}, WINDOWS_1D, "(5, 2)"),
+    "GlobalAvgPool": ({}, {}, "(4, 5, 2)"),
     "Flatten": ({}, {}, "(4, 5, 2)"),
     "Activation": ({"activation": "('leaky_relu', 0.1)"}, {}, "(4, 5, 2)"),
-    "LayerNorm": ({}, {"epsilon": "1e-3"}, "(4,)"),
-    "RNN": ({"units": "2"}, {"activation": "'relu'", **RECURRENT}, "(3, 2)"),
+    "Reshape": ({"shape": "(4, 10)"}, {}, "(5, 8)"),
+    "Slice": ({"start": "1", "stop": "3"}, {"axis": "0"}, "(5, 8)"),
+    "Permute": ({"axes": "(1, 0)"}, {}, "(5, 8)"),
+    "Dropout": ({"rate": "0.5"}, {}, "(4,)"),
+    "Embedding": ({"n": "3", "features": "2"}, {"embedding_init": "'ones'"}, "(4,)"),
+    "Rescaling": ({"scale": "0.5"}, {"offset": "1.5"}, "(4,)"),
+    "LayerNorm": ({}, {"epsilon": "1e-3", "activation": "'relu'"}, "(4,)"),
+    "BatchNorm": ({}, {"epsilon": "1e-3", "activation": "'relu'"}, "(4,)"),
+    "RNN": ({"units": "2"}, {"activation": "'relu'", "biases": "2", **RECURRENT}, "(3, 2)"),
     "GRU": ({"units": "2"}, RECURRENT, "(3, 2)"),
-    "LSTM": ({"units": "2"}, RECURRENT, "(3, 2)"),
+    "LSTM": ({"units": "2"}, {"biases": "2", **RECURRENT}, "(3, 2)"),
 }
 _SHAPE = frozenset({"input_shape"})
 _SETUP = ("net = NET", "row = net.init(1)", "population = np.stack([row, -row])")
@@ -91,7 +107,7 @@ NETWORKS = [
         "Parameter",
         "evoopt.Parameter",
         {"shape": "(3,)", "initializer": "'ones'"},
-        {"fan_in": "2", "fan_out": "3"},
+        {"fan_in": "2", "fan_out": "3", "trainable": "True"},
         (_SCALE, "shape, function = (3,), scaled"),
         ("parameters = {'gain': result}", "evoopt.Network([Scale()], (3,)).init(1)"),
     ),
@@ -149,6 +165,7 @@ NETWORKS = [
         {"dtype": "'float64'"},
         _RECURRENT,
     ),
+    Case("GRU.biases", "(lambda: evoopt.GRU(2).biases)", use=("assert result == 2",)),
     Case("Network.state_size", "(lambda: net.state_size)", {}, {}, _RECURRENT, ("assert result == 2",)),
     Case(
         "Network.as_vector",

@@ -14,9 +14,13 @@ from .case import Case, Results
 
 SHAPES = ((7,), (5, 4), (8, 7, 3))  # a layer has cases of the shapes that it takes
 REQUIRED: dict[str, Any] = {
-    "units": 9, "filters": 5, "kernel_size": (3, 2), "pool_size": (2, 3), "start": 1, "stop": 3,
-    "shape": lambda shape: shape[::-1],  # a function of the shape of one sample
+    "units": 9, "filters": 5, "start": 1, "stop": 3, "n": 6, "features": 4, "rate": 0.5, "scale": 0.5,
     "activation": "tanh",
+    # functions of the shape of one sample
+    "kernel_size": lambda shape: (3, 2) if len(shape) == 3 else 3,
+    "pool_size": lambda shape: (2, 3) if len(shape) == 3 else 2,
+    "shape": lambda shape: shape[::-1],
+    "axes": lambda shape: tuple(range(len(shape)))[::-1],
     "layers": None, "nodes": None, "parts": None,  # see MADE
 }  # fmt: skip
 # Other values of each option of a layer. A new option needs a line here.
@@ -26,8 +30,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "kernel_init": (),  # see `first_weights`
     "bias_init": ("ones",),
     "recurrent_init": (),
-    "strides": ((2, 1),),
-    "padding": ("same",),
+    "strides": ((2, 1), 2),
+    "padding": ("same", 1),
     "return_sequences": (True,),
     "epsilon": (0.01,),
     "axis": (0,),
@@ -36,6 +40,9 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "names": (("one", "two"),),
     "output": (("first", "second"),),
     "name": ("own",),
+    "biases": (2,),
+    "embedding_init": (),
+    "offset": (0.25,),
 }
 ROWS = 3
 
@@ -151,6 +158,12 @@ def make(cls: Any, shape: tuple[int, ...], **options: Any) -> list[evoopt.Layer]
     return [layer] if evolves else [evoopt.Dense(shape[-1]), layer]
 
 
+def inputs_for(net: evoopt.Network, samples: Any) -> Any:
+    """Return samples that the first layer can take: whole numbers for an Embedding."""
+    first = net.layers[0]
+    return np.floor(np.abs(samples) * 3) % first.n if isinstance(first, evoopt.Embedding) else samples
+
+
 def population(net: evoopt.Network, dtype: str = "float64", rows: int = ROWS) -> Any:
     """Return rows of parameters, none of them 0."""
     first = np.stack([net.init(seed) for seed in range(rows)])
@@ -177,7 +190,8 @@ def outputs(net: evoopt.Network, dtype: str) -> Results:
     """Run a network in one precision, with its states, if it has any."""
     rows = population(net, dtype)
     for batch in (1, 3, 21, 150):
-        shared, own = numbers((batch, *net.input_shape)), numbers((ROWS, batch, *net.input_shape), 4)
+        shared = inputs_for(net, numbers((batch, *net.input_shape)))
+        own = inputs_for(net, numbers((ROWS, batch, *net.input_shape), 4))
         yield f"{dtype}, {batch} shared", net.forward(rows, shared)
         yield f"{dtype}, {batch} own", net.forward(rows, own)
         if net.state_size:

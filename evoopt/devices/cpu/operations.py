@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evoopt.devices.interface.network import Operation
-from evoopt.kernels.cpu.networks import convolution, merging, operations, recurrent
+from evoopt.kernels.cpu.networks import convolution, gathering, merging, normalization, operations, recurrent
 from evoopt.kernels.cpu.networks.code import OperationCode, by_tile, elementwise
 
 
@@ -50,7 +50,17 @@ def _softmax(operation: Operation) -> CpuOperation:
 
 def _layer_norm(operation: Operation) -> CpuOperation:
     columns = (*operation.sizes, *_bits(operation))
-    return CpuOperation(operations.layer_norm, columns=columns, scratch=(0, 2))
+    return CpuOperation(normalization.layer_norm, columns=columns, scratch=(0, 2))
+
+
+def _batch_norm(operation: Operation) -> CpuOperation:
+    (places,) = operation.sizes
+    columns = (places, *_bits(operation))
+    return CpuOperation(normalization.batch_norm, columns=columns, scratch=(operation.outputs // places, 0))
+
+
+def _rescaling(operation: Operation) -> CpuOperation:
+    return CpuOperation(normalization.rescaling, columns=_bits(operation))
 
 
 def _bits(operation: Operation) -> tuple[int, ...]:
@@ -68,7 +78,7 @@ def _conv2d(operation: Operation) -> CpuOperation:
     )
 
 
-def _pool(code: OperationCode, operation: Operation) -> CpuOperation:
+def _of_sizes(code: OperationCode, operation: Operation) -> CpuOperation:
     return CpuOperation(code, columns=operation.sizes)
 
 
@@ -97,9 +107,13 @@ OPERATIONS: dict[str, Callable[[Operation], CpuOperation]] = {
     "elementwise": _elementwise,  # an activation of one number
     "softmax": _softmax,
     "layer_norm": _layer_norm,
+    "batch_norm": _batch_norm,
+    "rescaling": _rescaling,
+    "embedding": partial(_of_sizes, gathering.embedding),
+    "permute": partial(_of_sizes, gathering.permute),
     "conv2d": _conv2d,
-    "max_pool": partial(_pool, convolution.max_pool),
-    "average_pool": partial(_pool, convolution.average_pool),
+    "max_pool": partial(_of_sizes, convolution.max_pool),
+    "average_pool": partial(_of_sizes, convolution.average_pool),
     "rnn": partial(_recurrent, recurrent.rnn),
     "gru": partial(_recurrent, recurrent.gru),
     "lstm": partial(_recurrent, recurrent.lstm),

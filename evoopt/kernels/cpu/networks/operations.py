@@ -1,9 +1,7 @@
-"""The code of short operations: Dense, LayerNorm, activations.
+"""The code of short operations: Dense, activations.
 
 See `code.OperationCode` for its arguments.
 """
-
-import numpy as np
 
 from evoopt.compiling.jit import named, widest_vectors
 from evoopt.kernels.cpu.emit.matrix import Matrix
@@ -16,9 +14,8 @@ from evoopt.rules.math import ELEMENTWISE, NUMBERS, exp
 
 DENSE_SCRATCH = DEPTH * BREADTH
 # Columns: the number of places along the leading axes, which share one kernel; the inputs and
-# outputs of one place (a division would take as long as a small layer); the bits of a float64
+# outputs of one place (a division would take as long as a small layer)
 POSITIONS, PLACE_INPUTS, PLACE_OUTPUTS = range(SIZES, SIZES + 3)
-EPSILON = SIZES + 1
 FIRST, SECOND = SIZES, SIZES + 1  # of an activation's numbers: the bits of a float64
 
 
@@ -88,39 +85,9 @@ def _softmax(op, row, frozen, x, y, state, scratch, count, width):
                 z[s] /= total[s]
 
 
-def _layer_norm(op, row, frozen, x, y, state, scratch, count, width):
-    positions = op[POSITIONS]
-    n, real = op[OUTPUTS] // positions, type(y[0])
-    share, epsilon = real(1) / real(n), real(bitcast(op[EPSILON]))
-    gamma, beta = parameter(op, 0, row, frozen), parameter(op, 1, row, frozen)
-    mean, scale = scratch[:width], scratch[width : 2 * width]
-    for place in range(count * positions):
-        values = x[place * n * width : (place + 1) * n * width]
-        results = y[place * n * width : (place + 1) * n * width]
-        for s in range(width):
-            mean[s] = 0
-            scale[s] = 0
-        for f in range(n):
-            z = values[f * width : (f + 1) * width]
-            for s in range(width):
-                mean[s] += z[s] * share
-        for f in range(n):
-            z = values[f * width : (f + 1) * width]
-            for s in range(width):
-                scale[s] += (z[s] - mean[s]) * (z[s] - mean[s])
-        for s in range(width):
-            scale[s] = real(1) / np.sqrt(scale[s] * share + epsilon)
-        for f in range(n):
-            factor, shift = gamma.data[gamma.start + f], beta.data[beta.start + f]
-            z, result = values[f * width : (f + 1) * width], results[f * width : (f + 1) * width]
-            for s in range(width):
-                result[s] = (z[s] - mean[s]) * scale[s] * factor + shift
-
-
 dense_of_tiles, dense_of_samples, dense_of_lanes = map(
     OperationCode, (_dense_of_tiles, _dense_of_samples, _dense_of_lanes)
 )
-layer_norm = OperationCode(_layer_norm)
 softmax = OperationCode(_softmax)
 ACTIVATIONS = {name: _activation(name, rule) for name, rule in ELEMENTWISE.items()} | {"softmax": softmax}
 ACTIVATIONS_WITH_NUMBERS = {

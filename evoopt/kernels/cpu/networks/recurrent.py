@@ -18,7 +18,7 @@ from evoopt.kernels.cpu.networks.program import INPUTS, SIZES
 from evoopt.rules.math import relu, sigmoid, tanh
 
 # Columns. TIMES is the number of time steps of a call. With 2 BIASES the sums from the input and
-# from the last output stay apart. SEQUENCES says that the outputs of all time steps are wanted.
+# from the last output are apart. SEQUENCES says that the outputs of all time steps are wanted.
 TIMES, UNITS, GATES, BIASES, SEQUENCES, ACTIVATION = range(SIZES, SIZES + 6)
 LINEAR, TANH, RELU, SIGMOID = range(4)
 ACTIVATIONS: dict[object, int] = {"linear": LINEAR, "tanh": TANH, "relu": RELU, "sigmoid": SIGMOID}
@@ -47,6 +47,17 @@ gate_sums = kernel(_gate_sums, allocates=False)
 
 
 @inline
+def joined_sums(op, row, frozen, x, h, sums, room, width):
+    """Write `gate_sums`, and add those of the last output, if they are apart, to those of x."""
+    gate_sums(op, row, frozen, x, h, sums, room, width)
+    if op[BIASES] == 2:
+        n = op[GATES] * op[UNITS] * width
+        total, others = sums[:n], sums[n : 2 * n]
+        for k in range(n):
+            total[k] += others[k]
+
+
+@inline
 def place_of(op, tile, time, x, width):
     """Return the input of a tile's time step, and the place in y of its output, or -1 for none."""
     moment = tile * op[TIMES] + time
@@ -68,12 +79,12 @@ def put(h, y, at):
 def _rnn(op, row, frozen, x, y, state, scratch, count, width):
     widest_vectors()
     m = op[UNITS] * width
-    room, sums = scratch[:DENSE_SCRATCH], scratch[DENSE_SCRATCH : DENSE_SCRATCH + m]
+    room, sums = scratch[:DENSE_SCRATCH], scratch[DENSE_SCRATCH : DENSE_SCRATCH + op[BIASES] * m]
     for tile in range(count):
         h = state[tile * m : (tile + 1) * m]
         for time in range(op[TIMES]):
             now, at = place_of(op, tile, time, x, width)
-            gate_sums(op, row, frozen, now, h, sums, room, width)
+            joined_sums(op, row, frozen, now, h, sums, room, width)
             if op[ACTIVATION] == TANH:
                 for k in range(m):
                     h[k] = tanh(sums[k])
@@ -114,13 +125,14 @@ def _lstm(op, row, frozen, x, y, state, scratch, count, width):
     """Compute i, f, o = sigmoid(..); c = f c + i tanh(candidate); h = o tanh(c)."""
     widest_vectors()
     m = op[UNITS] * width
-    room, sums = scratch[:DENSE_SCRATCH], scratch[DENSE_SCRATCH : DENSE_SCRATCH + 4 * m]
-    gates, i, f, candidate, o = sums[: 2 * m], sums[:m], sums[m : 2 * m], sums[2 * m : 3 * m], sums[3 * m :]
+    room, sums = scratch[:DENSE_SCRATCH], scratch[DENSE_SCRATCH : DENSE_SCRATCH + 4 * op[BIASES] * m]
+    gates, i, f = sums[: 2 * m], sums[:m], sums[m : 2 * m]
+    candidate, o = sums[2 * m : 3 * m], sums[3 * m : 4 * m]
     for tile in range(count):
         h, c = state[2 * tile * m : (2 * tile + 1) * m], state[(2 * tile + 1) * m : (2 * tile + 2) * m]
         for time in range(op[TIMES]):
             now, at = place_of(op, tile, time, x, width)
-            gate_sums(op, row, frozen, now, h, sums, room, width)
+            joined_sums(op, row, frozen, now, h, sums, room, width)
             for k in range(2 * m):
                 gates[k] = sigmoid(gates[k])
             for k in range(m):
