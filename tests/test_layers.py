@@ -334,6 +334,68 @@ def test_matches_torch(padding, batch, rng):
     assert np.allclose(net.predict(row, inputs), expected, rtol=1e-10, atol=1e-10)
 
 
+# A layer, the shape of an input, and the function of torch.nn.functional; images and sequences of
+# torch are channels-first.
+FUNCTIONS_OF_TORCH = {
+    "conv2d": (
+        Conv2D(6, (3, 4), 2, (1, 3)),
+        (8, 9, 3),
+        lambda f, x, p: f.conv2d(x, p["kernel"].permute(3, 2, 0, 1), p["bias"], 2, (1, 3)),
+    ),
+    "conv1d": (
+        Conv1D(6, 5, 2, 2),
+        (13, 3),
+        lambda f, x, p: f.conv1d(x, p["kernel"].permute(2, 1, 0), p["bias"], 2, 2),
+    ),
+    "max_pool2d": (MaxPool2D((3, 2), 2, 1), (7, 6, 3), lambda f, x, p: f.max_pool2d(x, (3, 2), 2, 1)),
+    "max_pool1d": (MaxPool1D(5, 2, 2), (11, 3), lambda f, x, p: f.max_pool1d(x, 5, 2, 2)),
+    "avg_pool2d": (
+        AvgPool2D((3, 2), 2, (1, 0)),
+        (7, 6, 3),
+        lambda f, x, p: f.avg_pool2d(x, (3, 2), 2, (1, 0), count_include_pad=False),
+    ),
+    "avg_pool1d": (
+        AvgPool1D(5, 2, 2),
+        (11, 3),
+        lambda f, x, p: f.avg_pool1d(x, 5, 2, 2, count_include_pad=False),
+    ),
+    "adaptive_avg_pool2d": (
+        GlobalAvgPool(),
+        (7, 6, 3),
+        lambda f, x, p: f.adaptive_avg_pool2d(x, 1)[..., 0, 0],
+    ),
+    "batch_norm": (
+        BatchNorm(0.01),
+        (4, 3, 5),
+        lambda f, x, p: f.batch_norm(x, p["mean"], p["var"], p["gamma"], p["beta"], eps=0.01),
+    ),
+    "embedding": (
+        Embedding(7, 3),
+        (5,),
+        lambda f, x, p: f.embedding(x.long(), p["embedding"]).movedim(-1, 1),
+    ),
+}
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("batch", [2, 70])
+@pytest.mark.parametrize("name", FUNCTIONS_OF_TORCH)
+def test_matches_a_function_of_torch(name, batch, rng):
+    torch = pytest.importorskip("torch")
+    layer, shape, function = FUNCTIONS_OF_TORCH[name]
+    channels = layer.output_shape(shape)[-1]
+    net = evoopt.Network([layer, Dense(channels, use_bias=False)], shape)  # which changes nothing
+    params = {
+        f"{layer.kind}_0": {key: rng.uniform(0.1, 2, p.shape) for key, p in layer.parameters(shape).items()}
+    }
+    params = {key: own for key, own in params.items() if own} | {"dense_0": {"kernel": np.eye(channels)}}
+    inputs = networks.inputs_for(net, rng.normal(size=(batch, *shape)))
+    own = {key: torch.tensor(value) for key, value in params.get(f"{layer.kind}_0", {}).items()}
+    expected = function(torch.nn.functional, torch.tensor(inputs).movedim(-1, 1), own).movedim(1, -1)
+    found = net.freeze(params, "*").predict(net.spec.ravel(params, out=np.empty(net.spec.size)), inputs)
+    assert np.allclose(found, expected.numpy(), rtol=1e-12, atol=1e-12)
+
+
 def ChannelsLast(norm):  # noqa: N802
     import torch
 
