@@ -69,15 +69,13 @@ def as_sizes(name: str, value: object, axes: int, least: int = 1) -> tuple[int, 
 def as_padding(value: object, window: tuple[int, ...], most: tuple[int, ...]) -> Padding:
     """Read the padding of windows, of which a number must be at most `most` along each axis."""
     if isinstance(value, str):
-        named: Padding = arguments.one_of(
-            "padding, unless it is a number of cells,", value, ("valid", "same")
-        )
+        named: Padding = arguments.one_of("padding that is no number", value, ("valid", "same"))
         return named
     sizes = as_sizes("padding", value, len(window), 0)
     if any(n > limit for n, limit in zip(sizes, most, strict=True)):
         raise ValueError(
             f"padding must be at most {_shown(most)} for windows of {_shown(window)}, got {value!r}; "
-            "or some windows would hold too little."
+            "take larger windows."
         )
     return sizes
 
