@@ -42,6 +42,38 @@ LAYERS: dict[str, tuple[Arguments, Arguments, str]] = {  # required and optional
     "GRU": ({"units": "2"}, RECURRENT, "(3, 2)"),
     "LSTM": ({"units": "2"}, {"biases": "2", **RECURRENT}, "(3, 2)"),
 }
+# Layers with layers in them, and layers of several sources; `operations` of both is refused
+COMPOSED: dict[str, tuple[str, Arguments, Arguments]] = {  # the call, required and optional arguments
+    "Residual": (
+        "evoopt.Residual",
+        {"layers": "[evoopt.Dense(4)]"},
+        {"shortcut": "[]", "activation": "'relu'"},
+    ),
+    "Parallel": (
+        "(lambda first, **options: evoopt.Parallel(first, [evoopt.Dense(3)], **options))",
+        {"first": "[evoopt.Dense(3)]"},
+        {"merge": "'add'", "names": "('a', 'b')", "name": "'own'"},
+    ),
+    "Split": (
+        "evoopt.Split",
+        {"parts": "{'a': ((2,), []), 'b': ((2,), [evoopt.Dense(2)])}"},
+        {"merge": "'add'"},
+    ),
+    "Graph": (
+        "evoopt.Graph",
+        {"nodes": "{'a': (evoopt.Dense(4), 'input'), 'b': ('a', 'a')}"},
+        {"output": "('a', 'b')", "name": "'own'"},
+    ),
+    **{
+        name: (
+            "(lambda **options: evoopt.Graph({'a': (evoopt.Dense(4), 'input'), "
+            f"'b': (evoopt.{name}(**options), ('a', 'input'))}}))",
+            {},
+            {} if name == "Concat" else {"activation": "'relu'"},
+        )
+        for name in ("Add", "Multiply", "Concat")
+    },
+}
 _SHAPE = frozenset({"input_shape"})
 _SETUP = ("net = NET", "row = net.init(1)", "population = np.stack([row, -row])")
 _RECURRENT = (
@@ -75,6 +107,42 @@ def _layer(name: str) -> list[Case]:
     ]
 
 
+def _composed(name: str) -> list[Case]:
+    call, required, options = COMPOSED[name]
+    use = (
+        "net = evoopt.Network([result], (4,))",
+        "outputs = net.predict(net.init(1), np.ones((2, 4)))",
+        "assert outputs.shape == (2, *net.output_shape) and np.isfinite(outputs).all() and repr(net)",
+    )
+    made, merges = f"{call}({', '.join(required.values())})", not required
+    if merges:
+        made = f"evoopt.{name}()"
+        own = [
+            Case(f"{name}.{each}", f"(lambda shapes: [*{made}.{each}(shapes)])", {"shapes": "[(4,), (4,)]"},
+                 fixed=frozenset({"shapes"}))
+            for each in ("merge", "merged_shape")
+        ]  # fmt: skip
+    else:
+        setup = ("from evoopt.networks.wiring import Wiring",)
+        given = {"wiring": "Wiring((4,))", "name": "'own'", "source": "0"}
+        own = [Case(f"{name}.wire", f"{made}.wire", given, {}, setup, fixed=frozenset(given))]
+    methods = ("parameters", "output_shape", "function")
+    return [
+        Case(name, call, required, options, use=use),
+        *own,
+        *(
+            Case(f"{name}.{each}", f"{made}.{each}", {"input_shape": "(4,)"}, fixed=_SHAPE)
+            for each in methods
+        ),
+        Case(
+            f"{name}.operations",
+            f"(lambda input_shape: [*{made}.operations(input_shape, {{}})])",
+            {"input_shape": "(4,)"},
+            fixed=_SHAPE,
+        ),
+    ]
+
+
 _SCALE = """class Scale(evoopt.Layer):
     def parameters(self, input_shape):
         return parameters
@@ -86,6 +154,7 @@ _FINITE = ("assert (result[0] if isinstance(result, tuple) else result).dtype.ki
 _OUT = frozenset({"out"})
 NETWORKS = [
     *(case for name in LAYERS for case in _layer(name)),
+    *(case for name in COMPOSED for case in _composed(name)),
     Case(
         "Layer",
         "(lambda **given: evoopt.Network([Scale()], (3,)).predict(np.ones(3), np.ones((1, 3))))",
