@@ -102,12 +102,19 @@ def _read_node(name: str, node: object, before: Mapping[str, Any]) -> tuple[Laye
             )
     elif not isinstance(layer, Layer):
         raise ValueError(f"The layer of the node {name!r} must be a layer, got {shown(layer)}.")
-    names = (sources,) if isinstance(sources, str) else tuple(arguments.items(sources))
+    names = _known(f"The source of the node {name!r}", sources, {INPUT: None, **before})
     if not names:
         raise ValueError(f"The node {name!r} must have a source, got {shown(sources)}.")
-    for source in names:
-        _check_known(f"The source of the node {name!r}", source, {INPUT: None, **before})
     return layer, names
+
+
+def _known(what: str, names: object, known: Mapping[str, Any]) -> tuple[str, ...]:
+    """Read one name, or several, of known nodes."""
+    found: list[str] = []
+    for name in (names,) if isinstance(names, str) else arguments.items(names):  # which may have no end
+        _check_known(what, name, known)
+        found.append(name)
+    return tuple(found)
 
 
 def _check_known(what: str, name: object, known: Mapping[str, Any]) -> None:
@@ -121,17 +128,12 @@ def _read_output(output: object, nodes: Mapping[str, Any]) -> str | dict[str, st
     """Read the name of the output's node, or the nodes of several heads."""
     if output is None:
         return [*nodes][-1]
-    if isinstance(output, str):
-        heads = {"": output}
-    elif isinstance(output, Mapping):
-        heads = {check_name(head): node for head, node in output.items()}
+    if isinstance(output, Mapping):
+        names = _known("An output", [*output.values()], nodes)
+        heads = dict(zip(map(check_name, output), names, strict=True))
     else:
-        names = [*arguments.items(output)]
-        heads = {check_name(node): node for node in names}
-        if len(heads) != len(names):
-            raise ValueError(f"output must be different nodes, got {shown(output)}.")
-    if not heads:
-        raise ValueError(f"output must be a node, or several, got {shown(output)}.")
-    for node in heads.values():
-        _check_known("An output", node, nodes)
+        names = _known("An output", output, nodes)
+        heads = {name: name for name in names}
+    if not heads or len(heads) != len(names):
+        raise ValueError(f"output must be a node, or several different ones, got {shown(output)}.")
     return output if isinstance(output, str) else heads
