@@ -29,6 +29,7 @@ MOST_LEVELS = 100  # containers in each other
 STATISTICS = frozenset(
     {"running_mean", "running_var", "num_batches_tracked", "moving_mean", "moving_variance"}
 )
+STATISTICS_OF_NORMALIZATION = frozenset({"mean", "var"})  # statistics only beside gamma and beta
 
 
 @dataclass(frozen=True)
@@ -216,13 +217,23 @@ def check_containers(expected: Container | None, found: Container | None, path: 
 def select(names: list[str], trainable: Trainable) -> set[str]:
     """Return the names that `trainable` means; see `ParamSpec.from_params`."""
     if trainable is None:
-        return {name for name in names if re.split("[./]", name)[-1] not in STATISTICS}
+        present = set(names)
+        return {name for name in names if not _is_statistic(name, present)}
     if callable(trainable):
         return {name for name in names if trainable(name)}
     patterns = list(_patterns(trainable))
     if not patterns:
         raise _no_pattern(trainable)
     return set().union(*(_matched(names, pattern) for pattern in patterns))
+
+
+def _is_statistic(name: str, names: set[str]) -> bool:
+    """Return whether a leaf is a running statistic; `names` are the ones of all leaves."""
+    key = re.split("[./]", name)[-1]
+    if key not in STATISTICS_OF_NORMALIZATION:
+        return key in STATISTICS
+    container = name.removesuffix(key)
+    return {container + "gamma", container + "beta"} <= names
 
 
 def _patterns(trainable: object) -> Iterator[str]:

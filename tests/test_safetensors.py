@@ -21,7 +21,12 @@ WEIGHTS = np.arange(6, dtype=np.float32).reshape(2, 3)
 AXON = {  # parameters of an Axon model with dropout and batch normalization
     "dense_0": {"kernel": WEIGHTS, "bias": np.float16([0.1, 6e-8])},
     "dropout_0": {"key": np.uint32([2**32 - 1, 1701])},
-    "norm_0": {"gamma": np.ones(3), "running_mean": np.float32([np.nan, -0.0, 1e-45])},
+    "norm_0": {
+        "beta": np.zeros(1),
+        "gamma": np.ones(3),
+        "mean": np.float32([np.nan, -0.0, 1e-45]),
+        "var": np.float64(2),
+    },
 }
 
 
@@ -91,19 +96,22 @@ def test_keys_and_statistics_go_along_while_the_rest_evolves(library, path):
     save_safetensors(path, AXON)
     tree, spec = load_safetensors(path)
     assert same(tree, AXON)
-    assert spec.names == ("dense_0.bias", "dense_0.kernel", "norm_0.gamma")
-    assert list(spec.frozen) == ["dropout_0.key", "norm_0.running_mean"]
+    assert spec.names == ("dense_0.bias", "dense_0.kernel", "norm_0.beta", "norm_0.gamma")
+    assert list(spec.frozen) == ["dropout_0.key", "norm_0.mean", "norm_0.var"]
     save_safetensors(path, spec.unravel(spec.ravel(tree) + 1), spec)
     evolved = library.load_file(path)
     assert {name: array.dtype.name for name, array in evolved.items()} == {
         "dense_0.bias": "float16",
         "dense_0.kernel": "float32",
         "dropout_0.key": "uint32",
+        "norm_0.beta": "float64",
         "norm_0.gamma": "float64",
-        "norm_0.running_mean": "float32",
+        "norm_0.mean": "float32",
+        "norm_0.var": "float64",
     }
     assert same(evolved["dropout_0.key"], AXON["dropout_0"]["key"])
-    assert same(evolved["norm_0.running_mean"], AXON["norm_0"]["running_mean"])
+    assert same(evolved["norm_0.mean"], AXON["norm_0"]["mean"])
+    assert same(evolved["norm_0.var"], AXON["norm_0"]["var"])
     assert same(evolved["dense_0.kernel"], WEIGHTS + 1)
     assert load_safetensors(path)[1] == spec
 

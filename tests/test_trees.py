@@ -275,6 +275,17 @@ def test_statistics_are_frozen_by_default_and_the_repr_says_so():
     assert "frozen" not in repr(ParamSpec.from_params(PLAIN))
 
 
+def test_mean_and_var_are_statistics_only_beside_gamma_and_beta():
+    """So Axon names the parameters and statistics of batch normalization."""
+    tree = {
+        "batch_norm_0": dict.fromkeys(["gamma", "beta", "mean", "var"], BIAS),
+        "batch_norm_10": dict.fromkeys(["gamma", "mean", "var"], BIAS),
+        "policy": {"mean": BIAS, "var": BIAS},
+        **dict.fromkeys(["beta", "gamma", "mean"], BIAS),
+    }
+    assert list(ParamSpec.from_params(tree).frozen) == ["batch_norm_0.mean", "batch_norm_0.var", "mean"]
+
+
 def test_an_explicit_choice_decides_about_statistics():
     spec = ParamSpec.from_params(NORMALIZED, trainable=["bn.running_mean", "keras/*"])
     assert spec.names == ("bn.running_mean", "keras/moving_mean")
