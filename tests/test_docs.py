@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+import shutil
 
 import pytest
 from helpers import JIT_DISABLED, ROOT, python_of, why_no_cuda
@@ -18,9 +19,12 @@ DOCS = ROOT / "docs"
 PAGES = {name: ROOT / name for name in ("README.md", "CONTRIBUTING.md")}
 PAGES |= {path.relative_to(DOCS).as_posix(): path for path in sorted(DOCS.rglob("*.md"))}
 PYTHON = [name for name, path in PAGES.items() if python_of(path).strip()]
+NEEDS = {"guide/elixir.md": "safetensors"}  # packages that the tests of .ci/optional have
+FILES = {"guide/elixir.md": ROOT / "tests/data/axon/model.safetensors"}  # that a page finds
 PROMISES = {
     "README.md": r"'accuracy': 0\.9",
     "guide/control.md": r"'return': ([3-9]\d\d|1000)",
+    "guide/elixir.md": r"'accuracy': (0\.9|1\.0)",
     "guide/gymnasium.md": r"'return': (4\d\d|500)",
     "guide/train_a_network.md": r"'accuracy': (0\.9|1\.0)",
     "guide/tune_a_simulation.md": r"\n12 the limit of 12 evaluations is reached\n18 ",
@@ -40,13 +44,19 @@ def test_the_first_block_is_two_commands():
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="takes too long in plain Python")
-@pytest.mark.parametrize("page", PYTHON)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=pytest.mark.frameworks if page in NEEDS else ()) for page in PYTHON]
+)
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
     """All blocks run in their order, in one namespace."""
     if page == "reference/cuda.md":  # tests/test_cuda_driver.py runs its first block without a GPU
         if reason := why_no_cuda():
             pytest.skip(reason)
         pytest.importorskip("torch")
+    if page in NEEDS:
+        pytest.importorskip(NEEDS[page])
+    if page in FILES:
+        shutil.copy(FILES[page], tmp_path)
     monkeypatch.chdir(tmp_path)
     exec(compile(python_of(PAGES[page]), PAGES[page], "exec"), {"__name__": page})
     assert re.search(PROMISES.get(page, ""), capsys.readouterr().out)
@@ -85,7 +95,7 @@ def test_where_strategies_compute_is_described():
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_says_its_language(page):
     fences = re.findall(r"^```(.*)$", PAGES[page].read_text(), re.MULTILINE)
-    assert set(fences[::2]) <= {"python", "sh", "text", PEER}
+    assert set(fences[::2]) <= {"elixir", "python", "sh", "text", PEER}
     assert set(fences[1::2]) <= {""}
 
 
