@@ -120,8 +120,8 @@ def _in_chunks(strategy: Strategy, evaluate: Evaluate, ids: Ids, size: int) -> V
 @contextmanager
 def _interrupts_wait() -> Iterator[None]:
     """Make Ctrl-C wait for the end of the block, so that it leaves no half-made update."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
+        yield  # signals are the main thread's; a handler of a program around Python cannot be restored
         return
     signals: list[Any] = []
     before = signal.signal(signal.SIGINT, lambda *args: signals.append(args))

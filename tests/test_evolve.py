@@ -172,6 +172,13 @@ def test_ctrl_c_waits_for_the_end_of_a_tell():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_the_handler_of_a_program_around_python_stays(monkeypatch):
+    """Elixir's for example, with Pythonx: Python has no object for it that could be set again."""
+    monkeypatch.setattr(signal, "getsignal", lambda number: None)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: pytest.fail("the handler was replaced"))
+    assert evoopt.evolve(make(), sphere, max_generations=3).nit == 3
+
+
 def test_a_noisy_task_wants_a_noisy_strategy():
     def task(population):
         return sphere(population)
