@@ -11,9 +11,16 @@ from helpers.trees import same
 from evoopt import (
     GRU,
     LSTM,
+    Add,
+    BatchNorm,
+    Concat,
+    Conv1D,
     Conv2D,
     Dense,
+    Embedding,
     Flatten,
+    GlobalAvgPool,
+    Graph,
     LayerNorm,
     MaxPool2D,
     Network,
@@ -27,6 +34,12 @@ pytestmark = pytest.mark.frameworks
 def path_of(name):
     pytest.importorskip("safetensors")
     return ROOT / "tests" / "data" / "axon" / f"{name}.safetensors"
+
+
+def predict(net, params, inputs):
+    """Return the outputs of a network with the parameters and statistics of a tree."""
+    net = net.freeze(params, net.spec.names)
+    return net.predict(net.spec.ravel(params), inputs)
 
 
 def side_by_side(gates, *names):
@@ -44,14 +57,33 @@ def kernels(layer, gates):
 def test_layers_of_images_have_the_layout_of_axon():
     tree, _ = load_safetensors(path_of("image"))
     params = tree["params"]
-    convolution = [Conv2D(3, (3, 2), activation="relu"), MaxPool2D(2), Flatten()]
-    net = Network([*convolution, *[Dense(4)] * 16], (6, 6, 2))
-    own = {layer: params[layer] for layer in params if layer.startswith(("conv", "dense"))}
-    hidden = net.predict(own, tree["inputs"])
-    norm = params["batch_norm_0"]
-    hidden = (hidden - norm["mean"]) / np.sqrt(norm["var"] + 1e-5) * norm["gamma"] + norm["beta"]
-    outputs = Network([LayerNorm()], (4,)).predict({"layer_norm_0": params["layer_norm_0"]}, hidden)
+    first = [Conv2D(3, (3, 2), activation="relu"), MaxPool2D(2), Flatten()]
+    net = Network([*first, *[Dense(4)] * 16, BatchNorm(), LayerNorm()], (6, 6, 2))
+    del params["dropout_0"]
+    outputs = predict(net, params, tree["inputs"])
     assert np.ptp(tree["outputs"], axis=0).max() > 0.1
+    np.testing.assert_allclose(outputs, tree["outputs"], rtol=0, atol=1e-5)
+
+
+def test_ids_become_the_vectors_of_axon():
+    tree, _ = load_safetensors(path_of("ids"))
+    params = tree["params"]
+    params["embedding_0"] = {"embedding": params["embedding_0"]["kernel"]}
+    layers = [Embedding(4, 3), Conv1D(4, 2, name="conv_0"), BatchNorm(activation="silu"), GlobalAvgPool()]
+    outputs = predict(Network(layers, (5,)), params, tree["inputs"])
+    np.testing.assert_allclose(outputs, tree["outputs"], rtol=0, atol=1e-5)
+
+
+def test_branches_are_those_of_axon():
+    tree, _ = load_safetensors(path_of("branches"))
+    nodes = {
+        "first": (Dense(4, "tanh"), "input"),
+        "second": (Dense(4), "first"),
+        "sum": (Add(), ("first", "second")),
+        "both": (Concat(), ("sum", "input")),
+        "dense_2": (Dense(2), "both"),
+    }
+    outputs = Network([Graph(nodes, "dense_2")], (4,)).predict(tree["params"], tree["inputs"])
     np.testing.assert_allclose(outputs, tree["outputs"], rtol=0, atol=1e-5)
 
 

@@ -1,4 +1,4 @@
-# Writes two files of an Axon model each: its tensors, its inputs and its outputs. They were written with
+# Writes files of an Axon model each: its tensors, its inputs and its outputs. They were written with
 # Elixir 1.18.4, Nx 0.11.0, Axon 0.8.1 and Safetensors 0.1.3. The file model.safetensors beside them is
 # the one that the code of docs/guide/elixir.md writes.
 
@@ -9,10 +9,9 @@ defmodule Files do
     for {key, child} <- tree, pair <- flat(child, path ++ [key]), into: %{}, do: pair
   end
 
-  def write(path, model, {samples, features}) do
+  def write(path, model, inputs) do
     {init, _} = Axon.build(model, mode: :train, seed: 1)
     {_, predict} = Axon.build(model)
-    inputs = Nx.sin(Nx.iota(Tuple.insert_at(features, 0, samples), type: :f32))
     state = init.(inputs, Axon.ModelState.empty())
     state = if get_in(state.data, ["batch_norm_0"]), do: with_statistics(state), else: state
     outputs = predict.(state, inputs)
@@ -50,5 +49,21 @@ sequence =
   |> Axon.gru(3, recurrent_initializer: :zeros, bias_initializer: normal, name: "gru_0")
   |> elem(0)
 
-Files.write("image.safetensors", image, {5, {6, 6, 2}})
-Files.write("sequence.safetensors", sequence, {5, {5, 3}})
+ids =
+  Axon.input("ids", shape: {nil, 5})
+  |> Axon.embedding(4, 3)
+  |> Axon.conv(4, kernel_size: 2, bias_initializer: normal)
+  |> Axon.batch_norm(gamma_initializer: normal, beta_initializer: normal)
+  |> Axon.silu()
+  |> Axon.global_avg_pool()
+
+features = Axon.input("features", shape: {nil, 4})
+first = Axon.dense(features, 4, activation: :tanh, name: "first")
+second = Axon.dense(first, 4, bias_initializer: normal, name: "second")
+branches = Axon.dense(Axon.concatenate(Axon.add(first, second), features), 2)
+
+waves = fn shape -> Nx.sin(Nx.iota(shape, type: :f32)) end
+Files.write("image.safetensors", image, waves.({5, 6, 6, 2}))
+Files.write("sequence.safetensors", sequence, waves.({5, 5, 3}))
+Files.write("ids.safetensors", ids, Nx.tensor([[0, 1, 2, 3, 1], [3, 3, 0, 1, 2], [2, 2, 1, 1, 0]]))
+Files.write("branches.safetensors", branches, waves.({5, 4}))
