@@ -8,6 +8,7 @@ from evoopt.networks.composite import Parallel, Residual, Split
 from evoopt.networks.convolution import Conv1D, Conv2D
 from evoopt.networks.dropout import Dropout
 from evoopt.networks.embedding import Embedding
+from evoopt.networks.function_network import FunctionNetwork
 from evoopt.networks.graph import Graph
 from evoopt.networks.layers import Activation, Dense, Layer, Parameter
 from evoopt.networks.merging import Add, Concat, Multiply
@@ -76,6 +77,7 @@ __all__ = [
     "Embedding",
     "Environment",
     "Flatten",
+    "FunctionNetwork",
     "GlobalAvgPool",
     "Graph",
     "GymnasiumTask",

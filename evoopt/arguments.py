@@ -16,11 +16,11 @@ from evoopt.types import Array, Ids, Vector
 MOST = 2**62  # the largest count: such numbers are exact, and sums of them, in 64 bits
 
 
-def finite_vector(mean: ArrayLike, name: str = "mean") -> Vector:
-    """Read a mean: a copy in float64."""
+def finite_vector(mean: ArrayLike, name: str = "mean", size: str = "n_params") -> Vector:
+    """Read a mean, or another vector of a size of this name: a copy in float64."""
     vector = arrays.read(name, mean)
     if vector.ndim != 1 or not len(vector):
-        raise ValueError(f"{name} must have the shape (n_params,), got {vector.shape}.")
+        raise ValueError(f"{name} must have the shape ({size},), got {vector.shape}.")
     if not np.isfinite(vector).all():
         raise ValueError(f"{name} must be finite, got NaN or infinite coordinates.")
     return vector.astype(np.float64)

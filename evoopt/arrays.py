@@ -50,6 +50,31 @@ def read(name: str, values: object) -> Array:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
+def read_of_any_library(name: str, values: Any) -> Array:
+    """Read real numbers as `read` does, also those of a torch tensor with a gradient or on a GPU.
+
+    bfloat16 becomes float32.
+    """
+    if type(values) is not np.ndarray and hasattr(values, "detach") and hasattr(values, "cpu"):  # torch
+        values = _on_host(name, values)
+        values = values.float() if str(values.dtype) == "torch.bfloat16" else values
+    array = values if type(values) is np.ndarray else unmasked(name, values)
+    if array.dtype.kind == "V" and str(getattr(values, "dtype", "")) == "bfloat16":
+        array = array.view(values.dtype).astype(np.float32)  # numpy may know it only as two bytes
+    return read(name, array)
+
+
+def _on_host(name: str, tensor: Any) -> Any:
+    """Return a tensor of torch without its gradient, in the memory of the host."""
+    try:
+        return tensor.detach().cpu()
+    except RuntimeError as error:  # a tensor of device "meta", for example, has no data
+        raise ValueError(
+            f"{name} must be a tensor that can be copied to the host, got one that cannot: "
+            f"{str(error).rstrip('.')}."
+        ) from error
+
+
 def require_real(name: str, dtype: np.dtype[Any]) -> None:
     """Raise ValueError unless a dtype is of real numbers."""
     if dtype.kind not in _REAL:

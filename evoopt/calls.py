@@ -1,4 +1,4 @@
-"""Errors of wrong calls, which show the right call and the name that was meant."""
+"""Errors of wrong calls, which show the right call and the name that was meant; and names."""
 
 import difflib
 import functools
@@ -102,6 +102,11 @@ def signature_of(cls: type) -> inspect.Signature:
 def _constructors(cls: type) -> list[Callable[..., None]]:
     """Return the constructors of a class and of its bases that have their own."""
     return [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
+
+
+def name_of(function: object) -> str:
+    """Return the name of a function, or of another callable's class, without an address."""
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def option_names(cls: type) -> set[str]:

@@ -174,27 +174,9 @@ def _container(pairs: list[tuple[str, Any]]) -> Any:
     return ABSENT if other is None else tuple(other)
 
 
-def as_array(name: str, value: Any) -> Array:
+def as_array(name: str, value: object) -> Array:
     """Read a leaf as an array of real numbers on the host; bfloat16 becomes float32."""
-    label = f'The leaf "{name}"'
-    if type(value) is not np.ndarray and hasattr(value, "detach") and hasattr(value, "cpu"):  # torch
-        value = _on_host(label, value)
-        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
-    array = value if type(value) is np.ndarray else arrays.unmasked(label, value)
-    if array.dtype.kind == "V" and str(getattr(value, "dtype", "")) == "bfloat16":
-        array = array.view(value.dtype).astype(np.float32)  # numpy may know it only as two bytes
-    return arrays.read(label, array)
-
-
-def _on_host(label: str, tensor: Any) -> Any:
-    """Return a tensor of torch without its gradient, in the memory of the host."""
-    try:
-        return tensor.detach().cpu()
-    except RuntimeError as error:  # a tensor of device "meta", for example, has no data
-        raise ValueError(
-            f"{label} must be a tensor that can be copied to the host, got one that cannot: "
-            f"{str(error).rstrip('.')}."
-        ) from error
+    return arrays.read_of_any_library(f'The leaf "{name}"', value)
 
 
 def check_containers(expected: Container | None, found: Container | None, path: str) -> None:

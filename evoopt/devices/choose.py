@@ -6,12 +6,13 @@ from typing import Any, Literal, cast, overload
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
+from evoopt.devices.cpu.function_network import CpuFunctionNetwork
 from evoopt.devices.cpu.network import CpuNetwork
 from evoopt.devices.cpu.objective import CpuObjective
 from evoopt.devices.cpu.population import CpuPopulation
 from evoopt.devices.cpu.rollout import CpuRollout
-from evoopt.devices.cpu.supervised import CpuSupervised
-from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
+from evoopt.devices.cpu.supervised import CpuSupervised, FunctionSupervised
+from evoopt.devices.interface.network import FunctionDescription, NetworkDescription, NetworkEngine
 from evoopt.devices.interface.objective import ObjectiveEngine
 from evoopt.devices.interface.population import Engine
 from evoopt.devices.interface.rollout import EpisodeEngine, Game, RolloutEngine
@@ -26,13 +27,26 @@ def objective_engine(function: Callable[..., Any]) -> ObjectiveEngine | None:
     return CpuObjective(function) if isinstance(function, Dispatcher) else None
 
 
-def network_engine(device: Device, description: NetworkDescription) -> NetworkEngine[Any]:
-    """Make the engine of a network; raise ValueError for layers that the device lacks."""
+def network_engine(
+    device: Device, description: NetworkDescription | FunctionDescription
+) -> NetworkEngine[Any]:
+    """Make the engine of a network; raise ValueError for a device that cannot run it."""
+    if isinstance(description, FunctionDescription):
+        return _function_engine(device, description)
     if device == "cuda":
         from evoopt.devices.cuda.network import CudaNetwork  # noqa: PLC0415  (which needs numba-cuda)
 
         return CudaNetwork(description)
     return CpuNetwork(description)
+
+
+def _function_engine(device: Device, description: FunctionDescription) -> CpuFunctionNetwork:
+    if device == "cuda":
+        raise ValueError(
+            'device must be "cpu" for a FunctionNetwork, got "cuda": its outputs come to the host; take '
+            'device="cpu", and let the function itself compute on a GPU.'
+        )
+    return CpuFunctionNetwork(description)
 
 
 def supervised_engine(
@@ -44,6 +58,8 @@ def supervised_engine(
         from evoopt.devices.cuda.supervised import CudaSupervised  # noqa: PLC0415
 
         return CudaSupervised(cast(CudaNetwork, network), loss, samples)
+    if isinstance(network, CpuFunctionNetwork):
+        return FunctionSupervised(network, loss, samples)
     return CpuSupervised(cast(CpuNetwork, network), loss, samples)
 
 

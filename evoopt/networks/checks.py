@@ -72,14 +72,13 @@ def _sizes(name: str, shape: object) -> Shape:
     return tuple(arguments.whole(name, size, 1) for size in shape)
 
 
-def as_shape(shape: Sequence[int]) -> Shape:
+def as_shape(name: str, shape: Sequence[int]) -> Shape:
     """Read the shape of one sample, of at least one axis."""
-    arrays.unmasked("input_shape", shape)
+    arrays.unmasked(name, shape)
     sizes = np.atleast_1d(np.asarray(shape, object)).tolist()
     if not sizes or any(size is None for size in sizes):  # one of them may be an array
         raise ValueError(
-            "input_shape must be the sizes of one sample, without the batch, such as (64,), got "
-            f"{shown(shape)}."
+            f"{name} must be the sizes of one sample, without the batch, such as (64,), got {shown(shape)}."
         )
-    arrays.read("input_shape", shape)
-    return tuple(arguments.whole("each size of the input_shape", n, 1) for n in sizes)
+    arrays.read(name, shape)
+    return tuple(arguments.whole(f"each size of the {name}", n, 1) for n in sizes)

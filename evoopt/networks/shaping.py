@@ -62,7 +62,7 @@ class Reshape(NamedLayer):
     kind: ClassVar[str] = "reshape"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", as_shape(self.shape))
+        object.__setattr__(self, "shape", as_shape("shape", self.shape))
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if math.prod(self.shape) != math.prod(input_shape):

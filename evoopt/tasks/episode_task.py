@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from evoopt import arguments
 from evoopt.calls import Called
 from evoopt.devices.interface.rollout import Episodes
-from evoopt.networks.network import Network
+from evoopt.networks.base import BaseNetwork
 from evoopt.tasks import names
 from evoopt.tasks.episodes import NewEpisodes, read_new_episodes
 from evoopt.tasks.statistics import Statistics
@@ -23,7 +23,7 @@ class EpisodeTask(Called):
     maximize = True
     max_steps: int | None
 
-    def __init__(self, net: Network, episodes: int, new_episodes: NewEpisodes, seed: int) -> None:
+    def __init__(self, net: BaseNetwork, episodes: int, new_episodes: NewEpisodes, seed: int) -> None:
         self.net = net
         self.episodes = arguments.whole("episodes", episodes, 1)
         self.new_episodes = read_new_episodes(new_episodes)

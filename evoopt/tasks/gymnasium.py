@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.devices.interface.rollout import Episodes
-from evoopt.networks.network import Network, require_network
+from evoopt.networks.base import BaseNetwork, require_network
 from evoopt.tasks.episode_task import EpisodeTask
 from evoopt.tasks.episodes import EVALUATION, TRAINING, NewEpisodes, episode_seeds, require_room
 from evoopt.tasks.making import about, maker_of, name_of, run_checker
@@ -39,7 +39,7 @@ class GymnasiumTask(EpisodeTask):
     environment : str, gymnasium.envs.registration.EnvSpec, or callable
         The id of a registered environment, its specification, or a function or class that makes a
         new environment each time.
-    net : Network
+    net : Network or FunctionNetwork
         The network maps observations to actions, see the notes. A recurrent network keeps its state
         through an episode.
     episodes : int
@@ -127,7 +127,7 @@ class GymnasiumTask(EpisodeTask):
     def __init__(
         self,
         environment: object,
-        net: Network,
+        net: BaseNetwork,
         *,
         episodes: int = 1,
         max_steps: int | None = None,

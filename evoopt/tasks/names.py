@@ -1,13 +1,8 @@
-"""Short names of networks and functions, for the reprs of tasks."""
+"""Short names of networks, for the reprs of tasks."""
 
-from evoopt.networks.network import Network
+from evoopt.networks.base import BaseNetwork
 
 
-def of_network(net: Network) -> str:
+def of_network(net: BaseNetwork) -> str:
     """Return the class of a network and its size, in place of all its layers."""
     return f"{type(net).__name__}({net.spec.size} parameters)"
-
-
-def of_function(function: object) -> str:
-    """Return the name of a function, or of another callable's class, without an address."""
-    return str(getattr(function, "__name__", type(function).__name__))

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from evoopt import arguments, arrays
 from evoopt.arrays import shown
-from evoopt.calls import Called
+from evoopt.calls import Called, name_of
 from evoopt.compiling.jit import explained
 from evoopt.devices.choose import objective_engine
 from evoopt.failures import Failure, RowValue, RowValues, attempt
-from evoopt.tasks import names
 from evoopt.types import PopulationLike, Vector
 
 Evaluate = Callable[[NDArray[Any], Vector], None]  # (population, fitness): writes the fitness of all rows
@@ -70,7 +69,7 @@ class Objective(Called):
         self._engine = objective_engine(fun)
 
     def __repr__(self) -> str:
-        parts = [names.of_function(self.fun)]
+        parts = [name_of(self.fun)]
         parts += [f"{len(self.args)} args"] * bool(self.args)
         parts += ["vectorized=True"] * self.vectorized
         parts += ["compiled"] * (self._engine is not None and not self.vectorized)

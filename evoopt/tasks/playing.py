@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from evoopt.devices.interface.rollout import Episodes
-from evoopt.networks.network import Network
+from evoopt.networks.base import BaseNetwork
 from evoopt.rules.ranges import normalized_arrays
 from evoopt.tasks.spaces import Actions, Observations
 from evoopt.tasks.statistics import Statistics, is_usable
@@ -27,7 +27,7 @@ class Pool(Protocol):
 class Setting:
     """The setting of episodes; a batch has at most `max_environments` of them."""
 
-    net: Network
+    net: BaseNetwork
     observations: Observations
     actions: Actions
     max_steps: int | None
@@ -137,10 +137,10 @@ class Batch:
             self._running, self._numbers = self._running[live], self._numbers[live]
 
 
-def _width(net: Network, columns: int, episodes: int) -> int:
+def _width(net: BaseNetwork, columns: int, episodes: int) -> int:
     """Return the number of samples for some columns, so that the bits do not depend on batches.
 
     Networks sum up few samples and many in different orders. Only the first columns are played.
     """
-    few = min(node.layer.few_samples for node in net.nodes)
+    few = net.engine("cpu").description.few_samples
     return columns if (columns <= few) == (episodes <= few) else few + 1

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evoopt.networks.network import Network
+from evoopt.networks.base import BaseNetwork
 from evoopt.rules.ranges import normalized_arrays
 from evoopt.tasks.statistics import Statistics
 from evoopt.types import Array
@@ -19,7 +19,7 @@ class Policy:
 
     Parameters
     ----------
-    net : Network
+    net : Network or FunctionNetwork
     params : nested dict, or vector (n_params,)
     read : function
         Returns the numbers of an observation, in any shape; raises ValueError for anything else.
@@ -30,7 +30,7 @@ class Policy:
 
     Attributes
     ----------
-    net : Network
+    net : Network or FunctionNetwork
     params : vector (n_params,)
     mean, std : (observation_size,) or None
         The statistics that normalize observations.
@@ -38,7 +38,7 @@ class Policy:
 
     def __init__(
         self,
-        net: Network,
+        net: BaseNetwork,
         params: Mapping[str, Any] | ArrayLike,
         read: Callable[[Any], Array],
         act: Callable[[Array], Any],

@@ -12,7 +12,8 @@ from evoopt import arguments, arrays
 from evoopt.devices.available import read_device
 from evoopt.devices.choose import rollout_engine
 from evoopt.devices.interface.rollout import EpisodeEngine, Episodes, Game, RolloutEngine, Scaling
-from evoopt.networks.network import Network, require_network
+from evoopt.networks.base import require_network
+from evoopt.networks.network import Network
 from evoopt.rules.ranges import spanned_arrays
 from evoopt.tasks.environment import Environment
 from evoopt.tasks.episode_task import EpisodeTask
@@ -111,6 +112,11 @@ class Rollout(EpisodeTask):
         device: Device | None = None,
     ) -> None:
         require_network(net, "Rollout(net, env)")
+        if not isinstance(net, Network):
+            raise ValueError(
+                "net must be an evoopt.Network, because whole episodes run in one compiled kernel, got a "
+                f"{type(net).__name__}; play a Gymnasium environment by evoopt.GymnasiumTask."
+            )
         if not isinstance(env, Environment):
             raise ValueError(
                 f"env must be an environment such as evoopt.envs.cartpole, got {env!r}; environments of "

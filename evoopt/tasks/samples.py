@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt.devices.interface.supervised import Loss, Samples
-from evoopt.networks.network import Network
+from evoopt.networks.base import BaseNetwork
 from evoopt.tasks.targets import as_numbers, read_targets, require_finite
 
 
 def read_samples(
-    net: Network, loss: Loss, inputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
+    net: BaseNetwork, loss: Loss, inputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
 ) -> Samples:
     """Read samples of a network and a loss; raise ValueError if they do not fit."""
     numbers, shape = as_numbers("inputs", inputs), net.input_shape

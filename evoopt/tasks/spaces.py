@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from evoopt import arrays
-from evoopt.networks.network import Network
+from evoopt.networks.base import BaseNetwork
 from evoopt.rules.ranges import spanned_arrays
 from evoopt.tasks.episodes import action_span
 from evoopt.types import Array, Shape
@@ -126,7 +126,7 @@ class Continuous:
         return clipped
 
 
-def observations_of(space: object, net: Network, about: str) -> Observations:
+def observations_of(space: object, net: BaseNetwork, about: str) -> Observations:
     """Return the reader of a space's observations; raise ValueError if the network does not fit."""
     from gymnasium import spaces  # noqa: PLC0415  (an optional extra)
 
@@ -145,7 +145,7 @@ def observations_of(space: object, net: Network, about: str) -> Observations:
     )
 
 
-def actions_of(space: object, net: Network, about: str) -> Actions:
+def actions_of(space: object, net: BaseNetwork, about: str) -> Actions:
     """Return the conversion of outputs to actions; raise ValueError for an unsuitable space."""
     from gymnasium import spaces  # noqa: PLC0415  (an optional extra)
 
@@ -174,14 +174,14 @@ def described(space: object) -> str:
     return " ".join(str(space).split())
 
 
-def _check_inputs(net: Network, shapes: set[Shape], what: str, about: str) -> None:
+def _check_inputs(net: BaseNetwork, shapes: set[Shape], what: str, about: str) -> None:
     if net.input_shape not in shapes:
         raise ValueError(
             f"The network must have the input_shape {what} to act in {about}, got {net.input_shape}."
         )
 
 
-def _check_outputs(net: Network, n: int, what: str, about: str) -> None:
+def _check_outputs(net: BaseNetwork, n: int, what: str, about: str) -> None:
     if math.prod(net.output_shape) != n:
         raise ValueError(
             f"The network must have {n} outputs, {what}, to act in {about}, got outputs of shape "

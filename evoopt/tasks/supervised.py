@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
-from evoopt.calls import Called
+from evoopt.calls import Called, name_of
 from evoopt.devices.available import read_device
 from evoopt.devices.choose import supervised_engine
 from evoopt.devices.interface.supervised import Loss, Samples, SupervisedEngine
-from evoopt.networks.network import Network, require_network
+from evoopt.networks.base import BaseNetwork, require_network
 from evoopt.tasks import names
 from evoopt.tasks.samples import read_samples
 from evoopt.tasks.targets import check_loss, classes_of
@@ -23,7 +23,7 @@ class Supervised(Called):
 
     Parameters
     ----------
-    net : Network
+    net : Network or FunctionNetwork
         The network. Its outputs are logits if the loss is for classes.
     inputs : (samples, *input_shape)
         Samples that all individuals share.
@@ -97,7 +97,7 @@ class Supervised(Called):
 
     def __init__(
         self,
-        net: Network,
+        net: BaseNetwork,
         inputs: ArrayLike,
         targets: ArrayLike,
         loss: Loss = "cross_entropy",
@@ -126,7 +126,7 @@ class Supervised(Called):
         self._engine: SupervisedEngine[Any] | None = None
 
     def __repr__(self) -> str:
-        loss = repr(self.loss) if isinstance(self.loss, str) else names.of_function(self.loss)
+        loss = repr(self.loss) if isinstance(self.loss, str) else name_of(self.loss)
         batch = "" if self.batch_size is None else f", batch_size={self.batch_size}"
         return (
             f"{type(self).__name__}({names.of_network(self.net)}, {len(self._data.weights)} samples, "

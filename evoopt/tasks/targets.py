@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from evoopt import arrays
 from evoopt.compiling.jit import is_compiled
 from evoopt.devices.interface.supervised import Loss, Targets
+from evoopt.networks.base import BaseNetwork
 from evoopt.networks.network import Network
 from evoopt.rules.losses import LOSSES, LossName, Meaning
 from evoopt.types import Array, Shape
@@ -29,7 +30,7 @@ def check_loss(loss: Loss) -> Loss:
     )
 
 
-def read_targets(loss: Loss, targets: ArrayLike, weights: Array, net: Network) -> Targets:
+def read_targets(loss: Loss, targets: ArrayLike, weights: Array, net: BaseNetwork) -> Targets:
     """Read the targets of samples; raise ValueError if they do not fit the loss or the network."""
     numbers, outputs = as_numbers("targets", _without_text(targets)), net.output_shape
     if len(numbers) != len(weights):
@@ -159,9 +160,9 @@ def _check_labels(labels: Array, classes: int) -> Array:
     return labels
 
 
-def _check_last_layer(loss: LossName, targets: Targets, net: Network) -> None:
+def _check_last_layer(loss: LossName, targets: Targets, net: BaseNetwork) -> None:
     """Refuse a last activation that the loss contains, or that hides the sign that it needs."""
-    activation = getattr(net.nodes[-1].layer, "activation", None)
+    activation = getattr(net.nodes[-1].layer, "activation", None) if isinstance(net, Network) else None
     if loss == "cross_entropy" and activation == "softmax":
         problem = "takes logits and has a softmax in it, and so has the last layer"
     elif loss == "binary_cross_entropy" and activation == "sigmoid":

@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike
 from evoopt import arrays, threads
 from evoopt.compiling.arrays import aligned_empty, kernel_array
 from evoopt.devices.cpu.program import Kind, Program, compile_program
+from evoopt.devices.cpu.reading import read_population, read_states
 from evoopt.devices.cpu.values import Instruction, instructions
 from evoopt.devices.interface.network import NetworkDescription, NetworkEngine
 from evoopt.kernels.cpu.networks.forward import chunks_of, forward_chunks, pack_tiles
 from evoopt.rules.ranges import ceil_div
-from evoopt.types import Array, PopulationLike, Shape
+from evoopt.types import Array, PopulationLike
 
 
 class CpuNetwork(NetworkEngine[Array]):
@@ -50,11 +51,7 @@ class CpuNetwork(NetworkEngine[Array]):
         return tiles
 
     def population(self, population: PopulationLike) -> Array:
-        rows = arrays.read("population", population)
-        self.description.check_population(rows.shape)
-        if rows.dtype not in (np.float32, np.float64):
-            raise ValueError(f"population must be float32 or float64, got {rows.dtype}.")
-        return kernel_array(rows, rows.dtype)
+        return read_population(population, self.description)
 
     def population_of(self, vector: Array) -> Array:
         return vector[None]
@@ -73,7 +70,7 @@ class CpuNetwork(NetworkEngine[Array]):
         batch = given.shape[1] if own else given.shape[0]
         samples = kernel_array(given, dtype).reshape(popsize if own else 1, batch, network.n_inputs)
         program = self.program(dtype, batch)
-        states = _read_states(state, reset, (popsize, batch, program.state_size), dtype)
+        states = read_states(state, reset, (popsize, batch, program.state_size), dtype)
         shape = popsize, batch, *network.output_shape
         out = arrays.output(out, shape, dtype, population=population, inputs=inputs, state=state, reset=reset)
         self._run(program, rows, samples, own, states, out.reshape(popsize, batch, network.n_outputs))
@@ -93,36 +90,3 @@ class CpuNetwork(NetworkEngine[Array]):
             rows, program.frozen, program.table, packed, samples_of_rows, states, columns, chunk, out,
             grain=program.grain(columns * chunk),
         )  # fmt: skip
-
-
-def _read_states(
-    state: ArrayLike | None, reset: ArrayLike | None, shape: Shape, dtype: "np.dtype[Any]"
-) -> Array:
-    """Return a copy of the states (popsize, batch, state size) to start from."""
-    if state is None:
-        if reset is not None:
-            raise ValueError(
-                "reset must be None without a state, because all states then start from zeros; leave it out."
-            )
-        return np.zeros(shape, dtype)
-    states = arrays.read("state", state)
-    if states.shape != shape or states.dtype.kind == "b":
-        raise ValueError(
-            f"state must be numbers of shape (popsize, batch, state_size) = {shape}, got {states.dtype} "
-            f"{states.shape}."
-        )
-    states = np.array(states, dtype, order="C")
-    if reset is not None:
-        states[np.broadcast_to(_read_reset(reset, shape), shape[:2])] = 0
-    return states
-
-
-def _read_reset(reset: ArrayLike, shape: Shape) -> Array:
-    """Read which states start from zeros, (popsize, batch) or (batch,)."""
-    mask = arrays.read("reset", reset)
-    if mask.dtype != np.bool_ or mask.shape not in (shape[:2], shape[1:2]):
-        raise ValueError(
-            f"reset must be bool of shape (popsize, batch) = {shape[:2]}, or (batch,) for all individuals, "
-            f"got {mask.dtype} {mask.shape}."
-        )
-    return mask

@@ -1,4 +1,4 @@
-"""Supervised learning on the CPU: samples in tiles, and losses by threads."""
+"""Supervised learning on the CPU: packed samples, and losses by threads."""
 
 from typing import Any, NamedTuple
 
@@ -6,20 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt import threads
-from evoopt.compiling.arrays import aligned_empty
+from evoopt.compiling.arrays import aligned_empty, kernel_array
+from evoopt.devices.cpu.function_network import CpuFunctionNetwork
 from evoopt.devices.cpu.network import CpuNetwork
+from evoopt.devices.interface.network import NetworkEngine
 from evoopt.devices.interface.supervised import Loss, Samples, SupervisedEngine
-from evoopt.kernels.cpu.networks.fitness import loss_chunks, pack_chosen
+from evoopt.kernels.cpu.emit.vectors import tile_shape
+from evoopt.kernels.cpu.networks.fitness import loss_chunks, loss_of_outputs, pack_chosen
 from evoopt.kernels.cpu.networks.forward import chunks_of
 from evoopt.kernels.cpu.networks.loss import loss_of, own_loss
 from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, PopulationLike
 
-NUMBERS_WORTH_A_THREAD = 100_000  # numbers to pack
+NUMBERS_WORTH_A_THREAD = 100_000  # numbers to pack, or outputs
 
 
-class Tiles(NamedTuple):
-    """Feature-major inputs and targets (n_tiles, features * columns), and weights (batch,)."""
+class Packed(NamedTuple):
+    """Inputs as an engine takes them, targets in tiles (n_tiles, n * columns), weights (batch,)."""
 
     inputs: Array
     targets: Array
@@ -27,54 +30,102 @@ class Tiles(NamedTuple):
     total_weight: np.float64
 
 
-class CpuSupervised(SupervisedEngine[NDArray[np.float64]]):
-    """The engine of a loss and its samples, which become tiles once for each precision."""
+class _Losses(SupervisedEngine[NDArray[np.float64]]):
+    """The base of engines of a loss and its samples, which are packed once for each precision."""
 
-    def __init__(self, network: CpuNetwork, loss: Loss, samples: Samples) -> None:
-        self._network, self._samples = network, samples
+    def __init__(self, network: NetworkEngine[Array], loss: Loss, samples: Samples) -> None:
+        self._rows, self._samples = network.population, samples
         meaning = samples.targets.meaning
         self._loss = loss_of(loss, meaning) if isinstance(loss, str) else own_loss(loss, meaning)
-        self._all: dict[np.dtype[Any], Tiles] = {}
+        self._all: dict[np.dtype[Any], Packed] = {}
         self._cast: dict[np.dtype[Any], Samples] = {}  # the source of minibatches
 
     def __call__(
         self, population: PopulationLike, chosen: NDArray[np.intp] | None = None
     ) -> NDArray[np.float64]:
-        rows = self._network.population(population)
-        tiles = self._tiles(rows.dtype) if chosen is None else self._minibatch(rows.dtype, chosen)
-        samples = len(tiles.weights)
-        program = self._network.program(rows.dtype, samples)
-        columns, _, chunk = program.tiling(samples)
-        sums = np.empty((len(rows), chunks_of(samples, columns, chunk)))
-        threads.run(
-            loss_chunks, sums.size,
-            rows, program.frozen, program.table, tiles.inputs, tiles.targets, tiles.weights,
-            self._loss.address(rows.dtype), columns, chunk, sums,
-            grain=program.grain(columns * chunk),
-        )  # fmt: skip
+        rows = self._rows(population)
+        packed = self._packed(rows.dtype) if chosen is None else self._minibatch(rows.dtype, chosen)
+        sums = self._sums(rows, packed)
         with np.errstate(over="ignore", invalid="ignore"):  # losses may be infinite or NaN
-            mean: NDArray[np.float64] = sums.sum(axis=1) / tiles.total_weight
+            mean: NDArray[np.float64] = sums.sum(axis=1) / packed.total_weight
         return mean
 
-    def _tiles(self, dtype: np.dtype[Any]) -> Tiles:
+    def _packed(self, dtype: np.dtype[Any]) -> Packed:
         if dtype not in self._all:
             samples = self._samples.cast(dtype)
             self._all[dtype] = self._pack(samples, np.arange(len(samples.weights)))
         return self._all[dtype]
 
-    def _minibatch(self, dtype: np.dtype[Any], chosen: NDArray[np.intp]) -> Tiles:
+    def _minibatch(self, dtype: np.dtype[Any], chosen: NDArray[np.intp]) -> Packed:
         if dtype not in self._cast:
             self._cast[dtype] = self._samples.cast(dtype)
         return self._pack(self._cast[dtype], chosen)
 
-    def _pack(self, samples: Samples, chosen: NDArray[np.intp]) -> Tiles:
-        """Return the chosen samples as tiles."""
+    def _pack(self, samples: Samples, chosen: NDArray[np.intp]) -> Packed:
+        """Return the chosen samples."""
+        raise NotImplementedError
+
+    def _sums(self, rows: Array, packed: Packed) -> NDArray[np.float64]:
+        """Return sums of the weighted losses of each row, (popsize, parts)."""
+        raise NotImplementedError
+
+
+class CpuSupervised(_Losses):
+    """The engine for layers, whose outputs never leave their tile."""
+
+    def __init__(self, network: CpuNetwork, loss: Loss, samples: Samples) -> None:
+        super().__init__(network, loss, samples)
+        self._network = network
+
+    def _pack(self, samples: Samples, chosen: NDArray[np.intp]) -> Packed:
+        """Return the chosen samples, with inputs (n_tiles, features * columns)."""
         program = self._network.program(samples.inputs.dtype, len(chosen))
         columns, _, _ = program.tiling(len(chosen))
         arrays = (samples.inputs, samples.targets.numbers)
         inputs, targets = (_pack(array, chosen, columns) for array in arrays)
         weights = samples.weights[chosen]
-        return Tiles(inputs, targets, weights, weights.sum())
+        return Packed(inputs, targets, weights, weights.sum())
+
+    def _sums(self, rows: Array, packed: Packed) -> NDArray[np.float64]:
+        samples = len(packed.weights)
+        program = self._network.program(rows.dtype, samples)
+        columns, _, chunk = program.tiling(samples)
+        sums = np.empty((len(rows), chunks_of(samples, columns, chunk)))
+        threads.run(
+            loss_chunks, sums.size,
+            rows, program.frozen, program.table, packed.inputs, packed.targets, packed.weights,
+            self._loss.address(rows.dtype), columns, chunk, sums,
+            grain=program.grain(columns * chunk),
+        )  # fmt: skip
+        return sums
+
+
+class FunctionSupervised(_Losses):
+    """The engine for a user's function, which makes all outputs of a population in one call."""
+
+    def __init__(self, network: CpuFunctionNetwork, loss: Loss, samples: Samples) -> None:
+        super().__init__(network, loss, samples)
+        self._network = network
+
+    def _pack(self, samples: Samples, chosen: NDArray[np.intp]) -> Packed:
+        """Return the chosen samples, with inputs (batch, *input_shape)."""
+        columns, _ = tile_shape(samples.inputs.dtype)
+        inputs = samples.inputs[chosen].reshape(-1, *self._network.description.input_shape)
+        targets = _pack(samples.targets.numbers, chosen, columns)
+        weights = samples.weights[chosen]
+        return Packed(inputs, targets, weights, weights.sum())
+
+    def _sums(self, rows: Array, packed: Packed) -> NDArray[np.float64]:
+        columns, _ = tile_shape(rows.dtype)
+        found, _ = self._network.forward(rows, packed.inputs)
+        outputs = kernel_array(found.reshape(*found.shape[:2], -1), rows.dtype)
+        sums = np.empty((len(rows), ceil_div(len(packed.weights), columns)))
+        threads.run(
+            loss_of_outputs, sums.size,
+            outputs, packed.targets, packed.weights, self._loss.address(rows.dtype), columns, sums,
+            grain=ceil_div(NUMBERS_WORTH_A_THREAD, columns * outputs.shape[2]),
+        )  # fmt: skip
+        return sums
 
 
 def _pack(numbers: Array, chosen: NDArray[np.intp], columns: int) -> Array:

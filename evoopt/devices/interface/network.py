@@ -54,30 +54,18 @@ class LayerDescription(NamedTuple):
     operations: tuple[Operation, ...]
 
 
-@dataclass(frozen=True)
-class NetworkDescription:
-    """The description of a network that engines take.
+class NetworkSizes:
+    """The sizes of a network of `n_params` parameters, and checks of arrays against them."""
 
-    Offsets of frozen parameters count through the arrays `frozen`, one after the other. The output
-    of the last layer is the network's.
-    """
-
-    layers: tuple[LayerDescription, ...]
     n_params: int
-    frozen: tuple[Array, ...]
     input_shape: Shape
     output_shape: Shape
-    few_samples: int  # the most samples for which a CPU is faster with vectors along the outputs
-
-    @property
-    def operations(self) -> tuple[Operation, ...]:
-        """Return the operations of all layers, in order."""
-        return tuple(operation for layer in self.layers for operation in layer.operations)
+    few_samples: int  # up to so many samples, sums have another order than for more
 
     @property
     def state_size(self) -> int:
         """Return how many numbers are kept for each sample from call to call."""
-        return sum(operation.state for operation in self.operations)
+        raise NotImplementedError
 
     @property
     def n_inputs(self) -> int:
@@ -111,10 +99,60 @@ class NetworkDescription:
         return own
 
 
+@dataclass(frozen=True)
+class NetworkDescription(NetworkSizes):
+    """The description of a network of layers.
+
+    Offsets of frozen parameters count through the arrays `frozen`, one after the other. The output
+    of the last layer is the network's.
+    """
+
+    layers: tuple[LayerDescription, ...]
+    n_params: int
+    frozen: tuple[Array, ...]
+    input_shape: Shape
+    output_shape: Shape
+    few_samples: int  # the most samples for which a CPU is faster with vectors along the outputs
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Return the operations of all layers, in order."""
+        return tuple(operation for layer in self.layers for operation in layer.operations)
+
+    @property
+    def state_size(self) -> int:
+        """Return how many numbers are kept for each sample from call to call."""
+        return sum(operation.state for operation in self.operations)
+
+
+@dataclass(frozen=True)
+class FunctionDescription(NetworkSizes):
+    """The description of a network that is a user's function of whole arrays.
+
+    Attributes
+    ----------
+    function : callable
+        ``function(population, inputs, state) -> outputs, state``, see `FunctionNetwork`.
+    start : (state_size,)
+        The state of a sample at the start.
+    """
+
+    function: Callable[..., Any]
+    n_params: int
+    input_shape: Shape
+    output_shape: Shape
+    start: Array
+    few_samples: int = 0
+
+    @property
+    def state_size(self) -> int:
+        return len(self.start)
+
+
 class NetworkEngine(Protocol[A_co]):
     """An engine that runs a network on a device, with the device's arrays."""
 
-    description: NetworkDescription
+    description: NetworkSizes
 
     def population(self, population: PopulationLike) -> A_co:
         """Return a population (popsize, n_params) in the layout of kernels, or raise ValueError."""

@@ -1,10 +1,10 @@
-"""Losses of a population on shared samples; the outputs never leave their tile."""
+"""Losses of a population on shared samples, of layers or of the outputs of a user's function."""
 
 from evoopt.compiling.arrays import aligned_empty, borrowed, keep
 from evoopt.compiling.jit import inline, kernel
 from evoopt.kernels.cpu.emit.vectors import lanes_of, tile_width
 from evoopt.kernels.cpu.networks.code import call
-from evoopt.kernels.cpu.networks.forward import chunk_at, chunk_memory, run_chunk
+from evoopt.kernels.cpu.networks.forward import chunk_at, chunk_memory, pack_samples, run_chunk
 from evoopt.kernels.cpu.networks.program import INPUTS, OUTPUTS
 
 
@@ -39,6 +39,31 @@ def _sum(parts, n):
     return parts[0]
 
 
+@inline
+def _loss_memory(columns, like, sums):
+    """Return two arrays of memory, and the room of `_sum_of_losses` in them, valid until `keep`."""
+    of_losses, of_sums = aligned_empty(3, columns, like), aligned_empty(1, columns, sums)
+    losses, scratch = borrowed(of_losses[0]), borrowed(of_losses[1:]).reshape(2 * columns)
+    return of_losses, of_sums, (losses, scratch, borrowed(of_sums[0]))
+
+
+@inline
+def _sum_of_losses(loss, y, n_out, targets, weights, first, count, width, columns, room):
+    """Return the sum of the weighted losses of `count` tiles of outputs y, samples `first` on."""
+    losses, scratch, parts = room
+    batch, n_targets = len(weights), targets.shape[1] // columns
+    parts[:] = 0
+    for t in range(count):
+        own = weights[first + t * width : min(first + (t + 1) * width, batch)]
+        call(
+            loss, y[t * n_out * width :], targets[first // columns + t], losses, scratch,
+            n_out, n_targets, len(own), width,
+        )  # fmt: skip
+        for s in range(len(own)):
+            parts[s] += own[s] * losses[s]
+    return _sum(parts, min(width, batch - first))
+
+
 @kernel
 def loss_chunks(population, frozen, program, tiles, targets, weights, loss, columns, chunk, sums, lo, hi):
     """Write items [lo, hi) of `sums` (popsize, chunks), row by row: sums of weighted losses.
@@ -50,29 +75,39 @@ def loss_chunks(population, frozen, program, tiles, targets, weights, loss, colu
     population, frozen, program = borrowed(population), borrowed(frozen), borrowed(program)
     tiles, targets, weights, sums = borrowed(tiles), borrowed(targets), borrowed(weights), borrowed(sums)
     batch, n_chunks, lanes = len(weights), sums.shape[1], lanes_of(frozen[0])
-    n_out, n_targets = program[-1, OUTPUTS], targets.shape[1] // columns
-    shared = tiles.reshape(-1)
+    n_out, shared = program[-1, OUTPUTS], tiles.reshape(-1)
     memory, values, _, state, scratch = chunk_memory(program, 0, columns * chunk, population)
-    loss_memory = aligned_empty(3, columns, population)
-    losses, loss_scratch = borrowed(loss_memory[0]), borrowed(loss_memory[1:]).reshape(2 * columns)
-    parts_memory = aligned_empty(1, columns, sums)
-    parts = borrowed(parts_memory[0])
+    of_losses, of_sums, room = _loss_memory(columns, population, sums)
     for item in range(lo, hi):
         r, c = divmod(item, n_chunks)
         first, count, width = chunk_at(c, batch, columns, lanes, chunk)
         x = shared[first * program[0, INPUTS] :]
         state[:] = 0
         y = run_chunk(program, population[r], frozen, x, values, state, scratch, count, width)
-        parts[:] = 0
-        for t in range(count):
-            own = weights[first + t * width : min(first + (t + 1) * width, batch)]
-            call(
-                loss, y[t * n_out * width :], targets[first // columns + t], losses, loss_scratch,
-                n_out, n_targets, len(own), width,
-            )  # fmt: skip
-            for s in range(len(own)):
-                parts[s] += own[s] * losses[s]
-        sums[r, c] = _sum(parts, min(width, batch - first))
+        sums[r, c] = _sum_of_losses(loss, y, n_out, targets, weights, first, count, width, columns, room)
     keep(memory)
-    keep(loss_memory)
-    keep(parts_memory)
+    keep(of_losses)
+    keep(of_sums)
+
+
+@kernel
+def loss_of_outputs(outputs, targets, weights, loss, columns, sums, lo, hi):
+    """Write items [lo, hi) of `sums` (popsize, tiles), row by row: sums of weighted losses.
+
+    `outputs` is (popsize, batch, n_out); the other arguments are those of `loss_chunks`.
+    """
+    outputs, targets = borrowed(outputs), borrowed(targets)
+    weights, sums = borrowed(weights), borrowed(sums)
+    batch, n_out = outputs.shape[1:]
+    n_tiles, lanes = sums.shape[1], lanes_of(targets[0, 0])
+    memory = aligned_empty(1, n_out * columns, outputs)
+    of_losses, of_sums, room = _loss_memory(columns, outputs, sums)
+    y = borrowed(memory[0])
+    for item in range(lo, hi):
+        r, c = divmod(item, n_tiles)
+        first, count, width = chunk_at(c, batch, columns, lanes, 1)
+        pack_samples(outputs[r], first, 0, n_out, y, count, width)
+        sums[r, c] = _sum_of_losses(loss, y, n_out, targets, weights, first, count, width, columns, room)
+    keep(memory)
+    keep(of_losses)
+    keep(of_sums)
