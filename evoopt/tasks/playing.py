@@ -8,7 +8,7 @@ import numpy as np
 
 from evoopt.devices.interface.rollout import Episodes
 from evoopt.networks.base import BaseNetwork
-from evoopt.rules.ranges import normalized_arrays
+from evoopt.rules.ranges import ceil_div, normalized_arrays
 from evoopt.tasks.spaces import Actions, Observations
 from evoopt.tasks.statistics import Statistics, is_usable
 from evoopt.tasks.stepping import Stepped
@@ -129,12 +129,19 @@ class Batch:
         return found[~ended]
 
     def _leave(self) -> None:
-        """Drop rows whose episodes are over from the forward pass, if at least half of them are."""
-        live = np.flatnonzero(self._running.any(axis=1))
-        if 0 < 2 * len(live) <= len(self._running):
-            self._population, self._observations = self._population[live], self._observations[live]
-            self._state = self._state[live]
-            self._running, self._numbers = self._running[live], self._numbers[live]
+        """Halve the rows of the forward pass as often as half of them have no episode any more.
+
+        Other libraries compile a function for each number of rows, and so there are few of them.
+        """
+        live = self._running.any(axis=1)
+        size, needed = len(live), np.count_nonzero(live)
+        while 0 < 2 * needed <= size:
+            size = ceil_div(size, 2)
+        if size < len(live):
+            kept = np.sort(np.argsort(~live, kind="stable")[:size])
+            self._population, self._observations = self._population[kept], self._observations[kept]
+            self._state = self._state[kept]
+            self._running, self._numbers = self._running[kept], self._numbers[kept]
 
 
 def _width(net: BaseNetwork, columns: int, episodes: int) -> int:

@@ -139,6 +139,8 @@ LAYERS = [evoopt.Dense(3, "tanh"), evoopt.Dense(2)]
 NET = evoopt.Network(LAYERS, input_shape=(4,))
 ACTOR = evoopt.Network([evoopt.Dense(1)], input_shape=(1,))
 MEMORY = evoopt.Network([evoopt.GRU(2), evoopt.Dense(1)], input_shape=(3, 1))
+FUNCTION = evoopt.FunctionNetwork(NET.forward, NET.spec, (4,), (2,))
+FUNCTION_MEMORY = evoopt.FunctionNetwork(MEMORY.forward, MEMORY.spec, (3, 1), (1,), np.zeros(2))
 PARAMS = NET.spec.unravel(NET.init(0))
 TREE = {"a": np.ones((2, 3)), "b": {"c": np.zeros(2)}}
 SPEC = evoopt.ParamSpec.from_params(TREE)

@@ -75,12 +75,9 @@ COMPOSED: dict[str, tuple[str, Arguments, Arguments]] = {  # the call, required 
     },
 }
 _SHAPE = frozenset({"input_shape"})
-_SETUP = ("net = NET", "row = net.init(1)", "population = np.stack([row, -row])")
-_RECURRENT = (
-    "net = MEMORY",
-    "population = np.stack([net.init(1), net.init(2)])",
-    "state = net.initial_state(2, 5)",
-)
+_ROWS = ("row = NET.init(1)", "population = np.stack([row, -row])")
+_STATE = ("population = np.stack([MEMORY.init(1), MEMORY.init(2)])", "state = net.initial_state(2, 5)")
+_SETUP = ("net = NET", *_ROWS)
 
 
 def _layer(name: str) -> list[Case]:
@@ -152,6 +149,61 @@ _SCALE = """class Scale(evoopt.Layer):
         return function"""
 _FINITE = ("assert (result[0] if isinstance(result, tuple) else result).dtype.kind == 'f'",)
 _OUT = frozenset({"out"})
+
+
+def _runs(name: str, net: str, memory: str) -> list[Case]:
+    """Return the calls that all networks have, of one without a state and of one with a state."""
+    setup, recurrent = (f"net = {net}", *_ROWS), (f"net = {memory}", *_STATE)
+    return [
+        Case(
+            f"{name}.forward",
+            "net.forward",
+            {"population": "population", "inputs": "INPUTS"},
+            {"out": "np.empty((2, 10, 2), 'float32')"},
+            setup,
+            _FINITE,
+            writes=_OUT,
+        ),
+        Case(
+            f"{name}.forward",
+            "net.forward",
+            {"population": "population", "inputs": "np.ones((5, 3, 1))", "state": "state"},
+            {"reset": "np.ones(5, bool)", "out": "np.empty((2, 5, 1), 'float32')"},
+            recurrent,
+            _FINITE,
+            writes=_OUT,
+        ),
+        Case(f"{name}.predict", "net.predict", {"params": "row", "inputs": "INPUTS"}, {}, setup, _FINITE),
+        Case(f"{name}.predict", "net.predict", {"params": "PARAMS", "inputs": "INPUTS"}, {}, setup, _FINITE),
+        Case(
+            f"{name}.predict",
+            "net.predict",
+            {"params": "population[0]", "inputs": "np.ones((5, 3, 1))"},
+            {"state": "state[0]"},
+            recurrent,
+            _FINITE,
+        ),
+        Case(
+            f"{name}.initial_state",
+            "net.initial_state",
+            {"popsize": "2", "batch": "5"},
+            {"dtype": "'float64'"},
+            recurrent,
+        ),
+        Case(f"{name}.state_size", "(lambda: net.state_size)", {}, {}, recurrent, ("assert result == 2",)),
+        Case(
+            f"{name}.as_vector",
+            "net.as_vector",
+            {"params": "PARAMS"},
+            {},
+            setup,
+            ("assert result.shape == row.shape",),
+        ),
+        Case(f"{name}.check_population", "net.check_population", {"population": "population"}, {}, setup),
+        Case(f"{name}.engine", "net.engine", {}, {"device": "'cpu'"}, setup),
+    ]
+
+
 NETWORKS = [
     *(case for name in LAYERS for case in _layer(name)),
     *(case for name in COMPOSED for case in _composed(name)),
@@ -192,34 +244,6 @@ NETWORKS = [
     ),
     Case("Network.init", "net.init", {}, {"seed": "1"}, _SETUP, _FINITE),
     Case(
-        "Network.forward",
-        "net.forward",
-        {"population": "population", "inputs": "INPUTS"},
-        {"out": "np.empty((2, 10, 2), 'float32')"},
-        _SETUP,
-        _FINITE,
-        writes=_OUT,
-    ),
-    Case(
-        "Network.forward",
-        "net.forward",
-        {"population": "population", "inputs": "np.ones((5, 3, 1))", "state": "state"},
-        {"reset": "np.ones(5, bool)", "out": "np.empty((2, 5, 1), 'float32')"},
-        _RECURRENT,
-        _FINITE,
-        writes=_OUT,
-    ),
-    Case("Network.predict", "net.predict", {"params": "row", "inputs": "INPUTS"}, {}, _SETUP, _FINITE),
-    Case("Network.predict", "net.predict", {"params": "PARAMS", "inputs": "INPUTS"}, {}, _SETUP, _FINITE),
-    Case(
-        "Network.predict",
-        "net.predict",
-        {"params": "population[0]", "inputs": "np.ones((5, 3, 1))"},
-        {"state": "state[0]"},
-        _RECURRENT,
-        _FINITE,
-    ),
-    Case(
         "Network.freeze",
         "net.freeze",
         {"params": "PARAMS", "trainable": "'dense_1'"},
@@ -228,24 +252,23 @@ NETWORKS = [
         ("outputs = result.predict(result.init(1), INPUTS)", "assert np.isfinite(outputs).all()"),
     ),
     Case(
-        "Network.initial_state",
-        "net.initial_state",
-        {"popsize": "2", "batch": "5"},
-        {"dtype": "'float64'"},
-        _RECURRENT,
+        "FunctionNetwork",
+        "evoopt.FunctionNetwork",
+        {"forward": "MEMORY.forward", "spec": "MEMORY.spec", "input_shape": "(3, 1)", "output_shape": "(1,)"},
+        {"initial_state": "np.zeros(2)"},
+        use=("outputs = result.predict(MEMORY.init(1), np.ones((2, *result.input_shape)))", "repr(result)"),
     ),
     Case("GRU.biases", "(lambda: evoopt.GRU(2).biases)", use=("assert result == 2",)),
-    Case("Network.state_size", "(lambda: net.state_size)", {}, {}, _RECURRENT, ("assert result == 2",)),
     Case(
-        "Network.as_vector",
-        "net.as_vector",
-        {"params": "PARAMS"},
+        "FunctionNetwork",
+        "(lambda outputs: evoopt.FunctionNetwork(gives(outputs), SPEC, (4,), (2,)).forward(rows, INPUTS))",
+        {"outputs": "np.ones((3, 10, 2))"},
         {},
-        _SETUP,
-        ("assert result.shape == row.shape",),
+        ("rows = np.ones((3, 8))",),
+        _FINITE,
     ),
-    Case("Network.check_population", "net.check_population", {"population": "population"}, {}, _SETUP),
-    Case("Network.engine", "net.engine", {}, {"device": "'cpu'"}, _SETUP),
+    *_runs("Network", "NET", "MEMORY"),
+    *_runs("FunctionNetwork", "FUNCTION", "FUNCTION_MEMORY"),
     Case(
         "ParamSpec",
         "evoopt.ParamSpec",
