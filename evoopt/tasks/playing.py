@@ -133,11 +133,11 @@ class Batch:
 
         Other libraries compile a function for each number of rows, and so there are few of them.
         """
-        live = self._running.any(axis=1)
-        size, needed = len(live), np.count_nonzero(live)
+        live, size = self._running.any(axis=1), len(self._running)
+        needed = np.count_nonzero(live)
         while 0 < 2 * needed <= size:
             size = ceil_div(size, 2)
-        if size < len(live):
+        if size < len(self._running):
             kept = np.sort(np.argsort(~live, kind="stable")[:size])
             self._population, self._observations = self._population[kept], self._observations[kept]
             self._state = self._state[kept]
