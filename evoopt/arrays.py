@@ -51,7 +51,7 @@ def read(name: str, values: object) -> Array:
 
 
 def read_of_any_library(name: str, values: Any) -> Array:
-    """Read real numbers as `read` does, also those of a torch tensor with a gradient or on a GPU.
+    """Read real numbers as `read` does, also from a torch tensor with a gradient or on a GPU.
 
     bfloat16 becomes float32.
     """

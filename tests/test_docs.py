@@ -6,7 +6,7 @@ import shlex
 import shutil
 
 import pytest
-from helpers import JIT_DISABLED, ROOT, python_of, why_no_cuda
+from helpers import JIT_DISABLED, ROOT, python_of, skip_without, why_no_cuda
 from helpers.environments import BUILT_IN
 from helpers.strategies import ON_DEVICE, REGISTERED
 
@@ -19,12 +19,16 @@ DOCS = ROOT / "docs"
 PAGES = {name: ROOT / name for name in ("README.md", "CONTRIBUTING.md")}
 PAGES |= {path.relative_to(DOCS).as_posix(): path for path in sorted(DOCS.rglob("*.md"))}
 PYTHON = [name for name, path in PAGES.items() if python_of(path).strip()]
-NEEDS = {"guide/elixir.md": "safetensors"}  # packages that the tests of .ci/optional have
+NEEDS = {
+    "guide/elixir.md": ("safetensors",),
+    "guide/frameworks.md": ("torch", "flax", "keras"),
+}
 FILES = {"guide/elixir.md": ROOT / "tests/data/axon/model.safetensors"}  # that a page finds
 PROMISES = {
     "README.md": r"'accuracy': 0\.9",
     "guide/control.md": r"'return': ([3-9]\d\d|1000)",
     "guide/elixir.md": r"'accuracy': (0\.9|1\.0)",
+    "guide/frameworks.md": r"('accuracy': 0\.9[5-9](.|\n)*){4}'return': ([4-9]\d|\d\d\d)",
     "guide/gymnasium.md": r"'return': (4\d\d|500)",
     "guide/train_a_network.md": r"'accuracy': (0\.9|1\.0)",
     "guide/tune_a_simulation.md": r"\n12 the limit of 12 evaluations is reached\n18 ",
@@ -53,10 +57,10 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
         if reason := why_no_cuda():
             pytest.skip(reason)
         pytest.importorskip("torch")
-    if page in NEEDS:
-        pytest.importorskip(NEEDS[page])
+    skip_without(NEEDS.get(page, ()))
     if page in FILES:
         shutil.copy(FILES[page], tmp_path)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")  # which a page sets, and which is undone then
     monkeypatch.chdir(tmp_path)
     exec(compile(python_of(PAGES[page]), PAGES[page], "exec"), {"__name__": page})
     assert re.search(PROMISES.get(page, ""), capsys.readouterr().out)

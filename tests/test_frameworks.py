@@ -1,4 +1,4 @@
-"""FunctionNetwork around models of torch, JAX, Flax and Keras; most are those of a Network."""
+"""FunctionNetwork around models of torch, JAX, Flax and Keras; they agree with `Network`."""
 
 import gymnasium
 import numpy as np

@@ -90,11 +90,11 @@ class BaseNetwork(Called):
             Samples that all individuals share, or each individual's own. One sample each is
             ``inputs[:, None]``.
         state : (popsize, batch, state_size), optional
-            The result of the last call, or of `initial_state`; zeros by default. It holds the
+            The result of the last call, or of `initial_state`, which is the default. It holds the
             states of recurrent layers one after the other: h (units,) of an RNN or GRU, h and then
             c of an LSTM. It stays as it is.
         reset : bool (popsize, batch) or (batch,), optional
-            Whether a state starts from zeros instead, because its episode begins.
+            Whether a state starts from `initial_state` instead, because its episode begins.
         out : (popsize, batch, *output_shape), optional
             Where to write, in memory of its own.
 

@@ -62,8 +62,8 @@ class FunctionNetwork(BaseNetwork):
     on a GPU. They come to the host, in the dtype of the population. Exceptions of the function are
     raised unchanged.
 
-    `Supervised` calls the function once a generation, with all samples, or those of the minibatch:
-    the outputs of the whole population are one array. `Rollout` compiles whole episodes, and takes
+    `Supervised` calls the function once a generation, with all samples or with a minibatch: the
+    outputs of the whole population are one array. `Rollout` compiles whole episodes, and takes
     only an `evoopt.Network`.
 
     Examples

@@ -26,6 +26,13 @@ def why_no_cuda():
     return None if SIMULATED or cuda.is_available() else "there is no GPU, and the simulator is off"
 
 
+def skip_without(packages):
+    """Skip a test unless packages are installed, which the tests of .ci/optional have."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"the package {package} is not installed")
+
+
 def python_of(page):
     """Return the Python blocks of a page; other lines become empty, so that line numbers stay."""
     lines, language = [], None

@@ -1,4 +1,4 @@
-"""Networks that are functions of the user: their arguments and results, read as those of layers."""
+"""Networks that are a user's function, whose arguments and results are read like all others."""
 
 from typing import Any
 

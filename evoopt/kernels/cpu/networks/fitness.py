@@ -94,7 +94,7 @@ def loss_chunks(population, frozen, program, tiles, targets, weights, loss, colu
 def loss_of_outputs(outputs, targets, weights, loss, columns, sums, lo, hi):
     """Write items [lo, hi) of `sums` (popsize, tiles), row by row: sums of weighted losses.
 
-    `outputs` is (popsize, batch, n_out); the other arguments are those of `loss_chunks`.
+    `outputs` is (popsize, batch, n_out); `loss_chunks` tells of the other arguments.
     """
     outputs, targets = borrowed(outputs), borrowed(targets)
     weights, sums = borrowed(weights), borrowed(sums)
