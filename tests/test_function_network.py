@@ -151,6 +151,15 @@ def test_each_loss_is_that_of_the_network(loss, meaning, data, rng):
     assert found == pytest.approx(known, rel=1e-12)
 
 
+def test_each_sample_begins_from_the_initial_state(rng):
+    inputs, labels = rng.normal(size=(40, 2)), rng.integers(0, 2, 40)
+    nets = function_of(MEMORY, initial_state=np.zeros(3)), MEMORY
+    task, expected = (evoopt.Supervised(net, inputs, labels) for net in nets)
+    population = draw(MEMORY, 3, np.float64, rng)
+    for _ in range(2):
+        np.testing.assert_allclose(task(population), expected(population), rtol=1e-12)
+
+
 @pytest.mark.parametrize("samples", [1, 2, 31, 64, 70])
 def test_minibatches_of_any_size(samples, data, rng):
     task, expected = (

@@ -50,12 +50,13 @@ class FunctionNetwork(BaseNetwork):
 
     - ``population`` (popsize, n_params), float32 or float64, as the optimizer holds it.
       ``spec.unravel(population)`` shows it as a tree of views with leaves (popsize, *shape).
-      The function must not write into it.
     - ``inputs`` in the dtype of the population: (batch, *input_shape) if all individuals share
       the samples, or (popsize, batch, *input_shape) if each has its own. ``inputs.ndim`` tells
       which. `Supervised` and `predict` share them; in `GymnasiumTask` each individual has its own.
     - ``state`` (popsize, batch, state_size), the one that the last call returned, or None without
       an `initial_state`. A state of several arrays lies in it one after the other.
+
+    The function must not write into the population and the inputs.
 
     It returns outputs (popsize, batch, *output_shape) and the new state; without a state outputs
     alone will do. These may be arrays of NumPy or JAX, or tensors of torch, also with a gradient or

@@ -62,7 +62,11 @@ class _Losses(SupervisedEngine[NDArray[np.float64]]):
         return self._pack(self._cast[dtype], chosen)
 
     def _pack(self, samples: Samples, chosen: NDArray[np.intp]) -> Packed:
-        """Return the chosen samples."""
+        weights = samples.weights[chosen]
+        return Packed(*self._numbers(samples, chosen), weights, weights.sum())
+
+    def _numbers(self, samples: Samples, chosen: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Return the inputs and targets of the chosen samples, see `Packed`."""
         raise NotImplementedError
 
     def _sums(self, rows: Array, packed: Packed) -> NDArray[np.float64]:
@@ -77,14 +81,11 @@ class CpuSupervised(_Losses):
         super().__init__(network, loss, samples)
         self._network = network
 
-    def _pack(self, samples: Samples, chosen: NDArray[np.intp]) -> Packed:
-        """Return the chosen samples, with inputs (n_tiles, features * columns)."""
+    def _numbers(self, samples: Samples, chosen: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Return inputs (n_tiles, features * columns), and targets."""
         program = self._network.program(samples.inputs.dtype, len(chosen))
         columns, _, _ = program.tiling(len(chosen))
-        arrays = (samples.inputs, samples.targets.numbers)
-        inputs, targets = (_pack(array, chosen, columns) for array in arrays)
-        weights = samples.weights[chosen]
-        return Packed(inputs, targets, weights, weights.sum())
+        return _pack(samples.inputs, chosen, columns), _pack(samples.targets.numbers, chosen, columns)
 
     def _sums(self, rows: Array, packed: Packed) -> NDArray[np.float64]:
         samples = len(packed.weights)
@@ -107,13 +108,11 @@ class FunctionSupervised(_Losses):
         super().__init__(network, loss, samples)
         self._network = network
 
-    def _pack(self, samples: Samples, chosen: NDArray[np.intp]) -> Packed:
-        """Return the chosen samples, with inputs (batch, *input_shape)."""
+    def _numbers(self, samples: Samples, chosen: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Return inputs (batch, *input_shape), and targets."""
         columns, _ = tile_shape(samples.inputs.dtype)
         inputs = samples.inputs[chosen].reshape(-1, *self._network.description.input_shape)
-        targets = _pack(samples.targets.numbers, chosen, columns)
-        weights = samples.weights[chosen]
-        return Packed(inputs, targets, weights, weights.sum())
+        return inputs, _pack(samples.targets.numbers, chosen, columns)
 
     def _sums(self, rows: Array, packed: Packed) -> NDArray[np.float64]:
         columns, _ = tile_shape(rows.dtype)
