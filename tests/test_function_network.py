@@ -128,6 +128,21 @@ def test_a_state_may_start_from_other_numbers_than_zero():
 # --- tasks
 
 
+@pytest.mark.parametrize("batch_size", [None, 7])
+def test_inputs_of_a_supervised_task_are_aligned_because_jax_copies_others(batch_size, data):
+    seen = []
+
+    def forward(population, inputs, state):
+        seen.append(inputs.ctypes.data % 64)
+        return NET.forward(population, inputs)
+
+    net = evoopt.FunctionNetwork(forward, NET.spec, (4,), (3,))
+    task = evoopt.Supervised(net, *data, batch_size=batch_size)
+    for generation in range(5):
+        task(POPULATION, generation)
+    assert seen == [0] * 5
+
+
 TARGETS = {
     "labels": lambda labels: labels,
     "probabilities": lambda labels: np.eye(3)[labels],

@@ -110,9 +110,11 @@ class FunctionSupervised(_Losses):
 
     def _numbers(self, samples: Samples, chosen: NDArray[np.intp]) -> tuple[Array, Array]:
         """Return inputs (batch, *input_shape), and targets."""
-        columns, _ = tile_shape(samples.inputs.dtype)
-        inputs = samples.inputs[chosen].reshape(-1, *self._network.description.input_shape)
-        return inputs, _pack(samples.targets.numbers, chosen, columns)
+        given, (columns, _) = samples.inputs, tile_shape(samples.inputs.dtype)
+        inputs: Array = aligned_empty(len(chosen), given.shape[1], given)  # JAX copies no aligned array
+        np.take(given, chosen, axis=0, out=inputs, mode="clip")
+        shape = len(chosen), *self._network.description.input_shape
+        return inputs.reshape(shape), _pack(samples.targets.numbers, chosen, columns)
 
     def _sums(self, rows: Array, packed: Packed) -> NDArray[np.float64]:
         columns, _ = tile_shape(rows.dtype)
