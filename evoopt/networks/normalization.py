@@ -137,9 +137,9 @@ class Rescaling(NamedLayer):
     --------
     >>> import numpy as np
     >>> import evoopt
-    >>> layers = [evoopt.Rescaling(1 / 127.5, -1), evoopt.Dense(1, kernel_init="ones")]
+    >>> layers = [evoopt.Rescaling(0.5, -1), evoopt.Dense(1, kernel_init="ones")]
     >>> net = evoopt.Network(layers, input_shape=(1,))
-    >>> net.predict(net.init(), np.array([[0.0], [255.0]]))
+    >>> net.predict(net.init(), np.array([[0.0], [4.0]]))
     array([[-1.],
            [ 1.]], dtype=float32)
     """
