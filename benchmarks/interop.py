@@ -6,6 +6,8 @@ rows at a time, and the modules of the rows one after the other. Batch normaliza
 running statistics. torch runs eagerly: ``torch.compile`` is not used. Every call makes new arrays.
 """
 
+from __future__ import annotations
+
 import argparse
 import copy
 from collections.abc import Iterator, Sequence
@@ -23,7 +25,7 @@ from benchmarks.harness.outcome import Outcome
 from benchmarks.harness.race import Case, Contestant, Work, race, relative_error
 
 if TYPE_CHECKING:
-    from tests.interop.modules import Example
+    from benchmarks.harness.torch_modules import Example
 
 CHUNK = 8  # rows at a time
 SIGMA = 0.05  # spread of the rows around the vector of the module
@@ -32,7 +34,7 @@ Array = NDArray[Any]
 
 
 class Row(NamedTuple):
-    """One row of the benchmark: a module of `tests/interop/modules.py`, and the sizes of a case."""
+    """One row of the benchmark: a module of `harness/torch_modules.py`, and the sizes of a case."""
 
     module: str
     popsize: int = 128
@@ -98,15 +100,15 @@ def case(row: Row) -> Case:
 class Problem:
     """A population of one module, as evoopt's rows and as modules."""
 
-    example: "Example"
+    example: Example
     net: evoopt.Network
     population: Array  # (popsize, n_params)
     modules: Sequence[Any]  # of each row
     tensors: tuple[Any, ...]  # a batch of each input
 
     @classmethod
-    def of(cls, row: Row) -> "Problem":
-        from tests.interop.modules import EXAMPLES
+    def of(cls, row: Row) -> Problem:
+        from benchmarks.harness.torch_modules import EXAMPLES
 
         example = EXAMPLES[row.module]
         module = example.make()

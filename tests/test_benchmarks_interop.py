@@ -31,7 +31,7 @@ def _quick(monkeypatch):
 
 @pytest.mark.frameworks
 def test_torch_agrees_on_each_module_and_has_no_vmap_of_recurrent_layers(tmp_path):
-    modules = pytest.importorskip("interop.modules", reason="torch is not installed")
+    modules = pytest.importorskip("benchmarks.harness.torch_modules", reason="torch is not installed")
     assert [row.module for row in interop.ROWS] == list(modules.EXAMPLES)
     path = tmp_path / "results.json"
     assert main(["interop", "--seconds", "0", "--json", str(path)]) == 0

@@ -2,13 +2,17 @@
 
 import copy
 import importlib.util
+import sys
 
 import numpy as np
 import pytest
+from helpers import ROOT
 
 import evoopt
 
-modules = pytest.importorskip("interop.modules", reason="torch is not installed")
+sys.path.append(str(ROOT))  # benchmarks are not part of the installed package
+
+modules = pytest.importorskip("benchmarks.harness.torch_modules", reason="torch is not installed")
 torch = pytest.importorskip("torch")
 
 pytestmark = pytest.mark.frameworks
