@@ -30,6 +30,10 @@ class Converted:
         noise = np.random.default_rng(0).normal(0, SIGMA, (4, len(self.vector)))
         noise[0] = 0
         self.rows = (self.vector + noise).astype(np.float32)
+        self.changed = self.module_of(self.rows[1])
+
+    def module_of(self, row):
+        return evoopt.to_torch(self.net, row, copy.deepcopy(self.module))
 
     def outputs_of(self, module, batch):
         """Return the outputs of a module on `batch` samples, in evoopt's layout."""
@@ -69,10 +73,7 @@ def test_outputs_are_those_of_the_module(converted, batch):
 @pytest.mark.parametrize("batch", [1, 33])
 def test_each_row_is_a_module_with_its_parameters(converted, batch):
     outputs = converted.net.forward(converted.rows, converted.inputs(batch))
-    expected = [
-        converted.outputs_of(evoopt.to_torch(converted.net, row, copy.deepcopy(converted.module)), batch)
-        for row in converted.rows
-    ]
+    expected = [converted.outputs_of(converted.module_of(row), batch) for row in converted.rows]
     assert not np.allclose(expected[0], expected[1], **TOLERANCE)
     np.testing.assert_allclose(outputs, expected, **TOLERANCE)
 
@@ -102,17 +103,15 @@ def test_the_way_back_into_a_module_with_other_weights(converted):
 
 
 def test_rows_come_back_in_bit_for_bit(converted):
-    module = evoopt.to_torch(converted.net, converted.rows[1], copy.deepcopy(converted.module))
-    net, vector = evoopt.from_torch(module, converted.example.input_shape)
+    net, vector = evoopt.from_torch(converted.changed, converted.example.input_shape)
     assert net.spec == converted.net.spec
     np.testing.assert_array_equal(vector, converted.rows[1])
 
 
 def test_a_module_is_made_of_any_network(converted):
     module = evoopt.to_torch(converted.net, converted.rows[1])
-    inputs = converted.inputs(5)
-    outputs = module(torch.from_numpy(inputs)).detach().numpy()
-    np.testing.assert_allclose(outputs, converted.net.predict(converted.rows[1], inputs), **TOLERANCE)
+    outputs = module(torch.from_numpy(converted.inputs(5))).detach().numpy()
+    np.testing.assert_allclose(outputs, converted.outputs_of(converted.changed, 5), **TOLERANCE)
 
 
 # --- files
@@ -123,9 +122,8 @@ def test_onnx(converted, batch, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     evoopt.to_onnx(converted.net, converted.rows[1], tmp_path / "net.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
-    inputs = converted.inputs(batch)
-    (outputs,) = session.run(None, {session.get_inputs()[0].name: inputs})
-    np.testing.assert_allclose(outputs, converted.net.predict(converted.rows[1], inputs), **TOLERANCE)
+    (outputs,) = session.run(None, {session.get_inputs()[0].name: converted.inputs(batch)})
+    np.testing.assert_allclose(outputs, converted.outputs_of(converted.changed, batch), **TOLERANCE)
 
 
 @pytest.mark.parametrize("batch", [1, 5])
@@ -133,9 +131,8 @@ def test_a_file_that_needs_numpy_alone(converted, batch, tmp_path):
     evoopt.to_python(converted.net, converted.rows[1], tmp_path / "net.py")
     spec = importlib.util.spec_from_file_location("net", tmp_path / "net.py")
     spec.loader.exec_module(file := importlib.util.module_from_spec(spec))
-    inputs = converted.inputs(batch)
-    outputs = file.predict(inputs)
-    np.testing.assert_allclose(outputs, converted.net.predict(converted.rows[1], inputs), **TOLERANCE)
+    outputs = file.predict(converted.inputs(batch))
+    np.testing.assert_allclose(outputs, converted.outputs_of(converted.changed, batch), **TOLERANCE)
 
 
 def test_safetensors(converted, tmp_path):
