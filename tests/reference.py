@@ -50,6 +50,11 @@ def softmax(x):
     return e / e.sum()
 
 
+def log_softmax(z):
+    shifted = z - z.max()
+    return shifted - np.log(np.exp(shifted).sum())
+
+
 ACTIVATIONS = {
     "linear": linear,
     "tanh": np.tanh,
@@ -65,6 +70,7 @@ ACTIVATIONS = {
     "hardtanh": hardtanh,
     "sin": np.sin,
     "softmax": softmax,
+    "log_softmax": log_softmax,
 }
 
 
@@ -247,11 +253,6 @@ def run(net, row, inputs):
             values.append(np.apply_along_axis(activation, -1, x))
         outputs.append(values[-1])
     return np.array(outputs)
-
-
-def log_softmax(z):
-    shifted = z - z.max()
-    return shifted - np.log(np.exp(shifted).sum())
 
 
 def log_sigmoid(z):

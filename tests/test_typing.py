@@ -85,7 +85,7 @@ def test_options_are_those_of_a_constructor(options, base, cls, own):
 
 
 def test_words_are_those_of_the_tables():
-    assert {"linear", "softmax", *ELEMENTWISE} == {*get_args(ActivationName)}
+    assert {"linear", "softmax", "log_softmax", *ELEMENTWISE} == {*get_args(ActivationName)}
     with_numbers = [get_args(each) for each in get_args(ActivationWithNumbers)]
     assert {name: len(numbers) for names, *numbers in with_numbers for name in get_args(names)} == {
         name: len(numbers) for name, numbers in NUMBERS.items()

@@ -13,8 +13,9 @@ from evoopt.rules.math import NUMBERS
 
 ActivationName = Literal[
     "linear", "tanh", "relu", "sigmoid", "gelu", "silu", "swish", "elu", "selu", "leaky_relu", "softplus",
-    "hardtanh", "sin", "softmax",
-]  # the rules of all but the first and the last are `rules.math.ELEMENTWISE`  # fmt: skip
+    "hardtanh", "sin", "softmax", "log_softmax",
+]  # the rules of all but the first and the last two are `rules.math.ELEMENTWISE`  # fmt: skip
+_OVER_CHANNELS = ("softmax", "log_softmax")
 ActivationWithNumbers = tuple[Literal["leaky_relu", "elu"], float] | tuple[Literal["hardtanh"], float, float]
 ActivationLike = ActivationName | ActivationWithNumbers | Callable[[Any], Any]
 
@@ -58,10 +59,10 @@ def _with_numbers(given: Sequence[Any]) -> ActivationLike:
 def activation_operations(activation: ActivationLike, features: int, channels: int) -> Iterator[Operation]:
     """Return the operation that applies an activation in place; none for "linear".
 
-    A softmax is over the last axis, the channels.
+    A softmax, or its logarithm, is over the last axis, the channels.
     """
-    if activation == "softmax":
-        yield Operation("softmax", features, features, sizes=(features // channels,))
+    if isinstance(activation, str) and activation in _OVER_CHANNELS:
+        yield Operation(activation, features, features, sizes=(features // channels,))
     elif isinstance(activation, tuple):
         name, *numbers = activation
         yield Operation("elementwise", features, features, numbers=tuple(numbers), function=name)

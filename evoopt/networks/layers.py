@@ -146,9 +146,9 @@ class Dense(NamedLayer):
     activation : str, tuple or njit function
         "linear", "tanh", "relu", "sigmoid", "gelu" (with the exact normal distribution), "silu" or
         "swish" (one function), "elu", "selu", "leaky_relu" (with a slope of 0.01), "softplus",
-        "hardtanh" (from -1 to 1), "sin" or "softmax". Or a name with numbers: ``("leaky_relu",
-        slope)``, ``("elu", alpha)`` or ``("hardtanh", lowest, highest)``. Or a function of one
-        number decorated with ``numba.njit``.
+        "hardtanh" (from -1 to 1), "sin", "softmax" or "log_softmax". Or a name with numbers:
+        ``("leaky_relu", slope)``, ``("elu", alpha)`` or ``("hardtanh", lowest, highest)``. Or a
+        function of one number decorated with ``numba.njit``.
     use_bias : bool
         Whether there is a bias.
     kernel_init, bias_init : str

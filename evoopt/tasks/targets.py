@@ -167,8 +167,8 @@ def _check_last_layer(loss: LossName, targets: Targets, net: BaseNetwork) -> Non
         problem = "takes logits and has a softmax in it, and so has the last layer"
     elif loss == "binary_cross_entropy" and activation == "sigmoid":
         problem = "takes logits and has a sigmoid in it, and so has the last layer"
-    elif targets.meaning == "signs" and activation in {"sigmoid", "softmax"}:
-        problem = f"looks at the sign of an output, but after a {activation} all are positive"
+    elif targets.meaning == "signs" and activation in {"sigmoid", "softmax", "log_softmax"}:
+        problem = f"looks at the sign of an output, but after a {activation} all have the same"
     else:
         return
     raise ValueError(f'The loss "{loss}" {problem}; give that layer the activation "linear".')

@@ -7,7 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from evoopt.devices.interface.network import Operation
-from evoopt.kernels.cpu.networks import convolution, gathering, merging, normalization, operations, recurrent
+from evoopt.kernels.cpu.networks import (
+    convolution,
+    gathering,
+    merging,
+    normalization,
+    operations,
+    recurrent,
+    softmax,
+)
 from evoopt.kernels.cpu.networks.code import OperationCode, by_tile, elementwise
 
 
@@ -44,8 +52,8 @@ def _elementwise(operation: Operation) -> CpuOperation:
     return CpuOperation(code, columns=_bits(operation), in_place=True)
 
 
-def _softmax(operation: Operation) -> CpuOperation:
-    return CpuOperation(operations.softmax, columns=operation.sizes, in_place=True, scratch=(0, 2))
+def _softmax(code: OperationCode, operation: Operation) -> CpuOperation:
+    return CpuOperation(code, columns=operation.sizes, in_place=True, scratch=(0, 2))
 
 
 def _layer_norm(operation: Operation) -> CpuOperation:
@@ -105,7 +113,8 @@ def _function(operation: Operation) -> CpuOperation:
 OPERATIONS: dict[str, Callable[[Operation], CpuOperation]] = {
     "dense": _dense,
     "elementwise": _elementwise,  # an activation of one number
-    "softmax": _softmax,
+    "softmax": partial(_softmax, softmax.softmax),
+    "log_softmax": partial(_softmax, softmax.log_softmax),
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
     "rescaling": _rescaling,

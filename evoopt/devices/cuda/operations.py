@@ -45,9 +45,9 @@ def _kernel_layer(layer: LayerDescription) -> KernelLayer:
         return _layer_of(layer.operations, len(layer.input_shape))
     except LookupError:
         raise ValueError(
-            "layers must be Dense, with inputs of one axis, and activations without numbers, with "
-            f'device="cuda", got {layer.layer!r} of inputs {layer.input_shape} as {layer.name}; leave out '
-            "device, or take other layers."
+            "layers must be Dense, with inputs of one axis, and activations without numbers but "
+            f'log_softmax, with device="cuda", got {layer.layer!r} of inputs {layer.input_shape} as '
+            f"{layer.name}; leave out device, or take other layers."
         ) from None
 
 

@@ -12,8 +12,9 @@ from numba import types
 
 from evoopt.compiling.jit import inline, named, widest_vectors
 from evoopt.kernels.cpu.networks.code import Code
+from evoopt.kernels.cpu.networks.softmax import feature, log_normalizer
 from evoopt.rules.losses import LOSSES, TARGET_READERS, LossName, Meaning, Rule
-from evoopt.rules.math import exp, log, relu
+from evoopt.rules.math import relu
 
 
 class Loss(Code):
@@ -29,37 +30,10 @@ class Loss(Code):
         return (*[numbers] * 4, *[types.intp] * 4)
 
 
-@inline
-def _feature(i, width):
-    # A slice, because LLVM would make a gather of an index i * width + s, which might be negative
-    return slice(i * width, (i + 1) * width)
-
-
-@inline
-def _log_normalizer(logits, n, width, result, largest):
-    """Write log(sum_o exp(z_o - largest)), and the largest z itself, for each sample."""
-    widest_vectors()
-    first = logits[_feature(0, width)]
-    for s in range(width):
-        largest[s] = first[s]
-        result[s] = 0
-    for o in range(1, n, 2):  # two at a time take fewer passes over `largest`
-        one, two = logits[_feature(o, width)], logits[_feature(min(o + 1, n - 1), width)]
-        for s in range(width):
-            v = one[s] if one[s] > two[s] else two[s]
-            largest[s] = v if v > largest[s] else largest[s]
-    for o in range(n):
-        z = logits[_feature(o, width)]
-        for s in range(width):
-            result[s] += exp(z[s] - largest[s])  # a NaN among them stays
-    for s in range(width):
-        result[s] = log(result[s])
-
-
 def _cross_entropy_of_labels(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
     widest_vectors()
     largest = scratch[:width]
-    _log_normalizer(outputs, n_out, width, losses, largest)
+    log_normalizer(outputs, n_out, width, losses, largest)
     for s in range(width):
         losses[s] += largest[s] - outputs[int(targets[s]) * width + s]
 
@@ -67,11 +41,11 @@ def _cross_entropy_of_labels(outputs, targets, losses, scratch, n_out, n_targets
 def _cross_entropy(outputs, targets, losses, scratch, n_out, n_targets, samples, width):
     widest_vectors()
     largest, normalizer = scratch[:width], scratch[width : 2 * width]
-    _log_normalizer(outputs, n_out, width, normalizer, largest)
+    log_normalizer(outputs, n_out, width, normalizer, largest)
     for s in range(width):
         losses[s] = 0
     for o in range(n_out):
-        z, p = outputs[_feature(o, width)], targets[_feature(o, width)]
+        z, p = outputs[feature(o, width)], targets[feature(o, width)]
         for s in range(width):
             losses[s] += p[s] * (normalizer[s] + (largest[s] - z[s]))
 
@@ -83,7 +57,7 @@ def _mean_over_outputs(rule, outputs, targets, losses, n, width):
     for s in range(width):
         losses[s] = 0
     for o in range(n):
-        z, target = outputs[_feature(o, width)], targets[_feature(o, width)]
+        z, target = outputs[feature(o, width)], targets[feature(o, width)]
         for s in range(width):
             losses[s] += rule(z[s], target[s])
     for s in range(width):
@@ -99,7 +73,7 @@ def _hinge_of_labels(outputs, targets, losses, scratch, n_out, n_targets, sample
         largest[s] = real(-np.inf)
         losses[s] = 0
     for o in range(n_out):
-        z, label = outputs[_feature(o, width)], real(o)
+        z, label = outputs[feature(o, width)], real(o)
         for s in range(width):
             v = z[s] if targets[s] != label else real(-np.inf)
             largest[s] = v if v > largest[s] else largest[s]
@@ -117,7 +91,7 @@ def _error_rate_of_labels(outputs, targets, losses, scratch, n_out, n_targets, s
         own[s] = outputs[int(targets[s]) * width + s]
         losses[s] = 0
     for o in range(n_out):
-        z, label = outputs[_feature(o, width)], type(losses[0])(o)
+        z, label = outputs[feature(o, width)], type(losses[0])(o)
         for s in range(width):
             ahead = one if z[s] > own[s] or (z[s] == own[s] and label < targets[s]) else zero
             losses[s] += ahead if z[s] == z[s] else z[s]  # NaN if any is

@@ -10,7 +10,7 @@ from evoopt.kernels.cpu.networks.code import OperationCode, parameter
 from evoopt.kernels.cpu.networks.products import BREADTH, DEPTH, dense_lanes, dense_samples, dense_tiles
 from evoopt.kernels.cpu.networks.program import OUTPUTS, SIZES
 from evoopt.rules.bits import bitcast
-from evoopt.rules.math import ELEMENTWISE, NUMBERS, exp
+from evoopt.rules.math import ELEMENTWISE, NUMBERS
 
 DENSE_SCRATCH = DEPTH * BREADTH
 # Columns: the number of places along the leading axes, which share one kernel; the inputs and
@@ -60,36 +60,10 @@ def _activation_with_numbers(name, rule, n):
     return OperationCode(named(activation, f"{name}_with_numbers"))
 
 
-def _softmax(op, row, frozen, x, y, state, scratch, count, width):
-    widest_vectors()
-    positions = op[POSITIONS]
-    n = op[OUTPUTS] // positions
-    largest, total = scratch[:width], scratch[width : 2 * width]
-    for place in range(count * positions):
-        values = y[place * n * width : (place + 1) * n * width]
-        for s in range(width):
-            largest[s] = values[s]
-            total[s] = 0
-        for f in range(1, n):
-            z = values[f * width : (f + 1) * width]
-            for s in range(width):
-                largest[s] = z[s] if z[s] > largest[s] else largest[s]
-        for f in range(n):
-            z = values[f * width : (f + 1) * width]
-            for s in range(width):
-                z[s] = exp(z[s] - largest[s])
-                total[s] += z[s]
-        for f in range(n):
-            z = values[f * width : (f + 1) * width]
-            for s in range(width):
-                z[s] /= total[s]
-
-
 dense_of_tiles, dense_of_samples, dense_of_lanes = map(
     OperationCode, (_dense_of_tiles, _dense_of_samples, _dense_of_lanes)
 )
-softmax = OperationCode(_softmax)
-ACTIVATIONS = {name: _activation(name, rule) for name, rule in ELEMENTWISE.items()} | {"softmax": softmax}
+ACTIVATIONS = {name: _activation(name, rule) for name, rule in ELEMENTWISE.items()}
 ACTIVATIONS_WITH_NUMBERS = {
     name: _activation_with_numbers(name, ELEMENTWISE[name], len(numbers)) for name, numbers in NUMBERS.items()
 }
