@@ -1,0 +1,14 @@
+"""Optional packages."""
+
+import importlib
+from typing import Any
+
+
+def require_package(name: str, call: str) -> Any:
+    """Return a package that the function `call` needs; raise ImportError where it is missing."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f'{call} needs the package {name}, which is not installed: pip install "evoopt[interop]".'
+        ) from error

@@ -1,0 +1,54 @@
+"""Links between tensors of a torch module and parameters of a network; they need no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoopt.types import Array, Shape
+
+
+class Kind(NamedTuple):
+    """The shape and dtype of a tensor."""
+
+    shape: Shape
+    dtype: str
+
+
+@dataclass(frozen=True, eq=False)
+class Link:
+    """One tensor, and the parameter or row of a parameter that has its numbers.
+
+    They are the numbers of ``tensor.transpose(turned)``, of which the places of one axis, the first
+    or the last, may be in another order.
+    """
+
+    tensor: str
+    parameter: str
+    turned: tuple[int, ...]
+    row: int | None = None
+    order: NDArray[np.intp] | None = None
+    axis: int = 0
+
+    def to_network(self, tensor: Array) -> Array:
+        """Return the numbers of the tensor as the network has them."""
+        turned = tensor.transpose(self.turned)
+        return turned if self.order is None else turned.take(self.order, self.axis)
+
+    def to_torch(self, parameters: Mapping[str, Array]) -> Array:
+        """Return the numbers of the parameter as torch has them."""
+        array = parameters[self.parameter]
+        array = array if self.row is None else array[self.row]
+        if self.order is not None:
+            array = array.take(np.argsort(self.order), self.axis)
+        return np.ascontiguousarray(array.transpose(np.argsort(self.turned)))
+
+
+@dataclass(frozen=True, eq=False)
+class Links:
+    """All tensors of a module, and the links of those that are in the network."""
+
+    tensors: Mapping[str, Kind]
+    links: tuple[Link, ...]

@@ -1,0 +1,173 @@
+"""Functions of single numbers: activations and arithmetic."""
+
+from collections.abc import Callable
+from typing import Any
+
+from evoopt.interop.torch.recording.arguments import as_axis, require
+from evoopt.interop.torch.recording.graph import GraphBuilder
+from evoopt.interop.torch.recording.signals import UnsupportedError
+from evoopt.interop.torch.recording.values import Value
+from evoopt.networks.layers import Activation
+from evoopt.networks.merging import Add, Multiply
+from evoopt.networks.normalization import Rescaling
+
+Function = Callable[..., Any]
+
+
+def _activation(*activation: Any) -> Function:
+    """Return the function that records an activation, with its numbers, without arguments."""
+    layer = Activation(activation if len(activation) > 1 else activation[0])
+
+    def record(graph: GraphBuilder, x: Value, inplace: bool = False) -> Value:
+        return graph.apply(layer, x)
+
+    return record
+
+
+def _leaky_relu(
+    graph: GraphBuilder, x: Value, negative_slope: float = 0.01, inplace: bool = False
+) -> Value:
+    return graph.apply(Activation(("leaky_relu", negative_slope)), x)
+
+
+def _elu(graph: GraphBuilder, x: Value, alpha: float = 1.0, inplace: bool = False) -> Value:
+    return graph.apply(Activation(("elu", alpha)), x)
+
+
+def _gelu(graph: GraphBuilder, x: Value, approximate: str = "none") -> Value:
+    require(approximate == "none", f'approximate must be "none", got {approximate!r}')
+    return graph.apply(Activation("gelu"), x)
+
+
+def _softplus(graph: GraphBuilder, x: Value, beta: float = 1.0, threshold: float = 20.0) -> Value:
+    require(beta == 1 and threshold >= 15, f"beta must be 1 and threshold at least 15, got {beta}, {threshold}")
+    return graph.apply(Activation("softplus"), x)
+
+
+def _hardtanh(
+    graph: GraphBuilder, x: Value, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Value:
+    return graph.apply(Activation(("hardtanh", min_val, max_val)), x)
+
+
+def _clamp(graph: GraphBuilder, x: Value, min: Any = None, max: Any = None) -> Value:  # noqa: A002
+    if min == 0 and max is None:
+        return graph.apply(Activation("relu"), x)
+    require(isinstance(min, int | float) and isinstance(max, int | float), "it must have two numbers, min and max")
+    return _hardtanh(graph, x, min, max)
+
+
+def _softmax(
+    graph: GraphBuilder, x: Value, dim: int | None = None, _stacklevel: int = 3, dtype: object = None
+) -> Value:
+    implied = 1 if len(x.shape) in (1, 3) else 0  # torch's choice
+    order = x.last(as_axis(x, implied if dim is None else dim))
+    return Value.ordered(graph.put(Activation("softmax"), graph.laid(x, order)), order, x.shape)
+
+
+def _log_softmax(graph: GraphBuilder, x: Value, *given: object, **options: object) -> Value:
+    raise UnsupportedError(
+        'evoopt has no logarithm of a softmax; return the inputs of it, which the loss "cross_entropy" takes'
+    )
+
+
+def _dropout(
+    graph: GraphBuilder, x: Value, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Value:
+    require(not training, "it drops numbers in evaluation mode, too; pass training=self.training")
+    return x
+
+
+def _rescaled(graph: GraphBuilder, x: Value, scale: float, offset: float) -> Value:
+    """Record ``x * scale + offset``, together with such a layer just before it."""
+    before = graph.nodes[x.node] if x.node in graph.nodes else None
+    if before is not None and isinstance(before.layer, Rescaling):
+        layer = Rescaling(before.layer.scale * scale, before.layer.offset * scale + offset)
+        return graph.apply(layer, x.at(before.sources[0]))
+    return graph.apply(Rescaling(scale, offset), x)
+
+
+def _number(graph: GraphBuilder, operand: Any) -> float:
+    """Read an operand that is no value: a number."""
+    if isinstance(operand, int | float):
+        return float(operand)
+    name = graph.weights.names.get(id(operand))
+    raise UnsupportedError(
+        f'the tensor "{name}" of the module is an operand, as only layers have weights'
+        if name
+        else "an operand is neither a number nor a tensor that is computed from the inputs"
+    )
+
+
+def _merged(graph: GraphBuilder, layer: Add | Multiply, x: Value, y: Value) -> Value:
+    require(x.shape == y.shape, f"the operands must have one shape, got {x.shape} and {y.shape}")
+    return graph.merge(layer, x, y)
+
+
+def _add(graph: GraphBuilder, x: Any, y: Any, alpha: float = 1) -> Value:
+    if alpha != 1:
+        y = _mul(graph, y, alpha) if isinstance(y, Value) else _number(graph, y) * alpha
+    if isinstance(x, Value) and isinstance(y, Value):
+        return _merged(graph, Add(), x, y)
+    value, number = (x, y) if isinstance(x, Value) else (y, x)
+    return _rescaled(graph, value, 1.0, _number(graph, number))
+
+
+def _mul(graph: GraphBuilder, x: Any, y: Any) -> Value:
+    if isinstance(x, Value) and isinstance(y, Value):
+        return _merged(graph, Multiply(), x, y)
+    value, number = (x, y) if isinstance(x, Value) else (y, x)
+    return _rescaled(graph, value, _number(graph, number), 0.0)
+
+
+def _sub(graph: GraphBuilder, x: Any, y: Any, alpha: float = 1) -> Value:
+    return _add(graph, x, y, -alpha)
+
+
+def _rsub(graph: GraphBuilder, x: Any, y: Any, alpha: float = 1) -> Value:
+    return _sub(graph, y, x, alpha)
+
+
+def _div(graph: GraphBuilder, x: Any, y: Any, rounding_mode: str | None = None) -> Value:
+    require(isinstance(x, Value) and not isinstance(y, Value), "only a division by a number can be taken")
+    require(rounding_mode is None, f"rounding_mode must be None, got {rounding_mode!r}")
+    return _rescaled(graph, x, 1 / _number(graph, y), 0.0)
+
+
+def _neg(graph: GraphBuilder, x: Value) -> Value:
+    return _rescaled(graph, x, -1.0, 0.0)
+
+
+def _pow(graph: GraphBuilder, x: Any, exponent: Any) -> Value:
+    require(isinstance(x, Value) and exponent == 2, "only the square can be taken")
+    return _mul(graph, x, x)
+
+
+def _square(graph: GraphBuilder, x: Value) -> Value:
+    return _mul(graph, x, x)
+
+
+FUNCTIONS: dict[str, Function] = {
+    **{name: _activation(name) for name in ("relu", "tanh", "sigmoid", "selu", "silu", "sin")},
+    "relu6": _activation("hardtanh", 0.0, 6.0),
+    "leaky_relu": _leaky_relu,
+    "elu": _elu,
+    "gelu": _gelu,
+    "softplus": _softplus,
+    "hardtanh": _hardtanh,
+    "clamp": _clamp,
+    "clip": _clamp,
+    "softmax": _softmax,
+    "log_softmax": _log_softmax,
+    **dict.fromkeys(
+        ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"), _dropout
+    ),
+    **dict.fromkeys(("add", "iadd", "radd"), _add),
+    **dict.fromkeys(("mul", "imul", "rmul", "multiply"), _mul),
+    **dict.fromkeys(("sub", "isub", "subtract"), _sub),
+    "rsub": _rsub,
+    **dict.fromkeys(("div", "truediv", "itruediv", "divide", "true_divide"), _div),
+    **dict.fromkeys(("neg", "negative"), _neg),
+    "pow": _pow,
+    "square": _square,
+}

@@ -1,0 +1,98 @@
+"""Layers with weights for features: linear maps, normalization, embeddings."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from evoopt.interop.torch.recording.arguments import require
+from evoopt.interop.torch.recording.graph import GraphBuilder
+from evoopt.interop.torch.recording.values import Value
+from evoopt.interop.torch.recording.weights import Part
+from evoopt.networks.embedding import Embedding
+from evoopt.networks.layers import Dense, Layer
+from evoopt.networks.normalization import BatchNorm, LayerNorm
+
+Function = Callable[..., Any]
+
+
+def _linear(graph: GraphBuilder, x: Value, weight: Any, bias: Any = None) -> Value:
+    units, features = weight.shape
+    flat = len(x.shape) == 1  # then the kernel's rows go where the features are stored
+    order = x.last(len(x.shape) - 1)
+    source = graph.shaped(x.node, (features,)) if flat else graph.laid(x, order)
+    parts = [Part("kernel", weight, (1, 0), x.places if flat else None)]
+    parts += [] if bias is None else [Part("bias", bias)]
+    node = graph.weigh(Dense(units, use_bias=bias is not None), source, parts)
+    return Value.ordered(node, order, (*x.shape[:-1], units))
+
+
+def _normalized(graph: GraphBuilder, layer: Layer, x: Value, axis: int, given: Sequence[tuple[str, Any]]) -> Value:
+    """Record a layer with a number of each parameter for each place of an axis."""
+    flat = len(x.shape) == 1
+    order = x.last(axis)
+    source = graph.shaped(x.node, x.shape) if flat else graph.laid(x, order)
+    parts = [Part(name, tensor, order=x.places if flat else None) for name, tensor in given]
+    node = graph.weigh(layer, source, parts)
+    return x.at(node) if flat else Value.ordered(node, order, x.shape)
+
+
+def _batch_norm(
+    graph: GraphBuilder,
+    x: Value,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Value:
+    require(not training, "it must have running statistics: track_running_stats=True")
+    if len(x.shape) == 2:
+        graph.channels_last(x, 1)
+    given = [("gamma", _or_constant(weight, running_mean, 1)), ("beta", _or_constant(bias, running_mean, 0))]
+    statistics = [("mean", running_mean), ("var", running_var)]
+    return _normalized(graph, BatchNorm(eps), x, 0, given + statistics)
+
+
+def _layer_norm(
+    graph: GraphBuilder,
+    x: Value,
+    normalized_shape: Sequence[int],
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+) -> Value:
+    require(len(normalized_shape) == 1, f"normalized_shape must be one axis, the last, got {normalized_shape}")
+    like = np.zeros(normalized_shape[0], np.float32)
+    given = [("gamma", _or_constant(weight, like, 1)), ("beta", _or_constant(bias, like, 0))]
+    return _normalized(graph, LayerNorm(eps), x, len(x.shape) - 1, given)
+
+
+def _or_constant(tensor: Any, like: Any, number: int) -> Any:
+    """Return a tensor, or an array of numbers in place of None."""
+    return np.full(len(like), number, np.float32) if tensor is None else tensor
+
+
+def _embedding(
+    graph: GraphBuilder,
+    ids: Value,
+    weight: Any,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Value:
+    require(max_norm is None, "max_norm must be None")
+    node = graph.weigh(Embedding(*weight.shape), graph.laid(ids), [Part("embedding", weight, (0, 1))])
+    return Value.plain(node, (*ids.shape, weight.shape[1]))
+
+
+FUNCTIONS: dict[str, Function] = {
+    "linear": _linear,
+    "batch_norm": _batch_norm,
+    "layer_norm": _layer_norm,
+    "embedding": _embedding,
+}

@@ -1,0 +1,96 @@
+"""The inputs of a module: their shapes and layouts in torch and in evoopt."""
+
+import math
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from evoopt.arrays import shown
+from evoopt.interop.torch.recording.graph import GraphBuilder
+from evoopt.interop.torch.recording.signals import LearnedError
+from evoopt.interop.torch.recording.values import Value
+from evoopt.networks.graph import INPUT
+from evoopt.networks.shaping import Slice
+from evoopt.types import Array, Shape
+
+
+@dataclass
+class Inputs:
+    """The shapes of a module's inputs, without the batch, and facts that recording finds out."""
+
+    shapes: tuple[Shape, ...]
+    most: int | None = None  # inputs are whole numbers below it, because they may be ids
+    ids: set[int] = field(default_factory=set)  # the numbers of inputs that must be of an integer dtype
+    channels: set[int] = field(default_factory=set)  # of inputs (channels, length)
+
+    def learn(self, fact: LearnedError) -> None:
+        """Keep a fact."""
+        if fact.ids is not None:
+            self.ids.add(fact.ids)
+        if fact.channels is not None:
+            self.channels.add(fact.channels)
+
+    def orders(self) -> Iterable[tuple[int, ...]]:
+        """Yield torch's axes of each input in evoopt's order."""
+        for number, shape in enumerate(self.shapes):
+            axes = tuple(range(len(shape)))
+            turned = len(shape) == 3 or number in self.channels
+            yield (*axes[1:], 0) if turned else axes
+
+    @property
+    def input_shape(self) -> Shape:
+        """Return the shape of one sample of the network."""
+        if len(self.shapes) > 1:
+            return (sum(math.prod(shape) for shape in self.shapes),)
+        (order,) = self.orders()
+        return tuple(self.shapes[0][axis] for axis in order)
+
+    def samples(self, batch: int, dtype: Any, seed: int) -> list[Array]:
+        """Draw a batch of each input, in torch's layout."""
+        generator = np.random.default_rng(seed)
+        found: list[Array] = []
+        for number, shape in enumerate(self.shapes):
+            size = batch, *shape
+            numbers = generator.normal(size=size) if self.most is None else generator.integers(self.most, size=size)
+            found.append(numbers.astype(np.int64 if number in self.ids else dtype))
+        return found
+
+    def joined(self, samples: Sequence[Array]) -> Array:
+        """Return samples of the module as those of the network."""
+        turned = [
+            sample.transpose(0, *(axis + 1 for axis in order))
+            for sample, order in zip(samples, self.orders(), strict=True)
+        ]
+        if len(turned) == 1:
+            return turned[0]
+        return np.concatenate([each.reshape(len(each), -1) for each in turned], axis=1)
+
+    def values(self, graph: GraphBuilder) -> list[Value]:
+        """Return the inputs as values of a graph."""
+        found, start = [], 0
+        for number, (shape, order) in enumerate(zip(self.shapes, self.orders(), strict=True)):
+            stop = start + math.prod(shape)
+            node = INPUT if len(self.shapes) == 1 else graph.put(Slice(start, stop), INPUT)
+            graph.inputs[node] = number
+            found.append(Value.ordered(node, order, shape))
+            start = stop
+        return found
+
+
+def as_inputs(input_shape: object) -> tuple[Shape, ...]:
+    """Read the shape of the input, or the shapes of several ones."""
+    sizes = tuple(input_shape) if isinstance(input_shape, tuple | list) else (input_shape,)
+    several = bool(sizes) and all(isinstance(size, tuple | list) for size in sizes)
+    try:
+        shapes = tuple(tuple(map(operator.index, each)) for each in (sizes if several else [sizes]))
+    except TypeError:
+        shapes = ((),)
+    if not all(shape and min(shape) > 0 for shape in shapes):
+        raise ValueError(
+            "input_shape must be the sizes of one sample in torch's order, without the batch, such as (3, 32, "
+            f"32); or one such tuple for each input of the module, got {shown(input_shape)}."
+        )
+    return shapes

@@ -1,0 +1,82 @@
+"""The outputs of a module: one array of a network, with a head for each of several tensors."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evoopt.interop.torch.recording.graph import GraphBuilder
+from evoopt.interop.torch.recording.recorder import REMEDY, Recorder
+from evoopt.interop.torch.recording.signals import UnsupportedError
+from evoopt.interop.torch.recording.values import Unknown, Value
+from evoopt.networks.graph import INPUT
+from evoopt.networks.normalization import Rescaling
+from evoopt.types import Array
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The nodes of the outputs by the names of their heads; "" is the name of the only one."""
+
+    nodes: Mapping[str, str]
+    orders: tuple[tuple[int, ...], ...]  # torch's axes of each output in evoopt's order
+
+    def joined(self, found: object) -> Array:
+        """Return outputs of the module as those of the network."""
+        arrays = [tensor.detach().cpu().numpy() for _, tensor in named(found)]
+        turned = [
+            array.transpose(0, *(axis + 1 for axis in order))
+            for array, order in zip(arrays, self.orders, strict=True)
+        ]
+        if list(self.nodes) == [""]:
+            return turned[0]
+        return np.concatenate([each.reshape(len(each), -1) for each in turned], axis=1)
+
+
+def find_outputs(recorder: Recorder, found: object) -> Outputs:
+    """Find the nodes of a module's outputs."""
+    tensors = dict(named(found))
+    values = {name: _value(recorder, name, tensor) for name, tensor in tensors.items()}
+    orders = tuple(_order(value) for value in values.values())
+    graph, nodes = recorder.graph, {}
+    for (name, value), order in zip(values.items(), orders, strict=True):
+        node = graph.laid(value, order)
+        node = graph.shaped(node, (int(np.prod(value.shape)),)) if name else node
+        nodes[name] = _not_input(graph, node)
+    return Outputs(nodes, orders)
+
+
+def named(found: Any, name: str = "") -> Iterable[tuple[str, Any]]:
+    """Yield the tensors of a module's outputs with the names of their heads; None is no output."""
+    if isinstance(found, Mapping):
+        items = [(str(key), value) for key, value in found.items()]
+    elif isinstance(found, tuple | list):
+        items = [*zip(getattr(found, "_fields", map(str, range(len(found)))), found, strict=True)]
+    else:
+        if found is not None:
+            yield name, found
+        return
+    for key, value in items:
+        yield from named(value, f"{name}.{key}" if name else key)
+
+
+def _value(recorder: Recorder, name: str, tensor: object) -> Value:
+    value = recorder.described(tensor)
+    if isinstance(value, Value):
+        return value
+    what = value.name if isinstance(value, Unknown) else f"a {type(tensor).__name__} that no input leads to"
+    output = f"The output {name!r}" if name else "The output"
+    raise UnsupportedError(f"{output} of the module is {what}, which a network does not return; {REMEDY}.")
+
+
+def _order(value: Value) -> tuple[int, ...]:
+    """Return torch's axes in the order of the network's output: images have their channels last."""
+    if len(value.shape) == 3:
+        return (1, 2, 0)
+    return value.order if len(value.shape) == 2 and value.order else tuple(range(len(value.shape)))
+
+
+def _not_input(graph: GraphBuilder, node: str) -> str:
+    """Return a node of the graph, which an output must be."""
+    return graph.put(Rescaling(1.0), node) if node == INPUT else node

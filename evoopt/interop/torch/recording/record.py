@@ -1,0 +1,60 @@
+"""A module's forward pass on a few samples, recorded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evoopt.interop.torch.recording.graph import GraphBuilder
+from evoopt.interop.torch.recording.inputs import Inputs
+from evoopt.interop.torch.recording.outputs import Outputs, find_outputs
+from evoopt.interop.torch.recording.recorder import Recorder
+from evoopt.interop.torch.recording.signals import LearnedError, UnsupportedError
+from evoopt.interop.torch.recording.weights import Weights
+from evoopt.types import Array
+
+BATCH = 3
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The graph of a module, and its outputs."""
+
+    graph: GraphBuilder
+    outputs: Outputs
+
+
+def record(torch: Any, module: Any, inputs: Inputs, dtype: str) -> Recording:
+    """Record a module; what turns out about its inputs is kept there."""
+    while True:
+        try:
+            return _record(torch, module, inputs, inputs.samples(BATCH, dtype, seed=0))
+        except LearnedError as fact:
+            inputs.learn(fact)
+
+
+def _record(torch: Any, module: Any, inputs: Inputs, samples: Sequence[Array]) -> Recording:
+    paths = {id(each): path or "the module" for path, each in module.named_modules()}
+    named = [*module.named_parameters(), *module.named_buffers()]
+    weights = Weights({id(tensor): name for name, tensor in named})
+    graph = GraphBuilder(inputs.input_shape, weights, frozenset(paths.values()))
+    recorder = Recorder(torch, graph, paths, BATCH)
+    tensors = [torch.from_numpy(sample) for sample in samples]
+    for tensor, value in zip(tensors, inputs.values(graph), strict=True):
+        recorder.describe(tensor, value)
+    with recorder.mode():
+        found = run(module, tensors, inputs)
+    return Recording(graph, find_outputs(recorder, found))
+
+
+def run(module: Any, tensors: Sequence[Any], inputs: Inputs) -> Any:
+    """Return a module's outputs; raise ValueError if it cannot take the inputs."""
+    try:
+        return module(*tensors)
+    except (UnsupportedError, LearnedError):
+        raise
+    except Exception as error:
+        shapes = ", ".join(str((tensor.shape[0], *shape)) for tensor, shape in zip(tensors, inputs.shapes, strict=True))
+        raise ValueError(
+            f"The module must take a batch of samples of input_shape, of shape {shapes}, but it raises "
+            f"{type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,97 @@
+"""Simpler graphs of the same outputs: unused nodes go, activations join the layers before them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from evoopt.interop.torch.recording.graph import Node
+from evoopt.networks.layers import Activation
+from evoopt.networks.recurrent import Recurrent
+from evoopt.networks.shaping import Flatten, Reshape, Slice
+
+Nodes = dict[str, Node]
+RESHAPES = (Reshape, Flatten)
+
+
+def simplify(nodes: Mapping[str, Node], outputs: Mapping[str, str]) -> tuple[Nodes, dict[str, str]]:
+    """Return the nodes that lead to the outputs, as few as there can be, and the outputs' nodes."""
+    found = _used(nodes, outputs)
+    for step in (_last_steps, _reshapes, _activations):
+        renamed = step(found, outputs)
+        found = {name: _renamed(node, renamed) for name, node in found.items()}
+        outputs = {head: renamed.get(node, node) for head, node in outputs.items()}
+        found = _used(found, outputs)
+    return found, dict(outputs)
+
+
+def _used(nodes: Mapping[str, Node], outputs: Mapping[str, str]) -> Nodes:
+    wanted = {*outputs.values()}
+    for name in reversed(nodes):
+        if name in wanted:
+            wanted |= {*nodes[name].sources} | ({nodes[name].of} - {None})
+    return {name: node for name, node in nodes.items() if name in wanted}
+
+
+def _renamed(node: Node, renamed: Mapping[str, str]) -> Node:
+    return replace(node, sources=tuple(renamed.get(source, source) for source in node.sources))
+
+
+def _users(nodes: Nodes, outputs: Mapping[str, str]) -> Counter[str]:
+    """Count how often each node's output is used; a layer that is used again counts as used, too."""
+    users = Counter(outputs.values())
+    for node in nodes.values():
+        users.update(node.sources)
+        users.update([] if node.of is None else [node.of])
+    return users
+
+
+def _last_steps(nodes: Nodes, outputs: Mapping[str, str]) -> dict[str, str]:
+    """Let recurrent layers return their last step, where nothing else is used of them."""
+    last = {name: node.sources[0] for name, node in nodes.items() if _is_last_step(node, nodes)}
+    uses, users = Counter(last.values()), _users(nodes, outputs)
+    for name, source in last.items():
+        if uses[source] == users[source]:
+            node = nodes[source]
+            nodes[name] = replace(nodes[name], layer=Reshape(nodes[name].shape))
+            layer = replace(node.layer, return_sequences=False)  # type: ignore[call-arg, type-var]
+            nodes[source] = replace(node, layer=layer, shape=node.shape[-1:])
+    return {}
+
+
+def _is_last_step(node: Node, nodes: Nodes) -> bool:
+    source = nodes.get(node.sources[0])
+    if source is None or source.of is not None or not isinstance(source.layer, Recurrent):
+        return False
+    return node.layer == Slice(source.shape[0] - 1, source.shape[0], axis=0)
+
+
+def _reshapes(nodes: Nodes, outputs: Mapping[str, str]) -> dict[str, str]:
+    """Leave out reshapes of reshapes, and those that change nothing."""
+    renamed: dict[str, str] = {}
+    for name, node in nodes.items():
+        if isinstance(node.layer, RESHAPES):
+            source = renamed.get(node.sources[0], node.sources[0])
+            if source in nodes and isinstance(nodes[source].layer, RESHAPES):
+                (source,) = nodes[source].sources
+            nodes[name] = replace(node, sources=(source,))
+            if source in nodes and nodes[source].shape == node.shape:
+                renamed[name] = source
+    return renamed
+
+
+def _activations(nodes: Nodes, outputs: Mapping[str, str]) -> dict[str, str]:
+    """Let layers apply the activations that alone use their outputs."""
+    users, renamed = _users(nodes, outputs), {}
+    for name, node in nodes.items():
+        source = renamed.get(node.sources[0], node.sources[0])
+        if isinstance(node.layer, Activation) and users[source] == 1 and _can_activate(nodes.get(source)):
+            layer = replace(nodes[source].layer, activation=node.layer.activation)  # type: ignore[call-arg, type-var]
+            nodes[source] = replace(nodes[source], layer=layer)
+            renamed[name] = source
+    return renamed
+
+
+def _can_activate(node: Node | None) -> bool:
+    if node is None or node.of is not None:
+        return False
+    return getattr(node.layer, "activation", None) == "linear" and not isinstance(node.layer, Recurrent)

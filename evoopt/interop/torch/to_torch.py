@@ -1,0 +1,46 @@
+"""Parameters of a network back in the torch module that it was made of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from evoopt.arrays import shown
+from evoopt.calls import called
+from evoopt.interop.packages import require_package
+from evoopt.interop.torch.checks import dtype_of, require_module
+from evoopt.interop.torch.from_torch import named_tensors
+from evoopt.interop.torch.links import Kind
+from evoopt.interop.torch.network import TorchNetwork
+
+
+@called
+def to_torch(net: TorchNetwork, vector: Mapping[str, Any] | ArrayLike, module: Any) -> Any:
+    """Write parameters into a torch module."""
+    torch = require_package("torch", "to_torch")
+    if not isinstance(net, TorchNetwork):
+        raise ValueError(f"net must be a network of evoopt.from_torch, got {shown(net)}.")
+    require_module(torch, module)
+    tensors = named_tensors(module)
+    found = {name: Kind(tuple(tensor.shape), dtype_of(tensor)) for name, tensor in tensors.items()}
+    _require_same(dict(net.links.tensors), found)
+    parameters = net.spec.flat(net.spec.unravel(np.asarray(net.as_vector(vector))))
+    with torch.no_grad():
+        for link in net.links.links:
+            tensors[link.tensor].copy_(torch.from_numpy(link.to_torch(parameters)))
+    return module
+
+
+def _require_same(expected: Mapping[str, Kind], found: Mapping[str, Kind]) -> None:
+    """Raise ValueError for the first tensor that differs."""
+    for name in {**expected, **found}:
+        if expected.get(name) != found.get(name):
+            raise ValueError(
+                f'The module must be one like the network was made of, with "{name}" '
+                f"{_shown(expected.get(name))}, got {_shown(found.get(name))}."
+            )
+
+
+def _shown(kind: Kind | None) -> str:
+    return "absent" if kind is None else f"of shape {kind.shape} and dtype {kind.dtype}"
