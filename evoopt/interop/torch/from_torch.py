@@ -88,7 +88,7 @@ def _compare(
 ) -> None:
     """Raise ValueError unless the network has the module's outputs."""
     samples = inputs.samples(_BATCH, dtype, seed=1)
-    expected = outputs.joined(run(module, [torch.from_numpy(sample) for sample in samples], inputs))
+    expected = outputs.joined(run(module, [torch.tensor(sample) for sample in samples], inputs))
     found = net.predict(vector, inputs.joined(samples).astype(dtype))
     largest = np.abs(expected).max(initial=0)
     if found.shape != expected.shape or not np.allclose(found, expected, 0, _TOLERANCE * largest, equal_nan=True):

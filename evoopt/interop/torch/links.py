@@ -38,12 +38,12 @@ class Link:
         return turned if self.order is None else turned.take(self.order, self.axis)
 
     def to_torch(self, parameters: Mapping[str, Array]) -> Array:
-        """Return the numbers of the parameter as torch has them."""
+        """Return the numbers of the parameter as torch has them, copied."""
         array = parameters[self.parameter]
         array = array if self.row is None else array[self.row]
         if self.order is not None:
             array = array.take(np.argsort(self.order), self.axis)
-        return np.ascontiguousarray(array.transpose(np.argsort(self.turned)))
+        return np.array(array.transpose(np.argsort(self.turned)))
 
 
 @dataclass(frozen=True, eq=False)

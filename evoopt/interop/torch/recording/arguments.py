@@ -25,6 +25,13 @@ def as_axes(x: Value, dims: int | Iterable[int]) -> list[int]:
     return [as_axis(x, dim) for dim in ([dims] if isinstance(dims, int) else dims)]
 
 
+def as_padding(value: Any, axes: int) -> Any:
+    """Read a padding as layers take it: a name, or a number of cells for each axis."""
+    if isinstance(value, str):
+        return value
+    return as_sizes(value, axes) if any(as_sizes(value, axes)) else "valid"
+
+
 def as_sizes(value: Any, axes: int) -> tuple[int, ...]:
     """Read a size for each axis; one is for all of them."""
     sizes = tuple(value) if isinstance(value, tuple | list) else (value,)

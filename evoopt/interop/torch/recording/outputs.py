@@ -24,13 +24,12 @@ class Outputs:
 
     def joined(self, found: object) -> Array:
         """Return outputs of the module as those of the network."""
-        arrays = [tensor.detach().cpu().numpy() for _, tensor in named(found)]
         turned = [
-            array.transpose(0, *(axis + 1 for axis in order))
-            for array, order in zip(arrays, self.orders, strict=True)
+            tensor.numpy().transpose(0, *(axis + 1 for axis in order))
+            for (_, tensor), order in zip(named(found), self.orders, strict=True)
         ]
         if list(self.nodes) == [""]:
-            return turned[0]
+            return turned[0].reshape(len(turned[0]), *(turned[0].shape[1:] or (1,)))
         return np.concatenate([each.reshape(len(each), -1) for each in turned], axis=1)
 
 

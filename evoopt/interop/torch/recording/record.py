@@ -38,7 +38,7 @@ def _record(torch: Any, module: Any, inputs: Inputs, samples: Sequence[Array]) -
     weights = Weights({id(tensor): name for name, tensor in named})
     graph = GraphBuilder(inputs.input_shape, weights, frozenset(paths.values()))
     recorder = Recorder(torch, graph, paths, BATCH)
-    tensors = [torch.from_numpy(sample) for sample in samples]
+    tensors = [torch.tensor(sample) for sample in samples]
     for tensor, value in zip(tensors, inputs.values(graph), strict=True):
         recorder.describe(tensor, value)
     with recorder.mode():

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from evoopt.interop.torch.recording.arguments import as_sizes, require
+from evoopt.interop.torch.recording.arguments import as_padding, as_sizes, require
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.values import Value
 from evoopt.interop.torch.recording.weights import Part
@@ -38,7 +38,7 @@ def _convolution(axes: int) -> Function:
             weight.shape[0],
             tuple(weight.shape[2:]),
             strides=as_sizes(stride, axes),
-            padding=padding if isinstance(padding, str) else as_sizes(padding, axes),
+            padding=as_padding(padding, axes),
             use_bias=bias is not None,
         )
         parts = [Part("kernel", weight, (*range(2, axes + 2), 1, 0))]
@@ -107,7 +107,7 @@ def _pooled(
     along = zip(graph.shape(node), size, strides, pads, strict=False)
     even = all((n + 2 * pad - window) % step == 0 for n, window, step, pad in along)
     require(not ceil_mode or even, "ceil_mode must be False")
-    return _ordered(graph.put(layer(size, strides, padding=pads), node), graph)
+    return _ordered(graph.put(layer(size, strides, as_padding(padding, axes)), node), graph)
 
 
 FUNCTIONS: dict[str, Function] = {
