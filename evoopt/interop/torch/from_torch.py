@@ -56,8 +56,18 @@ def _network(
             "call module.requires_grad_()."
         )
     tensors = {name: Kind(tuple(tensor.shape), dtype_of(tensor)) for name, tensor in named_tensors(module).items()}
-    links = Links(tensors, tuple(link for link in weights.links if link.parameter in parameters))
-    return TorchNetwork(_layers(nodes, heads, weights), input_shape, parameters, weights.trainable, links)
+    links = tuple(link for link in weights.links if link.parameter in parameters)
+    buffers = _buffers(module, {link.tensor for link in links})
+    return TorchNetwork(_layers(nodes, heads, weights), input_shape, parameters, weights.trainable, Links(tensors, links, buffers))
+
+
+def _buffers(module: Any, linked: set[str]) -> dict[str, Array]:
+    """Return copies of the buffers without a link, which recording may have taken for constants."""
+    return {
+        name: buffer.numpy().copy()
+        for name, buffer in module.named_buffers()
+        if name not in linked and name.rpartition(".")[2] != "num_batches_tracked"
+    }
 
 
 def named_tensors(module: Any) -> dict[str, Any]:

@@ -21,13 +21,15 @@ class Kind(NamedTuple):
 class Link:
     """One tensor, and the parameter or row of a parameter that has its numbers.
 
-    They are the numbers of ``tensor.transpose(turned)``, of which the places of one axis, the first
-    or the last, may be in another order.
+    They are the numbers of ``tensor.transpose(turned)``, which may be flat, and of which the places
+    of one axis, the first or the last, may be in another order.
     """
 
     tensor: str
     parameter: str
+    shape: Shape  # of the tensor
     turned: tuple[int, ...]
+    flat: bool = False
     row: int | None = None
     order: NDArray[np.intp] | None = None
     axis: int = 0
@@ -35,7 +37,8 @@ class Link:
     def to_network(self, tensor: Array) -> Array:
         """Return the numbers of the tensor as the network has them."""
         turned = tensor.transpose(self.turned)
-        return turned if self.order is None else turned.take(self.order, self.axis)
+        array = turned.reshape(-1) if self.flat else turned
+        return array if self.order is None else array.take(self.order, self.axis)
 
     def to_torch(self, parameters: Mapping[str, Array]) -> Array:
         """Return the numbers of the parameter as torch has them, copied."""
@@ -43,12 +46,17 @@ class Link:
         array = array if self.row is None else array[self.row]
         if self.order is not None:
             array = array.take(np.argsort(self.order), self.axis)
-        return np.array(array.transpose(np.argsort(self.turned)))
+        turned = array.reshape([self.shape[axis] for axis in self.turned])
+        return np.array(turned.transpose(np.argsort(self.turned)))
 
 
 @dataclass(frozen=True, eq=False)
 class Links:
-    """All tensors of a module, and the links of those that are in the network."""
+    """All tensors of a module, the links of those in the network, and the other buffers' values.
+
+    Without the counts of batches, of which nothing depends.
+    """
 
     tensors: Mapping[str, Kind]
     links: tuple[Link, ...]
+    buffers: Mapping[str, Array]

@@ -29,6 +29,8 @@ def to_torch(net: TorchNetwork, vector: Mapping[str, Any] | ArrayLike, module: A
     with torch.no_grad():
         for link in net.links.links:
             tensors[link.tensor].copy_(torch.from_numpy(link.to_torch(parameters)))
+        for name, array in net.links.buffers.items():
+            tensors[name].copy_(torch.from_numpy(array))
     return module
 
 

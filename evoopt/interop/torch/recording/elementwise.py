@@ -1,15 +1,19 @@
 """Functions of single numbers: activations and arithmetic."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from evoopt.interop.torch.recording.arguments import as_axis, require
+from evoopt.interop.torch.recording.features import by_place
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.signals import UnsupportedError
 from evoopt.interop.torch.recording.values import Value
 from evoopt.networks.layers import Activation
 from evoopt.networks.merging import Add, Multiply
-from evoopt.networks.normalization import Rescaling
+from evoopt.networks.normalization import SMALLEST, BatchNorm, Rescaling
 
 Function = Callable[..., Any]
 
@@ -87,16 +91,12 @@ def _rescaled(graph: GraphBuilder, x: Value, scale: float, offset: float) -> Val
     return graph.apply(Rescaling(scale, offset), x)
 
 
-def _number(graph: GraphBuilder, operand: Any) -> float:
-    """Read an operand that is no value: a number."""
-    if isinstance(operand, int | float):
-        return float(operand)
-    name = graph.weights.names.get(id(operand))
-    raise UnsupportedError(
-        f'the tensor "{name}" of the module is an operand, as only layers have weights'
-        if name
-        else "an operand is neither a number nor a tensor that is computed from the inputs"
-    )
+def _operands(graph: GraphBuilder, x: Any, y: Any) -> tuple[Value, Any]:
+    """Return the operand that is a value, or the first one, and the other, of which a constant may be a number."""
+    value, other = (x, y) if isinstance(x, Value) else (y, x)
+    if not isinstance(other, Value | int | float) and other.numel() == 1 and not graph.weights.evolves(other):
+        return value, other.item()
+    return value, other
 
 
 def _merged(graph: GraphBuilder, layer: Add | Multiply, x: Value, y: Value) -> Value:
@@ -104,24 +104,48 @@ def _merged(graph: GraphBuilder, layer: Add | Multiply, x: Value, y: Value) -> V
     return graph.merge(layer, x, y)
 
 
+def _by_place(graph: GraphBuilder, x: Value, parameter: str, tensor: Any) -> Value:
+    """Record an operation with a tensor of the module, or a constant: gamma multiplies, beta is added."""
+    sizes = (1,) * (len(x.shape) + 1 - tensor.dim()) + tuple(tensor.shape)
+    require(len(sizes) == len(x.shape) + 1 and sizes[0] == 1, "an operand has more axes than a sample")
+    axes = [axis for axis, size in enumerate(sizes[1:]) if size > 1]
+    fits = all(sizes[axis + 1] == x.shape[axis] for axis in axes)
+    require(fits and (len(axes) == 1 or sizes[1:] == x.shape), f"an operand has the shape {tuple(tensor.shape)}")
+    array = tensor if graph.weights.evolves(tensor) else tensor.detach().numpy()
+    n = math.prod(sizes)
+    given = {"gamma": np.ones(n, np.float32), "beta": np.zeros(n, np.float32)} | {parameter: array}
+    given |= {"mean": np.zeros(n, np.float32), "var": np.ones(n, np.float32)}
+    return by_place(graph, BatchNorm(SMALLEST), x, axes, [*given.items()])
+
+
 def _add(graph: GraphBuilder, x: Any, y: Any, alpha: float = 1) -> Value:
     if alpha != 1:
-        y = _mul(graph, y, alpha) if isinstance(y, Value) else _number(graph, y) * alpha
-    if isinstance(x, Value) and isinstance(y, Value):
-        return _merged(graph, Add(), x, y)
-    value, number = (x, y) if isinstance(x, Value) else (y, x)
-    return _rescaled(graph, value, 1.0, _number(graph, number))
+        y = _mul(graph, y, alpha) if isinstance(y, Value) else _constant(graph, y) * alpha
+    value, other = _operands(graph, x, y)
+    if isinstance(other, Value):
+        return _merged(graph, Add(), value, other)
+    if isinstance(other, int | float):
+        return _rescaled(graph, value, 1.0, other)
+    return _by_place(graph, value, "beta", other)
 
 
 def _mul(graph: GraphBuilder, x: Any, y: Any) -> Value:
-    if isinstance(x, Value) and isinstance(y, Value):
-        return _merged(graph, Multiply(), x, y)
-    value, number = (x, y) if isinstance(x, Value) else (y, x)
-    return _rescaled(graph, value, _number(graph, number), 0.0)
+    value, other = _operands(graph, x, y)
+    if isinstance(other, Value):
+        return _merged(graph, Multiply(), value, other)
+    if isinstance(other, int | float):
+        return _rescaled(graph, value, other, 0.0)
+    return _by_place(graph, value, "gamma", other)
 
 
 def _sub(graph: GraphBuilder, x: Any, y: Any, alpha: float = 1) -> Value:
-    return _add(graph, x, y, -alpha)
+    return _add(graph, x, _neg(graph, y) if isinstance(y, Value) else -_constant(graph, y), alpha)
+
+
+def _constant(graph: GraphBuilder, operand: Any) -> Any:
+    """Return an operand that does not evolve, as it is."""
+    require(not graph.weights.evolves(operand), "a parameter of the module can only be added or multiplied")
+    return operand
 
 
 def _rsub(graph: GraphBuilder, x: Any, y: Any, alpha: float = 1) -> Value:
@@ -129,9 +153,9 @@ def _rsub(graph: GraphBuilder, x: Any, y: Any, alpha: float = 1) -> Value:
 
 
 def _div(graph: GraphBuilder, x: Any, y: Any, rounding_mode: str | None = None) -> Value:
-    require(isinstance(x, Value) and not isinstance(y, Value), "only a division by a number can be taken")
+    require(isinstance(x, Value) and not isinstance(y, Value), "only a division by a constant can be taken")
     require(rounding_mode is None, f"rounding_mode must be None, got {rounding_mode!r}")
-    return _rescaled(graph, x, 1 / _number(graph, y), 0.0)
+    return _mul(graph, x, 1 / _constant(graph, y))
 
 
 def _neg(graph: GraphBuilder, x: Value) -> Value:

@@ -1,5 +1,6 @@
 """Layers with weights for features: linear maps, normalization, embeddings."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,20 +22,25 @@ def _linear(graph: GraphBuilder, x: Value, weight: Any, bias: Any = None) -> Val
     flat = len(x.shape) == 1  # then the kernel's rows go where the features are stored
     order = x.last(len(x.shape) - 1)
     source = graph.shaped(x.node, (features,)) if flat else graph.laid(x, order)
-    parts = [Part("kernel", weight, (1, 0), x.places if flat else None)]
+    parts = [Part("kernel", weight, (1, 0), order=x.places if flat else None)]
     parts += [] if bias is None else [Part("bias", bias)]
     node = graph.weigh(Dense(units, use_bias=bias is not None), source, parts)
     return Value.ordered(node, order, (*x.shape[:-1], units))
 
 
-def _normalized(graph: GraphBuilder, layer: Layer, x: Value, axis: int, given: Sequence[tuple[str, Any]]) -> Value:
-    """Record a layer with a number of each parameter for each place of an axis."""
-    flat = len(x.shape) == 1
-    order = x.last(axis)
-    source = graph.shaped(x.node, x.shape) if flat else graph.laid(x, order)
-    parts = [Part(name, tensor, order=x.places if flat else None) for name, tensor in given]
+def by_place(
+    graph: GraphBuilder, layer: Layer, x: Value, axes: Sequence[int], given: Sequence[tuple[str, Any]]
+) -> Value:
+    """Record a layer with numbers for each place of one axis, or of all axes together.
+
+    `given` has tensors or arrays by the names of parameters.
+    """
+    every = len(axes) == len(x.shape)
+    order = x.last(*axes)
+    source = graph.shaped(x.node, (math.prod(x.shape),)) if every else graph.laid(x, order)
+    parts = [Part(name, tensor, flat=True, order=x.places if every else None) for name, tensor in given]
     node = graph.weigh(layer, source, parts)
-    return x.at(node) if flat else Value.ordered(node, order, x.shape)
+    return x.at(node) if every else Value.ordered(node, order, x.shape)
 
 
 def _batch_norm(
@@ -53,7 +59,7 @@ def _batch_norm(
         graph.channels_last(x, 1)
     given = [("gamma", _or_constant(weight, running_mean, 1)), ("beta", _or_constant(bias, running_mean, 0))]
     statistics = [("mean", running_mean), ("var", running_var)]
-    return _normalized(graph, BatchNorm(eps), x, 0, given + statistics)
+    return by_place(graph, BatchNorm(eps), x, [0], given + statistics)
 
 
 def _layer_norm(
@@ -64,10 +70,11 @@ def _layer_norm(
     bias: Any = None,
     eps: float = 1e-5,
 ) -> Value:
-    require(len(normalized_shape) == 1, f"normalized_shape must be one axis, the last, got {normalized_shape}")
-    like = np.zeros(normalized_shape[0], np.float32)
+    axes = [*range(len(x.shape) - len(normalized_shape), len(x.shape))]
+    require(len(axes) in (1, len(x.shape)), f"normalized_shape must be one axis or all, got {normalized_shape}")
+    like = np.zeros(math.prod(normalized_shape), np.float32)
     given = [("gamma", _or_constant(weight, like, 1)), ("beta", _or_constant(bias, like, 0))]
-    return _normalized(graph, LayerNorm(eps), x, len(x.shape) - 1, given)
+    return by_place(graph, LayerNorm(eps), x, axes, given)
 
 
 def _or_constant(tensor: Any, like: Any, number: int) -> Any:
@@ -86,7 +93,7 @@ def _embedding(
     sparse: bool = False,
 ) -> Value:
     require(max_norm is None, "max_norm must be None")
-    node = graph.weigh(Embedding(*weight.shape), graph.laid(ids), [Part("embedding", weight, (0, 1))])
+    node = graph.weigh(Embedding(*weight.shape), graph.laid(ids), [Part("embedding", weight)])
     return Value.plain(node, (*ids.shape, weight.shape[1]))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from evoopt.interop.torch.recording.arguments import as_axis, require
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.signals import UnsupportedError
-from evoopt.interop.torch.recording.values import States, Value
+from evoopt.interop.torch.recording.values import STATES, States, Value
 from evoopt.networks.shaping import Slice
 
 Function = Callable[..., Any]
@@ -60,7 +60,7 @@ def _getitem(graph: GraphBuilder, x: Value | States, index: Any) -> Value:
     items = index if isinstance(index, tuple) else (index,)
     if isinstance(x, States):
         whole = all(item in (slice(None), Ellipsis) for item in items[1:])
-        require(isinstance(items[0], int) and whole, "of the last states only one layer's can be taken")
+        require(isinstance(items[0], int) and whole, STATES)
         return x.layers[items[0]]
     first, *rest = _without_dots(items, len(x.shape) + 1)
     require(isinstance(first, slice) and first in (slice(None), slice(0, None)), "it takes a part of the batch")
@@ -97,7 +97,7 @@ def _item(graph: GraphBuilder, x: Value, axis: int, item: Any) -> tuple[Value, l
 
 def _select(graph: GraphBuilder, x: Value | States, dim: int, index: int) -> Value:
     if isinstance(x, States):
-        require(dim == 0, "of the last states only one layer's can be taken")
+        require(dim == 0, STATES)
         return x.layers[index]
     axis = as_axis(x, dim)
     return _getitem(graph, x, (*[slice(None)] * (axis + 1), index))

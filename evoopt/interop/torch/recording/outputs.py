@@ -9,7 +9,7 @@ import numpy as np
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.recorder import REMEDY, Recorder
 from evoopt.interop.torch.recording.signals import UnsupportedError
-from evoopt.interop.torch.recording.values import Unknown, Value
+from evoopt.interop.torch.recording.values import States, Unknown, Value
 from evoopt.networks.graph import INPUT
 from evoopt.networks.normalization import Rescaling
 from evoopt.types import Array
@@ -36,6 +36,8 @@ class Outputs:
 def find_outputs(recorder: Recorder, found: object) -> Outputs:
     """Find the nodes of a module's outputs."""
     tensors = dict(named(found))
+    if not tensors:
+        raise UnsupportedError(f"The module must return a tensor, or several, got {found!r}; {REMEDY}.")
     values = {name: _value(recorder, name, tensor) for name, tensor in tensors.items()}
     orders = tuple(_order(value) for value in values.values())
     graph, nodes = recorder.graph, {}
@@ -64,9 +66,11 @@ def _value(recorder: Recorder, name: str, tensor: object) -> Value:
     value = recorder.described(tensor)
     if isinstance(value, Value):
         return value
-    what = value.name if isinstance(value, Unknown) else f"a {type(tensor).__name__} that no input leads to"
+    if isinstance(value, Unknown):
+        raise recorder.error(value)
     output = f"The output {name!r}" if name else "The output"
-    raise UnsupportedError(f"{output} of the module is {what}, which a network does not return; {REMEDY}.")
+    found = "last states" if isinstance(value, States) else f"a {type(tensor).__name__} that is a constant"
+    raise UnsupportedError(f"{output} of the module must be computed from its inputs, got {found}; {REMEDY}.")
 
 
 def _order(value: Value) -> tuple[int, ...]:

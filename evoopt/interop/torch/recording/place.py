@@ -18,22 +18,21 @@ def place(paths: Mapping[int, str]) -> str:
     modules = (frame.f_locals.get("self") for frame in frames)
     module = next((each for each in modules if id(each) in paths), None)
     words = "" if module is None else f' in "{paths[id(module)]}" ({type(module).__name__})'
-    users = (frame for frame in frames if _is_users(frame.f_code.co_filename))
-    line = next((f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}" for frame in users), None)
-    return words if line is None else f"{words}, {line}"
+    users = (frame for frame in frames if not _is_in(frame, "torch"))
+    line = next((f", {Path(frame.f_code.co_filename).name}, line {frame.f_lineno}" for frame in users), "")
+    return words + line
 
 
 def _frames(frame: FrameType | None) -> Iterator[FrameType]:
-    while frame is not None:
+    """Yield the frames between the recorder and the call of the module, from the innermost on."""
+    while frame is not None and _is_in(frame, "evoopt"):
+        frame = frame.f_back
+    while frame is not None and not _is_in(frame, "evoopt"):
         yield frame
         frame = frame.f_back
 
 
-def _is_users(file: str) -> bool:
-    return not any(Path(file).is_relative_to(folder) for folder in _folders())
-
-
-def _folders() -> Iterator[Path]:
-    """Yield the folders of torch and of evoopt."""
-    for name in ("torch", "evoopt"):
-        yield Path(str(sys.modules[name].__file__)).parent
+def _is_in(frame: FrameType, package: str) -> bool:
+    """Return whether the code of a frame belongs to a package."""
+    folder = Path(str(sys.modules[package].__file__)).parent
+    return Path(frame.f_code.co_filename).is_relative_to(folder)

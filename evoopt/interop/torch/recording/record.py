@@ -35,7 +35,8 @@ def record(torch: Any, module: Any, inputs: Inputs, dtype: str) -> Recording:
 def _record(torch: Any, module: Any, inputs: Inputs, samples: Sequence[Array]) -> Recording:
     paths = {id(each): path or "the module" for path, each in module.named_modules()}
     named = [*module.named_parameters(), *module.named_buffers()]
-    weights = Weights({id(tensor): name for name, tensor in named})
+    parameters = frozenset(map(id, module.parameters()))
+    weights = Weights({id(tensor): name for name, tensor in named}, parameters)
     graph = GraphBuilder(inputs.input_shape, weights, frozenset(paths.values()))
     recorder = Recorder(torch, graph, paths, BATCH)
     tensors = [torch.tensor(sample) for sample in samples]

@@ -2,14 +2,15 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from evoopt.interop.torch.recording import elementwise, features, layouts, recurrent, reductions, windows
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.place import place
 from evoopt.interop.torch.recording.signals import LearnedError, UnsupportedError
-from evoopt.interop.torch.recording.values import States, Unknown, Value
-from evoopt.networks.shaping import Reshape, Flatten, Slice
+from evoopt.interop.torch.recording.values import STATES, States, Unknown, Value
+from evoopt.networks.shaping import Flatten, Reshape, Slice
 
 Described = Value | States | Unknown
 Function = Callable[..., Any]
@@ -24,8 +25,14 @@ FUNCTIONS: dict[str, Function] = {
 }
 # functions of a tensor that do not return its numbers
 QUESTIONS = frozenset(
-    {"shape", "size", "dim", "ndim", "ndimension", "numel", "nelement", "len", "dtype", "device", "is_cuda"}
-    | {"is_contiguous", "is_floating_point", "stride", "layout", "requires_grad", "get_device", "repr", "format"}
+    {"shape", "size", "dim", "ndim", "ndimension", "numel", "nelement", "len", "stride", "layout", "repr", "format"}
+    | {"dtype", "device", "get_device", "requires_grad", "grad_fn"}
+    | {"is_contiguous", "is_cpu", "is_cuda", "is_floating_point", "is_leaf", "is_nested", "is_sparse"}
+)
+SIZES = frozenset({"shape", "size", "numel", "nelement", "len"})
+ANSWERS = frozenset(  # methods and functions that return numbers to Python
+    {"__bool__", "__int__", "__float__", "__index__", "__contains__", "__array__"}
+    | {"item", "tolist", "numpy", "equal", "allclose", "is_nonzero"}
 )
 REMEDY = "evoopt.FunctionNetwork runs any module as it is"
 
@@ -33,15 +40,15 @@ REMEDY = "evoopt.FunctionNetwork runs any module as it is"
 class Recorder:
     """The tensors of a forward pass, and the graph of layers that computes them.
 
-    Functions run as ever, so that sizes are known, and a tensor that no input leads to is a
-    constant.
+    Functions run as ever, so that sizes are known. A tensor that no input leads to is a constant.
+    Functions without a counterpart are no error until their results are needed.
     """
 
     def __init__(self, torch: Any, graph: GraphBuilder, paths: Mapping[int, str], batch: int) -> None:
         self._torch, self.graph, self._paths, self._batch = torch, graph, paths, batch
         # by identity, with the tensors, so that no identity is given away again
         self._described: dict[int, tuple[Any, Described]] = {}
-        self._of_weights: dict[int, tuple[Any, str]] = {}  # tensors that are computed from weights
+        self._computed: dict[int, tuple[Any, str]] = {}  # tensors that are computed from parameters
 
     def mode(self) -> Any:
         """Return the context in which functions of torch are recorded."""
@@ -66,83 +73,108 @@ class Recorder:
     def _call(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = _name_of(function)
         tensors = [each for each in _leaves((args, kwargs)) if isinstance(each, self._torch.Tensor)]
-        if not any(self.described(tensor) for tensor in tensors):
+        described = [*filter(None, map(self.described, tensors))]
+        if not described:
             return self._constant(function(*args, **kwargs), tensors)
+        unknown = next((each for each in described if isinstance(each, Unknown)), None)
+        if _own_name(function) in ANSWERS:
+            raise self.error(unknown or self._unknown(name, "the flow of control must not depend on data"))
         if name in QUESTIONS:
+            if unknown and name in SIZES and tensors[0].shape[:1] != (self._batch,):
+                raise self.error(unknown)
             return function(*args, **kwargs)
+        self._before(name, args, kwargs)
+        described_args = _mapped(self._argument, (args, kwargs))  # before the function writes into them
+        result = function(*args, **kwargs)
         try:
-            self._before(name, args)
-            result = function(*args, **kwargs)
-            self._record(name, result, *_mapped(self._argument, (args, kwargs)))
+            found = unknown or self._record(name, result, *described_args)
         except UnsupportedError as error:
-            raise UnsupportedError(f"{name}{place(self._paths)} has no counterpart: {error}; {REMEDY}.") from None
+            found = self._unknown(name, str(error))
+        if isinstance(found, Unknown) and _writes(function):
+            raise self.error(found)
+        self._describe_all(name, result, found)
         return result
+
+    def _unknown(self, name: str, reason: str) -> Unknown:
+        return Unknown(reason, f"{name}{place(self._paths)}")
+
+    def error(self, unknown: Unknown) -> UnsupportedError:
+        """Return the error for a tensor that is needed."""
+        return UnsupportedError(f"The module has no counterpart among networks: {unknown.place}: {unknown.reason}; {REMEDY}.")
 
     def _constant(self, result: Any, tensors: Iterable[Any]) -> Any:
-        """Keep in mind which tensors are computed from weights."""
-        names = self.graph.weights.names
-        known = (names.get(id(t)) or self._of_weights.get(id(t), ("", ""))[1] for t in tensors)
+        """Keep in mind which tensors are computed from parameters."""
+        names, parameters = self.graph.weights.names, self.graph.weights.parameters
+        known = (names[id(t)] if id(t) in parameters else self._computed.get(id(t), ("", ""))[1] for t in tensors)
         if name := next(filter(None, known), None):
-            self._of_weights.update({id(each): (each, name) for each in _leaves(result)})
+            self._computed.update({id(each): (each, name) for each in _leaves(result)})
         return result
 
-    def _before(self, name: str, args: tuple[Any, ...]) -> None:
-        """Raise for a function that must not run."""
-        if name not in FUNCTIONS and name not in layouts.RESHAPES | layouts.COPIES:
-            raise UnsupportedError("networks of evoopt do not have it" + _hint(name))
-        if name == "embedding" and args[0].dtype.is_floating_point:
-            ids = self.described(args[0])
-            through = (Slice, Reshape, Flatten)
-            number = self.graph.origin(ids.node, through) if isinstance(ids, Value) else None
-            if number is None:
-                raise UnsupportedError("its ids are not inputs")
-            raise LearnedError(ids=number)
+    def _before(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Look at embeddings, which fail for inputs of floats, and may change their weights."""
+        if name == "embedding" and isinstance(ids := self.described(args[0]), Value):
+            if kwargs.get("max_norm") is not None:
+                raise self.error(self._unknown(name, "max_norm must be None"))
+            number = self.graph.origin(ids.node, (Slice, Reshape, Flatten))
+            if args[0].dtype.is_floating_point and number is not None:
+                raise LearnedError(ids=number)
 
     def _argument(self, value: Any) -> Any:
         """Return an argument as functions that record take it."""
-        if not isinstance(value, self._torch.Tensor):
-            return value
         found = self.described(value)
-        if isinstance(found, Unknown):
-            raise UnsupportedError(f"a network does not return {found.name}")
-        if found is not None:
-            return found
-        if id(value) in self._of_weights:
-            raise UnsupportedError(f'it takes a tensor that is computed from "{self._of_weights[id(value)][1]}"')
-        known = id(value) in self.graph.weights.names
-        return value if known or value.numel() != 1 else value.item()
+        if found is not None or not isinstance(value, self._torch.Tensor):
+            return value if found is None else found
+        if id(value) in self._computed:
+            return Computed(self._computed[id(value)][1])
+        return value if id(value) in self.graph.weights.names or value.numel() != 1 else value.item()
 
-    def _record(self, name: str, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _record(self, name: str, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Add a function to the graph; return the values of its results."""
+        computed = next((each for each in _leaves((args, kwargs)) if isinstance(each, Computed)), None)
+        if computed is not None:
+            raise UnsupportedError(f'it takes a tensor that is computed from "{computed.name}"')
         if name in layouts.COPIES:
-            found: Any = args[0]
-        elif name in layouts.RESHAPES:
-            found = self._reshaped(args[0], result)
-        else:
-            found = _called(FUNCTIONS[name], self.graph, args, kwargs)
-        found = found if isinstance(found, tuple | list) else (found,)
-        results = result if isinstance(result, tuple | list) else (result,)
-        for tensor, described in zip(_leaves(results), found, strict=True):
-            self._check(tensor, described)
-            self.describe(tensor, described)
+            return args[0]
+        if name in layouts.RESHAPES:
+            return self._reshaped(args[0], result)
+        if name not in FUNCTIONS:
+            raise UnsupportedError("networks of evoopt do not have this function")
+        return _called(FUNCTIONS[name], self.graph, args, kwargs)
+
+    def _describe_all(self, name: str, result: Any, found: Any) -> None:
+        """Say what the results of a function are."""
+        tensors = [each for each in _leaves(result) if isinstance(each, self._torch.Tensor)]
+        if isinstance(found, Described):
+            found = [found] * len(tensors)
+        for tensor, described in zip(tensors, found, strict=True):
+            self.describe(tensor, self._checked(name, tensor, described))
+
+    def _checked(self, name: str, tensor: Any, described: Described) -> Described:
+        """Return what a tensor is; it is unknown if its first axis is not the batch."""
+        if isinstance(described, Unknown) and described.place is None:
+            return self._unknown(name, described.reason)
+        if not isinstance(described, Value) or tuple(tensor.shape) == (self._batch, *described.shape):
+            return described
+        return self._unknown(name, self._moved(tensor))
 
     def _reshaped(self, x: Any, result: Any) -> Value:
         if isinstance(x, States) and len(x.layers) == 1:
             x = x.layers[0]
         if not isinstance(x, Value):
-            raise UnsupportedError("of the last states only one layer's can be taken")
-        self._check_batch(result)
+            raise UnsupportedError(STATES)
+        if result.shape[:1] != (self._batch,):
+            raise UnsupportedError(self._moved(result))
         return x.reshaped(tuple(result.shape[1:]))
 
-    def _check(self, tensor: Any, described: Described) -> None:
-        if isinstance(described, Value):
-            self._check_batch(tensor)
-            if described.shape != tuple(tensor.shape[1:]):
-                raise UnsupportedError(f"its result has the shape {tuple(tensor.shape)}")
+    def _moved(self, tensor: Any) -> str:
+        return f"axis 0 must stay the batch, but {self._batch} samples have the shape {tuple(tensor.shape)}"
 
-    def _check_batch(self, tensor: Any) -> None:
-        if tensor.shape[:1] != (self._batch,):
-            shape = tuple(tensor.shape)
-            raise UnsupportedError(f"axis 0 must stay the batch, but {self._batch} samples have the shape {shape}")
+
+@dataclass(frozen=True)
+class Computed:
+    """A tensor that is computed from a parameter of this name, and from no input."""
+
+    name: str
 
 
 def _called(function: Function, graph: GraphBuilder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -153,6 +185,8 @@ def _called(function: Function, graph: GraphBuilder, args: tuple[Any, ...], kwar
     except TypeError as error:
         raise UnsupportedError(f"it is called in a way that is not known: {error}") from error
     for name, value in bound.arguments.items():
+        if signature.parameters[name].annotation is Value and isinstance(value, States):
+            raise UnsupportedError(STATES)
         if signature.parameters[name].annotation is Value and not isinstance(value, Value):
             raise UnsupportedError(f"its argument {name} is not computed from the inputs")
     try:
@@ -165,17 +199,20 @@ def _called(function: Function, graph: GraphBuilder, args: tuple[Any, ...], kwar
 
 def _name_of(function: Function) -> str:
     """Return the name of a function or method, without the marks of operators and of in-place ones."""
-    name: str = getattr(function, "__name__", str(function))
+    name = _own_name(function)
     if name == "__get__":  # of a property
-        name = function.__self__.__name__  # type: ignore[attr-defined]
+        name = _own_name(getattr(function, "__self__", None))
     return name.strip("_")
 
 
-def _hint(name: str) -> str:
-    """Return advice for functions that are often used."""
-    if name in ("bool", "item", "int", "float", "index", "tolist", "numpy", "array"):
-        return ", because the flow of control depends on data"
-    return ""
+def _own_name(function: object) -> str:
+    return str(getattr(function, "__name__", function))
+
+
+def _writes(function: Function) -> bool:
+    """Return whether a function writes into its first argument."""
+    name = _own_name(function)
+    return name == "__setitem__" or name.endswith("_") != name.endswith("__")
 
 
 def _leaves(value: Any) -> Iterable[Any]:

@@ -36,8 +36,8 @@ def _parts(kind: str, units: int, weights: Sequence[Any]) -> list[Part]:
     columns = np.arange(len(gates) * units).reshape(-1, units)[[*gates]].ravel()
     order = None if gates == tuple(sorted(gates)) else columns
     kernels = zip(("kernel", "recurrent_kernel"), weights[:2], strict=True)
-    found = [Part(name, tensor, (1, 0), order, -1) for name, tensor in kernels]
-    return found + [Part("bias", tensor, (0,), order, -1, row) for row, tensor in enumerate(weights[2:])]
+    found = [Part(name, tensor, (1, 0), order=order, axis=-1) for name, tensor in kernels]
+    return found + [Part("bias", tensor, order=order, axis=-1, row=row) for row, tensor in enumerate(weights[2:])]
 
 
 def _recurrent(kind: str) -> Function:
@@ -62,7 +62,7 @@ def _recurrent(kind: str) -> Function:
         for own in np.arange(len(weights)).reshape(num_layers, -1):
             x = _one(graph, kind, x, [weights[place] for place in own], num_layers)
             last.append(cut(graph, x, 0, times - 1, times).reshaped(x.shape[1:]))
-        cells = [Unknown("the cells of an LSTM")] if kind == "lstm" else []
+        cells = [Unknown("a network does not return the cells of an LSTM")] if kind == "lstm" else []
         return (x, States(tuple(last)), *cells)
 
     return record

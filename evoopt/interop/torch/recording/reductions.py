@@ -75,7 +75,7 @@ def _max(
     graph: GraphBuilder, x: Value, dim: Any = None, keepdim: bool = False
 ) -> tuple[Value, Unknown]:
     require(isinstance(dim, int), "it must have a dim=, a whole number")
-    return _amax(graph, x, dim, keepdim), Unknown("the places of maxima")
+    return _amax(graph, x, dim, keepdim), Unknown("a network does not return the places of maxima")
 
 
 def _adaptive(axes: int, whole: Pool, part: Function) -> Function:

@@ -112,6 +112,9 @@ def moves(shape: Shape, order: Iterable[int]) -> bool:
     return large != sorted(large)
 
 
+STATES = "of last states a network can take those of one layer, such as h_n[-1]"
+
+
 @dataclass(frozen=True)
 class States:
     """The last states of recurrent layers (layers, batch, units), whose first axis is no batch."""
@@ -121,6 +124,7 @@ class States:
 
 @dataclass(frozen=True)
 class Unknown:
-    """A tensor that a network of evoopt does not have."""
+    """A tensor that a network of evoopt does not have, with the reason and the function's place."""
 
-    name: str
+    reason: str
+    place: str | None = None

@@ -20,7 +20,8 @@ class Part(NamedTuple):
 
     parameter: str
     tensor: Any
-    turned: tuple[int, ...] = (0,)
+    turned: tuple[int, ...] | None = None  # by default the axes stay
+    flat: bool = False
     order: NDArray[np.intp] | None = None
     axis: int = 0
     row: int | None = None
@@ -31,6 +32,7 @@ class Weights:
     """The named tensors of a module, and the parameters that are made of them."""
 
     names: dict[int, str]  # of the tensors, by identity
+    parameters: frozenset[int]  # the identities of those that are parameters, and no buffers
     values: dict[str, Array] = field(default_factory=dict)
     trainable: set[str] = field(default_factory=set)
     links: list[Link] = field(default_factory=list)
@@ -40,6 +42,10 @@ class Weights:
         """Return the node that has a layer with the same tensors."""
         key = self._key(parts)
         return next((name for name, found in self.layers.items() if found == (layer, key)), None)
+
+    def evolves(self, tensor: object) -> bool:
+        """Return whether a tensor is a parameter of the module."""
+        return id(tensor) in self.parameters
 
     def owner(self, parts: Sequence[Part]) -> str:
         """Return the name of the module that the tensors belong to, or else of the first tensor."""
@@ -73,14 +79,14 @@ class Weights:
         return {name: array for name, array in self.values.items() if name.rpartition(".")[0] in nodes}
 
     def _read(self, parameter: str, part: Part) -> Array:
-        if isinstance(part.tensor, np.ndarray):
-            return part.tensor
-        tensor = self.name(part)
+        constant = isinstance(part.tensor, np.ndarray)
+        tensor, shape = "" if constant else self.name(part), tuple(part.tensor.shape)
         if any(link.tensor == tensor for link in self.links):
             raise UnsupportedError(f'"{tensor}" is used in two different ways')
-        link = Link(tensor, parameter, part.turned, part.row, part.order, part.axis)
-        self.links.append(link)
-        return link.to_network(part.tensor.detach().numpy())
+        turned = tuple(range(len(shape))) if part.turned is None else part.turned
+        link = Link(tensor, parameter, shape, turned, part.flat, part.row, part.order, part.axis)
+        self.links += [] if constant else [link]
+        return link.to_network(part.tensor if constant else part.tensor.detach().numpy())
 
     @staticmethod
     def _evolves(parameter: str, parts: Sequence[Part]) -> bool:
@@ -91,8 +97,12 @@ class Weights:
 
     @staticmethod
     def _key(parts: Sequence[Part]) -> list[tuple[object, ...]]:
+        """Return what tells layers with different tensors apart."""
         return [
-            (part.parameter, id(part.tensor), None if part.order is None else part.order.tobytes())
+            (
+                part.parameter,
+                part.tensor.tobytes() if isinstance(part.tensor, np.ndarray) else id(part.tensor),
+                None if part.order is None else part.order.tobytes(),
+            )
             for part in parts
-            if not isinstance(part.tensor, np.ndarray)
         ]
