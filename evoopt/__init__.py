@@ -3,6 +3,8 @@
 from evoopt.callbacks import CSVLogger
 from evoopt.evolve import evolve
 from evoopt.files import load_params, save_params
+from evoopt.interop.torch.from_torch import from_torch
+from evoopt.interop.torch.to_torch import to_torch
 from evoopt.minimize import minimize
 from evoopt.networks.composite import Parallel, Residual, Split
 from evoopt.networks.convolution import Conv1D, Conv2D
@@ -105,6 +107,7 @@ __all__ = [
     "Supervised",
     "envs",
     "evolve",
+    "from_torch",
     "get_num_threads",
     "load",
     "load_params",
@@ -117,4 +120,5 @@ __all__ = [
     "scipy_method",
     "set_num_threads",
     "show_versions",
+    "to_torch",
 ]

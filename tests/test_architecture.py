@@ -43,6 +43,7 @@ MAY_IMPORT = {
     },
     "versions": {"devices", "compiling", "threads", "calls"},
     "networks": {"devices", "rules", "compiling", "params", "tree", "arguments", "arrays", "calls", "memory"},
+    "interop": {"networks", "params", "arguments", "arrays", "calls"},
     "tasks": {
         *("devices", "rules", "compiling", "memory"),
         *("networks", "arguments", "arrays", "calls", "failures"),

@@ -33,8 +33,8 @@ def check_weights(torch: Any, module: Any) -> str:
         raise ValueError(f"The weights must be of float32 or float64, got {other}; call module.float().")
     if tied := next((each for each in names.values() if len(each) > 1), None):
         raise ValueError(
-            f"Each weight must have one name, but {' and '.join(map(repr, tied))} are one tensor; use one module "
-            "twice, or run the module as it is by evoopt.FunctionNetwork."
+            f"Each weight must have one name, but {' and '.join(map(repr, tied))} are one tensor; call one "
+            "module twice, or run the module as it is by evoopt.FunctionNetwork."
         )
     return max(dtypes, default="float32")
 
@@ -42,6 +42,11 @@ def check_weights(torch: Any, module: Any) -> str:
 def dtype_of(tensor: Any) -> str:
     """Return the name of a tensor's dtype, as numpy has it."""
     return str(tensor.dtype).removeprefix("torch.")
+
+
+def named_tensors(module: Any) -> dict[str, Any]:
+    """Return parameters and buffers of a module by their names."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 
 @contextmanager

@@ -1,24 +1,19 @@
 """A torch module as a network."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from evoopt.calls import called
 from evoopt.interop.packages import require_package
-from evoopt.interop.torch.checks import check_weights, dtype_of, evaluation, require_module
-from evoopt.interop.torch.links import Kind, Links
+from evoopt.interop.torch.assemble import assemble
+from evoopt.interop.torch.checks import check_weights, evaluation, require_module
 from evoopt.interop.torch.network import TorchNetwork
-from evoopt.interop.torch.recording.graph import Node
 from evoopt.interop.torch.recording.inputs import Inputs, as_inputs
 from evoopt.interop.torch.recording.outputs import Outputs
 from evoopt.interop.torch.recording.record import record, run
 from evoopt.interop.torch.recording.simplify import simplify
-from evoopt.interop.torch.recording.weights import Weights
-from evoopt.networks.graph import INPUT, Graph
-from evoopt.networks.layers import Layer
-from evoopt.types import Array, Shape
+from evoopt.types import Array
 
 _BATCH = 5  # another one than at the recording, on which nothing may depend
 _TOLERANCE = 1e-4  # of the largest output
@@ -26,7 +21,63 @@ _TOLERANCE = 1e-4  # of the largest output
 
 @called
 def from_torch(module: Any, input_shape: Any) -> tuple[TorchNetwork, Array]:
-    """Make a network, and the vector of its parameters, of a torch module."""
+    """Make a network of a torch module, and the vector of its parameters.
+
+    The module runs on a few samples, and each function of torch that it calls becomes a layer.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        On the CPU, of float32 or float64. It evaluates, whatever its mode is, and stays as it is.
+    input_shape : tuple of int, or tuple of tuples
+        The shape of one sample in torch's order, without the batch: (channels, height, width) of
+        images; or one such shape for each argument of the module.
+
+    Returns
+    -------
+    net : Network
+        A network with the module's outputs. Its parameters have the names of the module's parts,
+        such as "layer1.0.conv1.kernel". Those that require no gradient, and the statistics of batch
+        normalization, are frozen.
+    vector : (n_params,)
+        The module's parameters, float64 if the module is of float64.
+
+    Raises
+    ------
+    ValueError
+        For a part without a counterpart among evoopt's layers, which it names, and for a flow of
+        control that depends on data. `FunctionNetwork` runs such modules as they are.
+    ImportError
+        Without the package torch.
+
+    Notes
+    -----
+    Inputs and outputs of three axes, (channels, height, width) in torch, are (height, width,
+    channels) in the network. Inputs of two axes are (length, channels) if a convolution, a pool or
+    a normalization of torch takes them with their channels first, else as in torch, such as (time,
+    features). Of several inputs, a sample of the network has one after the other, each in this
+    layout and flat.
+
+    Several outputs, in a tuple, list or dict, become one array: each is flat, and `Network.heads`
+    has its place by "0", "1", ... or by its key.
+
+    Linear, Conv1d and Conv2d, MaxPool and AvgPool, adaptive pools, BatchNorm, LayerNorm, Embedding,
+    RNN, GRU, LSTM, Dropout, Flatten and activations have counterparts, as modules and as functions,
+    and so have arithmetic, means, sums, maxima, slices, concatenations and moves of axes. A module
+    may be called twice. No groups, no dilation, recurrent layers only with ``batch_first=True`` and
+    in one direction.
+
+    Examples
+    --------
+    >>> import torch  # doctest: +SKIP
+    >>> module = torch.nn.Sequential(
+    ...     torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2)
+    ... )  # doctest: +SKIP
+    >>> net, vector = evoopt.from_torch(module, (4,))  # doctest: +SKIP
+    >>> net.spec.names  # doctest: +SKIP
+    ('0.bias', '0.kernel', '2.bias', '2.kernel')
+    >>> module = evoopt.to_torch(net, 0.9 * vector, module)  # doctest: +SKIP
+    """
     torch = require_package("torch", "from_torch")
     require_module(torch, module)
     dtype = check_weights(torch, module)
@@ -34,7 +85,7 @@ def from_torch(module: Any, input_shape: Any) -> tuple[TorchNetwork, Array]:
     with evaluation(torch, module):
         recording = record(torch, module, inputs, dtype)
         nodes, heads = simplify(recording.graph.nodes, recording.outputs.nodes)
-        net = _network(module, nodes, heads, inputs.input_shape, recording.graph.weights)
+        net = assemble(module, nodes, heads, inputs.input_shape, recording.graph.weights)
         vector = net.spec.ravel(recording.graph.weights.values_of(nodes))
         _compare(torch, module, net, vector, inputs, recording.outputs, dtype)
     return net, vector
@@ -46,53 +97,6 @@ def _fewest_ids(torch: Any, module: Any) -> int | None:
     return min(tables, default=None)
 
 
-def _network(
-    module: Any, nodes: dict[str, Node], heads: dict[str, str], input_shape: Shape, weights: Weights
-) -> TorchNetwork:
-    parameters = weights.values_of(nodes)
-    if not weights.trainable & parameters.keys():
-        raise ValueError(
-            "The module must have a parameter that leads to its output and requires a gradient, got none; "
-            "call module.requires_grad_()."
-        )
-    tensors = {name: Kind(tuple(tensor.shape), dtype_of(tensor)) for name, tensor in named_tensors(module).items()}
-    links = tuple(link for link in weights.links if link.parameter in parameters)
-    buffers = _buffers(module, {link.tensor for link in links})
-    return TorchNetwork(_layers(nodes, heads, weights), input_shape, parameters, weights.trainable, Links(tensors, links, buffers))
-
-
-def _buffers(module: Any, linked: set[str]) -> dict[str, Array]:
-    """Return copies of the buffers without a link, which recording may have taken for constants."""
-    return {
-        name: buffer.numpy().copy()
-        for name, buffer in module.named_buffers()
-        if name not in linked and name.rpartition(".")[2] != "num_batches_tracked"
-    }
-
-
-def named_tensors(module: Any) -> dict[str, Any]:
-    """Return parameters and buffers of a module by their names."""
-    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
-
-
-def _layers(nodes: dict[str, Node], heads: dict[str, str], weights: Weights) -> list[Layer]:
-    """Return a list of layers if each takes the output of the one before it, else a graph."""
-    names = [*nodes]
-    chain = all(
-        node.sources == (before,) and node.of is None
-        for node, before in zip(nodes.values(), [INPUT, *names], strict=False)
-    )
-    if chain and heads == {"": names[-1]}:
-        return [
-            replace(node.layer, name=name) if name in weights.layers else node.layer  # type: ignore[type-var]
-            for name, node in nodes.items()
-        ]
-    graph = {
-        name: (node.layer if node.of is None else node.of, node.sources) for name, node in nodes.items()
-    }
-    return [Graph(graph, heads[""] if "" in heads else heads)]
-
-
 def _compare(
     torch: Any, module: Any, net: TorchNetwork, vector: Array, inputs: Inputs, outputs: Outputs, dtype: str
 ) -> None:
@@ -101,9 +105,11 @@ def _compare(
     expected = outputs.joined(run(module, [torch.tensor(sample) for sample in samples], inputs))
     found = net.predict(vector, inputs.joined(samples).astype(dtype))
     largest = np.abs(expected).max(initial=0)
-    if found.shape != expected.shape or not np.allclose(found, expected, 0, _TOLERANCE * largest, equal_nan=True):
+    if found.shape != expected.shape or not np.allclose(
+        found, expected, 0, _TOLERANCE * largest, equal_nan=True
+    ):
         raise ValueError(
-            "The network must have the outputs of the module, but they differ: the module may keep something from "
-            "call to call, depend on the number of samples, or write into its tensors; evoopt.FunctionNetwork "
-            "runs any module as it is."
+            "The network must have the outputs of the module, but they differ: the module may keep something "
+            "from call to call, depend on the number of samples, or write into its tensors; "
+            "evoopt.FunctionNetwork runs any module as it is."
         )

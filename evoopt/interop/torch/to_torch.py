@@ -9,15 +9,41 @@ from numpy.typing import ArrayLike
 from evoopt.arrays import shown
 from evoopt.calls import called
 from evoopt.interop.packages import require_package
-from evoopt.interop.torch.checks import dtype_of, require_module
-from evoopt.interop.torch.from_torch import named_tensors
+from evoopt.interop.torch.checks import dtype_of, named_tensors, require_module
 from evoopt.interop.torch.links import Kind
 from evoopt.interop.torch.network import TorchNetwork
 
 
 @called
 def to_torch(net: TorchNetwork, vector: Mapping[str, Any] | ArrayLike, module: Any) -> Any:
-    """Write parameters into a torch module."""
+    """Write parameters of a network of `from_torch` into a torch module.
+
+    Parameters
+    ----------
+    net : Network
+        From `from_torch`, or from `Network.freeze` of such a network. A pickled one will do.
+    vector : nested dict, or vector (n_params,)
+        The solution. Frozen parameters and buffers are written, too.
+    module : torch.nn.Module
+        The module, or one with tensors of the same names, shapes and dtypes, on any device. Its
+        tensors stay the same objects, so that an optimizer goes on. Parameters that lead to no
+        output are not in the network, and keep their values.
+
+    Returns
+    -------
+    module : torch.nn.Module
+        The same object. With the vector of `from_torch` its parameters are the same bit for bit.
+
+    Raises
+    ------
+    ValueError
+        For another network, parameters that are not its own, or another module; before anything is
+        written.
+    ImportError
+        Without the package torch.
+
+    See `from_torch` for an example.
+    """
     torch = require_package("torch", "to_torch")
     if not isinstance(net, TorchNetwork):
         raise ValueError(f"net must be a network of evoopt.from_torch, got {shown(net)}.")

@@ -1,10 +1,12 @@
 """Readers of arguments of torch's functions, which raise UnsupportedError."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from evoopt.interop.torch.recording.signals import UnsupportedError
 from evoopt.interop.torch.recording.values import Value
+
+Function = Callable[..., Any]  # of torch, or one that records it
 
 
 def require(condition: bool, reason: str) -> None:

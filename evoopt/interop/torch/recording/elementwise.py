@@ -1,12 +1,11 @@
 """Functions of single numbers: activations and arithmetic."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from evoopt.interop.torch.recording.arguments import as_axis, require
+from evoopt.interop.torch.recording.arguments import Function, as_axis, require
 from evoopt.interop.torch.recording.features import by_place
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.signals import UnsupportedError
@@ -14,8 +13,6 @@ from evoopt.interop.torch.recording.values import Value
 from evoopt.networks.layers import Activation
 from evoopt.networks.merging import Add, Multiply
 from evoopt.networks.normalization import SMALLEST, BatchNorm, Rescaling
-
-Function = Callable[..., Any]
 
 
 def _activation(*activation: Any) -> Function:
@@ -28,9 +25,7 @@ def _activation(*activation: Any) -> Function:
     return record
 
 
-def _leaky_relu(
-    graph: GraphBuilder, x: Value, negative_slope: float = 0.01, inplace: bool = False
-) -> Value:
+def _leaky_relu(graph: GraphBuilder, x: Value, negative_slope: float = 0.01, inplace: bool = False) -> Value:
     return graph.apply(Activation(("leaky_relu", negative_slope)), x)
 
 
@@ -44,7 +39,9 @@ def _gelu(graph: GraphBuilder, x: Value, approximate: str = "none") -> Value:
 
 
 def _softplus(graph: GraphBuilder, x: Value, beta: float = 1.0, threshold: float = 20.0) -> Value:
-    require(beta == 1 and threshold >= 15, f"beta must be 1 and threshold at least 15, got {beta}, {threshold}")
+    require(
+        beta == 1 and threshold >= 15, f"beta must be 1 and threshold at least 15, got {beta}, {threshold}"
+    )
     return graph.apply(Activation("softplus"), x)
 
 
@@ -54,10 +51,12 @@ def _hardtanh(
     return graph.apply(Activation(("hardtanh", min_val, max_val)), x)
 
 
-def _clamp(graph: GraphBuilder, x: Value, min: Any = None, max: Any = None) -> Value:  # noqa: A002
+def _clamp(graph: GraphBuilder, x: Value, min: Any = None, max: Any = None) -> Value:
     if min == 0 and max is None:
         return graph.apply(Activation("relu"), x)
-    require(isinstance(min, int | float) and isinstance(max, int | float), "it must have two numbers, min and max")
+    require(
+        isinstance(min, int | float) and isinstance(max, int | float), "it must have two numbers, min and max"
+    )
     return _hardtanh(graph, x, min, max)
 
 
@@ -84,7 +83,7 @@ def _dropout(
 
 def _rescaled(graph: GraphBuilder, x: Value, scale: float, offset: float) -> Value:
     """Record ``x * scale + offset``, together with such a layer just before it."""
-    before = graph.nodes[x.node] if x.node in graph.nodes else None
+    before = graph.nodes.get(x.node)
     if before is not None and isinstance(before.layer, Rescaling):
         layer = Rescaling(before.layer.scale * scale, before.layer.offset * scale + offset)
         return graph.apply(layer, x.at(before.sources[0]))
@@ -92,7 +91,7 @@ def _rescaled(graph: GraphBuilder, x: Value, scale: float, offset: float) -> Val
 
 
 def _operands(graph: GraphBuilder, x: Any, y: Any) -> tuple[Value, Any]:
-    """Return the operand that is a value, or the first one, and the other, of which a constant may be a number."""
+    """Return the operand that is a value, and the other one; a constant may be a number."""
     value, other = (x, y) if isinstance(x, Value) else (y, x)
     if not isinstance(other, Value | int | float) and other.numel() == 1 and not graph.weights.evolves(other):
         return value, other.item()
@@ -105,12 +104,14 @@ def _merged(graph: GraphBuilder, layer: Add | Multiply, x: Value, y: Value) -> V
 
 
 def _by_place(graph: GraphBuilder, x: Value, parameter: str, tensor: Any) -> Value:
-    """Record an operation with a tensor of the module, or a constant: gamma multiplies, beta is added."""
+    """Record an operation with a constant or a parameter: gamma multiplies, beta is added."""
     sizes = (1,) * (len(x.shape) + 1 - tensor.dim()) + tuple(tensor.shape)
     require(len(sizes) == len(x.shape) + 1 and sizes[0] == 1, "an operand has more axes than a sample")
     axes = [axis for axis, size in enumerate(sizes[1:]) if size > 1]
     fits = all(sizes[axis + 1] == x.shape[axis] for axis in axes)
-    require(fits and (len(axes) == 1 or sizes[1:] == x.shape), f"an operand has the shape {tuple(tensor.shape)}")
+    require(
+        fits and (len(axes) == 1 or sizes[1:] == x.shape), f"an operand has the shape {tuple(tensor.shape)}"
+    )
     array = tensor if graph.weights.evolves(tensor) else tensor.detach().numpy()
     n = math.prod(sizes)
     given = {"gamma": np.ones(n, np.float32), "beta": np.zeros(n, np.float32)} | {parameter: array}

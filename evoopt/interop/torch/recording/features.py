@@ -1,20 +1,18 @@
 """Layers with weights for features: linear maps, normalization, embeddings."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from evoopt.interop.torch.recording.arguments import require
+from evoopt.interop.torch.recording.arguments import Function, require
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.values import Value
 from evoopt.interop.torch.recording.weights import Part
 from evoopt.networks.embedding import Embedding
 from evoopt.networks.layers import Dense, Layer
 from evoopt.networks.normalization import BatchNorm, LayerNorm
-
-Function = Callable[..., Any]
 
 
 def _linear(graph: GraphBuilder, x: Value, weight: Any, bias: Any = None) -> Value:
@@ -71,7 +69,9 @@ def _layer_norm(
     eps: float = 1e-5,
 ) -> Value:
     axes = [*range(len(x.shape) - len(normalized_shape), len(x.shape))]
-    require(len(axes) in (1, len(x.shape)), f"normalized_shape must be one axis or all, got {normalized_shape}")
+    require(
+        len(axes) in (1, len(x.shape)), f"normalized_shape must be one axis or all, got {normalized_shape}"
+    )
     like = np.zeros(math.prod(normalized_shape), np.float32)
     given = [("gamma", _or_constant(weight, like, 1)), ("beta", _or_constant(bias, like, 0))]
     return by_place(graph, LayerNorm(eps), x, axes, given)

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from evoopt.interop.torch.recording.signals import LearnedError, UnsupportedError
 from evoopt.interop.torch.recording.values import Value, moves
@@ -13,6 +14,12 @@ from evoopt.networks.merging import Add, Concat, Merge, Multiply
 from evoopt.networks.normalization import Rescaling
 from evoopt.networks.shaping import Flatten, Permute, Reshape
 from evoopt.types import Shape
+
+
+def changed(layer: Layer, **options: Any) -> Layer:
+    """Return a layer with other values of some options."""
+    found: Layer = replace(cast(Any, layer), **options)
+    return found
 
 
 @dataclass
@@ -54,7 +61,9 @@ class GraphBuilder:
         if shared is not None:
             return self._add(self._free(shared), layer, (source,), shared)
         name = name or self.weights.owner(parts)
-        name = self._add(self._free(name or layer.kind) if name in ("", *self.nodes) else name, layer, (source,))
+        name = self._add(
+            self._free(name or layer.kind) if name in ("", *self.nodes) else name, layer, (source,)
+        )
         self.weights.take(name, layer, parts)
         return name
 

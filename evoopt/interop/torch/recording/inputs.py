@@ -54,7 +54,9 @@ class Inputs:
         found: list[Array] = []
         for number, shape in enumerate(self.shapes):
             size = batch, *shape
-            numbers = generator.normal(size=size) if self.most is None else generator.integers(self.most, size=size)
+            numbers = (
+                generator.normal(size=size) if self.most is None else generator.integers(self.most, size=size)
+            )
             found.append(numbers.astype(np.int64 if number in self.ids else dtype))
         return found
 
@@ -90,7 +92,7 @@ def as_inputs(input_shape: object) -> tuple[Shape, ...]:
         shapes = ((),)
     if not all(shape and min(shape) > 0 for shape in shapes):
         raise ValueError(
-            "input_shape must be the sizes of one sample in torch's order, without the batch, such as (3, 32, "
-            f"32); or one such tuple for each input of the module, got {shown(input_shape)}."
+            "input_shape must be the sizes of one sample in torch's order, without the batch, such as "
+            f"(3, 32, 32); or one such tuple for each input of the module, got {shown(input_shape)}."
         )
     return shapes

@@ -1,15 +1,14 @@
 """Functions that move, cut and join axes."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
-from evoopt.interop.torch.recording.arguments import as_axis, require
+from evoopt.interop.torch.recording.arguments import Function, as_axis, require
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.signals import UnsupportedError
 from evoopt.interop.torch.recording.values import STATES, States, Value
 from evoopt.networks.shaping import Slice
-
-Function = Callable[..., Any]
 
 # functions whose results have the numbers of their first argument, row-major, in the result's shape
 RESHAPES = frozenset(
@@ -63,7 +62,9 @@ def _getitem(graph: GraphBuilder, x: Value | States, index: Any) -> Value:
         require(isinstance(items[0], int) and whole, STATES)
         return x.layers[items[0]]
     first, *rest = _without_dots(items, len(x.shape) + 1)
-    require(isinstance(first, slice) and first in (slice(None), slice(0, None)), "it takes a part of the batch")
+    require(
+        isinstance(first, slice) and first in (slice(None), slice(0, None)), "it takes a part of the batch"
+    )
     axis, shape = 0, []
     for item in rest:
         if item is None:
@@ -117,7 +118,7 @@ def _split(
     ends = [0]
     for size in [sizes] * -(-whole // sizes) if isinstance(sizes, int) else sizes:
         ends.append(min(ends[-1] + size, whole))
-    return [cut(graph, x, axis, start, stop) for start, stop in zip(ends, ends[1:], strict=False)]
+    return [cut(graph, x, axis, start, stop) for start, stop in pairwise(ends)]
 
 
 def _chunk(graph: GraphBuilder, x: Value, chunks: int, dim: int = 0) -> list[Value]:

@@ -24,12 +24,13 @@ class Outputs:
 
     def joined(self, found: object) -> Array:
         """Return outputs of the module as those of the network."""
-        turned = [
+        turned: list[Array] = [
             tensor.numpy().transpose(0, *(axis + 1 for axis in order))
             for (_, tensor), order in zip(named(found), self.orders, strict=True)
         ]
         if list(self.nodes) == [""]:
-            return turned[0].reshape(len(turned[0]), *(turned[0].shape[1:] or (1,)))
+            (array,) = turned
+            return array if array.ndim > 1 else array[:, None]
         return np.concatenate([each.reshape(len(each), -1) for each in turned], axis=1)
 
 
@@ -69,7 +70,7 @@ def _value(recorder: Recorder, name: str, tensor: object) -> Value:
     if isinstance(value, Unknown):
         raise recorder.error(value)
     output = f"The output {name!r}" if name else "The output"
-    found = "last states" if isinstance(value, States) else f"a {type(tensor).__name__} that is a constant"
+    found = "last states" if isinstance(value, States) else f"a constant of type {type(tensor).__name__}"
     raise UnsupportedError(f"{output} of the module must be computed from its inputs, got {found}; {REMEDY}.")
 
 

@@ -54,7 +54,9 @@ def run(module: Any, tensors: Sequence[Any], inputs: Inputs) -> Any:
     except (UnsupportedError, LearnedError):
         raise
     except Exception as error:
-        shapes = ", ".join(str((tensor.shape[0], *shape)) for tensor, shape in zip(tensors, inputs.shapes, strict=True))
+        shapes = ", ".join(
+            str((tensor.shape[0], *shape)) for tensor, shape in zip(tensors, inputs.shapes, strict=True)
+        )
         raise ValueError(
             f"The module must take a batch of samples of input_shape, of shape {shapes}, but it raises "
             f"{type(error).__name__}: {error}"

@@ -1,40 +1,37 @@
 """The recorder of a forward pass: it sees each call of a function of torch, and its tensors."""
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evoopt.interop.torch.recording import elementwise, features, layouts, recurrent, reductions, windows
+from evoopt.interop.torch.recording import layouts
+from evoopt.interop.torch.recording.arguments import Function
+from evoopt.interop.torch.recording.functions import (
+    ANSWERS,
+    FUNCTIONS,
+    QUESTIONS,
+    SIZES,
+    name_of,
+    own_name,
+    record_call,
+    writes,
+)
 from evoopt.interop.torch.recording.graph import GraphBuilder
+from evoopt.interop.torch.recording.nested import leaves, mapped
 from evoopt.interop.torch.recording.place import place
 from evoopt.interop.torch.recording.signals import LearnedError, UnsupportedError
 from evoopt.interop.torch.recording.values import STATES, States, Unknown, Value
 from evoopt.networks.shaping import Flatten, Reshape, Slice
 
 Described = Value | States | Unknown
-Function = Callable[..., Any]
-
-FUNCTIONS: dict[str, Function] = {
-    **elementwise.FUNCTIONS,
-    **features.FUNCTIONS,
-    **layouts.FUNCTIONS,
-    **recurrent.FUNCTIONS,
-    **reductions.FUNCTIONS,
-    **windows.FUNCTIONS,
-}
-# functions of a tensor that do not return its numbers
-QUESTIONS = frozenset(
-    {"shape", "size", "dim", "ndim", "ndimension", "numel", "nelement", "len", "stride", "layout", "repr", "format"}
-    | {"dtype", "device", "get_device", "requires_grad", "grad_fn"}
-    | {"is_contiguous", "is_cpu", "is_cuda", "is_floating_point", "is_leaf", "is_nested", "is_sparse"}
-)
-SIZES = frozenset({"shape", "size", "numel", "nelement", "len"})
-ANSWERS = frozenset(  # methods and functions that return numbers to Python
-    {"__bool__", "__int__", "__float__", "__index__", "__contains__", "__array__"}
-    | {"item", "tolist", "numpy", "equal", "allclose", "is_nonzero"}
-)
 REMEDY = "evoopt.FunctionNetwork runs any module as it is"
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A tensor that is computed from a parameter of this name, and from no input."""
+
+    name: str
 
 
 class Recorder:
@@ -54,7 +51,7 @@ class Recorder:
         """Return the context in which functions of torch are recorded."""
         call = self._call
 
-        class Recording(self._torch.overrides.TorchFunctionMode):  # type: ignore[misc, name-defined]
+        class Recording(self._torch.overrides.TorchFunctionMode):  # type: ignore[name-defined]
             def __torch_function__(
                 self, function: Function, types: object, args: Any = (), kwargs: Any = None
             ) -> Any:
@@ -71,26 +68,26 @@ class Recorder:
         return self._described.get(id(tensor), (None, None))[1]
 
     def _call(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        name = _name_of(function)
-        tensors = [each for each in _leaves((args, kwargs)) if isinstance(each, self._torch.Tensor)]
+        name = name_of(function)
+        tensors = [each for each in leaves((args, kwargs)) if isinstance(each, self._torch.Tensor)]
         described = [*filter(None, map(self.described, tensors))]
         if not described:
             return self._constant(function(*args, **kwargs), tensors)
         unknown = next((each for each in described if isinstance(each, Unknown)), None)
-        if _own_name(function) in ANSWERS:
-            raise self.error(unknown or self._unknown(name, "the flow of control must not depend on data"))
+        if own_name(function) in ANSWERS:
+            raise self.error(self._unknown(name, "the flow of control must not depend on data"))
         if name in QUESTIONS:
             if unknown and name in SIZES and tensors[0].shape[:1] != (self._batch,):
                 raise self.error(unknown)
             return function(*args, **kwargs)
         self._before(name, args, kwargs)
-        described_args = _mapped(self._argument, (args, kwargs))  # before the function writes into them
+        described_args = mapped(self._argument, (args, kwargs))  # before the function writes into them
         result = function(*args, **kwargs)
         try:
             found = unknown or self._record(name, result, *described_args)
         except UnsupportedError as error:
             found = self._unknown(name, str(error))
-        if isinstance(found, Unknown) and _writes(function):
+        if isinstance(found, Unknown) and writes(function):
             raise self.error(found)
         self._describe_all(name, result, found)
         return result
@@ -100,14 +97,18 @@ class Recorder:
 
     def error(self, unknown: Unknown) -> UnsupportedError:
         """Return the error for a tensor that is needed."""
-        return UnsupportedError(f"The module has no counterpart among networks: {unknown.place}: {unknown.reason}; {REMEDY}.")
+        return UnsupportedError(
+            f"The module has no counterpart among networks: {unknown.place}: {unknown.reason}; {REMEDY}."
+        )
 
     def _constant(self, result: Any, tensors: Iterable[Any]) -> Any:
         """Keep in mind which tensors are computed from parameters."""
         names, parameters = self.graph.weights.names, self.graph.weights.parameters
-        known = (names[id(t)] if id(t) in parameters else self._computed.get(id(t), ("", ""))[1] for t in tensors)
+        known = (
+            names[id(t)] if id(t) in parameters else self._computed.get(id(t), ("", ""))[1] for t in tensors
+        )
         if name := next(filter(None, known), None):
-            self._computed.update({id(each): (each, name) for each in _leaves(result)})
+            self._computed.update({id(each): (each, name) for each in leaves(result)})
         return result
 
     def _before(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -130,7 +131,7 @@ class Recorder:
 
     def _record(self, name: str, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Add a function to the graph; return the values of its results."""
-        computed = next((each for each in _leaves((args, kwargs)) if isinstance(each, Computed)), None)
+        computed = next((each for each in leaves((args, kwargs)) if isinstance(each, Computed)), None)
         if computed is not None:
             raise UnsupportedError(f'it takes a tensor that is computed from "{computed.name}"')
         if name in layouts.COPIES:
@@ -139,11 +140,11 @@ class Recorder:
             return self._reshaped(args[0], result)
         if name not in FUNCTIONS:
             raise UnsupportedError("networks of evoopt do not have this function")
-        return _called(FUNCTIONS[name], self.graph, args, kwargs)
+        return record_call(FUNCTIONS[name], self.graph, args, kwargs)
 
     def _describe_all(self, name: str, result: Any, found: Any) -> None:
         """Say what the results of a function are."""
-        tensors = [each for each in _leaves(result) if isinstance(each, self._torch.Tensor)]
+        tensors = [each for each in leaves(result) if isinstance(each, self._torch.Tensor)]
         if isinstance(found, Described):
             found = [found] * len(tensors)
         for tensor, described in zip(tensors, found, strict=True):
@@ -168,69 +169,3 @@ class Recorder:
 
     def _moved(self, tensor: Any) -> str:
         return f"axis 0 must stay the batch, but {self._batch} samples have the shape {tuple(tensor.shape)}"
-
-
-@dataclass(frozen=True)
-class Computed:
-    """A tensor that is computed from a parameter of this name, and from no input."""
-
-    name: str
-
-
-def _called(function: Function, graph: GraphBuilder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a function that records."""
-    signature = inspect.signature(function)
-    try:
-        bound = signature.bind(graph, *args, **kwargs)
-    except TypeError as error:
-        raise UnsupportedError(f"it is called in a way that is not known: {error}") from error
-    for name, value in bound.arguments.items():
-        if signature.parameters[name].annotation is Value and isinstance(value, States):
-            raise UnsupportedError(STATES)
-        if signature.parameters[name].annotation is Value and not isinstance(value, Value):
-            raise UnsupportedError(f"its argument {name} is not computed from the inputs")
-    try:
-        return function(graph, *args, **kwargs)
-    except UnsupportedError:
-        raise
-    except ValueError as error:  # of a layer
-        raise UnsupportedError(str(error).rstrip(".")) from error
-
-
-def _name_of(function: Function) -> str:
-    """Return the name of a function or method, without the marks of operators and of in-place ones."""
-    name = _own_name(function)
-    if name == "__get__":  # of a property
-        name = _own_name(getattr(function, "__self__", None))
-    return name.strip("_")
-
-
-def _own_name(function: object) -> str:
-    return str(getattr(function, "__name__", function))
-
-
-def _writes(function: Function) -> bool:
-    """Return whether a function writes into its first argument."""
-    name = _own_name(function)
-    return name == "__setitem__" or name.endswith("_") != name.endswith("__")
-
-
-def _leaves(value: Any) -> Iterable[Any]:
-    """Yield what is in nested tuples, lists and dicts."""
-    if isinstance(value, tuple | list):
-        for each in value:
-            yield from _leaves(each)
-    elif isinstance(value, dict):
-        yield from _leaves([*value.values()])
-    else:
-        yield value
-
-
-def _mapped(function: Callable[[Any], Any], value: Any) -> Any:
-    """Return nested tuples, lists and dicts with a function's values in place of the leaves."""
-    if isinstance(value, tuple | list):
-        found = [_mapped(function, each) for each in value]
-        return found if isinstance(value, list) else tuple(found)
-    if isinstance(value, dict):
-        return {key: _mapped(function, each) for key, each in value.items()}
-    return function(value)

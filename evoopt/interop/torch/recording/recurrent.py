@@ -1,18 +1,17 @@
 """Recurrent layers, each a call of torch with the weights of several layers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from evoopt.interop.torch.recording.arguments import require
+from evoopt.interop.torch.recording.arguments import Function, require
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.layouts import cut
 from evoopt.interop.torch.recording.values import States, Unknown, Value
 from evoopt.interop.torch.recording.weights import Part
-from evoopt.networks.recurrent import GRU, LSTM, RNN, Recurrent
+from evoopt.networks.recurrent import GRU, LSTM, RNN, Recurrent, RecurrentActivation
 
-Function = Callable[..., Any]
 GATES = {  # torch's gates in the order of evoopt's: of a GRU torch has r, z and the candidate
     "rnn_tanh": (0,),
     "rnn_relu": (0,),
@@ -26,7 +25,7 @@ def _layer(kind: str, units: int, use_bias: bool) -> Recurrent:
         return GRU(units, return_sequences=True, use_bias=use_bias)
     if kind == "lstm":
         return LSTM(units, return_sequences=True, use_bias=use_bias, biases=2)
-    activation = "relu" if kind == "rnn_relu" else "tanh"
+    activation: RecurrentActivation = "relu" if kind == "rnn_relu" else "tanh"
     return RNN(units, activation, return_sequences=True, use_bias=use_bias, biases=2)
 
 
@@ -37,7 +36,9 @@ def _parts(kind: str, units: int, weights: Sequence[Any]) -> list[Part]:
     order = None if gates == tuple(sorted(gates)) else columns
     kernels = zip(("kernel", "recurrent_kernel"), weights[:2], strict=True)
     found = [Part(name, tensor, (1, 0), order=order, axis=-1) for name, tensor in kernels]
-    return found + [Part("bias", tensor, order=order, axis=-1, row=row) for row, tensor in enumerate(weights[2:])]
+    return found + [
+        Part("bias", tensor, order=order, axis=-1, row=row) for row, tensor in enumerate(weights[2:])
+    ]
 
 
 def _recurrent(kind: str) -> Function:

@@ -1,10 +1,10 @@
 """Simpler graphs of the same outputs: unused nodes go, activations join the layers before them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from evoopt.interop.torch.recording.graph import Node
+from evoopt.interop.torch.recording.graph import Node, changed
 from evoopt.networks.layers import Activation
 from evoopt.networks.recurrent import Recurrent
 from evoopt.networks.shaping import Flatten, Reshape, Slice
@@ -26,10 +26,14 @@ def simplify(nodes: Mapping[str, Node], outputs: Mapping[str, str]) -> tuple[Nod
 
 def _used(nodes: Mapping[str, Node], outputs: Mapping[str, str]) -> Nodes:
     wanted = {*outputs.values()}
-    for name in reversed(nodes):
+    for name in reversed([*nodes]):
         if name in wanted:
-            wanted |= {*nodes[name].sources} | ({nodes[name].of} - {None})
+            wanted.update(_needed(nodes[name]))
     return {name: node for name, node in nodes.items() if name in wanted}
+
+
+def _needed(node: Node) -> Iterable[str]:
+    return node.sources if node.of is None else (*node.sources, node.of)
 
 
 def _renamed(node: Node, renamed: Mapping[str, str]) -> Node:
@@ -37,11 +41,10 @@ def _renamed(node: Node, renamed: Mapping[str, str]) -> Node:
 
 
 def _users(nodes: Nodes, outputs: Mapping[str, str]) -> Counter[str]:
-    """Count how often each node's output is used; a layer that is used again counts as used, too."""
+    """Count the uses of each node; one whose layer is used again counts as used, too."""
     users = Counter(outputs.values())
     for node in nodes.values():
-        users.update(node.sources)
-        users.update([] if node.of is None else [node.of])
+        users.update(_needed(node))
     return users
 
 
@@ -53,7 +56,7 @@ def _last_steps(nodes: Nodes, outputs: Mapping[str, str]) -> dict[str, str]:
         if uses[source] == users[source]:
             node = nodes[source]
             nodes[name] = replace(nodes[name], layer=Reshape(nodes[name].shape))
-            layer = replace(node.layer, return_sequences=False)  # type: ignore[call-arg, type-var]
+            layer = changed(node.layer, return_sequences=False)
             nodes[source] = replace(node, layer=layer, shape=node.shape[-1:])
     return {}
 
@@ -81,11 +84,12 @@ def _reshapes(nodes: Nodes, outputs: Mapping[str, str]) -> dict[str, str]:
 
 def _activations(nodes: Nodes, outputs: Mapping[str, str]) -> dict[str, str]:
     """Let layers apply the activations that alone use their outputs."""
-    users, renamed = _users(nodes, outputs), {}
+    users = _users(nodes, outputs)
+    renamed: dict[str, str] = {}
     for name, node in nodes.items():
         source = renamed.get(node.sources[0], node.sources[0])
         if isinstance(node.layer, Activation) and users[source] == 1 and _can_activate(nodes.get(source)):
-            layer = replace(nodes[source].layer, activation=node.layer.activation)  # type: ignore[call-arg, type-var]
+            layer = changed(nodes[source].layer, activation=node.layer.activation)
             nodes[source] = replace(nodes[source], layer=layer)
             renamed[name] = source
     return renamed

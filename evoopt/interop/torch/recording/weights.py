@@ -58,7 +58,7 @@ class Weights:
         name = self.names.get(id(part.tensor))
         if name is None:
             raise UnsupportedError(
-                f"its {part.parameter} is a tensor that is computed from others, and no parameter of the module"
+                f"its {part.parameter} is no parameter of the module, but a tensor that is computed"
             )
         return name
 

@@ -1,16 +1,13 @@
 """Convolutions and pooling, of images and sequences whose channels torch has first."""
 
-from collections.abc import Callable
 from typing import Any
 
-from evoopt.interop.torch.recording.arguments import as_padding, as_sizes, require
+from evoopt.interop.torch.recording.arguments import Function, as_padding, as_sizes, require
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.values import Value
 from evoopt.interop.torch.recording.weights import Part
 from evoopt.networks.convolution import Conv1D, Conv2D
 from evoopt.networks.pooling import AvgPool1D, AvgPool2D, MaxPool1D, MaxPool2D
-
-Function = Callable[..., Any]
 
 
 def _ordered(node: str, graph: GraphBuilder) -> Value:
