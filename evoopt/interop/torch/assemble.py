@@ -28,7 +28,7 @@ def assemble(
     links = tuple(link for link in weights.links if link.parameter in parameters)
     buffers = _buffers(module, {link.tensor for link in links})
     return TorchNetwork(
-        _layers(nodes, heads, weights),
+        _layers(nodes, heads),
         input_shape,
         parameters,
         weights.trainable,
@@ -45,7 +45,7 @@ def _buffers(module: Any, linked: set[str]) -> dict[str, Array]:
     }
 
 
-def _layers(nodes: dict[str, Node], heads: dict[str, str], weights: Weights) -> list[Layer]:
+def _layers(nodes: dict[str, Node], heads: dict[str, str]) -> list[Layer]:
     """Return a list of layers if each takes the output of the one before it, else a graph."""
     names = [*nodes]
     chain = all(
@@ -53,9 +53,6 @@ def _layers(nodes: dict[str, Node], heads: dict[str, str], weights: Weights) -> 
         for node, before in zip(nodes.values(), [INPUT, *names], strict=False)
     )
     if chain and heads == {"": names[-1]}:
-        return [
-            changed(node.layer, name=name) if name in weights.layers else node.layer
-            for name, node in nodes.items()
-        ]
+        return [changed(node.layer, name=name) for name, node in nodes.items()]
     graph = {name: (node.layer if node.of is None else node.of, node.sources) for name, node in nodes.items()}
     return [Graph(graph, heads.get("", heads))]

@@ -53,10 +53,10 @@ def from_torch(module: Any, input_shape: Any) -> tuple[TorchNetwork, Array]:
     Notes
     -----
     Inputs and outputs of three axes, (channels, height, width) in torch, are (height, width,
-    channels) in the network. Inputs of two axes are (length, channels) if a convolution, a pool or
-    a normalization of torch takes them with their channels first, else as in torch, such as (time,
-    features). Of several inputs, a sample of the network has one after the other, each in this
-    layout and flat.
+    channels) in the network. Two axes are (length, channels) if torch has channels first there,
+    because a convolution, a pool or a batch normalization takes an input or returns an output; else
+    they are as in torch, such as (time, features). Of several inputs, a sample of the network has
+    one after the other, each in this layout and flat.
 
     Several outputs, in a tuple, list or dict, become one array: each is flat, and `Network.heads`
     has its place by "0", "1", ... or by its key.
@@ -84,7 +84,7 @@ def from_torch(module: Any, input_shape: Any) -> tuple[TorchNetwork, Array]:
     inputs = Inputs(as_inputs(input_shape), _fewest_ids(torch, module))
     with evaluation(torch, module):
         recording = record(torch, module, inputs, dtype)
-        nodes, heads = simplify(recording.graph.nodes, recording.outputs.nodes)
+        nodes, heads = simplify(recording.graph, recording.outputs.nodes)
         net = assemble(module, nodes, heads, inputs.input_shape, recording.graph.weights)
         vector = net.spec.ravel(recording.graph.weights.values_of(nodes))
         _compare(torch, module, net, vector, inputs, recording.outputs, dtype)

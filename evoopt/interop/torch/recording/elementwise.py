@@ -65,7 +65,7 @@ def _softmax(
 ) -> Value:
     implied = 1 if len(x.shape) in (1, 3) else 0  # torch's choice
     order = x.last(as_axis(x, implied if dim is None else dim))
-    return Value.ordered(graph.put(Activation("softmax"), graph.laid(x, order)), order, x.shape)
+    return Value.ordered(graph.put(Activation("softmax"), graph.laid(x, order)), order, x.shape, x.channels)
 
 
 def _log_softmax(graph: GraphBuilder, x: Value, *given: object, **options: object) -> Value:

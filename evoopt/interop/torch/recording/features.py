@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def by_place(
     source = graph.shaped(x.node, (math.prod(x.shape),)) if every else graph.laid(x, order)
     parts = [Part(name, tensor, flat=True, order=x.places if every else None) for name, tensor in given]
     node = graph.weigh(layer, source, parts)
-    return x.at(node) if every else Value.ordered(node, order, x.shape)
+    return x.at(node) if every else Value.ordered(node, order, x.shape, x.channels)
 
 
 def _batch_norm(
@@ -55,6 +56,7 @@ def _batch_norm(
     require(not training, "it must have running statistics: track_running_stats=True")
     if len(x.shape) == 2:
         graph.channels_last(x, 1)
+    x = replace(x, channels=0)
     given = [("gamma", _or_constant(weight, running_mean, 1)), ("beta", _or_constant(bias, running_mean, 0))]
     statistics = [("mean", running_mean), ("var", running_var)]
     return by_place(graph, BatchNorm(eps), x, [0], given + statistics)

@@ -40,9 +40,10 @@ def record_call(
     except TypeError as error:
         raise UnsupportedError(f"it is called in a way that is not known: {error}") from error
     for name, value in bound.arguments.items():
-        if signature.parameters[name].annotation is Value and isinstance(value, States):
+        wanted = signature.parameters[name].annotation
+        if isinstance(value, States) and wanted != Value | States:
             raise UnsupportedError(STATES)
-        if signature.parameters[name].annotation is Value and not isinstance(value, Value):
+        if wanted is Value and not isinstance(value, Value):
             raise UnsupportedError(f"its argument {name} is not computed from the inputs")
     try:
         return function(graph, *args, **kwargs)

@@ -127,7 +127,8 @@ class GraphBuilder:
         """Merge two tensors of one shape."""
         order = x.order or y.order
         node = self.put(layer, self.laid(x, order), self.laid(y, order))
-        return Value.plain(node, x.shape) if order is None else Value.ordered(node, order, x.shape)
+        order = tuple(range(len(x.shape))) if order is None else order
+        return Value.ordered(node, order, x.shape, y.channels if x.channels is None else x.channels)
 
     def concatenate(self, values: Sequence[Value], axis: int) -> Value:
         """Join tensors along an axis."""
@@ -135,4 +136,4 @@ class GraphBuilder:
         node = self.put(Concat(), *(self.laid(value, order) for value in values))
         shape = list(values[0].shape)
         shape[axis] = sum(value.shape[axis] for value in values)
-        return Value.ordered(node, order, tuple(shape))
+        return Value.ordered(node, order, tuple(shape), values[0].channels)

@@ -77,7 +77,7 @@ class Inputs:
             stop = start + math.prod(shape)
             node = INPUT if len(self.shapes) == 1 else graph.put(Slice(start, stop), INPUT)
             graph.inputs[node] = number
-            found.append(Value.ordered(node, order, shape))
+            found.append(Value.ordered(node, order, shape, 0 if order[-1] == 0 else None))
             start = stop
         return found
 

@@ -52,7 +52,7 @@ def cut(graph: GraphBuilder, x: Value, axis: int, start: int, stop: int) -> Valu
     stored, shape = list(x.stored), list(x.shape)
     stored[x.axes[axis]] = shape[axis] = stop - start
     node = graph.put(Slice(start, stop, axis=x.axes[axis]), graph.shaped(x.node, x.stored))
-    return Value(node, tuple(stored), x.axes, tuple(shape))
+    return Value(node, tuple(stored), x.axes, tuple(shape), x.channels)
 
 
 def _getitem(graph: GraphBuilder, x: Value | States, index: Any) -> Value:

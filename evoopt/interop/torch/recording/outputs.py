@@ -75,10 +75,10 @@ def _value(recorder: Recorder, name: str, tensor: object) -> Value:
 
 
 def _order(value: Value) -> tuple[int, ...]:
-    """Return torch's axes in the order of the network's output: images have their channels last."""
-    if len(value.shape) == 3:
-        return (1, 2, 0)
-    return value.order if len(value.shape) == 2 and value.order else tuple(range(len(value.shape)))
+    """Return torch's axes in the order of the network's output, which has the channels last."""
+    axes = tuple(range(len(value.shape)))
+    turned = len(axes) == 3 or (len(axes) == 2 and value.channels == 0)
+    return (*axes[1:], 0) if turned else axes
 
 
 def _not_input(graph: GraphBuilder, node: str) -> str:

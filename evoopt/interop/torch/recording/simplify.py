@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import count
 
-from evoopt.interop.torch.recording.graph import Node, changed
+from evoopt.interop.torch.recording.graph import GraphBuilder, Node, changed
 from evoopt.networks.layers import Activation
 from evoopt.networks.recurrent import Recurrent
 from evoopt.networks.shaping import Flatten, Reshape, Slice
@@ -13,15 +14,17 @@ Nodes = dict[str, Node]
 RESHAPES = (Reshape, Flatten)
 
 
-def simplify(nodes: Mapping[str, Node], outputs: Mapping[str, str]) -> tuple[Nodes, dict[str, str]]:
+def simplify(graph: GraphBuilder, outputs: Mapping[str, str]) -> tuple[Nodes, dict[str, str]]:
     """Return the nodes that lead to the outputs, as few as there can be, and the outputs' nodes."""
-    found = _used(nodes, outputs)
+    nodes = _used(graph.nodes, outputs)
     for step in (_last_steps, _reshapes, _activations):
-        renamed = step(found, outputs)
-        found = {name: _renamed(node, renamed) for name, node in found.items()}
-        outputs = {head: renamed.get(node, node) for head, node in outputs.items()}
-        found = _used(found, outputs)
-    return found, dict(outputs)
+        replaced = step(nodes, outputs)
+        nodes = {name: _renamed(node, replaced) for name, node in nodes.items()}
+        outputs = {head: replaced.get(node, node) for head, node in outputs.items()}
+        nodes = _used(nodes, outputs)
+    names = _numbered(nodes, graph)
+    nodes = {names[name]: _renamed(node, names) for name, node in nodes.items()}
+    return nodes, {head: names[node] for head, node in outputs.items()}
 
 
 def _used(nodes: Mapping[str, Node], outputs: Mapping[str, str]) -> Nodes:
@@ -38,6 +41,17 @@ def _needed(node: Node) -> Iterable[str]:
 
 def _renamed(node: Node, renamed: Mapping[str, str]) -> Node:
     return replace(node, sources=tuple(renamed.get(source, source) for source in node.sources))
+
+
+def _numbered(nodes: Nodes, graph: GraphBuilder) -> dict[str, str]:
+    """Return names in which nodes without weights count from 0."""
+    taken = {*graph.reserved, *graph.weights.layers, *(name for name, node in nodes.items() if node.of)}
+    names: dict[str, str] = {}
+    for name, node in nodes.items():
+        numbered = (f"{node.layer.kind}_{number}" for number in count())
+        names[name] = name if name in taken else next(each for each in numbered if each not in taken)
+        taken.add(names[name])
+    return names
 
 
 def _users(nodes: Nodes, outputs: Mapping[str, str]) -> Counter[str]:

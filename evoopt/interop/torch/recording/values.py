@@ -17,12 +17,18 @@ class Value:
     The tensor of one sample is ``output.reshape(stored).transpose(axes).reshape(shape)``. So an
     image (channels, height, width) is stored as (height, width, channels), and moving or joining
     its axes moves no number.
+
+    Attributes
+    ----------
+    channels : int or None
+        The axis that layers of images and sequences know to be the channels.
     """
 
     node: str
     stored: Shape
     axes: tuple[int, ...]
     shape: Shape
+    channels: int | None = None
 
     @classmethod
     def plain(cls, node: str, shape: Iterable[int]) -> "Value":
@@ -31,9 +37,9 @@ class Value:
         return cls(node, sizes, tuple(range(len(sizes))), sizes)
 
     @classmethod
-    def ordered(cls, node: str, order: tuple[int, ...], shape: Shape) -> "Value":
+    def ordered(cls, node: str, order: tuple[int, ...], shape: Shape, channels: int | None = None) -> "Value":
         """Return a tensor whose axes are stored in this order."""
-        return cls(node, tuple(shape[axis] for axis in order), inverse(order), shape)
+        return cls(node, tuple(shape[axis] for axis in order), inverse(order), shape, channels)
 
     @property
     def whole(self) -> Shape:
@@ -58,14 +64,18 @@ class Value:
 
     def reshaped(self, shape: Shape) -> "Value":
         """Return the tensor in another shape, row-major."""
+        if shape == self.shape:
+            return self
         if not moves(self.stored, self.axes):
             return Value.plain(self.node, shape)
-        return self._regrouped(shape) or replace(self, shape=shape)
+        return self._regrouped(shape) or replace(self, shape=shape, channels=None)
 
     def permuted(self, order: tuple[int, ...]) -> "Value":
         """Return the tensor with its axes in another order; it must not be reshaped."""
         axes = tuple(self.axes[axis] for axis in order)
-        return replace(self, axes=axes, shape=tuple(self.shape[axis] for axis in order))
+        shape = tuple(self.shape[axis] for axis in order)
+        channels = None if self.channels is None else order.index(self.channels)
+        return Value(self.node, self.stored, axes, shape, channels)
 
     def last(self, *axes: int) -> tuple[int, ...]:
         """Return all axes in an order with these at the end, near to the stored order."""

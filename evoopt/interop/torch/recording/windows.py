@@ -13,7 +13,7 @@ from evoopt.networks.pooling import AvgPool1D, AvgPool2D, MaxPool1D, MaxPool2D
 def _ordered(node: str, graph: GraphBuilder) -> Value:
     """Return the value of a node that has the channels last."""
     *sizes, channels = graph.shape(node)
-    return Value.ordered(node, (*range(1, len(sizes) + 1), 0), (channels, *sizes))
+    return Value.ordered(node, (*range(1, len(sizes) + 1), 0), (channels, *sizes), 0)
 
 
 def _convolution(axes: int) -> Function:
