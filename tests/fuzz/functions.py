@@ -137,6 +137,8 @@ FUNCTIONS = [
         (),
         ("loaded = evoopt.load_safetensors(path)",),
     ),
+    Case("from_torch", "evoopt.from_torch", {"module": "None", "input_shape": "(4,)"}),
+    Case("to_torch", "evoopt.to_torch", {"net": "NET", "vector": "PARAMS", "module": "None"}),
     Case("CSVLogger", "evoopt.CSVLogger", {"path": "FOLDER / 'log.csv'"}, {}, _STARTED, ("result(es)",)),
     Case(
         "CSVLogger.__call__",

@@ -1,19 +1,18 @@
 """The network of a recorded module."""
 
-from typing import Any
-
 from evoopt.interop.torch.checks import dtype_of, named_tensors
 from evoopt.interop.torch.links import Kind, Links
 from evoopt.interop.torch.network import TorchNetwork
 from evoopt.interop.torch.recording.graph import Node, changed
 from evoopt.interop.torch.recording.weights import Weights
+from evoopt.interop.torch.types import Module
 from evoopt.networks.graph import INPUT, Graph
 from evoopt.networks.layers import Layer
 from evoopt.types import Array, Shape
 
 
 def assemble(
-    module: Any, nodes: dict[str, Node], heads: dict[str, str], input_shape: Shape, weights: Weights
+    module: Module, nodes: dict[str, Node], heads: dict[str, str], input_shape: Shape, weights: Weights
 ) -> TorchNetwork:
     """Return the network of nodes, with the parameters of a module and links to its tensors."""
     parameters = weights.values_of(nodes)
@@ -36,7 +35,7 @@ def assemble(
     )
 
 
-def _buffers(module: Any, linked: set[str]) -> dict[str, Array]:
+def _buffers(module: Module, linked: set[str]) -> dict[str, Array]:
     """Return copies of the buffers without a link, which recording may have taken for constants."""
     return {
         name: buffer.numpy().copy()

@@ -3,20 +3,22 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 from evoopt.arrays import shown
+from evoopt.interop.torch.types import Module, Tensor
 
 DTYPES = ("float32", "float64")
 
 
-def require_module(torch: Any, module: object) -> None:
+def require_module(torch: ModuleType, module: object) -> None:
     """Raise ValueError for anything but a module of torch."""
     if not isinstance(module, torch.nn.Module):
         raise ValueError(f"module must be a torch.nn.Module, got {shown(module)}.")
 
 
-def check_weights(torch: Any, module: Any) -> str:
+def check_weights(torch: ModuleType, module: Module) -> str:
     """Return the dtype of a module; raise ValueError for weights that cannot be taken."""
     names: dict[int, list[str]] = defaultdict(list)
     dtypes = []
@@ -39,18 +41,18 @@ def check_weights(torch: Any, module: Any) -> str:
     return max(dtypes, default="float32")
 
 
-def dtype_of(tensor: Any) -> str:
+def dtype_of(tensor: Tensor) -> str:
     """Return the name of a tensor's dtype, as numpy has it."""
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def named_tensors(module: Any) -> dict[str, Any]:
+def named_tensors(module: Module) -> dict[str, Any]:
     """Return parameters and buffers of a module by their names."""
     return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 
 @contextmanager
-def evaluation(torch: Any, module: Any) -> Iterator[None]:
+def evaluation(torch: ModuleType, module: Module) -> Iterator[None]:
     """Let a module evaluate, without gradients; each part has its mode back afterwards."""
     modes = [(each, each.training) for each in module.modules()]
     try:

@@ -1,6 +1,7 @@
 """A torch module as a network."""
 
-from typing import Any
+from collections.abc import Sequence
+from types import ModuleType
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from evoopt.interop.torch.recording.inputs import Inputs, as_inputs
 from evoopt.interop.torch.recording.outputs import Outputs
 from evoopt.interop.torch.recording.record import record, run
 from evoopt.interop.torch.recording.simplify import simplify
+from evoopt.interop.torch.types import Module
 from evoopt.types import Array
 
 _BATCH = 5  # another one than at the recording, on which nothing may depend
@@ -20,7 +22,9 @@ _TOLERANCE = 1e-4  # of the largest output
 
 
 @called
-def from_torch(module: Any, input_shape: Any) -> tuple[TorchNetwork, Array]:
+def from_torch(
+    module: Module, input_shape: Sequence[int] | Sequence[Sequence[int]]
+) -> tuple[TorchNetwork, Array]:
     """Make a network of a torch module, and the vector of its parameters.
 
     The module runs on a few samples, and each function of torch that it calls becomes a layer.
@@ -91,14 +95,20 @@ def from_torch(module: Any, input_shape: Any) -> tuple[TorchNetwork, Array]:
     return net, vector
 
 
-def _fewest_ids(torch: Any, module: Any) -> int | None:
+def _fewest_ids(torch: ModuleType, module: Module) -> int | None:
     """Return the size of the smallest embedding; None without one."""
     tables = [each.num_embeddings for each in module.modules() if isinstance(each, torch.nn.Embedding)]
     return min(tables, default=None)
 
 
 def _compare(
-    torch: Any, module: Any, net: TorchNetwork, vector: Array, inputs: Inputs, outputs: Outputs, dtype: str
+    torch: ModuleType,
+    module: Module,
+    net: TorchNetwork,
+    vector: Array,
+    inputs: Inputs,
+    outputs: Outputs,
+    dtype: str,
 ) -> None:
     """Raise ValueError unless the network has the module's outputs."""
     samples = inputs.samples(_BATCH, dtype, seed=1)

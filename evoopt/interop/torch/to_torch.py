@@ -12,10 +12,11 @@ from evoopt.interop.packages import require_package
 from evoopt.interop.torch.checks import dtype_of, named_tensors, require_module
 from evoopt.interop.torch.links import Kind
 from evoopt.interop.torch.network import TorchNetwork
+from evoopt.interop.torch.types import Module
 
 
 @called
-def to_torch(net: TorchNetwork, vector: Mapping[str, Any] | ArrayLike, module: Any) -> Any:
+def to_torch(net: TorchNetwork, vector: Mapping[str, Any] | ArrayLike, module: Module) -> Any:
     """Write parameters of a network of `from_torch` into a torch module.
 
     Parameters

@@ -1,12 +1,10 @@
 """Readers of arguments of torch's functions, which raise UnsupportedError."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Literal
 
 from evoopt.interop.torch.recording.signals import UnsupportedError
 from evoopt.interop.torch.recording.values import Value
-
-Function = Callable[..., Any]  # of torch, or one that records it
+from evoopt.interop.torch.types import Sizes
 
 
 def require(condition: bool, reason: str) -> None:
@@ -22,19 +20,22 @@ def as_axis(x: Value, dim: int, new: int = 0) -> int:
     return axis - 1
 
 
-def as_axes(x: Value, dims: int | Iterable[int]) -> list[int]:
+def as_axes(x: Value, dim: Sizes | None) -> list[int]:
     """Return the axes of a sample for some of a tensor."""
-    return [as_axis(x, dim) for dim in ([dims] if isinstance(dims, int) else dims)]
+    if dim is None:
+        raise UnsupportedError("it works along the batch; pass dim=")
+    return [as_axis(x, each) for each in ([dim] if isinstance(dim, int) else dim)]
 
 
-def as_padding(value: Any, axes: int) -> Any:
+def as_padding(value: Sizes | str, axes: int) -> Literal["valid", "same"] | tuple[int, ...]:
     """Read a padding as layers take it: a name, or a number of cells for each axis."""
     if isinstance(value, str):
-        return value
-    return as_sizes(value, axes) if any(as_sizes(value, axes)) else "valid"
+        return "same" if value == "same" else "valid"
+    sizes = as_sizes(value, axes)
+    return sizes if any(sizes) else "valid"
 
 
-def as_sizes(value: Any, axes: int) -> tuple[int, ...]:
+def as_sizes(value: Sizes, axes: int) -> tuple[int, ...]:
     """Read a size for each axis; one is for all of them."""
-    sizes = tuple(value) if isinstance(value, tuple | list) else (value,)
+    sizes = (value,) if isinstance(value, int) else tuple(value)
     return tuple(int(size) for size in (sizes * axes if len(sizes) == 1 else sizes))

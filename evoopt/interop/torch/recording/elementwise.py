@@ -5,19 +5,23 @@ from typing import Any
 
 import numpy as np
 
-from evoopt.interop.torch.recording.arguments import Function, as_axis, require
+from evoopt.interop.torch.recording.arguments import as_axis, require
 from evoopt.interop.torch.recording.features import by_place
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.signals import UnsupportedError
 from evoopt.interop.torch.recording.values import Value
+from evoopt.interop.torch.types import Function, Tensor
+from evoopt.networks.activations import ActivationLike
 from evoopt.networks.layers import Activation
 from evoopt.networks.merging import Add, Multiply
 from evoopt.networks.normalization import SMALLEST, BatchNorm, Rescaling
 
+Operand = Value | float | Tensor
 
-def _activation(*activation: Any) -> Function:
-    """Return the function that records an activation, with its numbers, without arguments."""
-    layer = Activation(activation if len(activation) > 1 else activation[0])
+
+def _activation(activation: ActivationLike) -> Function:
+    """Return the function that records an activation without arguments."""
+    layer = Activation(activation)
 
     def record(graph: GraphBuilder, x: Value, inplace: bool = False) -> Value:
         return graph.apply(layer, x)
@@ -51,12 +55,11 @@ def _hardtanh(
     return graph.apply(Activation(("hardtanh", min_val, max_val)), x)
 
 
-def _clamp(graph: GraphBuilder, x: Value, min: Any = None, max: Any = None) -> Value:
+def _clamp(graph: GraphBuilder, x: Value, min: float | None = None, max: float | None = None) -> Value:
     if min == 0 and max is None:
         return graph.apply(Activation("relu"), x)
-    require(
-        isinstance(min, int | float) and isinstance(max, int | float), "it must have two numbers, min and max"
-    )
+    if not isinstance(min, int | float) or not isinstance(max, int | float):
+        raise UnsupportedError("it must have two numbers, min and max")
     return _hardtanh(graph, x, min, max)
 
 
@@ -90,11 +93,13 @@ def _rescaled(graph: GraphBuilder, x: Value, scale: float, offset: float) -> Val
     return graph.apply(Rescaling(scale, offset), x)
 
 
-def _operands(graph: GraphBuilder, x: Any, y: Any) -> tuple[Value, Any]:
+def _operands(graph: GraphBuilder, x: Operand, y: Operand) -> tuple[Value, Operand]:
     """Return the operand that is a value, and the other one; a constant may be a number."""
     value, other = (x, y) if isinstance(x, Value) else (y, x)
+    if not isinstance(value, Value):
+        raise UnsupportedError("no operand is computed from the inputs")
     if not isinstance(other, Value | int | float) and other.numel() == 1 and not graph.weights.evolves(other):
-        return value, other.item()
+        return value, float(other)
     return value, other
 
 
@@ -103,7 +108,7 @@ def _merged(graph: GraphBuilder, layer: Add | Multiply, x: Value, y: Value) -> V
     return graph.merge(layer, x, y)
 
 
-def _by_place(graph: GraphBuilder, x: Value, parameter: str, tensor: Any) -> Value:
+def _by_place(graph: GraphBuilder, x: Value, parameter: str, tensor: Tensor) -> Value:
     """Record an operation with a constant or a parameter: gamma multiplies, beta is added."""
     sizes = (1,) * (len(x.shape) + 1 - tensor.dim()) + tuple(tensor.shape)
     require(len(sizes) == len(x.shape) + 1 and sizes[0] == 1, "an operand has more axes than a sample")
@@ -119,7 +124,7 @@ def _by_place(graph: GraphBuilder, x: Value, parameter: str, tensor: Any) -> Val
     return by_place(graph, BatchNorm(SMALLEST), x, axes, [*given.items()])
 
 
-def _add(graph: GraphBuilder, x: Any, y: Any, alpha: float = 1) -> Value:
+def _add(graph: GraphBuilder, x: Operand, y: Operand, alpha: float = 1) -> Value:
     if alpha != 1:
         y = _mul(graph, y, alpha) if isinstance(y, Value) else _constant(graph, y) * alpha
     value, other = _operands(graph, x, y)
@@ -130,7 +135,7 @@ def _add(graph: GraphBuilder, x: Any, y: Any, alpha: float = 1) -> Value:
     return _by_place(graph, value, "beta", other)
 
 
-def _mul(graph: GraphBuilder, x: Any, y: Any) -> Value:
+def _mul(graph: GraphBuilder, x: Operand, y: Operand) -> Value:
     value, other = _operands(graph, x, y)
     if isinstance(other, Value):
         return _merged(graph, Multiply(), value, other)
@@ -139,21 +144,21 @@ def _mul(graph: GraphBuilder, x: Any, y: Any) -> Value:
     return _by_place(graph, value, "gamma", other)
 
 
-def _sub(graph: GraphBuilder, x: Any, y: Any, alpha: float = 1) -> Value:
+def _sub(graph: GraphBuilder, x: Operand, y: Operand, alpha: float = 1) -> Value:
     return _add(graph, x, _neg(graph, y) if isinstance(y, Value) else -_constant(graph, y), alpha)
 
 
-def _constant(graph: GraphBuilder, operand: Any) -> Any:
+def _constant(graph: GraphBuilder, operand: Operand) -> Any:
     """Return an operand that does not evolve, as it is."""
     require(not graph.weights.evolves(operand), "a parameter of the module can only be added or multiplied")
     return operand
 
 
-def _rsub(graph: GraphBuilder, x: Any, y: Any, alpha: float = 1) -> Value:
+def _rsub(graph: GraphBuilder, x: Operand, y: Operand, alpha: float = 1) -> Value:
     return _sub(graph, y, x, alpha)
 
 
-def _div(graph: GraphBuilder, x: Any, y: Any, rounding_mode: str | None = None) -> Value:
+def _div(graph: GraphBuilder, x: Operand, y: Operand, rounding_mode: str | None = None) -> Value:
     require(isinstance(x, Value) and not isinstance(y, Value), "only a division by a constant can be taken")
     require(rounding_mode is None, f"rounding_mode must be None, got {rounding_mode!r}")
     return _mul(graph, x, 1 / _constant(graph, y))
@@ -163,7 +168,7 @@ def _neg(graph: GraphBuilder, x: Value) -> Value:
     return _rescaled(graph, x, -1.0, 0.0)
 
 
-def _pow(graph: GraphBuilder, x: Any, exponent: Any) -> Value:
+def _pow(graph: GraphBuilder, x: Operand, exponent: object) -> Value:
     require(isinstance(x, Value) and exponent == 2, "only the square can be taken")
     return _mul(graph, x, x)
 
@@ -174,7 +179,7 @@ def _square(graph: GraphBuilder, x: Value) -> Value:
 
 FUNCTIONS: dict[str, Function] = {
     **{name: _activation(name) for name in ("relu", "tanh", "sigmoid", "selu", "silu", "sin")},
-    "relu6": _activation("hardtanh", 0.0, 6.0),
+    "relu6": _activation(("hardtanh", 0.0, 6.0)),
     "leaky_relu": _leaky_relu,
     "elu": _elu,
     "gelu": _gelu,

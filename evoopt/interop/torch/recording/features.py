@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from evoopt.interop.torch.recording.arguments import Function, require
+from evoopt.interop.torch.recording.arguments import require
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.values import Value
 from evoopt.interop.torch.recording.weights import Part
+from evoopt.interop.torch.types import Function, Tensor
 from evoopt.networks.embedding import Embedding
 from evoopt.networks.layers import Dense, Layer
 from evoopt.networks.normalization import BatchNorm, LayerNorm
 
 
-def _linear(graph: GraphBuilder, x: Value, weight: Any, bias: Any = None) -> Value:
+def _linear(graph: GraphBuilder, x: Value, weight: Tensor, bias: Tensor | None = None) -> Value:
     units, features = weight.shape
     flat = len(x.shape) == 1  # then the kernel's rows go where the features are stored
     order = x.last(len(x.shape) - 1)
@@ -45,10 +46,10 @@ def by_place(
 def _batch_norm(
     graph: GraphBuilder,
     x: Value,
-    running_mean: Any,
-    running_var: Any,
-    weight: Any = None,
-    bias: Any = None,
+    running_mean: Tensor,
+    running_var: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
@@ -66,8 +67,8 @@ def _layer_norm(
     graph: GraphBuilder,
     x: Value,
     normalized_shape: Sequence[int],
-    weight: Any = None,
-    bias: Any = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Value:
     axes = [*range(len(x.shape) - len(normalized_shape), len(x.shape))]
@@ -79,7 +80,7 @@ def _layer_norm(
     return by_place(graph, LayerNorm(eps), x, axes, given)
 
 
-def _or_constant(tensor: Any, like: Any, number: int) -> Any:
+def _or_constant(tensor: Tensor, like: Tensor, number: int) -> Any:
     """Return a tensor, or an array of numbers in place of None."""
     return np.full(len(like), number, np.float32) if tensor is None else tensor
 
@@ -87,7 +88,7 @@ def _or_constant(tensor: Any, like: Any, number: int) -> Any:
 def _embedding(
     graph: GraphBuilder,
     ids: Value,
-    weight: Any,
+    weight: Tensor,
     padding_idx: int | None = None,
     max_norm: float | None = None,
     norm_type: float = 2.0,

@@ -4,10 +4,10 @@ import inspect
 from typing import Any
 
 from evoopt.interop.torch.recording import elementwise, features, layouts, recurrent, reductions, windows
-from evoopt.interop.torch.recording.arguments import Function
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.signals import UnsupportedError
 from evoopt.interop.torch.recording.values import STATES, States, Value
+from evoopt.interop.torch.types import Function
 
 FUNCTIONS: dict[str, Function] = {
     **elementwise.FUNCTIONS,

@@ -4,7 +4,6 @@ import math
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -48,7 +47,7 @@ class Inputs:
         (order,) = self.orders()
         return tuple(self.shapes[0][axis] for axis in order)
 
-    def samples(self, batch: int, dtype: Any, seed: int) -> list[Array]:
+    def samples(self, batch: int, dtype: str, seed: int) -> list[Array]:
         """Draw a batch of each input, in torch's layout."""
         generator = np.random.default_rng(seed)
         found: list[Array] = []

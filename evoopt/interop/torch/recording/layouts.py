@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from evoopt.interop.torch.recording.arguments import Function, as_axis, require
+from evoopt.interop.torch.recording.arguments import as_axis, require
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.signals import UnsupportedError
 from evoopt.interop.torch.recording.values import STATES, States, Value
+from evoopt.interop.torch.types import Function, Tensor
 from evoopt.networks.shaping import Slice
 
 # functions whose results have the numbers of their first argument, row-major, in the result's shape
@@ -55,7 +56,7 @@ def cut(graph: GraphBuilder, x: Value, axis: int, start: int, stop: int) -> Valu
     return Value(node, tuple(stored), x.axes, tuple(shape), x.channels)
 
 
-def _getitem(graph: GraphBuilder, x: Value | States, index: Any) -> Value:
+def _getitem(graph: GraphBuilder, x: Value | States, index: object) -> Value:
     items = index if isinstance(index, tuple) else (index,)
     if isinstance(x, States):
         whole = all(item in (slice(None), Ellipsis) for item in items[1:])
@@ -76,7 +77,7 @@ def _getitem(graph: GraphBuilder, x: Value | States, index: Any) -> Value:
     return x.reshaped((*shape, *x.shape[axis:]))
 
 
-def _without_dots(items: Sequence[Any], axes: int) -> list[Any]:
+def _without_dots(items: Sequence[Tensor], axes: int) -> list[Any]:
     """Return an index with slices in place of an ellipsis."""
     given = sum(item is not None and item is not Ellipsis for item in items)
     found: list[Any] = []
@@ -85,13 +86,14 @@ def _without_dots(items: Sequence[Any], axes: int) -> list[Any]:
     return found
 
 
-def _item(graph: GraphBuilder, x: Value, axis: int, item: Any) -> tuple[Value, list[int]]:
+def _item(graph: GraphBuilder, x: Value, axis: int, item: object) -> tuple[Value, list[int]]:
     """Record one item of an index; return also the sizes that the axis gets."""
     if isinstance(item, slice):
         start, stop, step = item.indices(x.shape[axis])
         require(step == 1, f"steps must be 1, got {step}")
         return cut(graph, x, axis, start, stop), [stop - start]
-    require(type(item) is int, "an index must be of whole numbers and slices")
+    if not isinstance(item, int) or isinstance(item, bool):
+        raise UnsupportedError("an index must be of whole numbers and slices")
     start = item % x.shape[axis]
     return cut(graph, x, axis, start, start + 1), []
 
@@ -131,13 +133,13 @@ def _unbind(graph: GraphBuilder, x: Value | States, dim: int = 0) -> list[Value]
     return [_select(graph, x, dim, index) for index in range(x.shape[as_axis(x, dim)])]
 
 
-def _cat(graph: GraphBuilder, tensors: Sequence[Any], dim: int = 0, axis: int | None = None) -> Value:
+def _cat(graph: GraphBuilder, tensors: Sequence[Tensor], dim: int = 0, axis: int | None = None) -> Value:
     values = [*_values(tensors)]
     place = as_axis(values[0], dim if axis is None else axis)
     return graph.concatenate(values, place) if len(values) > 1 else values[0]
 
 
-def _stack(graph: GraphBuilder, tensors: Sequence[Any], dim: int = 0) -> Value:
+def _stack(graph: GraphBuilder, tensors: Sequence[Tensor], dim: int = 0) -> Value:
     values = [*_values(tensors)]
     axis = as_axis(values[0], dim, new=1)
     shape = values[0].shape
@@ -145,7 +147,7 @@ def _stack(graph: GraphBuilder, tensors: Sequence[Any], dim: int = 0) -> Value:
     return graph.concatenate(values, axis) if len(values) > 1 else values[0]
 
 
-def _values(tensors: Sequence[Any]) -> Iterable[Value]:
+def _values(tensors: Sequence[Tensor]) -> Iterable[Value]:
     for tensor in tensors:
         if not isinstance(tensor, Value):
             raise UnsupportedError("one of its tensors is not computed from the inputs")

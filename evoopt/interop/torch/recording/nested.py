@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from evoopt.interop.torch.types import Tensor
 
-def leaves(value: Any) -> Iterable[Any]:
+
+def leaves(value: Any) -> Iterable[Tensor]:
     """Yield what is in nested tuples, lists and dicts."""
     if isinstance(value, tuple | list):
         for each in value:

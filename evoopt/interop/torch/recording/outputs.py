@@ -49,7 +49,7 @@ def find_outputs(recorder: Recorder, found: object) -> Outputs:
     return Outputs(nodes, orders)
 
 
-def named(found: Any, name: str = "") -> Iterable[tuple[str, Any]]:
+def named(found: object, name: str = "") -> Iterable[tuple[str, Any]]:
     """Yield the tensors of a module's outputs with the names of their heads; None is no output."""
     if isinstance(found, Mapping):
         items = [(str(key), value) for key, value in found.items()]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from evoopt.interop.torch.recording.graph import GraphBuilder
@@ -10,6 +11,7 @@ from evoopt.interop.torch.recording.outputs import Outputs, find_outputs
 from evoopt.interop.torch.recording.recorder import Recorder
 from evoopt.interop.torch.recording.signals import LearnedError, UnsupportedError
 from evoopt.interop.torch.recording.weights import Weights
+from evoopt.interop.torch.types import Module, Tensor
 from evoopt.types import Array
 
 BATCH = 3
@@ -23,7 +25,7 @@ class Recording:
     outputs: Outputs
 
 
-def record(torch: Any, module: Any, inputs: Inputs, dtype: str) -> Recording:
+def record(torch: ModuleType, module: Module, inputs: Inputs, dtype: str) -> Recording:
     """Record a module; what turns out about its inputs is kept there."""
     while True:
         try:
@@ -32,7 +34,7 @@ def record(torch: Any, module: Any, inputs: Inputs, dtype: str) -> Recording:
             inputs.learn(fact)
 
 
-def _record(torch: Any, module: Any, inputs: Inputs, samples: Sequence[Array]) -> Recording:
+def _record(torch: ModuleType, module: Module, inputs: Inputs, samples: Sequence[Array]) -> Recording:
     paths = {id(each): path or "the module" for path, each in module.named_modules()}
     named = [*module.named_parameters(), *module.named_buffers()]
     parameters = frozenset(map(id, module.parameters()))
@@ -47,7 +49,7 @@ def _record(torch: Any, module: Any, inputs: Inputs, samples: Sequence[Array]) -
     return Recording(graph, find_outputs(recorder, found))
 
 
-def run(module: Any, tensors: Sequence[Any], inputs: Inputs) -> Any:
+def run(module: Module, tensors: Sequence[Tensor], inputs: Inputs) -> Any:
     """Return a module's outputs; raise ValueError if it cannot take the inputs."""
     try:
         return module(*tensors)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from evoopt.interop.torch.recording import layouts
-from evoopt.interop.torch.recording.arguments import Function
 from evoopt.interop.torch.recording.functions import (
     ANSWERS,
     FUNCTIONS,
@@ -21,6 +21,7 @@ from evoopt.interop.torch.recording.nested import leaves, mapped
 from evoopt.interop.torch.recording.place import place
 from evoopt.interop.torch.recording.signals import LearnedError, UnsupportedError
 from evoopt.interop.torch.recording.values import STATES, States, Unknown, Value
+from evoopt.interop.torch.types import Function, Tensor
 from evoopt.networks.shaping import Flatten, Reshape, Slice
 
 Described = Value | States | Unknown
@@ -41,7 +42,7 @@ class Recorder:
     Functions without a counterpart are no error until their results are needed.
     """
 
-    def __init__(self, torch: Any, graph: GraphBuilder, paths: Mapping[int, str], batch: int) -> None:
+    def __init__(self, torch: ModuleType, graph: GraphBuilder, paths: Mapping[int, str], batch: int) -> None:
         self._torch, self.graph, self._paths, self._batch = torch, graph, paths, batch
         # by identity, with the tensors, so that no identity is given away again
         self._described: dict[int, tuple[Any, Described]] = {}
@@ -59,11 +60,11 @@ class Recorder:
 
         return Recording()
 
-    def describe(self, tensor: Any, described: Described) -> None:
+    def describe(self, tensor: Tensor, described: Described) -> None:
         """Say what a tensor is."""
         self._described[id(tensor)] = tensor, described
 
-    def described(self, tensor: Any) -> Described | None:
+    def described(self, tensor: Tensor) -> Described | None:
         """Return what a tensor is; None for a constant."""
         return self._described.get(id(tensor), (None, None))[1]
 
@@ -101,7 +102,7 @@ class Recorder:
             f"The module has no counterpart among networks: {unknown.place}: {unknown.reason}; {REMEDY}."
         )
 
-    def _constant(self, result: Any, tensors: Iterable[Any]) -> Any:
+    def _constant(self, result: object, tensors: Iterable[Tensor]) -> Any:
         """Keep in mind which tensors are computed from parameters."""
         names, parameters = self.graph.weights.names, self.graph.weights.parameters
         known = (
@@ -129,7 +130,7 @@ class Recorder:
             return Computed(self._computed[id(value)][1])
         return value if id(value) in self.graph.weights.names or value.numel() != 1 else value.item()
 
-    def _record(self, name: str, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _record(self, name: str, result: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Add a function to the graph; return the values of its results."""
         computed = next((each for each in leaves((args, kwargs)) if isinstance(each, Computed)), None)
         if computed is not None:
@@ -142,7 +143,7 @@ class Recorder:
             raise UnsupportedError("networks of evoopt do not have this function")
         return record_call(FUNCTIONS[name], self.graph, args, kwargs)
 
-    def _describe_all(self, name: str, result: Any, found: Any) -> None:
+    def _describe_all(self, name: str, result: object, found: Any) -> None:
         """Say what the results of a function are."""
         tensors = [each for each in leaves(result) if isinstance(each, self._torch.Tensor)]
         if isinstance(found, Described):
@@ -150,7 +151,7 @@ class Recorder:
         for tensor, described in zip(tensors, found, strict=True):
             self.describe(tensor, self._checked(name, tensor, described))
 
-    def _checked(self, name: str, tensor: Any, described: Described) -> Described:
+    def _checked(self, name: str, tensor: Tensor, described: Described) -> Described:
         """Return what a tensor is; it is unknown if its first axis is not the batch."""
         if isinstance(described, Unknown) and described.place is None:
             return self._unknown(name, described.reason)
@@ -158,7 +159,7 @@ class Recorder:
             return described
         return self._unknown(name, self._moved(tensor))
 
-    def _reshaped(self, x: Any, result: Any) -> Value:
+    def _reshaped(self, x: object, result: Tensor) -> Value:
         if isinstance(x, States) and len(x.layers) == 1:
             x = x.layers[0]
         if not isinstance(x, Value):
@@ -167,5 +168,5 @@ class Recorder:
             raise UnsupportedError(self._moved(result))
         return x.reshaped(tuple(result.shape[1:]))
 
-    def _moved(self, tensor: Any) -> str:
+    def _moved(self, tensor: Tensor) -> str:
         return f"axis 0 must stay the batch, but {self._batch} samples have the shape {tuple(tensor.shape)}"

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from evoopt.interop.torch.recording.arguments import Function, require
+from evoopt.interop.torch.recording.arguments import require
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.layouts import cut
 from evoopt.interop.torch.recording.values import States, Unknown, Value
 from evoopt.interop.torch.recording.weights import Part
+from evoopt.interop.torch.types import Function, Tensor
 from evoopt.networks.recurrent import GRU, LSTM, RNN, Recurrent, RecurrentActivation
 
 GATES = {  # torch's gates in the order of evoopt's: of a GRU torch has r, z and the candidate
@@ -29,7 +30,7 @@ def _layer(kind: str, units: int, use_bias: bool) -> Recurrent:
     return RNN(units, activation, return_sequences=True, use_bias=use_bias, biases=2)
 
 
-def _parts(kind: str, units: int, weights: Sequence[Any]) -> list[Part]:
+def _parts(kind: str, units: int, weights: Sequence[Tensor]) -> list[Part]:
     """Return the parameters of one layer: kernels, and both biases in one."""
     gates = GATES[kind]
     columns = np.arange(len(gates) * units).reshape(-1, units)[[*gates]].ravel()
@@ -46,7 +47,7 @@ def _recurrent(kind: str) -> Function:
         graph: GraphBuilder,
         x: Value,
         states: Any,
-        weights: Sequence[Any],
+        weights: Sequence[Tensor],
         has_biases: bool,
         num_layers: int,
         dropout: float,
@@ -69,7 +70,7 @@ def _recurrent(kind: str) -> Function:
     return record
 
 
-def _one(graph: GraphBuilder, kind: str, x: Value, weights: Sequence[Any], num_layers: int) -> Value:
+def _one(graph: GraphBuilder, kind: str, x: Value, weights: Sequence[Tensor], num_layers: int) -> Value:
     """Record one of several layers."""
     units = weights[1].shape[1]
     parts = _parts(kind, units, weights)
@@ -79,7 +80,7 @@ def _one(graph: GraphBuilder, kind: str, x: Value, weights: Sequence[Any], num_l
     return Value.plain(node, graph.shape(node))
 
 
-def _is_zero(state: Any) -> bool:
+def _is_zero(state: Tensor) -> bool:
     return not isinstance(state, Value | States | Unknown) and not state.any()
 
 

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
-from evoopt.interop.torch.recording.arguments import Function, as_axes, require
+from evoopt.interop.torch.recording.arguments import as_axes, require
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.values import Unknown, Value
 from evoopt.interop.torch.recording.windows import average_pool, max_pool
+from evoopt.interop.torch.types import Function, Sizes
 from evoopt.networks.normalization import Rescaling
 from evoopt.networks.pooling import GlobalAvgPool, MaxPool1D
 
@@ -43,9 +43,8 @@ def _reduction(pool: Pool) -> Function:
     """Return the function that records a reduction of the axes `dim`."""
 
     def record(
-        graph: GraphBuilder, x: Value, dim: Any = None, keepdim: bool = False, dtype: object = None
+        graph: GraphBuilder, x: Value, dim: Sizes | None = None, keepdim: bool = False, dtype: object = None
     ) -> Value:
-        require(dim is not None, "it works along the batch; pass dim=")
         return _reduced(graph, x, as_axes(x, dim), keepdim, pool)
 
     return record
@@ -55,13 +54,15 @@ _mean, _amax = _reduction(_average), _reduction(_maximum)
 
 
 def _sum(
-    graph: GraphBuilder, x: Value, dim: Any = None, keepdim: bool = False, dtype: object = None
+    graph: GraphBuilder, x: Value, dim: Sizes | None = None, keepdim: bool = False, dtype: object = None
 ) -> Value:
     mean = _mean(graph, x, dim, keepdim)
-    return graph.apply(Rescaling(math.prod(x.shape[axis] for axis in as_axes(x, dim))), mean)
+    return graph.apply(Rescaling(math.prod([x.shape[axis] for axis in as_axes(x, dim)])), mean)
 
 
-def _max(graph: GraphBuilder, x: Value, dim: Any = None, keepdim: bool = False) -> tuple[Value, Unknown]:
+def _max(
+    graph: GraphBuilder, x: Value, dim: Sizes | None = None, keepdim: bool = False
+) -> tuple[Value, Unknown]:
     require(isinstance(dim, int), "it must have a dim=, a whole number")
     return _amax(graph, x, dim, keepdim), Unknown("a network does not return the places of maxima")
 
@@ -69,7 +70,7 @@ def _max(graph: GraphBuilder, x: Value, dim: Any = None, keepdim: bool = False) 
 def _adaptive(axes: int, whole: Pool, windows: Function) -> Function:
     """Return the function that records adaptive pooling, of all places or of windows."""
 
-    def record(graph: GraphBuilder, x: Value, output_size: Any, return_indices: bool = False) -> Value:
+    def record(graph: GraphBuilder, x: Value, output_size: Sizes, return_indices: bool = False) -> Value:
         require(len(x.shape) == axes + 1, f"it must have {axes + 2} axes with the batch")
         require(not return_indices, "it returns indices")
         given = output_size if isinstance(output_size, tuple | list) else (output_size,) * axes

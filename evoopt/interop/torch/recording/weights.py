@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.interop.torch.links import Link
 from evoopt.interop.torch.recording.signals import UnsupportedError
+from evoopt.interop.torch.types import Tensor
 from evoopt.networks.layers import Layer
 from evoopt.types import Array
 
@@ -19,7 +20,7 @@ class Part(NamedTuple):
     """A parameter of a layer, or a row of one, and the tensor or the array with its numbers."""
 
     parameter: str
-    tensor: Any
+    tensor: Tensor
     turned: tuple[int, ...] | None = None  # by default the axes stay
     flat: bool = False
     order: NDArray[np.intp] | None = None

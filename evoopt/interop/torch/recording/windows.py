@@ -1,11 +1,10 @@
 """Convolutions and pooling, of images and sequences whose channels torch has first."""
 
-from typing import Any
-
-from evoopt.interop.torch.recording.arguments import Function, as_padding, as_sizes, require
+from evoopt.interop.torch.recording.arguments import as_padding, as_sizes, require
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.values import Value
 from evoopt.interop.torch.recording.weights import Part
+from evoopt.interop.torch.types import Function, Sizes, Tensor
 from evoopt.networks.convolution import Conv1D, Conv2D
 from evoopt.networks.pooling import AvgPool1D, AvgPool2D, MaxPool1D, MaxPool2D
 
@@ -22,11 +21,11 @@ def _convolution(axes: int) -> Function:
     def record(
         graph: GraphBuilder,
         x: Value,
-        weight: Any,
-        bias: Any = None,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        stride: Sizes = 1,
+        padding: Sizes | str = 0,
+        dilation: Sizes = 1,
         groups: int = 1,
     ) -> Value:
         require(groups == 1, f"groups must be 1, got {groups}")
@@ -52,10 +51,10 @@ def max_pool(axes: int) -> Function:
     def record(
         graph: GraphBuilder,
         x: Value,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        dilation: Any = 1,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        dilation: Sizes = 1,
         ceil_mode: bool = False,
         return_indices: bool = False,
     ) -> Value:
@@ -73,9 +72,9 @@ def average_pool(axes: int) -> Function:
     def record(
         graph: GraphBuilder,
         x: Value,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
         divisor_override: int | None = None,
@@ -93,9 +92,9 @@ def _pooled(
     x: Value,
     layer: Function,
     axes: int,
-    kernel_size: Any,
-    stride: Any,
-    padding: Any,
+    kernel_size: Sizes,
+    stride: Sizes | None,
+    padding: Sizes,
     ceil_mode: bool,
 ) -> Value:
     size, pads = as_sizes(kernel_size, axes), as_sizes(padding, axes)
