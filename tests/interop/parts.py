@@ -337,3 +337,14 @@ def in_evoopt(name, tensor):
     if (name in IMAGES and array.ndim == 4) or (name in SEQUENCES and array.ndim == 3):
         return np.moveaxis(array, 1, -1)
     return array[:, None] if array.ndim == 1 else array
+
+
+def state_of(module):
+    """Return copies of parameters and buffers by name."""
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+def same(module, state):
+    """Return whether a module has the same bits as in `state_of`."""
+    found = module.state_dict()
+    return all(torch.equal(tensor, found[name]) for name, tensor in state.items())
