@@ -117,17 +117,17 @@ def _by_place(graph: GraphBuilder, x: Value, parameter: str, tensor: Tensor) -> 
     require(
         fits and (len(axes) == 1 or sizes[1:] == x.shape), f"an operand has the shape {tuple(tensor.shape)}"
     )
-    array = tensor if graph.weights.evolves(tensor) else tensor.detach().numpy()
+    array = tensor if graph.weights.evolves(tensor) else tensor.double().numpy()
     n = math.prod(sizes)
     given = {"gamma": np.ones(n, np.float32), "beta": np.zeros(n, np.float32)} | {parameter: array}
     given |= {"mean": np.zeros(n, np.float32), "var": np.ones(n, np.float32)}
     return by_place(graph, BatchNorm(SMALLEST), x, axes, [*given.items()])
 
 
-def _add(graph: GraphBuilder, x: Operand, y: Operand, alpha: float = 1) -> Value:
+def _add(graph: GraphBuilder, x: Operand, other: Operand, alpha: float = 1) -> Value:
     if alpha != 1:
-        y = _mul(graph, y, alpha) if isinstance(y, Value) else _constant(graph, y) * alpha
-    value, other = _operands(graph, x, y)
+        other = _mul(graph, other, alpha) if isinstance(other, Value) else _constant(graph, other) * alpha
+    value, other = _operands(graph, x, other)
     if isinstance(other, Value):
         return _merged(graph, Add(), value, other)
     if isinstance(other, int | float):
@@ -135,8 +135,8 @@ def _add(graph: GraphBuilder, x: Operand, y: Operand, alpha: float = 1) -> Value
     return _by_place(graph, value, "beta", other)
 
 
-def _mul(graph: GraphBuilder, x: Operand, y: Operand) -> Value:
-    value, other = _operands(graph, x, y)
+def _mul(graph: GraphBuilder, x: Operand, other: Operand) -> Value:
+    value, other = _operands(graph, x, other)
     if isinstance(other, Value):
         return _merged(graph, Multiply(), value, other)
     if isinstance(other, int | float):
@@ -144,8 +144,8 @@ def _mul(graph: GraphBuilder, x: Operand, y: Operand) -> Value:
     return _by_place(graph, value, "gamma", other)
 
 
-def _sub(graph: GraphBuilder, x: Operand, y: Operand, alpha: float = 1) -> Value:
-    return _add(graph, x, _neg(graph, y) if isinstance(y, Value) else -_constant(graph, y), alpha)
+def _sub(graph: GraphBuilder, x: Operand, other: Operand, alpha: float = 1) -> Value:
+    return _add(graph, x, _neg(graph, other) if isinstance(other, Value) else -_constant(graph, other), alpha)
 
 
 def _constant(graph: GraphBuilder, operand: Operand) -> Any:
@@ -154,14 +154,14 @@ def _constant(graph: GraphBuilder, operand: Operand) -> Any:
     return operand
 
 
-def _rsub(graph: GraphBuilder, x: Operand, y: Operand, alpha: float = 1) -> Value:
-    return _sub(graph, y, x, alpha)
+def _rsub(graph: GraphBuilder, x: Operand, other: Operand, alpha: float = 1) -> Value:
+    return _sub(graph, other, x, alpha)
 
 
-def _div(graph: GraphBuilder, x: Operand, y: Operand, rounding_mode: str | None = None) -> Value:
-    require(isinstance(x, Value) and not isinstance(y, Value), "only a division by a constant can be taken")
-    require(rounding_mode is None, f"rounding_mode must be None, got {rounding_mode!r}")
-    return _mul(graph, x, 1 / _constant(graph, y))
+def _div(graph: GraphBuilder, x: Operand, other: Operand, rounding_mode: str | None = None) -> Value:
+    constant = isinstance(x, Value) and not isinstance(other, Value)
+    require(constant and rounding_mode is None, "only a division by a constant can be taken, unrounded")
+    return _mul(graph, x, 1 / _constant(graph, other))
 
 
 def _neg(graph: GraphBuilder, x: Value) -> Value:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from evoopt.interop.torch.recording.signals import LearnedError, UnsupportedError
+from evoopt.interop.torch.recording.signals import Facts, UnsupportedError
 from evoopt.interop.torch.recording.values import Value, moves
 from evoopt.interop.torch.recording.weights import Part, Weights
 from evoopt.networks.graph import INPUT
@@ -20,6 +20,9 @@ def changed(layer: Layer, **options: Any) -> Layer:
     """Return a layer with other values of some options."""
     found: Layer = replace(cast(Any, layer), **options)
     return found
+
+
+RESERVED = (INPUT, "heads")  # names that a Graph uses itself
 
 
 @dataclass
@@ -39,6 +42,7 @@ class GraphBuilder:
     input_shape: Shape
     weights: Weights
     reserved: frozenset[str]  # names of modules, which nodes without weights do not take
+    facts: Facts
     inputs: dict[str, int] = field(default_factory=dict)  # the number of each node that is an input
     nodes: dict[str, Node] = field(default_factory=dict)
     _made: dict[tuple[Layer, tuple[str, ...]], str] = field(default_factory=dict)
@@ -61,9 +65,9 @@ class GraphBuilder:
         if shared is not None:
             return self._add(self._free(shared), layer, (source,), shared)
         name = name or self.weights.owner(parts)
-        name = self._add(
-            self._free(name or layer.kind) if name in ("", *self.nodes) else name, layer, (source,)
-        )
+        if not name or name in RESERVED or name in self.nodes:
+            name = self._free(name or layer.kind)
+        self._add(name, layer, (source,))
         self.weights.take(name, layer, parts)
         return name
 
@@ -112,7 +116,7 @@ class GraphBuilder:
             raise UnsupportedError(f"it must have {axes + 2} axes with the batch, got {len(x.shape) + 1}")
         number = self.origin(x.node, (Activation, Rescaling))
         if number is not None and x.axes == (0, 1):
-            raise LearnedError(channels=number)
+            self.facts.learn(number, self.facts.channels)
         return self.laid(x, (*range(1, axes + 1), 0))
 
     def origin(self, node: str, through: tuple[type[Layer], ...]) -> int | None:

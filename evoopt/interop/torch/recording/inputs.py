@@ -9,7 +9,7 @@ import numpy as np
 
 from evoopt.arrays import shown
 from evoopt.interop.torch.recording.graph import GraphBuilder
-from evoopt.interop.torch.recording.signals import LearnedError
+from evoopt.interop.torch.recording.signals import Facts
 from evoopt.interop.torch.recording.values import Value
 from evoopt.networks.graph import INPUT
 from evoopt.networks.shaping import Slice
@@ -18,25 +18,17 @@ from evoopt.types import Array, Shape
 
 @dataclass
 class Inputs:
-    """The shapes of a module's inputs, without the batch, and facts that recording finds out."""
+    """The shapes of a module's inputs, without the batch, and facts about them."""
 
     shapes: tuple[Shape, ...]
     most: int | None = None  # inputs are whole numbers below it, because they may be ids
-    ids: set[int] = field(default_factory=set)  # the numbers of inputs that must be of an integer dtype
-    channels: set[int] = field(default_factory=set)  # of inputs (channels, length)
-
-    def learn(self, fact: LearnedError) -> None:
-        """Keep a fact."""
-        if fact.ids is not None:
-            self.ids.add(fact.ids)
-        if fact.channels is not None:
-            self.channels.add(fact.channels)
+    facts: Facts = field(default_factory=Facts)
 
     def orders(self) -> Iterable[tuple[int, ...]]:
         """Yield torch's axes of each input in evoopt's order."""
         for number, shape in enumerate(self.shapes):
             axes = tuple(range(len(shape)))
-            turned = len(shape) == 3 or number in self.channels
+            turned = len(shape) == 3 or number in self.facts.channels
             yield (*axes[1:], 0) if turned else axes
 
     @property
@@ -56,7 +48,7 @@ class Inputs:
             numbers = (
                 generator.normal(size=size) if self.most is None else generator.integers(self.most, size=size)
             )
-            found.append(numbers.astype(np.int64 if number in self.ids else dtype))
+            found.append(numbers.astype(np.int64 if number in self.facts.ids else dtype))
         return found
 
     def joined(self, samples: Sequence[Array]) -> Array:

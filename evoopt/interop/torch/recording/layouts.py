@@ -26,8 +26,8 @@ def _straight(graph: GraphBuilder, x: Value) -> Value:
     return x if x.order is not None else Value.plain(graph.laid(x), x.shape)
 
 
-def _permute(graph: GraphBuilder, x: Value, *dims: Any) -> Value:
-    given = dims[0] if isinstance(dims[0], tuple | list) else dims
+def _permute(graph: GraphBuilder, x: Value, *axes: Any, dims: Sequence[int] = ()) -> Value:
+    given = dims or (axes[0] if isinstance(axes[0], tuple | list) else axes)
     order = [dim % (len(x.shape) + 1) for dim in given]
     require(order[0] == 0, "it moves the batch, which is axis 0")
     return _straight(graph, x).permuted(tuple(axis - 1 for axis in order[1:]))
@@ -89,6 +89,8 @@ def _without_dots(items: Sequence[Tensor], axes: int) -> list[Any]:
 def _item(graph: GraphBuilder, x: Value, axis: int, item: object) -> tuple[Value, list[int]]:
     """Record one item of an index; return also the sizes that the axis gets."""
     if isinstance(item, slice):
+        parts = (item.start, item.stop, item.step)
+        require(all(isinstance(part, int | None) for part in parts), "a slice must be of whole numbers")
         start, stop, step = item.indices(x.shape[axis])
         require(step == 1, f"steps must be 1, got {step}")
         return cut(graph, x, axis, start, stop), [stop - start]

@@ -7,12 +7,14 @@ from evoopt.interop.torch.types import Tensor
 
 
 def leaves(value: Any) -> Iterable[Tensor]:
-    """Yield what is in nested tuples, lists and dicts."""
+    """Yield what is in nested tuples, lists, dicts and slices."""
     if isinstance(value, tuple | list):
         for each in value:
             yield from leaves(each)
     elif isinstance(value, dict):
         yield from leaves([*value.values()])
+    elif isinstance(value, slice):
+        yield from leaves((value.start, value.stop, value.step))
     else:
         yield value
 
@@ -24,4 +26,6 @@ def mapped(function: Callable[[Any], Any], value: Any) -> Any:
         return found if isinstance(value, list) else tuple(found)
     if isinstance(value, dict):
         return {key: mapped(function, each) for key, each in value.items()}
+    if isinstance(value, slice):
+        return slice(*mapped(function, (value.start, value.stop, value.step)))
     return function(value)

@@ -1,5 +1,6 @@
 """A module's forward pass on a few samples, recorded."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -26,12 +27,10 @@ class Recording:
 
 
 def record(torch: ModuleType, module: Module, inputs: Inputs, dtype: str) -> Recording:
-    """Record a module; what turns out about its inputs is kept there."""
+    """Record a module, anew with each fact that turns out about its inputs."""
     while True:
-        try:
+        with contextlib.suppress(LearnedError):
             return _record(torch, module, inputs, inputs.samples(BATCH, dtype, seed=0))
-        except LearnedError as fact:
-            inputs.learn(fact)
 
 
 def _record(torch: ModuleType, module: Module, inputs: Inputs, samples: Sequence[Array]) -> Recording:
@@ -39,7 +38,7 @@ def _record(torch: ModuleType, module: Module, inputs: Inputs, samples: Sequence
     named = [*module.named_parameters(), *module.named_buffers()]
     parameters = frozenset(map(id, module.parameters()))
     weights = Weights({id(tensor): name for name, tensor in named}, parameters)
-    graph = GraphBuilder(inputs.input_shape, weights, frozenset(paths.values()))
+    graph = GraphBuilder(inputs.input_shape, weights, frozenset(paths.values()), inputs.facts)
     recorder = Recorder(torch, graph, paths, BATCH)
     tensors = [torch.tensor(sample) for sample in samples]
     for tensor, value in zip(tensors, inputs.values(graph), strict=True):

@@ -1,4 +1,9 @@
-"""The recorder of a forward pass: it sees each call of a function of torch, and its tensors."""
+"""The recorder of a forward pass: it sees each call of a function of torch, and its tensors.
+
+Not torch.fx: its symbols stop at ``len(x)``, at a condition on a shape, at ``*inputs`` and at
+``isinstance(x, Tensor)``, which real tensors pass; and a module with a hook or with weights of its
+own is recorded by the same functions as any other.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +24,7 @@ from evoopt.interop.torch.recording.functions import (
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.nested import leaves, mapped
 from evoopt.interop.torch.recording.place import place
-from evoopt.interop.torch.recording.signals import LearnedError, UnsupportedError
+from evoopt.interop.torch.recording.signals import UnsupportedError
 from evoopt.interop.torch.recording.values import STATES, States, Unknown, Value
 from evoopt.interop.torch.types import Function, Tensor
 from evoopt.networks.shaping import Flatten, Reshape, Slice
@@ -81,6 +86,8 @@ class Recorder:
             if unknown and name in SIZES and tensors[0].shape[:1] != (self._batch,):
                 raise self.error(unknown)
             return function(*args, **kwargs)
+        if not args and "input" in kwargs:
+            args, kwargs = (kwargs["input"],), {key: kwargs[key] for key in kwargs if key != "input"}
         self._before(name, args, kwargs)
         described_args = mapped(self._argument, (args, kwargs))  # before the function writes into them
         result = function(*args, **kwargs)
@@ -109,17 +116,18 @@ class Recorder:
             names[id(t)] if id(t) in parameters else self._computed.get(id(t), ("", ""))[1] for t in tensors
         )
         if name := next(filter(None, known), None):
-            self._computed.update({id(each): (each, name) for each in leaves(result)})
+            new = [each for each in leaves(result) if id(each) not in names]
+            self._computed.update({id(each): (each, name) for each in new})
         return result
 
     def _before(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Look at embeddings, which fail for inputs of floats, and may change their weights."""
-        if name == "embedding" and isinstance(ids := self.described(args[0]), Value):
+        if name == "embedding" and args and isinstance(ids := self.described(args[0]), Value):
             if kwargs.get("max_norm") is not None:
                 raise self.error(self._unknown(name, "max_norm must be None"))
             number = self.graph.origin(ids.node, (Slice, Reshape, Flatten))
             if args[0].dtype.is_floating_point and number is not None:
-                raise LearnedError(ids=number)
+                self.graph.facts.learn(number, self.graph.facts.ids)
 
     def _argument(self, value: Any) -> Any:
         """Return an argument as functions that record take it."""

@@ -1,14 +1,26 @@
 """Signals while a module is recorded."""
 
+from dataclasses import dataclass, field
+
 
 class UnsupportedError(ValueError):
     """A part of a module that networks of evoopt do not have; the recorder adds where it is."""
 
 
 class LearnedError(Exception):
-    """Something about an input that is known only now: the recording begins anew with it."""
+    """A new fact about an input, with which the recording begins anew."""
 
-    def __init__(self, *, ids: int | None = None, channels: int | None = None) -> None:
-        super().__init__("The recording begins anew.")
-        self.ids = ids  # the number of an input of whole numbers
-        self.channels = channels  # the number of an input (channels, length)
+
+@dataclass(frozen=True)
+class Facts:
+    """The numbers of inputs about which recording has found something out."""
+
+    ids: set[int] = field(default_factory=set)  # they must be of an integer dtype
+    channels: set[int] = field(default_factory=set)  # they are sequences (channels, length)
+
+    @staticmethod
+    def learn(number: int, kind: set[int]) -> None:
+        """Keep that an input is of a kind; raise LearnedError if that is new."""
+        if number not in kind:
+            kind.add(number)
+            raise LearnedError
