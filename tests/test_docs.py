@@ -22,6 +22,7 @@ PYTHON = [name for name, path in PAGES.items() if python_of(path).strip()]
 NEEDS = {
     "guide/elixir.md": ("safetensors",),
     "guide/frameworks.md": ("torch", "flax", "keras"),
+    "guide/torch.md": ("torch",),
 }
 FILES = {"guide/elixir.md": ROOT / "tests/data/axon/model.safetensors"}  # that a page finds
 PROMISES = {
@@ -30,6 +31,7 @@ PROMISES = {
     "guide/elixir.md": r"'accuracy': (0\.9|1\.0)",
     "guide/frameworks.md": r"('accuracy': 0\.9[5-9](.|\n)*){4}'return': ([4-9]\d|\d\d\d)",
     "guide/gymnasium.md": r"'return': (4\d\d|500)",
+    "guide/torch.md": r"'accuracy': 0\.9(.|\n)*'return': [2-5]\d\d",
     "guide/train_a_network.md": r"'accuracy': (0\.9|1\.0)",
     "guide/tune_a_simulation.md": r"\n12 the limit of 12 evaluations is reached\n18 ",
     "guide/write_your_own.md": r"\('dense_0.bias', 'dense_0.kernel', 'square_0.gain'\)",

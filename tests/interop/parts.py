@@ -43,6 +43,12 @@ def conv(**options):
     return nn.Conv2d(3, 5, 3, **options)
 
 
+def hooked(module):
+    """Return a module with a hook that doubles its outputs."""
+    module.register_forward_hook(lambda module, inputs, outputs: outputs * 2)
+    return module
+
+
 def flat(*layers):
     """Return a module that flattens a convolution of an image, for layers of 120 features."""
     return nn.Sequential(conv(), nn.Flatten(), *layers)
@@ -113,6 +119,15 @@ PLAIN = {
         Of(lambda m, x: m.rescaling_0(m.dense_0(x) * 2), rescaling_0=linear(4), dense_0=linear()),
         (6,),
     ),
+    "modules named input and heads": (
+        Of(lambda m, x: m.heads(torch.relu(m.input(x))) + m.input(x), input=linear(), heads=linear(4)),
+        (6,),
+    ),
+    "hook": (hooked(linear()), (6,)),
+    "arguments by name": (
+        Of(lambda m, x: torch.add(F.relu(input=m.a(x)), other=1).permute(dims=(0, 1)), a=linear()),
+        (6,),
+    ),
     "chunk": (Of(lambda m, x: gated(m.a(x).chunk(2, -1)), a=linear()), (6,)),
     "split": (Of(lambda m, x: torch.cat(torch.split(m.a(x), [1, 3], 1)[::-1], 1), a=linear()), (6,)),
     "split in equal parts": (Of(lambda m, x: m.a(x).split(3, dim=1)[1], a=linear()), (6,)),
@@ -146,6 +161,8 @@ PLAIN = {
         (6,),
     ),
     "casts": (Of(lambda m, x: m.a(x.float().contiguous().to(torch.float32).clone()), a=linear()), (6,)),
+    "weights in a cast": (Of(lambda m, x: F.linear(x, m.a.weight.to(x.dtype), m.a.bias), a=linear()), (6,)),
+    "whole numbers": (Of(lambda m, x: m.a(x) * torch.arange(4), a=linear()), (6,)),
     "weights in a function": (
         Of(lambda m, x: F.linear(x, m.w, m.b), w=parameter(4, 6), b=parameter(4)),
         (6,),
@@ -286,6 +303,10 @@ SEQUENCES = {
     "scaled sequence": (Of(lambda m, x: m.c(x / 255 - 0.5), c=nn.Conv1d(3, 5, 3)), (3, 9)),
     "flat sequence of channels": (nn.Sequential(nn.Conv1d(3, 5, 3), nn.Flatten(), linear(35)), (3, 9)),
     "half of the channels": (Of(lambda m, x: m.c(x).chunk(2, 1)[0], c=nn.Conv1d(3, 4, 3)), (3, 9)),
+    "sequence in both layouts": (
+        Of(lambda m, x: m.c(x).mean(2) + m.d(x.mT).mean(2), c=nn.Conv1d(3, 5, 3), d=nn.Conv1d(9, 5, 3)),
+        (3, 9),
+    ),
     "convolution, then gru": (
         Of(lambda m, x: m.g(m.c(x).transpose(1, 2))[0][:, -1], c=nn.Conv1d(3, 6, 3), g=gru()),
         (3, 9),
