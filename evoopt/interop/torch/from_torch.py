@@ -18,7 +18,7 @@ from evoopt.interop.torch.types import Module
 from evoopt.types import Array
 
 _BATCH = 5  # another one than at the recording, on which nothing may depend
-_TOLERANCE = 1e-4  # of the largest output
+_TOLERANCE = 1e-4  # a part of the largest output
 
 
 @called

@@ -27,7 +27,7 @@ class Link:
 
     tensor: str
     parameter: str
-    shape: Shape  # of the tensor
+    shape: Shape  # the tensor's
     turned: tuple[int, ...]
     flat: bool = False
     row: int | None = None

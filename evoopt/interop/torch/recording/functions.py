@@ -49,14 +49,14 @@ def record_call(
         return function(graph, *args, **kwargs)
     except UnsupportedError:
         raise
-    except ValueError as error:  # of a layer
+    except ValueError as error:  # a layer's
         raise UnsupportedError(str(error).rstrip(".")) from error
 
 
 def name_of(function: Function) -> str:
     """Return the name of a function or method, without underscores around it."""
     name = own_name(function)
-    if name == "__get__":  # of a property
+    if name == "__get__":  # a property's
         name = own_name(getattr(function, "__self__", None))
     return name.strip("_")
 

@@ -52,7 +52,7 @@ class Inputs:
         return found
 
     def joined(self, samples: Sequence[Array]) -> Array:
-        """Return samples of the module as those of the network."""
+        """Return the module's samples in the network's layout."""
         turned = [
             sample.transpose(0, *(axis + 1 for axis in order))
             for sample, order in zip(samples, self.orders(), strict=True)

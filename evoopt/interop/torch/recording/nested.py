@@ -7,7 +7,7 @@ from evoopt.interop.torch.types import Tensor
 
 
 def leaves(value: Any) -> Iterable[Tensor]:
-    """Yield what is in nested tuples, lists, dicts and slices."""
+    """Yield the leaves of nested tuples, lists, dicts and slices."""
     if isinstance(value, tuple | list):
         for each in value:
             yield from leaves(each)

@@ -23,7 +23,7 @@ class Outputs:
     orders: tuple[tuple[int, ...], ...]  # torch's axes of each output in evoopt's order
 
     def joined(self, found: object) -> Array:
-        """Return outputs of the module as those of the network."""
+        """Return the module's outputs in the network's layout."""
         turned: list[Array] = [
             tensor.numpy().transpose(0, *(axis + 1 for axis in order))
             for (_, tensor), order in zip(named(found), self.orders, strict=True)

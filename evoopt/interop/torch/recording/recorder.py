@@ -49,9 +49,9 @@ class Recorder:
 
     def __init__(self, torch: ModuleType, graph: GraphBuilder, paths: Mapping[int, str], batch: int) -> None:
         self._torch, self.graph, self._paths, self._batch = torch, graph, paths, batch
-        # by identity, with the tensors, so that no identity is given away again
+        # keys are identities, and tensors are kept, so that none is another tensor's later
         self._described: dict[int, tuple[Any, Described]] = {}
-        self._computed: dict[int, tuple[Any, str]] = {}  # tensors that are computed from parameters
+        self._computed: dict[int, tuple[Any, str]] = {}  # tensors that parameters lead to
 
     def mode(self) -> Any:
         """Return the context in which functions of torch are recorded."""
@@ -66,11 +66,11 @@ class Recorder:
         return Recording()
 
     def describe(self, tensor: Tensor, described: Described) -> None:
-        """Say what a tensor is."""
+        """Note the description of a tensor."""
         self._described[id(tensor)] = tensor, described
 
     def described(self, tensor: Tensor) -> Described | None:
-        """Return what a tensor is; None for a constant."""
+        """Return the description of a tensor; None for a constant."""
         return self._described.get(id(tensor), (None, None))[1]
 
     def _call(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -89,7 +89,7 @@ class Recorder:
         if not args and "input" in kwargs:
             args, kwargs = (kwargs["input"],), {key: kwargs[key] for key in kwargs if key != "input"}
         self._before(name, args, kwargs)
-        described_args = mapped(self._argument, (args, kwargs))  # before the function writes into them
+        described_args = mapped(self._argument, (args, kwargs))  # the function may write into them
         result = function(*args, **kwargs)
         try:
             found = unknown or self._record(name, result, *described_args)
@@ -152,7 +152,7 @@ class Recorder:
         return record_call(FUNCTIONS[name], self.graph, args, kwargs)
 
     def _describe_all(self, name: str, result: object, found: Any) -> None:
-        """Say what the results of a function are."""
+        """Note the descriptions of a function's results."""
         tensors = [each for each in leaves(result) if isinstance(each, self._torch.Tensor)]
         if isinstance(found, Described):
             found = [found] * len(tensors)
@@ -160,7 +160,7 @@ class Recorder:
             self.describe(tensor, self._checked(name, tensor, described))
 
     def _checked(self, name: str, tensor: Tensor, described: Described) -> Described:
-        """Return what a tensor is; it is unknown if its first axis is not the batch."""
+        """Return the description of a result, unknown if its first axis is not the batch."""
         if isinstance(described, Unknown) and described.place is None:
             return self._unknown(name, described.reason)
         if not isinstance(described, Value) or tuple(tensor.shape) == (self._batch, *described.shape):

@@ -13,7 +13,7 @@ from evoopt.interop.torch.types import Tensor
 from evoopt.networks.layers import Layer
 from evoopt.types import Array
 
-OWN_NAMES = ("weight", "bias", "running_mean", "running_var")  # of tensors, in torch's own modules
+OWN_NAMES = ("weight", "bias", "running_mean", "running_var")  # names of tensors in torch's own modules
 
 
 class Part(NamedTuple):
@@ -21,7 +21,7 @@ class Part(NamedTuple):
 
     parameter: str
     tensor: Tensor
-    turned: tuple[int, ...] | None = None  # by default the axes stay
+    turned: tuple[int, ...] | None = None  # None: the axes stay
     flat: bool = False
     order: NDArray[np.intp] | None = None
     axis: int = 0
@@ -32,7 +32,7 @@ class Part(NamedTuple):
 class Weights:
     """The named tensors of a module, and the parameters that are made of them."""
 
-    names: dict[int, str]  # of the tensors, by identity
+    names: dict[int, str]  # keys are the tensors' identities
     parameters: frozenset[int]  # the identities of those that are parameters, and no buffers
     values: dict[str, Array] = field(default_factory=dict)
     trainable: set[str] = field(default_factory=set)
@@ -98,7 +98,7 @@ class Weights:
 
     @staticmethod
     def _key(parts: Sequence[Part]) -> list[tuple[object, ...]]:
-        """Return what tells layers with different tensors apart."""
+        """Return a key that tells layers with different tensors apart."""
         return [
             (
                 part.parameter,
