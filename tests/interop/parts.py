@@ -200,6 +200,7 @@ PLAIN = {
     "batch norm without weights": (nn.Sequential(nn.BatchNorm1d(6, affine=False), linear()), (6,)),
     "gru": (Of(lambda m, x: m.g(x)[0][:, -1], g=gru()), (7, 6)),
     "gru without biases": (Of(lambda m, x: m.g(x)[1][-1], g=gru(2, bias=False)), (7, 6)),
+    "gru, mean of last step": (Of(lambda m, x: torch.sin(m.g(x)[0][:, -1]).mean(1), g=gru()), (7, 6)),
     "gru of all steps": (Of(lambda m, x: m.a(m.g(x)[0]), g=gru(), a=linear(4)), (7, 6)),
     "gru, squeezed state": (Of(lambda m, x: m.g(x)[1].squeeze(0), g=gru()), (7, 6)),
     "gru, zeros as first state": (Of(lambda m, x: m.g(x, torch.zeros(1, len(x), 4))[1][0], g=gru()), (7, 6)),

@@ -45,11 +45,12 @@ def _renamed(node: Node, renamed: Mapping[str, str]) -> Node:
 
 def _numbered(nodes: Nodes, graph: GraphBuilder) -> dict[str, str]:
     """Return names in which nodes without weights count from 0."""
-    taken = {*graph.reserved, *graph.weights.layers, *(name for name, node in nodes.items() if node.of)}
+    kept = {*graph.weights.layers, *(name for name, node in nodes.items() if node.of)}
+    taken = {*kept, *graph.reserved}
     names: dict[str, str] = {}
     for name, node in nodes.items():
         numbered = (f"{node.layer.kind}_{number}" for number in count())
-        names[name] = name if name in taken else next(each for each in numbered if each not in taken)
+        names[name] = name if name in kept else next(each for each in numbered if each not in taken)
         taken.add(names[name])
     return names
 
