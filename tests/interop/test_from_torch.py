@@ -227,6 +227,14 @@ def test_a_part_of_a_network_evolves_and_all_goes_back():
     assert same(other, state)
 
 
+def test_a_pickled_network_needs_no_torch(monkeypatch):
+    net, vector = evoopt.from_torch(parts.make("flat, then normalized"), parts.IMAGE)
+    pickled, inputs = pickle.dumps(net), np.ones((2, 8, 6, 3), np.float32)
+    expected = net.predict(vector, inputs)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    np.testing.assert_array_equal(pickle.loads(pickled).predict(vector, inputs), expected)
+
+
 def test_an_optimizer_goes_on_after_the_way_back():
     module = linear()
     optimizer = torch.optim.SGD(module.parameters(), lr=1.0)
