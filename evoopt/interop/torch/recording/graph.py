@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from evoopt.interop.torch.recording.signals import Facts, UnsupportedError
+from evoopt.interop.torch.recording.signals import Facts, UnsupportedError, learn
 from evoopt.interop.torch.recording.values import Value, moves
 from evoopt.interop.torch.recording.weights import Part, Weights
 from evoopt.networks.graph import INPUT
@@ -116,7 +116,7 @@ class GraphBuilder:
             raise UnsupportedError(f"it must have {axes + 2} axes with the batch, got {len(x.shape) + 1}")
         number = self.origin(x.node, (Activation, Rescaling))
         if number is not None and x.axes == (0, 1):
-            self.facts.learn(number, self.facts.channels)
+            learn(number, self.facts.channels)
         return self.laid(x, (*range(1, axes + 1), 0))
 
     def origin(self, node: str, through: tuple[type[Layer], ...]) -> int | None:

@@ -24,7 +24,7 @@ from evoopt.interop.torch.recording.functions import (
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.nested import leaves, mapped
 from evoopt.interop.torch.recording.place import place
-from evoopt.interop.torch.recording.signals import UnsupportedError
+from evoopt.interop.torch.recording.signals import UnsupportedError, learn
 from evoopt.interop.torch.recording.values import STATES, States, Unknown, Value
 from evoopt.interop.torch.types import Function, Tensor
 from evoopt.networks.shaping import Flatten, Reshape, Slice
@@ -127,7 +127,7 @@ class Recorder:
                 raise self.error(self._unknown(name, "max_norm must be None"))
             number = self.graph.origin(ids.node, (Slice, Reshape, Flatten))
             if args[0].dtype.is_floating_point and number is not None:
-                self.graph.facts.learn(number, self.graph.facts.ids)
+                learn(number, self.graph.facts.ids)
 
     def _argument(self, value: Any) -> Any:
         """Return an argument as functions that record take it."""

@@ -18,9 +18,9 @@ class Facts:
     ids: set[int] = field(default_factory=set)  # they must be of an integer dtype
     channels: set[int] = field(default_factory=set)  # they are sequences (channels, length)
 
-    @staticmethod
-    def learn(number: int, kind: set[int]) -> None:
-        """Keep that an input is of a kind; raise LearnedError if that is new."""
-        if number not in kind:
-            kind.add(number)
-            raise LearnedError
+
+def learn(number: int, numbers: set[int]) -> None:
+    """Add the number of an input to those of a fact; raise LearnedError if it is new."""
+    if number not in numbers:
+        numbers.add(number)
+        raise LearnedError
