@@ -95,7 +95,6 @@ REFUSED = {
         parts.IMAGE,
     ),
     'gelu .*: approximate must be "none", got .tanh.': (nn.Sequential(linear(), nn.GELU("tanh")), (6,)),
-    'log_softmax .* the loss "cross_entropy" takes': (nn.Sequential(linear(), nn.LogSoftmax(1)), (6,)),
     "prelu .* do not have this function": (nn.Sequential(linear(), nn.PReLU()), (6,)),
     "avg_pool2d .*: padding must not count; pass count_include_pad=False": (
         nn.Sequential(nn.AvgPool2d(2, padding=1), parts.conv()),

@@ -1,7 +1,7 @@
 """Functions of single numbers: activations and arithmetic."""
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -63,18 +63,18 @@ def _clamp(graph: GraphBuilder, x: Value, min: float | None = None, max: float |
     return _hardtanh(graph, x, min, max)
 
 
-def _softmax(
-    graph: GraphBuilder, x: Value, dim: int | None = None, _stacklevel: int = 3, dtype: object = None
-) -> Value:
-    implied = 1 if len(x.shape) in (1, 3) else 0  # torch's choice
-    order = x.last(as_axis(x, implied if dim is None else dim))
-    return Value.ordered(graph.put(Activation("softmax"), graph.laid(x, order)), order, x.shape, x.channels)
+def _over_an_axis(activation: Literal["softmax", "log_softmax"]) -> Function:
+    """Return the function that records an activation over one axis, which must lie last."""
 
+    def record(
+        graph: GraphBuilder, x: Value, dim: int | None = None, _stacklevel: int = 3, dtype: object = None
+    ) -> Value:
+        implied = 1 if len(x.shape) in (1, 3) else 0  # torch's choice
+        order = x.last(as_axis(x, implied if dim is None else dim))
+        node = graph.put(Activation(activation), graph.laid(x, order))
+        return Value.ordered(node, order, x.shape, x.channels)
 
-def _log_softmax(graph: GraphBuilder, x: Value, *given: object, **options: object) -> Value:
-    raise UnsupportedError(
-        'evoopt has no logarithm of a softmax; return the inputs of it, which the loss "cross_entropy" takes'
-    )
+    return record
 
 
 def _dropout(
@@ -187,8 +187,8 @@ FUNCTIONS: dict[str, Function] = {
     "hardtanh": _hardtanh,
     "clamp": _clamp,
     "clip": _clamp,
-    "softmax": _softmax,
-    "log_softmax": _log_softmax,
+    "softmax": _over_an_axis("softmax"),
+    "log_softmax": _over_an_axis("log_softmax"),
     **dict.fromkeys(
         ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"), _dropout
     ),
