@@ -20,7 +20,7 @@ class Facts:
 
 
 def learn(number: int, numbers: set[int]) -> None:
-    """Add the number of an input to those of a fact; raise LearnedError if it is new."""
+    """Add the number of an input to the others of a fact; raise LearnedError if it is new."""
     if number not in numbers:
         numbers.add(number)
         raise LearnedError
