@@ -10,5 +10,5 @@ def require_package(name: str, call: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise ImportError(
-            f'{call} needs the package {name}, which is not installed: pip install "evoopt[interop]".'
+            f"{call} needs the package {name}, which is not installed: pip install {name}."
         ) from error

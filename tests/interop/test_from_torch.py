@@ -235,6 +235,25 @@ def test_a_pickled_network_needs_no_torch(monkeypatch):
     np.testing.assert_array_equal(pickle.loads(pickled).predict(vector, inputs), expected)
 
 
+class Counting(nn.Module):
+    """A module that counts its calls in a buffer, which its outputs do not depend on."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x):
+        self.calls += 1
+        return self.fc(x)
+
+
+def test_buffers_that_a_module_writes_stay_as_they_were():
+    module = Counting()
+    evoopt.from_torch(module, (3,))
+    assert module.calls.item() == 0
+
+
 def test_an_optimizer_goes_on_after_the_way_back():
     module = linear()
     optimizer = torch.optim.SGD(module.parameters(), lr=1.0)
@@ -264,7 +283,7 @@ def test_a_network_learns_and_the_module_has_what_it_learned():
 def test_without_torch(call, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     arguments = (None, None) if call == "from_torch" else (None, None, None)
-    with pytest.raises(ImportError, match=rf'^{call} needs .*: pip install "evoopt\[interop\]"\.$'):
+    with pytest.raises(ImportError, match=rf'^{call} needs .*: pip install torch\.$'):
         getattr(evoopt, call)(*arguments)
 
 

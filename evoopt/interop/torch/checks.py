@@ -53,8 +53,9 @@ def named_tensors(module: Module) -> dict[str, Any]:
 
 @contextmanager
 def evaluation(torch: ModuleType, module: Module) -> Iterator[None]:
-    """Let a module evaluate, without gradients; each part has its mode back afterwards."""
+    """Let a module evaluate, without gradients; it has its modes and buffers back afterwards."""
     modes = [(each, each.training) for each in module.modules()]
+    buffers = [(each, each.detach().clone()) for each in module.buffers()]
     try:
         for each, _ in modes:
             each.training = False
@@ -63,3 +64,6 @@ def evaluation(torch: ModuleType, module: Module) -> Iterator[None]:
     finally:
         for each, training in modes:
             each.training = training
+        with torch.no_grad():
+            for each, kept in buffers:
+                each.copy_(kept)
