@@ -3,6 +3,8 @@
 from evoopt.callbacks import CSVLogger
 from evoopt.evolve import evolve
 from evoopt.files import load_params, save_params
+from evoopt.interop.onnx.model import to_onnx
+from evoopt.interop.python.source import to_python
 from evoopt.interop.torch.from_torch import from_torch
 from evoopt.interop.torch.to_torch import to_torch
 from evoopt.minimize import minimize
@@ -120,5 +122,7 @@ __all__ = [
     "scipy_method",
     "set_num_threads",
     "show_versions",
+    "to_onnx",
+    "to_python",
     "to_torch",
 ]

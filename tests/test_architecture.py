@@ -43,7 +43,7 @@ MAY_IMPORT = {
     },
     "versions": {"devices", "compiling", "threads", "calls"},
     "networks": {"devices", "rules", "compiling", "params", "tree", "arguments", "arrays", "calls", "memory"},
-    "interop": {"networks", "params", "arguments", "arrays", "calls"},
+    "interop": {"networks", "params", "arguments", "arrays", "calls", "replacing"},
     "tasks": {
         *("devices", "rules", "compiling", "memory"),
         *("networks", "arguments", "arrays", "calls", "failures"),

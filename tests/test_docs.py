@@ -20,6 +20,7 @@ PAGES = {name: ROOT / name for name in ("README.md", "CONTRIBUTING.md")}
 PAGES |= {path.relative_to(DOCS).as_posix(): path for path in sorted(DOCS.rglob("*.md"))}
 PYTHON = [name for name, path in PAGES.items() if python_of(path).strip()]
 NEEDS = {
+    "guide/deploying.md": ("torch", "onnx", "onnxruntime"),
     "guide/elixir.md": ("safetensors",),
     "guide/frameworks.md": ("torch", "flax", "keras"),
     "guide/torch.md": ("torch",),

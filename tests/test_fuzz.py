@@ -18,6 +18,10 @@ REFUSED = {"Layer.function", "Layer.operations", *(f"{name}.operations" for name
 REFUSED |= {f"{name}.output_shape" for name in ("Add", "Multiply", "Concat")}
 if importlib.util.find_spec("safetensors") is None:
     REFUSED |= {"load_safetensors", "save_safetensors"}
+if importlib.util.find_spec("onnx") is None:
+    REFUSED |= {"to_onnx"}
+if importlib.util.find_spec("torch") is None:
+    REFUSED |= {"to_torch"}
 
 
 def test_every_public_name_is_called():

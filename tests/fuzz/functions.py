@@ -138,7 +138,16 @@ FUNCTIONS = [
         ("loaded = evoopt.load_safetensors(path)",),
     ),
     Case("from_torch", "evoopt.from_torch", {"module": "None", "input_shape": "(4,)"}),
-    Case("to_torch", "evoopt.to_torch", {"net": "NET", "vector": "PARAMS", "module": "None"}),
+    Case("to_torch", "evoopt.to_torch", {"net": "NET", "vector": "PARAMS"}, {"module": "None"}),
+    Case("to_onnx", "evoopt.to_onnx", {"net": "NET", "params": "PARAMS", "path": "FOLDER / 'a.onnx'"}),
+    Case(
+        "to_python",
+        "evoopt.to_python",
+        {"net": "NET", "params": "PARAMS", "path": "FOLDER / 'a.py'"},
+        {},
+        (),
+        ("outputs = runpy.run_path(str(path))['predict'](INPUTS)", "assert np.isfinite(outputs).all()"),
+    ),
     Case("CSVLogger", "evoopt.CSVLogger", {"path": "FOLDER / 'log.csv'"}, {}, _STARTED, ("result(es)",)),
     Case(
         "CSVLogger.__call__",

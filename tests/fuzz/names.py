@@ -7,6 +7,7 @@ import io
 import math
 import os
 import pickle
+import runpy
 import types
 from concurrent.futures import Executor, ThreadPoolExecutor
 from decimal import Decimal
@@ -165,4 +166,4 @@ NAMES = {
     if not name.startswith("__") and name not in ("annotations", "FOLDER")
 }
 _ = contextlib, copy, fractions, io, math, os, pickle, types, Executor, ThreadPoolExecutor, Decimal, Fraction
-_ = partial, scipy, as_strided, Figure
+_ = partial, runpy, scipy, as_strided, Figure

@@ -189,16 +189,21 @@ def test_other_modules_and_shapes_are_refused(message):
         (lambda: linear().double(), '"weight" .* got .* dtype float64'),
         (lambda: linear(bias=False), '"bias" .* got absent'),
         (lambda: nn.Sequential(linear()), '"weight" .* got absent'),
-        (lambda: None, "module must be a torch.nn.Module, got None"),
     ],
 )
 def test_another_module_is_refused_before_anything_iswritten(other, message):
     net, vector = evoopt.from_torch(linear(), (6,))
     module = other()
-    state = None if module is None else state_of(module)
+    state = state_of(module)
     with pytest.raises(ValueError, match=message):
         evoopt.to_torch(net, vector, module)
-    assert module is None or same(module, state)
+    assert same(module, state)
+
+
+def test_what_is_no_module_is_refused():
+    net, vector = evoopt.from_torch(linear(), (6,))
+    with pytest.raises(ValueError, match=r"module must be a torch\.nn\.Module, got 3"):
+        evoopt.to_torch(net, vector, 3)
 
 
 def test_parameters_must_be_the_networks():

@@ -1,4 +1,4 @@
-"""Parameters of a network back in the torch module that it was made of."""
+"""Parameters of a network in a torch module: in the one that it was made of, or in a new one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,23 +9,26 @@ from numpy.typing import ArrayLike
 from evoopt.arrays import shown
 from evoopt.calls import called
 from evoopt.interop.packages import require_package
+from evoopt.interop.torch.building.module import build_module
 from evoopt.interop.torch.checks import dtype_of, named_tensors, require_module
 from evoopt.interop.torch.links import Kind
 from evoopt.interop.torch.network import TorchNetwork
 from evoopt.interop.torch.types import Module
+from evoopt.networks.network import Network
 
 
 @called
-def to_torch(net: TorchNetwork, vector: Mapping[str, Any] | ArrayLike, module: Module) -> Any:
-    """Write parameters of a network of `from_torch` into a torch module.
+def to_torch(net: Network, vector: Mapping[str, Any] | ArrayLike, module: Module = None) -> Module:
+    """Make a torch module of a network, or write parameters into the one that it was made of.
 
     Parameters
     ----------
     net : Network
-        From `from_torch`, or from `Network.freeze` of such a network. A pickled one will do.
+        Without a `module`, any network with layers and activations of evoopt. With one, a network
+        from `from_torch`, or from `Network.freeze` of such a network. A pickled one will do.
     vector : nested dict, or vector (n_params,)
         The solution. Frozen parameters and buffers are written, too.
-    module : torch.nn.Module
+    module : torch.nn.Module, optional
         The module, or one with tensors of the same names, shapes and dtypes, on any device. Its
         tensors stay the same objects, so that an optimizer goes on. Parameters that lead to no
         output are not in the network, and keep their values.
@@ -34,20 +37,44 @@ def to_torch(net: TorchNetwork, vector: Mapping[str, Any] | ArrayLike, module: M
     -------
     module : torch.nn.Module
         The same object. With the vector of `from_torch` its parameters are the same bit for bit.
+        Or a new one, in evaluation mode and of float32, see the notes.
 
     Raises
     ------
     ValueError
-        For another network, parameters that are not its own, or another module; before anything is
-        written.
+        For another network, parameters that are not its own, a layer or activation of your own, or
+        another module; before anything is written.
     ImportError
         Without the package torch.
 
-    See `from_torch` for an example.
+    Notes
+    -----
+    A new module has torch's layers, by the names of the network's: ``module.dense_0.weight``. Its
+    ``forward(inputs)`` takes and returns tensors in the layout of `Network.predict`, with channels
+    last. If a recurrent layer takes one time step a call, it is ``forward(inputs, state)``, which
+    returns outputs and the new state.
+
+    Examples
+    --------
+    >>> import evoopt
+    >>> net = evoopt.Network([evoopt.Dense(8, "tanh"), evoopt.Dense(2)], input_shape=(4,))
+    >>> module = evoopt.to_torch(net, net.init(seed=0))  # doctest: +SKIP
+    >>> import torch  # doctest: +SKIP
+    >>> module(torch.ones(3, 4)).shape  # doctest: +SKIP
+    torch.Size([3, 2])
+
+    See `from_torch` for an example with its module.
     """
+    return build_module(net, vector) if module is None else _write(net, vector, module)
+
+
+def _write(net: Network, vector: Mapping[str, Any] | ArrayLike, module: Module) -> Module:
+    """Write parameters into a module, and return it."""
     torch = require_package("torch", "to_torch")
     if not isinstance(net, TorchNetwork):
-        raise ValueError(f"net must be a network of evoopt.from_torch, got {shown(net)}.")
+        raise ValueError(
+            f"net must be a network of evoopt.from_torch, got {shown(net)}; without a module, one is made."
+        )
     require_module(torch, module)
     tensors = named_tensors(module)
     found = {name: Kind(tuple(tensor.shape), dtype_of(tensor)) for name, tensor in tensors.items()}

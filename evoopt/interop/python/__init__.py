@@ -1,0 +1,1 @@
+"""Networks as Python files that need NumPy alone."""
