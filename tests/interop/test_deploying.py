@@ -25,6 +25,7 @@ from evoopt import (
     Dense,
     Embedding,
     Flatten,
+    FunctionNetwork,
     Graph,
     MaxPool2D,
     Multiply,
@@ -251,5 +252,7 @@ def test_other_arguments_are_refused(deploy, tmp_path):
     for wrong in (np.zeros(3), np.zeros((2, net.spec.size)), {"dense_0": {"kernel": np.zeros((4, 3))}}):
         with pytest.raises(ValueError, match=r"parameters|bias"):
             deploy(net, wrong, tmp_path)
-    with pytest.raises(ValueError, match=r"^net must be an evoopt\.Network, of layers, got a list\.$"):
-        deploy([Dense(3)], np.zeros(15), tmp_path)
+    function = FunctionNetwork(lambda population, inputs, state: inputs, net.spec, (4,), (4,))
+    for other in ([Dense(3)], function):
+        with pytest.raises(ValueError, match=r"^net must be an evoopt\.Network, of layers, got a \w+\.$"):
+            deploy(other, np.zeros(15), tmp_path)
