@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from evoopt.interop.trained import Trained, TrainedNode
+from evoopt.networks.activations import OVER_CHANNELS
 from evoopt.networks.layers import Layer
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ class Value(Generic[T]):
 
 Write = Callable[..., T]  # (graph, node, *values) -> value
 Row = Callable[..., Value[T]]  # the same of a `Value`
-Activate = Callable[..., T]  # (graph, x, *numbers) -> value; a softmax is over the last axis
+Activate = Callable[..., T]  # (graph, x, *numbers) -> value; one of OVER_CHANNELS is over the last axis
 
 
 def channels_last(write: Write[T]) -> Row[T]:
@@ -93,5 +94,5 @@ def _activated(
     graph: Graph[T], node: TrainedNode[Any], activations: Mapping[str, Activate[T]], y: Value[T]
 ) -> Value[T]:
     name, *numbers = node.activation
-    in_order = channels_last if name == "softmax" else either
+    in_order = channels_last if name in OVER_CHANNELS else either
     return in_order(lambda graph, node, x: activations[name](graph, x, *numbers))(graph, node, y)

@@ -15,7 +15,7 @@ ActivationName = Literal[
     "linear", "tanh", "relu", "sigmoid", "gelu", "silu", "swish", "elu", "selu", "leaky_relu", "softplus",
     "hardtanh", "sin", "softmax", "log_softmax",
 ]  # the rules of all but the first and the last two are `rules.math.ELEMENTWISE`  # fmt: skip
-_OVER_CHANNELS = ("softmax", "log_softmax")
+OVER_CHANNELS = ("softmax", "log_softmax")
 ActivationWithNumbers = tuple[Literal["leaky_relu", "elu"], float] | tuple[Literal["hardtanh"], float, float]
 ActivationLike = ActivationName | ActivationWithNumbers | Callable[[Any], Any]
 
@@ -61,7 +61,7 @@ def activation_operations(activation: ActivationLike, features: int, channels: i
 
     A softmax, or its logarithm, is over the last axis, the channels.
     """
-    if isinstance(activation, str) and activation in _OVER_CHANNELS:
+    if isinstance(activation, str) and activation in OVER_CHANNELS:
         yield Operation(activation, features, features, sizes=(features // channels,))
     elif isinstance(activation, tuple):
         name, *numbers = activation

@@ -50,4 +50,5 @@ ACTIVATIONS: dict[str, Activate[str]] = {
     "hardtanh": _hardtanh,
     "sin": _operator("Sin"),
     "softmax": _operator("Softmax", axis=-1),
+    "log_softmax": _operator("LogSoftmax", axis=-1),
 }

@@ -248,3 +248,9 @@ def softmax(x):
     """Return the exponentials divided by their sum over the last axis."""
     e = np.exp(x - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
+
+
+def log_softmax(x):
+    """Return the logarithm of `softmax`."""
+    shifted = x - x.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))

@@ -32,6 +32,7 @@ ACTIVATIONS: dict[str, Formula] = {
     "hardtanh": formulas.hardtanh,
     "sin": formulas.sin,
     "softmax": formulas.softmax,
+    "log_softmax": formulas.log_softmax,
 }
 
 

@@ -37,4 +37,5 @@ ACTIVATIONS: dict[str, Activate[fx.Node]] = {
     "hardtanh": _function("nn.functional.hardtanh"),
     "sin": _function("sin"),
     "softmax": _function("softmax", dim=-1),
+    "log_softmax": _function("log_softmax", dim=-1),
 }
