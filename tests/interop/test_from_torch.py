@@ -283,7 +283,7 @@ def test_a_network_learns_and_the_module_has_what_it_learned():
 def test_without_torch(call, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     arguments = (None, None) if call == "from_torch" else (None, None, None)
-    with pytest.raises(ImportError, match=rf'^{call} needs .*: pip install torch\.$'):
+    with pytest.raises(ImportError, match=rf"^{call} needs .*: pip install torch\.$"):
         getattr(evoopt, call)(*arguments)
 
 
