@@ -25,6 +25,8 @@ from evoopt.params import ParamSpec
 from evoopt.plotting import plot_history
 from evoopt.safetensors import load_safetensors, save_safetensors
 from evoopt.scipy_method import scipy_method
+from evoopt.spaces.space import Space
+from evoopt.spaces.variables import Choice, Integer, Real
 from evoopt.strategies import (
     BIPOP,
     CMAES,
@@ -71,6 +73,7 @@ __all__ = [
     "AvgPool2D",
     "BatchNorm",
     "CSVLogger",
+    "Choice",
     "Concat",
     "Conv1D",
     "Conv2D",
@@ -85,6 +88,7 @@ __all__ = [
     "GlobalAvgPool",
     "Graph",
     "GymnasiumTask",
+    "Integer",
     "Layer",
     "LayerNorm",
     "LinearDecay",
@@ -99,11 +103,13 @@ __all__ = [
     "Parameter",
     "Permute",
     "Rescaling",
+    "Real",
     "Reshape",
     "Residual",
     "Rollout",
     "SepCMAES",
     "Slice",
+    "Space",
     "Split",
     "Strategy",
     "Supervised",

@@ -33,12 +33,13 @@ MAY_IMPORT = {
     "files": {"tree", "arrays", "calls", "npz", "replacing"},
     "leaves": {"tree"},
     "params": {"leaves", "tree", "arguments", "arrays"},
+    "spaces": {"arguments", "arrays", "calls"},
     "safetensors": {
         *("params", "leaves", "tree", "files", "npz"),
         *("replacing", "arguments", "arrays", "calls"),
     },
     "strategies": {
-        *("devices", "rules", "compiling"),
+        *("devices", "rules", "compiling", "spaces"),
         *("files", "npz", "params", "arguments", "arrays", "calls", "memory"),
     },
     "versions": {"devices", "compiling", "threads", "calls"},

@@ -44,8 +44,9 @@ def test_a_wrong_form_names_what_was_called(name):
     call = getattr(evoopt, name)
     named = rf"^(Options of )?{name} must be .*[.?]$"
     for arguments, options in (((1,) * 30, {}), ((), {"no_such_option": 1})):
-        # methods of scipy may have any options, and any number of branches is parallel
-        if (name, bool(arguments)) not in {("scipy_method", False), ("Parallel", True)}:
+        # methods of scipy may have any options, branches and values any number, variables any name
+        allowed = {("scipy_method", False), ("Parallel", True), ("Choice", True), ("Space", False)}
+        if (name, bool(arguments)) not in allowed:
             with pytest.raises(TypeError, match=named):
                 call(*arguments, **options)
 

@@ -7,10 +7,11 @@ import evoopt
 from .case import Case
 from .functions import FUNCTIONS
 from .networks import NETWORKS
+from .spaces import SPACES
 from .strategies import STRATEGIES
 from .tasks import TASKS
 
-CASES: list[Case] = [*STRATEGIES, *NETWORKS, *TASKS, *FUNCTIONS]
+CASES: list[Case] = [*STRATEGIES, *NETWORKS, *TASKS, *SPACES, *FUNCTIONS]
 
 
 def public_names() -> set[str]:
