@@ -91,7 +91,8 @@ def evolve(
     -------
     scipy.optimize.OptimizeResult
         ``x`` (n_params,): the best row or the strategy's solution, whichever has the better fitness
-        (for noisy fitness the solution; with `validation` the vector that it judged best). ``fun``:
+        (for noisy fitness the solution; with `validation` the vector that it judged best).
+        ``params``: its values by name, where the strategy searches a `Space`. ``fun``:
         its fitness, which may take one more evaluation, and always does for noisy fitness. After
         Ctrl-C, a time limit or the last of `max_evaluations` no evaluation is left: then `x` is the
         best row, or `fun` is NaN if `x` is another vector. ``success``: whether the run reached its
@@ -196,8 +197,10 @@ def _result(
     success = informed and not FAILURES & names
     status = status_of(reasons)
     flat = () if informed else (("flat", "No two values of the fitness differ, so nothing was learned."),)
+    params = {} if strategy.space is None else {"params": strategy.space.decode(x)}
     return make_result(
         x=x,
+        **params,
         fun=fun,
         success=success,
         status=status if success or status else OTHER_STATUS,

@@ -11,6 +11,7 @@ class Result(OptimizeResult):
     """scipy's OptimizeResult, a dict whose items are attributes; its history prints as one line."""
 
     x: NDArray[Any]
+    params: dict[str, Any]
     fun: float
     success: bool
     status: int

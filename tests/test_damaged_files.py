@@ -437,6 +437,7 @@ def test_all_attributes_are_declared(tmp_path):
         saved(evoopt.GA, tmp_path / "run.npz", crossover="tensor", spec=spec),
         saved(evoopt.OpenAIES, tmp_path / "run.npz", optimizer="sgd", sigma_decay=decay),
         saved(evoopt.OpenAIES, tmp_path / "run.npz", sigma_decay=evoopt.CosineDecay(9)),
+        evoopt.SNES(evoopt.Space(x=evoopt.Real(1, 2, log=True)), seed=1),
         *(kind(evoopt.CMAES([1.0, 2.0], 1.0, tolfun=1e9, seed=1)) for kind in (evoopt.IPOP, evoopt.BIPOP)),
     ]
     seen = set()

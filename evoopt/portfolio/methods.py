@@ -24,10 +24,13 @@ MethodName = Literal[
 MethodLike = MethodName | type[Strategy] | None
 RESTARTS: dict[str, type[Restarts]] = {"auto": IPOP, "ipop": IPOP, "bipop": BIPOP}
 # Options that minimize sets itself, and limits that would count the strategy alone.
-_OWN = {"mean", "sigma", "bounds", "maximize", "seed", "target", "max_evaluations", "max_generations"}
+_OWN = {
+    *("mean", "sigma", "x0", "bounds", "maximize", "seed", "target"),
+    *("max_evaluations", "max_generations"),
+}
 # The words of minimize for options of strategies.
 RENAMED = {
-    "mean": "the argument x0",
+    **dict.fromkeys(("mean", "x0"), "the argument x0"),
     "bounds": "the argument bounds",
     "maximize": "a fun of the other sign",
     "max_evaluations": "maxfun",

@@ -20,6 +20,7 @@ from evoopt.devices.cpu import covariance as matrices
 from evoopt.devices.cpu.covariance import Constants, Drawn, Paths, Ranked
 from evoopt.strategies.contract import fields, stagnation, stopping
 from evoopt.strategies.contract.fields import Fields, Scope
+from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
@@ -55,7 +56,7 @@ class CMAES(Converging):
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    mean, sigma, x0, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
     max_generations, tolx, tolfun
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default.
     covariance : array_like, shape (n_params, n_params), optional
@@ -128,8 +129,8 @@ class CMAES(Converging):
 
     def __init__(
         self,
-        mean: ArrayLike,
-        sigma: ArrayLike,
+        mean: MeanLike,
+        sigma: PointLike | None = None,
         *,
         covariance: ArrayLike | None = None,
         tolfunhist: float = 1e-12,

@@ -15,6 +15,7 @@ from evoopt.devices.cpu.genetic import choose_uniformly, mutate
 from evoopt.memory import available
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.fields import Fields, Scope
+from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import genomes, schedules
@@ -40,7 +41,7 @@ class DeepGA(Converging):
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    mean, sigma, x0, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
     max_generations, tolx, tolfun
         See `Strategy`; `popsize` is 1000 by default. The first population is the mean plus noise.
         Bounds work as in the other strategies: mutations add up in a space without bounds, which is
@@ -108,8 +109,8 @@ class DeepGA(Converging):
 
     def __init__(
         self,
-        mean: ArrayLike,
-        sigma: ArrayLike,
+        mean: MeanLike,
+        sigma: PointLike | None = None,
         *,
         parents: int | None = None,
         elites: int = 1,
@@ -221,7 +222,8 @@ class DeepGA(Converging):
         raise LookupError("The row is foreign.")
 
     def _place_and_steps(self) -> tuple[Vector, Vector]:
-        return self._best_or_mean(), self.sigma
+        place, box = self._best_or_mean(), self._box
+        return place if box is None or self.space is None else box.inverse(place, "best row"), self.sigma
 
     # ---------------------------------------------------------------- genomes
 

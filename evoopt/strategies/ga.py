@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from evoopt import arguments
 from evoopt.devices.cpu.genetic import child_steps, choose_parents
 from evoopt.params import ParamSpec
 from evoopt.strategies.contract import fields, stopping
 from evoopt.strategies.contract.fields import Fields, Scope
+from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
@@ -124,8 +125,8 @@ class GA(Converging):
 
     def __init__(
         self,
-        mean: ArrayLike,
-        sigma: ArrayLike,
+        mean: MeanLike,
+        sigma: PointLike | None = None,
         *,
         selection: operators.SelectionName = "tournament",
         tournament: int = 4,
@@ -318,13 +319,12 @@ class GA(Converging):
     def _measures(self) -> dict[str, float]:
         return {"diversity": self._diversity}
 
-    @property
-    def mean(self) -> Array:
-        """The mean (n_params,) of the parents, at first the centre of the first population."""
+    def _searched_mean(self) -> Array:
+        """Return the mean (n_params,) of the parents, at first the first population's centre."""
         if not len(self._steps):
-            return super().mean
-        mean: Array = self._engine.host(self._pool).mean(axis=0, dtype=float).astype(self.dtype)
-        return self._enclosed(mean)  # rounding may have left the box
+            return super()._searched_mean()
+        mean: Array = self._engine.host(self._pool).mean(axis=0, dtype=float)
+        return mean
 
     @property
     def sigma(self) -> Vector:
@@ -338,7 +338,7 @@ class GA(Converging):
 
         With ``noisy=True`` see the option `reevaluate`.
         """
-        x = self.best.x if self._judged is None else np.array(self._judged)
+        x = self.best.x if self._judged is None else self._enclosed(np.array(self._judged))
         return self.mean if x is None else x
 
 

@@ -9,7 +9,6 @@ import threading
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.devices.cpu import directions
@@ -18,6 +17,7 @@ from evoopt.strategies.contract import fields, state_lock
 from evoopt.strategies.contract.epochs import chunks
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.ledger import Ledger
+from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import recombination
@@ -34,7 +34,7 @@ class LMMAES(Converging):
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    mean, sigma, x0, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
     max_generations, tolx, tolfun
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate
         scales that coordinate.
@@ -77,8 +77,8 @@ class LMMAES(Converging):
 
     def __init__(
         self,
-        mean: ArrayLike,
-        sigma: ArrayLike,
+        mean: MeanLike,
+        sigma: PointLike | None = None,
         *,
         directions: int | None = None,
         **options: Unpack[ConvergingOptions],

@@ -7,10 +7,9 @@ weight decay regularization, https://arxiv.org/abs/1711.05101.
 
 from typing import ClassVar, Unpack
 
-from numpy.typing import ArrayLike
-
 from evoopt import arguments
 from evoopt.strategies.contract.fields import STEPS, Fields, number
+from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import schedules
@@ -29,7 +28,7 @@ class OpenAIES(PairStrategy):
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    mean, sigma, x0, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
     max_generations, tolx, tolfun
         See `Strategy`; `popsize` is even, 4 + 3 log(n_params) by default; networks need more. If
         only one row of a pair is told, that row counts alone.
@@ -84,8 +83,8 @@ class OpenAIES(PairStrategy):
 
     def __init__(
         self,
-        mean: ArrayLike,
-        sigma: ArrayLike,
+        mean: MeanLike,
+        sigma: PointLike | None = None,
         *,
         optimizer: Optimizer = "adam",
         sigma_decay: Decay = 1.0,

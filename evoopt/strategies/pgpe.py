@@ -9,10 +9,10 @@ https://arxiv.org/abs/2008.02387.
 from typing import ClassVar, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.strategies.contract.fields import Fields, number
+from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts.pairs import Optimizer, PairOptions, PairStrategy, product
@@ -29,7 +29,7 @@ class PGPE(PairStrategy):
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    mean, sigma, x0, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
     max_generations, tolx, tolfun
         See `Strategy`; `popsize` is even, 4 + 3 log(n_params) by default; networks need more. If
         only one row of a pair is told, that row counts alone.
@@ -75,8 +75,8 @@ class PGPE(PairStrategy):
 
     def __init__(
         self,
-        mean: ArrayLike,
-        sigma: ArrayLike,
+        mean: MeanLike,
+        sigma: PointLike | None = None,
         *,
         optimizer: Optimizer = "clipup",
         stdev_learning_rate: float = 0.1,

@@ -9,11 +9,11 @@ import math
 from typing import ClassVar, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.fields import Fields, Scope
+from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import recombination
@@ -29,7 +29,7 @@ class SepCMAES(Converging):
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    mean, sigma, x0, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
     max_generations, tolx, tolfun
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default.
 
@@ -60,7 +60,9 @@ class SepCMAES(Converging):
     }
     _drawn: ClassVar[fields.Kind] = staticmethod(fields.DRAWN_DISTRIBUTION)
 
-    def __init__(self, mean: ArrayLike, sigma: ArrayLike, **options: Unpack[ConvergingOptions]) -> None:
+    def __init__(
+        self, mean: MeanLike, sigma: PointLike | None = None, **options: Unpack[ConvergingOptions]
+    ) -> None:
         super().__init__(mean, sigma, **options)
         # sigma (n,) = step size * sqrt(diagonal of C)
         self._step = float(np.exp(np.log(self._sigma).mean()))

@@ -11,7 +11,7 @@ import math
 from typing import ClassVar, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from evoopt import arguments
 from evoopt.strategies.contract.fields import (
@@ -21,6 +21,7 @@ from evoopt.strategies.contract.fields import (
     Fields,
     Kind,
 )
+from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts.converging import Converging, ConvergingOptions
@@ -35,7 +36,7 @@ class SNES(Converging):
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    mean, sigma, x0, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
     max_generations, tolx, tolfun
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default; networks need more.
     eta_mean : float
@@ -68,8 +69,8 @@ class SNES(Converging):
 
     def __init__(
         self,
-        mean: ArrayLike,
-        sigma: ArrayLike,
+        mean: MeanLike,
+        sigma: PointLike | None = None,
         *,
         eta_mean: float = 1.0,
         eta_sigma: float | None = None,

@@ -10,12 +10,12 @@ import math
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.devices.cpu import covariance as matrices
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.fields import Fields, Scope
+from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts.converging import Converging, ConvergingOptions
@@ -35,7 +35,7 @@ class XNES(Converging):
 
     Parameters
     ----------
-    mean, sigma, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
+    mean, sigma, x0, popsize, bounds, maximize, noisy, seed, dtype, target, max_evaluations,
     max_generations, tolx, tolfun
         See `Strategy`; `popsize` is 4 + 3 log(n_params) by default. A `sigma` for each coordinate
         scales that coordinate.
@@ -71,8 +71,8 @@ class XNES(Converging):
 
     def __init__(
         self,
-        mean: ArrayLike,
-        sigma: ArrayLike,
+        mean: MeanLike,
+        sigma: PointLike | None = None,
         *,
         eta_mean: float = 1.0,
         eta_sigma: float | None = None,

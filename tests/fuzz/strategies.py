@@ -13,6 +13,7 @@ REQUIRED = {
 }
 # One expression for each other option of the strategies. A new option needs a line here.
 VALUES = {
+    "x0": "None",
     "popsize": "8",
     "bounds": "[(-5, 5)] * 3",
     "maximize": "False",

@@ -124,7 +124,7 @@ def _options(cls: type) -> Iterator[Case]:
 
 def options_of(cls: type) -> list[str]:
     """Return the options of a strategy that have cases of their own."""
-    apart = {"mean", "sigma", "strategy"}
+    apart = {"mean", "sigma", "x0", "strategy"}
     return [name for name in public.options(cls) if name not in apart]
 
 

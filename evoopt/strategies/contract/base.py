@@ -25,12 +25,18 @@ class Strategy(Rows):
 
     Parameters
     ----------
-    mean : array_like, shape (n_params,)
+    mean : array_like, shape (n_params,), or Space
         The start of the search; copied. Coordinates have absolute values up to 1e300, for float32
-        rows up to 1e30.
-    sigma : float or array_like, shape (n_params,)
+        rows up to 1e30. Or a `Space` of real variables to search, ``CMAES(space, x0=...,
+        sigma=...)``; then `x0` is the start.
+    sigma : float or array_like, shape (n_params,), or dict
         The initial step size: one standard deviation for all coordinates, or one for each. It is
-        from 1e-140 to 1e140, for float32 rows from 1e-18 to 1e18; step sizes stay in this range.
+        from 1e-140 to 1e140, for float32 rows from 1e-18 to 1e18; step sizes stay in this range. In
+        a `Space` it has the units of the variables, for ``log=True`` of their natural logarithms;
+        it may be a dict with the names of the space, and is by default a sixth of each width.
+    x0 : dict or array_like, shape (n_params,), optional
+        The start in a `Space`: values by name, or a row; by default the middle of each variable,
+        for ``log=True`` the middle of its logarithm.
     popsize : int, optional
         The number of rows in a population, at least 2. OpenAIES and PGPE draw pairs of rows and
         need an even number.
@@ -48,7 +54,7 @@ class Strategy(Rows):
         from the operating system.
     dtype : float32 or float64, optional
         The dtype of the population. By default float32 if numpy reads `mean` as floats of at most
-        32 bits (a float32 tensor of another library, float16), else float64.
+        32 bits (a float32 tensor of another library, float16), else float64, also for a `Space`.
     target, max_evaluations, max_generations : optional
         `stop` has a reason once `best` reaches this fitness, or once so many rows or populations
         were told.
@@ -68,6 +74,7 @@ class Strategy(Rows):
     n_params, popsize, generation, evaluations, seed : int
     dtype : numpy.dtype
     device : str
+    space : Space or None
     best : Best
     history : dict of str to list
         Columns with a number per generation: ``generation, evaluations, best, median, best_so_far,

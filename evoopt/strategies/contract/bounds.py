@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt import arrays
+from evoopt.devices.interface.population import Engine
 from evoopt.rules.box import Way
 from evoopt.strategies.contract.fields import VECTOR, Fields, Scope, flag, require
 from evoopt.strategies.contract.registry import plain_data
@@ -21,7 +22,7 @@ OPEN = 1e20  # an end this far out counts as open if a scale is needed
 class Box:
     """The box low <= x <= high, half-open and fixed coordinates included.
 
-    `PopulationEngine.enclose` maps rows into it. One map is pycma's smooth map of the unbounded
+    `enclose` maps rows into it. One map is pycma's smooth map of the unbounded
     space onto the box (``BoundTransform``, https://github.com/CMA-ES/pycma): the identity except
     near the ends, quadratic there, and periodic beyond. The other one mirrors rows at the ends.
 
@@ -69,13 +70,7 @@ class Box:
             np.where(np.isfinite(end), np.minimum(half, np.maximum(1.0, np.abs(end)) / 20), 0.0)
             for end in (self.low, self.high)
         )
-        first, last = _inward(self.low, dtype, np.inf), _inward(self.high, dtype, -np.inf)
-        with np.errstate(invalid="ignore", over="ignore", under="ignore"):  # open sides are not taken
-            nearest = (self.low / 2 + self.high / 2).astype(dtype).astype(np.float64)
-        self.first, self.last = (
-            np.where(first <= last, first, nearest),
-            np.where(first <= last, last, nearest),
-        )
+        self.first, self.last = inward(self.low, self.high, dtype)
 
     def _require_fit(self, place: str, scope: Scope) -> None:
         ends = (self.low <= self.high) & (self.first <= self.last)  # False for NaN
@@ -97,21 +92,47 @@ class Box:
         """
         return np.where(has_scale(self.low, self.high), self.high / 3 - self.low / 3, np.inf)
 
+    def enclose(self, rows: Any, engine: Engine) -> None:
+        """Map rows of the search, on an engine's device, to the user's rows, in place."""
+        engine.enclose(self, rows)
+
     def require_inside(self, rows: NDArray[Any], name: str) -> None:
-        """Raise ValueError unless `rows` (..., n) are in the box, up to rounding."""
-        low, high = np.minimum(self.low, self.first), np.maximum(self.high, self.last)
-        outside = np.argwhere((rows < low) | (rows > high))
+        """Raise ValueError unless the user's `rows` (..., n) are in the box, up to rounding."""
+        low, high, first, last = self._ends_of_rows
+        outside = np.argwhere((rows < np.minimum(low, first)) | (rows > np.maximum(high, last)))
         if len(outside):
             i = outside[0, -1]
             raise ValueError(
-                f"The {name} must be inside the bounds, got a coordinate {i} outside "
-                f"[{self.low[i]:g}, {self.high[i]:g}]; move it or the bounds."
+                f"The {name} must be inside the bounds, got {self._called(i)} outside "
+                f"[{low[i]:g}, {high[i]:g}]; move it or the bounds."
             )
 
-    def inverse(self, rows: NDArray[Any], name: str) -> Vector:
-        """Return the nearest points that the map into the box takes to `rows` (..., n)."""
+    @property
+    def _ends_of_rows(self) -> tuple[Vector, Vector, Vector, Vector]:
+        """The ends of the user's rows, and the same in their dtype."""
+        return self.low, self.high, self.first, self.last
+
+    def _called(self, i: int) -> str:
+        return f"a coordinate {i}"
+
+    def uniform(self, u: Vector, otherwise: Vector) -> Vector:
+        """Return the row of the user at the shares `u` of the box, `otherwise` at open sides."""
+        with np.errstate(invalid="ignore", over="ignore"):  # open sides are not taken
+            inside = self.low * (1 - u) + self.high * u
+        row = np.where(has_scale(self.low, self.high), inside, otherwise)
+        return np.clip(row, self.low, self.high)  # rounding may leave the box
+
+    def inverse(self, rows: NDArray[Any], name: str, near: Vector | None = None) -> Vector:
+        """Return the points of the search that `enclose` maps to the user's `rows` (..., n).
+
+        Of many points it is the one in the box without its mirror images, and of those the nearest
+        to `near`, if there is a choice.
+        """
         self.require_inside(rows, name)
-        x = np.clip(rows.astype(np.float64), self.low, self.high)
+        return self._unfolded(np.clip(rows.astype(np.float64), self.low, self.high))
+
+    def _unfolded(self, x: Vector) -> Vector:
+        """Return the nearest points that the way into the box takes to `x` (..., n)."""
         if self.reflects:
             return x
         with np.errstate(invalid="ignore", over="ignore"):  # open sides are not taken
@@ -125,6 +146,14 @@ def has_scale(low: Vector, high: Vector) -> NDArray[np.bool_]:
     """Return which coordinates have two different ends, near enough to set a scale."""
     found: NDArray[np.bool_] = (low > -OPEN) & (low < high) & (high < OPEN)
     return found
+
+
+def inward(low: Vector, high: Vector, dtype: np.dtype[Any]) -> tuple[Vector, Vector]:
+    """Round the ends of a box inward to a dtype; both to the nearest number if none is inside."""
+    first, last = _inward(low, dtype, np.inf), _inward(high, dtype, -np.inf)
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):  # open sides are not taken
+        nearest = (low / 2 + high / 2).astype(dtype).astype(np.float64)
+    return np.where(first <= last, first, nearest), np.where(first <= last, last, nearest)
 
 
 def _inward(ends: Vector, dtype: np.dtype[Any], direction: float) -> Vector:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.params import ParamSpec
+from evoopt.spaces.space import Space
 from evoopt.strategies.contract.registry import TABLES
 
 _DTYPE = re.compile(r"[<>|=][biufV][0-9]{1,3}")  # numpy's text for a dtype
@@ -36,6 +37,7 @@ class Decoder:
             ("scalar",): self._scalar,
             ("array",): self._array,
             ("spec", "frozen"): lambda text, frozen: ParamSpec.from_json(text, self.decode(frozen)),
+            ("space",): Space.from_json,
             ("again",): lambda number: self._objects[number],
         }
 

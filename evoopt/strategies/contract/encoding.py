@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt.params import ParamSpec
+from evoopt.spaces.space import Space
 from evoopt.strategies.contract.registry import TABLES
 
 
@@ -46,6 +47,8 @@ class Encoder:
             return self.encode(np.asarray(value))
         if type(value) is np.ndarray and value.dtype.kind in "biufV" and not value.dtype.hasobject:
             return {"array": self._store(value)}
+        if isinstance(value, Space):
+            return {"space": value.to_json()}
         if isinstance(value, ParamSpec):
             return {"spec": value.to_json(), "frozen": self.encode(value.frozen)}
         name = type(value).__name__

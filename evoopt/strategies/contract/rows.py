@@ -46,7 +46,7 @@ class Rows(State):
         """Write rows in the user's space into `out` (k, n_params)."""
         self._sample(snapshot, ids, out)
         if self._box is not None:
-            self._engine.enclose(self._box, out)
+            self._box.enclose(out, self._engine)
 
     # ---------------------------------------------------------------- asking
 
@@ -172,15 +172,24 @@ class Rows(State):
         if rows is None or not self._needs_rows:
             return np.empty((0, self.n_params), self.dtype)
         box = self._box
-        return rows if box is None or self._reflects else self._unbounded(box, rows, ids, found)
+        if box is None or (self._reflects and self.space is None):
+            return rows
+        return self._as_searched(box, rows, ids, found)
 
-    def _unbounded(self, box: Box, rows: Array, ids: Ids, found: list[Found]) -> Array:
-        """Return told rows in the unbounded space: own rows as drawn, foreign ones mapped back."""
+    def _as_searched(self, box: Box, rows: Array, ids: Ids, found: list[Found]) -> Array:
+        """Return told rows as they are searched: own rows as drawn, foreign ones mapped back."""
         result: Array = self._engine.empty(rows.shape, self.dtype)
-        remake(ids, found, self._sample, result, self._engine)
+        remake(ids, found, self._draw, result, self._engine)
         for places in chunks(np.flatnonzero(ids == FOREIGN), self.n_params):
-            self._engine.put(result, places, box.inverse(self._engine.take(rows, places), "population"))
+            part, near = self._engine.take(rows, places), self._searched_mean()
+            self._engine.put(result, places, box.inverse(part, "population", near))
         return result
+
+    def _draw(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
+        """Write rows in the space that is searched into `out` (k, n_params)."""
+        self._sample(snapshot, ids, out)
+        if self._box is not None and self._reflects:
+            self._engine.enclose(self._box, out)
 
 
 def _read_ids(ids: ArrayLike) -> Ids:

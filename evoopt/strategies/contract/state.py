@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import inspect
 import math
 import secrets
 from abc import ABC
@@ -9,18 +10,22 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Never, Self, SupportsFloat, SupportsIndex, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 
 from evoopt import arguments
-from evoopt.calls import Called, option_names, refuse_unknown, signature_of
+from evoopt.arrays import shown
+from evoopt.calls import Called, option_names, refuse_unknown, signature_of, suggestion
 from evoopt.devices.available import read_device
 from evoopt.devices.choose import HOST, population_engine
 from evoopt.devices.interface.population import Engine
 from evoopt.memory import available, require_memory
+from evoopt.spaces.space import Space
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.bounds import Box
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.ledger import Ledger
+from evoopt.strategies.contract.options import MeanLike, PointLike
+from evoopt.strategies.contract.space_box import SpaceBox, first_steps, require_real, row_of, steps_of
 from evoopt.strategies.contract.told import Best, new_history, remembered, stored_history, until
 from evoopt.types import Array, BoundsLike, Device, Vector
 
@@ -39,7 +44,7 @@ class State(Called, ABC):
         "dtype": fields.choice(np.dtype(np.float32), np.dtype(np.float64)),
         **dict.fromkeys(("_mean", "_sigma"), fields.VECTOR),
         "popsize": fields.whole(2),
-        "_box": fields.optional(fields.instance(Box)),
+        "_box": fields.optional(fields.instance(Box, SpaceBox)),
         "_widest": fields.optional(fields.VECTOR),
         **dict.fromkeys(("maximize", "noisy", "_warned"), fields.flag),
         "seed": fields.whole(0, math.inf),
@@ -52,6 +57,7 @@ class State(Called, ABC):
         "_ledger": fields.instance(Ledger),
     }
 
+    _usage: ClassVar[str] = "mean, sigma"
     device: Device = "cpu"
     _injects: bool = True  # whether foreign rows may be told
     _memory: ClassVar[int] = 8  # older epochs that rows can be told for
@@ -69,13 +75,22 @@ class State(Called, ABC):
         made = super().__new__(cls, *arguments, **options)
         if arguments or options:
             made._made_with = {**dict(zip(signature_of(cls).parameters, arguments, strict=False)), **options}
+            _check_form(cls, arguments, made._made_with)
         return made
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        own = vars(cls).get("__init__")
+        if own is not None and "_usage" not in vars(cls):
+            takes_both = {"mean", "sigma"} <= inspect.signature(own).parameters.keys()
+            cls._usage = State._usage if takes_both else ""
 
     def __init__(
         self,
-        mean: ArrayLike,
-        sigma: ArrayLike,
+        mean: MeanLike,
+        sigma: PointLike | None = None,
         *,
+        x0: PointLike | None = None,
         popsize: SupportsIndex | None = None,
         bounds: BoundsLike | None = None,
         maximize: bool = False,
@@ -91,7 +106,7 @@ class State(Called, ABC):
         if unknown:
             refuse_unknown(type(self), unknown, option_names(type(self)) - unknown.keys())
         self.device = read_device(device)
-        self._place(mean, sigma, popsize, bounds, dtype)
+        self._place(mean, x0, sigma, popsize, bounds, dtype)
         self.maximize, self.noisy = arguments.flag("maximize", maximize), arguments.flag("noisy", noisy)
         self.seed = secrets.randbits(64) if seed is None else arguments.whole("seed", seed, 0)
         self._key = _key_of(self.seed)
@@ -106,19 +121,45 @@ class State(Called, ABC):
         self._ledger = Ledger(self._memory)
 
     def _place(
-        self, mean: ArrayLike, sigma: ArrayLike, popsize: object, bounds: object, dtype: DTypeLike | None
+        self, mean: MeanLike, x0: Any, sigma: Any, popsize: object, bounds: object, dtype: DTypeLike | None
     ) -> None:
         """Read the start of the search, the size and dtype of the population, and the bounds."""
-        start = arguments.finite_vector(mean)
+        self._box: Box | None = None
+        if isinstance(mean, Space):
+            _check_space(self, mean, bounds)
+            start = row_of(mean, x0)
+            self.dtype = arguments.row_dtype(start, dtype)
+            self._box = SpaceBox(mean, start, self.dtype, self._reflects)
+        else:
+            _check_no_space(x0)
+            start = arguments.finite_vector(mean)
+            self.dtype = arguments.row_dtype(mean, dtype)
         self.n_params = len(start)
-        self.dtype = arguments.row_dtype(mean, dtype)
         arguments.require_coordinates("mean", start, self.dtype)
-        self._sigma = arguments.step_vector(sigma, self.n_params, self.dtype)
+        self._sigma = self._read_steps(sigma)
         self.popsize = self._default_popsize() if popsize is None else self._read_popsize(popsize)
-        self._box = None if bounds is None else Box(bounds, self.n_params, self.dtype, self._reflects)
+        if bounds is not None:
+            self._box = Box(bounds, self.n_params, self.dtype, self._reflects)
         self._mean = start if self._box is None else self._box.inverse(start, "mean")
         if self._box is not None:
             self._widest = self._box.widest
+
+    def _read_steps(self, sigma: Any) -> Vector:
+        """Read step sizes for latent rows as (n_params,)."""
+        if isinstance(self._box, SpaceBox):
+            if sigma is None:
+                return np.clip(first_steps(self._box), *arguments.step_range(self.dtype))
+            sigma = steps_of(self._box.space, sigma)
+        return arguments.step_vector(sigma, self.n_params, self.dtype)
+
+    def _read_point(self, x: Any) -> Vector:
+        """Read a row in the user's units: a vector, in a space also a dict."""
+        return row_of(self.space, x) if self.space is not None else arguments.finite_vector(x)
+
+    @property
+    def space(self) -> Space | None:
+        """The `Space` that it searches, None if it was made with a mean."""
+        return self._box.space if isinstance(self._box, SpaceBox) else None
 
     def _default_popsize(self) -> int:
         return 4 + int(3 * math.log(self.n_params))
@@ -167,17 +208,25 @@ class State(Called, ABC):
 
         Like `sigma`, `solution` and ``best.x`` it is in the host's memory, whatever the device.
         """
-        return self._enclosed(self._engine.host(self._mean).astype(self.dtype))
+        return self._enclosed(self._searched_mean().astype(self.dtype))
+
+    def _searched_mean(self) -> Array:
+        """Return the mean of the search distribution in the space that is searched."""
+        mean: Array = self._engine.host(self._mean)
+        return mean
 
     def _enclosed(self, row: Array) -> Array:
         """Return a row of the host, mapped into the box in place."""
         if self._box is not None:
-            HOST.enclose(self._box, row[None])
+            self._box.enclose(row[None], HOST)
         return row
 
     @property
     def sigma(self) -> float | Vector:
-        """The standard deviation in each coordinate, before bounds; a copy of shape (n_params,)."""
+        """The standard deviation in each coordinate, before bounds; a copy of shape (n_params,).
+
+        In a `Space` the unit of a variable with ``log=True`` is its natural logarithm.
+        """
         return np.array(self._engine.host(self._sigma))
 
     @property
@@ -195,6 +244,34 @@ class State(Called, ABC):
             f"{type(self).__name__}(n_params={self.n_params}, popsize={self.popsize}, seed={self.seed}, "
             f"generation={self.generation}, best={self.best.fitness:g}, sigma={self._overall_sigma():g})"
         )
+
+
+def _check_form(cls: type[State], by_place: tuple[object, ...], given: Mapping[str, Any]) -> None:
+    """Raise TypeError unless a mean is with sigma, and arguments after a space have names."""
+    if isinstance(given.get("mean"), Space):
+        if len(by_place) > 1:
+            raise TypeError(
+                f"{cls.__name__} must be called as {cls.__name__}(space, x0=..., sigma=..., ...), got: "
+                f"{shown(by_place[1])} without a name."
+            )
+    elif "sigma" in signature_of(cls).parameters and "sigma" not in given:
+        fault = f"missing a required argument: 'sigma'{suggestion(given, option_names(cls))}"
+        raise TypeError(f"{cls.__name__} must be called as {cls.__name__}({cls._usage}, ...), got: {fault}")
+
+
+def _check_space(strategy: State, space: Space, bounds: object) -> None:
+    """Raise ValueError for a space that the strategy cannot search."""
+    name, device = type(strategy).__name__, strategy.device
+    require_real(space, name)
+    if bounds is not None or device != "cpu":
+        what = "bounds" if bounds is not None else f'device="{device}"'
+        raise ValueError(f"{name} of a Space must be without other bounds and on the CPU, got {what}.")
+
+
+def _check_no_space(x0: object) -> None:
+    """Raise ValueError for a start that is named as in a space."""
+    if x0 is not None:
+        raise ValueError(f"x0 must come with a Space in place of mean, got {shown(x0)}; write it as mean.")
 
 
 def _key_of(seed: int) -> np.uint64:

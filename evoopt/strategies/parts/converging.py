@@ -4,13 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar, SupportsFloat, Unpack
 
-from numpy.typing import ArrayLike
-
 from evoopt import arguments
 from evoopt.strategies.contract import fields, stopping
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.fields import Fields
-from evoopt.strategies.contract.options import Options
+from evoopt.strategies.contract.options import MeanLike, Options, PointLike
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.types import Array, Vector
@@ -33,8 +31,8 @@ class Converging(Strategy):
 
     def __init__(
         self,
-        mean: ArrayLike,
-        sigma: ArrayLike,
+        mean: MeanLike,
+        sigma: PointLike | None = None,
         *,
         tolx: SupportsFloat = 1e-11,
         tolfun: SupportsFloat = 1e-11,

@@ -11,13 +11,15 @@ genetic adaptive search (GeneAS) for engineering design.
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from evoopt import arguments, arrays
 from evoopt.arrays import shown
 from evoopt.params import ParamSpec
 from evoopt.rules import genetic
+from evoopt.spaces.space import Space
 from evoopt.strategies.contract.fields import Fields, Scope, array, choice, number, optional, require, whole
+from evoopt.strategies.contract.options import MeanLike
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.strategies.parts.converging import ConvergingOptions
 from evoopt.types import Array
@@ -108,8 +110,10 @@ def _tensor_ends(crossover: Crossover, spec: ParamSpec | None, n: int) -> NDArra
     return np.append(spec.offsets[1:], spec.size).astype(np.int64)
 
 
-def first_population(mean: ArrayLike, options: ConvergingOptions) -> Array | None:
+def first_population(mean: MeanLike, options: ConvergingOptions) -> Array | None:
     """Return `mean` if it is a first population, and set its popsize and dtype in `options`."""
+    if isinstance(mean, Space):
+        return None
     population = arrays.read("mean", mean)
     if population.ndim != 2:
         return None

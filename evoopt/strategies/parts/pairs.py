@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Unpack, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.fields import Fields
+from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import optimizers, schedules
 from evoopt.strategies.parts.converging import Converging, ConvergingOptions
@@ -55,8 +55,8 @@ class PairStrategy(Converging):
 
     def __init__(
         self,
-        mean: ArrayLike,
-        sigma: ArrayLike,
+        mean: MeanLike,
+        sigma: PointLike | None = None,
         *,
         optimizer: Optimizer,
         learning_rate: float | None = None,

@@ -14,16 +14,16 @@ from evoopt import arguments, arrays
 from evoopt.arrays import shown
 from evoopt.strategies.contract import fields, run, state_lock
 from evoopt.strategies.contract.base import Strategy
-from evoopt.strategies.contract.bounds import has_scale
 from evoopt.strategies.contract.fields import Fields, Kind, Scope
 from evoopt.strategies.contract.ledger import Ledger
+from evoopt.strategies.contract.options import PointLike
 from evoopt.strategies.contract.registry import REGISTRY, plain_data
 from evoopt.strategies.contract.run import Run
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.types import Array, Ids, Vector
 
-Start = Callable[[np.random.Generator], ArrayLike]
+Start = Callable[[np.random.Generator], PointLike]
 
 
 @plain_data
@@ -95,20 +95,25 @@ class Restarts(Strategy):
         strategy: Strategy,
         *,
         start: Start | None = None,
-        restart_sigma: ArrayLike | None = None,
+        restart_sigma: PointLike | None = None,
         max_restarts: int = 9,
     ) -> None:
         made_with = _made_with(type(self).__name__, strategy)
         self.start = start
         self._reflects, self._injects = strategy._reflects, strategy._injects
         self._popsize_factor = strategy._popsize_factor
-        given = arrays.read("mean", made_with["mean"])
-        # GA may have a first population
-        first = given if given.ndim == 1 else given.mean(axis=0, dtype=float)
-        super().__init__(first, made_with["sigma"], **run.shared_options(strategy))
-        self._restart_sigma = self._sigma
-        if restart_sigma is not None:
-            self._restart_sigma = arguments.step_vector(restart_sigma, self.n_params, self.dtype)
+        options, sigma = run.shared_options(strategy), made_with.get("sigma")
+        if strategy.space is None:
+            given = arrays.read("mean", made_with["mean"])
+            # GA may have a first population
+            first = given if given.ndim == 1 else given.mean(axis=0, dtype=float)
+            super().__init__(first, sigma, **options)
+        else:
+            options["x0"] = made_with.get("x0")
+            super().__init__(strategy.space, sigma, **options)
+            given = first = self._read_point(options["x0"])
+            sigma = self._sigma
+        self._restart_sigma = self._sigma if restart_sigma is None else self._read_steps(restart_sigma)
         self.max_restarts = arguments.whole("max_restarts", max_restarts, 0)
         self.restarts = 0
         self._own_start = start is not None
@@ -117,13 +122,13 @@ class Restarts(Strategy):
         self.ends: list[tuple[float, str]] = []
         self._limit = math.inf  # the most evaluations of this run
         self._plan: Plan | None = None  # the next run, once this one is over
-        self._run: Run = self._first_run(strategy, given, made_with["sigma"])
+        self._run: Run = self._first_run(strategy, given, sigma)
         self._begin()
 
     def _begin(self) -> None:
         """Set the attributes of a subclass before the first run."""
 
-    def _first_run(self, strategy: Strategy, mean: Array, sigma: ArrayLike) -> Run:
+    def _first_run(self, strategy: Strategy, mean: Array, sigma: Any) -> Run:
         """Return the first run, made like `strategy`, with options that were set on it since."""
         try:
             if self._box is not None:
@@ -234,19 +239,14 @@ class Restarts(Strategy):
         """Draw a mean uniformly: in the bounds, or within two sigma of the first for open sides."""
         generator, box = self._generator(0), self._box
         if self.start is not None:
-            mean = arguments.finite_vector(self.start(generator))
+            mean = self._read_point(self.start(generator))
             if len(mean) != self.n_params:
                 raise ValueError(f"start must return {self.n_params} numbers, got {len(mean)}.")
             arguments.require_coordinates("mean", mean, self.dtype)
             return self._unbounded_start(mean)
         u = generator.random(self.n_params)
         mean = self._first_mean + (4 * u - 2) * self._sigma
-        if box is not None:
-            with np.errstate(invalid="ignore", over="ignore"):  # open sides are not taken
-                inside = box.low * (1 - u) + box.high * u
-            mean = np.where(has_scale(box.low, box.high), inside, mean)
-            mean = np.clip(mean, box.low, box.high)  # rounding may leave the box
-        return self._unbounded_start(mean)
+        return self._unbounded_start(mean if box is None else box.uniform(u, mean))
 
     def _unbounded_start(self, mean: Array) -> Array:
         """Return the start of a run in the space without bounds, as far out as a mean may be."""
@@ -315,6 +315,9 @@ class Restarts(Strategy):
         """The sigma of this run."""
         return self._run.sigma
 
+    def _searched_mean(self) -> Array:
+        return self._run._searched_mean()
+
     def _overall_sigma(self) -> float:
         return self._run._overall_sigma()
 
@@ -338,7 +341,8 @@ def _made_with(name: str, strategy: object) -> Mapping[str, Any]:
             f"{name}(evoopt.CMAES(mean, sigma)), and decorate a class of your own with evoopt.register."
         )
     made_with = strategy._made_with
-    if made_with is None or strategy._ledger.next_id > 0 or not {"mean", "sigma"} <= made_with.keys():
+    is_complete = made_with is not None and ("sigma" in made_with or strategy.space is not None)
+    if made_with is None or strategy._ledger.next_id > 0 or not is_complete or "mean" not in made_with:
         raise ValueError(
             f"The strategy to restart must be new, as {type(strategy).__name__}(mean, sigma, ...) makes it, "
             f"got {shown(strategy)}; make another one if it was asked or told, copied or loaded."
