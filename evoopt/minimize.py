@@ -3,13 +3,13 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from evoopt import arguments
+from evoopt.arrays import shown
 from evoopt.calls import called
 from evoopt.compiling.cache import announced
 from evoopt.outcome import keeping
@@ -21,7 +21,9 @@ from evoopt.portfolio.observers import observing
 from evoopt.portfolio.options import read_options
 from evoopt.portfolio.outcome import result_of, so_far
 from evoopt.portfolio.start import read_start
+from evoopt.portfolio.values import OfValues
 from evoopt.portfolio.workers import mapper
+from evoopt.spaces.space import PointLike, Space
 from evoopt.tasks.objective import Objective
 from evoopt.types import BoundsLike
 
@@ -31,13 +33,60 @@ if TYPE_CHECKING:
 MAXFUN = 10_000  # evaluations for each coordinate, unless the options say otherwise
 
 
+def _takes_space(minimize: Callable[..., "Result"]) -> Callable[..., Any]:
+    """Let a space stand before x0; it becomes the bounds."""
+
+    @wraps(minimize)
+    def call(*arguments: object, **options: object) -> "Result":
+        if len(arguments) < 2 or not isinstance(arguments[1], Space):
+            return minimize(*arguments, **options)
+        fun, space, *others = arguments
+        if "bounds" in options:
+            raise ValueError(f"bounds must be left out with a Space, got {shown(options['bounds'])}.")
+        return minimize(fun, *others, bounds=space, **options)
+
+    return call
+
+
+@overload
+def minimize(
+    fun: Callable[..., Any],
+    space: Space,
+    x0: PointLike | None = None,
+    args: object = (),
+    method: MethodLike = "auto",
+    *,
+    callback: Callable[..., Any] | None = None,
+    tol: float | None = None,
+    options: Mapping[str, Any] | None = None,
+    vectorized: bool = False,
+    workers: int | Callable[..., Any] = 1,
+) -> "Result": ...
+@overload
+def minimize(
+    fun: Callable[..., Any],
+    x0: PointLike | None = None,
+    args: object = (),
+    method: MethodLike = "auto",
+    bounds: BoundsLike | Space | None = None,
+    callback: Callable[..., Any] | None = None,
+    tol: float | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    constraints: Sequence[Any] = (),
+    vectorized: bool = False,
+    workers: int | Callable[..., Any] = 1,
+) -> "Result": ...
+
+
+@_takes_space
 @called
 def minimize(
     fun: Callable[..., Any],
-    x0: ArrayLike | None = None,
+    x0: PointLike | None = None,
     args: object = (),
     method: MethodLike = "auto",
-    bounds: BoundsLike | None = None,
+    bounds: BoundsLike | Space | None = None,
     callback: Callable[..., Any] | None = None,
     tol: float | None = None,
     options: Mapping[str, Any] | None = None,
@@ -53,18 +102,21 @@ def minimize(
     fun : callable
         ``fun(x, *args) -> float`` for x (n,); with `vectorized` ``fun(population, *args) ->
         (popsize,)``. An njit function runs compiled over the threads, with ``workers=1``; see
-        `Objective`.
+        `Objective`. In a `Space` the first argument is a dict of values by name, with `vectorized`
+        of arrays (popsize,).
     x0 : array_like, shape (n,), optional
         Where to start; clipped to the bounds, and evaluated first, so that no result is worse. By
-        default the middle of the bounds, all of which must be finite then.
+        default the middle of the bounds, all of which must be finite then. In a `Space` a dict or a
+        row, which must be inside.
     args : tuple, or one argument
         Further arguments of `fun`.
     method : str or class
         "auto" (or None), a portfolio (see Notes); "ipop" or "bipop", restarts of CMAES (from 1000
         coordinates on, of SepCMAES); or a registered strategy, by its name in any case ("cmaes",
         "sepcmaes", "snes", "ga") or as a class, as one of your own is.
-    bounds : n pairs (low, high), one pair of numbers for all, or scipy.optimize.Bounds, optional
-        As for `Strategy`.
+    bounds : n pairs (low, high), one pair of numbers for all, scipy.optimize.Bounds, or Space
+        As for `Strategy`; optional. A `Space` of real variables may also stand before x0:
+        ``minimize(fun, space, x0=...)``.
     callback : callable, optional
         Called with the best so far after each iteration, in one of scipy's forms: ``callback(xk)``;
         ``callback(intermediate_result)`` if its parameter has that name (a `CSVLogger` does);
@@ -81,11 +133,12 @@ def minimize(
         Settings: ``seed`` (a whole number or a numpy Generator to draw one from), ``sigma`` (by
         default a quarter of the range of coordinates with two bounds, but at most ten times `x0`,
         or 10 if that is more, as far wider bounds say less than `x0`; with an open side 0.3 times
-        the largest coordinate of `x0`, or 0.3; bounds from 1e20 on count as open), ``exhaust`` (go
-        on when searches agree, see Notes), ``popsize``, and the other options of the strategy.
-        Messages: ``progress`` (a bar, package tqdm), ``log`` (the path of a new CSV file: number,
-        value and coordinates of each evaluation, written at once), ``disp`` (print the outcome, and
-        before that whether kernels compile).
+        the largest coordinate of `x0`, or 0.3; bounds from 1e20 on count as open; in a `Space` a
+        quarter of each width, for ``log=True`` of the natural logarithm, and it may be a dict with
+        the names of the space), ``exhaust`` (go on when searches agree, see Notes), ``popsize``,
+        and the other options of the strategy. Messages: ``progress`` (a bar, package tqdm), ``log``
+        (the path of a new CSV file: number, value and coordinates of each evaluation, written at
+        once), ``disp`` (print the outcome, and before that whether kernels compile).
     constraints
         Refused: bounds are the only constraints.
     vectorized : bool
@@ -98,15 +151,16 @@ def minimize(
     Returns
     -------
     scipy.optimize.OptimizeResult
-        ``x, fun, success, status, message, nit, nfev`` as in scipy; ``seed``, the one that was
-        used; ``stop``, the reasons to stop as (name, message); ``method``; and ``history``, the
-        columns of a strategy's `history` over all searches: first a line for x0 (generation 0),
-        then one for each iteration, and a last one where evaluations followed the last iteration.
-        NaN stands for a number that a search does not know. ``success`` is True where the target
-        was reached, where no coordinate is free to vary, and where the search, having seen values
-        that differ, contracted on the best of them. It is False at a limit, and where `fun` turned
-        out to be noisy; ``message`` says so. With the option ``noisy`` x is the strategy's
-        ``solution``, and ``fun`` takes one more evaluation. After Ctrl-C it is the result so far.
+        ``x, fun, success, status, message, nit, nfev`` as in scipy; ``params``, the values by name
+        where there is a `Space`; ``seed``, the one that was used; ``stop``, the reasons to stop as
+        (name, message); ``method``; and ``history``, the columns of a strategy's `history` over all
+        searches: first a line for x0 (generation 0), then one for each iteration, and a last one
+        where evaluations followed the last iteration. NaN stands for a number that a search does
+        not know. ``success`` is True where the target was reached, where no coordinate is free to
+        vary, and where the search, having seen values that differ, contracted on the best of them.
+        It is False at a limit, and where `fun` turned out to be noisy; ``message`` says so. With
+        the option ``noisy`` x is the strategy's ``solution``, and ``fun`` takes one more
+        evaluation. After Ctrl-C it is the result so far.
 
     Raises
     ------
@@ -141,6 +195,17 @@ def minimize(
     >>> result.success, result.x.round(4)
     (True, array([1., 1.]))
 
+    Variables with names, one of them on a logarithmic scale:
+
+    >>> space = evoopt.Space(rate=evoopt.Real(1e-5, 0.1, log=True), size=evoopt.Real(0, 10))
+    >>> result = evoopt.minimize(
+    ...     lambda values: (values["size"] - 3) ** 2 + np.log10(values["rate"] / 1e-3) ** 2,
+    ...     space,
+    ...     options={"seed": 1},
+    ... )
+    >>> {name: round(value, 5) for name, value in result.params.items()}
+    {'rate': 0.001, 'size': 3.0}
+
     An exception loses nothing:
 
     >>> def fun(x):
@@ -156,7 +221,8 @@ def minimize(
     """
     _check_forms(constraints, vectorized, workers)
     _check_task(fun)
-    objective, named = Objective(fun, args, vectorized), read_method(method)
+    of_rows = OfValues(fun, bounds) if isinstance(bounds, Space) and callable(fun) else fun
+    objective, named = Objective(of_rows, args, vectorized), read_method(method)
     given = read_options(named, options)
     tol = None if tol is None else arguments.within("tol", tol, 0, math.inf)
     report = None if callback is None else read_callback(callback)
@@ -166,11 +232,11 @@ def minimize(
     maxfun = MAXFUN * n if given.maxfun is None else given.maxfun
     with (
         announced(print) if given.disp else nullcontext(),
-        mapper(workers, partial(fun, *objective.args)) as map_rows,
-        observing(given.log, given.progress, n, maxfun) as observers,
+        mapper(workers, partial(objective.fun, *objective.args)) as map_rows,
+        observing(given.log, given.progress, start, maxfun) as observers,
     ):
         budget = Budget(
-            lambda rows: objective.each(rows, map_rows),
+            lambda rows: objective.each(start.decoded(rows), map_rows),
             *(maxfun, given.maxiter, given.target, given.time_limit),
             noisy=strategy.noisy,
             measures=strategy._measures(),

@@ -72,10 +72,13 @@ MAY_IMPORT = {
     "callbacks": {"arguments", "calls", "history", "strategies"},
     "plotting": {"calls", "history"},
     "portfolio": {
-        *("strategies", "arguments", "arrays", "calls", "threads", "loop"),
+        *("strategies", "spaces", "arguments", "arrays", "calls", "threads", "loop"),
         *("outcome", "executors", "failures", "progress", "result"),
     },
-    "minimize": {"calls", "portfolio", "tasks", "outcome", "arguments", "compiling", "result"},
+    "minimize": {
+        *("calls", "portfolio", "spaces", "tasks", "outcome"),
+        *("arguments", "arrays", "compiling", "result"),
+    },
     "scipy_method": {"calls", "minimize", "portfolio", "result"},
 }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__, "evoopt."))

@@ -77,6 +77,8 @@ class Method:
             options.setdefault("max_restarts", MAX_RESTARTS)
         names = ("start", "max_restarts") if self.restarts else ()
         restarts: dict[str, Any] = {name: options.pop(name) for name in names if name in options}
+        if start.box is not None and callable(draw := restarts.get("start")):
+            restarts["start"] = lambda generator: start.encoded(draw(generator))
         made = cls(start.x0, start.sigma, bounds=start.bounds, seed=seed, **options)
         if self.restarts is None:
             return made

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from evoopt.portfolio.budget import Observer
+from evoopt.portfolio.start import Start
 from evoopt.progress import open_bar
 from evoopt.strategies.contract.told import better
 from evoopt.types import Vector
@@ -14,20 +15,20 @@ from evoopt.types import Vector
 
 @contextmanager
 def observing(
-    log: str | os.PathLike[str] | None, progress: bool, n: int, total: float
+    log: str | os.PathLike[str] | None, progress: bool, start: Start, total: float
 ) -> Iterator[list[Observer]]:
     """Provide the observers that the options ask for, of at most `total` evaluations."""
     with ExitStack() as stack:
         observers: list[Observer] = []
         if log is not None:
-            observers.append(stack.enter_context(_log(log, n)))
+            observers.append(stack.enter_context(_log(log, start)))
         if progress:
             observers.append(stack.enter_context(_bar(total)))
         yield observers
 
 
 @contextmanager
-def _log(path: str | os.PathLike[str], n: int) -> Iterator[Observer]:
+def _log(path: str | os.PathLike[str], start: Start) -> Iterator[Observer]:
     """Write each evaluation into a new CSV file, a line as soon as it is known."""
     if os.path.exists(path):
         raise ValueError(
@@ -36,8 +37,12 @@ def _log(path: str | os.PathLike[str], n: int) -> Iterator[Observer]:
         )
     with open(path, "x", encoding="utf-8", newline="", buffering=1) as file:  # line by line
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["evaluation", "fun", *(f"x{i}" for i in range(n))])
-        yield lambda evaluation, x, value: writer.writerow([evaluation, value, *x.tolist()])
+        writer.writerow(["evaluation", "fun", *start.names])
+
+        def write(evaluation: int, x: Vector, value: float) -> None:
+            writer.writerow([evaluation, value, *start.decoded(x[None])[0].tolist()])
+
+        yield write
 
 
 @contextmanager

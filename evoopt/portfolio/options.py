@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.arrays import shown
 from evoopt.calls import suggestion
 from evoopt.portfolio.methods import RENAMED, Method
+from evoopt.spaces.space import PointLike
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Options:
     target: float
     time_limit: float
     seed: int | None
-    sigma: ArrayLike | None
+    sigma: PointLike | None
     log: str | os.PathLike[str] | None
     progress: bool
     disp: bool

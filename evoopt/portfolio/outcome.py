@@ -16,7 +16,7 @@ def so_far(portfolio: Portfolio) -> "Result":
     budget, strategy = portfolio.budget, portfolio.strategy
     x = portfolio.start.x0 if budget.x is None else budget.x
     return make_result(
-        x=x.copy(),
+        **portfolio.start.found(x),
         fun=budget.fun,
         nit=budget.iterations,
         nfev=budget.evaluations,

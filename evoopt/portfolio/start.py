@@ -3,13 +3,15 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from evoopt import arguments, arrays
+from evoopt.spaces.space import PointLike, Space
 from evoopt.strategies.contract.bounds import Box, has_scale, repeatable
-from evoopt.types import Vector
+from evoopt.strategies.contract.space_box import SpaceBox, first_steps, require_real, row_of, steps_of
+from evoopt.types import Array, Vector
 
 WIDEST = 10.0  # first step size relative to x0, in a box that is far wider
+PARTS = 4.0  # the width of a box, in first step sizes
 
 
 class Start(NamedTuple):
@@ -22,6 +24,8 @@ class Start(NamedTuple):
         First step sizes from `x0`, and from anywhere in the box.
     low, high : ndarray
         The box.
+    box : SpaceBox or None
+        In a space the map between latent rows, to which all others refer, and the user's rows.
     """
 
     x0: Vector
@@ -29,6 +33,7 @@ class Start(NamedTuple):
     restart_sigma: Vector
     low: Vector
     high: Vector
+    box: SpaceBox | None = None
 
     @property
     def is_free(self) -> bool:
@@ -41,12 +46,38 @@ class Start(NamedTuple):
         is_open = np.isinf(self.low).all() and np.isinf(self.high).all()
         return None if is_open else np.column_stack([self.low, self.high])
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the coordinates."""
+        return [f"x{i}" for i in range(len(self.x0))] if self.box is None else [*self.box.space.names]
 
-def read_start(x0: ArrayLike | None, bounds: object, sigma: ArrayLike | None) -> Start:
+    def decoded(self, rows: Array) -> Array:
+        """Return the user's rows of rows (k, n) of the search."""
+        if self.box is None:
+            return rows
+        result = rows.astype(np.float64)
+        self.box.decode(result)
+        return result
+
+    def encoded(self, point: PointLike) -> Array:
+        """Return the row of the search of a point of the user."""
+        if self.box is None:
+            return np.asarray(point)
+        return self.box.inverse(row_of(self.box.space, point), "start")
+
+    def found(self, x: Vector) -> dict[str, Any]:
+        """Return the fields of a result for a row of the search."""
+        row = self.decoded(x[None])[0].copy()
+        return {"x": row} if self.box is None else {"x": row, "params": self.box.space.decode(row)}
+
+
+def read_start(x0: Any, bounds: object, sigma: Any) -> Start:
     """Read x0, which is clipped to the bounds, and find the first step sizes unless they are given.
 
     Without x0 it is the middle of the box, which says nothing of the scale of the coordinates.
     """
+    if isinstance(bounds, Space):
+        return _start_in(bounds, x0, sigma)
     bounds, double = repeatable(bounds), np.dtype(np.float64)
     given = _middle(bounds) if x0 is None else x0
     point = arguments.finite_vector(np.atleast_1d(arrays.read("x0", given)), "x0")
@@ -62,6 +93,18 @@ def read_start(x0: ArrayLike | None, bounds: object, sigma: ArrayLike | None) ->
         return Start(point, anywhere if x0 is None else steps, anywhere, low, high)
     steps = arguments.step_vector(sigma, n, double)
     return Start(point, steps, steps, low, high)
+
+
+def _start_in(space: Space, x0: PointLike | None, sigma: Any) -> Start:
+    """Read the start of a search in a space, which must be inside."""
+    require_real(space, "minimize()")
+    row, double = row_of(space, x0), np.dtype(np.float64)
+    box = SpaceBox(space, row, double, reflects=True)
+    if sigma is None:
+        steps = np.clip(first_steps(box, PARTS), *arguments.step_range(double))
+    else:
+        steps = arguments.step_vector(steps_of(space, sigma), len(space), double)
+    return Start(box.inverse(row, "x0"), steps, steps, box.low, box.high, box)
 
 
 def _middle(bounds: object) -> Vector:
@@ -95,7 +138,7 @@ def default_sigmas(x0: Vector, low: Vector, high: Vector) -> tuple[Vector, Vecto
     than the box.
     """
     largest, scaled = float(np.abs(x0).max()), has_scale(low, high)
-    anywhere = np.where(scaled, high / 4 - low / 4, 0.3 * (largest or 1.0))
+    anywhere = np.where(scaled, high / PARTS - low / PARTS, 0.3 * (largest or 1.0))
     own = np.maximum(np.where(x0 == 0, largest, np.abs(x0)), 1.0)
     near = np.where(scaled, np.minimum(anywhere, WIDEST * own), anywhere)
     allowed = arguments.step_range(x0.dtype)

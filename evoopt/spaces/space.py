@@ -312,6 +312,10 @@ class Space:
         return space
 
 
+MeanLike = ArrayLike | Space
+PointLike = ArrayLike | Mapping[str, Any]  # a row, or a dict of values by name
+
+
 def _columns(tree: object, path: str) -> Iterator[tuple[str, Variable]]:
     """Yield the dotted names and the variables of a tree, in their order."""
     if isinstance(tree, Real | Integer | Choice):

@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike
 from evoopt import arguments
 from evoopt.devices.cpu import covariance as matrices
 from evoopt.devices.cpu.covariance import Constants, Drawn, Paths, Ranked
+from evoopt.spaces.space import MeanLike, PointLike
 from evoopt.strategies.contract import fields, stagnation, stopping
 from evoopt.strategies.contract.fields import Fields, Scope
-from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told

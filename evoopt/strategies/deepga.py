@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from evoopt import arguments, arrays
 from evoopt.devices.cpu.genetic import choose_uniformly, mutate
 from evoopt.memory import available
+from evoopt.spaces.space import MeanLike, PointLike
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.fields import Fields, Scope
-from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import genomes, schedules

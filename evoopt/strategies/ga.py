@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from evoopt import arguments
 from evoopt.devices.cpu.genetic import child_steps, choose_parents
 from evoopt.params import ParamSpec
+from evoopt.spaces.space import MeanLike, PointLike
 from evoopt.strategies.contract import fields, stopping
 from evoopt.strategies.contract.fields import Fields, Scope
-from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told

@@ -13,11 +13,11 @@ import numpy as np
 from evoopt import arguments
 from evoopt.devices.cpu import directions
 from evoopt.memory import require_memory
+from evoopt.spaces.space import MeanLike, PointLike
 from evoopt.strategies.contract import fields, state_lock
 from evoopt.strategies.contract.epochs import chunks
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.ledger import Ledger
-from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import recombination

@@ -8,8 +8,8 @@ weight decay regularization, https://arxiv.org/abs/1711.05101.
 from typing import ClassVar, Unpack
 
 from evoopt import arguments
+from evoopt.spaces.space import MeanLike, PointLike
 from evoopt.strategies.contract.fields import STEPS, Fields, number
-from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import schedules

@@ -11,8 +11,8 @@ from typing import ClassVar, Unpack
 import numpy as np
 
 from evoopt import arguments
+from evoopt.spaces.space import MeanLike, PointLike
 from evoopt.strategies.contract.fields import Fields, number
-from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts.pairs import Optimizer, PairOptions, PairStrategy, product

@@ -11,9 +11,9 @@ from typing import ClassVar, Unpack
 import numpy as np
 
 from evoopt import arguments
+from evoopt.spaces.space import MeanLike, PointLike
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.fields import Fields, Scope
-from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import recombination

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt import arguments
+from evoopt.spaces.space import MeanLike, PointLike
 from evoopt.strategies.contract.fields import (
     DISTRIBUTION,
     DRAWN_DISTRIBUTION,
@@ -21,7 +22,6 @@ from evoopt.strategies.contract.fields import (
     Fields,
     Kind,
 )
-from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts.converging import Converging, ConvergingOptions

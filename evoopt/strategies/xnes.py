@@ -13,9 +13,9 @@ import numpy as np
 
 from evoopt import arguments
 from evoopt.devices.cpu import covariance as matrices
+from evoopt.spaces.space import MeanLike, PointLike
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.fields import Fields, Scope
-from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts.converging import Converging, ConvergingOptions

@@ -57,6 +57,15 @@ FUNCTIONS = [
     Case(
         "minimize",
         "evoopt.minimize",
+        {"fun": "lambda values: values['x'] ** 2", "bounds": "evoopt.Space(x=evoopt.Real(-1, 2))"},
+        {"x0": "{'x': 0.5}", "options": "{'maxfun': 30, 'seed': 1}", "vectorized": "True"},
+        (),
+        ("assert -1 <= result.params['x'] <= 2",),
+        _SMALL,
+    ),
+    Case(
+        "minimize",
+        "evoopt.minimize",
         {"fun": "sphere", "x0": "[1.0, -2.0]", "options": "{'maxfun': 100, 'seed': 1}"},
         {
             "args": "()",

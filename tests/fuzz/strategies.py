@@ -129,7 +129,7 @@ def _methods(name: str) -> list[Case]:
                 setup,
                 ("assert np.shape(result) in ((), (3,), (3, 3))",),
             )
-            for each in ("mean", "sigma", "solution", "std", "covariance")
+            for each in ("mean", "sigma", "solution", "std", "covariance", "space")
             if hasattr(getattr(evoopt, name), each)
         ),
     ]
@@ -187,7 +187,7 @@ STRATEGIES = [
     *(Case(f"Strategy.{each}", f"es.{each}", {}, {}, _OWN) for each in ("ask", "ask_ids", "stop")),
     *(
         Case(f"Strategy.{each}", f"(lambda: es.{each})", {}, {}, _OWN)
-        for each in ("mean", "sigma", "solution")
+        for each in ("mean", "sigma", "solution", "space")
     ),
     Case(
         "Strategy.rows",

@@ -1,6 +1,6 @@
 """A user's script whose mistakes type checkers must see, and nothing else."""
 
-from typing import assert_type
+from typing import Any, assert_type
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,15 @@ evoopt.SNES([0.0] * 2, 1.0, bounds=[[-5, 5], [0, 1]], popsize=np.int64(6), targe
 evoopt.minimize(sphere, [1.0, 2.0], method="CMAES", bounds=[-5, 5], options={"maxfun": 50})
 evoopt.IPOP(evoopt.CMAES([1.0, 2.0], 0.5, bounds=(np.float32(-5), np.float32(5))), max_restarts=2)
 
+space = evoopt.Space(rate=evoopt.Real(1e-5, 0.1, log=True), group={"n": evoopt.Integer(1, 8)})
+evoopt.Space(c=evoopt.Choice("a", 1, None)).decode([2])
+reals = evoopt.Space(x=evoopt.Real(0, 1), y=evoopt.Real(0, 360, periodic=True))
+evoopt.CMAES(reals, x0={"x": 0.5, "y": 90}, sigma={"x": 0.1, "y": 30}, seed=1)
+evoopt.IPOP(evoopt.SNES(reals), start=lambda generator: {"x": 0.5, "y": generator.uniform(0, 360)})
+named = evoopt.minimize(lambda values: float(values["x"]), reals, x0={"x": 0.5, "y": 9})
+assert_type(named.params["x"], Any)
+evoopt.minimize(lambda values: float(values["x"]), reals, [0.5, 9.0], method="snes")
+
 # ---------------------------------------------------------------- wrong
 
 
@@ -65,5 +74,10 @@ def mistakes() -> None:
     evoopt.evolve(es, of_rows, max_generation=3)  # wrong
     evoopt.IPOP(evoopt.CMAES, [0.0], 1.0)  # wrong
     evoopt.BIPOP(evoopt.CMAES([0.0], 1.0), seed=1)  # wrong
+    evoopt.Real(0, 1, logarithmic=True)  # wrong
+    evoopt.Integer(0, 1.5)  # wrong
+    evoopt.Choice([1, 2])  # wrong
+    evoopt.Space(x=3)  # wrong
+    evoopt.minimize(sphere, reals, bounds=(0, 1))  # wrong
     text: str = result.x  # wrong
     print(text)

@@ -1,15 +1,11 @@
 """The options that all strategies take by name, for type checkers; `Strategy` explains them."""
 
-from collections.abc import Mapping
-from typing import Any, SupportsFloat, SupportsIndex, TypedDict
+from typing import SupportsFloat, SupportsIndex, TypedDict
 
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 
-from evoopt.spaces.space import Space
+from evoopt.spaces.space import PointLike
 from evoopt.types import BoundsLike, Device
-
-MeanLike = ArrayLike | Space
-PointLike = ArrayLike | Mapping[str, Any]  # a row, or a dict of values by name
 
 
 class Options(TypedDict, total=False):

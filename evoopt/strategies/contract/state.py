@@ -19,12 +19,11 @@ from evoopt.devices.available import read_device
 from evoopt.devices.choose import HOST, population_engine
 from evoopt.devices.interface.population import Engine
 from evoopt.memory import available, require_memory
-from evoopt.spaces.space import Space
+from evoopt.spaces.space import MeanLike, PointLike, Space
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.bounds import Box
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.ledger import Ledger
-from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.space_box import SpaceBox, first_steps, require_real, row_of, steps_of
 from evoopt.strategies.contract.told import Best, new_history, remembered, stored_history, until
 from evoopt.types import Array, BoundsLike, Device, Vector

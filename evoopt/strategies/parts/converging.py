@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import ClassVar, SupportsFloat, Unpack
 
 from evoopt import arguments
+from evoopt.spaces.space import MeanLike, PointLike
 from evoopt.strategies.contract import fields, stopping
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.fields import Fields
-from evoopt.strategies.contract.options import MeanLike, Options, PointLike
+from evoopt.strategies.contract.options import Options
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.types import Array, Vector

@@ -17,9 +17,8 @@ from evoopt import arguments, arrays
 from evoopt.arrays import shown
 from evoopt.params import ParamSpec
 from evoopt.rules import genetic
-from evoopt.spaces.space import Space
+from evoopt.spaces.space import MeanLike, Space
 from evoopt.strategies.contract.fields import Fields, Scope, array, choice, number, optional, require, whole
-from evoopt.strategies.contract.options import MeanLike
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.strategies.parts.converging import ConvergingOptions
 from evoopt.types import Array

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal, Unpack, get_args
 import numpy as np
 
 from evoopt import arguments
+from evoopt.spaces.space import MeanLike, PointLike
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.fields import Fields
-from evoopt.strategies.contract.options import MeanLike, PointLike
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import optimizers, schedules
 from evoopt.strategies.parts.converging import Converging, ConvergingOptions

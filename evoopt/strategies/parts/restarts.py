@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike
 
 from evoopt import arguments, arrays
 from evoopt.arrays import shown
+from evoopt.spaces.space import PointLike
 from evoopt.strategies.contract import fields, run, state_lock
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.fields import Fields, Kind, Scope
 from evoopt.strategies.contract.ledger import Ledger
-from evoopt.strategies.contract.options import PointLike
 from evoopt.strategies.contract.registry import REGISTRY, plain_data
 from evoopt.strategies.contract.run import Run
 from evoopt.strategies.contract.stopping import Reason
