@@ -387,6 +387,12 @@ def test_integers_and_choices_are_refused_in_a_sentence(name, variable):
     refusal(lambda: cls(Space(x=Real(0, 1), n=variable)), name, repr(variable), "for n")
 
 
+def test_a_start_too_far_for_float32_is_refused_in_a_sentence():
+    space = Space(x=Real(0, 1e35))
+    refusal(lambda: CMAES(space, x0=1e34, dtype="float32"), "x0 must be from -1e+30 to 1e+30")
+    assert CMAES(space, x0=1e29, dtype="float32").ask().dtype == np.float32
+
+
 @each_strategy
 def test_wrong_forms_are_refused_in_a_sentence(cls):
     refuses(lambda: cls(SPACE, bounds=(0, 1)))

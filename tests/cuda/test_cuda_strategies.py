@@ -177,3 +177,10 @@ def test_evolve_on_the_device():
     chunked = evoopt.evolve(es, sphere, max_generations=2, chunk_size=3)
     es = evoopt.SNES(np.zeros(N), 0.5, popsize=8, seed=1, device="cuda")
     np.testing.assert_array_equal(chunked.x, evoopt.evolve(es, sphere, max_generations=2).x)
+
+
+@pytest.mark.parametrize("name", ON_DEVICE)
+def test_a_space_is_searched_on_the_cpu(name):
+    space = evoopt.Space(x=evoopt.Real(0, 1))
+    with pytest.raises(ValueError, match=rf'^{name} of a Space must be .* on the CPU, got device="cuda"\.$'):
+        REGISTRY[name](space, device="cuda")

@@ -170,5 +170,5 @@ def said(es: Any) -> Results:
     yield "repr", repr(es)
     properties = inspect.getmembers(type(es), lambda value: isinstance(value, property))
     for name, _ in properties:
-        if name[0] != "_" and name not in ("solution", "start"):
+        if name[0] != "_" and name not in ("solution", "start", "space"):  # (a space is an argument)
             yield name, getattr(es, name)

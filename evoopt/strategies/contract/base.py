@@ -43,7 +43,7 @@ class Strategy(Rows):
     bounds : n_params pairs (low, high), one pair for all, or scipy.optimize.Bounds, optional
         Pairs may be a sequence, a zip or an array (n_params, 2). None or inf is an open side; equal
         ends fix a coordinate. Pass arrays of all lower and all upper bounds as
-        ``scipy.optimize.Bounds(low, high)``.
+        ``scipy.optimize.Bounds(low, high)``. A `Space` has its own.
     maximize : bool
         Whether larger fitness is better.
     noisy : bool
@@ -67,7 +67,8 @@ class Strategy(Rows):
         than `tolfun`, except with ``noisy=True``.
     device : "cpu" or "cuda"
         The device that populations live on. With "cuda", SNES, SepCMAES, OpenAIES, PGPE and GA keep
-        their state on the GPU and learn there; the others compute on the CPU and copy rows.
+        their state on the GPU and learn there; the others compute on the CPU and copy rows. A
+        search in a `Space` is on the CPU.
 
     Attributes
     ----------

@@ -79,7 +79,7 @@ class State(Called, ABC):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        own = vars(cls).get("__init__")
+        own = vars(cls).get("__init__")  # which may take other arguments by place
         if own is not None and "_usage" not in vars(cls):
             takes_both = {"mean", "sigma"} <= inspect.signature(own).parameters.keys()
             cls._usage = State._usage if takes_both else ""
@@ -126,25 +126,25 @@ class State(Called, ABC):
         self._box: Box | None = None
         if isinstance(mean, Space):
             _check_space(self, mean, bounds)
-            start = row_of(mean, x0)
+            name, start = "x0", row_of(mean, x0)
             self.dtype = arguments.row_dtype(start, dtype)
             self._box = SpaceBox(mean, start, self.dtype, self._reflects)
         else:
             _check_no_space(x0)
-            start = arguments.finite_vector(mean)
+            name, start = "mean", arguments.finite_vector(mean)
             self.dtype = arguments.row_dtype(mean, dtype)
         self.n_params = len(start)
-        arguments.require_coordinates("mean", start, self.dtype)
+        arguments.require_coordinates(name, start, self.dtype)
         self._sigma = self._read_steps(sigma)
         self.popsize = self._default_popsize() if popsize is None else self._read_popsize(popsize)
         if bounds is not None:
             self._box = Box(bounds, self.n_params, self.dtype, self._reflects)
-        self._mean = start if self._box is None else self._box.inverse(start, "mean")
+        self._mean = start if self._box is None else self._box.inverse(start, name)
         if self._box is not None:
             self._widest = self._box.widest
 
     def _read_steps(self, sigma: Any) -> Vector:
-        """Read step sizes for latent rows as (n_params,)."""
+        """Read step sizes as (n_params,); in a space they may have names, or be left out."""
         if isinstance(self._box, SpaceBox):
             if sigma is None:
                 return np.clip(first_steps(self._box), *arguments.step_range(self.dtype))
