@@ -327,6 +327,13 @@ def test_float32_holds_whole_numbers_up_to_a_limit(largest, fits, sign):
     assert space.decode(row) == {"n": sign * largest}
 
 
+def test_float32_holds_no_larger_values():
+    space = Space(x=Real(0, 1e300))
+    refuses(lambda: space.encode({"x": 1e39}, dtype="float32"))
+    refuses(lambda: space.encode([{"x": 1e39}], dtype="float32"))
+    assert space.decode(space.encode({"x": 3e38}, dtype="float32"))["x"] == pytest.approx(3e38)
+
+
 def test_the_wrong_form_is_refused_in_a_sentence():
     for call in (
         lambda: Space({"x": Real(0, 1)}),

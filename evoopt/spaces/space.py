@@ -170,7 +170,8 @@ class Space:
         low, high, numbers = self.low, self.high, given.astype(np.float64)
         if given.dtype == np.float32:  # which may have rounded an end
             self._require_dtype(given.dtype)
-            low, high = (end.astype(np.float32).astype(np.float64) for end in (low, high))
+            with np.errstate(over="ignore", under="ignore"):
+                low, high = (end.astype(np.float32).astype(np.float64) for end in (low, high))
         fits = (numbers >= low) & (numbers <= high)  # False for NaN
         if self._has_whole:
             fits &= ~self._is_whole | (numbers == np.rint(numbers))
@@ -230,12 +231,12 @@ class Space:
         """
         self._require_dtype(dtype)
         if isinstance(values, Mapping):
-            return self._encoded(values).astype(dtype)
+            return _cast(self._encoded(values), dtype)
         each_row = (arguments.mapping("Each of the values", each) for each in arguments.items(values))
         rows = [self._encoded(each) for each in each_row]
         if not rows or any(row.ndim > 1 for row in rows):
             raise ValueError(f"values must be a dict, or some dicts of one value each, got {shown(values)}.")
-        return np.array(rows, dtype)
+        return _cast(np.array(rows), dtype)
 
     def _encoded(self, values: Tree) -> Vector:
         """Return a dict as a row (n,), or a dict of columns as a population (k, n)."""
@@ -348,6 +349,16 @@ def _leaves(tree: Tree, path: str, is_group: Callable[[str], bool]) -> Iterator[
             yield from _leaves(each, name, is_group)
         else:
             yield name, each
+
+
+def _cast(rows: Vector, dtype: DTypeLike) -> Array:
+    """Return rows in a dtype; raise ValueError if it does not hold them."""
+    with np.errstate(over="ignore", under="ignore"):
+        found = rows.astype(dtype)
+    far = rows[~np.isfinite(found)]
+    if len(far):
+        raise ValueError(f"dtype must be float64 for values that float32 does not hold, got {far[0]:g}.")
+    return found
 
 
 def _items(column: Any) -> list[Any]:

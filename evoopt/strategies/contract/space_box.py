@@ -13,7 +13,7 @@ from evoopt.spaces.variables import Real
 from evoopt.strategies.contract.bounds import Box, inward
 from evoopt.strategies.contract.fields import VECTOR, Fields, Scope, array, require
 from evoopt.strategies.contract.registry import plain_data
-from evoopt.types import Vector
+from evoopt.types import Array, Vector
 
 PARTS = 6.0  # the width of a variable, in first step sizes
 
@@ -109,14 +109,17 @@ class SpaceBox(Box):
             half = np.exp(latent / 2)  # whose square may overflow
             x = half * self.origin[log] * half
             x = np.where(latent <= self.first[log], space.low[log], x)
-            rows[:, log] = np.where(latent >= self.last[log], space.high[log], x)
+            self._put(rows, log, np.where(latent >= self.last[log], space.high[log], x))
         if len(periodic):
             low, high = space.low[periodic], space.high[periodic]
-            x = low + np.mod(rows[:, periodic].astype(np.float64) - low, high - low)
-            rows[:, periodic] = np.where(x.astype(rows.dtype) >= high, low, x)
-        for columns in (log, periodic):
-            ends = (end[columns] for end in (self._first_of_rows, self._last_of_rows))
-            rows[:, columns] = np.clip(rows[:, columns], *ends)
+            latent = rows[:, periodic].astype(np.float64)
+            wrapped = low + np.mod(latent - low, high - low)
+            self._put(rows, periodic, np.where((latent >= low) & (latent < high), latent, wrapped))
+            self._put(rows, periodic, np.where(rows[:, periodic] >= high, low, rows[:, periodic]))
+
+    def _put(self, rows: NDArray[Any], columns: NDArray[np.intp], x: Array) -> None:
+        """Write numbers into columns of the user's rows, and no rounding leaves the space."""
+        rows[:, columns] = np.clip(x, self._first_of_rows[columns], self._last_of_rows[columns])
 
     def inverse(self, rows: NDArray[Any], name: str, near: Vector | None = None) -> Vector:
         self.require_inside(rows, name)
