@@ -221,8 +221,9 @@ def minimize(
     """
     _check_forms(constraints, vectorized, workers)
     _check_task(fun)
-    of_rows = OfValues(fun, bounds) if isinstance(bounds, Space) and callable(fun) else fun
-    objective, named = Objective(of_rows, args, vectorized), read_method(method)
+    objective, named = Objective(fun, args, vectorized), read_method(method)
+    if isinstance(bounds, Space):
+        objective = _of_values(objective, bounds)
     given = read_options(named, options)
     tol = None if tol is None else arguments.within("tol", tol, 0, math.inf)
     report = None if callback is None else read_callback(callback)
@@ -251,6 +252,16 @@ def minimize(
     if given.disp:
         print(f"{result.message}\n  fun: {result.fun:g}  nit: {result.nit}  nfev: {result.nfev}")
     return result
+
+
+def _of_values(objective: Objective, space: Space) -> Objective:
+    """Return the objective of rows of a space, given the objective of dicts of values."""
+    if objective._engine is not None:
+        raise ValueError(
+            f"fun must be a function of a dict in a Space, got {objective!r}, which takes arrays; call it "
+            "from a function of the values."
+        )
+    return Objective(OfValues(objective.fun, space), objective.args, objective.vectorized)
 
 
 def _check_forms(constraints: Any, vectorized: bool, workers: object) -> None:

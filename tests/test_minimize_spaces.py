@@ -3,6 +3,7 @@
 import csv
 import math
 
+import numba
 import numpy as np
 import pytest
 from helpers import needs_jit
@@ -227,6 +228,13 @@ def test_wrong_calls_are_refused_in_a_sentence():
         minimize(options={"x0": X0})
     with pytest.raises(TypeError, match=r"^minimize must be called as .*got"):
         evoopt.minimize(cost, SPACE, X0, X0, "auto", 3, 4, 5, 6, 7)
+
+
+@needs_jit
+def test_a_compiled_function_of_arrays_is_refused_in_a_sentence():
+    refuses(lambda: minimize(numba.njit(lambda x: x[0])))
+    compiled = numba.njit(lambda size: (size - 1) ** 2)
+    assert minimize(lambda values: compiled(values["size"])).params["size"] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("variable", [Integer(1, 8), Choice("relu", "tanh")])

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from evoopt.arrays import shown
 from evoopt.calls import option_names, suggestion
-from evoopt.portfolio.start import Start
+from evoopt.portfolio.start import Start, drawn_in
 from evoopt.strategies import CMAES, SepCMAES
 from evoopt.strategies.bipop import BIPOP
 from evoopt.strategies.contract.base import Strategy
@@ -78,7 +78,7 @@ class Method:
         names = ("start", "max_restarts") if self.restarts else ()
         restarts: dict[str, Any] = {name: options.pop(name) for name in names if name in options}
         if start.box is not None and callable(draw := restarts.get("start")):
-            restarts["start"] = lambda generator: start.encoded(draw(generator))
+            restarts["start"] = drawn_in(start.box, draw)
         made = cls(start.x0, start.sigma, bounds=start.bounds, seed=seed, **options)
         if self.restarts is None:
             return made

@@ -1,5 +1,6 @@
 """The start of a search: x0, the box, and the first step sizes."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from evoopt.types import Array, Vector
 
 WIDEST = 10.0  # first step size relative to x0, in a box that is far wider
 PARTS = 4.0  # the width of a box, in first step sizes
+Draw = Callable[[np.random.Generator], PointLike]
 
 
 class Start(NamedTuple):
@@ -59,12 +61,6 @@ class Start(NamedTuple):
         self.box.decode(result)
         return result
 
-    def encoded(self, point: PointLike) -> Array:
-        """Return the row of the search of a point of the user."""
-        if self.box is None:
-            return np.asarray(point)
-        return self.box.inverse(row_of(self.box.space, point), "start")
-
     def found(self, x: Vector) -> dict[str, Any]:
         """Return the fields of a result for a row of the search."""
         row = self.decoded(x[None])[0].copy()
@@ -105,6 +101,11 @@ def _start_in(space: Space, x0: PointLike | None, sigma: Any) -> Start:
     else:
         steps = arguments.step_vector(steps_of(space, sigma), len(space), double)
     return Start(box.inverse(row, "x0"), steps, steps, box.low, box.high, box)
+
+
+def drawn_in(box: SpaceBox, draw: Draw) -> Draw:
+    """Return a function that draws rows of the search, where `draw` draws the user's."""
+    return lambda generator: box.inverse(row_of(box.space, draw(generator)), "start")
 
 
 def _middle(bounds: object) -> Vector:

@@ -41,13 +41,13 @@ class GA(Converging):
     Parameters
     ----------
     mean : array_like, shape (n_params,) or (popsize, n_params)
-        The centre of the first population, or the first population itself.
+        The centre of the first population, or the first population itself; or a `Space`.
     sigma : float or array_like, shape (n_params,)
         Standard deviation of the first population and of the first mutations. To set one number for
         each tensor, see `ParamSpec.expand`.
     popsize : int, optional
         100 by default, or the rows of `mean`.
-    bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
+    x0, bounds, maximize, noisy, seed, dtype, target, max_evaluations, max_generations,
     tolx, tolfun
         See `Strategy`.
     selection : "tournament" or "truncation"
