@@ -415,7 +415,7 @@ def test_a_start_too_far_for_float32_is_refused_in_a_sentence():
 def test_wrong_forms_are_refused_in_a_sentence(cls):
     refuses(lambda: cls(SPACE, bounds=(0, 1)))
     refuses(lambda: cls([0.0], 1.0, x0=[0.0]))
-    refuses(lambda: cls([0.0], 1.0, bounds=SPACE))
+    refusal(lambda: cls([0.0], 1.0, bounds=SPACE), f"{cls.__name__}(space, x0=..., sigma=...)")
     for arguments in ((SPACE, X0), (SPACE, 0.5), (SPACE, None, 0.5)):
         with pytest.raises(TypeError, match=rf"^{cls.__name__} must be called as {cls.__name__}\(.*got"):
             cls(*arguments)

@@ -130,7 +130,7 @@ class State(Called, ABC):
             self.dtype = arguments.row_dtype(start, dtype)
             self._box = SpaceBox(mean, start, self.dtype, self._reflects)
         else:
-            _check_no_space(x0)
+            _check_no_space(type(self).__name__, x0, bounds)
             name, start = "mean", arguments.finite_vector(mean)
             self.dtype = arguments.row_dtype(mean, dtype)
         self.n_params = len(start)
@@ -267,8 +267,12 @@ def _check_space(strategy: State, space: Space, bounds: object) -> None:
         raise ValueError(f"{name} of a Space must be without other bounds and on the CPU, got {what}.")
 
 
-def _check_no_space(x0: object) -> None:
-    """Raise ValueError for a start that is named as in a space."""
+def _check_no_space(name: str, x0: object, bounds: object) -> None:
+    """Raise ValueError for a space, or a start as in a space, at another place than the mean."""
+    if isinstance(bounds, Space):
+        raise ValueError(
+            f"A Space must stand in place of mean, got it as bounds; write {name}(space, x0=..., sigma=...)."
+        )
     if x0 is not None:
         raise ValueError(f"x0 must come with a Space in place of mean, got {shown(x0)}; write it as mean.")
 
