@@ -139,6 +139,20 @@ def test_foreign_rows_have_the_users_units(cls):
     refusal(lambda: es.tell(np.array([[0.2, 3, 0, 4]] * 2), [1.0, 2.0]), "group.rate", "inside")
 
 
+@each_class
+def test_late_rows_are_told_by_rows_or_ids(cls):
+    es, twin = make(cls), make(cls)
+    for each in (es, twin):
+        ids = each.ask_ids(12)
+        rows = each.rows(ids)
+        fitness = around(rows)
+        first, late = (rows, rows) if each is es else (ids, ids)
+        each.tell(first[:6], fitness[:6])
+        each.tell(late[6:], fitness[6:])
+    assert_array_equal(es.mean, twin.mean)
+    assert_array_equal(es.ask(), twin.ask())
+
+
 @needs_jit  # kernels warn if they run as plain Python
 @each_dtype
 @each_class
