@@ -145,6 +145,15 @@ def test_the_order_is_as_written():
     assert Space(a=Real(0, 1), b=Real(0, 1)) != Space(b=Real(0, 1), a=Real(0, 1))
 
 
+@pytest.mark.parametrize(
+    "name", ["learning rate", "class", "1", "\N{MICRO SIGN}", "self", "cls", "variables"]
+)
+def test_any_name_without_dots(name):
+    space = Space(**{name: Real(0, 1)})
+    assert eval(repr(space), {"Space": Space, "Real": Real}) == space
+    assert space.decode([0.5]) == {name: 0.5}
+
+
 def test_values_in_any_order_and_by_dotted_names():
     flat = dict(reversed(VALUES.items())) | {"optimizer.rate": 0.001, "optimizer.momentum": 0.9}
     del flat["optimizer"]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from keyword import iskeyword
 from typing import Any, Self
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -90,7 +91,7 @@ class Space:
         return hash((self.names, self.variables))
 
     def __repr__(self) -> str:
-        if all(name.isidentifier() and not iskeyword(name) for name in self._tree):
+        if all(map(_is_identifier, self._tree)):
             return f"Space({', '.join(f'{name}={each!r}' for name, each in self._tree.items())})"
         return f"Space(**{self._tree!r})"
 
@@ -331,6 +332,11 @@ def _columns(tree: object, path: str) -> Iterator[tuple[str, Variable]]:
         if not isinstance(name, str) or not name or "." in name:
             raise ValueError(f"Names must be text without dots, got {shown(name)}; write groups as dicts.")
         yield from _columns(each, f"{path}.{name}" if path else name)
+
+
+def _is_identifier(name: str) -> bool:
+    """Return whether Python reads a name in a call as it is."""
+    return name.isidentifier() and not iskeyword(name) and normalize("NFKC", name) == name
 
 
 def _mapped(tree: Tree, leaves: Iterator[Any]) -> dict[str, Any]:
