@@ -209,6 +209,12 @@ def test_other_bounds_are_refused_in_a_sentence(bounds):
     refuses(lambda: box_of(bounds, 2))
 
 
+@pytest.mark.parametrize("bounds", [np.array(3.0), np.array(None), np.array({})])
+def test_arrays_without_axes_are_refused_in_a_sentence(bounds):
+    refuses(lambda: box_of(bounds, 2))
+    refuses(lambda: evoopt.minimize(lambda x: 0.0, bounds=bounds))
+
+
 @pytest.mark.parametrize("bad", sorted(REFUSED.keys() - {"nothing", "a set", "None among numbers"}))
 def test_bounds_are_real_numbers(bad):
     refuses(lambda: box_of(REFUSED[bad](np.array([[0.5, 1.0], [2.0, 3.0], [4.0, 5.0]])), 3))

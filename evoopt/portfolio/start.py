@@ -126,7 +126,8 @@ def _dimensions(bounds: object) -> int:
     """Return the number of coordinates that bounds are for, 0 where they do not say."""
     if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
         return max(np.size(bounds.lb), np.size(bounds.ub))
-    pairs = bounds if isinstance(bounds, list | tuple | np.ndarray) else ()
+    has_items = isinstance(bounds, list | tuple | np.ndarray) and getattr(bounds, "ndim", 1) > 0
+    pairs: Any = bounds if has_items else ()
     return len(pairs) if all(np.size(pair) == 2 for pair in pairs) else 0
 
 
