@@ -278,6 +278,10 @@ REFUSED = {
     ),
     "no layer": (lambda: Graph({"a": (3, "input")}), r"The layer of the node 'a' must be a layer, got 3\."),
     "no pair": (lambda: Graph({"a": Dense(3)}), r"nodes must be pairs of a layer .* for 'a'\."),
+    "the name of the input": (
+        lambda: Graph({"input": (Dense(3), "input")}),
+        r"A node must have another name than 'input', the input of the graph\.",
+    ),
     "no source": (lambda: Graph({"a": (Dense(3), ())}), r"The node 'a' must have a source, got \(\)\."),
     "no node": (lambda: Graph({}), r"nodes must have at least one node, got none\."),
     "an unused node": (
@@ -285,7 +289,7 @@ REFUSED = {
         r"Each node must lead to the output, but 'a' does not; leave it out\.",
     ),
     "an unknown output": (
-        lambda: Graph({"a": (Dense(3), "input")}, "b"), r"An output must be a node before it \(a\), got 'b'\."
+        lambda: Graph({"a": (Dense(3), "input")}, "b"), r"An output must be a node \(a\), got 'b'\."
     ),
     "a slice": (
         lambda: Network([evoopt.Slice(1, 9), Dense(2)], (5,)),

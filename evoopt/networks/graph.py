@@ -88,40 +88,42 @@ class Graph(NamedLayer, Composite):
 
 def _read_node(name: str, node: object, before: Mapping[str, Any]) -> tuple[Layer | str, tuple[str, ...]]:
     """Read a node, whose sources are nodes `before` it."""
-    if name == INPUT or not isinstance(node, tuple | list) or len(node) != 2:
+    if name == INPUT:
+        raise ValueError(f"A node must have another name than {INPUT!r}, the input of the graph.")
+    if not isinstance(node, tuple | list) or len(node) != 2:
         raise ValueError(
             f'nodes must be pairs of a layer and its source, such as "first": (evoopt.Dense(8), "input"), '
             f"got {shown(node)} for {name!r}."
         )
     layer, sources = node
     if isinstance(layer, str):
-        _check_known(f"The layer of the node {name!r}", layer, before)
+        _check_known(f"The layer of the node {name!r} must be a node before it", layer, before)
         if isinstance(before[layer][0], Composite):
             raise ValueError(
                 f"A layer that has layers in it cannot be used again, got {layer!r} for {name!r}."
             )
     elif not isinstance(layer, Layer):
         raise ValueError(f"The layer of the node {name!r} must be a layer, got {shown(layer)}.")
-    names = _known(f"The source of the node {name!r}", sources, {INPUT: None, **before})
+    names = _known(
+        f"The source of the node {name!r} must be a node before it", sources, {INPUT: None, **before}
+    )
     if not names:
         raise ValueError(f"The node {name!r} must have a source, got {shown(sources)}.")
     return layer, names
 
 
-def _known(what: str, names: object, known: Mapping[str, Any]) -> tuple[str, ...]:
+def _known(rule: str, names: object, known: Mapping[str, Any]) -> tuple[str, ...]:
     """Read one name, or several, of known nodes."""
     found: list[str] = []
     for name in (names,) if isinstance(names, str) else arguments.items(names):  # which may have no end
-        _check_known(what, name, known)
+        _check_known(rule, name, known)
         found.append(name)
     return tuple(found)
 
 
-def _check_known(what: str, name: object, known: Mapping[str, Any]) -> None:
+def _check_known(rule: str, name: object, known: Mapping[str, Any]) -> None:
     if not isinstance(name, str) or name not in known:
-        raise ValueError(
-            f"{what} must be a node before it ({', '.join(known) or 'none yet'}), got {shown(name)}."
-        )
+        raise ValueError(f"{rule} ({', '.join(known) or 'none yet'}), got {shown(name)}.")
 
 
 def _read_output(output: object, nodes: Mapping[str, Any]) -> str | dict[str, str]:
@@ -129,10 +131,10 @@ def _read_output(output: object, nodes: Mapping[str, Any]) -> str | dict[str, st
     if output is None:
         return [*nodes][-1]
     if isinstance(output, Mapping):
-        names = _known("An output", [*output.values()], nodes)
+        names = _known("An output must be a node", [*output.values()], nodes)
         heads = dict(zip(map(check_name, output), names, strict=True))
     else:
-        names = _known("An output", output, nodes)
+        names = _known("An output must be a node", output, nodes)
         heads = {name: name for name in names}
     if not heads or len(heads) != len(names):
         raise ValueError(f"output must be a node, or several different ones, got {shown(output)}.")
