@@ -104,7 +104,8 @@ class ParamSpec:
             covers ``"dense_1.kernel"``) and `fnmatch` patterns. By default all except the
             statistics of batch normalization, called running_mean, running_var,
             num_batches_tracked, moving_mean or moving_variance, or, beside gamma and beta, mean and
-            var. The values of the others are copied and frozen; an integer leaf has to be.
+            var, or in a collection batch_stats. The values of the others are copied and frozen; an
+            integer leaf has to be.
 
         Raises
         ------

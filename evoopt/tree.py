@@ -30,6 +30,7 @@ STATISTICS = frozenset(
     {"running_mean", "running_var", "num_batches_tracked", "moving_mean", "moving_variance"}
 )
 STATISTICS_OF_NORMALIZATION = frozenset({"mean", "var"})  # statistics only beside gamma and beta
+COLLECTION = "batch_stats"  # all leaves of this container of Flax are statistics
 
 
 @dataclass(frozen=True)
@@ -211,9 +212,9 @@ def select(names: list[str], trainable: Trainable) -> set[str]:
 
 def _is_statistic(name: str, names: set[str]) -> bool:
     """Return whether a leaf is a running statistic; `names` are the ones of all leaves."""
-    key = re.split("[./]", name)[-1]
-    if key not in STATISTICS_OF_NORMALIZATION:
-        return key in STATISTICS
+    *containers, key = re.split("[./]", name)
+    if key not in STATISTICS_OF_NORMALIZATION or COLLECTION in containers:
+        return key in STATISTICS or COLLECTION in containers
     container = name.removesuffix(key)
     return {container + "gamma", container + "beta"} <= names
 

@@ -490,3 +490,11 @@ def test_check_runs_gymnasiums_checker(how):
         with pytest.raises(ValueError, match=r"must pass Gymnasium's check_env, which raised A") as error:
             task_of(how(wrong), check=True)
         assert message in str(error.value)
+
+
+def test_a_network_of_heads_is_told_which_outputs_act():
+    heads = evoopt.Parallel([evoopt.Dense(2)], [evoopt.Dense(1)], names=("policy", "value"))
+    net = evoopt.Network([heads], input_shape=(4,))
+    message = r"2 outputs, one for each action, .*; of the heads policy, value leave those out that do not"
+    with pytest.raises(ValueError, match=message):
+        evoopt.GymnasiumTask(net, "CartPole-v1", episodes=1)

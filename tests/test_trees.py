@@ -286,6 +286,15 @@ def test_mean_and_var_are_statistics_only_beside_gamma_and_beta():
     assert list(ParamSpec.from_params(tree).frozen) == ["batch_norm_0.mean", "batch_norm_0.var", "mean"]
 
 
+def test_a_collection_of_statistics_is_frozen():
+    """So Flax keeps the statistics of batch normalization."""
+    norm = {"BatchNorm_0": {"mean": BIAS, "var": BIAS}}
+    tree = {"params": norm, "batch_stats": norm, "head": {"batch_stats": BIAS}}
+    found = ParamSpec.from_params(tree)
+    assert list(found.frozen) == ["batch_stats.BatchNorm_0.mean", "batch_stats.BatchNorm_0.var"]
+    assert len(found.names) == 3
+
+
 def test_an_explicit_choice_decides_about_statistics():
     spec = ParamSpec.from_params(NORMALIZED, trainable=["bn.running_mean", "keras/*"])
     assert spec.names == ("bn.running_mean", "keras/moving_mean")

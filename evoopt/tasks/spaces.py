@@ -185,5 +185,10 @@ def _check_outputs(net: BaseNetwork, n: int, what: str, about: str) -> None:
     if math.prod(net.output_shape) != n:
         raise ValueError(
             f"The network must have {n} outputs, {what}, to act in {about}, got outputs of shape "
-            f"{net.output_shape}."
+            f"{net.output_shape}{_advice(net)}."
         )
+
+
+def _advice(net: BaseNetwork) -> str:
+    heads = getattr(net, "heads", {})
+    return f"; of the heads {', '.join(heads)} leave those out that do not act" if heads else ""

@@ -13,7 +13,8 @@ def as_samples(name, given, shape):
     """Return samples as an array (batch, *shape); raise ValueError for another shape."""
     found = np.asarray(given, np.float32)
     if found.ndim != 1 + len(shape) or found.shape[1:] != shape:
-        raise ValueError(f"{name} must have the shape {('batch', *shape)}, got {found.shape}.")
+        sizes = ", ".join(map(str, shape))
+        raise ValueError(f"{name} must have the shape (batch, {sizes}), got {found.shape}.")
     return found
 
 
