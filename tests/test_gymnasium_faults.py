@@ -497,4 +497,4 @@ def test_a_network_of_heads_is_told_which_outputs_act():
     net = evoopt.Network([heads], input_shape=(4,))
     message = r"2 outputs, one for each action, .*; of the heads policy, value leave those out that do not"
     with pytest.raises(ValueError, match=message):
-        evoopt.GymnasiumTask(net, "CartPole-v1", episodes=1)
+        evoopt.GymnasiumTask("CartPole-v1", net, episodes=1)
