@@ -181,6 +181,19 @@ def test_any_graph_matches_the_definition(layer, batch, seed):
     close(net.forward(population, inputs)[:, checked], expected)
 
 
+def test_a_layer_is_used_again_on_a_sequence_of_another_length(rng):
+    nodes = {
+        "a": (evoopt.Conv1D(3, 1, activation="tanh"), "input"),
+        "part": (evoopt.Slice(1, 3, axis=0), "a"),
+        "again": ("a", "part"),
+        "sum": (Add(), ("again", "part")),
+    }
+    net = Network([Graph(nodes)], (5, 3))
+    population, inputs = draw(net, 2, np.float64, rng), rng.normal(size=(9, 5, 3))
+    expected = np.array([reference.run(net, row, inputs) for row in population])
+    close(net.forward(population, inputs), expected)
+
+
 def test_heads_are_parts_of_the_outputs(rng):
     net = Network(CASES[heads], (FEATURES,))
     assert net.heads == {"policy": slice(0, 4), "value": slice(4, 5), "code": slice(5, 11)}
@@ -255,6 +268,10 @@ REFUSED = {
         r"names must be 2 different names, one for each branch, got .*\.",
     ),
     "parts": (lambda: Split({"a": ((2,), [])}), r"Split must have at least two parts, got 1\."),
+    "a part without cells": (
+        lambda: Split({"a": ((2, 0), []), "b": ((2,), [])}),
+        r"each size of the shape of the part 'a' must be a whole number of at least 1, got 0\.",
+    ),
     "a part": (lambda: Split({"a": 3, "b": 4}), r"The part 'a' of Split must be a shape .*, got 3\."),
     "sizes of parts": (
         lambda: Network([Split({"a": ((2,), []), "b": ((2,), [])}), Dense(1)], (5,)),
@@ -284,6 +301,15 @@ REFUSED = {
     ),
     "no source": (lambda: Graph({"a": (Dense(3), ())}), r"The node 'a' must have a source, got \(\)\."),
     "no node": (lambda: Graph({}), r"nodes must have at least one node, got none\."),
+    "a name within a graph": (
+        lambda: Graph({"a": (Dense(3, name="b"), "input")}),
+        r"The layer of the node 'a' has this name; leave out its name=, got 'b'\.",
+    ),
+    "a layer again with other inputs": (
+        lambda: Network([Graph({"a": (Dense(3), "input"), "b": ("a", "a")})], (5,)),
+        r"The layer 'a' must have the same parameters when it is used again, got inputs of \(5,\) and then "
+        r"of \(3,\)\.",
+    ),
     "an unused node": (
         lambda: Graph({"a": (Dense(3), "input"), "b": (Dense(3), "input")}),
         r"Each node must lead to the output, but 'a' does not; leave it out\.",

@@ -213,6 +213,6 @@ def _as_part(name: str, part: object) -> tuple[Shape, tuple[Layer, ...]]:
             f"[evoopt.Flatten()]), got {shown(part)}."
         )
     shape, layers = part
-    return as_shape(f"the shape of the part {name!r}", shape), as_layers(
+    return as_shape(f"shape of the part {name!r}", shape), as_layers(
         layers, f"the layers of the part {name!r}", least=0
     )

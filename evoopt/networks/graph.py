@@ -104,6 +104,10 @@ def _read_node(name: str, node: object, before: Mapping[str, Any]) -> tuple[Laye
             )
     elif not isinstance(layer, Layer):
         raise ValueError(f"The layer of the node {name!r} must be a layer, got {shown(layer)}.")
+    elif layer.name is not None:
+        raise ValueError(
+            f"The layer of the node {name!r} has this name; leave out its name=, got {layer.name!r}."
+        )
     names = _known(
         f"The source of the node {name!r} must be a node before it", sources, {INPUT: None, **before}
     )

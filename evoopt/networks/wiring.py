@@ -73,12 +73,18 @@ class Wiring:
         """Put in a layer, or `again` the one of this name; return its value."""
         if isinstance(layer, Composite):
             return layer.wire(self, name, _only(layer, sources))
-        if not again and any(node.name == name for node in self.nodes):
+        known = next((node for node in self.nodes if node.name == name), None)
+        if known is not None and not again:
             raise ValueError(f"Layers must have different names, got two of {name!r}; pass another name=.")
         shapes = tuple(map(self.shape, sources))
         output = check_output_shape(layer, _output_shape(layer, shapes))
         node = Node(name, layer, tuple(sources), shapes, output)
         check_parameters(node.name, layer, node.parameters(), output)
+        if known is not None and node.parameters() != known.parameters():
+            raise ValueError(
+                f"The layer {name!r} must have the same parameters when it is used again, got inputs of "
+                f"{known.input_shape} and then of {node.input_shape}."
+            )
         self.nodes, self.heads = (*self.nodes, node), {}
         return len(self.nodes)
 
