@@ -4,6 +4,7 @@ Each operation reads one value and writes another, or changes one. Two values th
 at once may lie in the same place.
 """
 
+import bisect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -92,13 +93,13 @@ def _needs(layers: Sequence[LayerDescription]) -> Callable[[int], bool]:
 
 def _place(found: Sequence[Instruction]) -> None:
     """Put each value into the first gap between the values that are needed at the same time."""
-    placed: list[Value] = []
+    placed: list[Value] = []  # by their starts
     for number, each in enumerate(found):
         if each.y.start != INPUT:
             continue
         placed = [value for value in placed if value.last >= number]
         each.y.start = 0
-        for value in sorted(placed, key=lambda value: value.start):
+        for value in placed:
             if value.start < each.y.end and each.y.start < value.end:
                 each.y.start = value.end
-        placed.append(each.y)
+        bisect.insort(placed, each.y, key=lambda value: value.start)
