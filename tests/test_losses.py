@@ -450,8 +450,19 @@ def test_bad_input_is_refused_in_a_sentence(n, arguments, options, parts):
         ("sigmoid", 1, "error_rate", "sign"),
     ],
 )
-def test_a_last_activation_that_the_loss_has_is_refused(activation, n, loss, part):
-    net = evoopt.Network([evoopt.Dense(n, activation)], input_shape=(2,))
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_last_activation_that_the_loss_has_is_refused(activation, n, loss, part, hidden):
+    after = [evoopt.Reshape((n, 1)), evoopt.Dropout(0.5), evoopt.Flatten()] if hidden else []
+    net = evoopt.Network([evoopt.Dense(n, activation), *after], input_shape=(2,))
     with pytest.raises(ValueError, match=part):
         evoopt.Supervised(net, X, LABELS, loss)
     evoopt.Supervised(net, X, np.zeros((4, n)), "mse")
+
+
+def test_a_last_activation_of_one_of_several_heads_is_refused():
+    heads = evoopt.Parallel([evoopt.Dense(1)], [evoopt.Dense(1, "sigmoid")])
+    net, targets = evoopt.Network([heads], input_shape=(2,)), np.zeros((4, 2))
+    with pytest.raises(ValueError, match="logits"):
+        evoopt.Supervised(net, X, targets, "binary_cross_entropy")
+    gated = evoopt.Network([evoopt.Parallel(*heads.branches, merge="multiply")], input_shape=(2,))
+    evoopt.Supervised(gated, X, targets[:, :1], "binary_cross_entropy")

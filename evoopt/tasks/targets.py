@@ -1,7 +1,7 @@
 """Readers of targets for each loss; the table of losses is `evoopt.rules.losses.LOSSES`."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,10 +10,15 @@ from evoopt import arrays
 from evoopt.compiling.jit import is_compiled
 from evoopt.devices.interface.supervised import Loss, Targets
 from evoopt.networks.base import BaseNetwork
+from evoopt.networks.dropout import Dropout
+from evoopt.networks.merging import Concat
 from evoopt.networks.network import Network
+from evoopt.networks.shaping import Flatten, Permute, Reshape, Slice
+from evoopt.networks.wiring import Node
 from evoopt.rules.losses import LOSSES, LossName, Meaning
 from evoopt.types import Array, Shape
 
+_HAND_ON = (Concat, Dropout, Flatten, Permute, Reshape, Slice)  # layers that change no number
 LARGEST_INTEGER = 2**24  # float32 has all integers up to this one
 
 
@@ -162,16 +167,27 @@ def _check_labels(labels: Array, classes: int) -> Array:
 
 def _check_last_layer(loss: LossName, targets: Targets, net: BaseNetwork) -> None:
     """Refuse a last activation that the loss contains, or that hides the sign that it needs."""
-    activation = getattr(net.nodes[-1].layer, "activation", None) if isinstance(net, Network) else None
-    if loss == "cross_entropy" and activation == "softmax":
-        problem = "takes logits and has a softmax in it, and so has the last layer"
-    elif loss == "binary_cross_entropy" and activation == "sigmoid":
-        problem = "takes logits and has a sigmoid in it, and so has the last layer"
-    elif targets.meaning == "signs" and activation in {"sigmoid", "softmax", "log_softmax"}:
-        problem = f"looks at the sign of an output, but after a {activation} all have the same"
-    else:
-        return
-    raise ValueError(f'The loss "{loss}" {problem}; give that layer the activation "linear".')
+    for activation in _last_activations(net.nodes) if isinstance(net, Network) else ():
+        if loss == "cross_entropy" and activation == "softmax":
+            problem = "takes logits and has a softmax in it, and so has the last layer"
+        elif loss == "binary_cross_entropy" and activation == "sigmoid":
+            problem = "takes logits and has a sigmoid in it, and so has the last layer"
+        elif targets.meaning == "signs" and activation in {"sigmoid", "softmax", "log_softmax"}:
+            problem = f"looks at the sign of an output, but after a {activation} all have the same"
+        else:
+            continue
+        raise ValueError(f'The loss "{loss}" {problem}; give that layer the activation "linear".')
+
+
+def _last_activations(nodes: Sequence[Node]) -> Iterator[object]:
+    """Return the activations whose results are outputs, also of several heads."""
+    outputs = {len(nodes)}  # numbers of values
+    for number in range(len(nodes), 0, -1):
+        node = nodes[number - 1]
+        if number in outputs and isinstance(node.layer, _HAND_ON):
+            outputs.update(node.sources)
+        elif number in outputs:
+            yield getattr(node.layer, "activation", None)
 
 
 def _without_text(targets: ArrayLike) -> Array:
