@@ -125,6 +125,25 @@ def test_a_state_may_start_from_other_numbers_than_zero():
     np.testing.assert_array_equal(net.forward(population, inputs), start)
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_a_state_is_kept_though_the_function_hands_on_memory_that_changes(own):
+    """Remember the last inputs, in an array of the function's or as they are."""
+    memory = np.empty((1, 1, 2))
+
+    def forward(population, inputs, state):
+        outputs = state.copy()
+        memory[:] = inputs
+        return outputs, memory if own else np.broadcast_to(inputs, state.shape)
+
+    net = evoopt.FunctionNetwork(forward, NET.spec, (2,), (2,), initial_state=np.zeros(2))
+    row, inputs, states = np.zeros(NET.spec.size), np.empty((1, 2)), [net.initial_state(1, 1, float)[0]] * 2
+    for step in range(1, 4):
+        for k in range(2):
+            inputs[:] = step if k else -step
+            outputs, states[k] = net.predict(row, inputs, states[k])
+            assert (outputs == (step - 1 if k else 1 - step)).all()
+
+
 # --- tasks
 
 

@@ -60,8 +60,9 @@ class FunctionNetwork(BaseNetwork):
 
     It returns outputs (popsize, batch, *output_shape) and the new state; without a state outputs
     alone will do. These may be arrays of NumPy or JAX, or tensors of torch, also with a gradient or
-    on a GPU. They come to the host, in the dtype of the population. Exceptions of the function are
-    raised unchanged.
+    on a GPU. They come to the host, in the dtype of the population. The state is copied; outputs of
+    that dtype are not, so return a new array in each call. Exceptions of the function are raised
+    unchanged.
 
     `Supervised` calls the function once a generation, with all samples or with a minibatch: the
     outputs of the whole population are one array. `Rollout` compiles whole episodes, and takes

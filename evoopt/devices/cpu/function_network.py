@@ -51,7 +51,9 @@ class CpuFunctionNetwork(NetworkEngine[Array]):
         result = network.function(rows, inputs, states if state_size else None)
         outputs, state = self._parts(result)
         found = _read("outputs", outputs, (popsize, batch, *network.output_shape), rows.dtype)
-        return found, _read("state", state, states.shape, rows.dtype) if state_size else states
+        if state_size:  # a copy, because the function may use its memory again, or hand on its inputs
+            states = _read("state", state, states.shape, rows.dtype).copy()
+        return found, states
 
     def _parts(self, result: Any) -> tuple[Any, Any]:
         """Return the outputs and the new state that the function returned, or None for no state."""
