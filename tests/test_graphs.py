@@ -236,6 +236,40 @@ def test_a_layer_of_ones_own_has_a_name():
     assert Network(layers, (3,)).spec.names == ("mine.gain", "own_0.gain", "own_2.gain")
 
 
+def test_parameters_have_different_names():
+    class Own(evoopt.Layer):
+        def parameters(self, input_shape):
+            return {"second.kernel": evoopt.Parameter(input_shape, "ones")}
+
+        def function(self, input_shape):
+            return scale
+
+    assert Network([Own(name="first")], (3,)).spec.names == ("first.second.kernel",)
+    with pytest.raises(ValueError, match=r"^Parameters must have .* two of 'first\.second\.kernel'; .*\.$"):
+        Network([Dense(3, use_bias=False, name="first.second"), Own(name="first")], (3,))
+
+
+@numba.njit
+def double_and_spoil(x, y):
+    for f in range(len(x)):
+        y[f] = 2 * x[f]
+        x[f] = 7
+
+
+@pytest.mark.parametrize("before", [[], [Dense(3, "tanh")]], ids=["input", "value"])
+def test_a_function_that_writes_into_its_input_changes_nothing_else(before, rng):
+    class Own(evoopt.Layer):
+        def function(self, input_shape):
+            return double_and_spoil
+
+    net = Network([*before, Residual([Own()]), Dense(2)], (3,))
+    plain = Network([*before, evoopt.Rescaling(3.0), Dense(2)], (3,))
+    population = draw(net, 3, np.float64, rng)
+    for batch in BATCHES:
+        inputs = rng.normal(size=(batch, 3))
+        close(net.forward(population, inputs), plain.forward(population, inputs))
+
+
 def test_layers_are_pickled_compared_and_frozen(rng):
     for formula, layers in CASES.items():
         net = Network(layers, (FEATURES,))

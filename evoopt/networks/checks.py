@@ -1,7 +1,8 @@
 """Readers of arguments of networks, which raise ValueError in a sentence."""
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -38,6 +39,15 @@ def check_name(name: object) -> str:
     if isinstance(name, str) and all(name.split(".")):
         return name
     raise ValueError(f'name must be a str such as "policy" or "policy.first", got {shown(name)}.')
+
+
+def check_different(names: Iterable[str]) -> None:
+    """Raise ValueError for two parameters of one name, which dots in names can make."""
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise ValueError(
+            f"Parameters must have different names, got two of {repeated[0]!r}; pass another name=."
+        )
 
 
 def check_output_shape(layer: Layer, shape: object) -> Shape:

@@ -11,7 +11,7 @@ from evoopt import arguments
 from evoopt.devices.available import read_device
 from evoopt.devices.interface.network import NetworkDescription
 from evoopt.networks.base import BaseNetwork
-from evoopt.networks.checks import as_layers, as_shape
+from evoopt.networks.checks import as_layers, as_shape, check_different
 from evoopt.networks.description import describe
 from evoopt.networks.initializers import initialize
 from evoopt.networks.layers import Layer, Parameter
@@ -84,7 +84,9 @@ class Network(BaseNetwork):
         self.nodes: tuple[Node, ...] = wiring.nodes
         self.heads: dict[str, slice] = wiring.heads
         self.output_shape = self.nodes[-1].output_shape
-        self._take(first_spec(dict(self._parameters())))
+        parameters = [*self._parameters()]
+        check_different(name for name, _ in parameters)
+        self._take(first_spec(dict(parameters)))
 
     def _describe(self) -> NetworkDescription:
         return describe(self.nodes, self.spec, self.input_shape)

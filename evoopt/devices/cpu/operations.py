@@ -27,6 +27,7 @@ class CpuOperation(NamedTuple):
     lanes: OperationCode | None = None  # not needed for operations without parameters
     columns: tuple[int, ...] = ()  # numbers of the program's table from SIZES on
     in_place: bool = False  # y has the result of the operation before, which the code changes
+    changes_x: bool = False  # the code may write into x, as into scratch
     scratch: tuple[int, int] = (0, 0)  # length for all samples together, and for each sample of a tile
     zeros: int = 0  # zeros to read instead of a parameter that is None, if more than inputs or outputs
 
@@ -107,7 +108,7 @@ def _merge(code: OperationCode, in_place: bool, operation: Operation) -> CpuOper
 
 def _function(operation: Operation) -> CpuOperation:
     sizes = tuple(location.size for location in operation.parameters if location is not None)
-    return CpuOperation(by_tile(operation.function, sizes))
+    return CpuOperation(by_tile(operation.function, sizes), changes_x=True)
 
 
 OPERATIONS: dict[str, Callable[[Operation], CpuOperation]] = {

@@ -52,7 +52,8 @@ def instructions(network: NetworkDescription) -> tuple[Instruction, ...]:
 def _instructions(network: NetworkDescription) -> Iterator[Instruction]:
     """Make the instructions, whose values have no places yet.
 
-    An operation that works in place gets a copy of a value that is needed later.
+    An operation that works in place, or changes its input, gets a copy of a value that is needed
+    later.
     """
     values, needed = [Value(network.n_inputs)], _needs(network.layers)
     for number, layer in enumerate(network.layers):
@@ -60,7 +61,7 @@ def _instructions(network: NetworkDescription) -> Iterator[Instruction]:
         result, is_needed = sources[0], needed(number)
         for operation in layer.operations:
             compiled = OPERATIONS[operation.kind](operation)
-            if compiled.in_place and is_needed:
+            if is_needed and (compiled.in_place or compiled.changes_x):
                 yield _copy(result, result := Value(result.size))
             x = sources[operation.source] if operation.source else result
             y = result if compiled.in_place else Value(operation.outputs)
