@@ -35,8 +35,9 @@ class Graph(NamedLayer, Composite):
     Raises
     ------
     ValueError
-        For no nodes, an unknown source or output, a node that nothing uses, or a layer that cannot
-        take its sources.
+        For no nodes, an unknown source or output, a node that nothing uses, a layer with a name of
+        its own, or a layer that cannot take its sources; for a layer that is used again with inputs
+        for which it has other parameters.
 
     Examples
     --------
