@@ -91,8 +91,24 @@ ACTIVATIONS = {
     "functions with numbers": Of(lambda _, x: F.hardtanh(F.relu6(F.gelu(x) * 9), -1, 2)),
     "clamp": Of(lambda _, x: x.clamp(-0.5, 0.3).clamp(min=0)),
 }
+
+
 # modules by name, and the shapes of their inputs, whose axes are in evoopt's order, too
+def shared():
+    """Return a policy whose heads have one extractor, which has two names."""
+    module = Of(
+        lambda m, x: m.pi(m.pi_features(x)) + m.vf(m.vf_features(x)),
+        pi_features=nn.Sequential(linear(), nn.ReLU()),
+        pi=linear(4, 3),
+        vf=linear(4, 3),
+    )
+    module.vf_features = module.pi_features
+    return module
+
+
 PLAIN = {
+    "one part with two names": (shared(), (6,)),
+    "numbers of numpy": (Of(lambda m, x: np.float32(2) * m.a(x) + np.int64(1), a=linear()), (6,)),
     **{
         f"{name} after a layer": (nn.Sequential(linear(), a, linear(4), a), (6,))
         for name, a in ACTIVATIONS.items()

@@ -254,6 +254,23 @@ def test_buffers_that_a_module_writes_stay_as_they_were():
     assert module.calls.item() == 0
 
 
+def test_buffers_of_any_precision_go_along():
+    module = linear()
+    module.register_buffer("scale", torch.arange(3, dtype=torch.bfloat16))
+    state = state_of(module)
+    net, vector = evoopt.from_torch(module, (6,))
+    module.scale.zero_()
+    assert same(evoopt.to_torch(net, vector, module), state)
+
+
+def test_a_backward_pass_goes_on_after_the_way_in():
+    module = linear()
+    loss = (module(torch.ones(1, 6)) ** 2 * module.weight.sum()).sum()
+    evoopt.from_torch(module, (6,))
+    loss.backward()
+    assert module.weight.grad.abs().sum() > 0
+
+
 def test_an_optimizer_goes_on_after_the_way_back():
     module = linear()
     optimizer = torch.optim.SGD(module.parameters(), lr=1.0)

@@ -28,9 +28,25 @@ def tied():
     return module
 
 
+def with_buffer(tensor):
+    module = linear()
+    module.register_buffer("mean", tensor)
+    return module
+
+
+def tabular():
+    return {"e": nn.Embedding(2, 4), "a": linear(6, 4)}
+
+
 def written(y):
     y[:, 0:2].add_(1)
     return y
+
+
+def zeros():
+    module = linear(4, 4, bias=False)
+    nn.init.zeros_(module.weight)
+    return module
 
 
 REMEDY = r"; evoopt\.FunctionNetwork runs any module as it is\.$"
@@ -137,6 +153,26 @@ REFUSED = {
         Of(lambda m, x: torch.ones(3, 2), a=linear()),
         (6,),
     ),
+    'linear in "2" .*: "0.weight" is used in two different ways': (tied(), (6,)),
+    'item .*: "a.weight" evolves': (Of(lambda m, x: m.a(x) * m.a.weight.max().item(), a=linear()), (6,)),
+    'clamp .*: "a.weight" evolves': (
+        Of(lambda m, x: (m.a.weight.data.clamp_(-0.1, 0.1), m.a(x))[1], a=linear()),
+        (6,),
+    ),
+    "float .*: it takes numbers that are rounded": (
+        Of(lambda m, x: m.a(torch.cat([m.e(x[:, 0].long()), x[:, 1:].long().float()], 1)), **tabular()),
+        (3,),
+    ),
+    "mul .*: it takes numbers that are rounded": (
+        Of(lambda m, x: m.e(x[:, 0].long()) * x[:, 1:2].to(torch.bool), **tabular()),
+        (2,),
+    ),
+    "output '1' of the module .* got rounded numbers": (
+        Of(lambda m, x: (m.e(x[:, 0].long()), x[:, 1].long()), **tabular()),
+        (2,),
+    ),
+    "div .*: the divisor is 0": (Of(lambda m, x: m.a(x) / 0, a=linear()), (6,)),
+    "mul .*: an operand is of type complex": (Of(lambda m, x: m.a(x) * 1j, a=linear()), (6,)),
     "must return a tensor, or several, got None": (Of(lambda m, x: None, a=linear()), (6,)),
     "gru .*: only one of its two biases, g.bias, requires a gradient": (half_frozen(), (7, 6)),
 }
@@ -144,13 +180,20 @@ DIFFERENT = {
     "number of samples": lambda m, x: m.a(x) * x.size(0),
     "a small output": lambda m, x: (m.a(x) * 1e4, m.a(x) * x.size(0)),
     "random numbers": lambda m, x: m.a(x) + torch.rand(1),
+    "one sample": lambda m, x: m.a(x) if len(x) > 1 else m.a(x) * 2,
+    "zeros at first": lambda m, x: m.a(x) + m.zeros(written(m.a(x))),
     "a part that is written": lambda m, x: written(m.a(x)),
 }
 OTHERS = {
     "weights must be of float32 or float64, got float16; call module.float": (linear().half(), (6,)),
     '"weight" is on meta; call module.cpu': (linear(device="meta"), (6,)),
     '"weight" has no shape; run it once': (nn.LazyLinear(4), (6,)),
-    "'0.weight' and '2.weight' are one tensor": (tied(), (6,)),
+    '"mean" is float32 of layout torch.strided on meta': (with_buffer(torch.ones(4, device="meta")), (6,)),
+    '"mean" is float32 of layout torch.sparse_coo on cpu': (with_buffer(torch.eye(4).to_sparse()), (6,)),
+    "output of the module must have a name of its own, got 'a.b', 'a.b'": (
+        Of(lambda m, x: {"a.b": m.a(x), "a": {"b": m.a(x)}}, a=linear()),
+        (6,),
+    ),
     "requires a gradient, got none; call module.requires_grad_": (linear().requires_grad_(False), (6,)),
     r"of shape \(3, 5\), but it raises RuntimeError: mat1 and mat2": (linear(), (5,)),
     "module must be a torch.nn.Module, got 3": (3, (5,)),
@@ -172,7 +215,7 @@ def test_a_part_without_a_counterpart_is_named(message):
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_a_module_that_is_no_function_of_a_sample_is_found_out(name):
     with pytest.raises(ValueError, match=r"must have the outputs of the module, but they differ: .*\.$"):
-        evoopt.from_torch(Of(DIFFERENT[name], a=linear()), (6,))
+        evoopt.from_torch(Of(DIFFERENT[name], a=linear(), zeros=zeros()), (6,))
 
 
 @pytest.mark.parametrize("message", OTHERS)

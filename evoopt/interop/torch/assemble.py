@@ -1,6 +1,6 @@
 """The network of a recorded module."""
 
-from evoopt.interop.torch.checks import dtype_of, named_tensors
+from evoopt.interop.torch.checks import as_array, dtype_of, named_tensors
 from evoopt.interop.torch.links import Kind, Links
 from evoopt.interop.torch.network import TorchNetwork
 from evoopt.interop.torch.recording.graph import Node, changed
@@ -38,7 +38,7 @@ def assemble(
 def _buffers(module: Module, linked: set[str]) -> dict[str, Array]:
     """Return copies of the buffers without a link, which recording may have taken for constants."""
     return {
-        name: buffer.numpy().copy()
+        name: as_array(buffer)
         for name, buffer in module.named_buffers()
         if name not in linked and name.rpartition(".")[2] != "num_batches_tracked"
     }

@@ -1,13 +1,15 @@
 """Checks of modules, which raise ValueError in a sentence."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from evoopt.arrays import shown
 from evoopt.interop.torch.types import Module, Tensor
+from evoopt.types import Array
 
 DTYPES = ("float32", "float64")
 
@@ -20,25 +22,30 @@ def require_module(torch: ModuleType, module: object) -> None:
 
 def check_weights(torch: ModuleType, module: Module) -> str:
     """Return the dtype of a module; raise ValueError for weights that cannot be taken."""
-    names: dict[int, list[str]] = defaultdict(list)
     dtypes = []
-    for name, tensor in module.named_parameters(remove_duplicate=False):
+    for name, tensor in module.named_parameters():
         if torch.nn.parameter.is_lazy(tensor):
             raise ValueError(f'The module must have all its weights, but "{name}" has no shape; run it once.')
         if tensor.device.type != "cpu":
             raise ValueError(
                 f'The module must be on the CPU, but "{name}" is on {tensor.device}; call module.cpu().'
             )
-        names[id(tensor)].append(name)
         dtypes.append(dtype_of(tensor))
+    for name, tensor in module.named_buffers():
+        if tensor.device.type != "cpu" or str(tensor.layout) != "torch.strided":
+            raise ValueError(
+                f'Buffers of the module must be dense and on the CPU, but "{name}" is {dtype_of(tensor)} of '
+                f"layout {tensor.layout} on {tensor.device}."
+            )
     if other := next((dtype for dtype in dtypes if dtype not in DTYPES), None):
         raise ValueError(f"The weights must be of float32 or float64, got {other}; call module.float().")
-    if tied := next((each for each in names.values() if len(each) > 1), None):
-        raise ValueError(
-            f"Each weight must have one name, but {' and '.join(map(repr, tied))} are one tensor; call one "
-            "module twice, or run the module as it is by evoopt.FunctionNetwork."
-        )
     return max(dtypes, default="float32")
+
+
+def as_array(tensor: Tensor) -> Array:
+    """Return a copy of a tensor; in float32 if numpy does not have its dtype, such as bfloat16."""
+    unknown = tensor.is_floating_point() and dtype_of(tensor) not in (*DTYPES, "float16")
+    return np.array((tensor.float() if unknown else tensor).detach().numpy())
 
 
 def dtype_of(tensor: Tensor) -> str:
@@ -53,9 +60,9 @@ def named_tensors(module: Module) -> dict[str, Any]:
 
 @contextmanager
 def evaluation(torch: ModuleType, module: Module) -> Iterator[None]:
-    """Let a module evaluate, without gradients; it has its modes and buffers back afterwards."""
+    """Let a module evaluate, without gradients; it has its modes and tensors back afterwards."""
     modes = [(each, each.training) for each in module.modules()]
-    buffers = [(each, each.detach().clone()) for each in module.buffers()]
+    tensors = [(each, each.detach().clone()) for each in (*module.parameters(), *module.buffers())]
     try:
         for each, _ in modes:
             each.training = False
@@ -64,6 +71,5 @@ def evaluation(torch: ModuleType, module: Module) -> Iterator[None]:
     finally:
         for each, training in modes:
             each.training = training
-        with torch.no_grad():
-            for each, kept in buffers:
-                each.copy_(kept)
+        for each, kept in tensors:
+            each.data.copy_(kept)  # without a new version of the tensor, which a backward pass would refuse

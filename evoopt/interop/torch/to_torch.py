@@ -1,6 +1,7 @@
 """Parameters of a network in a torch module: in the one that it was made of, or in a new one."""
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from evoopt.interop.torch.building.module import build_module
 from evoopt.interop.torch.checks import dtype_of, named_tensors, require_module
 from evoopt.interop.torch.links import Kind
 from evoopt.interop.torch.network import TorchNetwork
-from evoopt.interop.torch.types import Module
+from evoopt.interop.torch.types import Module, Tensor
 from evoopt.networks.network import Network
+from evoopt.types import Array
 
 
 @called
@@ -79,13 +81,18 @@ def _write(net: Network, vector: Mapping[str, Any] | ArrayLike, module: Module) 
     tensors = named_tensors(module)
     found = {name: Kind(tuple(tensor.shape), dtype_of(tensor)) for name, tensor in tensors.items()}
     _require_same(dict(net.links.tensors), found)
-    parameters = net.spec.flat(net.spec.unravel(np.asarray(net.as_vector(vector))))
     with torch.no_grad():
-        for link in net.links.links:
-            tensors[link.tensor].copy_(torch.from_numpy(link.to_torch(parameters)))
-        for name, array in net.links.buffers.items():
-            tensors[name].copy_(torch.from_numpy(array))
+        write(torch, net, np.asarray(net.as_vector(vector)), tensors)
     return module
+
+
+def write(torch: ModuleType, net: TorchNetwork, vector: Array, tensors: Mapping[str, Tensor]) -> None:
+    """Write parameters of a network, and the buffers of its module, into tensors by their names."""
+    parameters = net.spec.flat(net.spec.unravel(vector))
+    for link in net.links.links:
+        tensors[link.tensor].copy_(torch.from_numpy(link.to_torch(parameters)))
+    for name, array in net.links.buffers.items():
+        tensors[name].copy_(torch.from_numpy(array))
 
 
 def _require_same(expected: Mapping[str, Kind], found: Mapping[str, Kind]) -> None:

@@ -98,9 +98,10 @@ def _operands(graph: GraphBuilder, x: Operand, y: Operand) -> tuple[Value, Opera
     value, other = (x, y) if isinstance(x, Value) else (y, x)
     if not isinstance(value, Value):
         raise UnsupportedError("no operand is computed from the inputs")
-    if not isinstance(other, Value | int | float) and other.numel() == 1 and not graph.weights.evolves(other):
-        return value, float(other)
-    return value, other
+    if isinstance(other, Value | int | float):
+        return value, other
+    require(hasattr(other, "numel"), f"an operand is of type {type(other).__name__}")
+    return value, float(other) if other.numel() == 1 and not graph.weights.evolves(other) else other
 
 
 def _merged(graph: GraphBuilder, layer: Add | Multiply, x: Value, y: Value) -> Value:
@@ -161,6 +162,7 @@ def _rsub(graph: GraphBuilder, x: Operand, other: Operand, alpha: float = 1) -> 
 def _div(graph: GraphBuilder, x: Operand, other: Operand, rounding_mode: str | None = None) -> Value:
     constant = isinstance(x, Value) and not isinstance(other, Value)
     require(constant and rounding_mode is None, "only a division by a constant can be taken, unrounded")
+    require(not isinstance(other, int | float) or other != 0, "the divisor is 0")
     return _mul(graph, x, 1 / _constant(graph, other))
 
 

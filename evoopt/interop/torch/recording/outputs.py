@@ -36,9 +36,13 @@ class Outputs:
 
 def find_outputs(recorder: Recorder, found: object) -> Outputs:
     """Find the nodes of a module's outputs."""
-    tensors = dict(named(found))
+    pairs = [*named(found)]
+    tensors = dict(pairs)
     if not tensors:
         raise UnsupportedError(f"The module must return a tensor, or several, got {found!r}; {REMEDY}.")
+    if len(tensors) < len(pairs) or ("" in tensors and isinstance(found, Mapping)):
+        names = ", ".join(repr(name) for name, _ in pairs)
+        raise UnsupportedError(f"Each output of the module must have a name of its own, got {names}.")
     values = {name: _value(recorder, name, tensor) for name, tensor in tensors.items()}
     orders = tuple(_order(value) for value in values.values())
     graph, nodes = recorder.graph, {}
@@ -65,12 +69,14 @@ def named(found: object, name: str = "") -> Iterable[tuple[str, Any]]:
 
 def _value(recorder: Recorder, name: str, tensor: object) -> Value:
     value = recorder.described(tensor)
-    if isinstance(value, Value):
+    if isinstance(value, Value) and not recorder.rounded(tensor):
         return value
     if isinstance(value, Unknown):
         raise recorder.error(value)
     output = f"The output {name!r}" if name else "The output"
-    found = "last states" if isinstance(value, States) else f"a constant of type {type(tensor).__name__}"
+    found = f"a constant of type {type(tensor).__name__}"
+    found = "last states" if isinstance(value, States) else found
+    found = "rounded numbers" if isinstance(value, Value) else found
     raise UnsupportedError(f"{output} of the module must be computed from its inputs, got {found}; {REMEDY}.")
 
 

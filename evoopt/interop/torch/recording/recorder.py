@@ -5,10 +5,12 @@ Not torch.fx: its symbols stop at ``len(x)``, at a condition on a shape, at ``*i
 own is recorded by the same functions as any other.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from evoopt.interop.torch.recording import layouts
 from evoopt.interop.torch.recording.functions import (
@@ -30,6 +32,7 @@ from evoopt.interop.torch.types import Function, Tensor
 from evoopt.networks.shaping import Flatten, Reshape, Slice
 
 Described = Value | States | Unknown
+ROUNDED = "it takes numbers that are rounded to whole ones, which only embeddings can"
 REMEDY = "evoopt.FunctionNetwork runs any module as it is"
 
 
@@ -52,6 +55,7 @@ class Recorder:
         # keys are identities, and tensors are kept, so that none is another tensor's later
         self._described: dict[int, tuple[Any, Described]] = {}
         self._computed: dict[int, tuple[Any, str]] = {}  # tensors that parameters lead to
+        self._rounded: set[int] = set()  # described tensors of whole numbers, which have been rounded
 
     def mode(self) -> Any:
         """Return the context in which functions of torch are recorded."""
@@ -78,7 +82,7 @@ class Recorder:
         tensors = [each for each in leaves((args, kwargs)) if isinstance(each, self._torch.Tensor)]
         described = [*filter(None, map(self.described, tensors))]
         if not described:
-            return self._constant(function(*args, **kwargs), tensors)
+            return self._constant(function, args, kwargs, tensors)
         unknown = next((each for each in described if isinstance(each, Unknown)), None)
         if own_name(function) in ANSWERS:
             raise self.error(self._unknown(name, "the flow of control must not depend on data"))
@@ -95,10 +99,21 @@ class Recorder:
             found = unknown or self._record(name, result, *described_args)
         except UnsupportedError as error:
             found = self._unknown(name, str(error))
+        if self._rounds(name, tensors, result):
+            found = self._unknown(name, ROUNDED)
         if isinstance(found, Unknown) and writes(function):
             raise self.error(found)
         self._describe_all(name, result, found)
         return result
+
+    def _rounds(self, name: str, tensors: Sequence[Tensor], result: object) -> bool:
+        """Return whether a result depends on rounding, as the rows of an embedding may."""
+        rounds = name in layouts.COPIES and tensors[0].is_floating_point()
+        if not rounds and not any(id(tensor) in self._rounded for tensor in tensors):
+            return False
+        results = [each for each in leaves(result) if isinstance(each, self._torch.Tensor)]
+        self._rounded.update(id(each) for each in results if not each.is_floating_point())
+        return name != "embedding" and not rounds and any(each.is_floating_point() for each in results)
 
     def _unknown(self, name: str, reason: str) -> Unknown:
         return Unknown(reason, f"{name}{place(self._paths)}")
@@ -109,13 +124,20 @@ class Recorder:
             f"The module has no counterpart among networks: {unknown.place}: {unknown.reason}; {REMEDY}."
         )
 
-    def _constant(self, result: object, tensors: Iterable[Tensor]) -> Any:
-        """Keep in mind which tensors are computed from parameters."""
+    def _constant(
+        self, function: Function, args: Any, kwargs: Mapping[str, Any], tensors: Iterable[Tensor]
+    ) -> Any:
+        """Call a function of no input; keep in mind which tensors parameters lead to."""
         names, parameters = self.graph.weights.names, self.graph.weights.parameters
         known = (
             names[id(t)] if id(t) in parameters else self._computed.get(id(t), ("", ""))[1] for t in tensors
         )
-        if name := next(filter(None, known), None):
+        name = next(filter(None, known), None)
+        if name and (writes(function) or own_name(function) in ANSWERS):
+            reason = f'"{name}" evolves, so that a network can neither write into it nor depend on its number'
+            raise self.error(self._unknown(name_of(function), reason))
+        result = function(*args, **kwargs)
+        if name:
             new = [each for each in leaves(result) if id(each) not in names]
             self._computed.update({id(each): (each, name) for each in new})
         return result
@@ -133,10 +155,15 @@ class Recorder:
         """Return an argument as functions that record take it."""
         found = self.described(value)
         if found is not None or not isinstance(value, self._torch.Tensor):
+            value = value.item() if isinstance(value, np.generic) else value
             return value if found is None else found
         if id(value) in self._computed:
             return Computed(self._computed[id(value)][1])
         return value if id(value) in self.graph.weights.names or value.numel() != 1 else value.item()
+
+    def rounded(self, tensor: Tensor) -> bool:
+        """Return whether a tensor has been rounded to whole numbers."""
+        return id(tensor) in self._rounded
 
     def _record(self, name: str, result: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Add a function to the graph; return the values of its results."""
