@@ -1,5 +1,7 @@
 """Torch modules that evoopt has no network for, and other wrong arguments."""
 
+import warnings
+
 import pytest
 
 import evoopt
@@ -41,6 +43,16 @@ def tabular():
 def written(y):
     y[:, 0:2].add_(1)
     return y
+
+
+def is_small(x: torch.Tensor) -> bool:
+    return bool(x.abs().max() < 1e3)
+
+
+def compiled(function):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of torch
+        return torch.jit.script(function)
 
 
 def zeros():
@@ -170,6 +182,10 @@ REFUSED = {
     "output '1' of the module .* got rounded numbers": (
         Of(lambda m, x: (m.e(x[:, 0].long()), x[:, 1].long()), **tabular()),
         (2,),
+    ),
+    "aten.abs.default .*: it runs where calls cannot be seen": (
+        Of(lambda m, x, small=compiled(is_small): m.a(x) if small(x) else m.a(x) * 2, a=linear()),
+        (6,),
     ),
     "div .*: the divisor is 0": (Of(lambda m, x: m.a(x) / 0, a=linear()), (6,)),
     "mul .*: an operand is of type complex": (Of(lambda m, x: m.a(x) * 1j, a=linear()), (6,)),

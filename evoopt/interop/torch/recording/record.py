@@ -43,7 +43,7 @@ def _record(torch: ModuleType, module: Module, inputs: Inputs, samples: Sequence
     tensors = [torch.tensor(sample) for sample in samples]
     for tensor, value in zip(tensors, inputs.values(graph), strict=True):
         recorder.describe(tensor, value)
-    with recorder.mode():
+    with recorder.recording():
         found = run(module, tensors, inputs)
     return Recording(graph, find_outputs(recorder, found))
 

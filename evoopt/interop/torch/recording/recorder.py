@@ -5,7 +5,9 @@ Not torch.fx: its symbols stop at ``len(x)``, at a condition on a shape, at ``*i
 own is recorded by the same functions as any other.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import importlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -55,19 +57,50 @@ class Recorder:
         # keys are identities, and tensors are kept, so that none is another tensor's later
         self._described: dict[int, tuple[Any, Described]] = {}
         self._computed: dict[int, tuple[Any, str]] = {}  # tensors that parameters lead to
+        self._calling = False
+        self._unseen: Unknown | None = None
         self._rounded: set[int] = set()  # described tensors of whole numbers, which have been rounded
 
-    def mode(self) -> Any:
-        """Return the context in which functions of torch are recorded."""
-        call = self._call
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Record functions of torch; raise UnsupportedError if one runs unseen."""
+        call, look = self._seen, self._look
+        dispatch = importlib.import_module("torch.utils._python_dispatch")
 
-        class Recording(self._torch.overrides.TorchFunctionMode):  # type: ignore[name-defined]
+        class Calls(self._torch.overrides.TorchFunctionMode):  # type: ignore[name-defined]
             def __torch_function__(
                 self, function: Function, types: object, args: Any = (), kwargs: Any = None
             ) -> Any:
                 return call(function, args, kwargs or {})
 
-        return Recording()
+        class Unseen(dispatch.TorchDispatchMode):  # type: ignore[name-defined]
+            def __torch_dispatch__(
+                self, function: Function, types: object, args: Any = (), kwargs: Any = None
+            ) -> Any:
+                look(function, (args, kwargs))
+                return function(*args, **(kwargs or {}))
+
+        with Unseen(), Calls():
+            yield
+        if self._unseen is not None:
+            raise self.error(self._unseen)
+
+    def _seen(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Record a call, and let the operations that it leads to pass."""
+        self._calling = True
+        try:
+            return self._call(function, args, kwargs)
+        finally:
+            self._calling = False
+
+    def _look(self, function: Function, arguments: object) -> None:
+        """Note the first function of inputs that no call of torch has led to."""
+        if (
+            not self._calling
+            and self._unseen is None
+            and any(self.described(each) for each in leaves(arguments))
+        ):
+            self._unseen = self._unknown(str(function), "it runs where calls cannot be seen, as in torch.jit")
 
     def describe(self, tensor: Tensor, described: Described) -> None:
         """Note the description of a tensor."""
