@@ -72,6 +72,8 @@ def both(outputs):
 
 
 ACTIVATIONS = {
+    "hardsigmoid": nn.Hardsigmoid(),
+    "hardswish": nn.Hardswish(),
     "relu": nn.ReLU(),
     "relu in place": nn.ReLU(inplace=True),
     "relu6": nn.ReLU6(),
@@ -124,6 +126,27 @@ PLAIN = {
     ),
     "difference": (Of(lambda m, x: m.a(x) - m.b(x) - 1, a=linear(), b=linear()), (6,)),
     "product": (Of(lambda m, x: m.a(x) * torch.sigmoid(m.b(x)), a=linear(), b=linear()), (6,)),
+    "weights and biases of its own": (
+        Of(
+            lambda m, x: torch.addmm(m.c, torch.tanh(x @ m.w + m.b), m.v),
+            w=parameter(6, 4),
+            b=parameter(4),
+            c=parameter(3),
+            v=parameter(4, 3),
+        ),
+        (6,),
+    ),
+    "powers": (Of(lambda m, x: m.a(x) ** 3 + m.a(x).pow(4.0) - m.a(x) ** 1, a=linear()), (6,)),
+    "one number": (Of(lambda m, x: x[:, :4] + m.p * m.a(x), a=linear(), p=parameter()), (6,)),
+    "dueling heads": (
+        Of(lambda m, x: m.v(x) + (m.a(x) - m.a(x).mean(1, keepdim=True)), a=linear(), v=linear(6, 1)),
+        (6,),
+    ),
+    "expanded": (Of(lambda m, x: m.a(x) * m.v(x).expand(-1, 4), a=linear(), v=linear(6, 1)), (6,)),
+    "weights over time": (
+        Of(lambda m, x: (m.a(x) * torch.softmax(m.v(x), 1)).sum(1), a=linear(), v=linear(6, 1)),
+        (5, 6),
+    ),
     "residual": (Of(lambda m, x: F.relu(x + m.a(x)), a=linear(6, 6)), (6,)),
     "residual in place": (Of(lambda m, x: m.a(x).add_(x).relu_(), a=linear(6, 6)), (6,)),
     "written and used": (Of(lambda m, x: F.relu(m.a(x), inplace=True) * 2, a=linear(6, 6)), (6,)),
@@ -236,6 +259,19 @@ PLAIN = {
 IMAGE = (3, 8, 6)
 # modules of images (channels, height, width); outputs of three axes are images, too
 IMAGES = {
+    "excited channels": (
+        Of(
+            lambda m, x: m.c(x) * torch.sigmoid(m.a(x.mean((2, 3)))).view(-1, 5, 1, 1),
+            c=conv(padding=1),
+            a=linear(3, 5),
+        ),
+        IMAGE,
+    ),
+    "copies of rows and columns": (
+        Of(lambda m, x: m.c(x.mean(2, keepdim=True) + x.mean(3, keepdim=True).expand_as(x)), c=conv()),
+        IMAGE,
+    ),
+    "one number of an image": (Of(lambda m, x: m.c(x) * m.p, c=conv(), p=parameter(1)), IMAGE),
     "convolution": (conv(), IMAGE),
     "padding": (nn.Conv2d(3, 5, (3, 2), padding=(2, 1), stride=(2, 1), bias=False), IMAGE),
     "padding same": (nn.Conv2d(3, 5, (3, 4), padding="same"), IMAGE),

@@ -55,6 +55,9 @@ def compiled(function):
         return torch.jit.script(function)
 
 
+IS_SMALL = compiled(is_small)
+
+
 def zeros():
     module = linear(4, 4, bias=False)
     nn.init.zeros_(module.weight)
@@ -96,15 +99,13 @@ REFUSED = {
         Of(lambda m, x: m.a(x) * torch.sigmoid(m.p), a=linear(), p=parts.parameter(1)),
         (6,),
     ),
-    r"mul .*: an operand has the shape \(1,\)": (
-        Of(lambda m, x: m.a(x) * m.p, a=linear(), p=parts.parameter(1)),
-        (6,),
-    ),
     "sub .*: a parameter of the module can only be added or multiplied": (
         Of(lambda m, x: m.a(x) - m.p, a=linear(), p=parts.parameter(4)),
         (6,),
     ),
-    "matmul .* do not have this function": (Of(lambda m, x: x @ m.p, p=parts.parameter(6, 2)), (6,)),
+    "matmul .*: it must take a weight of two axes": (Of(lambda m, x: x @ m.p, p=parts.parameter(6)), (6,)),
+    "pow .*: the exponent must be 1, 2, 3 or 4, got 0.5": (Of(lambda m, x: m.a(x) ** 0.5, a=linear()), (6,)),
+    "expand .*: it adds axes": (Of(lambda m, x: m.a(x).expand(2, -1, -1), a=linear()), (6,)),
     'linear .* computed from "a.weight"': (
         Of(lambda m, x: nn.functional.linear(m.a(x), m.a.weight.t()), a=linear()),
         (6,),
@@ -136,8 +137,8 @@ REFUSED = {
         nn.Sequential(nn.AdaptiveAvgPool2d(5), parts.conv()),
         parts.IMAGE,
     ),
-    r"mul .*: the operands must have one shape, got \(4,\) and \(1,\)": (
-        Of(lambda m, x: m.a(x) * x.mean(1, keepdim=True), a=linear()),
+    r"mul .*: the operands must have one shape, or axes of size 1, got \(4,\) and \(1, 4\)": (
+        Of(lambda m, x: m.a(x) * m.a(x).unsqueeze(1), a=linear()),
         (6,),
     ),
     "view .*: axis 0 must stay the batch": (Of(lambda m, x: m.a(x.view(-1, 3)), a=linear(3)), (6,)),
@@ -184,7 +185,7 @@ REFUSED = {
         (2,),
     ),
     "aten.abs.default .*: it runs where calls cannot be seen": (
-        Of(lambda m, x, small=compiled(is_small): m.a(x) if small(x) else m.a(x) * 2, a=linear()),
+        Of(lambda m, x: m.a(x) if IS_SMALL(x) else m.a(x) * 2, a=linear()),
         (6,),
     ),
     "div .*: the divisor is 0": (Of(lambda m, x: m.a(x) / 0, a=linear()), (6,)),

@@ -1,6 +1,7 @@
 """Functions of single numbers: activations and arithmetic."""
 
 import math
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from evoopt.interop.torch.recording.arguments import as_axis, require
 from evoopt.interop.torch.recording.features import by_place
 from evoopt.interop.torch.recording.graph import GraphBuilder
+from evoopt.interop.torch.recording.layouts import expanded
 from evoopt.interop.torch.recording.signals import UnsupportedError
 from evoopt.interop.torch.recording.values import Value
 from evoopt.interop.torch.types import Function, Tensor
@@ -53,6 +55,14 @@ def _hardtanh(
     graph: GraphBuilder, x: Value, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Value:
     return graph.apply(Activation(("hardtanh", min_val, max_val)), x)
+
+
+def _hardsigmoid(graph: GraphBuilder, x: Value, inplace: bool = False) -> Value:
+    return _hardtanh(graph, _rescaled(graph, x, 1 / 6, 0.5), 0.0, 1.0)
+
+
+def _hardswish(graph: GraphBuilder, x: Value, inplace: bool = False) -> Value:
+    return graph.merge(Multiply(), x, _hardsigmoid(graph, x))
 
 
 def _clamp(graph: GraphBuilder, x: Value, min: float | None = None, max: float | None = None) -> Value:
@@ -105,8 +115,12 @@ def _operands(graph: GraphBuilder, x: Operand, y: Operand) -> tuple[Value, Opera
 
 
 def _merged(graph: GraphBuilder, layer: Add | Multiply, x: Value, y: Value) -> Value:
-    require(x.shape == y.shape, f"the operands must have one shape, got {x.shape} and {y.shape}")
-    return graph.merge(layer, x, y)
+    fit = len(x.shape) == len(y.shape) and all(
+        m == n or 1 in (m, n) for m, n in zip(x.shape, y.shape, strict=True)
+    )
+    require(fit, f"the operands must have one shape, or axes of size 1, got {x.shape} and {y.shape}")
+    shape = tuple(map(max, x.shape, y.shape))
+    return graph.merge(layer, expanded(graph, x, shape), expanded(graph, y, shape))
 
 
 def _by_place(graph: GraphBuilder, x: Value, parameter: str, tensor: Tensor) -> Value:
@@ -116,13 +130,17 @@ def _by_place(graph: GraphBuilder, x: Value, parameter: str, tensor: Tensor) -> 
     axes = [axis for axis, size in enumerate(sizes[1:]) if size > 1]
     fits = all(sizes[axis + 1] == x.shape[axis] for axis in axes)
     require(
-        fits and (len(axes) == 1 or sizes[1:] == x.shape), f"an operand has the shape {tuple(tensor.shape)}"
+        fits and (len(axes) <= 1 or sizes[1:] == x.shape), f"an operand has the shape {tuple(tensor.shape)}"
     )
     array = tensor if graph.weights.evolves(tensor) else tensor.double().numpy()
     n = math.prod(sizes)
     given = {"gamma": np.ones(n, np.float32), "beta": np.zeros(n, np.float32)} | {parameter: array}
     given |= {"mean": np.zeros(n, np.float32), "var": np.ones(n, np.float32)}
-    return by_place(graph, BatchNorm(SMALLEST), x, axes, [*given.items()])
+    layer, parts = BatchNorm(SMALLEST), [*given.items()]
+    if axes:
+        return by_place(graph, layer, x, axes, parts)
+    column = by_place(graph, layer, x.reshaped((*x.shape, 1)), [len(x.shape)], parts)  # one number
+    return replace(column.reshaped(x.shape), channels=x.channels)
 
 
 def _add(graph: GraphBuilder, x: Operand, other: Operand, alpha: float = 1) -> Value:
@@ -170,9 +188,13 @@ def _neg(graph: GraphBuilder, x: Value) -> Value:
     return _rescaled(graph, x, -1.0, 0.0)
 
 
-def _pow(graph: GraphBuilder, x: Operand, exponent: object) -> Value:
-    require(isinstance(x, Value) and exponent == 2, "only the square can be taken")
-    return _mul(graph, x, x)
+def _pow(graph: GraphBuilder, x: Value, exponent: object) -> Value:
+    if not isinstance(exponent, int | float) or exponent not in (1, 2, 3, 4):
+        raise UnsupportedError(f"the exponent must be 1, 2, 3 or 4, got {exponent}")
+    power = x
+    for _ in range(int(exponent) - 1):
+        power = _mul(graph, power, x)
+    return power
 
 
 def _square(graph: GraphBuilder, x: Value) -> Value:
@@ -187,6 +209,8 @@ FUNCTIONS: dict[str, Function] = {
     "gelu": _gelu,
     "softplus": _softplus,
     "hardtanh": _hardtanh,
+    "hardsigmoid": _hardsigmoid,
+    "hardswish": _hardswish,
     "clamp": _clamp,
     "clip": _clamp,
     "softmax": _over_an_axis("softmax"),

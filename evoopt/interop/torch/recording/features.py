@@ -18,11 +18,31 @@ from evoopt.networks.normalization import BatchNorm, LayerNorm
 
 
 def _linear(graph: GraphBuilder, x: Value, weight: Tensor, bias: Tensor | None = None) -> Value:
-    units, features = weight.shape
+    return _dense(graph, x, weight, (1, 0), bias)
+
+
+def _matmul(graph: GraphBuilder, x: Value, other: Tensor) -> Value:
+    return _dense(graph, x, other, (0, 1), None)
+
+
+def _addmm(
+    graph: GraphBuilder, bias: Tensor, x: Value, weight: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Value:
+    require(beta == 1 and alpha == 1, f"beta and alpha must be 1, got {beta}, {alpha}")
+    return _dense(graph, x, weight, (0, 1), bias)
+
+
+def _dense(
+    graph: GraphBuilder, x: Value, weight: Tensor, turned: tuple[int, ...], bias: Tensor | None
+) -> Value:
+    """Record a layer of a weight, whose axes turned are those of features and units."""
+    require(not isinstance(weight, Value) and weight.dim() == 2, "it must take a weight of two axes")
+    require(bias is None or (not isinstance(bias, Value) and bias.dim() == 1), "its bias must have one axis")
+    features, units = (weight.shape[axis] for axis in turned)
     flat = len(x.shape) == 1  # then the kernel's rows go where the features are stored
     order = x.last(len(x.shape) - 1)
     source = graph.shaped(x.node, (features,)) if flat else graph.laid(x, order)
-    parts = [Part("kernel", weight, (1, 0), order=x.places if flat else None)]
+    parts = [Part("kernel", weight, turned, order=x.places if flat else None)]
     parts += [] if bias is None else [Part("bias", bias)]
     node = graph.weigh(Dense(units, use_bias=bias is not None), source, parts)
     return Value.ordered(node, order, (*x.shape[:-1], units))
@@ -102,6 +122,8 @@ def _embedding(
 
 FUNCTIONS: dict[str, Function] = {
     "linear": _linear,
+    **dict.fromkeys(("matmul", "mm"), _matmul),
+    "addmm": _addmm,
     "batch_norm": _batch_norm,
     "layer_norm": _layer_norm,
     "embedding": _embedding,

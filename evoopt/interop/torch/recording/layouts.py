@@ -1,5 +1,6 @@
 """Functions that move, cut and join axes."""
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -9,7 +10,9 @@ from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.signals import UnsupportedError
 from evoopt.interop.torch.recording.values import STATES, States, Value
 from evoopt.interop.torch.types import Function, Tensor
+from evoopt.networks.merging import Concat
 from evoopt.networks.shaping import Slice
+from evoopt.types import Shape
 
 # functions whose results have the numbers of their first argument, row-major, in the result's shape
 RESHAPES = frozenset(
@@ -42,6 +45,28 @@ def _transpose(graph: GraphBuilder, x: Value, dim0: int, dim1: int) -> Value:
 
 def _matrix_transpose(graph: GraphBuilder, x: Value) -> Value:
     return _transpose(graph, x, -2, -1)
+
+
+def expanded(graph: GraphBuilder, x: Value, shape: Shape) -> Value:
+    """Record copies of a value along axes of size 1, so that it has this shape."""
+    if shape == x.shape:
+        return x
+    axes = [axis for axis, size in enumerate(x.shape) if size != shape[axis]]
+    order = (*axes, *(axis for axis in x.last() if axis not in axes))
+    node = graph.shaped(graph.laid(x, order), (math.prod(x.shape),))
+    for axis in reversed(axes):
+        node = graph.put(Concat(), *[node] * shape[axis])
+    return Value.ordered(node, order, shape, x.channels)
+
+
+def _expand(graph: GraphBuilder, x: Value, *sizes: Any) -> Value:
+    given = sizes[0] if isinstance(sizes[0], tuple | list) else sizes
+    require(len(given) == len(x.shape) + 1, "it adds axes")
+    return expanded(graph, x, tuple(map(max, x.shape, given[1:])))
+
+
+def _expand_as(graph: GraphBuilder, x: Value, other: Value) -> Value:
+    return _expand(graph, x, -1, *other.shape)
 
 
 def cut(graph: GraphBuilder, x: Value, axis: int, start: int, stop: int) -> Value:
@@ -158,6 +183,8 @@ def _values(tensors: Sequence[Tensor]) -> Iterable[Value]:
 
 FUNCTIONS: dict[str, Function] = {
     "permute": _permute,
+    **dict.fromkeys(("expand", "broadcast_to"), _expand),
+    "expand_as": _expand_as,
     **dict.fromkeys(("transpose", "swapaxes", "swapdims"), _transpose),
     "mT": _matrix_transpose,
     "getitem": _getitem,
