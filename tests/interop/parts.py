@@ -142,6 +142,16 @@ PLAIN = {
         Of(lambda m, x: m.v(x) + (m.a(x) - m.a(x).mean(1, keepdim=True)), a=linear(), v=linear(6, 1)),
         (6,),
     ),
+    "views of weights": (
+        Of(
+            lambda m, x: m.a(x) * m.p.view(1, -1) + m.q[:, : x.size(1)],
+            a=linear(),
+            p=parameter(4),
+            q=parameter(1, 4),
+        ),
+        (6,),
+    ),
+    "one weight twice": (Of(lambda m, x: x @ m.p[:] + x @ m.p, p=parameter(6, 4)), (6,)),
     "expanded": (Of(lambda m, x: m.a(x) * m.v(x).expand(-1, 4), a=linear(), v=linear(6, 1)), (6,)),
     "weights over time": (
         Of(lambda m, x: (m.a(x) * torch.softmax(m.v(x), 1)).sum(1), a=linear(), v=linear(6, 1)),
@@ -271,6 +281,7 @@ IMAGES = {
         Of(lambda m, x: m.c(x.mean(2, keepdim=True) + x.mean(3, keepdim=True).expand_as(x)), c=conv()),
         IMAGE,
     ),
+    "scales of channels": (Of(lambda m, x: m.c(x) * m.p.view(1, -1, 1, 1), c=conv(), p=parameter(5)), IMAGE),
     "one number of an image": (Of(lambda m, x: m.c(x) * m.p, c=conv(), p=parameter(1)), IMAGE),
     "convolution": (conv(), IMAGE),
     "padding": (nn.Conv2d(3, 5, (3, 2), padding=(2, 1), stride=(2, 1), bias=False), IMAGE),

@@ -90,7 +90,8 @@ def write(torch: ModuleType, net: TorchNetwork, vector: Array, tensors: Mapping[
     """Write parameters of a network, and the buffers of its module, into tensors by their names."""
     parameters = net.spec.flat(net.spec.unravel(vector))
     for link in net.links.links:
-        tensors[link.tensor].copy_(torch.from_numpy(link.to_torch(parameters)))
+        tensor = tensors[link.tensor]
+        tensor.copy_(torch.from_numpy(link.to_torch(parameters)).reshape(tensor.shape))
     for name, array in net.links.buffers.items():
         tensors[name].copy_(torch.from_numpy(array))
 

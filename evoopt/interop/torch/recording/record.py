@@ -36,7 +36,7 @@ def record(torch: ModuleType, module: Module, inputs: Inputs, dtype: str) -> Rec
 def _record(torch: ModuleType, module: Module, inputs: Inputs, samples: Sequence[Array]) -> Recording:
     paths = {id(each): path or "the module" for path, each in module.named_modules()}
     named = [*module.named_parameters(), *module.named_buffers()]
-    parameters = frozenset(map(id, module.parameters()))
+    parameters = set(map(id, module.parameters()))
     weights = Weights({id(tensor): name for name, tensor in named}, parameters)
     graph = GraphBuilder(inputs.input_shape, weights, frozenset(paths.values()), inputs.facts)
     recorder = Recorder(torch, graph, paths, BATCH)

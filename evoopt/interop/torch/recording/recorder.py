@@ -171,6 +171,8 @@ class Recorder:
             raise self.error(self._unknown(name_of(function), reason))
         result = function(*args, **kwargs)
         if name:
+            for tensor in tensors if isinstance(result, self._torch.Tensor) else ():
+                self.graph.weights.view(tensor, result)
             new = [each for each in leaves(result) if id(each) not in names]
             self._computed.update({id(each): (each, name) for each in new})
         return result

@@ -33,7 +33,8 @@ class Weights:
     """The named tensors of a module, and the parameters that are made of them."""
 
     names: dict[int, str]  # keys are the tensors' identities
-    parameters: frozenset[int]  # the identities of those that are parameters, and no buffers
+    parameters: set[int]  # the identities of those that are parameters, and no buffers
+    viewed: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)  # views, and their tensors
     values: dict[str, Array] = field(default_factory=dict)
     trainable: set[str] = field(default_factory=set)
     links: list[Link] = field(default_factory=list)
@@ -43,6 +44,18 @@ class Weights:
         """Return the node that has a layer with the same tensors."""
         key = self._key(parts)
         return next((name for name, found in self.layers.items() if found == (layer, key)), None)
+
+    def view(self, tensor: Tensor, result: Tensor) -> None:
+        """Let a result with the numbers of a parameter in memory be it in another shape."""
+        known = id(tensor) in self.parameters and id(result) not in self.names
+        if known and _place(tensor) == _place(result) and result.is_contiguous():
+            self.viewed[id(result)] = result, self._base(tensor)
+            self.names[id(result)] = self.names[id(tensor)]
+            self.parameters.add(id(result))
+
+    def _base(self, tensor: Tensor) -> Tensor:
+        """Return the tensor of the module that a view has the numbers of."""
+        return self.viewed.get(id(tensor), (None, tensor))[1]
 
     def evolves(self, tensor: object) -> bool:
         """Return whether a tensor is a parameter of the module."""
@@ -89,21 +102,27 @@ class Weights:
         self.links += [] if constant else [link]
         return link.to_network(part.tensor if constant else part.tensor.detach().numpy())
 
-    @staticmethod
-    def _evolves(parameter: str, parts: Sequence[Part]) -> bool:
-        kinds = {not isinstance(part.tensor, np.ndarray) and part.tensor.requires_grad for part in parts}
+    def _evolves(self, parameter: str, parts: Sequence[Part]) -> bool:
+        kinds = {
+            not isinstance(part.tensor, np.ndarray) and self._base(part.tensor).requires_grad
+            for part in parts
+        }
         if len(kinds) > 1:
             raise UnsupportedError(f"only one of its two biases, {parameter}, requires a gradient")
         return kinds == {True}
 
-    @staticmethod
-    def _key(parts: Sequence[Part]) -> list[tuple[object, ...]]:
+    def _key(self, parts: Sequence[Part]) -> list[tuple[object, ...]]:
         """Return a key that tells layers with different tensors apart."""
         return [
             (
                 part.parameter,
-                part.tensor.tobytes() if isinstance(part.tensor, np.ndarray) else id(part.tensor),
+                part.tensor.tobytes() if isinstance(part.tensor, np.ndarray) else id(self._base(part.tensor)),
                 None if part.order is None else part.order.tobytes(),
             )
             for part in parts
         ]
+
+
+def _place(tensor: Tensor) -> tuple[object, ...]:
+    """Return where a tensor's numbers begin in memory, how many they are, and how they are kept."""
+    return tensor.data_ptr(), tensor.numel(), tensor.dtype, tensor.is_contiguous()
