@@ -152,6 +152,13 @@ PLAIN = {
         (6,),
     ),
     "one weight twice": (Of(lambda m, x: x @ m.p[:] + x @ m.p, p=parameter(6, 4)), (6,)),
+    "places of an axis": (
+        Of(
+            lambda m, x: m.a(torch.cat([x[:, [4, -1]], x[:, ::3], x[:, torch.tensor([1, 1])]], 1)),
+            a=linear(),
+        ),
+        (6,),
+    ),
     "expanded": (Of(lambda m, x: m.a(x) * m.v(x).expand(-1, 4), a=linear(), v=linear(6, 1)), (6,)),
     "weights over time": (
         Of(lambda m, x: (m.a(x) * torch.softmax(m.v(x), 1)).sum(1), a=linear(), v=linear(6, 1)),

@@ -30,7 +30,8 @@ def from_torch(
     Parameters
     ----------
     module : torch.nn.Module
-        On the CPU, of float32 or float64. It evaluates, whatever its mode is, and stays as it is.
+        On the CPU, of float32 or float64. It evaluates, whatever its mode is; its tensors stay as
+        they are.
     input_shape : tuple of int, or tuple of tuples
         The shape of one sample in torch's order, without the batch: (channels, height, width) of
         images; or one such shape for each argument of the module.
@@ -65,8 +66,8 @@ def from_torch(
 
     Linear, Conv1d and Conv2d, MaxPool and AvgPool, adaptive pools, BatchNorm, LayerNorm, Embedding,
     RNN, GRU, LSTM, Dropout, Flatten and activations have counterparts, as modules and as functions,
-    and so have arithmetic, means, sums, maxima, slices, concatenations and moves of axes. A module
-    may be called twice. No groups, no dilation, recurrent layers only with ``batch_first=True`` and
+    and so have arithmetic with broadcasting, products with a weight, means, sums, maxima, slices,
+    concatenations and moves of axes. A module may be called twice, and may have two names. No groups, no dilation, recurrent layers only with ``batch_first=True`` and
     in one direction.
 
     Examples

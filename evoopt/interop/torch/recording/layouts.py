@@ -87,7 +87,8 @@ def _getitem(graph: GraphBuilder, x: Value | States, index: object) -> Value:
         whole = all(item in (slice(None), Ellipsis) for item in items[1:])
         require(isinstance(items[0], int) and whole, STATES)
         return x.layers[items[0]]
-    first, *rest = _without_dots(items, len(x.shape) + 1)
+    first, *rest = _without_dots([*map(_places, items)], len(x.shape) + 1)
+    require(sum(isinstance(item, list) for item in rest) <= 1, "it has lists of places for several axes")
     require(
         isinstance(first, slice) and first in (slice(None), slice(0, None)), "it takes a part of the batch"
     )
@@ -100,6 +101,13 @@ def _getitem(graph: GraphBuilder, x: Value | States, index: object) -> Value:
         shape += size
         axis += 1
     return x.reshaped((*shape, *x.shape[axis:]))
+
+
+def _places(item: Any) -> Any:
+    """Return a list of places for whole numbers, and other items of an index as they are."""
+    numbers = item.tolist() if hasattr(item, "tolist") and item.ndim == 1 else item
+    whole = isinstance(numbers, list) and all(type(number) is int for number in numbers)
+    return numbers if whole else item
 
 
 def _without_dots(items: Sequence[Tensor], axes: int) -> list[Any]:
@@ -117,12 +125,23 @@ def _item(graph: GraphBuilder, x: Value, axis: int, item: object) -> tuple[Value
         parts = (item.start, item.stop, item.step)
         require(all(isinstance(part, int | None) for part in parts), "a slice must be of whole numbers")
         start, stop, step = item.indices(x.shape[axis])
-        require(step == 1, f"steps must be 1, got {step}")
-        return cut(graph, x, axis, start, stop), [stop - start]
+        if step == 1:
+            return cut(graph, x, axis, start, stop), [stop - start]
+        item = [*range(start, stop, step)]
+    if isinstance(item, list) and all(type(place) is int for place in item):
+        return _picked(graph, x, axis, item), [len(item)]
     if not isinstance(item, int) or isinstance(item, bool):
         raise UnsupportedError("an index must be of whole numbers and slices")
     start = item % x.shape[axis]
     return cut(graph, x, axis, start, start + 1), []
+
+
+def _picked(graph: GraphBuilder, x: Value, axis: int, places: list[int]) -> Value:
+    """Record some places of an axis, in any order."""
+    starts = [place % x.shape[axis] for place in places]
+    require(len(starts) > 0, "an empty part of an axis has no place in a network")
+    values = [cut(graph, x, axis, start, start + 1) for start in starts]
+    return graph.concatenate(values, axis) if len(values) > 1 else values[0]
 
 
 def _select(graph: GraphBuilder, x: Value | States, dim: int, index: int) -> Value:
