@@ -191,6 +191,11 @@ REFUSED = {
         Of(lambda m, x: m.a(x) if IS_SMALL(x) else m.a(x) * 2, a=linear()),
         (6,),
     ),
+    "a tensor.*: it is written by way of another one": (Of(lambda m, x: written(m.a(x)), a=linear()), (6,)),
+    "a tensor .*, line .*: it is written by way of another one": (
+        Of(lambda m, x: (y := x[:, 1:], x.relu_(), m.e(x[:, 0].long()) + y)[2], e=nn.Embedding(9, 4)),
+        (5,),
+    ),
     "div .*: the divisor is 0": (Of(lambda m, x: m.a(x) / 0, a=linear()), (6,)),
     "mul .*: an operand is of type complex": (Of(lambda m, x: m.a(x) * 1j, a=linear()), (6,)),
     "must return a tensor, or several, got None": (Of(lambda m, x: None, a=linear()), (6,)),
@@ -201,8 +206,7 @@ DIFFERENT = {
     "a small output": lambda m, x: (m.a(x) * 1e4, m.a(x) * x.size(0)),
     "random numbers": lambda m, x: m.a(x) + torch.rand(1),
     "one sample": lambda m, x: m.a(x) if len(x) > 1 else m.a(x) * 2,
-    "zeros at first": lambda m, x: m.a(x) + m.zeros(written(m.a(x))),
-    "a part that is written": lambda m, x: written(m.a(x)),
+    "zeros at first": lambda m, x: m.a(x) + m.zeros(m.a(x) * x.size(0)),
 }
 OTHERS = {
     "weights must be of float32 or float64, got float16; call module.float": (linear().half(), (6,)),

@@ -67,8 +67,8 @@ def from_torch(
     Linear, Conv1d and Conv2d, MaxPool and AvgPool, adaptive pools, BatchNorm, LayerNorm, Embedding,
     RNN, GRU, LSTM, Dropout, Flatten and activations have counterparts, as modules and as functions,
     and so have arithmetic with broadcasting, products with a weight, means, sums, maxima, slices,
-    concatenations and moves of axes. A module may be called twice, and may have two names. No groups, no dilation, recurrent layers only with ``batch_first=True`` and
-    in one direction.
+    concatenations and moves of axes. A module may be called twice, and may have two names. No
+    groups, no dilation, recurrent layers only with ``batch_first=True`` and in one direction.
 
     Examples
     --------

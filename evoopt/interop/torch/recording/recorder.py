@@ -55,7 +55,7 @@ class Recorder:
     def __init__(self, torch: ModuleType, graph: GraphBuilder, paths: Mapping[int, str], batch: int) -> None:
         self._torch, self.graph, self._paths, self._batch = torch, graph, paths, batch
         # keys are identities, and tensors are kept, so that none is another tensor's later
-        self._described: dict[int, tuple[Any, Described]] = {}
+        self._described: dict[int, tuple[Any, Described, int]] = {}
         self._computed: dict[int, tuple[Any, str]] = {}  # tensors that parameters lead to
         self._calling = False
         self._unseen: Unknown | None = None
@@ -98,17 +98,20 @@ class Recorder:
         if (
             not self._calling
             and self._unseen is None
-            and any(self.described(each) for each in leaves(arguments))
+            and any(id(each) in self._described for each in leaves(arguments))
         ):
             self._unseen = self._unknown(str(function), "it runs where calls cannot be seen, as in torch.jit")
 
     def describe(self, tensor: Tensor, described: Described) -> None:
         """Note the description of a tensor."""
-        self._described[id(tensor)] = tensor, described
+        self._described[id(tensor)] = tensor, described, _version(tensor)
 
     def described(self, tensor: Tensor) -> Described | None:
         """Return the description of a tensor; None for a constant."""
-        return self._described.get(id(tensor), (None, None))[1]
+        _, found, version = self._described.get(id(tensor), (None, None, 0))
+        if found is not None and version != _version(tensor):
+            return self._unknown("a tensor", "it is written by way of another one, which shares its memory")
+        return found
 
     def _call(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = name_of(function)
@@ -240,3 +243,8 @@ class Recorder:
 
     def _moved(self, tensor: Tensor) -> str:
         return f"axis 0 must stay the batch, but {self._batch} samples have the shape {tuple(tensor.shape)}"
+
+
+def _version(tensor: Tensor) -> int:
+    """Return how often a tensor has been written, by itself or by a view of it."""
+    return 0 if tensor.is_inference() else int(tensor._version)
