@@ -19,15 +19,19 @@ AXES, STRIDES = SIZES + 1, SIZES + 5
 def _embedding(op, row, frozen, x, y, state, scratch, count, width):
     table, n = parameter(op, 0, row, frozen), op[FEATURES]
     for place in range(count * op[INPUTS]):
+        values = y[place * n * width : (place + 1) * n * width]
         for s in range(width):
-            wanted, at = x[place * width + s], place * n * width + s
+            wanted, at = x[place * width + s], np.uintp(s)
             if (wanted >= 0) & (wanted < op[ENTRIES]) & (wanted == np.floor(wanted)):
-                start = table.start + int(wanted) * n
+                start = table.start + np.intp(wanted) * n
+                entry = table.data[start : start + n]
                 for f in range(n):
-                    y[at + f * width] = table.data[start + f]
+                    values[at] = entry[f]
+                    at += np.uintp(width)
             else:
                 for f in range(n):
-                    y[at + f * width] = np.nan
+                    values[at] = np.nan
+                    at += np.uintp(width)
 
 
 def _permute(op, row, frozen, x, y, state, scratch, count, width):
