@@ -29,7 +29,7 @@ def _embedding(op, row, frozen, x, y, state, scratch, count, width):
                     values[at] = entry[f]
                     at += np.uintp(width)
             else:
-                for f in range(n):
+                for _ in range(n):
                     values[at] = np.nan
                     at += np.uintp(width)
 
