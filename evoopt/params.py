@@ -103,9 +103,8 @@ class ParamSpec:
             Which leaves the vector holds: ``name -> bool``, or names, prefixes (``"dense_1"``
             covers ``"dense_1.kernel"``) and `fnmatch` patterns. By default all except the
             statistics of batch normalization, called running_mean, running_var,
-            num_batches_tracked, moving_mean or moving_variance, or, beside gamma and beta, mean and
-            var, or in a collection batch_stats. The values of the others are copied and frozen; an
-            integer leaf has to be.
+            num_batches_tracked, moving_mean or moving_variance, beside gamma and beta mean and var,
+            or in batch_stats. The values of the others are copied and frozen; integers have to be.
 
         Raises
         ------

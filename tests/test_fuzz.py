@@ -16,6 +16,7 @@ from helpers import JIT_DISABLED
 # methods for users' layers, because other layers have no function; functions of absent packages
 REFUSED = {"Layer.function", "Layer.operations", *(f"{name}.operations" for name in COMPOSED)}
 REFUSED |= {f"{name}.output_shape" for name in ("Add", "Multiply", "Concat")}
+REFUSED |= {"from_torch"}  # which gets no module, because torch may be absent
 if importlib.util.find_spec("safetensors") is None:
     REFUSED |= {"load_safetensors", "save_safetensors"}
 if importlib.util.find_spec("onnx") is None:

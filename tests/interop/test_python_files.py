@@ -81,9 +81,9 @@ def test_wrong_shapes_are_refused(tmp_path):
     predict = as_python(net, net.init(0), tmp_path)
     state = np.zeros((2, 4))
     for inputs in (np.zeros(3), np.zeros((2, 4)), np.zeros((2, 1, 3))):
-        with pytest.raises(ValueError, match=r"^inputs must have the shape \('batch', 3\), got \(.*\)\.$"):
+        with pytest.raises(ValueError, match=r"^inputs must have the shape \(batch, 3\), got \(.*\)\.$"):
             predict(inputs, state)
-    with pytest.raises(ValueError, match=r"^state must have the shape \('batch', 4\), got \(2, 3\)\.$"):
+    with pytest.raises(ValueError, match=r"^state must have the shape \(batch, 4\), got \(2, 3\)\.$"):
         predict(np.zeros((2, 3)), np.zeros((2, 3)))
 
 
