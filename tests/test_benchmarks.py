@@ -365,6 +365,7 @@ def test_the_floor_decomposes_as_often_as_pycma(monkeypatch):
     assert np.abs(np.tril(decomposed[-1], -1)).max() > 0
 
 
+@pytest.mark.skipif(JIT_DISABLED, reason="large searches take a minute without the JIT")
 def test_large_searches_are_timed_and_their_memory_is_measured(tmp_path, capsys, monkeypatch):
     monkeypatch.delitem(overhead.REGISTRY, "LMMAES", raising=False)
     path = tmp_path / "results.json"

@@ -7,7 +7,7 @@ import numba
 import numpy as np
 import pytest
 from gymnasium import spaces
-from helpers import each_dtype, needs_jit
+from helpers import JIT_DISABLED, each_dtype, needs_jit
 from helpers.networks import draw
 from helpers.refusals import each_refused, refusal, refuses
 
@@ -220,7 +220,8 @@ def test_a_loss_of_ones_own(data, rng):
 
 
 def test_the_number_of_threads_changes_no_bit(rng):
-    inputs, labels = rng.normal(size=(3000, 4)), rng.integers(0, 3, 3000)
+    samples = 300 if JIT_DISABLED else 3000
+    inputs, labels = rng.normal(size=(samples, 4)), rng.integers(0, 3, samples)
     task, population = evoopt.Supervised(function_of(NET), inputs, labels), draw(NET, 40, np.float32, rng)
     before, found = evoopt.get_num_threads(), []
     try:
