@@ -160,8 +160,8 @@ def make(cls: Any, shape: tuple[int, ...], **options: Any) -> list[evoopt.Layer]
 
 def inputs_for(net: evoopt.Network, samples: Any) -> Any:
     """Return samples that the first layer can take: whole numbers for an Embedding."""
-    first = net.layers[0]
-    return np.floor(np.abs(samples) * 3) % first.n if isinstance(first, evoopt.Embedding) else samples
+    first: Any = net.layers[0]
+    return np.floor(np.abs(samples) * 3) % first.n if first.kind == "embedding" else samples
 
 
 def population(net: evoopt.Network, dtype: str = "float64", rows: int = ROWS) -> Any:
