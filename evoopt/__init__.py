@@ -1,12 +1,11 @@
 """Train neural networks and tune black boxes by evolution, from flat vectors."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from evoopt.callbacks import CSVLogger
 from evoopt.evolve import evolve
 from evoopt.files import load_params, save_params
-from evoopt.interop.onnx.model import to_onnx
-from evoopt.interop.python.source import to_python
-from evoopt.interop.torch.from_torch import from_torch
-from evoopt.interop.torch.to_torch import to_torch
 from evoopt.minimize import minimize
 from evoopt.networks.composite import Parallel, Residual, Split
 from evoopt.networks.convolution import Conv1D, Conv2D
@@ -53,6 +52,26 @@ from evoopt.tasks.rollout import Rollout
 from evoopt.tasks.supervised import Supervised
 from evoopt.threads import get_num_threads, set_num_threads
 from evoopt.versions import show_versions
+
+if TYPE_CHECKING:
+    from evoopt.interop.onnx.model import to_onnx
+    from evoopt.interop.python.source import to_python
+    from evoopt.interop.torch.from_torch import from_torch
+    from evoopt.interop.torch.to_torch import to_torch
+else:
+    _LATE = {  # functions for other formats, imported at their first use: they are many files
+        "from_torch": "evoopt.interop.torch.from_torch",
+        "to_onnx": "evoopt.interop.onnx.model",
+        "to_python": "evoopt.interop.python.source",
+        "to_torch": "evoopt.interop.torch.to_torch",
+    }
+
+    def __getattr__(name):
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = found = getattr(import_module(_LATE[name]), name)
+        return found
+
 
 __version__ = "0.1.0"
 __all__ = [

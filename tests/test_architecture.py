@@ -3,8 +3,11 @@
 import ast
 import doctest
 import importlib
+import os
 import pkgutil
 import re
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 
 import pytest
@@ -20,6 +23,7 @@ MAY_IMPORT = {
     "arrays": {"memory"},
     "calls": set(),
     "failures": set(),
+    "packages": set(),
     "arguments": {"arrays"},
     "threads": {"arrays", "calls"},
     "compiling": set(),
@@ -36,7 +40,7 @@ MAY_IMPORT = {
     "spaces": {"arguments", "arrays", "calls"},
     "safetensors": {
         *("params", "leaves", "tree", "files", "npz"),
-        *("replacing", "arguments", "arrays", "calls"),
+        *("replacing", "arguments", "arrays", "calls", "packages"),
     },
     "strategies": {
         *("devices", "rules", "compiling", "spaces"),
@@ -44,7 +48,7 @@ MAY_IMPORT = {
     },
     "versions": {"devices", "compiling", "threads", "calls"},
     "networks": {"devices", "rules", "compiling", "params", "tree", "arguments", "arrays", "calls", "memory"},
-    "interop": {"networks", "params", "arguments", "arrays", "calls", "replacing"},
+    "interop": {"networks", "params", "arguments", "arrays", "calls", "packages", "replacing"},
     "tasks": {
         *("devices", "rules", "compiling", "memory"),
         *("networks", "arguments", "arrays", "calls", "failures"),
@@ -247,3 +251,14 @@ def test_tests_need_few_private_names():
     files = sorted((ROOT / "tests").rglob("*.py"))
     found = [f"{file.relative_to(ROOT)}: {name}" for file in files for name in private_names(file)]
     assert len(found) < 30, "\n".join(found)
+
+
+def test_functions_for_other_formats_are_imported_at_their_first_use():
+    script = """
+import sys, evoopt
+assert not [name for name in sys.modules if name.startswith("evoopt.interop")]
+assert evoopt.to_python is evoopt.to_python and "evoopt.interop.python.source" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, env=os.environ)
+    with pytest.raises(AttributeError, match=r"^module 'evoopt' has no attribute 'to_keras'$"):
+        evoopt.to_keras  # noqa: B018

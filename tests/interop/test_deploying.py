@@ -36,7 +36,11 @@ from evoopt import (
     Slice,
     Split,
 )
-from evoopt.interop import onnx, python, torch
+from evoopt.interop.onnx import activations as onnx_activations
+from evoopt.interop.onnx import layers as onnx_layers
+from evoopt.interop.python import layers as python_layers
+from evoopt.interop.torch.building import activations as torch_activations
+from evoopt.interop.torch.building import layers as torch_layers
 from evoopt.networks.activations import ActivationName
 from evoopt.networks.recurrent import RecurrentActivation
 from evoopt.networks.wiring import Composite
@@ -120,9 +124,9 @@ NETWORKS = {
 }
 WITH_NUMBERS = [("leaky_relu", 0.3), ("elu", 0.5), ("hardtanh", 0, 6)]
 TABLES = {
-    "torch": (torch.building.layers.LAYERS, torch.building.activations.ACTIVATIONS),
-    "onnx": (onnx.layers.LAYERS, onnx.activations.ACTIVATIONS),
-    "python": (python.layers.LAYERS, python.layers.ACTIVATIONS),
+    "torch": (torch_layers.LAYERS, torch_activations.ACTIVATIONS),
+    "onnx": (onnx_layers.LAYERS, onnx_activations.ACTIVATIONS),
+    "python": (python_layers.LAYERS, python_layers.ACTIVATIONS),
 }
 each_table = pytest.mark.parametrize(("layers", "activations"), TABLES.values(), ids=TABLES)
 
