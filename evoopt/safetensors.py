@@ -7,6 +7,7 @@ the numbers, little-endian and row-major.
 
 import os
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,6 +18,7 @@ from evoopt.calls import called
 from evoopt.files import require_name
 from evoopt.leaves import Leaf, describe, read_json
 from evoopt.npz import damaged
+from evoopt.packages import require_package
 from evoopt.params import ParamSpec
 from evoopt.replacing import replace
 from evoopt.tree import as_array, loads, mismatch, nest, read_tree, select
@@ -123,14 +125,10 @@ def load_safetensors(path: str | os.PathLike[str]) -> tuple[Any, ParamSpec]:
 
 
 def _library(name: str) -> Any:
-    """Return the package safetensors, which the function `name` needs."""
-    try:
-        import safetensors.numpy  # noqa: PLC0415  (an optional extra)
-    except ImportError as error:
-        raise ImportError(
-            f'{name} needs the package safetensors, which is not installed: pip install "evoopt[interop]".'
-        ) from error
-    return safetensors
+    """Return the package safetensors, which the function `name` needs, with its part for NumPy."""
+    library = require_package("safetensors", name, '"evoopt[interop]"')
+    import_module("safetensors.numpy")
+    return library
 
 
 def _describe(tree: object) -> ParamSpec:

@@ -12,9 +12,9 @@ from evoopt.interop.graphs import write_nodes
 from evoopt.interop.onnx.activations import ACTIVATIONS
 from evoopt.interop.onnx.graph import INPUTS, NEW_STATE, OUTPUTS, STATE, OnnxGraph
 from evoopt.interop.onnx.layers import LAYERS
-from evoopt.interop.packages import require_package
 from evoopt.interop.trained import Trained, read_trained
 from evoopt.networks.network import Network
+from evoopt.packages import require_package
 from evoopt.replacing import replace
 
 

@@ -6,7 +6,6 @@ from types import ModuleType
 import numpy as np
 
 from evoopt.calls import called
-from evoopt.interop.packages import require_package
 from evoopt.interop.torch.assemble import assemble
 from evoopt.interop.torch.checks import check_weights, evaluation, named_tensors, require_module
 from evoopt.interop.torch.compare import compare
@@ -16,6 +15,7 @@ from evoopt.interop.torch.recording.record import record
 from evoopt.interop.torch.recording.simplify import simplify
 from evoopt.interop.torch.to_torch import write
 from evoopt.interop.torch.types import Module
+from evoopt.packages import require_package
 from evoopt.types import Array
 
 

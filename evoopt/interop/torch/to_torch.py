@@ -9,13 +9,13 @@ from numpy.typing import ArrayLike
 
 from evoopt.arrays import shown
 from evoopt.calls import called
-from evoopt.interop.packages import require_package
 from evoopt.interop.torch.building.module import build_module
 from evoopt.interop.torch.checks import dtype_of, named_tensors, require_module
 from evoopt.interop.torch.links import Kind
 from evoopt.interop.torch.network import TorchNetwork
 from evoopt.interop.torch.types import Module, Tensor
 from evoopt.networks.network import Network
+from evoopt.packages import require_package
 from evoopt.types import Array
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from evoopt.interop.graphs import write_nodes
-from evoopt.interop.packages import require_package
 from evoopt.interop.torch.building.activations import ACTIVATIONS
 from evoopt.interop.torch.building.graph import ModuleGraph
 from evoopt.interop.torch.building.layers import LAYERS
 from evoopt.interop.trained import read_trained
 from evoopt.networks.network import Network
+from evoopt.packages import require_package
 
 if TYPE_CHECKING:
     from torch import nn
