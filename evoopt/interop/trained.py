@@ -80,9 +80,14 @@ def _nodes(net: Network, vector: NDArray[Any]) -> Iterator[TrainedNode[Any]]:
     leaves, start = net.spec.flat(net.spec.unravel(vector)), 0
     for node in net.nodes:
         weights = {key: np.array(leaves[f"{node.name}.{key}"], np.float32) for key in node.parameters()}
-        size = node.layer.state_parts * node.layer.units if isinstance(node.layer, Recurrent) else 0
+        size = state_size_of(node.layer)
         yield TrainedNode(*node, weights, slice(start, start + size))
         start += size
+
+
+def state_size_of(layer: Layer) -> int:
+    """Return how many numbers a layer keeps of one sample from call to call."""
+    return layer.state_parts * layer.units if isinstance(layer, Recurrent) else 0
 
 
 def _require_known(node: TrainedNode[Any], call: str, known: Collection[type[Layer]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from evoopt.interop.python import formulas
 from evoopt.interop.python.layers import ACTIVATIONS, LAYERS, Call
-from evoopt.interop.trained import Trained, TrainedNode
+from evoopt.interop.trained import Trained, TrainedNode, state_size_of
 from evoopt.networks.recurrent import Recurrent
 from evoopt.types import Shape
 
@@ -29,7 +29,7 @@ def text_of(trained: Trained) -> str:
 
 def _docstring(trained: Trained) -> str:
     arguments, results = _signature(trained)
-    heads = "; outputs[..., HEADS[name]] are those of one head" if trained.heads else ""
+    heads = "; outputs[..., HEADS[name]] are the outputs of one head" if trained.heads else ""
     lines = [
         '"""A trained network that needs NumPy 1.20 or newer, and nothing else; evoopt wrote it.\n',
         f"    {results} = predict({arguments})\n",
@@ -93,8 +93,7 @@ def _code(value: object) -> str:
 def _state(node: TrainedNode[Recurrent]) -> str:
     """Return the expression of the state before the first time step."""
     if node.state is None:
-        size = node.layer.state_parts * node.layer.units
-        return f"np.zeros((len(x0), {size}), np.float32)"
+        return f"np.zeros((len(x0), {state_size_of(node.layer)}), np.float32)"
     return f"state[:, {node.state.start}:{node.state.stop}]"
 
 
