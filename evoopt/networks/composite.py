@@ -149,7 +149,7 @@ class Split(_Branches):
     """Named parts of a flat input, each with layers of its own, whose outputs are merged.
 
     So a network takes an image and a vector: a sample has the numbers of the image, row-major, and
-    then those of the vector.
+    then the numbers of the vector.
 
     Parameters
     ----------

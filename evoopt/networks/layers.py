@@ -155,7 +155,7 @@ class Dense(NamedLayer):
         "zeros", "ones" or one of glorot, he, lecun with "_uniform" or "_normal".
     name : str, optional
         The name of the layer among the network's parameters, by default its kind and its position
-        among its kind. A dot makes nested parameters: those of "policy.first" are in
+        among its kind. A dot makes nested parameters: the ones of "policy.first" are in
         ``params["policy"]["first"]``. Every layer has this option.
 
     Raises

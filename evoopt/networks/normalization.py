@@ -80,8 +80,8 @@ class BatchNorm(_Normalization):
     ``activation((inputs - mean) / sqrt(var + epsilon) * gamma + beta)`` for each channel of the
     last axis, with parameters gamma, beta, mean and var (channels,).
 
-    The statistics mean and var never evolve: they are 0 and 1, or those of a trained network, which
-    `Network.freeze` takes. See https://arxiv.org/abs/1502.03167.
+    The statistics mean and var never evolve: they are 0 and 1, or the statistics of a trained
+    network, which `Network.freeze` takes. See https://arxiv.org/abs/1502.03167.
 
     Parameters
     ----------

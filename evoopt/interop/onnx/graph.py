@@ -15,7 +15,7 @@ from evoopt.types import Shape
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-OPSET, IR_VERSION = 17, 8  # LayerNormalization came with this opset, in 2022
+OPSET, IR_VERSION = 17, 8  # the first opset with LayerNormalization, of 2022
 INPUTS, STATE, OUTPUTS, NEW_STATE = "inputs", "state", "outputs", "new_state"
 
 

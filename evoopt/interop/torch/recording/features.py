@@ -35,7 +35,7 @@ def _addmm(
 def _dense(
     graph: GraphBuilder, x: Value, weight: Tensor, turned: tuple[int, ...], bias: Tensor | None
 ) -> Value:
-    """Record a layer of a weight, whose axes turned are those of features and units."""
+    """Record a product with a weight; its axes `turned` are the features and the units."""
     require(not isinstance(weight, Value) and weight.dim() == 2, "it must take a weight of two axes")
     require(bias is None or (not isinstance(bias, Value) and bias.dim() == 1), "its bias must have one axis")
     features, units = (weight.shape[axis] for axis in turned)

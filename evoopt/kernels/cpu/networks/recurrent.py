@@ -48,7 +48,7 @@ gate_sums = kernel(_gate_sums, allocates=False)
 
 @inline
 def joined_sums(op, row, frozen, x, h, sums, room, width):
-    """Write `gate_sums`, and add those of the last output, if they are apart, to those of x."""
+    """Write `gate_sums`, and add the sums of the last output to the sums of x if they are apart."""
     gate_sums(op, row, frozen, x, h, sums, room, width)
     if op[BIASES] == 2:
         n = op[GATES] * op[UNITS] * width
