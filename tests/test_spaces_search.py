@@ -48,6 +48,12 @@ def make(cls, space=SPACE, x0=X0, sigma=None, **options):
     return cls(space, x0=x0, sigma=sigma, **given)
 
 
+def make_twin(cls, mean, sigma, **options):
+    """Make the strategy that `make` makes, without a space."""
+    own = cls.args[1] if isinstance(cls, functools.partial) else cls
+    return cls(mean, sigma, **{"seed": 3, "popsize": 6} | options | needs(own))
+
+
 def require_rows(space, population):
     """Require rows of a space, in a form that comes back, below the ends of periods."""
     space.decode(population)
@@ -212,11 +218,7 @@ def test_plain_variables_are_bounds(cls):
     low, high, x0 = np.array([-1.0, 0.0, 2.0]), np.array([1.0, 3.0, 2.0]), np.array([0.5, 0.1, 2.0])
     space = Space(**{f"x{i}": Real(low[i], high[i]) for i in range(3)})
     es = make(cls, space, x0, sigma=0.7)
-    options = {"seed": 3, "popsize": 6, "bounds": np.stack([low, high], axis=1)}
-    if isinstance(cls, functools.partial):
-        twin = cls(x0, 0.7, **options | needs(cls.args[1]))
-    else:
-        twin = cls(x0, 0.7, **options | needs(cls))
+    twin = make_twin(cls, x0, 0.7, bounds=np.stack([low, high], axis=1))
     for _ in range(4):
         population = es.ask()
         assert_array_equal(population, twin.ask())
@@ -230,12 +232,7 @@ def test_a_logarithm_is_searched_in_a_box(cls):
     space = Space(x=Real(1e-3, 10, log=True), y=Real(1, 100, log=True))
     x0 = np.array([0.5, 20.0])
     bounds = np.log(np.stack([space.low, space.high], axis=1) / x0[:, None])
-    es, twin = make(cls, space, x0, sigma=0.7), None
-    options = {"seed": 3, "popsize": 6, "bounds": bounds}
-    if isinstance(cls, functools.partial):
-        twin = cls(np.zeros(2), 0.7, **options | needs(cls.args[1]))
-    else:
-        twin = cls(np.zeros(2), 0.7, **options | needs(cls))
+    es, twin = make(cls, space, x0, sigma=0.7), make_twin(cls, np.zeros(2), 0.7, bounds=bounds)
     for _ in range(4):
         population, latent = es.ask(), twin.ask()
         assert_allclose(population, x0 * np.exp(latent), rtol=1e-11)
@@ -249,7 +246,7 @@ def test_a_logarithm_is_searched_in_a_box(cls):
 @each_strategy
 def test_a_period_is_searched_without_bounds(cls):
     es = make(cls, Space(x=Real(0, 1, periodic=True)), 0.1, sigma=0.7)
-    twin = cls([0.1], 0.7, **{"seed": 3, "popsize": 6} | needs(cls))
+    twin = make_twin(cls, [0.1], 0.7)
     for _ in range(4):
         population, latent = es.ask(), twin.ask()
         assert_allclose(population, latent % 1, atol=1e-12)
