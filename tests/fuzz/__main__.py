@@ -8,7 +8,7 @@ from .runner import Report, fuzz
 
 
 def main() -> int:
-    """Run programs; print each finding as a script, then the counts."""
+    """Run programs; print the counts, then each finding as a script (last, where a log is read first)."""
     parser = argparse.ArgumentParser(prog="tests.fuzz", description="Generated calls over every public name.")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
@@ -16,15 +16,14 @@ def main() -> int:
     parser.add_argument("--calls", type=float, default=float("inf"), help="the largest number of programs")
     given = parser.parse_args()
     report = fuzz(given.seed, given.seconds, given.only, given.calls)
+    _print_counts(report)
     for key, script in report.findings.items():
         print(f"{'-' * 100}\n{script}# {report.times[key]} times")
-    _print_counts(report)
     return 1 if report.findings else 0
 
 
 def _print_counts(report: Report) -> None:
     names = sorted({name for name, _ in report.calls})
-    print("-" * 100)
     for name in names:
         print(
             f"{name:28}", *(f"{report.calls[name, outcome]:7} {outcome}" for outcome in ("worked", "refused"))

@@ -26,7 +26,7 @@ OWN_CALL = re.compile(
 logging.getLogger("evoopt").addHandler(logging.NullHandler())  # else warnings of the log would be printed
 
 # lines that call the user's functions
-USERS = re.compile(r"\b(trainable|map_rows|callback|call|_task|self\.fun|self\.start)\(")
+USERS = re.compile(r"\b(trainable|map_rows|callback|call|_task|self\.fun|self\.make|self\.start)\(")
 
 
 @dataclass(frozen=True)

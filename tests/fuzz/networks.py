@@ -82,9 +82,10 @@ _SETUP = ("net = NET", *_ROWS)
 
 def _layer(name: str) -> list[Case]:
     required, options, shape = LAYERS[name]
+    inputs = "np.zeros" if name == "Embedding" else "np.ones"  # index 0 is in every table
     use = (
         f"net = evoopt.Network([result], {shape})",
-        f"outputs = net.predict(net.init(1), np.ones((2, *{shape})))",
+        f"outputs = net.predict(net.init(1), {inputs}((2, *{shape})))",
         "assert outputs.shape == (2, *net.output_shape) and np.isfinite(outputs).all() and repr(net)",
     )
     made = f"evoopt.{name}({', '.join(required.values())})"
