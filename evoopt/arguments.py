@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from evoopt import arrays
 from evoopt.arrays import shown
-from evoopt.types import Array, Ids, Vector
+from evoopt.types import Array, Ids, Shape, Vector
 
 MOST = 2**62  # the largest count: such numbers are exact, and sums of them, in 64 bits
+MOST_AXES = 62  # NumPy takes 64, and a shape gets the axes of the population and the batch
+MOST_NUMBERS = np.iinfo(np.intp).max // 8  # of an array of float64
 
 
 def finite_vector(mean: ArrayLike, name: str = "mean", size: str = "n_params") -> Vector:
@@ -101,6 +103,17 @@ def whole(name: str, value: Any, least: int, most: float = math.inf) -> int:
 def optional_whole(name: str, value: object, least: int) -> int | None:
     """Read a whole number or None."""
     return None if value is None else whole(name, value, least)
+
+
+def possible_shape(name: str, sizes: Iterable[int]) -> Shape:
+    """Read the shape of an array from whole numbers; raise ValueError if no array can have it."""
+    shape = tuple(sizes)
+    if len(shape) > MOST_AXES or math.prod(size for size in shape if size) > MOST_NUMBERS:
+        raise ValueError(
+            f"{name} must be of a size that arrays can have, at most {MOST_AXES} axes and "
+            f"{MOST_NUMBERS:,} numbers, got {shown(shape)}; make it smaller."
+        )
+    return shape
 
 
 def number(name: str, value: object, positive: bool = False) -> float:

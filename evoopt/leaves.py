@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from evoopt import arguments
 from evoopt.tree import ABSENT, Container, as_array, loads, mismatch, open_tree
 from evoopt.types import Array
 
 _DTYPES = frozenset(np.dtype(code).name for code in "?bhilqBHILQefdg")  # names that `to_json` writes
-_LARGEST = np.iinfo(np.intp).max  # the largest size of an axis
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ def make_leaf(
     shape = tuple(operator.index(n) for n in ((shape,) if isinstance(shape, int | np.integer) else shape))
     if any(n < 0 for n in shape):
         raise mismatch(name, "a shape without negative sizes", f"shape {shape}", "give the actual sizes")
+    arguments.possible_shape(f'The shape of "{name}"', shape)
     try:
         with warnings.catch_warnings(action="ignore"):  # numpy warns of old names
             native = np.dtype(np.float32 if dtype is None else dtype).newbyteorder("=")
@@ -73,7 +74,7 @@ def read_described(
     name: object, shape: object, dtype: object, dimension_names: object, trainable: object
 ) -> Leaf:
     """Read a leaf as `to_json` describes it."""
-    sizes = isinstance(shape, list) and all(type(n) is int and n <= _LARGEST for n in shape)
+    sizes = isinstance(shape, list) and all(type(n) is int for n in shape)
     named = dimension_names is None or isinstance(dimension_names, list)
     if not (isinstance(name, str) and sizes and named and dtype in _DTYPES and isinstance(trainable, bool)):
         raise TypeError(f"the leaf {name!r} is not described as to_json does it")

@@ -71,7 +71,7 @@ class ParamSpec:
         trainable = [leaf for leaf in self._leaves if leaf.trainable]
         require_floats(self._leaves)
         sizes = [math.prod(leaf.shape) for leaf in trainable]
-        self.size = sum(sizes)
+        (self.size,) = arguments.possible_shape("The vector of all parameters", [sum(sizes)])
         if not self.size:
             found = f"none of {len(self._leaves)} leaves is"
             raise ValueError(f"A trainable leaf with at least one number was expected, but {found}.")

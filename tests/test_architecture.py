@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "npz": {"npy", "arguments", "arrays"},
     "replacing": {"arguments"},
     "files": {"tree", "arrays", "calls", "npz", "replacing"},
-    "leaves": {"tree"},
+    "leaves": {"tree", "arguments"},
     "params": {"leaves", "tree", "arguments", "arrays"},
     "spaces": {"arguments", "arrays", "calls"},
     "safetensors": {
@@ -48,7 +48,7 @@ MAY_IMPORT = {
     },
     "versions": {"devices", "compiling", "threads", "calls"},
     "networks": {"devices", "rules", "compiling", "params", "tree", "arguments", "arrays", "calls", "memory"},
-    "interop": {"networks", "params", "arguments", "arrays", "calls", "packages", "replacing"},
+    "interop": {"networks", "params", "arguments", "arrays", "calls", "memory", "packages", "replacing"},
     "tasks": {
         *("devices", "rules", "compiling", "memory"),
         *("networks", "arguments", "arrays", "calls", "failures"),

@@ -1,5 +1,6 @@
 """Sentences for calls of functions and constructors in a wrong form or with a wrong kind."""
 
+import dataclasses
 import inspect
 import re
 
@@ -125,7 +126,7 @@ def test_a_flag_is_true_or_false(name, call, wrong):
         lambda: evoopt.SNES([1.0], 1.0).rows(HUGE),
         lambda: evoopt.LMMAES([1.0], 1.0, directions=2**62),
         lambda: evoopt.Network([evoopt.Dense(2**62)], (2,)),
-        lambda: evoopt.Network([evoopt.LSTM(2**40)], (2, 2)),
+        lambda: evoopt.Network([evoopt.LSTM(2**28)], (2, 2)),
         lambda: evoopt.Network([evoopt.Conv2D(1, 1)], (2**40, 2**40, 1)),
         lambda: NET.forward(np.ones((2, NET.spec.size)), as_strided(HUGE, (2**40, 4), (0, 0))),
         lambda: NET.initial_state(2**62, 2**62),
@@ -136,6 +137,63 @@ def test_a_flag_is_true_or_false(name, call, wrong):
 def test_what_no_machine_holds_is_refused_at_once(call):
     with pytest.raises(ValueError, match=r"^[\w ]+ (needs [\d,]+ bytes for|must be) .*\.$"):
         call()
+
+
+LONG, SQUARE, FLAT = 2**63, (2**30, 2**30), (1,) * 63
+
+
+def function_network(input_shape, output_shape):
+    return evoopt.FunctionNetwork(sum, NET.spec, input_shape, output_shape)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("input_shape", lambda: evoopt.Network([evoopt.Dense(2)], LONG)),
+        ("input_shape", lambda: evoopt.Network([evoopt.Dense(2)], SQUARE)),
+        ("input_shape", lambda: evoopt.Network([evoopt.Dense(2)], FLAT)),
+        ("input_shape", lambda: function_network(np.array([LONG], np.uint64), (1,))),
+        ("output_shape", lambda: function_network((1,), SQUARE)),
+        ("shape", lambda: evoopt.Reshape(SQUARE)),
+        ("shape of the part 'a'", lambda: evoopt.Split({"a": (LONG, []), "b": ((2,), [])})),
+        ("The output_shape of Dense", lambda: evoopt.Network([evoopt.Dense(LONG)], (2,))),
+        (
+            "The shape of the parameter 'kernel' of Dense",
+            lambda: evoopt.Network([evoopt.Dense(2**31)], (2**30,)),
+        ),
+        ('The shape of "a"', lambda: evoopt.ParamSpec.from_shapes({"a": LONG})),
+        ('The shape of "a"', lambda: evoopt.ParamSpec.from_shapes({"a": (0, *SQUARE)})),
+        ('The shape of "a.b"', lambda: evoopt.ParamSpec.from_shapes({"a.b": (FLAT, "float64")})),
+        (
+            "The vector of all parameters",
+            lambda: evoopt.ParamSpec.from_shapes(dict.fromkeys("ab", 2**59)),
+        ),
+        *(
+            (name, lambda name=name: dataclasses.replace(evoopt.envs.cartpole, **{name: LONG}))
+            for name in ("state_size", "observation_size", "uniforms")
+        ),
+        (
+            "The number of discrete actions",
+            lambda: dataclasses.replace(evoopt.envs.cartpole, actions=LONG),
+        ),
+    ],
+)
+def test_a_shape_that_no_array_can_have(name, call):
+    sentence = rf"^{re.escape(name)} must be of a size that arrays can have, .*\.$"
+    with pytest.raises(ValueError, match=sentence):
+        call()
+
+
+def test_the_largest_shape_of_an_array():
+    largest = 2**60 - 1
+    assert evoopt.ParamSpec.from_shapes({"a": largest}).size == largest
+    assert evoopt.Reshape((1,) * 62).shape == (1,) * 62
+    with pytest.raises(ValueError) as refused:  # noqa: PT011
+        evoopt.Reshape((2, 2**59))
+    assert str(refused.value) == (
+        "shape must be of a size that arrays can have, at most 62 axes and 1,152,921,504,606,846,975 "
+        "numbers, got (2, 576460752303423488); make it smaller."
+    )
 
 
 def test_rows_are_not_numbered_for_nothing():

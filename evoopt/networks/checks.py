@@ -79,7 +79,7 @@ def check_parameters(name: str, layer: Layer, parameters: object, output: Shape)
 def _sizes(name: str, shape: object) -> Shape:
     if not isinstance(shape, tuple | list):
         raise ValueError(f"{name} must be a tuple of sizes, got {shown(shape)}.")
-    return tuple(arguments.whole(name, size, 1) for size in shape)
+    return arguments.possible_shape(name, (arguments.whole(name, size, 1) for size in shape))
 
 
 def as_shape(name: str, shape: Sequence[int]) -> Shape:
@@ -91,4 +91,5 @@ def as_shape(name: str, shape: Sequence[int]) -> Shape:
             f"{name} must be the sizes of one sample, without the batch, such as (64,), got {shown(shape)}."
         )
     arrays.read(name, shape)
-    return tuple(arguments.whole(f"each size of the {name}", n, 1) for n in sizes)
+    whole = (arguments.whole(f"each size of the {name}", n, 1) for n in sizes)
+    return arguments.possible_shape(name, whole)

@@ -120,8 +120,10 @@ class Environment(Called):
                     f"The functions of an environment must be decorated with numba.njit, got {function!r} "
                     f"for {name}."
                 )
-        for name, least in (("state_size", 1), ("observation_size", 1), ("uniforms", 0), ("max_steps", 1)):
-            object.__setattr__(self, name, arguments.whole(name, getattr(self, name), least))
+        for name, least in (("state_size", 1), ("observation_size", 1), ("uniforms", 0)):
+            size = arguments.whole(name, getattr(self, name), least)
+            object.__setattr__(self, name, *arguments.possible_shape(name, [size]))
+        object.__setattr__(self, "max_steps", arguments.whole("max_steps", self.max_steps, 1))
         object.__setattr__(self, "actions", _read_actions(self.actions))
         if not isinstance(self.name, str):
             raise ValueError(f'name must be a word such as "cartpole", got {shown(self.name)}.')
@@ -153,7 +155,9 @@ class Environment(Called):
 def _read_actions(actions: int | tuple[ArrayLike, ArrayLike]) -> int | Bounds:
     """Read a number of discrete actions, or the bounds of continuous ones."""
     if isinstance(actions, int | np.integer):
-        return arguments.whole("The number of discrete actions", actions, 2)
+        name = "The number of discrete actions"
+        (number,) = arguments.possible_shape(name, [arguments.whole(name, actions, 2)])
+        return number
     try:
         first, second = actions
         ends = (np.atleast_1d(arrays.read("actions", end)).astype(np.float64) for end in (first, second))

@@ -8,7 +8,7 @@ from .runner import Report, fuzz
 
 
 def main() -> int:
-    """Run programs; print the counts, then each finding as a script (last, where a log is read first)."""
+    """Run programs; print the counts, and last, where a log is read first, findings as scripts."""
     parser = argparse.ArgumentParser(prog="tests.fuzz", description="Generated calls over every public name.")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)

@@ -224,6 +224,8 @@ OTHERS = {
     "input_shape must be the sizes of one sample .* got 'x'": (linear(), "x"),
     r"input_shape must be the sizes of one sample .* got \(\)": (linear(), ()),
     r"input_shape must be the sizes of one sample .* got \(6, 0\)": (linear(), (6, 0)),
+    r"input_shape must be of a size that arrays can have, .* got \(9223372036854775808,\)": (linear(), 2**63),
+    "input_shape needs [0-9,]+ bytes for 3 samples": (linear(), 2**50),
 }
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from evoopt import arguments
 from evoopt.arrays import shown
 from evoopt.interop.torch.recording.graph import GraphBuilder
 from evoopt.interop.torch.recording.signals import Facts
 from evoopt.interop.torch.recording.values import Value
+from evoopt.memory import require_memory
 from evoopt.networks.graph import INPUT
 from evoopt.networks.shaping import Slice
 from evoopt.types import Array, Shape
@@ -41,6 +43,8 @@ class Inputs:
 
     def samples(self, batch: int, dtype: str, seed: int) -> list[Array]:
         """Draw a batch of each input, in torch's layout."""
+        needed = 8 * batch * sum(map(math.prod, self.shapes))
+        require_memory("input_shape", needed, f"{batch} samples", "make it smaller")
         generator = np.random.default_rng(seed)
         found: list[Array] = []
         for number, shape in enumerate(self.shapes):
@@ -86,4 +90,4 @@ def as_inputs(input_shape: object) -> tuple[Shape, ...]:
             "input_shape must be the sizes of one sample in torch's order, without the batch, such as "
             f"(3, 32, 32); or one such tuple for each input of the module, got {shown(input_shape)}."
         )
-    return shapes
+    return tuple(arguments.possible_shape("input_shape", shape) for shape in shapes)
