@@ -14,15 +14,22 @@ from numba.cuda.simulator import kernel
 
 
 class Thread(kernel.BlockThread):
-    """A thread that waits for its turn, and ends it at a barrier and at its end."""
+    """A thread that starts in its first turn; a turn ends at a barrier and at the thread's end."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.turn = threading.Semaphore(0)
+        self.turn = closed_lock()
         self.over = False
 
+    def take_turn(self) -> None:
+        """Let the thread run alone; return at the end of its turn."""
+        if self.ident is None:
+            self.start()
+        else:
+            self.turn.release()
+        self._manager.back.acquire()
+
     def run(self) -> None:
-        self.turn.acquire()
         super().run()  # exceptions are stored
         self.over = True
         self._manager.back.release()
@@ -34,23 +41,27 @@ class Thread(kernel.BlockThread):
             raise RuntimeError("another thread has failed")
 
 
+def closed_lock() -> Any:
+    """Return a lock that the release of another thread opens, cheaper than a semaphore."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
 def run(self: Any, grid_point: tuple[int, ...], *args: Any) -> None:
     """Run a block, as a replacement of `BlockManager.run`."""
-    self.back = threading.Semaphore(0)
+    self.back = closed_lock()
     points = np.ndindex(*self._block_dim)
     threads = [Thread(lambda: self._f(*args), self, grid_point, point, self._debug) for point in points]
-    for thread in threads:
-        thread.start()
     while threads:
         for thread in threads:
-            thread.turn.release()
-            self.back.acquire()
+            thread.take_turn()
         failed = next((thread.exception for thread in threads if thread.exception), None)
         threads = [thread for thread in reversed(threads) if not thread.over]
         if failed:
             for thread in threads:
                 thread.abort = True
-                thread.turn.release()
+                thread.take_turn()
             raise failed[0].with_traceback(failed[1])
 
 
