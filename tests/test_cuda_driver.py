@@ -161,8 +161,9 @@ for name in ("cartpole_swingup_hard", "pendulum", "mountain_car", "mountain_car_
     env = getattr(evoopt.envs, name)  # (others are in tests/cuda_compiler.py)
     net = network(env.observation_size, (env.n_actions,))
     evoopt.Rollout(net, env, max_steps=3)(rows(net))
-net = network(4, *((3, activation) for activation in [*ELEMENTWISE, "softmax", "linear"]))
-for batch in (1, 12):
+everything = [*ELEMENTWISE, "softmax", "linear"]
+for activations, batch in ((["softmax"], 1), (everything, 12)):  # a few samples of each row, and tiles
+    net = network(4, *((3, activation) for activation in activations))
     net.forward(rows(net), np.ones((batch, 4)))
 """
     )
