@@ -239,7 +239,7 @@ NETWORKS = [
         {"layers": "LAYERS", "input_shape": "(4,)"},
         {"device": "'cpu'"},
         use=(
-            "outputs = result.predict(result.init(1), np.ones((2, *result.input_shape)))",
+            "outputs = result.predict(result.init(1), np.broadcast_to(1.0, (2, *result.input_shape)))",
             "assert np.isfinite(outputs).all() and repr(result)",
         ),
     ),
@@ -257,7 +257,10 @@ NETWORKS = [
         "evoopt.FunctionNetwork",
         {"forward": "MEMORY.forward", "spec": "MEMORY.spec", "input_shape": "(3, 1)", "output_shape": "(1,)"},
         {"initial_state": "np.zeros(2)"},
-        use=("outputs = result.predict(MEMORY.init(1), np.ones((2, *result.input_shape)))", "repr(result)"),
+        use=(
+            "outputs = result.predict(MEMORY.init(1), np.broadcast_to(1.0, (2, *result.input_shape)))",
+            "repr(result)",
+        ),
     ),
     Case("GRU.biases", "(lambda: evoopt.GRU(2).biases)", use=("assert result == 2",)),
     Case(
