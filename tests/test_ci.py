@@ -1,6 +1,8 @@
 """The scripts of .ci find the oldest packages, the Pythons of the machine, and existing tests."""
 
+import os
 import re
+import subprocess
 import sys
 import tomllib
 
@@ -23,13 +25,31 @@ def test_each_package_has_one_oldest_version_that_is_admitted(run_python):
         assert requirement.specifier.contains(oldest[requirement.name])
 
 
+def pretend(path, answer):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{answer}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+def test_the_last_line_names_the_step_that_failed(tmp_path):
+    copy = (
+        'for folder; do :; done; mkdir "$folder"\n'
+        "printf '```sh\\nfirst\\nexit 5\\n```\\n' >\"$folder/README.md\""
+    )
+    for answer, code, step in (("exit 3", 3, "the fresh copy"), (copy, 5, "bash -c exit 5")):
+        pretend(tmp_path / "git", answer)
+        path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path}
+        done = subprocess.run(
+            [ROOT / ".ci" / "run"], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code
+        assert done.stdout.splitlines()[-1] == f"FAILED with exit code {code}: {step}"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
 def test_pythons_that_do_not_run_are_left_out(run_python, tmp_path):
-    def pretend(path, answer):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"#!/bin/sh\n{answer}\n")
-        path.chmod(0o755)
-
     pretend(tmp_path / "shims" / "python3.14", "echo 'pyenv: not installed' >&2; exit 127")
     pretend(tmp_path / "shims" / "python3.12", "echo 3 12")
     pretend(tmp_path / "shims" / "python3.9", "echo 3 9")

@@ -332,14 +332,14 @@ array = Stream().to_device(np.ones(3), np.float64)
         "",  # globals at the end of Python
         "import sys\nfor name in ('net', 'es', 'array'): setattr(np, 'kept_' + name, globals()[name])",
         "things = [net, tasks, es, rows, fitness, array]\nthings.append(things)\n"
-        "del net, tasks, es, rows, fitness, array, things\ngc.collect()",
+        "del net, tasks, es, rows, fitness, array, things\ngc.collect()\n"
         # a cycle with arrays before their stream, and one with arrays after it
         "a, b = Stream(), Stream()\nfirst = [a, a.empty(3, np.float64)]\nlast = [b.empty(3, np.float64), b]\n"
-        "first.append(first), last.append(last)\ndel a, b, first, last\ngc.collect()",
+        "first.append(first), last.append(last)\ndel a, b, first, last\ngc.collect()\n"
         "import threading\nthings = [Stream().empty(3, np.float64)]\n"
         "thread = threading.Thread(target=things.clear)\nthread.start()\nthread.join()",
     ],
-    ids=["globals", "in a module", "cycle", "orders of a cycle", "thread"],
+    ids=["globals", "in a module", "cycles and a thread"],
 )
 def test_no_memory_goes_back_on_a_stream_that_is_gone(end, run_pretended):
     _, log = run_pretended(OWNERS + end)

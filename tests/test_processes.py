@@ -139,8 +139,8 @@ logging.getLogger("evoopt").setLevel(logging.INFO)
 """
 
 
-def report(sizes, dtype="f"):
-    """Return a program that runs a network and prints the cache statistics of all kernels."""
+def report(sizes):
+    """Return a program that runs a network and prints the cache statistics of its kernels."""
     return (
         CACHE_REPORT
         + f"""
@@ -151,10 +151,9 @@ from numba.core.dispatcher import Dispatcher
 
 *hidden, last = {sizes}
 net = evoopt.Network([evoopt.Dense(n, "tanh") for n in hidden] + [evoopt.Dense(last)], input_shape=(5,))
-task = evoopt.Supervised(net, np.ones((90, 5), "{dtype}"), np.zeros(90, int))
-es = evoopt.SNES(net.init(0).astype("{dtype}"), sigma=0.1, popsize=6, seed=0)
-evoopt.evolve(es, task, max_generations=2)
-net.forward(es.ask(), np.ones((2, 5)))
+population = np.stack([net.init(0)] * 6)
+evoopt.Supervised(net, np.ones((90, 5), "f"), np.zeros(90, int))(population)
+net.forward(population, np.ones((2, 5)))
 kernels = [f for f in gc.get_objects() if isinstance(f, Dispatcher) and "evoopt" in f.py_func.__module__]
 stats = [k.stats for k in kernels if k.stats.cache_path]
 print(sum(sum(s.cache_hits.values()) for s in stats), sum(sum(s.cache_misses.values()) for s in stats))

@@ -26,9 +26,9 @@ from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.bounds import Box
 from evoopt.strategies.contract.ledger import FOREIGN
 
-CASES = dict.fromkeys(REGISTERED, 500)  # a new strategy has cases of its own, and leaves the others unchanged
-CASES |= {"CMAES": 1500, "SepCMAES": 1000, "LMMAES": 1000, "SNES": 1000, "XNES": 1000}
-CASES |= {"OpenAIES": 700, "PGPE": 300, "GA": 700, "DeepGA": 300}
+CASES = dict.fromkeys(REGISTERED, 400)  # a new strategy has cases of its own, and leaves the others unchanged
+CASES |= {"CMAES": 1000, "SepCMAES": 700, "LMMAES": 700, "SNES": 700, "XNES": 700}
+CASES |= {"OpenAIES": 500, "PGPE": 300, "GA": 500, "DeepGA": 300}
 TIMES = int(os.environ.get("EVOOPT_CASES", "1"))
 
 
