@@ -533,21 +533,22 @@ for path in pathlib.Path(sys.argv[1]).glob("*.npz"):
 
 def test_a_new_process_continues_bit_for_bit(tmp_path):
     """Every strategy and its restarts, saved in any generation, go on with the same rows."""
-    expected = {}
+    saved, expected = range(0, 12, 3 if JIT_DISABLED else 1), {}
     for name, cls in OURS.items():
         for kind in (None, evoopt.IPOP, evoopt.BIPOP):
             kinds = cls if kind is None else functools.partial(restarted, kind, cls)
             es = make(kinds, n=3, tolfun=0.5) if kind else make(kinds, n=3)
             for generation in range(12):
-                label = f"{name}-{kind and kind.__name__}-{generation}"
-                es.save(tmp_path / f"{label}.npz")
-                expected[label] = es
+                if generation in saved:
+                    label = f"{name}-{kind and kind.__name__}-{generation}"
+                    es.save(tmp_path / f"{label}.npz")
+                    expected[label] = es
                 population = es.ask()
                 es.tell(population, np.floor(sphere(population) / 20))
     command = [sys.executable, "-W", "error", "-c", CONTINUE, tmp_path]
     result = subprocess.run(command, check=True, capture_output=True, text=True)
     assert result.stdout + result.stderr == ""
-    assert len(expected) == 12 * 3 * len(OURS)
+    assert len(expected) == len(saved) * 3 * len(OURS)
     for label, es in expected.items():
         rows = np.load(tmp_path / f"{label}.npy")
         assert_array_equal(rows, copy.deepcopy(es).ask(), label)
