@@ -18,6 +18,9 @@ class OfValues:
     fun: Callable[..., Any]
     space: Space
 
+    def __repr__(self) -> str:
+        return f"OfValues({self.fun!r})"
+
     def __call__(self, rows: Array, *args: object) -> Any:
         """Return the function's result for a row (n,), or a population."""
         return self.fun(self.space.decode(rows), *args)

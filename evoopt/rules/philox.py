@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 # Purposes: two uses of the same row's numbers must differ in this word of the counter.
-NOISE, CHOICE, CROSSOVER, MUTATION, STEP, PLACES = range(6)
+NOISE, CHOICE, CROSSOVER, MUTATION, STEP, PLACES, CATEGORY, WHOLE = range(8)
 
 LANES = 16  # blocks of a group, made side by side; part of the definition of the stream
 COLUMNS = 4 * LANES  # normals in a group

@@ -1,7 +1,7 @@
 """`Space`: nested, named variables, and the rows that stand for their values."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from keyword import iskeyword
 from typing import Any, Self
 from unicodedata import normalize
@@ -25,6 +25,9 @@ class Space:
     A row is a vector with one column for each variable, in the order as written. It has the
     variable's value in the user's units: a real number as it is, also with ``log=True``, an integer
     whole, and of a `Choice` the number of the value.
+
+    A space stands in place of the mean of a strategy, ``CMAES(space)``, or before x0 in
+    ``minimize(fun, space)``. `docs/guide/variables.md` tells which variable to take.
 
     Parameters
     ----------
@@ -239,9 +242,9 @@ class Space:
             raise ValueError(f"values must be a dict, or some dicts of one value each, got {shown(values)}.")
         return _cast(np.array(rows), dtype)
 
-    def _encoded(self, values: Tree) -> Vector:
+    def _encoded(self, values: Tree, label: str = "values") -> Vector:
         """Return a dict as a row (n,), or a dict of columns as a population (k, n)."""
-        leaves = self._leaves_of(values)
+        leaves = self._leaves_of(values, label)
         are_columns = [isinstance(leaf, list | tuple) or getattr(leaf, "ndim", 0) == 1 for leaf in leaves]
         items = (_items(leaf) if column else [leaf] for leaf, column in zip(leaves, are_columns, strict=True))
         columns = [
@@ -250,21 +253,22 @@ class Space:
         ]
         if len(set(map(len, columns))) > 1 or len(set(are_columns)) > 1:
             raise ValueError(
-                f"values must all be single ones, or columns of the same length, got {shown(values)}."
+                f"{label} must all be single ones, or columns of the same length, got {shown(values)}."
             )
         rows = np.array(columns, np.float64).T
         return np.ascontiguousarray(rows if are_columns[0] else rows[0])
 
-    def _leaves_of(self, values: Tree) -> list[Any]:
-        """Return the leaves of a dict with the names of this space, in the order of the columns."""
-        leaves, known = list(_leaves(values, "", self._is_group)), set(self.names)
+    def _leaves_of(self, values: Tree, label: str, names: Sequence[str] | None = None) -> list[Any]:
+        """Return the leaves of a dict with these names of the space, by default all, in order."""
+        names = self.names if names is None else names
+        leaves, known = list(_leaves(values, "", self._is_group)), set(names)
         found = dict(leaves)
         wrong = [f"{name} unknown" for name in found if name not in known]
-        wrong += [f"{name} missing" for name in self.names if name not in found]
+        wrong += [f"{name} missing" for name in names if name not in found]
         if wrong or len(found) < len(leaves):
-            names, got = shown(self.names), wrong[0] if wrong else f"one of them twice: {shown(values)}"
-            raise ValueError(f"values must have the names {names}, each once, got {got}.")
-        return [found[name] for name in self.names]
+            got = wrong[0] if wrong else f"one of them twice: {shown(values)}"
+            raise ValueError(f"{label} must have the names {shown(names)}, each once, got {got}.")
+        return [found[name] for name in names]
 
     def _is_group(self, name: str) -> bool:
         return any(other.startswith(f"{name}.") for other in self.names)

@@ -102,13 +102,17 @@ class Real(Called):
 class Integer(Called):
     """A variable of a `Space` that has whole numbers.
 
+    CMAES, SepCMAES, GA, restarts of these, and `minimize` search it. For some numbers in an order,
+    such as the sizes on sale, take the place in a list of them.
+
     Parameters
     ----------
     low, high : int
         The smallest and the largest value, from -2**53 to 2**53. Equal ones fix the variable. In
         rows of float32 they are from -2**24 to 2**24.
     log : bool
-        Whether the search varies the logarithm; `low` must be at least 1 then.
+        Whether the search varies the logarithm, so that steps are factors; `low` must be at least 1
+        then.
 
     Raises
     ------
@@ -153,6 +157,9 @@ class Integer(Called):
 class Choice(Called):
     """A variable of a `Space` that has one of several values, between which there is no order.
 
+    CMAES, SepCMAES, GA, restarts of these, and `minimize` search it. Numbers in an order are better
+    an `Integer`.
+
     Parameters
     ----------
     *values : str, bool, int, float or None
@@ -180,9 +187,11 @@ class Choice(Called):
         found = tuple(value.item() if isinstance(value, np.generic) else value for value in values)
         for value in found:
             if type(value) not in _PLAIN or (isinstance(value, float) and not math.isfinite(value)):
+                is_list = isinstance(value, list | tuple | np.ndarray)
+                advice = "choose a name, and look it up in your function"
                 raise ValueError(
                     f"Values of a Choice must be text, numbers, True, False or None, got {shown(value)}; "
-                    "choose a name, and look it up in your function."
+                    f"{'write Choice(*values)' if is_list else advice}."
                 )
         self._numbers = {value: float(number) for number, value in enumerate(found)}
         if len(self._numbers) < max(len(found), 1):

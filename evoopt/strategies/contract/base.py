@@ -27,16 +27,19 @@ class Strategy(Rows):
     ----------
     mean : array_like, shape (n_params,), or Space
         The start of the search; copied. Coordinates have absolute values up to 1e300, for float32
-        rows up to 1e30. Or a `Space` of real variables to search, ``CMAES(space, x0=...,
-        sigma=...)``; then `x0` is the start.
+        rows up to 1e30. Or a `Space` to search, ``CMAES(space, x0=..., sigma=...)``; then `x0` is
+        the start. All strategies of evoopt search `Real` variables; CMAES, SepCMAES, GA, and IPOP
+        and BIPOP around these, also `Integer` and `Choice`.
     sigma : float or array_like, shape (n_params,), or dict
         The initial step size: one standard deviation for all coordinates, or one for each. It is
         from 1e-140 to 1e140, for float32 rows from 1e-18 to 1e18; step sizes stay in this range. In
         a `Space` it has the units of the variables, for ``log=True`` of their natural logarithms;
-        it may be a dict with the names of the space, and is by default a sixth of each width.
+        it may be a dict with the names of the space, and is by default a sixth of each width, of
+        integers a fifth. A `Choice` has none: a dict leaves it out, an array has any number there.
     x0 : dict or array_like, shape (n_params,), optional
         The start in a `Space`: values by name, or a row; by default the middle of each variable,
-        for ``log=True`` the middle of its logarithm.
+        for ``log=True`` the middle of its logarithm. At first all values of a `Choice` are equally
+        likely, whatever its start; with CMAES and SepCMAES also of an `Integer` with two values.
     popsize : int, optional
         The number of rows in a population, at least 2. OpenAIES and PGPE draw pairs of rows and
         need an even number.
@@ -144,9 +147,9 @@ class Strategy(Rows):
         ------
         ValueError
             If a shape does not fit, an id is unknown or was told before, a row from `ask` was told
-            in one of the last 8 updates, a foreign row is not finite or out of bounds, or the
-            strategy cannot learn from foreign rows. After this or any other exception the strategy
-            is as it was.
+            in one of the last 8 updates (with `Integer` or `Choice` it counts as foreign instead),
+            a foreign row is not finite or out of bounds, or the strategy cannot learn from foreign
+            rows. After this or any other exception the strategy is as it was.
 
         Notes
         -----

@@ -8,7 +8,7 @@ ValueError unless the value fits. A class checks several attributes together in
 
 import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from inspect import getattr_static
 from typing import Any
@@ -61,6 +61,13 @@ def require(fits: object, place: str, expected: str, got: object) -> None:
     if not fits:
         shown = f"{got.dtype} {got.shape}" if isinstance(got, np.ndarray) else reprlib.repr(got)
         raise ValueError(f"{place} must be {expected}, got {shown}")
+
+
+def require_same(value: object, other: object, names: Iterable[str], place: str) -> None:
+    """Raise ValueError unless some attributes, numbers or arrays, equal another object's."""
+    for name in names:
+        got, expected = getattr(value, name), getattr(other, name)
+        require(np.array_equal(got, expected), f"{place}.{name}", str(expected), got)
 
 
 def fields_of(cls: type) -> dict[str, Kind]:

@@ -172,10 +172,14 @@ class Ledger:
                 number = int(ids[where][np.argmax(told)])
                 raise ValueError(f"Rows must wait for their fitness, but id {number} was told before.")
 
-    def recognise(self, rows: Array, make: Callable[..., None], engine: Engine) -> Ids:
+    def recognise(
+        self, rows: Array, make: Callable[..., None], engine: Engine, *, repeats: bool = False
+    ) -> Ids:
         """Return the ids of rows that wait for their fitness, FOREIGN for others.
 
-        Waiting rows that were not made yet are made by `make(snapshot, ids, out)` if needed.
+        Waiting rows that were not made yet are made by `make(snapshot, ids, out)` if needed. Of
+        equal rows that wait, the one asked for first is told first. With `repeats` a row that
+        equals one that was told is foreign.
 
         Raises
         ------
@@ -203,7 +207,8 @@ class Ledger:
         foreign = int(FOREIGN)
         candidates = (waiting.get(fingerprint) for fingerprint in fingerprints.tolist())
         found = np.array([same.pop(0) if same else foreign for same in candidates], np.uint64)
-        self._check_untold(fingerprints, found == FOREIGN, waiting, engine)
+        if not repeats:
+            self._check_untold(fingerprints, found == FOREIGN, waiting, engine)
         return found
 
     def _check_untold(

@@ -13,13 +13,17 @@ from evoopt.strategies.contract.bounds import Box
 from evoopt.strategies.contract.epochs import Found, chunks, remake
 from evoopt.strategies.contract.fields import Kind, Scope
 from evoopt.strategies.contract.ledger import FOREIGN, Ledger
+from evoopt.strategies.contract.space_box import SpaceBox
 from evoopt.strategies.contract.state import BYTES_OF_A_ROW, State
 from evoopt.types import Array, Ids, PopulationLike
+
+FEW = 2**16  # numbers; more are drawn again in `tell` instead of kept
 
 
 class Rows(State):
     """The half of a strategy that makes rows: functions of the seed, their id and a snapshot."""
 
+    _latent: tuple[Ids, Array] | None = None  # the newest ids, and their few rows as drawn
     _drawn: ClassVar[Kind] = staticmethod(fields.tupled(fields.DRAWN, fields.DRAWN))  # its snapshots
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
@@ -48,6 +52,14 @@ class Rows(State):
         if self._box is not None:
             self._box.enclose(out, self._engine)
 
+    def _make_newest(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
+        """Write rows as `_make` does; keep a few of them as they were drawn, for `tell`."""
+        self._sample(snapshot, ids, out)
+        if self._box is not None:
+            is_kept = not self._reflects and isinstance(out, np.ndarray) and out.size <= FEW
+            self._latent = (ids, out.copy()) if is_kept else None
+            self._box.enclose(out, self._engine)
+
     # ---------------------------------------------------------------- asking
 
     def ask(self, out: Array | None = None) -> Array:
@@ -67,7 +79,7 @@ class Rows(State):
         engine, k = self._engine, self.popsize
         out, rows = engine.output(out, (k, self.n_params), self.dtype)
         ledger = self._asked(k)
-        ledger.make_newest(self._make, rows, engine)
+        ledger.make_newest(self._make_newest, rows, engine)
         population: Array = engine.handed(out, rows)
         self._ledger = ledger
         return population
@@ -140,7 +152,8 @@ class Rows(State):
             self._ledger.check_waiting(ids)
             return None, ids
         rows = self._engine.rows(given, self.dtype)
-        ids = self._ledger.recognise(rows, self._make, self._engine)
+        repeats = isinstance(self._box, SpaceBox) and len(self._box.whole[0]) > 0
+        ids = self._ledger.recognise(rows, self._make, self._engine, repeats=repeats)
         if not self._ledger.is_newest(ids):
             self._check_foreign(rows, ids)
         return rows, ids
@@ -178,6 +191,8 @@ class Rows(State):
 
     def _as_searched(self, box: Box, rows: Array, ids: Ids, found: list[Found]) -> Array:
         """Return told rows as they are searched: own rows as drawn, foreign ones mapped back."""
+        if self._latent is not None and self._latent[0] is ids:
+            return self._latent[1]
         result: Array = self._engine.empty(rows.shape, self.dtype)
         remake(ids, found, self._draw, result, self._engine)
         for places in chunks(np.flatnonzero(ids == FOREIGN), self.n_params):

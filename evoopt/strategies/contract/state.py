@@ -20,18 +20,27 @@ from evoopt.devices.choose import HOST, population_engine
 from evoopt.devices.interface.population import Engine
 from evoopt.memory import available, require_memory
 from evoopt.spaces.space import MeanLike, PointLike, Space
+from evoopt.spaces.variables import Real
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.bounds import Box
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.ledger import Ledger
-from evoopt.strategies.contract.space_box import SpaceBox, first_steps, require_real, row_of, steps_of
+from evoopt.strategies.contract.space_box import (
+    Kinds,
+    SpaceBox,
+    first_steps,
+    require_kinds,
+    row_of,
+    start_of,
+    steps_of,
+)
 from evoopt.strategies.contract.told import Best, new_history, remembered, stored_history, until
 from evoopt.types import Array, BoundsLike, Device, Vector
 
 BYTES_OF_A_ROW = 64  # its id, fitness, rank and so on, but not its coordinates
 # Attributes that are not copied: the engine, which each copy finds again, the state before a tell,
 # and the arguments, which only a new strategy knows.
-_NO_STATE = ("_engine", "_before", "_made_with")
+_NO_STATE = ("_engine", "_before", "_made_with", "_latent")
 
 
 class State(Called, ABC):
@@ -58,6 +67,7 @@ class State(Called, ABC):
 
     _usage: ClassVar[str] = "mean, sigma"
     device: Device = "cpu"
+    _kinds: ClassVar[Kinds] = (Real,)  # of variables that it searches
     _injects: bool = True  # whether foreign rows may be told
     _memory: ClassVar[int] = 8  # older epochs that rows can be told for
     _needs_rows: ClassVar[bool] = True  # whether `_update` looks at the told rows
@@ -139,9 +149,24 @@ class State(Called, ABC):
         self.popsize = self._default_popsize() if popsize is None else self._read_popsize(popsize)
         if bounds is not None:
             self._box = Box(bounds, self.n_params, self.dtype, self._reflects)
-        self._mean = start if self._box is None else self._box.inverse(start, name)
+        if isinstance(self._box, SpaceBox):
+            self._mean = start_of(self._box, x0)
+        else:
+            self._mean = start if self._box is None else self._box.inverse(start, name)
         if self._box is not None:
             self._widest = self._box.widest
+
+    @property
+    def _neighbours(self) -> int:
+        """How many rows differ from a row in one variable, which a real does in one way."""
+        return self.n_params
+
+    def _searchable(self) -> Kinds:
+        """Return the kinds of variables that it searches."""
+        return self._kinds
+
+    def _search_in(self, box: SpaceBox) -> None:
+        """Prepare to search latent rows of a space, where integers and choices need more."""
 
     def _read_steps(self, sigma: Any) -> Vector:
         """Read step sizes as (n_params,); in a space they may have names, or be left out."""
@@ -261,7 +286,7 @@ def _check_form(cls: type[State], by_place: tuple[object, ...], given: Mapping[s
 def _check_space(strategy: State, space: Space, bounds: object) -> None:
     """Raise ValueError for a space that the strategy cannot search."""
     name, device = type(strategy).__name__, strategy.device
-    require_real(space, name)
+    require_kinds(space, name, strategy._searchable())
     if bounds is not None or device != "cpu":
         what = "bounds" if bounds is not None else f'device="{device}"'
         raise ValueError(f"{name} of a Space must be without other bounds and on the CPU, got {what}.")

@@ -93,19 +93,27 @@ def least_range(strategy: State, tolerance: float) -> float:
     return tolerance * min(1.0, first_range(strategy) or 1.0)
 
 
-def least_step(strategy: Any) -> float:
-    """Return the step size that counts as none: `tolx` times the first one, at most `tolx`."""
-    least: float = strategy.tolx * min(1.0, *strategy.history["sigma"][:1])
+def least_step(strategy: Any, first: float | None = None) -> float:
+    """Return the step size that counts as none: `tolx` times the first one, at most `tolx`.
+
+    Where only some coordinates count, `first` is their first step size.
+    """
+    known = strategy.history["sigma"][:1] if first is None else [first]
+    least: float = strategy.tolx * min(1.0, *known)
     return least
 
 
 def latest(strategy: State) -> list[float]:
-    """Return the best fitness of recent generations, at most 10 + 30 n_params / popsize."""
-    return strategy.history["best"][-_window(strategy) :]
+    """Return the best fitness of recent generations, see `window`."""
+    return strategy.history["best"][-window(strategy) :]
 
 
-def _window(strategy: State) -> int:
-    return min(int(10 + 30 * strategy.n_params / strategy.popsize), LAST_KEPT)
+def window(strategy: State) -> int:
+    """Return how many last generations are recent: 10 + 30 neighbours / popsize.
+
+    Of real numbers the neighbours are n_params, see `State._neighbours`.
+    """
+    return min(int(10 + 30 * strategy._neighbours / strategy.popsize), LAST_KEPT)
 
 
 def flat_fitness(
@@ -113,10 +121,9 @@ def flat_fitness(
 ) -> list[Reason]:
     """Return reasons to stop if the last generation, and the best of recent ones, are all alike.
 
-    Recent are the last 10 + 30 n_params / popsize generations, or with `at_once` fewer if there are
-    fewer. Both tolerances are for a first range of 1 or more, see `least_range`. With
-    ``noisy=True`` there is no such reason, because values that are alike by luck say nothing about
-    the search.
+    Recent are the generations of a `window`, or with `at_once` fewer if there are fewer. Both
+    tolerances are for a first range of 1 or more, see `least_range`. With ``noisy=True`` there is
+    no such reason, because values that are alike by luck say nothing about the search.
     """
     if strategy.noisy:
         return []
@@ -126,17 +133,30 @@ def flat_fitness(
     reasons: list[Reason] = []
     span = max(recent) - min(recent)
     least, least_of_best = least_range(strategy, tolfun), least_range(strategy, tolfunhist)
-    if last_range < least and span < least and (at_once or len(recent) == _window(strategy)):
+    is_enough = at_once or len(recent) == window(strategy)
+    if last_range < least and span < least and is_enough:
         reasons.append(("tolfun", f"the fitness ranges over less than {least:g}"))
-    if len(recent) > 9 and span < least_of_best:
+    if len(recent) > 9 and span < least_of_best and is_enough:
         reasons.append(("tolfunhist", f"the best of {len(recent)} generations range over {span:g}"))
     return reasons
 
 
-def small_steps(strategy: State, mean: Vector, steps: Vector, engine: Engine = HOST) -> list[Reason]:
+def is_stuck(strategy: State, least: float) -> bool:
+    """Return whether the best fitness of all moved by less than `least` in recent generations.
+
+    With ``noisy=True`` that says nothing, and the answer is False.
+    """
+    generations = window(strategy)
+    recent = strategy.history["best_so_far"][-generations:]
+    return not strategy.noisy and len(recent) == generations and max(recent) - min(recent) < least
+
+
+def small_steps(
+    strategy: State, mean: Vector, steps: Vector, engine: Engine = HOST, first: float | None = None
+) -> list[Reason]:
     """Return reasons to stop if all `steps` are below `least_step`, or too small for the mean."""
     reasons: list[Reason] = []
-    least = least_step(strategy)
+    least = least_step(strategy, first)
     if engine.range_of(steps).most < least:
         reasons.append(("tolx", f"step sizes are smaller than {least:g}"))
     if engine.without_effect(mean, steps, strategy.dtype):

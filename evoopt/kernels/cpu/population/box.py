@@ -3,8 +3,18 @@
 import functools
 from typing import Any
 
-from evoopt.compiling.jit import kernel, named
+from evoopt.compiling.jit import inline, kernel, named
 from evoopt.rules.box import WAYS, Way
+
+
+@inline
+def _is_inside(low, high, low_margin, high_margin, first, last, row):
+    """Return whether all numbers of a row are inside the margins, where the ways change nothing."""
+    inside = True
+    for c in range(len(row)):
+        x = float(row[c])
+        inside &= (x >= max(low[c] + low_margin[c], first[c])) & (x <= min(high[c] - high_margin[c], last[c]))
+    return inside
 
 
 @functools.cache
@@ -17,6 +27,8 @@ def enclose_rows(way: Way) -> Any:
 
     def enclose(low, high, low_margin, high_margin, first, last, rows, lo, hi):
         for r in range(lo, hi):
+            if _is_inside(low, high, low_margin, high_margin, first, last, rows[r]):
+                continue
             for c in range(rows.shape[1]):
                 ends = low[c], high[c], low_margin[c], high_margin[c], first[c], last[c]
                 rows[r, c] = rule(float(rows[r, c]), *ends)
