@@ -38,6 +38,10 @@ class BIPOP(Restarts):
     ValueError
         If an argument is invalid.
 
+    Notes
+    -----
+    For runs with integers or choices, which may also end with the reason "tolpace", see `IPOP`.
+
     Examples
     --------
     >>> import evoopt

@@ -7,13 +7,12 @@ https://papers.nips.cc/paper/6457 (a Cholesky factor in place of the symmetric r
 stopping rules are pycma's, https://github.com/CMA-ES/pycma.
 """
 
-import logging
 import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.devices.cpu import covariance as matrices
@@ -24,20 +23,13 @@ from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
+from evoopt.strategies.parts import covariance as covariances
 from evoopt.strategies.parts import recombination
-from evoopt.strategies.parts.converging import Converging, ConvergingOptions
-from evoopt.strategies.parts.covariance import (
-    eigenvalues,
-    lengths_of_columns,
-    not_definite,
-    read_covariance,
-    require_deviations,
-    require_matrices,
-    require_root,
-    require_root_of,
-)
+from evoopt.strategies.parts.converging import ConvergingOptions
+from evoopt.strategies.parts.discrete import Discrete
 from evoopt.strategies.parts.foreign import longest_step
 from evoopt.strategies.parts.learning_rates import BETA_COVARIANCE, BETA_MEAN, STORED_MATRIX, LearningRate
+from evoopt.strategies.parts.mixed import Mixed
 from evoopt.strategies.parts.recombination import Parameters
 from evoopt.types import Array, Ids, Vector
 
@@ -45,13 +37,11 @@ MATRICES = 5  # (n, n) float64 at once: C and its root, now and before, and one 
 NOISY_MATRICES = 2  # more of them: the moving average of the updates, now and before
 LARGE = 1000  # parameters; with more, only one older root is kept for rows that wait
 LEAST_PERIOD = 50  # updates between two computations of eigenvalues, or n_params if that is more
-_NOBODY, _NOTHING = np.empty(0, np.bool_), np.empty((0, 0))
 SCALES = (1e-100, 1e100)  # limits of the coordinates' scales, so that no quotient by them overflows
-_log = logging.getLogger(__name__)
 
 
 @register
-class CMAES(Converging):
+class CMAES(Mixed):
     """Covariance matrix adaptation evolution strategy.
 
     Parameters
@@ -74,8 +64,7 @@ class CMAES(Converging):
     maxiter : float, optional
         `stop` has a reason after so many updates, because more rarely help without a restart. The
         default is pycma's 100 + 150 (n_params + 3)^2 / sqrt(popsize), with ``noisy=True`` no limit.
-        For a limit of your own use `max_generations`, which `IPOP` and `BIPOP` apply to all their
-        runs together.
+        Another limit is `max_generations`, which `IPOP` and `BIPOP` apply to all runs together.
 
     Attributes
     ----------
@@ -95,8 +84,9 @@ class CMAES(Converging):
     Notes
     -----
     With ``noisy=True`` the learning rates of mean and covariance adapt to the noise (Nomura et al.
-    2023). The search then goes on where it would stall otherwise, without evaluating a row twice;
-    `docs/benchmarks/noise.md` has measurements.
+    2023), and no row is evaluated twice; see `docs/benchmarks/noise.md`. In a `Space` it searches
+    `Integer` and `Choice` by CatCMA with margin (Hamano et al. 2025,
+    https://arxiv.org/abs/2504.07884); see `docs/design/spaces.md`.
 
     Examples
     --------
@@ -146,18 +136,15 @@ class CMAES(Converging):
         if n > LARGE:
             self._ledger.memory = 1
         averages = NOISY_MATRICES if self.noisy else 0
-        require_matrices("CMAES", n, MATRICES + averages + self._ledger.memory)
+        covariances.require_matrices("CMAES", n, MATRICES + averages + self._ledger.memory)
         self.tolfunhist = arguments.number("tolfunhist", tolfunhist)
         self.tolupsigma = arguments.number("tolupsigma", tolupsigma)
         self.tolconditioncov = arguments.number("tolconditioncov", tolconditioncov)
         self.tolflatfitness = arguments.number("tolflatfitness", tolflatfitness)
-        if tolstagnation is None:
-            tolstagnation = int(100 + 100 * n**1.5 / self.popsize)
-        self.tolstagnation = arguments.number("tolstagnation", tolstagnation)
-        if maxiter is None:
-            maxiter = math.inf if self.noisy else int(100 + 150 * (n + 3) ** 2 / math.sqrt(self.popsize))
-        self.maxiter = arguments.number("maxiter", maxiter)
-
+        idle = int(100 + 100 * n**1.5 / self.popsize) if tolstagnation is None else tolstagnation
+        self.tolstagnation = arguments.number("tolstagnation", idle)
+        most = math.inf if self.noisy else int(100 + 150 * (n + 3) ** 2 / math.sqrt(self.popsize))
+        self.maxiter = arguments.number("maxiter", most if maxiter is None else maxiter)
         # the distribution is N(mean, step^2 S C S), S = diag(scale)
         self._step = self._first_step = float(np.exp(np.log(self._sigma).mean()))
         self._scale = self._sigma / self._step
@@ -167,9 +154,9 @@ class CMAES(Converging):
         self._p_sigma, self._p_c = np.zeros(n), np.zeros(n)
         self._updates = self._factorized = self._looked = 0
         self._flat_generations, self._stagnant = 0, False
-        # constants of this dimension
-        self._longest, self._h_factor = longest_step(n), (2 + 4 / (n + 1)) * n
         self._step_range = arguments.step_range(self.dtype)
+        varied = self._varied  # constants of this dimension
+        self._longest, self._h_factor = longest_step(varied), (2 + 4 / (varied + 1)) * varied
         if covariance is not None:
             self._begin_with(covariance)
         # the learning rates of mean and covariance, if noisy; with these det C = 1
@@ -179,7 +166,9 @@ class CMAES(Converging):
 
     def _begin_with(self, covariance: ArrayLike) -> None:
         """Set the first distribution: standard deviations become the scale, correlations C."""
-        deviations, self._C = read_covariance(covariance, self.n_params)
+        deviations, self._C = covariances.read_covariance(covariance, self.n_params)
+        self._C[self._resting], self._C[:, self._resting], deviations[self._resting] = 0.0, 0.0, 1.0
+        self._C[self._resting, self._resting] = 1.0
         self._scale = self._scale * deviations
         steps, (smallest, largest) = self._step * self._scale, self._step_range
         if steps.min() < smallest or steps.max() > largest:
@@ -187,9 +176,9 @@ class CMAES(Converging):
                 f"The first standard deviations must be from {smallest:g} to {largest:g} for rows of "
                 f"{self.dtype}, got {steps.min():g} to {steps.max():g}; scale sigma or covariance."
             )
-        self._extremes = eigenvalues(self._C)
+        self._extremes = covariances.eigenvalues(self._C, self._resting)
         if not matrices.cholesky(self._C, self._root):
-            raise not_definite(*self._extremes)
+            raise covariances.not_definite(*self._extremes)
 
     @property
     def sigma(self) -> float:
@@ -216,15 +205,17 @@ class CMAES(Converging):
         return {"condition": largest / smallest if smallest > 0 else math.inf}
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
-        return self._mean, self._step, self._scale, self._root
+        drawn = self._mean, self._step, self._scale, self._root
+        return drawn if self._discrete is None else (*drawn, self._discrete.categories.odds)
 
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
-        kinds = fields.COORDINATES, fields.STEP, fields.POSITIVE, fields.FINITE_MATRIX
+        odds = () if scope.owner._discrete is None else (scope.owner._discrete.categories.stored_odds,)
+        kinds = fields.COORDINATES, fields.STEP, fields.POSITIVE, fields.FINITE_MATRIX, *odds
         fields.tupled(*kinds)(value, place, scope)
-        _, step, scale, root = value
-        require_deviations(step * scale * lengths_of_columns(root), place)
-        require_root(root, place)
+        _, step, scale, root, *_ = value
+        covariances.require_deviations(step * scale * covariances.lengths_of_columns(root), place)
+        covariances.require_root(root, place)
 
     def _require_fit(self, place: str, scope: Scope) -> None:
         super()._require_fit(place, scope)
@@ -232,44 +223,62 @@ class CMAES(Converging):
         fields.require(self._step_range == limits, f"{place}._step_range", str(limits), self._step_range)
         fields.require((variances > 0).all(), f"{place}._C", "of positive variances", variances)
         with np.errstate(over="ignore", invalid="ignore"):  # a wrong file may overflow
-            require_deviations(self._step * self._scale * np.sqrt(variances), f"{place}._scale")
-        require_root_of(self._C, self._root, place)
+            covariances.require_deviations(self._step * self._scale * np.sqrt(variances), f"{place}._scale")
+        covariances.require_root_of(self._C, self._root, place)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
-        mean, step, scale, root = snapshot
+        mean, step, scale, root = snapshot[:4]
         matrices.sample(self._key, ids, mean, step, scale, root, True, out)
+        if self._discrete is not None:
+            self._discrete.categories.draw(self._key, ids, snapshot[4], out)
 
     def _update(self, told: Told) -> None:
-        n = self.n_params
-        p = recombination.full(len(told.order), n)
+        n, p = self.n_params, recombination.full(len(told.order), self._varied)
         self._updates += 1
+        given, mean = told, self._mean
+        if self._discrete is not None:
+            told, moved = self._discrete.settled(told, p.first_negative, self._mean)
         self._mean, self._p_sigma, self._p_c = self._mean.copy(), self._p_sigma.copy(), self._p_c.copy()
         if self._rates is not None:
             self._update_in_part(told, p, *self._rates)
         else:
             due = self._updates - self._factorized >= p.gap
-            C, root = np.empty_like(self._C), np.empty_like(self._C) if due else _NOTHING
+            C, root = np.empty_like(self._C), np.empty_like(self._C) if due else np.empty((0, 0))
             step, definite = matrices.learn(*self._given(told, p), self._C, C, root)
             before, self._C = self._C, C
             self._set_step(step)
             if due:
                 self._factorized = self._updates
                 self._root = root if definite else self._repair(before)
+        if self._discrete is not None:
+            self._keep_margins(self._discrete, given, p.weights[: p.first_negative], moved, mean)
         if self._updates - self._looked >= max(n, LEAST_PERIOD):
             self._look()
         self._watch(told)
 
+    def _keep_margins(
+        self, discrete: Discrete, told: Told, weights: Vector, moved: NDArray[np.bool_], before: Vector
+    ) -> None:
+        """Let integers and categories follow; the margins of integers change the scale."""
+        self._rest()
+        self._scale = self._scale.copy()
+        self._follow_discrete(discrete, told, weights, moved, before, self._C.diagonal(), self._scale)
+
+    def _rest(self) -> None:
+        """Set the variance of coordinates that rest to 1."""
+        resting = self._resting
+        self._C[resting, resting] = self._root[resting, resting] = 1.0
+
     def _given(self, told: Told, p: Parameters) -> tuple[Ranked, Drawn, Paths, Constants]:
         """Return the arguments of an update, which moves the mean and the paths in place."""
-        first, outside = p.first_negative, _NOBODY
+        first, outside = p.first_negative, np.empty(0, np.bool_)
         if told.outside is not None:
             first, outside = 0, told.outside[told.order]
-        h_limit = self._h_factor * (1 - (1 - p.c_sigma) ** (2 * self._updates))
         return (
             (told.population, told.order, outside, first),
             (p.weights, self._mean, self._step, self._scale, self._root),
             (self._p_sigma, self._p_c),
-            (self._longest, h_limit, p.constants),
+            (self._longest, self._h_factor * (1 - (1 - p.c_sigma) ** (2 * self._updates)), p.constants),
         )
 
     def _update_in_part(self, told: Told, p: Parameters, of_mean: LearningRate, of_C: LearningRate) -> None:
@@ -289,17 +298,17 @@ class CMAES(Converging):
         update = np.empty_like(self._C)
         matrices.add_squares(of_C.E, z, rates / math.sqrt(2), 0.0, update)
         update.reshape(-1)[:: n + 1] += (decay - 1) / math.sqrt(2)
+        update[self._resting, self._resting] = 0.0
         rate_of_C = of_C.after(update, BETA_COVARIANCE)
         del update
-
         self._mean = mean + rate_of_mean.eta * (self._mean - mean)
         eta = rate_of_C.eta
         C, root = np.empty_like(self._C), np.empty_like(self._C)
         matrices.add_squares(self._C, y, eta * rates, 1 - eta + eta * decay, C)
-        definite = matrices.cholesky(C, root)
         before, self._C, self._rates = self._C, C, (rate_of_mean, rate_of_C)
-        self._root = root if definite else self._repair(before)
-        spread = math.exp(float(np.log(self._root.diagonal()).mean()))  # (det C)^(1 / 2n)
+        self._root = root if matrices.cholesky(C, root) else self._repair(before)
+        self._rest()
+        spread = math.exp(float(np.log(self._root.diagonal()).sum() / self._varied))  # (det C)^(1 / 2n)
         self._C /= spread**2  # both are new, so in place
         self._root /= spread
         self._set_step(self._step * spread * (of_mean.eta / rate_of_mean.eta))  # the step-size correction
@@ -311,24 +320,9 @@ class CMAES(Converging):
         self._step = min(max(step, smallest), largest)
 
     def _repair(self, before: Array) -> Array:
-        """Make C positive definite again, and return its root; `before` is C before the update.
-
-        The diagonal grows in proportion to each variance, because even the rounding errors of the
-        largest variance may exceed other variances.
-        """
-        variances = self._C.diagonal()
-        # if c_1 + c_mu = 1 forgets the past, a coordinate that no row moved keeps its variance
-        variances = np.where(variances > 0, variances, before.diagonal())
-        C, deviations = self._C.copy(), np.sqrt(variances)
-        np.fill_diagonal(C, variances)
-        smallest, largest = eigenvalues(C / deviations / deviations[:, None])
-        _log.info("the correlation matrix had eigenvalues from %g to %g", smallest, largest)
-        # the rounding error of sums of n numbers of this size
-        shift = 1e-15 * self.n_params * largest - min(smallest, 0.0)
-        np.fill_diagonal(C, (1 + shift) * variances)
-        self._C, self._extremes, root = C, eigenvalues(C), np.empty_like(C)
-        if not matrices.cholesky(C, root):
-            raise FloatingPointError(f"The covariance matrix must be positive definite, got {C}.")
+        """Make C positive definite again, and return its root; `before` is C before the update."""
+        self._C, root = covariances.repaired(self._C, before)
+        self._extremes = covariances.eigenvalues(self._C, self._resting)
         return root
 
     def _look(self) -> None:
@@ -348,7 +342,7 @@ class CMAES(Converging):
             self._C, self._p_c = self._C / np.outer(roots, roots), self._p_c / roots
             self._scale = np.clip(self._scale * roots, *SCALES)  # the same distribution
             self._root = self._root / roots
-        self._extremes = eigenvalues(self._C)
+        self._extremes = covariances.eigenvalues(self._C, self._resting)
 
     # ---------------------------------------------------------------- stopping, as pycma does
 
@@ -364,8 +358,10 @@ class CMAES(Converging):
     def _reasons(self) -> Sequence[Reason]:
         reasons = self._shape_reasons()
         found, tolerances = self._fitness_range, (self.tolfun, self.tolfunhist)
-        reasons += stopping.flat_fitness(self, found, *tolerances, at_once=True)
-        if not self.noisy and self._flat_generations > self.tolflatfitness:
+        patient = self._discrete is not None  # different rows may have equal numbers
+        reasons += stopping.flat_fitness(self, found, *tolerances, at_once=not patient)
+        most = max(self.tolflatfitness, stopping.window(self) if patient else 0)
+        if not self.noisy and self._flat_generations > most:
             text = f"the fitness was flat for {self._flat_generations} generations"
             reasons.append(("tolflatfitness", text))
         if self._stagnant and stagnation.counts(self, self.tolstagnation):
@@ -377,11 +373,14 @@ class CMAES(Converging):
     def _shape_reasons(self) -> list[Reason]:
         reasons: list[Reason] = []
         smallest, largest = self._extremes
-        axis = self._root[self.generation % self.n_params]
-        widest, longest, coordinate, along_axis = matrices.no_effect(
-            self._mean, self._step, self._C, self._scale, self._p_c, axis
-        )
-        if max(widest, longest) < (least := stopping.least_step(self)):
+        mean, scale, p_c, C, root = self._mean, self._scale, self._p_c, self._C, self._root
+        if self._discrete is not None:  # integers always vary
+            reals = self._discrete.reals
+            mean, scale, p_c = mean[reals], scale[reals], p_c[reals]
+            C, root = C[np.ix_(reals, reals)], root[np.ix_(reals, reals)]
+        axis = root[self.generation % len(root)] if len(root) else mean
+        widest, longest, coordinate, along_axis = matrices.no_effect(mean, self._step, C, scale, p_c, axis)
+        if len(mean) and max(widest, longest) < (least := stopping.least_step(self, self._first_real_step)):
             reasons.append(("tolx", f"step sizes are smaller than {least:g}"))
         if self._step > self._first_step * self.tolupsigma * math.sqrt(largest):
             reasons.append(("tolupsigma", f"the step size has grown to {self._step:g}"))
@@ -390,10 +389,10 @@ class CMAES(Converging):
             reasons.append(("tolconditioncov", f"the condition of the covariance is {condition:g}"))
         if coordinate >= 0:
             reasons.append(("noeffectcoord", f"coordinate {coordinate} of the mean no longer changes"))
-        if along_axis:
+        if len(mean) and along_axis:
             reasons.append(("noeffectaxis", "the mean no longer changes along an axis"))
         if self.dtype == np.float32:  # the rules above use the mean in float64
-            steps = self._step * self._scale * np.sqrt(self._C.diagonal())
-            if self._engine.without_effect(self._mean, steps, self.dtype):
+            steps = self._step * scale * np.sqrt(C.diagonal())
+            if len(mean) and self._engine.without_effect(mean, steps, self.dtype):
                 reasons.append(("noeffect", "step sizes are too small to change the mean"))
         return reasons

@@ -22,8 +22,9 @@ class IPOP(Restarts):
         for all runs together. Each run has its other options.
     start : callable, optional
         ``start(generator) -> mean`` draws the start of a restart with a numpy Generator. By default
-        the start is uniform in the bounds, or within two `sigma` of `mean` if a side is open. A
-        checkpoint does not hold this function: after `load` set it again, ``es.start = function``.
+        the start is uniform in the bounds or the space, or within two `sigma` of `mean` if a side
+        is open. A checkpoint does not hold this function: after `load` set it again, ``es.start =
+        function``.
     restart_sigma : float or array_like, shape (n_params,), optional
         `sigma` of the restarts; by default the first run's.
     max_restarts : int
@@ -43,6 +44,13 @@ class IPOP(Restarts):
     ------
     ValueError
         If an argument is invalid.
+
+    Notes
+    -----
+    In a `Space` with `Integer` or `Choice`, a run of `CMAES` or `SepCMAES` may settle on wrong
+    integers. So it also ends, with the reason "tolpace", once its step size is a tenth of the first
+    and at its pace it would neither reach the target nor become the best run. Runs after the first
+    learn integers and choices at a tenth of the rate.
 
     Examples
     --------

@@ -6,25 +6,30 @@ https://arxiv.org/abs/1604.00772.
 """
 
 import math
-from typing import ClassVar, Unpack
+from collections.abc import Sequence
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evoopt import arguments
 from evoopt.spaces.space import MeanLike, PointLike
-from evoopt.strategies.contract import fields
+from evoopt.strategies.contract import fields, stopping
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.registry import register
+from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import recombination
-from evoopt.strategies.parts.converging import Converging, ConvergingOptions
+from evoopt.strategies.parts.converging import ConvergingOptions
 from evoopt.strategies.parts.covariance import condition
+from evoopt.strategies.parts.discrete import Discrete
 from evoopt.strategies.parts.foreign import outside_factors
-from evoopt.types import Vector
+from evoopt.strategies.parts.mixed import Mixed
+from evoopt.types import Array, Ids, Vector
 
 
 @register
-class SepCMAES(Converging):
+class SepCMAES(Mixed):
     """CMA-ES that adapts one variance for each coordinate and no correlations.
 
     Parameters
@@ -37,6 +42,13 @@ class SepCMAES(Converging):
     ------
     ValueError
         If an argument is invalid.
+
+    Notes
+    -----
+    In a `Space` it searches `Integer` and `Choice` as `CMAES` does, by CatCMA with margin (Hamano
+    et al. 2025, https://arxiv.org/abs/2504.07884). An integer is a rounded coordinate of the normal
+    distribution, and a choice has a probability for each value. Neither ceases to vary: at least a
+    quarter of the rows differ from the mean in one of them.
 
     Examples
     --------
@@ -58,7 +70,6 @@ class SepCMAES(Converging):
         "_p_c": fields.array("n_params", limits=fields.finite),
         "_updates": fields.whole(),
     }
-    _drawn: ClassVar[fields.Kind] = staticmethod(fields.DRAWN_DISTRIBUTION)
 
     def __init__(
         self, mean: MeanLike, sigma: PointLike | None = None, **options: Unpack[ConvergingOptions]
@@ -70,6 +81,20 @@ class SepCMAES(Converging):
         self._p_sigma = np.zeros(self.n_params)
         self._p_c = np.zeros(self.n_params)
         self._updates = 0
+
+    def _snapshot(self, first_id: int) -> tuple[Any, ...]:
+        drawn = super()._snapshot(first_id)
+        return drawn if self._discrete is None else (*drawn, self._discrete.categories.odds)
+
+    @staticmethod
+    def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
+        odds = () if scope.owner._discrete is None else (scope.owner._discrete.categories.stored_odds,)
+        fields.tupled(fields.DRAWN_COORDINATES, fields.DRAWN_STEPS, *odds)(value, place, scope)
+
+    def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
+        super()._sample(snapshot[:2], ids, out)
+        if self._discrete is not None:
+            self._discrete.categories.draw(self._key, ids, snapshot[2], out)
 
     def _require_fit(self, place: str, scope: Scope) -> None:
         super()._require_fit(place, scope)
@@ -88,9 +113,12 @@ class SepCMAES(Converging):
         return {"condition": condition(found.most, found.least)}
 
     def _update(self, told: Told) -> None:
-        engine, n, k = self._engine, self.n_params, len(told.order)
-        p = recombination.separable(k, n)
+        engine, k = self._engine, len(told.order)
+        n, p = self._varied, recombination.separable(k, self._varied)
         self._updates += 1
+        given, mean = told, self._mean
+        if self._discrete is not None:
+            told, moved = self._discrete.settled(told, p.first_negative, self._mean)
         weights, rates, ranked_sum = self._row_weights(told, p)
         y_w, squares = engine.moments(told.population, weights, rates, self._mean)
         gain = math.sqrt(p.c_sigma * (2 - p.c_sigma) * p.mueff)
@@ -110,18 +138,40 @@ class SepCMAES(Converging):
         smallest, largest = arguments.step_range(self.dtype)
         self._step = min(max(self._step * math.exp(min(1.0, change)), smallest), largest)  # Eq. (44)
         lowest, highest = (min(max(end / self._step, 1e-150), 1e150) ** 2 for end in (smallest, largest))
-        lowest = max(1e-16 * engine.range_of(C).most, lowest)
+        lowest = max(1e-16 * engine.range_of(self._reals_of(C)).most, lowest)
         self._C, self._sigma = engine.map(deviations, C, self._step, lowest, highest)
+        if self._discrete is not None:
+            self._keep_margins(self._discrete, given, p.weights[: p.first_negative], moved, mean)
+
+    def _keep_margins(
+        self, discrete: Discrete, told: Told, weights: Vector, moved: NDArray[np.bool_], before: Vector
+    ) -> None:
+        """Let integers and categories follow; the margins of integers scale C."""
+        self._C, self._p_c = self._C.copy(), self._p_c.copy()
+        self._C[self._resting] = 1.0
+        factors = np.ones(self.n_params)
+        self._follow_discrete(discrete, told, weights, moved, before, self._C, factors)
+        self._C *= factors**2
+        self._p_c *= factors
+        self._sigma = self._step * np.sqrt(self._C)
 
     def _place_and_steps(self) -> tuple[Vector, Vector]:
         return self._mean, self._engine.map(largest_steps, self._sigma, self._p_c, self._step)
+
+    def _reasons(self) -> Sequence[Reason]:
+        if self._discrete is None:
+            return super()._reasons()
+        (mean, steps), reals = self._place_and_steps(), self._discrete.reals  # integers always vary
+        some = mean[reals], steps[reals], self._engine, self._first_real_step
+        small = stopping.small_steps(self, *some) if len(reals) else []
+        return [*small, *stopping.flat_fitness(self, self._fitness_range, self.tolfun, self.tolfun)]
 
     def _row_weights(self, told: Told, p: recombination.Parameters) -> tuple[Vector, Vector, float]:
         """Return each row's weights for the mean and for C, and the sum of w_i.
 
         A row's weight for C is c_mu w_i, times n / |z_i|^2 if that is negative.
         """
-        n, k = self.n_params, len(told.order)
+        n, k = self._varied, len(told.order)
         ranked = np.empty(k)
         ranked[told.order] = p.weights
         factors = outside_factors(told, self._mean, self._sigma, self._engine)

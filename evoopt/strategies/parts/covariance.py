@@ -1,14 +1,19 @@
 """Covariance matrices: reading and checking them, their eigenvalues, and their memory."""
 
+import logging
+from collections.abc import Sequence
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arrays
 from evoopt.arguments import step_range
+from evoopt.devices.cpu import covariance as matrices
 from evoopt.memory import require_memory
 from evoopt.strategies.contract.fields import APART, require
 from evoopt.types import Array, Vector
 
+_log = logging.getLogger(__name__)
 ASYMMETRY = 1e-8  # correlations may differ by this much through rounding
 
 
@@ -88,8 +93,10 @@ def lengths_of_columns(root: Array) -> Vector:
     return lengths
 
 
-def eigenvalues(matrix: Array) -> tuple[float, float]:
+def eigenvalues(matrix: Array, without: Sequence[int] | NDArray[np.intp] = ()) -> tuple[float, float]:
     """Return the extreme eigenvalues of a symmetric matrix, of which the upper triangle is read.
+
+    Coordinates `without` do not count; they have no covariances.
 
     Raise FloatingPointError if the matrix is not finite, which rows too far away can cause.
     """
@@ -98,7 +105,9 @@ def eigenvalues(matrix: Array) -> tuple[float, float]:
             "A covariance matrix must be finite, but the step sizes have outgrown the dtype of the rows; end "
             "a search when stop() has a reason."
         )
-    values = np.linalg.eigvalsh(matrix, UPLO="U")
+    if len(without):
+        matrix = np.delete(np.delete(matrix, without, 0), without, 1)
+    values = np.linalg.eigvalsh(matrix, UPLO="U") if len(matrix) else np.ones(1)
     return float(values[0]), float(values[-1])
 
 
@@ -106,3 +115,25 @@ def condition(most: float, least: float) -> float:
     """Return the condition number of a covariance matrix, given its extreme deviations."""
     ratio = most / least
     return ratio * ratio
+
+
+def repaired(C: Array, before: Array) -> tuple[Array, Array]:
+    """Return C made positive definite again, and its root.
+
+    `before` is C before the update. The diagonal grows in proportion to each variance, because even
+    the rounding errors of the largest variance may exceed other variances.
+    """
+    variances = C.diagonal()
+    # if c_1 + c_mu = 1 forgets the past, a coordinate that no row moved keeps its variance
+    variances = np.where(variances > 0, variances, before.diagonal())
+    C, deviations = C.copy(), np.sqrt(variances)
+    np.fill_diagonal(C, variances)
+    smallest, largest = eigenvalues(C / deviations / deviations[:, None])
+    _log.info("the correlation matrix had eigenvalues from %g to %g", smallest, largest)
+    # the rounding error of sums of n numbers of this size
+    shift = 1e-15 * len(C) * largest - min(smallest, 0.0)
+    np.fill_diagonal(C, (1 + shift) * variances)
+    root = np.empty_like(C)
+    if not matrices.cholesky(C, root):
+        raise FloatingPointError(f"The covariance matrix must be positive definite, got {C}.")
+    return C, root

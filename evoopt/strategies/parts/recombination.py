@@ -25,7 +25,7 @@ class Parameters(NamedTuple):
     c_mu: float
     gap: float  # updates between two factorizations of the covariance matrix
     first_negative: int  # the rank of the first negative weight
-    constants: tuple[float, ...]  # c_sigma, d_sigma, c_c, c_1, c_mu, mueff, E|N(0, I)|, for kernels
+    constants: tuple[float, ...]  # c_sigma, d_sigma, c_c, c_1, c_mu, mueff, E|N(0, I)|, n, for kernels
 
 
 def expected_length(n: int) -> float:
@@ -97,6 +97,6 @@ def _finish(raw: Vector, mueff: float, n: int, *, c_c: float, c_1: float, c_mu: 
         # Eq. (50) no decay, Eq. (52) positive definite
         limit = min(limit, 1 + c_1 / c_mu, (1 - c_1 - c_mu) / (n * c_mu))
     weights[negative] *= limit / -raw[negative].sum()  # Eq. (53)
-    constants = (c_sigma, d_sigma, c_c, c_1, c_mu, mueff, expected_length(n))
+    constants = (c_sigma, d_sigma, c_c, c_1, c_mu, mueff, expected_length(n), n)
     gap, first_negative = 1 / (10 * n * (c_1 + c_mu)), int(negative.argmax())
     return Parameters(weights, mueff, c_sigma, d_sigma, c_c, c_1, c_mu, gap, first_negative, constants)

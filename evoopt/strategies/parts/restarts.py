@@ -13,16 +13,21 @@ from numpy.typing import ArrayLike
 from evoopt import arguments, arrays
 from evoopt.arrays import shown
 from evoopt.spaces.space import PointLike
-from evoopt.strategies.contract import fields, run, state_lock
+from evoopt.strategies.contract import fields, run, state_lock, stopping
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.fields import Fields, Kind, Scope
 from evoopt.strategies.contract.ledger import Ledger
 from evoopt.strategies.contract.registry import REGISTRY, plain_data
 from evoopt.strategies.contract.run import Run
+from evoopt.strategies.contract.space_box import Kinds, SpaceBox
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
+from evoopt.strategies.parts.mixed import Mixed
 from evoopt.types import Array, Ids, Vector
 
+CAREFUL = 0.1  # the learning rate of integers and categories in restarts
+PATIENCE = 30.0  # times the recent generations that a run may take to become the best
+CONTRACTED = 0.1  # the share of the first step size below which a run has contracted
 Start = Callable[[np.random.Generator], PointLike]
 
 
@@ -99,6 +104,7 @@ class Restarts(Strategy):
         max_restarts: int = 9,
     ) -> None:
         made_with = _made_with(type(self).__name__, strategy)
+        self.name = type(strategy).__name__
         self.start = start
         self._reflects, self._injects = strategy._reflects, strategy._injects
         self._popsize_factor = strategy._popsize_factor
@@ -118,7 +124,7 @@ class Restarts(Strategy):
         self.restarts = 0
         self._own_start = start is not None
         self._first_mean, self._first_popsize = arguments.finite_vector(first), strategy.popsize
-        self.name, self._options = type(strategy).__name__, run.own_options(strategy, made_with)
+        self._options = run.own_options(strategy, made_with)
         self.ends: list[tuple[float, str]] = []
         self._limit = math.inf  # the most evaluations of this run
         self._plan: Plan | None = None  # the next run, once this one is over
@@ -131,7 +137,9 @@ class Restarts(Strategy):
     def _first_run(self, strategy: Strategy, mean: Array, sigma: Any) -> Run:
         """Return the first run, made like `strategy`, with options that were set on it since."""
         try:
-            if self._box is not None:
+            if isinstance(self._box, SpaceBox):
+                mean = self._mean
+            elif self._box is not None:
                 mean = self._unbounded_start(mean.astype(np.float64))
             first = self._new_run(mean, sigma, self.popsize)
             since = run.set_since(strategy, first)
@@ -194,6 +202,8 @@ class Restarts(Strategy):
 
     def _join(self, run: Run) -> Run:
         run._widest = self._widest
+        if isinstance(self._box, SpaceBox):
+            run._search_in(self._box)
         return run
 
     def __getstate__(self) -> dict[str, Any]:
@@ -232,6 +242,8 @@ class Restarts(Strategy):
         mean = self._draw_start()
         sigma = np.maximum(plan.sigma_share * self._restart_sigma, arguments.step_range(self.dtype)[0])
         self._run = self._join(self._new_run(mean, sigma, plan.popsize))
+        if isinstance(self._run, Mixed):
+            self._run._slow_down(CAREFUL)
         self._limit, self._plan = plan.max_evaluations, None
         self.restarts += 1
 
@@ -246,6 +258,9 @@ class Restarts(Strategy):
             return self._unbounded_start(mean)
         u = generator.random(self.n_params)
         mean = self._first_mean + (4 * u - 2) * self._sigma
+        if isinstance(box, SpaceBox):
+            limit = arguments.farthest(self.dtype)
+            return np.clip(box.uniform_start(u), -limit, limit)
         return self._unbounded_start(mean if box is None else box.uniform(u, mean))
 
     def _unbounded_start(self, mean: Array) -> Array:
@@ -269,12 +284,30 @@ class Restarts(Strategy):
         reasons = self._run.stop()
         if not reasons and self._run.evaluations >= self._limit:
             reasons = (("max_evaluations", "a run with a small popsize has had its share"),)
+        if not reasons and self._is_too_slow():
+            reasons = (("tolpace", "at its pace the run would not become the best"),)
         if reasons and len(self.ends) == self.restarts:
             best = self._run.best.fitness
             self.ends = [*self.ends, (-best if self.maximize else best, reasons[0][0])]
             self._plan = self._next_plan(self._generator(1))
             if self._plan is not None:
                 self.popsize = self._plan.popsize
+
+    def _is_too_slow(self) -> bool:
+        """Return whether a contracted run would need too long to reach the target, or the best.
+
+        A run that has settled on wrong integers still improves its reals for long, to no avail.
+        """
+        current = cast(Strategy, self._run)
+        if not isinstance(current, Mixed) or current._discrete is None or self.noisy:
+            return False
+        known = [fitness for fitness, _ in self.ends] + ([] if self.target is None else [self.target])
+        sigma, recent = current.history["sigma"], stopping.latest(current)
+        if not known or len(recent) < stopping.window(current) or sigma[-1] > CONTRACTED * sigma[0]:
+            return False
+        goal = min(-fitness if self.maximize else fitness for fitness in known)
+        gain = max(recent[0] - min(recent), 0.0)
+        return bool(min(recent) - goal > PATIENCE * gain)
 
     def _trim_history(self) -> None:
         super()._trim_history()
@@ -314,6 +347,10 @@ class Restarts(Strategy):
     def sigma(self) -> float | Vector:
         """The sigma of this run."""
         return self._run.sigma
+
+    def _searchable(self) -> Kinds:
+        searchable: Kinds = REGISTRY[self.name]._kinds
+        return searchable
 
     def _searched_mean(self) -> Array:
         return self._run._searched_mean()

@@ -37,9 +37,9 @@ def move(y_w, z_w, total, mean, sigma, scale, p_sigma, p_c, h_limit, constants):
     """Move `mean`, `p_sigma` and `p_c` (n,) in place by the weighted step y_w = z_w @ R.
 
     `total` is the sum of all weights. Return the decay of C and the new sigma. `constants` are
-    (c_sigma, d_sigma, c_c, c_1, c_mu, mueff, E|N(0, I)|).
+    (c_sigma, d_sigma, c_c, c_1, c_mu, mueff, E|N(0, I)|, n); n counts the coordinates that vary.
     """
-    c_sigma, d_sigma, c_c, c_1, c_mu, mueff, expected_length = constants
+    c_sigma, d_sigma, c_c, c_1, c_mu, mueff, expected_length, _ = constants
     gain = math.sqrt(c_sigma * (2.0 - c_sigma) * mueff)
     squared_length = 0.0
     for c in range(len(mean)):

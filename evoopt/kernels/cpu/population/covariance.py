@@ -152,7 +152,7 @@ def follow_paths(y, squares, weights, mean, sigma, scale, root, p_sigma, p_c, ra
             for c in range(n):
                 y_w[c] += w * y[i, c]
         elif w < 0.0:
-            rates[i] *= negative_factor(squares[i], n)
+            rates[i] *= negative_factor(squares[i], constants[7])
     for c in range(n):
         z_w[c] = y_w[c]
     _solve(root, z_w, n)

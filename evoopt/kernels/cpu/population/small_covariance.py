@@ -110,7 +110,7 @@ def learn(
             for c in range(n):
                 y_w[c] += weight * y[c]
         elif weight < 0.0:
-            rate *= negative_factor(square, n)
+            rate *= negative_factor(square, constants[7])
         _add_product(rate, y, new_C)
     _solve(root, inverse, y_w, z)
     decay, new_sigma = move(y_w, z, total, mean, sigma, scale, p_sigma, p_c, h_limit, constants)
