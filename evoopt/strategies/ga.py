@@ -2,7 +2,7 @@
 
 Self-adaptation of the step size as in Beyer and Schwefel 2002, Evolution strategies: a
 comprehensive introduction, https://doi.org/10.1023/A:1015059928466; for the operators see
-`evoopt.strategies.parts.operators`.
+`evoopt.strategies.parts.operators`, for integers and choices `evoopt.strategies.parts.heredity`.
 """
 
 import math
@@ -16,13 +16,16 @@ from evoopt import arguments
 from evoopt.devices.cpu.genetic import child_steps, choose_parents
 from evoopt.params import ParamSpec
 from evoopt.spaces.space import MeanLike, PointLike
+from evoopt.spaces.variables import Choice, Integer, Real
 from evoopt.strategies.contract import fields, stopping
 from evoopt.strategies.contract.fields import Fields, Scope
 from evoopt.strategies.contract.registry import register
+from evoopt.strategies.contract.space_box import SpaceBox
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import operators, schedules, shape
 from evoopt.strategies.parts.converging import Converging, ConvergingOptions
+from evoopt.strategies.parts.heredity import Heredity
 from evoopt.strategies.parts.schedules import Decay
 from evoopt.types import Array, Ids, Vector
 
@@ -31,12 +34,16 @@ LEAD_RATE = 0.1  # how fast old comparisons of elites with the mean of the paren
 
 @register
 class GA(Converging):
-    """Genetic algorithm on real numbers.
+    """Genetic algorithm on real numbers, integers and categories.
 
     The pool of parents has the rows told last and the elites. Selection draws two parents, which
     have two complementary children; then each child mutates. Its step size is inherited and
     mutates, too. The ratios of the step sizes between coordinates follow the spread of the best
     quarter of the parents.
+
+    In a `Space`, a child has each of its categories from either parent, and each of its integers
+    from crossover and mutation, as reals, rounded to the nearest whole number. Besides, about one
+    child in three mutates in an integer or a choice, see `mutation_rate`.
 
     Parameters
     ----------
@@ -59,7 +66,8 @@ class GA(Converging):
         The number of best rows that truncation draws parents from; a fifth of `popsize` by default.
     crossover : "sbx", "uniform", "arithmetic", "tensor" or None
         Simulated binary crossover; exchange of coordinates; one random point on the line between
-        the parents; exchange of whole tensors of `spec`; or none.
+        the parents; exchange of whole tensors of `spec`; or none. Categories are exchanged one by
+        one, and stay with None; simulated binary crossover also exchanges integers.
     spec : ParamSpec, optional
         The spec of the parameters, for example ``net.spec``, for ``crossover="tensor"``.
     mutation : "gaussian" or "polynomial"
@@ -68,7 +76,11 @@ class GA(Converging):
         libraries scale polynomial mutation to the box, like ``sigma=0.081 * (high - low)`` with
         ``self_adaptation=False`` here.
     mutation_rate : float
-        The probability that a coordinate mutates.
+        The probability that a coordinate mutates. Of m integers and choices each one mutates
+        besides with the probability 1 / (3 m), the least rate of Li et al. 2013
+        (https://doi.org/10.1162/EVCO_a_00059), or `mutation_rate` if that is less: a choice to
+        another category, all equally likely; an integer by the child's step size, at least to the
+        next number, so that it moves however small step sizes are.
     self_adaptation : bool
         Whether step sizes adapt. If not, all mutations have `sigma`, which follows its schedule.
     sigma_decay : float, LinearDecay or CosineDecay
@@ -102,9 +114,11 @@ class GA(Converging):
     True
     """
 
+    _kinds = (Real, Integer, Choice)
     _memory = 1
     _computes_on_device = True
     _reflects = True
+    _heredity: Heredity | None = None  # of integers and choices, if there are any
     _stored: ClassVar[Fields] = {
         **fields.DISTRIBUTION,
         "_first_sigma": fields.STEPS,
@@ -121,6 +135,7 @@ class GA(Converging):
         "_fitness": fields.array("parents"),
         "_steps": fields.array("parents", limits=fields.positive),
         "_judged": fields.optional(fields.ROW),
+        "_heredity": fields.optional(fields.instance(Heredity)),
     }
 
     def __init__(
@@ -159,8 +174,7 @@ class GA(Converging):
         self.reevaluate = self.noisy if reevaluate is None else arguments.flag("reevaluate", reevaluate)
         self._diversity = math.nan
         self._first_sigma, self._updates = self._sigma, 0
-        self._log_centre = float(np.log(self._sigma).mean())
-        self._tau = 1 / math.sqrt(2 * self.n_params)
+        self._log_centre, self._tau = self._log_centre_and_rate()
         # The pool of parents, best first, with the fitness and step size of each. Before the first
         # update it is the first population, without fitness and step sizes.
         self._pool = np.empty((0, self.n_params), self.dtype)
@@ -172,6 +186,27 @@ class GA(Converging):
         self._steps = np.empty(0)
         self._judged: Array | None = None  # if noisy, the recommended row
         self._lead = 0.0  # how much better the mean of the parents ranked than the first elite
+        if isinstance(self._box, SpaceBox):
+            self._search_in(self._box)
+
+    def _search_in(self, box: SpaceBox) -> None:
+        if len(box.whole[0]):
+            self._heredity = Heredity(box)
+            self._log_centre, self._tau = self._log_centre_and_rate()
+
+    @property
+    def _neighbours(self) -> int:
+        return self.n_params if self._heredity is None else self._heredity.box.neighbours
+
+    def _numbers_of(self, vector: Vector) -> Vector:
+        """Return a vector (n_params,) without choices, whose step sizes mean nothing."""
+        return vector if self._heredity is None else vector[self._heredity.numbers]
+
+    def _log_centre_and_rate(self) -> tuple[float, float]:
+        """Return the mean logarithm that sigma keeps, and the rate at which step sizes mutate."""
+        sigma = self._numbers_of(self._first_sigma)
+        dimension = self.n_params if self._heredity is None else self._heredity.dimension
+        return float(np.log(sigma).mean()), 1 / math.sqrt(2 * dimension)
 
     def _default_popsize(self) -> int:
         return 100
@@ -188,7 +223,7 @@ class GA(Converging):
         fields.require(bool(k) == bool(self._updates), f"{place}._updates", f"of {k} parents", self._updates)
         fields.require(self.elites < self.popsize, f"{place}.elites", "fewer than popsize", self.elites)
         _require_steps(self._steps, self._sigma, f"{place}._steps", scope)
-        centre = float(np.log(self._first_sigma).mean())
+        centre, _ = self._log_centre_and_rate()
         fits = abs(self._log_centre - centre) < 1e-6
         fields.require(fits, f"{place}._log_centre", f"about {centre:g}", self._log_centre)
 
@@ -210,8 +245,12 @@ class GA(Converging):
             drawn = (self._key, ids, parents, pool, steps, sigma)
             limit = self.dtype.type(arguments.farthest(self.dtype))
             self._engine.breed(*drawn, self._variation.codes(), limit, out)
+            if self._heredity is not None:
+                self._heredity.inherit(*drawn, self._variation, out)
         else:
             self._engine.sample(self._key, ids, centre, sigma, out)
+            if self._heredity is not None:
+                self._heredity.begin(self._key, ids, out)
             asked_again = len(pool)
         place = ids - np.uint64(first_id)
         again = np.flatnonzero(place < asked_again)
@@ -226,8 +265,13 @@ class GA(Converging):
 
     def _centre(self) -> Array:
         """Return the centre of the first population, or of the parents if it is evaluated."""
-        has_parents = len(self._steps) > 0
-        return shape.centre_of(self._pool, self._engine) if has_parents and self._judges() else self._mean
+        if not (len(self._steps) and self._judges()):
+            return self._mean
+        return self._with_likeliest(shape.centre_of(self._pool, self._engine))
+
+    def _with_likeliest(self, mean: Array) -> Array:
+        """Return the mean of the parents, of choices with their most frequent category instead."""
+        return mean if self._heredity is None else self._heredity.with_likeliest(mean, self._pool)
 
     def _parents(self, snapshot: tuple[Any, ...], ids: Ids) -> tuple[NDArray[np.intp], Vector]:
         """Return the parents of rows drawn from a pool, shape (k, 2), and the rows' step sizes."""
@@ -259,9 +303,13 @@ class GA(Converging):
         engine, self._updates = self._engine, self._updates + 1
         spread = shape.spread_of_best(self._pool, engine)
         with np.errstate(over="ignore"):  # parents may be far apart
-            self._diversity = engine.range_of(spread).mean
+            self._diversity = engine.range_of(self._numbers_of(spread)).mean
+        centre = self._log_centre
+        if self._heredity is not None:
+            spread[self._heredity.choices] = 0.0  # they say nothing of mutations
+            centre = shape.log_centre_of_varied(self._sigma, spread)  # integers may have settled
         if self.self_adaptation:
-            self._sigma = shape.follow(self._sigma, spread, self._log_centre, smallest, largest, engine)
+            self._sigma = shape.follow(self._sigma, spread, centre, smallest, largest, engine)
             found = engine.range_of(self._sigma)
             steps = np.clip(steps, smallest / found.least, largest / found.most)
         elif self.sigma_decay != 1:
@@ -299,6 +347,8 @@ class GA(Converging):
         if not len(self._steps):
             return ()
         best, steps = self._engine.host(self._pool[0]).astype(np.float64), self.sigma
+        if self._heredity is not None:
+            return self._heredity.reasons(self, self._pool, self._fitness, steps)
         reasons = stopping.small_steps(self, best, steps)
         if reasons:  # only then look at all parents
             widths = np.ptp(self._engine.host(self._pool), axis=0)
@@ -313,7 +363,7 @@ class GA(Converging):
         return float(ordered[(k - 1) // 2] + ordered[k // 2]) / 2
 
     def _overall_sigma(self) -> float:
-        mean: float = self._engine.range_of(self._sigma).mean
+        mean: float = self._engine.range_of(self._numbers_of(self._sigma)).mean
         return self._median_step() * mean
 
     def _measures(self) -> dict[str, float]:
@@ -323,8 +373,7 @@ class GA(Converging):
         """Return the mean (n_params,) of the parents, at first the first population's centre."""
         if not len(self._steps):
             return super()._searched_mean()
-        mean: Array = self._engine.host(self._pool).mean(axis=0, dtype=float)
-        return mean
+        return self._with_likeliest(self._engine.host(self._pool).mean(axis=0, dtype=float))
 
     @property
     def sigma(self) -> Vector:

@@ -4,12 +4,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoopt import threads
+from evoopt.devices.cpu.discrete import Columns
 from evoopt.devices.cpu.population import NOISE_GRAIN
 from evoopt.kernels.cpu.population import genetic as kernels
-from evoopt.kernels.cpu.population import noise
+from evoopt.kernels.cpu.population import inheritance, noise
 from evoopt.rules.philox import COLUMNS
 from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, Ids, Vector
+
+# the columns of integers and choices in rows, and for each its ends, the origin of its scale, and
+# whether it is a choice
+Genes = tuple[Columns, Vector, Vector, Vector, NDArray[np.bool_]]
+INHERITANCE_GRAIN = 20_000  # integers and choices worth waking a thread for
 
 
 def choose_parents(key: np.uint64, ids: Ids, best: int, contestants: int) -> NDArray[np.intp]:
@@ -36,6 +42,25 @@ def child_steps(
     steps = np.empty(len(ids))
     threads.run(kernels.child_steps, len(ids), key, ids, parents, pool_steps, rate, steps, grain=2000)
     return steps
+
+
+def begin(key: np.uint64, ids: Ids, genes: Genes, out: Array) -> None:
+    """Draw the categories of a first population `out` (k, n), and round its integers."""
+    grain = INHERITANCE_GRAIN // len(genes[0]) + 1
+    threads.run(inheritance.begin, len(ids), key, ids, genes, out, grain=grain)
+
+
+def inherit(
+    key: np.uint64, ids: Ids, parents: NDArray[np.intp], pool: Array, steps: Vector, sigma: Array,
+    crossover: int, threshold: np.uint64, genes: Genes, out: Array,
+) -> None:  # fmt: skip
+    """Write the integers and categories of children into `out` (k, n), which `breed` wrote before.
+
+    The arguments are those of `PopulationEngine.breed`; `threshold` is 2^32 times the probability
+    that an integer or a choice mutates.
+    """
+    drawn = (key, ids, parents, pool, steps, sigma, crossover, threshold, genes, out)
+    threads.run(inheritance.inherit, len(ids), *drawn, grain=INHERITANCE_GRAIN // len(genes[0]) + 1)
 
 
 def mutate(

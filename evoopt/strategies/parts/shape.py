@@ -33,6 +33,12 @@ def _moments(rows: Array, engine: Engine) -> tuple[Vector, Vector, Vector]:
     return *engine.moments(rows, weights, weights, first), first
 
 
+def log_centre_of_varied(sigma: Vector, spread: Vector) -> float:
+    """Return the mean logarithm of sigma where there is a spread, 0 if there is none."""
+    varied = _is_varied(spread)
+    return float(np.log(sigma[varied]).mean()) if varied.any() else 0.0
+
+
 def follow(
     sigma: Vector, spread: Vector, log_centre: float, smallest: float, largest: float, engine: Engine
 ) -> Vector:
