@@ -7,6 +7,7 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.arrays import shown
@@ -73,6 +74,7 @@ def minimize(
     tol: float | None = None,
     options: Mapping[str, Any] | None = None,
     *,
+    integrality: ArrayLike | None = None,
     constraints: Sequence[Any] = (),
     vectorized: bool = False,
     workers: int | Callable[..., Any] = 1,
@@ -91,6 +93,7 @@ def minimize(
     tol: float | None = None,
     options: Mapping[str, Any] | None = None,
     *,
+    integrality: ArrayLike | None = None,
     constraints: Sequence[Any] = (),
     vectorized: bool = False,
     workers: int | Callable[..., Any] = 1,
@@ -115,8 +118,8 @@ def minimize(
         coordinates on, of SepCMAES); or a registered strategy, by its name in any case ("cmaes",
         "sepcmaes", "snes", "ga") or as a class, as one of your own is.
     bounds : n pairs (low, high), one pair of numbers for all, scipy.optimize.Bounds, or Space
-        As for `Strategy`; optional. A `Space` of real variables may also stand before x0:
-        ``minimize(fun, space, x0=...)``.
+        As for `Strategy`; optional. A `Space` may also stand before x0: ``minimize(fun, space,
+        x0=...)``.
     callback : callable, optional
         Called with the best so far after each iteration, in one of scipy's forms: ``callback(xk)``;
         ``callback(intermediate_result)`` if its parameter has that name (a `CSVLogger` does);
@@ -134,11 +137,16 @@ def minimize(
         default a quarter of the range of coordinates with two bounds, but at most ten times `x0`,
         or 10 if that is more, as far wider bounds say less than `x0`; with an open side 0.3 times
         the largest coordinate of `x0`, or 0.3; bounds from 1e20 on count as open; in a `Space` a
-        quarter of each width, for ``log=True`` of the natural logarithm, and it may be a dict with
-        the names of the space), ``exhaust`` (go on when searches agree, see Notes), ``popsize``,
-        and the other options of the strategy. Messages: ``progress`` (a bar, package tqdm), ``log``
-        (the path of a new CSV file: number, value and coordinates of each evaluation, written at
-        once), ``disp`` (print the outcome, and before that whether kernels compile).
+        quarter of each width, of integers a fifth, for ``log=True`` of the natural logarithm, and
+        it may be a dict with the names of the space, without choices), ``exhaust`` (go on when
+        searches agree, see Notes), ``popsize``, and the other options of the strategy. Messages:
+        ``progress`` (a bar, package tqdm), ``log`` (the path of a new CSV file: number, value and
+        coordinates of each evaluation, written at once), ``disp`` (print the outcome, and before
+        that whether kernels compile).
+    integrality : array_like of 0 and 1, shape (n,), or one number, optional
+        Which variables are whole numbers, as in `scipy.optimize.differential_evolution`: 1 (True)
+        is whole, 0 real. Whole variables need finite bounds, whose ends are rounded inward, and x0
+        is rounded. `fun` gets vectors as always. In a `Space` take `Integer` instead.
     constraints
         Refused: bounds are the only constraints.
     vectorized : bool
@@ -180,6 +188,10 @@ def minimize(
     CMA-ES (IPOP) starts at `x0` with `sigma`. ``message`` names the searches. With the option
     ``noisy`` nothing but CMA-ES is used.
 
+    Where variables are whole numbers or choices, a coordinate search over them takes the place of
+    these descents, with descents over the reals. It ends when no change of one variable, and none
+    of the most promising changes of two, is better with reals of its own.
+
     "auto", "ipop" and "bipop" end when two searches have ended at the best value: their best values
     differ by at most 1e-8 of it, or of the range of the values at first, or by `tol`. With the
     option ``exhaust`` they go on to a limit. Where `fun` looks noisy, because a descent or a search
@@ -206,6 +218,16 @@ def minimize(
     >>> {name: round(value, 5) for name, value in result.params.items()}
     {'rate': 0.001, 'size': 3.0}
 
+    A whole number, in a function of a vector:
+
+    >>> def cost(x):
+    ...     return (x[0] - 0.5 * x[1]) ** 2 + (x[1] - 2.7) ** 2
+    >>> result = evoopt.minimize(
+    ...     cost, [0.0, 0.0], bounds=[(-5, 5), (0, 9)], integrality=[0, 1], options={"seed": 1}
+    ... )
+    >>> result.x.round(4)
+    array([1.5, 3. ])
+
     An exception loses nothing:
 
     >>> def fun(x):
@@ -227,7 +249,7 @@ def minimize(
     given = read_options(named, options)
     tol = None if tol is None else arguments.within("tol", tol, 0, math.inf)
     report = None if callback is None else read_callback(callback)
-    start = read_start(x0, bounds, given.sigma)
+    start = read_start(x0, bounds, given.sigma, integrality)
     strategy = named.make(start, given.seed, tol, given.strategy)
     n = len(start.x0)
     maxfun = MAXFUN * n if given.maxfun is None else given.maxfun
@@ -237,7 +259,7 @@ def minimize(
         observing(given.log, given.progress, start, maxfun) as observers,
     ):
         budget = Budget(
-            lambda rows: objective.each(start.decoded(rows), map_rows),
+            lambda rows: objective.each(rows, map_rows),
             *(maxfun, given.maxiter, given.target, given.time_limit),
             noisy=strategy.noisy,
             measures=strategy._measures(),

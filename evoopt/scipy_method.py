@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from evoopt.result import Result
 
 DERIVATIVES = ("jac", "hess", "hessp")  # which scipy passes to each method
+ARGUMENTS: dict[str, Any] = {"workers": 1, "integrality": None}  # of minimize, with their defaults
 
 
 @called
@@ -28,7 +29,8 @@ def scipy_method(name: MethodLike = "auto", **options: object) -> Callable[..., 
     name : str or class
         A method of `evoopt.minimize`.
     **options
-        Options of `evoopt.minimize`, and ``workers``; those that are given to scipy's function win.
+        Options of `evoopt.minimize`, and its arguments ``workers`` and ``integrality``; those that
+        are given to scipy's function win.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def scipy_method(name: MethodLike = "auto", **options: object) -> Callable[..., 
     >>> result.success, result.x.round(4)
     (True, array([1., 1.]))
     """
-    check_names(read_method(name), options.keys() - {"workers"})
+    check_names(read_method(name), options.keys() - ARGUMENTS.keys())
     return functools.partial(_minimize, name, options)
 
 
@@ -72,7 +74,5 @@ def _minimize(
         if options.pop(word, None) is not None:
             warnings.warn(f"evoopt's methods use no derivatives ({word}).", RuntimeWarning, stacklevel=3)
     merged = {**own_options, **options}
-    workers = merged.pop("workers", 1)
-    return minimize(
-        fun, x0, args, name, bounds, callback, tol, merged, constraints=constraints, workers=workers
-    )
+    own = {word: merged.pop(word, default) for word, default in ARGUMENTS.items()}
+    return minimize(fun, x0, args, name, bounds, callback, tol, merged, constraints=constraints, **own)

@@ -10,6 +10,7 @@ import evoopt
 from evoopt.portfolio.agreement import End, Ends
 from evoopt.portfolio.budget import Budget, OverError
 from evoopt.portfolio.descent import Descent
+from evoopt.portfolio.newton import Newton
 from evoopt.portfolio.separable import LineSearch, is_separable, search_lines
 
 
@@ -325,3 +326,59 @@ def test_ctrl_c_gives_what_there_is():
         assert result.stop[0][0] == "interrupted"
         assert not result.success
         assert result.fun == rosen(result.x)
+
+
+# ---------------------------------------------------------------- Newton steps, and other steps
+
+
+def quadratic(x, shift=0.0):
+    return float((x - shift) @ ROTATION.T @ np.diag([1, 10, 100, 1000]) @ ROTATION @ (x - shift))
+
+
+def test_newton_steps_remember_the_curvature():
+    """A step costs a gradient and a value; two find the minimum of another quadratic function."""
+    shift = np.zeros(4)
+    budget = budget_of(lambda x: quadratic(x, shift))
+    newton = Newton(budget, np.ones(4), np.full(4, -np.inf), np.full(4, np.inf))
+    newton.run(x := np.array([1.0, 2.0, -1.0, 0.5]), budget.at(x))
+    shift[:], before = [3.0, -1.0, 2.0, 1.0], budget.evaluations
+    x, fun = newton.step(x, budget.at(x))
+    assert fun < 1e-9
+    assert_allclose(x, shift, atol=1e-5)
+    assert budget.evaluations - before <= 1 + 3 * 5
+
+
+def test_newton_steps_end_where_the_goal_is_out_of_reach():
+    budget = budget_of(quadratic)
+    newton = Newton(budget, np.ones(4), np.full(4, -1.5), np.full(4, 3.0))
+    newton.run(x := np.array([1.0, 2.0, -1.0, 0.5]), budget.at(x))
+    before = budget.evaluations
+    _, fun = newton.step(x, budget.at(x), goal=-1.0)
+    assert 0 <= fun < 1e-6
+    assert budget.evaluations - before == 1 + 5
+
+
+def test_newton_steps_stay_in_the_box():
+    budget = budget_of(lambda x: sphere(x - 2))
+    newton = Newton(budget, np.ones(2), np.full(2, -1.0), np.array([1.0, 5.0]))
+    newton.run(x := np.array([0.5, 0.2]), budget.at(x))
+    x, fun = newton.step(np.array([-1.0, -1.0]), budget.at(np.array([-1.0, -1.0])))
+    assert_allclose(x, [1, 2], atol=1e-6)
+    assert fun == pytest.approx(1)
+
+
+@pytest.mark.parametrize("spread", [np.round, lambda x: np.r_[np.round(x[:2]), x[2:]]])
+def test_a_descent_ends_at_once_where_half_of_the_coordinates_have_steps(spread):
+    *_, budget = descend(lambda x: sphere(spread(x) - 3), [0.1, 0.2, 0.1, -0.2])
+    assert budget.evaluations == 1 + 4 + 2
+
+
+@pytest.mark.parametrize("x", [[1.0, 0.0, 0.0, 0.0], [0.5, 0.0, 2.0, 0.0]])
+def test_a_descent_goes_on_from_a_saddle(x):
+    _, fun, _ = descend(sphere, x)
+    assert fun < 1e-12
+
+
+def test_a_descent_goes_on_where_few_coordinates_count():
+    _, fun, _ = descend(lambda x: (x[0] - 3) ** 2, [1.0, 2.0, 3.0, 4.0])
+    assert fun < 1e-12

@@ -10,11 +10,13 @@ from evoopt.outcome import CONTRACTED, Reasons
 from evoopt.portfolio.agreement import End, Ends, end_of, has_contracted
 from evoopt.portfolio.budget import Budget, OverError
 from evoopt.portfolio.descent import Descent
+from evoopt.portfolio.mixed import MixedSearch
+from evoopt.portfolio.reals import Reals
 from evoopt.portfolio.separable import WIDTH, is_separable, search_lines
 from evoopt.portfolio.start import Start
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.parts.restarts import Restarts
-from evoopt.types import Vector
+from evoopt.types import Array, Vector
 
 LEAST_BUDGET = 5  # gradients; with fewer evaluations there is no descent
 
@@ -64,7 +66,7 @@ class Portfolio:
             reasons = self._search()
             unfinished = {"interrupted", "time_limit"} & dict(reasons).keys()
             if self.strategy.noisy and self.strategy.generation and not unfinished:
-                self.budget.judge(self.strategy.solution)
+                self.budget.judge(self.start.inside(self.strategy.solution))
         except KeyboardInterrupt:
             return (INTERRUPTED,)
         return reasons
@@ -76,9 +78,13 @@ class Portfolio:
             if not self.start.is_free:
                 return (("fixed", "the bounds leave no coordinate free to vary"),)
             budget.check_iterations()
-            enough = budget.max_evaluations >= LEAST_BUDGET * (len(self.start.x0) + 1)
-            if self.descends and enough and np.isfinite(fun):
-                self._descend(self.start.x0, fun)
+            if self.descends and np.isfinite(fun):
+                reals = Reals(budget, self.start)
+                enough = budget.max_evaluations >= LEAST_BUDGET * (len(reals.columns) + 1)
+                if self.start.is_mixed:
+                    self._search_mixed(reals, fun, enough)
+                elif enough:
+                    self._descend(reals, fun)
             return self._evolve()
         except OverError as over:
             return (over.reason,)
@@ -95,10 +101,20 @@ class Portfolio:
 
     # ---------------------------------------------------------------- the searches
 
-    def _descend(self, x: Vector, fun: float) -> None:
+    def _search_mixed(self, reals: Reals, fun: float, descends: bool) -> None:
+        """Search the neighbours of the best row, with descents over the reals."""
+        assert self.start.box is not None
+        search = MixedSearch(self.budget, self.start.box, reals, descends, self.tol)
+        row, end = self._with_story(
+            "coordinate search over integers and choices", lambda: search.run(self.start.x0, fun)
+        )
+        self.ends.add(End(self.start.latent(row), end, fun - end, tolerance=self.tol))
+        self.ends.look_for_noise()
+
+    def _descend(self, reals: Reals, fun: float) -> None:
         """Descend, search lines if that pays, descend again; no further once there is noise."""
-        sigma, lower, upper = self.start.sigma, self.start.low, self.start.high
-        descent = Descent(self.budget, sigma, lower, upper, self.tol)
+        sigma, lower, upper = reals.sigma, reals.low, reals.high
+        descent, x = Descent(reals, sigma, lower, upper, self.tol), reals.rest_at(self.start.x0)
         generator, first = np.random.default_rng([self.strategy.seed, 0]), fun
 
         def descend(what: str) -> tuple[Vector, float]:
@@ -110,11 +126,11 @@ class Portfolio:
         if self.ends.noise:
             return
         y = np.clip(x + sigma * generator.standard_normal(len(x)), lower, upper)
-        if is_separable(self.budget, x, fun, y, generator):
+        if is_separable(reals, x, fun, y, generator):
             low, high = np.maximum(lower, x - WIDTH * sigma), np.minimum(upper, x + WIDTH * sigma)
             x, fun = self._with_story(
                 "line searches, as the function is separable",
-                lambda: search_lines(self.budget, x, fun, low, high, descent.run),
+                lambda: search_lines(reals, x, fun, low, high, descent.run),
             )
         before, (x, fun) = x, descend("again")
         self.ends.add(End(x, fun, first - fun, tolerance=descent.least))
@@ -137,20 +153,23 @@ class Portfolio:
         left = budget.max_evaluations - before - strategy.noisy  # one for the solution
         limits = Limits(max_evaluations=None if left == np.inf else max(int(left), 0))
         try:
-            reasons = run(strategy, lambda rows, generation: budget.rows(rows), limits, self._after)
+            reasons = run(strategy, self._evaluate, limits, self._after)
         finally:
             self._add_to_story(_name(strategy), before)
         if dict(reasons).keys() == {"max_evaluations"}:
             budget.refuse_evaluations()
         by_itself = not dict(reasons).keys() & {"interrupted", "tolupsigma"}
         if by_itself and not strategy.noisy and not isinstance(strategy, Restarts):
-            self.ends.add(end_of(strategy))
+            self.ends.add(self._end_of(strategy))
         return reasons
+
+    def _evaluate(self, rows: Array, generation: int) -> Vector:
+        return self.budget.rows(self.start.inside(rows))
 
     def _after(self, strategy: Strategy) -> None:
         """Count a generation."""
         if strategy.noisy:
-            self.budget.settle(strategy.solution, strategy.best.fitness)
+            self.budget.settle(self.start.inside(strategy.solution), strategy.best.fitness)
         columns = "sigma", *self.budget.measures
         self.budget.next_iteration(**{name: strategy.history[name][-1] for name in columns})
         if isinstance(strategy, Restarts) and not strategy.noisy:
@@ -161,13 +180,18 @@ class Portfolio:
         if len(strategy.ends) > self._seen:
             self._seen = len(strategy.ends)
             if strategy.ends[-1][1] != "tolupsigma":  # that is no end
-                self.ends.add(end_of(strategy, self.tol))
+                self.ends.add(self._end_of(strategy, self.tol))
             agreed = self.ends.agreed
         else:  # a run goes on until it ends by itself, but need not where it agrees with another
             contracted = self.tol > 0 and has_contracted(strategy, self.tol)
-            agreed = contracted and self.ends.agree_with(end_of(strategy, self.tol))
+            agreed = contracted and self.ends.agree_with(self._end_of(strategy, self.tol))
         if agreed and not self.exhaust:
             raise OverError(("agreed", "two searches have ended at the best value"))
+
+    def _end_of(self, strategy: Strategy, tol: float = 0.0) -> End:
+        """Return the end of a strategy in latent numbers."""
+        end = end_of(strategy, tol)
+        return end._replace(x=self.start.latent(self.start.inside(end.x)))
 
 
 def _name(strategy: Strategy) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from typing import Protocol
 
 import numpy as np
 
@@ -14,6 +15,16 @@ from evoopt.types import Array, Vector
 
 Evaluate = Callable[[Array], RowValues]
 Observer = Callable[[int, Vector, float], object]
+
+
+class Evaluator(Protocol):
+    """The part of a `Budget` that local searches use."""
+
+    @property
+    def evaluations(self) -> int: ...
+    def at(self, x: Vector) -> float: ...
+    def rows(self, rows: Array) -> Vector: ...
+    def next_iteration(self) -> None: ...
 
 
 class OverError(Exception):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from evoopt.arrays import shown
 from evoopt.calls import option_names, suggestion
-from evoopt.portfolio.start import Start, drawn_in
+from evoopt.portfolio.start import Start
 from evoopt.strategies import CMAES, SepCMAES
 from evoopt.strategies.bipop import BIPOP
 from evoopt.strategies.contract.base import Strategy
@@ -77,9 +77,13 @@ class Method:
             options.setdefault("max_restarts", MAX_RESTARTS)
         names = ("start", "max_restarts") if self.restarts else ()
         restarts: dict[str, Any] = {name: options.pop(name) for name in names if name in options}
-        if start.box is not None and callable(draw := restarts.get("start")):
-            restarts["start"] = drawn_in(start.box, draw)
-        made = cls(start.x0, start.sigma, bounds=start.bounds, seed=seed, **options)
+        if start.is_open and not start.has_names and self.restarts:
+            restarts.setdefault("start", start.draw)
+        if start.box is None:
+            made = cls(start.x0, start.sigma, bounds=start.bounds, seed=seed, **options)
+        else:
+            x0 = None if start.centred else start.x0
+            made = cls(start.box.space, x0=x0, sigma=start.sigma, seed=seed, **options)
         if self.restarts is None:
             return made
         return self.restarts(made, restart_sigma=start.restart_sigma, **restarts)

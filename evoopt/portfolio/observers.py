@@ -40,7 +40,7 @@ def _log(path: str | os.PathLike[str], start: Start) -> Iterator[Observer]:
         writer.writerow(["evaluation", "fun", *start.names])
 
         def write(evaluation: int, x: Vector, value: float) -> None:
-            writer.writerow([evaluation, value, *start.decoded(x[None])[0].tolist()])
+            writer.writerow([evaluation, value, *x.tolist()])
 
         yield write
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evoopt.portfolio.budget import Budget
+from evoopt.portfolio.budget import Evaluator
 from evoopt.types import Vector
 
 ROUNDING = 1e-9  # relative difference of sums that are equal otherwise
@@ -22,7 +22,7 @@ BELOW_BEST = 1e-4  # the gain to hope for, relative to the height of the median 
 NARROWEST = 1e-9  # share of the whole interval
 
 
-def is_separable(budget: Budget, x: Vector, fun: float, y: Vector, generator: np.random.Generator) -> bool:
+def is_separable(budget: Evaluator, x: Vector, fun: float, y: Vector, generator: np.random.Generator) -> bool:
     """Test whether f(x) + f(y) is the same after x and y have exchanged coordinates."""
     n = len(x)
     if n == 1:
@@ -80,7 +80,7 @@ def _next_point(points: list[float], values: list[float], narrowest: float) -> f
 
 
 def search_lines(
-    budget: Budget,
+    budget: Evaluator,
     x: Vector,
     fun: float,
     low: Vector,
