@@ -54,7 +54,7 @@ def _fakes(monkeypatch):
     """Replace the suite by spheres, and the solvers by cheap ones."""
     CALLS.clear()
     monkeypatch.setattr(machine, "installed", lambda package: package in ("numpy", "cocoex"))
-    monkeypatch.setattr(suite, "suite_problem", lambda function, dim, instance: (sphere(instance), instance))
+    monkeypatch.setattr(suite, "suite_problem", lambda name, *place: (sphere(place[-1]), place[-1], None))
     monkeypatch.setattr(suite, "suite_version", lambda: "0")
     for name, solver in FAKES.items():
         monkeypatch.setitem(SOLVERS, name, solver)
@@ -222,7 +222,7 @@ def test_the_minimum_of_the_real_suite(monkeypatch):
     cocoex = pytest.importorskip("cocoex", reason="the package coco-experiment is not here")
     monkeypatch.undo()
     for function, instance in ((1, 1), (8, 3), (24, 15)):
-        problem, minimum = suite.suite_problem(function, 5, instance)
+        problem, minimum, _ = suite.suite_problem("bbob", function, 5, instance)
         best = np.array(cocoex.BareProblem("bbob", function, 5, instance).best_parameter())
         assert problem(best) == pytest.approx(minimum, abs=1e-9)
         suite_of_one = cocoex.Suite(
@@ -231,7 +231,7 @@ def test_the_minimum_of_the_real_suite(monkeypatch):
         assert suite_of_one[0](np.ones(5)) == problem(np.ones(5))
 
 
-@pytest.mark.parametrize("name", ["evoopt CMAES restarts", "evoopt auto", "evoopt auto, no bounds"])
+@pytest.mark.parametrize("name", ["evoopt IPOP", "evoopt BIPOP", "evoopt CMAES restarts", "evoopt auto"])
 def test_solvers_of_evoopt_use_the_budget_and_are_reproducible(name):
     def run():
         fun = Recorder(lambda x: 1 + float(np.abs(x).sum()), 0.0, 2, 60)

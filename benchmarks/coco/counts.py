@@ -39,16 +39,24 @@ class Counts:
     solvers: Sequence[str]
     runs: Mapping[tuple[str, int], Mapping[str, list[Run]]]
     skipped: list[str]
+    reference: str = REFERENCE
+    target: str = "1e-8"
+    size: str = "d"  # the head of the second column
     agrees: bool = True  # nothing to disagree about
 
     @property
     def compared(self) -> list[str]:
         """The solvers that have a ratio to the reference."""
-        return [name for name in self.solvers if name != REFERENCE] if REFERENCE in self.solvers else []
+        others = [name for name in self.solvers if name != self.reference]
+        return others if len(others) < len(self.solvers) else []
+
+    @property
+    def _name(self) -> str:
+        return f"evaluations to {self.target}"
 
     def ratio(self, name: str, cases: Sequence[tuple[str, int]]) -> Ratio | None:
         """Return the geometric mean, over cases, of ratios of mean evaluations, or None."""
-        logs = [self._log_means(solver, cases) for solver in (name, REFERENCE)]
+        logs = [self._log_means(solver, cases) for solver in (name, self.reference)]
         valid = np.isfinite(logs[0] + logs[1]).all(axis=1)
         if not valid.any():
             return None
@@ -70,15 +78,15 @@ class Counts:
     # ---------------------------------------------------------------- to read
 
     def table(self) -> str:
-        title = "evaluations to 1e-8, means of the runs that reach it; ratios with 95% bootstrap intervals"
+        title = f"{self._name}, means of the runs that reach it; ratios with 95% bootstrap intervals"
         return "\n".join([title, text.aligned(self._rows()), *self.skipped])
 
     def markdown(self) -> str:
         return text.markdown(self._rows())
 
     def _rows(self) -> list[list[str]]:
-        ratios = [f"{name} / {REFERENCE}" for name in self.compared]
-        rows = [["function", "d", *self.solvers, *ratios, "reached by"]]
+        ratios = [f"{name} / {self.reference}" for name in self.compared]
+        rows = [["function", self.size, *self.solvers, *ratios, "reached by"]]
         for case, runs in self.runs.items():
             means = [_mean(runs[name]) for name in self.solvers]
             found = [str(self.ratio(name, [case]) or "") for name in self.compared]
@@ -94,7 +102,7 @@ class Counts:
     def as_dict(self) -> dict[str, Any]:
         """Return the evaluations of each successful run, and ratios with their intervals."""
         return {
-            "name": "evaluations to 1e-8",
+            "name": self._name,
             "cases": [self._record(case) for case in self.runs],
             "geometric_mean": self._ratios(list(self.runs)),
             "skipped": self.skipped,

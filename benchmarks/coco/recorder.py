@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.coco.domain import Domain
+
 Array = NDArray[Any]
 
 PRECISIONS = 10.0 ** np.linspace(2, -8, 51)  # targets, as differences to the optimum
@@ -34,6 +36,8 @@ class Recorder:
         Coordinates, and the evaluations that a run may use.
     precisions : array_like
         Targets as differences to the minimum, in falling order.
+    domain : Domain, optional
+        The space and the starts of a mixed problem.
 
     Attributes
     ----------
@@ -49,8 +53,9 @@ class Recorder:
         dim: int,
         budget: int,
         precisions: Array = PRECISIONS,
+        domain: Domain | None = None,
     ) -> None:
-        self.dim, self.budget = dim, budget
+        self.dim, self.budget, self.domain = dim, budget, domain
         self.evaluations = 0
         self.hits: list[int] = []
         self._function = function

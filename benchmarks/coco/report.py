@@ -80,7 +80,7 @@ class Comparison:
         s = self.settings
         sizes = f"{len(s.functions)} functions x {len(s.instances)} instances x {len(s.dims)} dimensions"
         seeds = ", ".join(map(str, s.seeds))
-        return f"bbob: {sizes}, seed {seeds}, budget {s.budget:,} d; area under the run-time ECDF"
+        return f"{s.suite}: {sizes}, seed {seeds}, budget {s.budget:,} d; area under the run-time ECDF"
 
     def _areas(self) -> str:
         columns = self.columns()

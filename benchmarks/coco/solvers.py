@@ -72,14 +72,8 @@ def evoopt_restarts(kind: str, fun: Recorder, rng: Generator) -> None:
     import evoopt
 
     while True:
-        strategy = getattr(evoopt, kind)(
-            evoopt.CMAES,
-            start(rng, fun.dim),
-            SIGMA,
-            start=lambda generator: start(generator, fun.dim),
-            seed=seed_of(rng),
-        )
-        search(strategy, fun)
+        first = evoopt.CMAES(start(rng, fun.dim), SIGMA, seed=seed_of(rng))
+        search(getattr(evoopt, kind)(first, start=lambda generator: start(generator, fun.dim)), fun)
 
 
 def evoopt_auto(bounds: list[tuple[float, float]] | None, fun: Recorder, rng: Generator) -> None:

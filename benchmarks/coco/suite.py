@@ -1,4 +1,4 @@
-"""The BBOB suite of COCO, and the runs of solvers on it."""
+"""The suites of COCO, and the runs of solvers on them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.coco import mixed_solvers, solvers
+from benchmarks.coco.domain import Domain
 from benchmarks.coco.experiment import complete
+from benchmarks.coco.mixint import mixint_problem
 from benchmarks.coco.recorder import Recorder, Run, record
-from benchmarks.coco.solvers import SOLVERS, Solver
+from benchmarks.coco.solvers import Solver
 from benchmarks.harness.cache import Cell
 
 WARM_UP = 20  # evaluations for each coordinate
+SOLVERS = {"bbob": solvers.SOLVERS, "bbob-mixint": mixed_solvers.SOLVERS}
 
 
 class Problems(NamedTuple):
@@ -36,6 +40,7 @@ class Settings:
     instances: list[int]
     seeds: list[int]
     budget: int
+    suite: str = "bbob"
 
     def problems(self) -> list[Problems]:
         return [Problems(f, dim, seed) for dim in self.dims for seed in self.seeds for f in self.functions]
@@ -49,14 +54,19 @@ class Task(NamedTuple):
     dim: int
     seed: int
     budget: int
+    suite: str
 
 
-def suite_problem(function: int, dim: int, instance: int) -> tuple[Callable[[Any], float], float]:
-    """Return a function of the suite, and its minimum."""
+def suite_problem(
+    suite: str, function: int, dim: int, instance: int
+) -> tuple[Callable[[Any], float], float, Domain | None]:
+    """Return a function of a suite, its minimum, and the domain of a mixed one."""
     import cocoex
 
+    if suite == "bbob-mixint":
+        return mixint_problem(function, dim, instance)
     problem = cocoex.BareProblem("bbob", function, dim, instance)
-    return problem, problem.best_value()
+    return problem, problem.best_value(), None
 
 
 def suite_version() -> str:
@@ -70,16 +80,18 @@ def solve(task: Task, instances: list[int]) -> list[Run]:
 
 
 def _run(task: Task, instance: int) -> Run:
-    problem, minimum = suite_problem(task.function, task.dim, instance)
+    problem, minimum, domain = suite_problem(task.suite, task.function, task.dim, instance)
     rng = np.random.default_rng([task.seed, task.function, instance, task.dim])
-    fun = Recorder(problem, minimum, task.dim, task.budget * task.dim)
-    return record(SOLVERS[task.solver].solve, fun, rng)
+    fun = Recorder(problem, minimum, task.dim, task.budget * task.dim, domain=domain)
+    return record(SOLVERS[task.suite][task.solver].solve, fun, rng)
 
 
 def collect(solvers: Sequence[Solver], settings: Settings, folder: Path, processes: int) -> dict[str, Runs]:
     """Make the runs that the cache lacks; return the runs of each solver by its name."""
     cells = {
-        Task(solver.name, *problems, settings.budget): _cell(folder, solver, problems, settings.budget)
+        Task(solver.name, *problems, settings.budget, settings.suite): _cell(
+            folder, solver, problems, settings
+        )
         for problems in settings.problems()
         for solver in solvers
     }
@@ -89,6 +101,10 @@ def collect(solvers: Sequence[Solver], settings: Settings, folder: Path, process
     return results
 
 
-def _cell(folder: Path, solver: Solver, problems: Problems, budget: int) -> Cell:
-    key = {"suite": "bbob", "coco-experiment": suite_version(), "budget": budget}
+def _cell(folder: Path, solver: Solver, problems: Problems, settings: Settings) -> Cell:
+    key = {
+        "suite": settings.suite,
+        "coco-experiment": suite_version(),
+        "budget": settings.budget,
+    }
     return Cell(folder, key | problems._asdict() | solver.key())

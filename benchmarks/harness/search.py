@@ -19,13 +19,14 @@ WARM_UP = 10.0  # seconds that the generations which are not timed may take
 class Loop(NamedTuple):
     """Ask and tell of one search in its library's own forms.
 
-    `arguments` makes the arguments of `tell` from the result of `ask` and the fitness (popsize,),
-    and is not timed.
+    `arguments` makes the arguments of `tell` from the result of `ask` and the fitness (popsize,).
+    `rows` makes the population (popsize, d) of the result of `ask`. Neither is timed.
     """
 
     ask: Callable[[], Any]
     tell: Callable[..., Any]
     arguments: Callable[[Any, Array], tuple[Any, ...]] = lambda asked, fitness: (asked, fitness)
+    rows: Callable[[Any], Array] = np.asarray
 
 
 def ellipsoid(rows: Array) -> Array:
@@ -37,7 +38,7 @@ def ellipsoid(rows: Array) -> Array:
 
 
 class Search:
-    """The work of a contestant: generations on an ellipsoid, with a new search after convergence.
+    """The work of a contestant: generations, with a new search after convergence.
 
     Parameters
     ----------
@@ -49,12 +50,21 @@ class Search:
         Generations before those that are timed.
     block : int
         Generations that are timed together, because decompositions are rare in large dimension.
+    fitness : callable, optional
+        Returns the fitness (popsize,) of rows (popsize, d); by default `ellipsoid`.
     """
 
     def __init__(
-        self, start: Callable[[int], Loop], popsize: int, d: int, warm_up: int = 0, block: int = 1
+        self,
+        start: Callable[[int], Loop],
+        popsize: int,
+        d: int,
+        warm_up: int = 0,
+        block: int = 1,
+        fitness: Callable[[Array], Array] | None = None,
     ) -> None:
         self.start, self.shape, self.warm_up, self.block = start, (popsize, d), warm_up, block
+        self.fitness = fitness or ellipsoid
         self.seed = 0
         self._start_anew()
 
@@ -80,10 +90,10 @@ class Search:
         return seconds + time.perf_counter() - start
 
     def _evaluate(self, asked: Any) -> Array:
-        rows = np.asarray(asked)
+        rows = self.loop.rows(asked)
         if rows.shape != self.shape:
             raise ValueError(f"A population must have the shape {self.shape}, got {rows.shape}.")
-        fitness = ellipsoid(rows)
+        fitness = self.fitness(rows)
         self.medians.append(float(np.median(fitness)))
         return fitness
 
