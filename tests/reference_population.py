@@ -3,10 +3,11 @@
 import math
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 MASK = 0xFFFFFFFF
 LANES = 16
-NOISE, CHOICE, CROSSOVER, MUTATION, STEP, PLACES = range(6)
+NOISE, CHOICE, CROSSOVER, MUTATION, STEP, PLACES, CATEGORY = range(7)
 
 
 def philox(counter, key):
@@ -194,3 +195,81 @@ def pgpe_gradients(noise, fitness, sigma):
         of_mean += (r[plus] - r[minus]) / 2 * epsilon
         of_sigma += ((r[plus] + r[minus]) / 2 - baseline) * (epsilon**2 - sigma**2) / sigma
     return of_mean / (len(r) // 2), of_sigma / (len(r) // 2)
+
+
+# CatCMA with margin, Hamano et al. 2025: an integer has latent values in ascending order, and the
+# thresholds between them; a mutation is a row with another value than the mean's.
+
+
+def centred(x, mean, values, thresholds):
+    """Return the best rows x (k,) of an integer after integer centering, and which ones mutated."""
+    inside, home = np.searchsorted(thresholds, x), np.searchsorted(thresholds, mean)
+    mutated = inside != home
+    moves = values[inside] - x
+    bias = moves[mutated].sum()
+    others = ~mutated & (moves * bias < 0)
+    share = min(1, -bias / moves[others].sum()) if others.any() else 0
+    return x + np.where(mutated, moves, share * others * moves), mutated
+
+
+def with_margin(mean, spread, values, thresholds, alpha, last=1.0):
+    """Return the mean and the deviation of an integer with a margin, and its mutation rate.
+
+    `last` is its last mutation rate, or 1 if one of the best rows mutated.
+    """
+    home, least = np.searchsorted(thresholds, mean), alpha / 2
+    if home in (0, len(thresholds)):
+        u = thresholds[-1 if home else 0]
+        p = min(max(ndtr(-abs(mean - u) / spread), alpha), last)
+        spread = max(spread, abs(values[home] - u) / -ndtri(alpha))
+        return u + np.sign(mean - u) * spread * -ndtri(p), spread, p
+    low, high = thresholds[home - 1 : home + 1]
+    p_low, p_high = ndtr((low - mean) / spread), ndtr((mean - high) / spread)
+    p_middle = 1 - p_low - p_high
+    p_low, p_high = max(p_low, least), max(p_high, least)
+    if last < 1:
+        p_middle = max(p_middle, 1 - last)
+    total = p_low + p_high + p_middle
+    room = total - 3 * least if last == 1 else total - alpha - (1 - last)
+    change = (1 - total) / room
+    p_low, p_high = p_low + change * (p_low - least), p_high + change * (p_high - least)
+    c_low, c_high = -ndtri(p_low), -ndtri(p_high)
+    return (low * c_high + high * c_low) / (c_low + c_high), (high - low) / (c_low + c_high), p_low + p_high
+
+
+class ASNG:
+    """The probabilities of categories, adapted by natural gradient with adaptive steps."""
+
+    def __init__(self, odds, alpha):
+        self.odds = [np.array(q, float) for q in odds]  # of each choice
+        self.least = [alpha / (len(q) - 1) for q in odds]
+        self.path = [np.zeros(len(q) - 1) for q in odds]
+        self.gamma, self.Delta = 0.0, 1.0
+
+    def step(self, categories, weights, rate=1.0):
+        """Learn from the best rows (k, choices) of categories, and their weights (k,)."""
+        gradient = [
+            sum(w * (np.eye(len(q))[c] - q) for w, c in zip(weights, column, strict=True))
+            for q, column in zip(self.odds, categories.T, strict=True)
+        ]
+        fisher = [
+            g[:-1] / np.sqrt(q[:-1]) + np.sqrt(q[:-1]) * g[:-1].sum() / (q[-1] + np.sqrt(q[-1]))
+            for g, q in zip(gradient, self.odds, strict=True)
+        ]
+        length, delta = np.linalg.norm(np.concatenate(fisher)), 1 / self.Delta
+        beta = min(1, delta / np.sqrt(sum(len(q) - 1 for q in self.odds)))
+        gain = beta * (2 - beta)
+        self.path = [
+            (1 - beta) * s + np.sqrt(gain) * g / length for s, g in zip(self.path, fisher, strict=True)
+        ]
+        self.gamma = (1 - beta) ** 2 * self.gamma + gain
+        self.Delta *= np.exp(beta * (self.gamma - np.linalg.norm(np.concatenate(self.path)) ** 2 / 1.5))
+        moved = [q + rate * delta * g / length for q, g in zip(self.odds, gradient, strict=True)]
+        self.odds = [at_least(least, q) for least, q in zip(self.least, moved, strict=True)]
+
+
+def at_least(least, odds):
+    """Return probabilities of sum 1 that are at least `least`."""
+    odds = np.maximum(odds, least)
+    odds = odds - (odds.sum() - 1) * (odds - least) / (odds.sum() - len(odds) * least)
+    return odds / odds.sum()

@@ -1,5 +1,6 @@
 """Damaged files, which `load`, `load_params` and `ParamSpec.from_json` refuse."""
 
+import functools
 import io
 import json
 import re
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 from helpers import ROOT, needs_jit
 from helpers.functions import sphere
-from helpers.strategies import OURS, each_and_its_restarts, each_strategy, make, run
+from helpers.spaces import make_in
+from helpers.strategies import OURS, RESTARTED, each_and_its_restarts, each_strategy, make, run
 from numpy.testing import assert_array_equal
 
 import evoopt
@@ -279,7 +281,10 @@ def test_dtypes_that_leaves_do_not_have(dtype):
 
 def saved(cls, path, **options):
     """Return a strategy with rows that wait, and save it."""
-    es = run(make(cls, **({"n": 3, "popsize": 6} | options)), 3)
+    return with_waiting_rows(run(make(cls, **({"n": 3, "popsize": 6} | options)), 3), path)
+
+
+def with_waiting_rows(es, path):
     ids = es.ask_ids(4)
     es.tell(ids[:2], sphere(es.rows(ids[:2])))
     es.ask()
@@ -316,8 +321,14 @@ def decoder(es, path):
 def test_every_array_must_fit(cls, tmp_path, request):
     """A strategy alone has each kind of array, its restarts only more of them."""
     noisy = "CMAES" in request.node.name or "DeepGA" in request.node.name
-    load, _, arrays = decoder(saved(cls, tmp_path / "run.npz", noisy=noisy), tmp_path / "run.npz")
-    for name in [*arrays][:: 1 if cls in OURS.values() else 9]:
+    es = saved(cls, tmp_path / "run.npz", noisy=noisy)
+    require_arrays(es, tmp_path, 1 if cls in OURS.values() else 9)
+
+
+def require_arrays(es, tmp_path, every=1):
+    """Require that one of so many arrays is refused in other shapes and dtypes."""
+    load, _, arrays = decoder(es, tmp_path / "run.npz")
+    for name in [*arrays][::every]:
         for other in other_arrays(arrays[name]):
             with pytest.raises(DAMAGE):
                 load({name: other})
@@ -395,8 +406,11 @@ def quiet_sphere(population):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e300, 1e-320, -1.0])
 def test_a_state_that_no_search_can_have_is_refused(cls, dtype, value, tmp_path):
-    """A state that is accepted can go on without a warning, and can be saved again."""
-    es = saved(cls, tmp_path / "run.npz", dtype=dtype)
+    require_a_search(saved(cls, tmp_path / "run.npz", dtype=dtype), value, tmp_path)
+
+
+def require_a_search(es, value, tmp_path):
+    """Require that states with another number are refused, or go on and can be saved again."""
     load, content, arrays = decoder(es, tmp_path / "run.npz")
     numbers = [name for name, value in attributes(content) if type(value) is float and name[0] == "_"]
     changes = [{"change": set_attribute(name, value)} for name in numbers]
@@ -419,6 +433,32 @@ def test_a_state_that_no_search_can_have_is_refused(cls, dtype, value, tmp_path)
     assert refused
 
 
+MIXED = (evoopt.CMAES, evoopt.SepCMAES, evoopt.GA)  # which search integers
+SPACE = evoopt.Space(
+    x=evoopt.Real(1e-3, 1, log=True),
+    n=evoopt.Integer(-9, 9),
+    units=evoopt.Integer(1, 64, log=True),
+    flag=evoopt.Integer(0, 1),
+    act=evoopt.Choice("relu", "tanh", None),
+    angle=evoopt.Real(0, 6, periodic=True),
+)
+IN_SPACE = {cls.__name__: functools.partial(make_in, cls) for cls in MIXED}
+IN_SPACE["IPOP of CMAES"] = functools.partial(make_in, RESTARTED["IPOP of CMAES"])
+each_in_space = pytest.mark.parametrize("make_it", IN_SPACE.values(), ids=IN_SPACE)
+
+
+@each_in_space
+def test_every_array_of_a_search_in_a_space_must_fit(make_it, tmp_path):
+    require_arrays(with_waiting_rows(run(make_it(SPACE), 3), tmp_path / "run.npz"), tmp_path, 2)
+
+
+@needs_jit
+@each_in_space
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e300, 1e-320, -1.0])
+def test_a_state_that_no_search_in_a_space_can_have_is_refused(make_it, value, tmp_path):
+    require_a_search(with_waiting_rows(run(make_it(SPACE), 3), tmp_path / "run.npz"), value, tmp_path)
+
+
 @pytest.mark.parametrize("value", [1, 0, 1.5, -0.1, None, {"tuple": []}])
 def test_schedules_are_shares_or_schedules(value, tmp_path):
     """A whole number must not be taken for a schedule."""
@@ -437,7 +477,7 @@ def test_all_attributes_are_declared(tmp_path):
         saved(evoopt.GA, tmp_path / "run.npz", crossover="tensor", spec=spec),
         saved(evoopt.OpenAIES, tmp_path / "run.npz", optimizer="sgd", sigma_decay=decay),
         saved(evoopt.OpenAIES, tmp_path / "run.npz", sigma_decay=evoopt.CosineDecay(9)),
-        evoopt.SNES(evoopt.Space(x=evoopt.Real(1, 2, log=True)), seed=1),
+        *(cls(SPACE, seed=1) for cls in MIXED),
         *(kind(evoopt.CMAES([1.0, 2.0], 1.0, tolfun=1e9, seed=1)) for kind in (evoopt.IPOP, evoopt.BIPOP)),
     ]
     seen = set()

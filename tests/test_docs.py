@@ -8,9 +8,9 @@ import shutil
 import pytest
 from helpers import JIT_DISABLED, ROOT, python_of, skip_without, why_no_cuda
 from helpers.environments import BUILT_IN
-from helpers.strategies import ON_DEVICE, REGISTERED
+from helpers.strategies import ON_DEVICE, OURS, REGISTERED
 
-from evoopt import Strategy, envs
+from evoopt import Integer, Strategy, envs
 from evoopt.rules.box import WAYS
 from evoopt.strategies import REGISTRY
 
@@ -34,7 +34,7 @@ PROMISES = {
     "guide/gymnasium.md": r"'return': (4\d\d|500)",
     "guide/torch.md": r"'accuracy': 0\.9(.|\n)*'return': [2-5]\d\d",
     "guide/train_a_network.md": r"'accuracy': (0\.9|1\.0)",
-    "guide/tune_a_simulation.md": r"\n12 the limit of 12 evaluations is reached\n18 ",
+    "guide/tune_a_simulation.md": r"} 0\.50(.|\n)*\n12 the limit of 12 evaluations is reached\n18 ",
     "guide/write_your_own.md": r"\('dense_0.bias', 'dense_0.kernel', 'square_0.gain'\)",
 }
 PEER = "python peer"  # code of another library
@@ -97,6 +97,15 @@ def test_where_strategies_compute_is_described():
     assert copied == set(REGISTERED) - there
     (listed,) = re.findall(r'With "cuda", (.*?) keep\s+their state on the GPU', Strategy.__doc__, re.DOTALL)
     assert set(re.findall(r"\w+", listed)) - {"and"} == there
+
+
+def test_which_strategies_search_integers_is_described():
+    """The page says the same as each strategy's `_kinds`."""
+    page = PAGES["guide/variables.md"].read_text()
+    rows = re.findall(r"^\| (`[A-Z].*`) \| yes \| (\w+).* \| yes \|$", page, re.MULTILINE)
+    answers = {name: answer for names, answer in rows for name in re.findall(r"`(\w+)`", names)}
+    expected = {name: "yes" if Integer in cls._kinds else "refused" for name, cls in OURS.items()}
+    assert answers == expected | {"IPOP": "if", "BIPOP": "if"}
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -224,8 +224,8 @@ def test_cholesky(n):
 
 def update_of_cma(population, order, outside, weights, mean, sigma, scale, root, paths, C, constants):
     """Return the result of the tutorial's update, with another root of C."""
-    c_sigma, d_sigma, c_c, c_1, c_mu, mueff, expected_length = constants
-    n, p_sigma, p_c = len(mean), *paths
+    c_sigma, d_sigma, c_c, c_1, c_mu, mueff, expected_length, varied = constants
+    p_sigma, p_c = paths
     y = (population[order] - mean) / (sigma * scale)
     z = np.linalg.solve(root.T, y.T).T
     lengths = np.linalg.norm(z, axis=1)
@@ -234,7 +234,7 @@ def update_of_cma(population, order, outside, weights, mean, sigma, scale, root,
     y_w, z_w = np.maximum(weights, 0) @ y, np.maximum(weights, 0) @ z
     p_sigma = (1 - c_sigma) * p_sigma + math.sqrt(c_sigma * (2 - c_sigma) * mueff) * z_w
     p_c = (1 - c_c) * p_c + math.sqrt(c_c * (2 - c_c) * mueff) * y_w
-    shrink = np.where(weights < 0, n / np.maximum(np.linalg.norm(z, axis=1), 1e-9) ** 2, 1)
+    shrink = np.where(weights < 0, varied / np.maximum(np.linalg.norm(z, axis=1), 1e-9) ** 2, 1)
     rank_mu = sum(w * np.outer(step, step) for w, step in zip(weights * shrink, y, strict=True))
     C = (1 - c_1 - c_mu * weights.sum()) * C + c_1 * np.outer(p_c, p_c) + c_mu * rank_mu
     step = sigma * math.exp(c_sigma / d_sigma * (np.linalg.norm(p_sigma) / expected_length - 1))
@@ -252,7 +252,7 @@ def test_the_update_of_cma(dtype, n, kernels, some_outside):
     C = factor @ factor.T + np.eye(n)
     root = np.linalg.cholesky(C).T.copy()
     weights = np.array([0.5, 0.3, 0.2, 0.0, -0.2, -0.3, -0.1])
-    constants = (0.3, 1.5, 0.2, 0.05, 0.1, 2.5, 1.2)
+    constants = (0.3, 1.5, 0.2, 0.05, 0.1, 2.5, 1.2, n - 0.5)
     outside = np.array([0, 1, 0, 0, 1, 0, 0], bool) if some_outside else np.zeros(0, bool)
     paths = draw.normal(size=(2, n)) / 5
     new_mean, new_p_sigma, new_p_c = mean.copy(), *paths.copy()

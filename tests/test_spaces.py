@@ -7,7 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers.refusals import REFUSED, Tensor, refuses
+from helpers.refusals import REFUSED, Tensor, refusal, refuses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -332,6 +332,10 @@ def test_float32_holds_whole_numbers_up_to_a_limit(largest, fits, sign):
     row = space.encode({"n": sign * largest}, dtype="float32")
     assert row.dtype == np.float32
     assert space.decode(row) == {"n": sign * largest}
+
+
+def test_a_list_of_choices_is_refused_with_the_way_to_write_it():
+    refusal(lambda: Choice(["relu", "tanh"]), "got ['relu', 'tanh']", "Choice(*values)")
 
 
 def test_float32_holds_no_larger_values():

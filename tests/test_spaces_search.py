@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers import JIT_DISABLED, needs_jit
 from helpers.refusals import refusal, refuses
+from helpers.spaces import make_in, refuses_damage, require_late_rows, require_rows
 from helpers.strategies import COPIES, OURS, RESTARTED, each_registered, injects, needs, run, those
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,26 +41,14 @@ def around(population):
     return np.log(rate / OPTIMUM[0]) ** 2 + 2 - 2 * np.cos(turned) + (size - OPTIMUM[2]) ** 2
 
 
-def make(cls, space=SPACE, x0=X0, sigma=None, **options):
-    given = {"seed": 3, "popsize": 6} | needs(cls) | options
-    if isinstance(cls, functools.partial):  # restarts
-        kind, inner = cls.args
-        return kind(inner(space, x0=x0, sigma=sigma, **given | needs(inner)))
-    return cls(space, x0=x0, sigma=sigma, **given)
+def make(cls, space=SPACE, x0=X0, **options):
+    return make_in(cls, space, x0, **options)
 
 
 def make_twin(cls, mean, sigma, **options):
     """Make the strategy that `make` makes, without a space."""
     own = cls.args[1] if isinstance(cls, functools.partial) else cls
     return cls(mean, sigma, **{"seed": 3, "popsize": 6} | options | needs(own))
-
-
-def require_rows(space, population):
-    """Require rows of a space, in a form that comes back, below the ends of periods."""
-    space.decode(population)
-    assert_array_equal(space.encode(space.decode(population), dtype=population.dtype), population)
-    for column, variable in zip(population.T, space.variables, strict=True):
-        assert not (variable.periodic and variable.high in column.tolist())
 
 
 # ---------------------------------------------------------------- every strategy
@@ -147,16 +136,7 @@ def test_foreign_rows_have_the_users_units(cls):
 
 @each_class
 def test_late_rows_are_told_by_rows_or_ids(cls):
-    es, twin = make(cls), make(cls)
-    for each in (es, twin):
-        ids = each.ask_ids(12)
-        rows = each.rows(ids)
-        fitness = around(rows)
-        first, late = (rows, rows) if each is es else (ids, ids)
-        each.tell(first[:6], fitness[:6])
-        each.tell(late[6:], fitness[6:])
-    assert_array_equal(es.mean, twin.mean)
-    assert_array_equal(es.ask(), twin.ask())
+    require_late_rows(lambda: make(cls), around)
 
 
 @needs_jit  # kernels warn if they run as plain Python
@@ -406,14 +386,19 @@ def test_other_step_sizes_are_refused_in_a_sentence(sigma):
     refuses(lambda: CMAES(SPACE, sigma=sigma))
 
 
+def test_the_refusal_of_a_name_says_which_argument_has_it():
+    refusal(lambda: CMAES(SPACE, x0={"size": 1}), "x0 must have the names")
+    refusal(lambda: CMAES(SPACE, sigma={"size": 1}), "sigma must have the names")
+
+
 @each_registered
 @pytest.mark.parametrize("variable", [Integer(1, 8), Choice("relu", "tanh")])
 def test_integers_and_choices_are_refused_in_a_sentence(name, variable):
     cls = getattr(evoopt, name)
-    if issubclass(cls, Restarts):
-        return  # the strategy inside refuses them
+    if issubclass(cls, Restarts) or isinstance(variable, cls._kinds):
+        return  # the strategy inside of restarts refuses them
     refuses(lambda: cls(Space(x=Real(0, 1), n=variable)))
-    refusal(lambda: cls(Space(x=Real(0, 1), n=variable)), name, repr(variable), "for n")
+    refusal(lambda: cls(Space(x=Real(0, 1), n=variable)), name, repr(variable), "for n", "CMAES", "GA")
 
 
 def test_a_start_too_far_for_float32_is_refused_in_a_sentence():
@@ -471,15 +456,5 @@ def test_the_result_has_the_values_by_name():
         ("_first_of_rows", lambda value: value - 1),
     ],
 )
-def test_a_box_that_does_not_fit_its_space_is_damage(name, change, tmp_path, monkeypatch):
-    es = CMAES(SPACE, x0=X0, seed=1)
-    before = SpaceBox.__getstate__
-
-    def changed(self):
-        found = before(self)
-        return found | {name: change(found[name])}
-
-    monkeypatch.setattr(SpaceBox, "__getstate__", changed)
-    es.save(tmp_path / "run.npz")
-    with pytest.raises(ValueError, match="damaged"):
-        evoopt.load(tmp_path / "run.npz")
+def test_a_box_that_does_not_fit_its_space_is_damage(name, change, tmp_path):
+    refuses_damage(CMAES(SPACE, x0=X0, seed=1), SpaceBox, name, change, tmp_path)

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 
+from .spaces import SEARCHES
 from .strategies import CLASSES, COMMON
 from .values import VALUES
 
@@ -21,6 +22,7 @@ STEPS = [
     "es.tell(population + 0.1, judge(population))",
     "es.tell(np.concatenate([population, population]), np.arange(2 * len(population)))",
     "es.tell(np.ones((2, 3)), [1.0, 2.0])",
+    "es.tell([[0.01, 2, 1], [0.1, 8, 2]], [1.0, 2.0])",
     "population[0] = 0.25",
     "population[:] = np.nan",
     "ids = es.ask_ids()",
@@ -61,9 +63,12 @@ ENDS = [
 
 def life(generator: random.Random) -> Iterator[tuple[str, str]]:
     """Yield the kinds and texts of lines."""
-    name = generator.choice([*CLASSES])
-    options = [name for name in ("bounds", "noisy", "dtype", "max_generations") if generator.random() < 0.3]
-    given = ", ".join(f"{option}={COMMON[option]}" for option in options)
+    is_in_space = generator.random() < 0.3
+    name = generator.choice([*SEARCHES, "IPOP", "BIPOP"] if is_in_space else [*CLASSES])
+    known = ["noisy", "dtype", "max_generations", *([] if is_in_space else ["bounds"])]
+    options = {option: COMMON[option] for option in known if generator.random() < 0.3}
+    options |= {"space": "SPACE"} if is_in_space else {}
+    given = ", ".join(f"{option}={value}" for option, value in options.items())
     yield "setup", f"es = started(evoopt.{name}, {generator.randrange(3)}, {given})"
     yield "setup", "ids = es.ask_ids()"
     yield "setup", "population = es.ask()"

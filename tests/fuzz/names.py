@@ -147,12 +147,18 @@ TREE = {"a": np.ones((2, 3)), "b": {"c": np.zeros(2)}}
 SPEC = evoopt.ParamSpec.from_params(TREE)
 INPUTS = np.arange(40.0).reshape(10, 4) / 40
 LABELS = np.arange(10) % 2
+SPACE = evoopt.Space(
+    rate=evoopt.Real(1e-5, 0.1, log=True),
+    layers=evoopt.Integer(1, 8),
+    act=evoopt.Choice("relu", "tanh", None),
+)
 
 
-def started(cls, told=2, **options):
-    """Make a strategy that was told some generations."""
+def started(cls, told=2, space=None, **options):
+    """Make a strategy that was told some generations, in a space if there is one."""
     make = evoopt.CMAES if issubclass(cls, evoopt.IPOP | evoopt.BIPOP) else cls
-    es = make([1.0, -2.0, 0.5], 0.5, **{"popsize": 8, "seed": 1, **options})
+    start = ([1.0, -2.0, 0.5], 0.5) if space is None else (space,)
+    es = make(*start, **{"popsize": 8, "seed": 1, **options})
     es = es if make is cls else cls(es)
     for _ in range(told):
         population = es.ask()

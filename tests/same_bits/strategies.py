@@ -146,7 +146,12 @@ def search(
     inner: type[evoopt.Strategy] = evoopt.CMAES,
 ) -> Results:
     """Run a strategy from 0.5 in each coordinate; yield its rows and its public state."""
-    run = Search(made(cls, inner, np.full(n, 0.5), 0.3, **{"seed": 5, **options}))
+    return followed(made(cls, inner, np.full(n, 0.5), 0.3, **{"seed": 5, **options}), tell, generations)
+
+
+def followed(es: Any, tell: Callable[[Search], None], generations: int) -> Results:
+    """Run a strategy; yield its rows and its public state."""
+    run = Search(es)
     for generation in range(generations):
         tell(run)
         yield f"generation {generation}", [run.rows, run.es.mean, run.es.sigma, run.es.best, run.es.stop()]
