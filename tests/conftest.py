@@ -1,6 +1,5 @@
 """Fixtures of all tests, and the choice of tests to collect; helpers stand in tests/helpers."""
 
-import gc
 import importlib.util
 import os
 import subprocess
@@ -47,12 +46,6 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=reason))
         elif "gpu" in item.keywords and SIMULATED:
             item.add_marker(pytest.mark.skip(reason="real sizes need a GPU"))
-
-
-def pytest_collection_finish():
-    """Leave the tests themselves, and all modules, out of each later search for garbage."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture
