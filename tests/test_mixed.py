@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import each_dtype, needs_jit
 from helpers.refusals import refusal, refuses
-from helpers.spaces import make_in, refuses_damage, require_late_rows, require_rows
+from helpers.spaces import make_in, refuses_damage, require_copy_goes_on, require_late_rows, require_rows
 from helpers.strategies import COPIES, OURS, RESTARTED, is_over, reasons, run, those
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -122,16 +122,8 @@ def test_rows_are_functions_of_their_numbers(make, dtype):
 @each_maker
 def test_a_copy_goes_on_bit_for_bit(make, way, dtype, tmp_path):
     es = run(make(SPACE, popsize=8, dtype=dtype), 3, around)
-    population = es.ask()
-    again = way(es, tmp_path)
-    for each in (es, again):
-        each.tell(population, around(population))
-        run(each, 3, around)
-    assert again.space == SPACE
-    for found, expected in ((again.ask(), es.ask()), (again.mean, es.mean), (again.sigma, es.sigma)):
-        assert_array_equal(found, expected)
-    assert repr(again.best) == repr(es.best)
-    assert again.history == es.history
+    assert es.space == SPACE
+    require_copy_goes_on(es, way, around, tmp_path)
 
 
 @pytest.mark.parametrize("threads", [2, 3])

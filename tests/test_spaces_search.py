@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import JIT_DISABLED, needs_jit
 from helpers.refusals import refusal, refuses
-from helpers.spaces import make_in, refuses_damage, require_late_rows, require_rows
+from helpers.spaces import make_in, refuses_damage, require_copy_goes_on, require_late_rows, require_rows
 from helpers.strategies import COPIES, OURS, RESTARTED, each_registered, injects, needs, run, those
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,16 +91,8 @@ def test_rows_are_functions_of_their_numbers(cls, dtype):
 @each_class
 def test_a_copy_goes_on_bit_for_bit(cls, way, dtype, tmp_path):
     es = run(make(cls, dtype=dtype), 2, around)
-    population = es.ask()
-    again = way(es, tmp_path)
-    for each in (es, again):
-        each.tell(population, around(population))
-        run(each, 3, around)
-    assert again.space == SPACE
-    for found, expected in ((again.ask(), es.ask()), (again.mean, es.mean), (again.sigma, es.sigma)):
-        assert_array_equal(found, expected)
-    assert repr(again.best) == repr(es.best)
-    assert again.history == es.history
+    assert es.space == SPACE
+    require_copy_goes_on(es, way, around, tmp_path)
 
 
 @each_class

@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 import evoopt
 from evoopt.strategies.contract.space_box import SpaceBox
-from helpers.strategies import needs
+from helpers.strategies import needs, run
 
 
 def box_of(*variables, origins=None):
@@ -41,6 +41,20 @@ def require_late_rows(make, heights):
         each.tell(late[6:], fitness[6:])
     assert_array_equal(es.mean, twin.mean)
     assert_array_equal(es.ask(), twin.ask())
+
+
+def require_copy_goes_on(es, way, heights, tmp_path):
+    """Require that a copy of a search in the middle of a generation goes on bit for bit."""
+    space, population = es.space, es.ask()
+    again = way(es, tmp_path)
+    for each in (es, again):
+        each.tell(population, heights(population))
+        run(each, 3, heights)
+    assert again.space == space
+    for found, expected in ((again.ask(), es.ask()), (again.mean, es.mean), (again.sigma, es.sigma)):
+        assert_array_equal(found, expected)
+    assert repr(again.best) == repr(es.best)
+    assert again.history == es.history
 
 
 def make_in(cls, space, x0=None, sigma=None, **options):
