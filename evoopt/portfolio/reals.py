@@ -50,7 +50,7 @@ class Reals:
         self._budget.next_iteration()
 
     def rest_at(self, row: Vector) -> Vector:
-        """Let the other variables rest at those of a row; return its point."""
+        """Let the other variables rest at a row's numbers; return the row's point."""
         self._latent = self._start.latent(row)
         return self._latent[self.columns]
 

@@ -56,7 +56,7 @@ def inherit(
 ) -> None:  # fmt: skip
     """Write the integers and categories of children into `out` (k, n), which `breed` wrote before.
 
-    The arguments are those of `PopulationEngine.breed`; `threshold` is 2^32 times the probability
+    `PopulationEngine.breed` explains the other arguments; `threshold` is 2^32 times the probability
     that an integer or a choice mutates.
     """
     drawn = (key, ids, parents, pool, steps, sigma, crossover, threshold, genes, out)

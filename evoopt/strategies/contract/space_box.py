@@ -34,7 +34,7 @@ class SpaceBox(Box):
     The latent number of a variable is the variable itself; with ``log=True`` it is log(x / origin),
     so that the row `origin` comes back with the same bits; with ``periodic=True`` it is the
     variable plus any number of periods, without ends. A latent number of an integer stands for the
-    nearest whole number, and has no ends either. That of a choice is the number of its value.
+    nearest whole number, and has no ends either. A choice has the number of its value.
 
     Parameters
     ----------

@@ -105,7 +105,7 @@ class Discrete:
     ) -> Self:  # fmt: skip
         """Return the state after an update, with margins; `mean` and `scale` change in place.
 
-        `weights` are those of the best rows, and `before` is the mean before the update.
+        The best rows have `weights`, and `before` is the mean before the update.
         """
         twin = twin_of(self)
         twin.integers = self.integers.kept(self.rate, moved, before, spread, mean, scale)

@@ -4,7 +4,7 @@ Hamano, Saito, Nomura, Uchida and Shirakawa 2025, CatCMA with margin,
 https://arxiv.org/abs/2504.07884; Akimoto, Shirakawa, Yoshinari, Uchida, Saito and Nishida 2019,
 Adaptive stochastic natural gradient method for one-shot neural architecture search,
 https://arxiv.org/abs/1905.08537. The probabilities of all choices stand one after the other in
-`odds`; those of choice j begin at starts[j] and end at starts[j + 1].
+`odds`; the probabilities of choice j begin at starts[j] and end at starts[j + 1].
 """
 
 import math
