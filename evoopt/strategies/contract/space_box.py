@@ -98,6 +98,11 @@ class SpaceBox(Box):
         return columns[chosen], low[chosen], high[chosen], origin[chosen]
 
     @property
+    def reals(self) -> NDArray[np.intp]:
+        """The columns of reals."""
+        return np.flatnonzero(~self.space._is_whole)
+
+    @property
     def neighbours(self) -> int:
         """How many rows differ from a row in one variable.
 

@@ -69,7 +69,7 @@ class Discrete:
         margin = 1 - STAY ** (1 / max(int(varied.sum()), 1))
         self.integers, self.categories = Integers(box, margin), Categories(box, margin)
         self.resting = np.setdiff1d(box.whole[0], self.integers.columns)
-        self.reals = np.setdiff1d(np.arange(len(box.space)), box.whole[0])
+        self.reals = box.reals
         self.first_step = math.exp(np.log(steps[self.reals]).mean()) if len(self.reals) else 1.0
 
     def _require_fit(self, place: str, scope: Scope) -> None:

@@ -79,7 +79,7 @@ class Heredity:
 
     @functools.cached_property
     def _reals(self) -> NDArray[np.intp]:
-        return np.setdiff1d(np.arange(len(self.box.space)), self.box.whole[0])
+        return self.box.reals
 
     @functools.cached_property
     def _rate(self) -> float:
