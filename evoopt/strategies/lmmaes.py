@@ -110,18 +110,17 @@ class LMMAES(Converging):
     def _get_ready(self, ledger: Ledger) -> None:
         """Apply the update of the direction vectors that `_update` has postponed.
 
-        These vectors are most of the memory beside the population, so they are changed in place.
+        Many vectors are most of the memory beside the population, so they are changed in place.
         They are copied only if waiting rows of older epochs were drawn with them, or a state that
         was read holds them.
         """
         super()._get_ready(ledger)
-        if self._step is not None and all(epoch.snapshot[2] is not self._M for epoch in ledger.epochs()):
-            if self._M.size < directions.SMALL:  # one call of a kernel, which no signal handler interrupts
-                self._follow_in_place()
-            else:  # a thread goes on while a signal handler waits for it, and after Ctrl-C
-                thread = threading.Thread(target=self._follow_in_place)
-                thread.start()
-                thread.join()
+        waits = any(epoch.snapshot[2] is self._M for epoch in ledger.epochs())
+        if self._step is not None and self._M.size >= directions.SMALL and not waits:
+            # a thread goes on while a signal handler waits for it, and after Ctrl-C
+            thread = threading.Thread(target=self._follow_in_place)
+            thread.start()
+            thread.join()
         self._settle()
 
     def _follow_in_place(self) -> None:

@@ -14,7 +14,7 @@ from evoopt.rules.ranges import ceil_div
 from evoopt.types import Array, Ids, Vector
 
 GRAIN = 100_000  # multiply-adds worth waking a thread for
-SMALL = 2 * GRAIN  # `follow` moves fewer numbers in one call of a kernel
+SMALL = GRAIN  # numbers that are copied as fast as a thread is started
 
 
 def follow(M: Array, step: Vector, decays: Vector, gains: Vector) -> None:
