@@ -115,13 +115,16 @@ class LMMAES(Converging):
         was read holds them.
         """
         super()._get_ready(ledger)
-        waits = any(epoch.snapshot[2] is self._M for epoch in ledger.epochs())
-        if self._step is not None and self._M.size >= directions.SMALL and not waits:
+        if self._step is not None and self._M.size >= directions.SMALL and not self._waits(ledger):
             # a thread goes on while a signal handler waits for it, and after Ctrl-C
             thread = threading.Thread(target=self._follow_in_place)
             thread.start()
             thread.join()
         self._settle()
+
+    def _waits(self, ledger: Ledger) -> bool:
+        """Whether rows that were drawn with the direction vectors wait for their fitness."""
+        return any(epoch.snapshot[2] is self._M for epoch in ledger.epochs())
 
     def _follow_in_place(self) -> None:
         with state_lock.LOCK:
