@@ -52,6 +52,7 @@ from evoopt.tasks.rollout import Rollout
 from evoopt.tasks.supervised import Supervised
 from evoopt.threads import get_num_threads, set_num_threads
 from evoopt.versions import show_versions
+from evoopt.workers.workers import Workers
 
 if TYPE_CHECKING:
     from evoopt.interop.onnx.model import to_onnx
@@ -132,6 +133,7 @@ __all__ = [
     "Split",
     "Strategy",
     "Supervised",
+    "Workers",
     "envs",
     "evolve",
     "from_torch",

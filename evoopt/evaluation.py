@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Sized
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -10,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from evoopt import arguments, arrays, threads
+from evoopt import arguments, arrays
 from evoopt.arrays import shown
 from evoopt.compiling.jit import COMPILER_ERRORS
-from evoopt.executors import map_rows, require_picklable
+from evoopt.failures import known
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.saving import state_of
 from evoopt.tasks.gymnasium import GymnasiumTask
@@ -21,6 +20,8 @@ from evoopt.tasks.objective import Objective
 from evoopt.tasks.rollout import Rollout
 from evoopt.tasks.supervised import Supervised
 from evoopt.types import Array
+from evoopt.workers.crew import Crew
+from evoopt.workers.workers import Workers
 
 Task = Callable[..., Sized]  # (population, generation) -> the fitness (popsize,), an array of any library
 _ADVICE = "Make a function f of one vector a task by evoopt.Objective(f)."
@@ -39,29 +40,25 @@ class Evaluation:
     name : str
         The argument of `evolve`, for errors.
     task : callable
-    executor : concurrent.futures.Executor, optional
-        Evaluates the rows, one in each call of the task.
+    workers : Workers, optional
+        Evaluate the rows, one in each call of the task.
     """
 
-    def __init__(self, name: str, task: Task, executor: Executor | None = None) -> None:
+    def __init__(self, name: str, task: Task, workers: Workers | None = None) -> None:
         if not callable(task):
             raise ValueError(f"{name} must be a function of a population, got {shown(task)}.")
-        self._name, self._task, self._executor = name, task, executor
+        self._name, self._task = name, task
         self._with_generation = _way_of_the_generation(name, task)
-        self._takes_populations = executor is not None or _takes_populations(task)  # True if this is known
-        if executor is not None:
-            require_picklable(name, task, executor)
+        self._takes_populations = workers is not None or _takes_populations(task)  # True if this is known
+        self._crew = None if workers is None else Crew(workers, name)
+        if self._crew is not None:
+            self._crew.take(task)  # refuses what cannot go to processes
 
     def __call__(self, population: Array, generation: int) -> Any:
         """Return the fitness (popsize,): the task's own result, or with an executor a new array."""
+        if self._crew is not None:
+            return self._by(self._crew, population, generation)
         call = self._with_generation(self._task, generation)
-        if self._executor is not None:
-            # each worker gets the task a few times a generation, not once for each row
-            size = max(1, len(population) // (4 * threads.get_num_threads()))
-            parts = map_rows(self._executor, call, population[:, None], size)
-            return np.concatenate(
-                [arrays.read("fitness", self._one_for_each(value, population[:1])) for value in parts]
-            )
         if self._takes_populations:
             return self._one_for_each(call(population), population)
         with _advising(f"{self._name} was called with a population of shape {population.shape}. {_ADVICE}"):
@@ -70,6 +67,11 @@ class Evaluation:
         if len(population) > 1:
             self._try_one_row(call, population)
         return fitness
+
+    def _by(self, crew: Crew, population: Array, generation: int) -> Array:
+        parts = crew.map(_OneRow(self._with_generation, self._task), population, generation)
+        read = [arrays.read("fitness", self._one_for_each(known(value), population[:1])) for value in parts]
+        return np.concatenate(read)
 
     def of_one(self, x: Array, generation: int) -> float:
         """Return the fitness of one vector (n_params,)."""
@@ -139,6 +141,17 @@ class _Second:
         return self.task(population, self.generation)
 
 
+@dataclass(frozen=True)
+class _OneRow:
+    """A task as a function of one row and the generation, for workers."""
+
+    with_generation: Callable[[Task, int], Task]
+    task: Task
+
+    def __call__(self, row: Array, generation: int) -> Any:
+        return self.with_generation(self.task, generation)(row[None])
+
+
 def _second(task: Task, generation: int) -> Task:
     return _Second(task, generation)
 
@@ -178,7 +191,7 @@ def _way_of_the_generation(name: str, task: Task) -> Callable[[Task, int], Task]
     return _second if len(places) == 2 else _without
 
 
-def check(strategy: Strategy, task: Task, validation: Task | None, executor: Executor | None) -> None:
+def check(strategy: Strategy, task: Task, validation: Task | None, workers: Workers | None) -> None:
     """Raise ValueError where strategy, task and executor do not go together."""
     for judge in (task, validation):
         _check_direction(strategy, judge)
@@ -187,12 +200,7 @@ def check(strategy: Strategy, task: Task, validation: Task | None, executor: Exe
             "The fitness of the task changes from generation to generation, but the strategy was made with "
             "noisy=False and would keep the luckiest row; make it with noisy=True."
         )
-    if executor is not None and not isinstance(executor, Executor):
-        raise ValueError(
-            f"executor must be a concurrent.futures.Executor, got {shown(executor)}; take "
-            "ProcessPoolExecutor(4) for four processes, for example."
-        )
-    if executor is not None and state_of(task):
+    if workers is not None and state_of(task):
         raise ValueError(
             "An executor evaluates rows by copies of the task, but this one has a state: what copies learn "
             "of their rows would be lost. Leave executor out, or make the task so that it learns nothing."

@@ -15,6 +15,7 @@ from evoopt.progress import open_bar
 from evoopt.strategies.contract.base import Strategy
 from evoopt.types import Array
 from evoopt.watch import Watch, choose
+from evoopt.workers.workers import Workers, read_workers
 
 if TYPE_CHECKING:
     from evoopt.result import Result
@@ -37,7 +38,7 @@ def evolve(
     patience: int | None = None,
     progress: bool = False,
     callback: Callable[[Strategy], Any] | Sequence[Callable[[Strategy], Any]] | None = None,
-    executor: Executor | None = None,
+    executor: Executor | Workers | None = None,
     chunk_size: int | None = None,
 ) -> "Result":
     """Run a strategy on a task until it stops or a limit is reached.
@@ -77,10 +78,10 @@ def evolve(
     callback : callable or list of them, optional
         ``callback(strategy)`` after each generation, a `CSVLogger`, for example. The run stops if
         it returns True (Python's or NumPy's) or 1, or raises StopIteration.
-    executor : concurrent.futures.Executor, optional
-        Evaluates the rows, one a call; for slow tasks. Task and rows are pickled for other
-        processes. The task sees each row alone, so it cannot learn, or play episodes that differ
-        from row to row.
+    executor : concurrent.futures.Executor or Workers, optional
+        Evaluates the rows, one a call; for slow tasks. An executor means ``Workers(executor)``;
+        `Workers` has options. Task and rows are pickled for other processes. The task sees each row
+        alone, so it cannot learn, or play episodes that differ from row to row.
     chunk_size : int, optional
         Rows that are made and evaluated at a time, where a whole population would take too much
         memory; a `DeepGA` then never holds more, others make all rows again to learn from them. The
@@ -124,12 +125,13 @@ def evolve(
     (True, 'target')
     """
     strategy = _read_strategy(strategy, task)
-    check(strategy, task, validation, executor)
+    workers = None if executor is None else read_workers(executor)
+    check(strategy, task, validation, workers)
     start = time.perf_counter()
     limits = Limits(max_generations, max_evaluations, target, time_limit, patience)
     chunk_size = arguments.optional_whole("chunk_size", chunk_size, 1)
     callbacks, progress = _read_callbacks(callback), arguments.flag("progress", progress)
-    evaluation = Evaluation("task", task, executor)
+    evaluation = Evaluation("task", task, workers)
     watch = Watch(strategy, validation)
 
     def evaluate(population: Array, generation: int) -> Any:

@@ -43,6 +43,13 @@ def attempt(function: Callable[..., Any], *args: object) -> Any:
         return Failure(error)
 
 
+def known(value: Any) -> Any:
+    """Return a value; raise the exception of a `Failure`."""
+    if isinstance(value, Failure):
+        raise value.error
+    return value
+
+
 def _rebuilt(cls: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Failure:
     """Make an exception whose constructor takes other arguments than its ``args``."""
     error = cls.__new__(cls, *args)

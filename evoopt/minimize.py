@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import nullcontext
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, overload
@@ -27,6 +28,7 @@ from evoopt.portfolio.workers import mapper
 from evoopt.spaces.space import PointLike, Space
 from evoopt.tasks.objective import Objective
 from evoopt.types import BoundsLike
+from evoopt.workers.workers import Workers
 
 if TYPE_CHECKING:
     from evoopt.result import Result
@@ -61,7 +63,7 @@ def minimize(
     tol: float | None = None,
     options: Mapping[str, Any] | None = None,
     vectorized: bool = False,
-    workers: int | Callable[..., Any] = 1,
+    workers: int | Executor | Workers | Callable[..., Any] = 1,
 ) -> "Result": ...
 @overload
 def minimize(
@@ -77,7 +79,7 @@ def minimize(
     integrality: ArrayLike | None = None,
     constraints: Sequence[Any] = (),
     vectorized: bool = False,
-    workers: int | Callable[..., Any] = 1,
+    workers: int | Executor | Workers | Callable[..., Any] = 1,
 ) -> "Result": ...
 
 
@@ -96,7 +98,7 @@ def minimize(
     integrality: ArrayLike | None = None,
     constraints: Sequence[Any] = (),
     vectorized: bool = False,
-    workers: int | Callable[..., Any] = 1,
+    workers: int | Executor | Workers | Callable[..., Any] = 1,
 ) -> "Result":
     """Minimize a function without derivatives, called as `scipy.optimize.minimize` is.
 
@@ -151,10 +153,10 @@ def minimize(
         Refused: bounds are the only constraints.
     vectorized : bool
         Whether `fun` takes a whole population (popsize, n).
-    workers : int or callable
-        Number of processes that evaluate, -1 for all cores; or a function like `map`. For other
-        processes `fun` must be defined by def at the top of a module, and a script must call
-        `minimize` under ``if __name__ == "__main__":``.
+    workers : int, concurrent.futures.Executor, Workers or callable
+        Number of processes that evaluate, -1 for all cores; an executor, or `Workers` around one;
+        or a function like `map`. For other processes `fun` must be defined by def at the top of a
+        module, and a script must call `minimize` under ``if __name__ == "__main__":``.
 
     Returns
     -------

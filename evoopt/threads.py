@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 
 from evoopt.arrays import shown
@@ -34,7 +35,7 @@ class _Pool:
     """The process's worker threads, started at the first parallel call and again after a fork."""
 
     def __init__(self) -> None:
-        self.num_threads = _usable_cores()
+        self.num_threads, self.told = _usable_cores(), False  # whether the user set the number
         self.reset()
 
     def reset(self) -> None:
@@ -49,6 +50,7 @@ class _Pool:
 
 
 _pool = _Pool()
+_callers = threading.local()  # for each thread whether its kernels stay on it
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.reset)  # threads do not survive a fork
 
@@ -88,10 +90,21 @@ def set_num_threads(n: int) -> None:
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise ValueError(f"The number of threads must be a whole number of at least 1, got {shown(n)}.")
     with _pool.lock:
-        _pool.num_threads = n
+        _pool.num_threads, _pool.told = n, True
         executor, _pool.executor = _pool.executor, None
     if executor is not None:
         executor.shutdown(wait=False)  # running work finishes; the next call starts a pool of the new size
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep kernels that the block calls on this thread, unless the user set a number."""
+    before = getattr(_callers, "alone", False)
+    _callers.alone = not _pool.told
+    try:
+        yield
+    finally:
+        _callers.alone = before
 
 
 def _ranges(n: int, threads: int, grain: int) -> Iterator[tuple[int, int]]:
@@ -116,7 +129,7 @@ def run(kernel: Callable[..., None], n: int, *args: object, grain: int = 1) -> N
     grain : int
         The fewest items worth waking a thread for (some 100 microseconds of work).
     """
-    if n < 2 * grain or _pool.num_threads == 1:
+    if n < 2 * grain or _pool.num_threads == 1 or getattr(_callers, "alone", False):
         kernel(*args, 0, n)
         return
     threads = min(_pool.num_threads, n // grain)

@@ -58,12 +58,13 @@ MAY_IMPORT = {
     "result": set(),
     "outcome": {"result"},
     "loop": {"strategies", "arguments", "outcome"},
-    "executors": {"failures"},
-    "evaluation": {"tasks", "strategies", "arguments", "arrays", "compiling", "threads", "executors"},
+    "workers": {"threads", "arguments", "arrays", "calls", "failures"},
+    "evaluation": {"tasks", "strategies", "arguments", "arrays", "compiling", "workers", "failures"},
     "watch": {"evaluation", "strategies", "arguments"},
     "evolve": {
         "calls",
         "watch",
+        "workers",
         "evaluation",
         "loop",
         "strategies",
@@ -77,10 +78,10 @@ MAY_IMPORT = {
     "plotting": {"calls", "history"},
     "portfolio": {
         *("strategies", "spaces", "arguments", "arrays", "calls", "threads", "loop"),
-        *("outcome", "executors", "failures", "progress", "result"),
+        *("outcome", "workers", "failures", "progress", "result"),
     },
     "minimize": {
-        *("calls", "portfolio", "spaces", "tasks", "outcome"),
+        *("calls", "portfolio", "spaces", "tasks", "outcome", "workers"),
         *("arguments", "arrays", "compiling", "result"),
     },
     "scipy_method": {"calls", "minimize", "portfolio", "result"},

@@ -1,7 +1,7 @@
 """Processes that evaluate the rows."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,38 +9,39 @@ import numpy as np
 
 from evoopt import threads
 from evoopt.arrays import shown
-from evoopt.executors import explaining_broken_pools, require_picklable
-from evoopt.types import Array
+from evoopt.workers.crew import Crew
+from evoopt.workers.workers import Workers, read_workers
 
 
 @contextmanager
 def mapper(workers: Any, function: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     """Yield a function like `map`, which evaluates rows by a function."""
-    if callable(workers):
+    if isinstance(workers, Workers | Executor):
+        yield _crew(workers, function).map
+    elif callable(workers):
         yield workers
-        return
-    processes = _processes(workers)
-    if processes == 1:
+    elif (processes := _processes(workers)) == 1:
         yield map
-        return
-    pool = ProcessPoolExecutor(processes)
-    require_picklable("fun", function, pool)
+    else:
+        pool = ProcessPoolExecutor(processes)
+        try:
+            yield _crew(pool, function).map
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-    def map_rows(fun: Callable[..., Any], rows: Array) -> Iterator[Any]:
-        with explaining_broken_pools():
-            yield from pool.map(fun, rows, chunksize=max(1, len(rows) // (4 * processes)))
 
-    try:
-        yield map_rows
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _crew(workers: Workers | Executor, function: Callable[..., Any]) -> Crew:
+    """Return a crew, unless its workers cannot be given the function."""
+    crew = Crew(read_workers(workers), "fun")
+    crew.take(function)
+    return crew
 
 
 def _processes(workers: Any) -> int:
     is_whole = isinstance(workers, int | np.integer) and not isinstance(workers, bool)
     if not is_whole or workers == 0 or workers < -1:
         raise ValueError(
-            f"workers must be a number of processes, -1 for all cores, or a function like map, got "
-            f"{shown(workers)}; take 1 for none."
+            "workers must be a number of processes, -1 for all cores, an executor, Workers, or a function "
+            f"like map, got {shown(workers)}; take 1 for none."
         )
     return threads.get_num_threads() if workers == -1 else int(workers)

@@ -1,0 +1,1 @@
+"""Rows evaluated by the workers of an executor: threads, processes, or other machines."""

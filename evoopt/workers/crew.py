@@ -1,0 +1,226 @@
+"""Jobs at an executor: sent, watched, sent again if they are lost or late, and answered."""
+
+import hashlib
+import itertools
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor, Future
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from evoopt.failures import Failure
+from evoopt.types import Array
+from evoopt.workers.engines import explaining_broken_pools, pickled, shares_memory, slots_of
+from evoopt.workers.remote import MISSING, Answer, Each, Function, Sent, call
+from evoopt.workers.workers import Workers
+
+JOBS_EACH = 4  # jobs of a worker in a generation, so that none waits long for the slowest one
+EVEN = 1.2  # if no job is slower than the mean by more than this factor, one job for each will do
+SHORTEST = 0.01  # seconds of a job, beside which its way is short
+
+
+@dataclass(eq=False)
+class Job:
+    """Rows to evaluate: the arguments of a call, and the number of rows."""
+
+    args: tuple[Any, ...]
+    size: int
+    place: int  # of the first row
+    tries: int = 1
+    waiting: int = 0  # futures that are not done
+    deadline: float = math.inf  # of the present try, once it is taken to run
+    answered: bool = False
+
+
+class Crew:
+    """The workers of a run, and the jobs that they have.
+
+    Parameters
+    ----------
+    workers : Workers
+    name : str
+        The argument that their function is from, for errors.
+    """
+
+    def __init__(self, workers: Workers, name: str) -> None:
+        self._workers, self._name = workers, name
+        self._numbers = itertools.count()  # of submissions
+        self._function: Function | Sent = _nothing
+        self._content, self._fresh = b"", 0  # the function's pickle, and how many jobs will carry it
+        self._finished: SimpleQueue[Future[Any]] = SimpleQueue()
+        self._jobs: dict[Future[Any], Job] = {}
+        self._queued: deque[Job] = deque()  # not taken to run yet
+        self._running: list[Job] = []
+        self._paces: list[float] = []  # seconds of a row, in each job of the last generation
+        self.slots = 1
+
+    # ---------------------------------------------------------------- rows
+
+    def map(self, function: Function, rows: Array, *args: object) -> Iterator[Any]:
+        """Yield the value of ``function(row, *args)`` for each of `rows`, in their order.
+
+        An exception of the function is a `Failure`, with a note of its row, and the last value.
+
+        Raises
+        ------
+        TimeoutError
+            If a job took too long at its last try.
+        concurrent.futures.BrokenExecutor
+            If a pool's process ended before its time; a note has advice.
+        """
+        self.take(Each(function))
+        size = self._chunk(len(rows))
+        parts = [(i, rows[i : i + size]) for i in range(0, len(rows), size)]
+        try:
+            for value in self._in_order([self.send((part, *args), len(part), i) for i, part in parts]):
+                yield value
+                if isinstance(value, Failure):
+                    return
+        finally:
+            self.close()
+
+    def _in_order(self, jobs: list[Job]) -> Iterator[Any]:
+        answers: dict[Job, list[Any]] = {}
+        for job in jobs:
+            while job not in answers:
+                done, values = self.receive()
+                answers[done] = values
+            values = answers.pop(job)
+            if isinstance(values[-1], Failure):
+                values[-1].error.add_note(f"Row {job.place + len(values) - 1} of the population raised this.")
+            yield from values
+
+    def _chunk(self, n: int) -> int:
+        """Return the number of rows in a job: few where some are slow, if these take some time."""
+        self.slots, paces, self._paces = slots_of(self._workers.executor), self._paces, []
+        if self._workers.chunk is not None:
+            return self._workers.chunk
+        most, few, short = math.ceil(n / self.slots), n // (JOBS_EACH * self.slots), 1
+        if paces:
+            mean = sum(paces) / len(paces)
+            short = most if max(paces) <= EVEN * mean else math.ceil(SHORTEST / mean)
+        return max(1, min(max(few, short), most))
+
+    # ---------------------------------------------------------------- jobs
+
+    def take(self, function: Function) -> None:
+        """Let the jobs that are sent from now on call this function."""
+        if shares_memory(self._workers.executor):
+            self._function = function
+            return
+        content = pickled(self._name, function, self._workers.executor)
+        if content != self._content:  # which no worker has yet
+            self._content, self._fresh = content, self.slots
+            self._function = Sent(hashlib.blake2b(content, digest_size=16).hexdigest(), None)
+
+    def send(self, args: tuple[Any, ...], size: int, place: int) -> Job:
+        """Send a job: arguments for the function, of so many rows from a place on."""
+        job = Job(args, size, place)
+        self._submit(job, complete=self._fresh > 0)
+        self._fresh -= 1
+        self._queued.append(job)
+        return job
+
+    def receive(self) -> tuple[Job, Any]:
+        """Wait for the next job that is answered; return it with the value of the function."""
+        while True:
+            future = self._next()
+            job = None if future is None else self._jobs.pop(future, None)
+            if future is None or job is None or job.answered:
+                continue
+            answer = self._answer(job, future)
+            if answer is not None:
+                self._finish(job)
+                self._paces.append(answer.seconds / job.size)
+                return job, answer.value
+
+    def close(self) -> None:
+        """Cancel the jobs that have not begun, and forget the others."""
+        for future in self._jobs:
+            future.cancel()
+        for jobs in (self._jobs, self._queued, self._running):
+            jobs.clear()
+
+    def _submit(self, job: Job, *, complete: bool) -> None:
+        function = self._function
+        if complete and isinstance(function, Sent):
+            function = function._replace(content=self._content)
+        future = self._workers.executor.submit(call, next(self._numbers), function, job.args)
+        self._jobs[future] = job
+        job.waiting += 1
+        future.add_done_callback(self._finished.put)
+
+    def _answer(self, job: Job, future: Future[Any]) -> Answer | None:
+        """Return the answer of a job; None if it was sent again, or is still at another worker."""
+        job.waiting -= 1
+        try:
+            with explaining_broken_pools():
+                answer: Answer | str = future.result()
+        except BrokenExecutor:
+            raise
+        except Exception as error:  # of the executor: those of the function are values
+            if not job.waiting:
+                self._again(job, error)
+            return None
+        if isinstance(answer, Answer):
+            return answer
+        assert answer == MISSING
+        self._submit(job, complete=True)
+        return None
+
+    def _again(self, job: Job, error: Exception) -> None:
+        """Send a job again, or raise the error if this was its last try."""
+        if job.tries > self._workers.retries:
+            error.add_note(f"{_rows(job)} were lost at try {job.tries} of {job.tries}.")
+            raise error
+        job.tries += 1
+        self._submit(job, complete=True)
+
+    # ---------------------------------------------------------------- time limits
+
+    def _next(self) -> Future[Any] | None:
+        """Wait for a future that is done; None after a time limit, whose job is sent again."""
+        self._start_clocks()
+        late = min(self._running, key=lambda job: job.deadline, default=None)
+        try:
+            if late is None:
+                return self._finished.get()
+            return self._finished.get(timeout=max(late.deadline - time.monotonic(), 0.0))
+        except Empty:
+            assert late is not None
+            self._again(late, self._too_late(late))
+            late.deadline = self._deadline(late)
+            return None
+
+    def _start_clocks(self) -> None:
+        """Take the oldest jobs to run, as many as there are workers."""
+        while self._workers.timeout is not None and self._queued and len(self._running) < self.slots:
+            job = self._queued.popleft()
+            job.deadline = self._deadline(job)
+            self._running.append(job)
+
+    def _deadline(self, job: Job) -> float:
+        return time.monotonic() + (self._workers.timeout or math.inf) * job.size
+
+    def _too_late(self, job: Job) -> TimeoutError:
+        return TimeoutError(
+            f"{_rows(job)} must take at most timeout={self._workers.timeout:g} seconds each, but no answer "
+            f"was there in time, at {job.tries} of {job.tries} tries; a worker hangs, or needs more time."
+        )
+
+    def _finish(self, job: Job) -> None:
+        job.answered = True
+        for jobs in (self._queued, self._running):
+            if job in jobs:
+                jobs.remove(job)
+
+
+def _nothing() -> None:
+    """Be the function of a crew that was not given one yet."""
+
+
+def _rows(job: Job) -> str:
+    return f"Rows {job.place} to {job.place + job.size - 1}" if job.size > 1 else f"Row {job.place}"

@@ -1,0 +1,64 @@
+"""The executors of Python and of other packages: their workers, and how they pickle."""
+
+import importlib
+import pickle
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from evoopt import threads
+
+
+def slots_of(executor: Executor) -> int:
+    """Return how many jobs an executor does at once, as far as it tells."""
+    client: Any = getattr(executor, "_client", None)  # of dask.distributed, whose workers come and go
+    if hasattr(client, "nthreads"):
+        nthreads: dict[str, int] = client.nthreads()
+        return max(1, sum(nthreads.values()))
+    for name in ("_max_workers", "num_workers"):  # of Python and loky, of mpi4py
+        number = getattr(executor, name, None)
+        if isinstance(number, int) and number > 0:
+            return number
+    return threads.get_num_threads()
+
+
+def shares_memory(executor: Executor) -> bool:
+    """Return whether the workers are threads of this process, which need no pickles."""
+    return isinstance(executor, ThreadPoolExecutor)
+
+
+def pickled(name: str, function: Callable[..., Any], executor: Executor) -> bytes:
+    """Return a function as bytes for the workers of an executor, or raise ValueError."""
+    try:
+        return _pickler(executor)(function)
+    except Exception as error:
+        raise ValueError(
+            f"{name} must be picklable for an executor of processes, got {function!r}: {error}; define it by "
+            "def at the top of a module, not as a lambda or inside another function, or take threads."
+        ) from error
+
+
+def _pickler(executor: Executor) -> Callable[[Any], bytes]:
+    """Return cloudpickle, if installed, where workers do not import the main script."""
+    if isinstance(executor, ProcessPoolExecutor):
+        return pickle.dumps
+    try:
+        cloudpickle: Any = importlib.import_module("cloudpickle")
+    except ImportError:
+        return pickle.dumps
+    dumps: Callable[[Any], bytes] = cloudpickle.dumps
+    return dumps
+
+
+@contextmanager
+def explaining_broken_pools() -> Iterator[None]:
+    """Add a note with advice to the error of a pool that lost a process in the block."""
+    try:
+        yield
+    except BrokenExecutor as error:
+        error.add_note(
+            'A script that starts processes must do so under if __name__ == "__main__", and what a process '
+            "wrote to stderr before it ended tells more."
+        )
+        raise

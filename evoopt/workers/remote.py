@@ -1,0 +1,115 @@
+"""The part of a job that a worker does: it finds the function, calls it, and measures the time.
+
+A function travels once: jobs name it by the digest of its pickle, and a worker that does not have
+it answers `MISSING`, upon which the job comes again, with the pickle.
+"""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from multiprocessing.connection import wait
+from typing import Any, NamedTuple
+
+from evoopt import threads
+from evoopt.failures import Failure, attempt
+
+KEPT = 4  # functions that a worker keeps
+MISSING = "missing"  # the answer of a worker that does not have the function
+
+Function = Callable[..., Any]
+_functions: dict[str, Function] = {}  # by digest, the one used last at the end
+_lock = threading.Lock()  # a worker may have several threads
+
+
+class Sent(NamedTuple):
+    """A function for workers: its digest, and its pickle where a worker may not have it."""
+
+    digest: str
+    content: bytes | None
+
+
+class Answer(NamedTuple):
+    """The value of a call, or its `Failure`, and the seconds that it took."""
+
+    value: Any
+    seconds: float
+
+
+class Each:
+    """A function of rows: the list of the values that a function of one row has for each.
+
+    The list ends with the first `Failure`.
+    """
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+
+    def __call__(self, rows: Any, *args: object) -> list[Any]:
+        values: list[Any] = []
+        for row in rows:
+            values.append(attempt(self._function, row, *args))
+            if isinstance(values[-1], Failure):
+                break
+        return values
+
+
+def call(number: int, function: Function | Sent, args: tuple[Any, ...]) -> Answer | str:
+    """Call a function, on one thread; Dask would take jobs of the same number for one."""
+    end_with_parent()
+    found = _find(function) if isinstance(function, Sent) else function
+    if found is None:
+        return MISSING
+    start = time.perf_counter()
+    with threads.alone(), _interruptible():
+        value = attempt(found, *args)
+    return Answer(value, time.perf_counter() - start)
+
+
+def _find(sent: Sent) -> Function | None:
+    """Return the function of a digest, from the memory or the pickle; None if neither has it."""
+    with _lock:
+        function: Function | None = _functions.pop(sent.digest, None)
+        if function is None and sent.content is not None:
+            function = pickle.loads(sent.content)
+        if function is not None:
+            _functions[sent.digest] = function
+        while len(_functions) > KEPT:
+            del _functions[next(iter(_functions))]
+    return function
+
+
+@cache
+def end_with_parent() -> None:
+    """End this process soon after its parent, even if that is killed; nothing in a main process.
+
+    A process of a pool waits for jobs on a pipe whose other end it holds itself, so it would wait
+    for ever. Its signals are the user's: a thread looks after the parent.
+    """
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_wait_and_end, args=(parent.sentinel, os.getppid()), daemon=True).start()
+
+
+def _wait_and_end(sentinel: Any, parent: int) -> None:
+    # processes that were forked later hold a sentinel's pipe open, but the parent's number changes
+    while not wait([sentinel], 1.0) and os.getppid() == parent:
+        pass
+    os._exit(1)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end the call in a pool's process, which ignores it while it is idle."""
+    if multiprocessing.parent_process() is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
