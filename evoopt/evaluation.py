@@ -1,7 +1,7 @@
 """Calls of a task, with the generation or without, that must return one number for each row."""
 
 import inspect
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,14 +13,18 @@ from evoopt import arguments, arrays
 from evoopt.arrays import shown
 from evoopt.compiling.jit import COMPILER_ERRORS
 from evoopt.failures import known
+from evoopt.loop import Gather, Populations
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.saving import state_of
 from evoopt.tasks.gymnasium import GymnasiumTask
 from evoopt.tasks.objective import Objective
 from evoopt.tasks.rollout import Rollout
 from evoopt.tasks.supervised import Supervised
-from evoopt.types import Array
+from evoopt.types import Array, Vector
 from evoopt.workers.crew import Crew
+from evoopt.workers.numbers import ByNumbers
+from evoopt.workers.remote import Each
+from evoopt.workers.stream import Stream
 from evoopt.workers.workers import Workers
 
 Task = Callable[..., Sized]  # (population, generation) -> the fitness (popsize,), an array of any library
@@ -52,7 +56,7 @@ class Evaluation:
         self._takes_populations = workers is not None or _takes_populations(task)  # True if this is known
         self._crew = None if workers is None else Crew(workers, name)
         if self._crew is not None:
-            self._crew.take(task)  # refuses what cannot go to processes
+            self._crew.take(self._of_one_row)  # refuses what cannot go to processes
 
     def __call__(self, population: Array, generation: int) -> Any:
         """Return the fitness (popsize,): the task's own result, or with an executor a new array."""
@@ -68,10 +72,36 @@ class Evaluation:
             self._try_one_row(call, population)
         return fitness
 
-    def _by(self, crew: Crew, population: Array, generation: int) -> Array:
-        parts = crew.map(_OneRow(self._with_generation, self._task), population, generation)
-        read = [arrays.read("fitness", self._one_for_each(known(value), population[:1])) for value in parts]
-        return np.concatenate(read)
+    def gatherer(self, strategy: Strategy, chunk_size: int | None) -> Gather:
+        """Return the way in which generations of a strategy are evaluated."""
+        crew = self._crew
+        if crew is not None and crew.workers.asynchronous:
+            stream = Stream(crew, self._of_one_row, self._read)
+            return lambda strategy, limits: stream.gather(
+                strategy, limits.rows(strategy), limits.left(strategy)
+            )
+        if crew is not None and crew.workers.rows == "numbers":
+            numbers = ByNumbers(crew, strategy, Each(self._of_one_row), self._read)
+            return lambda strategy, limits: numbers.gather(strategy.ask_ids(limits.rows(strategy)))
+        return Populations(self, chunk_size)
+
+    def close(self) -> None:
+        """Cancel the rows in flight at workers."""
+        if self._crew is not None:
+            self._crew.close()
+
+    def _by(self, crew: Crew, population: Array, generation: int) -> Vector:
+        return self._read(crew.map(self._of_one_row, population, generation), population.shape[1])
+
+    @property
+    def _of_one_row(self) -> "_OneRow":
+        return _OneRow(self._with_generation, self._task)
+
+    def _read(self, values: Iterable[Any], n: int) -> Vector:
+        """Read the values of rows with `n` coordinates, or raise their `Failure`."""
+        row = np.empty((1, n))
+        read = [arrays.read("fitness", self._one_for_each(known(value), row)) for value in values]
+        return arguments.fitness_vector(np.concatenate(read), len(read))
 
     def of_one(self, x: Array, generation: int) -> float:
         """Return the fitness of one vector (n_params,)."""

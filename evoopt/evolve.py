@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from evoopt import arguments
@@ -134,10 +134,12 @@ def evolve(
     evaluation = Evaluation("task", task, workers)
     watch = Watch(strategy, validation)
 
-    def evaluate(population: Array, generation: int) -> Any:
-        fitness = evaluation(population, generation)
+    gather = evaluation.gatherer(strategy, chunk_size)
+
+    def compared(strategy: Strategy, limits: Limits) -> tuple[Array, Any]:
+        told, fitness = gather(strategy, limits)
         watch.compare(fitness)
-        return fitness
+        return told, fitness
 
     def finish(reasons: Reasons) -> "Result":
         evaluates = not _NO_MORE & dict(reasons).keys()
@@ -154,7 +156,8 @@ def evolve(
 
         if strategy.generation:
             watch.look()
-        return run(strategy, evaluate, limits, after, lambda: watch.waited, chunk_size)
+        with closing(evaluation):
+            return run(strategy, compared, limits, after, lambda: watch.waited)
 
     with keeping(finish):
         try:

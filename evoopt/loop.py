@@ -17,6 +17,8 @@ from evoopt.strategies.contract.base import Strategy
 from evoopt.types import Array, Ids, Vector
 
 Evaluate = Callable[[Array, int], Any]  # (population, generation) -> fitness
+# (strategy, limits) -> a generation: what is told, rows or their numbers, and its fitness
+Gather = Callable[[Strategy, "Limits"], tuple[Array | Ids, Any]]
 
 LEAST_ROWS = 2  # that a strategy learns from
 INTERRUPTED = ("interrupted", "the run was interrupted from the keyboard")
@@ -44,7 +46,11 @@ class Limits:
 
     def rows(self, strategy: Strategy) -> int:
         """Return how many rows the next generation may have."""
-        return int(min(strategy.popsize, self._evaluations(strategy) - strategy.evaluations))
+        return int(min(strategy.popsize, self.left(strategy)))
+
+    def left(self, strategy: Strategy) -> float:
+        """Return how many evaluations are left."""
+        return self._evaluations(strategy) - strategy.evaluations
 
     def reached(self, strategy: Strategy, waited: int) -> Reasons:
         """Return the reasons to end now, as (name, message)."""
@@ -62,25 +68,15 @@ class Limits:
 
 def run(
     strategy: Strategy,
-    evaluate: Evaluate,
+    gather: Gather,
     limits: Limits,
     after: Callable[[Strategy], Any],
     waited: Callable[[], int] = lambda: 0,
-    chunk_size: int | None = None,
 ) -> Reasons:
-    """Ask, evaluate and tell until there are reasons to stop, or `after` is true; return them."""
-    rows: Array | None = None
+    """Gather fitness and tell it until there are reasons to stop; return them."""
     try:
         while not (reasons := _unique(strategy.stop() + limits.reached(strategy, waited()))):
-            ids = strategy.ask_ids(limits.rows(strategy))
-            if chunk_size is None or chunk_size >= len(ids):
-                if rows is not None and len(rows) < len(ids):  # the first run of a restart with more rows
-                    rows = None
-                told = strategy.rows(ids, out=None if rows is None else rows[: len(ids)])
-                rows = told if rows is None else rows
-                fitness = evaluate(told, strategy.generation)
-            else:
-                told, fitness = ids, _in_chunks(strategy, evaluate, ids, chunk_size)
+            told, fitness = gather(strategy, limits)
             with _interrupts_wait():
                 strategy.tell(told, fitness)
             if after(strategy):
@@ -103,6 +99,34 @@ def stopped_by(callback: Callable[..., Any], *args: object) -> bool:
     if getattr(answer, "shape", None) in ((), (1,)):  # a scalar of NumPy, or an array of one element
         answer = answer.item()
     return isinstance(answer, int) and answer == 1
+
+
+class Populations:
+    """Generations as whole populations, asked for and evaluated; the array is used again.
+
+    Parameters
+    ----------
+    evaluate : callable
+        ``evaluate(population, generation) -> fitness``.
+    chunk_size : int, optional
+        Rows that are made at a time.
+    """
+
+    def __init__(self, evaluate: Evaluate, chunk_size: int | None = None) -> None:
+        self._evaluate, self._chunk_size = evaluate, chunk_size
+        self._rows: Array | None = None
+
+    def __call__(self, strategy: Strategy, limits: Limits) -> tuple[Array | Ids, Any]:
+        """Ask for a generation and evaluate it."""
+        ids = strategy.ask_ids(limits.rows(strategy))
+        if self._chunk_size is not None and self._chunk_size < len(ids):
+            return ids, _in_chunks(strategy, self._evaluate, ids, self._chunk_size)
+        rows = self._rows
+        if rows is not None and len(rows) < len(ids):  # the first run of a restart with more rows
+            rows = None
+        told = strategy.rows(ids, out=None if rows is None else rows[: len(ids)])
+        self._rows = told if rows is None else rows
+        return told, self._evaluate(told, strategy.generation)
 
 
 def _in_chunks(strategy: Strategy, evaluate: Evaluate, ids: Ids, size: int) -> Vector:

@@ -58,8 +58,8 @@ MAY_IMPORT = {
     "result": set(),
     "outcome": {"result"},
     "loop": {"strategies", "arguments", "outcome"},
-    "workers": {"threads", "arguments", "arrays", "calls", "failures"},
-    "evaluation": {"tasks", "strategies", "arguments", "arrays", "compiling", "workers", "failures"},
+    "workers": {"strategies", "threads", "arguments", "arrays", "calls", "failures"},
+    "evaluation": {"loop", "tasks", "strategies", "arguments", "arrays", "compiling", "workers", "failures"},
     "watch": {"evaluation", "strategies", "arguments"},
     "evolve": {
         "calls",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from evoopt.loop import INTERRUPTED, Limits, run
+from evoopt.loop import INTERRUPTED, Limits, Populations, run
 from evoopt.outcome import CONTRACTED, Reasons
 from evoopt.portfolio.agreement import End, Ends, end_of, has_contracted
 from evoopt.portfolio.budget import Budget, OverError
@@ -153,7 +153,7 @@ class Portfolio:
         left = budget.max_evaluations - before - strategy.noisy  # one for the solution
         limits = Limits(max_evaluations=None if left == np.inf else max(int(left), 0))
         try:
-            reasons = run(strategy, self._evaluate, limits, self._after)
+            reasons = run(strategy, Populations(self._evaluate), limits, self._after)
         finally:
             self._add_to_story(_name(strategy), before)
         if dict(reasons).keys() == {"max_evaluations"}:

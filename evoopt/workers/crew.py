@@ -5,7 +5,7 @@ import itertools
 import math
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -14,7 +14,7 @@ from typing import Any
 from evoopt.failures import Failure
 from evoopt.types import Array
 from evoopt.workers.engines import explaining_broken_pools, pickled, shares_memory, slots_of
-from evoopt.workers.remote import MISSING, Answer, Each, Function, Sent, call
+from evoopt.workers.remote import Answer, Each, Function, Refusal, Sent, call
 from evoopt.workers.workers import Workers
 
 JOBS_EACH = 4  # jobs of a worker in a generation, so that none waits long for the slowest one
@@ -35,6 +35,9 @@ class Job:
     answered: bool = False
 
 
+Instead = Callable[[Job, str], tuple[Any, ...]]
+
+
 class Crew:
     """The workers of a run, and the jobs that they have.
 
@@ -46,10 +49,12 @@ class Crew:
     """
 
     def __init__(self, workers: Workers, name: str) -> None:
-        self._workers, self._name = workers, name
+        self.workers, self._name = workers, name
         self._numbers = itertools.count()  # of submissions
         self._function: Function | Sent = _nothing
-        self._content, self._fresh = b"", 0  # the function's pickle, and how many jobs will carry it
+        self._content: Callable[[], bytes] = bytes  # makes the function's pickle
+        self._instead: Instead = lambda job, worker: job.args
+        self._fresh = 0  # how many of the next jobs carry it
         self._finished: SimpleQueue[Future[Any]] = SimpleQueue()
         self._jobs: dict[Future[Any], Job] = {}
         self._queued: deque[Job] = deque()  # not taken to run yet
@@ -72,17 +77,24 @@ class Crew:
             If a pool's process ended before its time; a note has advice.
         """
         self.take(Each(function))
-        size = self._chunk(len(rows))
-        parts = [(i, rows[i : i + size]) for i in range(0, len(rows), size)]
+        for values in self.in_order(len(rows), lambda start, stop: (rows[start:stop], *args)):
+            yield from values
+
+    def in_order(self, n: int, args: Callable[[int, int], tuple[Any, ...]]) -> Iterator[list[Any]]:
+        """Yield the values of rows [0, n), a list for each job; the last may be a `Failure`.
+
+        The function gets the arguments ``args(start, stop)``.
+        """
+        self.count_workers()
+        size = self._chunk(n)
         try:
-            for value in self._in_order([self.send((part, *args), len(part), i) for i, part in parts]):
-                yield value
-                if isinstance(value, Failure):
-                    return
+            ends = [(start, min(start + size, n)) for start in range(0, n, size)]
+            jobs = [self.send(args(start, stop), stop - start, start) for start, stop in ends]
+            yield from self._answers(jobs)
         finally:
             self.close()
 
-    def _in_order(self, jobs: list[Job]) -> Iterator[Any]:
+    def _answers(self, jobs: list[Job]) -> Iterator[list[Any]]:
         answers: dict[Job, list[Any]] = {}
         for job in jobs:
             while job not in answers:
@@ -91,13 +103,15 @@ class Crew:
             values = answers.pop(job)
             if isinstance(values[-1], Failure):
                 values[-1].error.add_note(f"Row {job.place + len(values) - 1} of the population raised this.")
-            yield from values
+                yield values
+                return
+            yield values
 
     def _chunk(self, n: int) -> int:
         """Return the number of rows in a job: few where some are slow, if these take some time."""
-        self.slots, paces, self._paces = slots_of(self._workers.executor), self._paces, []
-        if self._workers.chunk is not None:
-            return self._workers.chunk
+        paces, self._paces = self._paces, []
+        if self.workers.chunk is not None:
+            return self.workers.chunk
         most, few, short = math.ceil(n / self.slots), n // (JOBS_EACH * self.slots), 1
         if paces:
             mean = sum(paces) / len(paces)
@@ -106,15 +120,36 @@ class Crew:
 
     # ---------------------------------------------------------------- jobs
 
+    def count_workers(self) -> None:
+        """Ask the executor for its number of workers, which may come and go."""
+        self.slots = slots_of(self.workers.executor)
+
     def take(self, function: Function) -> None:
         """Let the jobs that are sent from now on call this function."""
-        if shares_memory(self._workers.executor):
+        if shares_memory(self.workers.executor):
             self._function = function
             return
-        content = pickled(self._name, function, self._workers.executor)
-        if content != self._content:  # which no worker has yet
-            self._content, self._fresh = content, self.slots
-            self._function = Sent(hashlib.blake2b(content, digest_size=16).hexdigest(), None)
+        content = self.pickled(function)
+        self.keep(hashlib.blake2b(content, digest_size=16).hexdigest(), lambda: content)
+
+    def keep(self, key: str, content: Callable[[], bytes], instead: Instead | None = None) -> None:
+        """Let the jobs call the function that workers keep under this key, or make of its pickle.
+
+        A job that a worker refuses is sent again with the arguments ``instead(job, worker)``.
+        """
+        self._instead = instead or self._instead
+        if not isinstance(self._function, Sent) or self._function.key != key:  # no worker has it yet
+            self._fresh = self.slots
+        self._function, self._content = Sent(key, None), content
+
+    def pickled(self, function: Function) -> bytes:
+        """Return a function as bytes for the workers, or raise ValueError."""
+        return pickled(self._name, function, self.workers.executor)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a worker has no job."""
+        return len(self._jobs) < self.slots
 
     def send(self, args: tuple[Any, ...], size: int, place: int) -> Job:
         """Send a job: arguments for the function, of so many rows from a place on."""
@@ -132,10 +167,15 @@ class Crew:
             if future is None or job is None or job.answered:
                 continue
             answer = self._answer(job, future)
-            if answer is not None:
-                self._finish(job)
-                self._paces.append(answer.seconds / job.size)
-                return job, answer.value
+            if answer is None:
+                continue
+            if isinstance(answer.value, Refusal):
+                job.args = self._instead(job, answer.value.worker)
+                self._submit(job, complete=False)
+                continue
+            self._finish(job)
+            self._paces.append(answer.seconds / job.size)
+            return job, answer.value
 
     def close(self) -> None:
         """Cancel the jobs that have not begun, and forget the others."""
@@ -147,8 +187,8 @@ class Crew:
     def _submit(self, job: Job, *, complete: bool) -> None:
         function = self._function
         if complete and isinstance(function, Sent):
-            function = function._replace(content=self._content)
-        future = self._workers.executor.submit(call, next(self._numbers), function, job.args)
+            function = Sent(function.key, self._content())
+        future = self.workers.executor.submit(call, next(self._numbers), function, job.args)
         self._jobs[future] = job
         job.waiting += 1
         future.add_done_callback(self._finished.put)
@@ -167,13 +207,12 @@ class Crew:
             return None
         if isinstance(answer, Answer):
             return answer
-        assert answer == MISSING
         self._submit(job, complete=True)
         return None
 
     def _again(self, job: Job, error: Exception) -> None:
         """Send a job again, or raise the error if this was its last try."""
-        if job.tries > self._workers.retries:
+        if job.tries > self.workers.retries:
             error.add_note(f"{_rows(job)} were lost at try {job.tries} of {job.tries}.")
             raise error
         job.tries += 1
@@ -197,17 +236,17 @@ class Crew:
 
     def _start_clocks(self) -> None:
         """Take the oldest jobs to run, as many as there are workers."""
-        while self._workers.timeout is not None and self._queued and len(self._running) < self.slots:
+        while self.workers.timeout is not None and self._queued and len(self._running) < self.slots:
             job = self._queued.popleft()
             job.deadline = self._deadline(job)
             self._running.append(job)
 
     def _deadline(self, job: Job) -> float:
-        return time.monotonic() + (self._workers.timeout or math.inf) * job.size
+        return time.monotonic() + (self.workers.timeout or math.inf) * job.size
 
     def _too_late(self, job: Job) -> TimeoutError:
         return TimeoutError(
-            f"{_rows(job)} must take at most timeout={self._workers.timeout:g} seconds each, but no answer "
+            f"{_rows(job)} must take at most timeout={self.workers.timeout:g} seconds each, but no answer "
             f"was there in time, at {job.tries} of {job.tries} tries; a worker hangs, or needs more time."
         )
 

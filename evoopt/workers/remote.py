@@ -1,7 +1,7 @@
 """The part of a job that a worker does: it finds the function, calls it, and measures the time.
 
-A function travels once: jobs name it by the digest of its pickle, and a worker that does not have
-it answers `MISSING`, upon which the job comes again, with the pickle.
+A function travels once: jobs name it by a key, the digest of its pickle for example, and a worker
+that does not have it, or an old one, answers `MISSING`. Then the job comes again, with the pickle.
 """
 
 import multiprocessing
@@ -23,14 +23,14 @@ KEPT = 4  # functions that a worker keeps
 MISSING = "missing"  # the answer of a worker that does not have the function
 
 Function = Callable[..., Any]
-_functions: dict[str, Function] = {}  # by digest, the one used last at the end
+_functions: dict[str, Function] = {}  # by key, the one used last at the end
 _lock = threading.Lock()  # a worker may have several threads
 
 
 class Sent(NamedTuple):
-    """A function for workers: its digest, and its pickle where a worker may not have it."""
+    """A function for workers: its key, and its pickle where a worker may not have it."""
 
-    digest: str
+    key: str
     content: bytes | None
 
 
@@ -39,6 +39,12 @@ class Answer(NamedTuple):
 
     value: Any
     seconds: float
+
+
+class Refusal(NamedTuple):
+    """The value of a call with which a worker cannot do the job, and the worker's name."""
+
+    worker: str
 
 
 class Each:
@@ -68,17 +74,17 @@ def call(number: int, function: Function | Sent, args: tuple[Any, ...]) -> Answe
     start = time.perf_counter()
     with threads.alone(), _interruptible():
         value = attempt(found, *args)
-    return Answer(value, time.perf_counter() - start)
+    return MISSING if value is MISSING else Answer(value, time.perf_counter() - start)
 
 
 def _find(sent: Sent) -> Function | None:
-    """Return the function of a digest, from the memory or the pickle; None if neither has it."""
+    """Return the function of a key, of its pickle or from the memory; None if neither has it."""
     with _lock:
-        function: Function | None = _functions.pop(sent.digest, None)
-        if function is None and sent.content is not None:
+        function: Function | None = _functions.pop(sent.key, None)
+        if sent.content is not None:
             function = pickle.loads(sent.content)
         if function is not None:
-            _functions[sent.digest] = function
+            _functions[sent.key] = function
         while len(_functions) > KEPT:
             del _functions[next(iter(_functions))]
     return function

@@ -1,6 +1,7 @@
 """`Workers`: an executor, and how it evaluates rows."""
 
 from concurrent.futures import Executor
+from typing import Literal
 
 from evoopt import arguments
 from evoopt.arrays import shown
@@ -16,6 +17,17 @@ class Workers(Called):
         Threads or processes of Python, or another package's workers: ``client.get_executor()`` of
         dask.distributed, loky, ``mpi4py.futures``. Kernels of evoopt use one thread in each worker,
         unless the worker has called `set_num_threads`.
+    rows : "values" or "numbers"
+        What travels: the rows, or with "numbers" their numbers. Then the workers hold a copy of the
+        strategy, learn what it learns, and make the rows themselves: a generation costs
+        popsize numbers on the way instead of popsize x n_params. The results are the same bits. A
+        worker whose rows differ, because its processor rounds otherwise, is reported in the log
+        "evoopt", and gets rows.
+    asynchronous : bool
+        Whether all workers are busy all the time: each gets a new row when it has finished one, and
+        the strategy learns from each `popsize` finished rows. Some of them are late: the strategy
+        has learned since they were asked for. The result then depends on the order in which rows
+        are finished.
     chunk : int, optional
         Rows in a job. By default each worker gets one job a generation where rows took equally long
         in the last one, or else four, but more rows where these took less than 10 milliseconds.
@@ -51,6 +63,8 @@ class Workers(Called):
         self,
         executor: Executor,
         *,
+        rows: Literal["values", "numbers"] = "values",
+        asynchronous: bool = False,
         chunk: int | None = None,
         timeout: float | None = None,
         retries: int = 1,
@@ -61,6 +75,13 @@ class Workers(Called):
                 "ProcessPoolExecutor(4) for four processes, for example."
             )
         self.executor = executor
+        self.rows = arguments.one_of("rows", rows, ("values", "numbers"))
+        self.asynchronous = arguments.flag("asynchronous", asynchronous)
+        if self.asynchronous and rows == "numbers":
+            raise ValueError(
+                'rows must be "values" with asynchronous=True, got "numbers": copies of the strategy learn '
+                "from whole generations; leave one of the two out."
+            )
         self.chunk = arguments.optional_whole("chunk", chunk, 1)
         self.timeout = None if timeout is None else arguments.number("timeout", timeout, positive=True)
         self.retries = arguments.whole("retries", retries, 0)
