@@ -35,7 +35,7 @@ class Job:
     answered: bool = False
 
 
-Instead = Callable[[Job, str], tuple[Any, ...]]
+Instead = Callable[[Job, Refusal], tuple[Any, ...] | None]
 
 
 class Crew:
@@ -53,7 +53,7 @@ class Crew:
         self._numbers = itertools.count()  # of submissions
         self._function: Function | Sent = _nothing
         self._content: Callable[[], bytes] = bytes  # makes the function's pickle
-        self._instead: Instead = lambda job, worker: job.args
+        self._instead: Instead = lambda job, refusal: None
         self._fresh = 0  # how many of the next jobs carry it
         self._finished: SimpleQueue[Future[Any]] = SimpleQueue()
         self._jobs: dict[Future[Any], Job] = {}
@@ -135,7 +135,8 @@ class Crew:
     def keep(self, key: str, content: Callable[[], bytes], instead: Instead | None = None) -> None:
         """Let the jobs call the function that workers keep under this key, or make of its pickle.
 
-        A job that a worker refuses is sent again with the arguments ``instead(job, worker)``.
+        A job that a worker refuses is sent again with the arguments ``instead(job, refusal)``, or
+        complete where these are None.
         """
         self._instead = instead or self._instead
         if not isinstance(self._function, Sent) or self._function.key != key:  # no worker has it yet
@@ -170,8 +171,9 @@ class Crew:
             if answer is None:
                 continue
             if isinstance(answer.value, Refusal):
-                job.args = self._instead(job, answer.value.worker)
-                self._submit(job, complete=False)
+                args = self._instead(job, answer.value)
+                job.args = args or job.args
+                self._submit(job, complete=args is None)
                 continue
             self._finish(job)
             self._paces.append(answer.seconds / job.size)

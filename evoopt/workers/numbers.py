@@ -12,7 +12,7 @@ import os
 import secrets
 import socket
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -25,16 +25,16 @@ from evoopt.workers.crew import Crew, Job
 from evoopt.workers.remote import MISSING, Function, Refusal
 
 ALLOWED = 1  # how often the rows of a worker may differ
+REMEMBERED = 32  # generations that a copy can make up for; an older one gets the state
 _log = logging.getLogger(__name__)
 _differed: Counter[str] = Counter()  # how often rows of this worker differed, by the key of a copy
 
 
 class Learned(NamedTuple):
-    """A generation of the strategy, and how a copy gets there from the one before."""
+    """A generation of the strategy, and how a copy gets there from earlier ones."""
 
     generation: int
-    fitness: Vector | None  # told last, None if it is not known
-    asked: int  # row numbers handed out since
+    history: tuple[tuple[Vector, int], ...]  # fitness that was told, and row numbers handed out then
 
 
 class Copy:
@@ -64,8 +64,10 @@ class Copy:
         if _differed[self._key] > ALLOWED:
             return Refusal(_name())
         with self._lock:
-            if self._is_stale or not self._follows(learned):
+            if self._is_stale:
                 return MISSING
+            if not self._follows(learned):
+                return Refusal(_name(), self._strategy.generation)
             ids = self._strategy._ledger.newest[start:stop]
             if mark_of(self._strategy, ids[:1]) != mark:
                 self._is_stale = True
@@ -74,11 +76,13 @@ class Copy:
         return self._values(ids, learned.generation)
 
     def _follows(self, learned: Learned) -> bool:
-        """Whether the copy is in this generation, perhaps after learning what was told last."""
+        """Whether the copy is in this generation, perhaps after learning what was told since."""
         strategy = self._strategy
-        if strategy.generation == learned.generation - 1 and learned.fitness is not None:
-            strategy.tell(strategy._ledger.newest, learned.fitness)
-            strategy.ask_ids(learned.asked)
+        missing = learned.generation - strategy.generation
+        if 0 < missing <= len(learned.history):
+            for fitness, asked in learned.history[-missing:]:
+                strategy.tell(strategy._ledger.newest, fitness)
+                strategy.ask_ids(asked)
         return strategy.generation == learned.generation
 
     def _values(self, ids: Ids, generation: int) -> list[Any]:
@@ -115,32 +119,49 @@ class ByNumbers:
         self._crew, self._strategy, self._evaluate, self._read = crew, strategy, evaluate, read
         self._key = secrets.token_hex(8)
         self._ids: Ids = np.empty(0, np.uint64)
-        self._learned = Learned(-1, None, 0)  # the generation that was evaluated last
-        self._fitness: Vector | None = None  # of its rows
+        self._fitness: Vector | None = None  # of the generation that was evaluated last
+        self._history: deque[tuple[Vector, int]] = deque(maxlen=REMEMBERED)
         self._reported: set[str] = set()  # workers whose rows differ
 
     def gather(self, ids: Ids) -> tuple[Ids, Vector]:
         """Return the numbers of rows that were just asked for, and their fitness."""
-        generation = self._strategy.generation
-        follows = generation == self._learned.generation + 1
         self._ids = ids
-        self._learned = Learned(generation, self._fitness if follows else None, len(ids))
-        self._crew.keep(self._key, self._content, self._with_rows)
+        if self._fitness is not None:
+            self._history.append((self._fitness, len(ids)))
+        self._crew.keep(self._key, self._content, self._instead)
         values = itertools.chain.from_iterable(self._crew.in_order(len(ids), self._args))
         self._fitness = self._read(values, self._strategy.n_params)
         return ids, self._fitness
 
     def _args(self, start: int, stop: int) -> tuple[Any, ...]:
-        return self._learned, start, stop, mark_of(self._strategy, self._ids[start : start + 1])
+        return self._learned(1), start, stop, mark_of(self._strategy, self._ids[start : start + 1])
+
+    def _learned(self, generations: int) -> Learned:
+        """Return the present generation, with what was learned in so many generations before."""
+        return Learned(self._strategy.generation, tuple(self._history)[-generations:])
 
     def _content(self) -> bytes:
         return self._crew.pickled(Copy(self._key, self._strategy, self._evaluate))
 
-    def _with_rows(self, job: Job, worker: str) -> tuple[Any, ...]:
-        """Return the arguments of a job for a worker whose rows differ."""
+    def _instead(self, job: Job, refusal: Refusal) -> tuple[Any, ...] | None:
+        """Return other arguments of a job, for a worker whose copy is older, or whose rows differ.
+
+        None stands for the present state, for a copy that is too old.
+        """
+        if refusal.generation is None:
+            self._report(refusal.worker)
+            return self._with_rows(job)
+        missing = self._strategy.generation - refusal.generation
+        if not 0 < missing <= len(self._history):
+            return None
+        return self._learned(missing), *job.args[1:]
+
+    def _report(self, worker: str) -> None:
         if worker not in self._reported:
             self._reported.add(worker)
             _log.warning("the rows of worker %s differ from those of this process: it gets rows", worker)
+
+    def _with_rows(self, job: Job) -> tuple[Any, ...]:
         rows = self._strategy.rows(self._ids[job.place : job.place + job.size])
         return *self._args(job.place, job.place + job.size), rows
 

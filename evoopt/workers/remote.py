@@ -42,9 +42,13 @@ class Answer(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """The value of a call with which a worker cannot do the job, and the worker's name."""
+    """The value of a call with which a worker asks for other arguments.
+
+    It has the worker's name, and the generation of its copy of a strategy, unless it wants rows.
+    """
 
     worker: str
+    generation: int | None = None
 
 
 class Each:

@@ -51,12 +51,17 @@ class Stream:
     def _keep_busy(self, strategy: Strategy, left: float) -> None:
         """Ask for new rows for the workers that have none."""
         while self._crew.has_room:
-            size = int(min(self._crew.workers.chunk or 1, left - self._in_flight - len(self._finished)))
+            size = int(min(self._crew.workers.chunk or 1, self._allowed(strategy, left)))
             if size < 1:
                 return
             ids = strategy.ask_ids(size)
             self._crew.send((strategy.rows(ids), strategy.generation), size, int(ids[0]))
             self._in_flight += size
+
+    def _allowed(self, strategy: Strategy, left: float) -> float:
+        """Return how many rows may be asked for: not a single one for a last generation."""
+        useful = left - (left % strategy.popsize == 1)  # false if left is infinite
+        return useful - self._in_flight - len(self._finished)
 
     def _forget_old(self, strategy: Strategy) -> None:
         """Forget finished rows that the strategy knows no longer; other rows take their place."""

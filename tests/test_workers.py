@@ -1,0 +1,520 @@
+"""Executors: order, jobs that are late or lost, row numbers, rows in flight, processes that end."""
+
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import ROOT
+from helpers.strategies import OURS
+
+import evoopt
+from evoopt import Workers, threads
+from evoopt.workers import numbers, remote
+from evoopt.workers.numbers import ByNumbers, Copy
+
+N = 5
+
+
+def sphere(x):
+    return float((x**2).sum())
+
+
+def make(name="CMAES", **options):
+    cls = getattr(evoopt, name)
+    options = {"popsize": 12, "seed": 1, **options}
+    if name in ("IPOP", "BIPOP"):
+        return cls(evoopt.CMAES(np.ones(N), 0.5, tolfun=0.5, **options))
+    return cls(np.ones(N), 0.5, **options)
+
+
+def outcome(es, workers=None, generations=6, fun=sphere):
+    result = evoopt.evolve(es, evoopt.Objective(fun), executor=workers, max_generations=generations)
+    return result.x.tolist(), result.fun, result.nfev, repr(result.history)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
+        yield executor
+
+
+@pytest.fixture
+def two():
+    with ThreadPoolExecutor(2) as executor:
+        yield executor
+
+
+# ---------------------------------------------------------------- settings
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rows": "ids"}, r"^rows must be "),
+        ({"asynchronous": 1.5}, r"^asynchronous must be "),
+        ({"chunk": 0}, r"^chunk must be a whole number of at least 1, got 0"),
+        ({"timeout": 0}, r"^timeout must be "),
+        ({"retries": -1}, r"^retries must be a whole number of at least 0, got -1"),
+        ({"rows": "numbers", "asynchronous": True}, r"^rows must be \"values\" with asynchronous=True"),
+    ],
+)
+def test_settings_are_checked(options, words, two):
+    with pytest.raises(ValueError, match=words):
+        Workers(two, **options)
+
+
+@pytest.mark.parametrize("executor", [None, 4, ThreadPoolExecutor])
+def test_something_else_than_an_executor_is_refused(executor):
+    with pytest.raises(ValueError, match=r"^executor must be a concurrent.futures.Executor, got "):
+        Workers(executor)
+
+
+# ---------------------------------------------------------------- values
+
+
+@pytest.mark.parametrize("chunk", [None, 1, 5, 12, 50])
+def test_chunks_change_nothing(chunk, two):
+    assert outcome(make(), Workers(two, chunk=chunk)) == outcome(make())
+
+
+def test_slow_rows_get_short_jobs(two):
+    """Rows that take equally long go in one job for each worker; uneven ones in several."""
+    sizes = []
+
+    @dataclass
+    class Rows:
+        pause: float
+
+        def __call__(self, population, generation):
+            sizes[-1].append(len(population))
+            time.sleep(self.pause if population[0, 0] > 1 else 0)
+            return (population**2).sum(axis=1)
+
+    class Counting(Executor):
+        def submit(self, function, *args):
+            sizes[-1].append(len(args[-1][0]))
+            return two.submit(function, *args)
+
+        _max_workers = 2
+
+    def uneven(x):
+        time.sleep(0.02 * (x[0] > 1))
+        return sphere(x)
+
+    for fun, smaller in ((sphere, False), (uneven, True)):
+        sizes.append([])
+        outcome(make(popsize=40), Workers(Counting()), 3, fun)
+        later = sizes[-1][8:]  # the first generation has four jobs a worker
+        assert (max(later) < 20) == smaller, later
+
+
+@pytest.mark.parametrize("workers", [Workers, lambda executor: executor])
+def test_minimize_takes_them(workers, two, pool):
+    options = {"seed": 1, "maxfun": 200}
+    plain = evoopt.minimize(sphere, np.ones(3), options=options)
+    for executor in (two, pool):
+        result = evoopt.minimize(sphere, np.ones(3), workers=workers(executor), options=options)
+        assert (result.fun, result.nfev) == (plain.fun, plain.nfev)
+
+
+class Big:
+    """A task with data, which counts how often it was pickled and unpickled."""
+
+    def __init__(self):
+        self.data = np.arange(20_000.0)
+
+    def __call__(self, population):
+        return (population**2).sum(axis=1) + self.data[1]
+
+
+def test_a_task_travels_once(two, monkeypatch):
+    sent = []
+
+    class Reading(Executor):
+        """Threads that get pickles, as processes do."""
+
+        _max_workers = 2
+
+        def submit(self, function, *args):
+            content = pickle.dumps(args)
+            sent.append(len(content))
+            return two.submit(function, *pickle.loads(content))
+
+    result = evoopt.evolve(make(), Big(), executor=Reading(), max_generations=20)
+    assert result.nit == 20
+    assert sum(size > 100_000 for size in sent) <= 2 * 2  # a job for each worker, perhaps asked for again
+    assert len(sent) >= 40
+
+
+def test_a_task_that_changes_is_sent_again(two, pool):
+    class Grows(Big):
+        pass
+
+    task = Harder(1.0)
+
+    def harder(es):
+        task.factor = es.generation + 1.0
+
+    results = []
+    for executor in (None, pool):
+        task.factor = 1.0
+        results.append(evoopt.evolve(make(), task, executor=executor, max_generations=5, callback=harder))
+    assert results[0].history == results[1].history
+
+
+@dataclass
+class Harder:
+    factor: float
+
+    def __call__(self, population):
+        return self.factor * (population**2).sum(axis=1)
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_kernels_of_a_worker_use_one_thread(told, two, monkeypatch):
+    monkeypatch.setattr(threads._pool, "told", told)
+    monkeypatch.setattr(threads._pool, "num_threads", 3)
+    seen = []
+
+    def kernel(lo, hi):
+        seen.append((lo, hi))
+
+    def fun(x):
+        threads.run(kernel, 3000, grain=1)
+        return sphere(x)
+
+    outcome(make(), Workers(two), 1, fun)
+    assert (len(seen) > 13) == told  # a call for each row, and one for the solution
+    seen.clear()
+    threads.run(kernel, 3000, grain=1)
+    assert len(seen) > 1  # in the main program nothing has changed
+
+
+# ---------------------------------------------------------------- errors
+
+
+def test_the_first_row_that_fails_is_named(two, pool):
+    for executor in (two, pool):
+        with pytest.raises(ArithmeticError) as raised:
+            outcome(make(), Workers(executor, chunk=2), fun=fails_at_a_row)
+        expected = next(i for i, x in enumerate(make().ask()) if x[0] > 1.2)
+        assert f"Row {expected} of the population raised this." in raised.value.__notes__
+
+
+def waits(x):
+    time.sleep(0.002)
+    return sphere(x)
+
+
+def fails_at_a_row(x):
+    if x[0] > 1.2:
+        raise ArithmeticError("no model there")
+    return sphere(x)
+
+
+class Losing(Executor):
+    """An executor that loses jobs, as a cluster does whose workers die."""
+
+    _max_workers = 2
+
+    def __init__(self, executor, error, every):
+        self._executor, self._error, self._every, self._count = executor, error, every, 0
+
+    def submit(self, function, *args):
+        self._count += 1
+        if self._count % self._every:
+            return self._executor.submit(function, *args)
+        future = Future()
+        if self._error is CancelledError:
+            future.cancel()
+            future.set_running_or_notify_cancel()
+        else:
+            future.set_exception(self._error)
+        return future
+
+
+@pytest.mark.parametrize("error", [CancelledError, OSError("the worker is gone")])
+@pytest.mark.parametrize("rows", ["values", "numbers"])
+def test_lost_jobs_are_sent_again(error, rows, two):
+    workers = Workers(Losing(two, error, every=3), rows=rows, chunk=3)
+    assert outcome(make(), workers) == outcome(make())
+    with pytest.raises(type(error) if isinstance(error, OSError) else error) as raised:
+        outcome(make(), Workers(Losing(two, error, every=1), rows=rows, retries=2))
+    assert "at try 3 of 3" in raised.value.__notes__[-1]
+
+
+class Hangs:
+    """A function whose first calls hang until the end of the test."""
+
+    def __init__(self, calls):
+        self.calls, self.end = calls, threading.Event()
+
+    def __call__(self, x):
+        self.calls -= 1
+        if self.calls >= 0:
+            self.end.wait(60)
+        return sphere(x)
+
+
+def test_late_jobs_are_sent_again(two):
+    task = Hangs(1)
+    try:
+        assert outcome(make(), Workers(two, timeout=0.1), 3, task) == outcome(make(), None, 3)
+    finally:
+        task.end.set()
+
+
+def test_what_is_late_at_each_try_is_an_error(two):
+    task = Hangs(10**9)
+    try:
+        with pytest.raises(
+            TimeoutError, match=r"^Row.* must take at most timeout=0.05 seconds each, .* 2 of 2"
+        ):
+            outcome(make(), Workers(two, timeout=0.05), 3, task)
+    finally:
+        task.end.set()
+
+
+# ---------------------------------------------------------------- row numbers
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_row_numbers_have_the_same_bits(name, two, pool):
+    options = {"popsize": 12} if name not in ("IPOP", "BIPOP") else {}
+    expected = outcome(make(name, **options))
+    assert outcome(make(name, **options), Workers(two, rows="numbers")) == expected
+    if name in ("SNES", "DeepGA"):
+        assert outcome(make(name), Workers(pool, rows="numbers")) == expected
+
+
+def test_the_state_travels_once(pool, monkeypatch):
+    made = []
+    content = ByNumbers._content
+    monkeypatch.setattr(
+        ByNumbers, "_content", lambda self: made.append(self._strategy.generation) or content(self)
+    )
+    outcome(make("SNES"), Workers(pool, rows="numbers"), 20, waits)
+    assert made[0] == 0
+    assert max(made) < 5  # soon each of the two processes has one
+
+
+def test_bounds_maximization_and_cut_generations(two):
+    for options in ({"bounds": (0.5, 3.0)}, {"maximize": True, "bounds": (-1, 2)}):
+        results = [
+            evoopt.evolve(
+                make("SNES", **options), evoopt.Objective(sphere), executor=executor, max_evaluations=40
+            )
+            for executor in (None, Workers(two, rows="numbers"))
+        ]
+        assert results[0].history == results[1].history
+
+
+def test_a_strategy_that_was_changed_is_sent_again(two, caplog):
+    def shift(es):
+        if es.generation == 2:
+            es._sigma = es._sigma * 2
+
+    runs = []
+    for executor in (None, Workers(two, rows="numbers")):
+        es, task = make("SNES"), evoopt.Objective(sphere)
+        runs.append(evoopt.evolve(es, task, executor=executor, max_generations=5, callback=shift).history)
+    assert runs[0] == runs[1]
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("kind", ["state", "rows"])
+def test_a_worker_that_rounds_otherwise_is_reported_and_gets_rows(kind, two, monkeypatch, caplog):
+    follows = Copy._follows
+
+    def drifts(self, learned):
+        before = self._strategy.generation
+        result = follows(self, learned)
+        if self._strategy.generation > before:  # it has learned by itself
+            self._strategy._ledger._current.snapshot[0][0] += 1e-9
+        return result
+
+    if kind == "state":
+        monkeypatch.setattr(Copy, "_follows", drifts)
+    else:
+        monkeypatch.setattr(remote, "threads", remote.threads)
+        mark = numbers.mark_of
+        main = threading.get_ident()
+        monkeypatch.setattr(numbers, "mark_of", lambda *args: mark(*args) + (threading.get_ident() != main))
+    with caplog.at_level(logging.WARNING, "evoopt"):
+        assert outcome(make("SNES"), Workers(two, rows="numbers")) == outcome(make("SNES"))
+    assert [record.message for record in caplog.records] == [
+        f"the rows of worker {numbers._name()} differ from those of this process: it gets rows"
+    ]
+
+
+def test_a_task_with_a_state_is_refused(two):
+    class Learns:
+        def __call__(self, population):
+            return (population**2).sum(axis=1)
+
+        def state(self):
+            return {"n": 1}
+
+        def load_state(self, state):
+            pass
+
+    for rows in ("values", "numbers"):
+        with pytest.raises(ValueError, match="has a state"):
+            evoopt.evolve(make(), Learns(), executor=Workers(two, rows=rows), max_generations=1)
+
+
+# ---------------------------------------------------------------- rows in flight
+
+
+def test_one_worker_at_a_time_is_the_plain_loop():
+    for name in OURS:
+        with ThreadPoolExecutor(1) as one:
+            assert outcome(make(name), Workers(one, asynchronous=True)) == outcome(make(name)), name
+
+
+def test_workers_are_busy_and_no_row_is_lost():
+    """While a slow row is evaluated, generations go on; it is told when it is there."""
+    started, slow, calls = threading.Event(), threading.Event(), []
+
+    def fun(x):
+        calls.append(x.copy())
+        if len(calls) == 3:
+            started.set()
+            slow.wait(60)
+        return sphere(x)
+
+    told = []
+
+    def callback(es):
+        told.append(es.evaluations)
+        if es.generation == 3:
+            slow.set()
+
+    with ThreadPoolExecutor(2) as executor:
+        workers = Workers(executor, asynchronous=True)
+        es = make()
+        result = evoopt.evolve(
+            es, evoopt.Objective(fun), executor=workers, max_generations=6, callback=callback
+        )
+    assert started.is_set()
+    assert told == [12 * i for i in range(1, 7)]
+    assert result.nfev - es.evaluations in (0, 1)
+
+
+@pytest.mark.parametrize("limit", [30, 37])
+@pytest.mark.parametrize("chunk", [None, 5])
+def test_evaluations_are_limited(limit, chunk):
+    calls = []
+
+    def fun(x):
+        calls.append(1)
+        return sphere(x)
+
+    with ThreadPoolExecutor(4) as executor:
+        workers = Workers(executor, asynchronous=True, chunk=chunk)
+        es = make()
+        result = evoopt.evolve(es, evoopt.Objective(fun), executor=workers, max_evaluations=limit)
+    told = limit - (limit % 12 == 1)  # nothing can be learned from a single row
+    assert es.evaluations == result.nfev == len(calls) == told
+
+
+def test_rows_that_are_too_old_are_forgotten():
+    slow = threading.Event()
+    calls = []
+
+    def fun(x):
+        calls.append(1)
+        if len(calls) == 3:
+            slow.wait(60)
+        return sphere(x)
+
+    def callback(es):
+        if es.generation == 12:
+            slow.set()
+
+    with ThreadPoolExecutor(2) as executor:
+        es = make()
+        workers = Workers(executor, asynchronous=True)
+        evoopt.evolve(es, evoopt.Objective(fun), executor=workers, max_generations=20, callback=callback)
+    assert es.generation == 20
+
+
+# ---------------------------------------------------------------- processes
+
+MAIN = """
+import sys, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+import evoopt
+
+def wait(x):
+    print(__import__("os").getpid(), flush=True)
+    time.sleep(0.05)
+    return float((x**2).sum())
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(2, get_context(sys.argv[1])) as pool:
+        es = evoopt.CMAES([1.0, 2.0], 0.5, seed=1)
+        result = evoopt.evolve(es, evoopt.Objective(wait), executor=pool, max_generations=10**6)
+    print(result.stop[0][0])
+"""
+
+
+@pytest.fixture
+def main(request, tmp_path):
+    """A program that evolves with two processes, and the numbers of these."""
+    script = tmp_path / "main.py"
+    script.write_text(MAIN)
+    command = [sys.executable, str(script), request.param]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, **streams, start_new_session=True, env=environment) as process:
+        found = set()
+        while len(found) < 2:
+            found.add(int(process.stdout.readline()))
+        yield process, found
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+each_start = pytest.mark.parametrize("main", ["fork", "spawn"], indirect=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@each_start
+def test_workers_end_with_a_killed_program(main):
+    process, found = main
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 30
+    while any(lives(number) for number in found):
+        assert time.monotonic() < deadline, "a worker was left behind"
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no groups of processes to interrupt")
+@each_start
+def test_ctrl_c_ends_all_of_it_in_good_order(main):
+    process, found = main
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (out.splitlines()[-1], err) == ("interrupted", "")
+    assert not any(lives(number) for number in found)
+
+
+def lives(number):
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
