@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -229,7 +230,8 @@ class Crew:
         try:
             if late is None:
                 return self._finished.get()
-            return self._finished.get(timeout=max(late.deadline - time.monotonic(), 0.0))
+            wait = late.deadline - time.monotonic()
+            return self._finished.get(timeout=min(max(wait, 0.0), threading.TIMEOUT_MAX))
         except Empty:
             assert late is not None
             self._again(late, self._too_late(late))
