@@ -1,5 +1,6 @@
 """`evolve`: a strategy on a task, with validation, callbacks and a progress bar."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -12,6 +13,7 @@ from evoopt.evaluation import Evaluation, Task, check, learning_nothing
 from evoopt.loop import INTERRUPTED, Limits, run, stopped_by
 from evoopt.outcome import FAILURES, OTHER_STATUS, Reasons, keeping, make_result, message_of, status_of
 from evoopt.progress import open_bar
+from evoopt.run_file import RunFile
 from evoopt.strategies.contract.base import Strategy
 from evoopt.types import Array
 from evoopt.watch import Watch, choose
@@ -40,6 +42,8 @@ def evolve(
     callback: Callable[[Strategy], Any] | Sequence[Callable[[Strategy], Any]] | None = None,
     executor: Executor | Workers | None = None,
     chunk_size: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: float = 60.0,
 ) -> "Result":
     """Run a strategy on a task until it stops or a limit is reached.
 
@@ -87,6 +91,18 @@ def evolve(
         memory; a `DeepGA` then never holds more, others make all rows again to learn from them. The
         results are the same, unless the fitness of a row depends on the other rows, or on its place
         among them (a `Rollout` with `normalize` or ``new_episodes="row"``).
+    checkpoint : str or path, optional
+        A file of the run. The same call again, in another process too, resumes the run from it, bit
+        for bit as if it had never stopped: pass a strategy made with the same arguments, which then
+        takes over the whole state; its seed may be left out both times. After a call the strategy
+        is as in the file, and can be passed again. The task, and the validation, get their states.
+        The limits, `callback`, `progress`, `executor`, `chunk_size` and `every` may change. The
+        file is one that `load` reads.
+    every : float
+        Seconds between two writes of `checkpoint`, 0 to write after each generation. The file is
+        also written after the last generation, Ctrl-C and an exception, always with the state
+        between two generations. It is replaced as a whole, so that after a kill or a full disk the
+        last good one is there.
 
     Returns
     -------
@@ -111,7 +127,10 @@ def evolve(
         If the task is to be maximized and the strategy minimizes, or the other way round; if the
         task is noisy and the strategy was not made for it; if the task returns something other than
         one number for each row; for limits that are no numbers; for an `executor` and a task with a
-        state.
+        state; if the file `checkpoint` is damaged, or of another run: another strategy, other
+        options, another class of the task.
+    OSError
+        If `checkpoint` cannot be written; the file before is kept.
     ImportError
         For `progress` without tqdm.
 
@@ -133,13 +152,10 @@ def evolve(
     callbacks, progress = _read_callbacks(callback), arguments.flag("progress", progress)
     evaluation = Evaluation("task", task, workers)
     watch = Watch(strategy, validation)
+    file = RunFile(checkpoint, every, strategy, task, validation)
+    watch.go_on(file.begin())
 
     gather = evaluation.gatherer(strategy, chunk_size)
-
-    def compared(strategy: Strategy, limits: Limits) -> tuple[Array, Any]:
-        told, fitness = gather(strategy, limits)
-        watch.compare(fitness)
-        return told, fitness
 
     def finish(reasons: Reasons) -> "Result":
         evaluates = not _NO_MORE & dict(reasons).keys()
@@ -154,10 +170,16 @@ def evolve(
             stopped = [stopped_by(call, strategy) for call in callbacks]  # all are called
             return any(stopped)
 
-        if strategy.generation:
+        with closing(evaluation), file.kept(watch) as between:
             watch.look()
-        with closing(evaluation):
-            return run(strategy, compared, limits, after, lambda: watch.waited)
+
+            def gather_and_compare(strategy: Strategy, limits: Limits) -> tuple[Array, Any]:
+                between()
+                told, fitness = gather(strategy, limits)
+                watch.compare(fitness)
+                return told, fitness
+
+            return run(strategy, gather_and_compare, limits, after, lambda: watch.judged.waited)
 
     with keeping(finish):
         try:
@@ -232,7 +254,7 @@ def _progress_bar(
 
         def show(watch: Watch) -> None:
             bar.set_postfix(
-                best=f"{strategy.history['best'][-1]:.6g}", so_far=f"{watch.best:.6g}", refresh=False
+                best=f"{strategy.history['best'][-1]:.6g}", so_far=f"{watch.judged.best:.6g}", refresh=False
             )
             bar.update(strategy.generation - bar.n)
 

@@ -22,7 +22,7 @@ from evoopt.files import load_params, save_params, write_npz
 from evoopt.npz import read_npz
 from evoopt.params import ParamSpec
 from evoopt.strategies import REGISTRY
-from evoopt.strategies.contract.checkpoint import DAMAGE, decode
+from evoopt.strategies.contract.checkpoint import DAMAGE, decode, read
 from evoopt.strategies.contract.fields import fields_of
 from evoopt.strategies.contract.registry import PLAIN_DATA
 from evoopt.strategies.contract.saving import FORMAT
@@ -292,6 +292,12 @@ def with_waiting_rows(es, path):
     return es
 
 
+def run_file(path):
+    """Return the file of a run of `evolve` with a validation."""
+    evoopt.evolve(make(evoopt.SNES), sphere, validation=sphere, checkpoint=path, max_generations=2)
+    return path
+
+
 def other_arrays(array):
     """Yield arrays of other shapes and dtypes."""
     yield array[None]
@@ -496,6 +502,7 @@ def test_all_attributes_are_declared(tmp_path):
     for es in strategies:
         es.tell(population := es.ask(), sphere(population))
         visit(es)
+    visit(read(run_file(tmp_path / "evolve.npz")).record)
     ours = {cls for cls in PLAIN_DATA.values() if cls.__module__.startswith("evoopt.")}
     assert ours | set(OURS.values()) | {evoopt.IPOP, evoopt.BIPOP} <= seen
 
@@ -548,6 +555,45 @@ def test_strategies_of_ones_own_keep_what_they_like(tmp_path):
     assert refuses(tmp_path / "run.npz", evoopt.load)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("settings", value) for value in (None, [], {"dict": [["a", 1]]})),
+        *(("kinds", value) for value in (None, {"dict": [[1, "a"]]})),
+        *(("judged", value) for value in (None, 1, {"again": 0})),
+        *(("validation", value) for value in (None, [], "x")),
+        *(
+            (f"judged.{name}", value)
+            for name in ("best", "waited", "generation")
+            for value in (None, "1", [])
+        ),
+        *(("judged.values", value) for value in (None, [1.0], {"tuple": [1.0, 2.0, 3.0]}, {"tuple": ["a"]})),
+        *(("judged.x", value) for value in (1.0, [1.0], "x")),
+    ],
+)
+def test_the_record_of_a_run_must_fit(name, value, tmp_path):
+    def change(content):
+        state = content["run"]["state"]
+        *outer, last = name.split(".")
+        for each in outer:
+            state = dict(state["dict"])[each]["state"]
+        state["dict"] = [[key, value if key == last else item] for key, item in state["dict"]]
+
+    path = run_file(tmp_path / "run.npz")
+    assert evoopt.load(path).generation == 2
+    change_skeleton(path, change)
+    assert refuses(path, evoopt.load)
+    with pytest.raises(ValueError, match="damaged"):
+        run_file(path)
+
+
+@pytest.mark.parametrize("record", [3, "run", [], {"again": 0}])
+def test_the_record_of_a_run_is_one(record, tmp_path):
+    path = run_file(tmp_path / "run.npz")
+    change_skeleton(path, lambda content: content.update(run=record))
+    assert refuses(path, evoopt.load)
+
+
 # ---------------------------------------------------------------- formats
 
 
@@ -592,7 +638,7 @@ def test_the_state_of_a_task_must_fit(tmp_path):
             es = make(evoopt.SNES)
             fake = type("Task", (), {"state": lambda _, s=state | {name: value}: s, "load_state": None})()
             es.save(tmp_path / "run.npz", task=fake)
-            with pytest.raises(ValueError, match=r"^[A-Za-z].*[a-z]"):
+            with pytest.raises(ValueError, match=r'^The state of a task .*run\.npz" .*[a-z]'):
                 evoopt.load(tmp_path / "run.npz", task=task)
             assert task.state()["count"] == state["count"]
 

@@ -156,6 +156,26 @@ def test_checkpoints_and_copies_go_on(name, tmp_path):
         np.testing.assert_array_equal(other.mean, es.mean)
 
 
+@pytest.mark.parametrize("name", ["SNES", "GA"])
+def test_a_run_is_resumed_after_an_interruption(name, tmp_path):
+    def make():
+        return REGISTRY[name](np.ones(N), 0.5, popsize=4, seed=3, device="cuda")
+
+    left = {2}
+
+    def interrupted(population, generation):
+        if generation in left:
+            left.clear()
+            raise KeyboardInterrupt
+        return sphere(population)
+
+    options = {"checkpoint": tmp_path / "run.npz", "max_generations": 4}
+    assert evoopt.evolve(make(), interrupted, **options).status == 130
+    found = evoopt.evolve(make(), interrupted, **options)
+    expected = evoopt.evolve(make(), sphere, max_generations=4)
+    assert (found.x.tobytes(), repr(found.history)) == (expected.x.tobytes(), repr(expected.history))
+
+
 def test_out_is_filled_and_others_are_refused():
     es = evoopt.SNES(np.zeros(N, np.float32), 0.5, popsize=4, seed=1, device="cuda")
     out = Stream().to_device(np.full((4, N), np.nan), np.float32)

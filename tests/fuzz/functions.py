@@ -36,6 +36,8 @@ FUNCTIONS = [
             "callback": "lambda es: None",
             "executor": "AtOnce()",
             "chunk_size": "4",
+            "checkpoint": "FOLDER / 'run.npz'",
+            "every": "0.5",
         },
         _STARTED,
         _SEARCHED,

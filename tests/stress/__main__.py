@@ -7,7 +7,7 @@ import argparse
 import importlib
 import sys
 
-ATTACKS = ("flips", "kills", "saves")
+ATTACKS = ("flips", "kills", "resumes", "saves")
 
 
 def main() -> int:

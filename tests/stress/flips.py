@@ -93,6 +93,9 @@ def victims():
     task = _task()
     task.load_state({"count": 9, "mean": np.ones(5), "squares": np.ones(5)})
     found["task"] = _saved(lambda path: es.save(path, task=task))
+    es = ours["SNES"]([1.0, 2.0, 3.0], 0.5, popsize=8, seed=1)
+    options = {"validation": sphere, "max_generations": 3}
+    found["run"] = _saved(lambda path: evoopt.evolve(es, sphere, checkpoint=path, **options))
     tree = {"dense_0": {"bias": np.zeros(3, np.float32), "kernel": np.ones((3, 2))}, "list": [1, (2.0, True)]}
     for name, params in {"params": tree["dense_0"], "params of lists": tree}.items():
         found[name] = _saved(functools.partial(evoopt.save_params, tree=params))

@@ -284,9 +284,9 @@ class Strategy(Rows):
         The file holds the first 10 and the last 100,000 generations of `history`, so that it does
         not grow for ever; no decision of a run depends on the others.
 
-        To continue bit for bit, save in a callback of `evolve`, which is called between
-        generations. Between `ask` and `tell`, rows wait for their fitness. They can be told after
-        `load`, but `evolve` asks for new rows, so the run takes another course, and `task` has
-        already learned from rows that were never told.
+        `evolve` has an argument `checkpoint`, with which a run continues bit for bit; so does your
+        own loop if it saves between generations. Between `ask` and `tell`, rows wait for their
+        fitness. They can be told after `load`, but `evolve` asks for new rows, so the run takes
+        another course, and `task` has already learned from rows that were never told.
         """
-        saving.save(path, self, task)
+        saving.save(path, self, saving.state_of(task))

@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -11,13 +11,21 @@ from evoopt.npz import damaged, read_npz
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.decoding import Decoder, UnknownClassError
 from evoopt.strategies.contract.fields import Scope, check
-from evoopt.strategies.contract.registry import REGISTRY
+from evoopt.strategies.contract.registry import PLAIN_DATA, REGISTRY
 from evoopt.strategies.contract.saving import FORMAT, SKELETON, state_of
 
 READABLE = (4, FORMAT)  # format 4 has no lists of numbers as arrays
 _KIND = "A checkpoint of a strategy"
 # Errors of damaged files: there is no JSON, an array is missing, a list is a dict.
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+class Checkpoint(NamedTuple):
+    """The content of a file: a strategy, the state of a task, and the record of a run or None."""
+
+    strategy: Strategy
+    state: dict[str, Any]
+    record: Any
 
 
 @called
@@ -59,13 +67,14 @@ def load(path: str | os.PathLike[str], task: object = None) -> Strategy:
     >>> bool((again.ask() == es.ask()).all())
     True
     """
-    strategy, state = _read(path)
+    found = read(path)
     if task is not None:
-        _give_state(task, state, path)
-    return strategy
+        give_state(task, found.state, path)
+    return found.strategy
 
 
-def _give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) -> None:
+def give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Let a task load its state from a file; raise ValueError if it is another task's."""
     if state_of(task) and not state:
         raise ValueError(
             f'"{path}" must hold the state of a task, but it was saved without one; save it '
@@ -79,14 +88,14 @@ def _give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) 
     if state:
         try:
             task.load_state(state)
-        except ValueError:
-            raise
+        except ValueError as error:
+            raise ValueError(f'The state of a task in "{path}" does not fit: {error}') from error
         except DAMAGE as error:
             raise damaged("The state of a task", path, repr(error)) from error
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[Strategy, dict[str, Any]]:
-    """Return the strategy and the state of a task from a file."""
+def read(path: str | os.PathLike[str]) -> Checkpoint:
+    """Return the content of a file; see `load` for the errors."""
     arrays = read_npz(path, _KIND)
     if SKELETON not in arrays:
         raise ValueError(
@@ -120,10 +129,11 @@ def _of_another_format(path: str | os.PathLike[str], found: int) -> ValueError:
     )
 
 
-def decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[Strategy, dict[str, Any]]:
-    """Return the strategy and the task's state of a file; raise one of `DAMAGE` for a misfit."""
+def decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Checkpoint:
+    """Return the content of a file; raise one of `DAMAGE` for a misfit."""
     decoder = Decoder(arrays)
     strategy, state = decoder.decode(header["strategy"]), decoder.decode(header["task"])
+    record = decoder.decode(header.get("run"))
     decoder.require_all_used()
     name = type(strategy).__name__
     if type(strategy) is not REGISTRY.get(name):
@@ -131,4 +141,8 @@ def decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[Str
     if type(state) is not dict:
         raise TypeError(f"the state of a task is {state!r}")
     check(strategy, name, Scope(strategy))
-    return strategy, state
+    if record is not None:
+        if type(record) not in PLAIN_DATA.values():
+            raise TypeError(f"the record of a run is {record!r}")
+        check(record, "run", Scope(strategy))
+    return Checkpoint(strategy, state, record)

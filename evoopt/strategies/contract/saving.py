@@ -1,7 +1,7 @@
 """Saving of a strategy as one ``.npz`` file: its arrays, and JSON that refers to them.
 
 The file may hold the state of a task as well: of any object with ``state()``, which returns plain
-data, and ``load_state(state)``.
+data, and ``load_state(state)``. The file of a run of `evolve` has the run's record, too.
 """
 
 import json
@@ -25,10 +25,12 @@ def state_of(task: Any) -> dict[str, Any]:
     return state
 
 
-def save(path: str | os.PathLike[str], strategy: State, task: object = None) -> None:
-    """Write a strategy and the state of a task to exactly `path`, all or nothing."""
+def save(path: str | os.PathLike[str], strategy: State, state: dict[str, Any], record: object = None) -> None:
+    """Write a strategy, the state of a task and the record of a run to exactly `path`."""
     arrays: dict[str, NDArray[Any]] = {}
     encode = Encoder(arrays).encode
-    content = {"format": FORMAT, "strategy": encode(strategy), "task": encode(state_of(task))}
+    content = {"format": FORMAT, "strategy": encode(strategy), "task": encode(state)}
+    if record is not None:
+        content["run"] = encode(record)
     arrays[SKELETON] = np.frombuffer(json.dumps(content).encode(), np.uint8)
     write_npz(path, arrays)

@@ -215,6 +215,10 @@ class State(Called, ABC):
         state = self.__getstate__()
         return state | {"history": remembered(state["history"])}
 
+    def _take_over(self, other: Self) -> None:
+        """Take the whole state of a strategy of the same class."""
+        self.__dict__ = vars(other)
+
     def _require_fit(self, place: str, scope: Scope) -> None:
         """Raise ValueError unless attributes from a file fit each other, see `fields`."""
         fields.require(self._key == _key_of(self.seed), f"{place}.seed", "the seed of its noise", self.seed)

@@ -215,6 +215,10 @@ class Restarts(Strategy):
     def _saved_state(self) -> dict[str, Any]:
         return super()._saved_state() | {"start": None}
 
+    def _take_over(self, other: Self) -> None:
+        vars(other)["start"] = self.start  # which no file holds
+        super()._take_over(other)
+
     def _generator(self, purpose: int) -> np.random.Generator:
         """Return a random generator for a purpose, which depends on the seed and the restart."""
         return np.random.default_rng([self.seed, self.restarts, purpose])
