@@ -22,8 +22,8 @@ import evoopt
 
 from .runs import KINDS, fitness, make
 
-GENERATIONS = 40
-LONGEST_LIFE = {"alone": 0.06, "pool": 0.3}  # seconds, time for some generations
+GENERATIONS = 30
+LONGEST_LIFE = {"alone": 0.2, "pool": 0.5}  # seconds, time for some generations
 
 
 def run(count, seed):
