@@ -65,7 +65,7 @@ class Stream:
 
     def _forget_old(self, strategy: Strategy) -> None:
         """Forget finished rows that the strategy knows no longer; other rows take their place."""
-        oldest = strategy.generation - strategy._memory
+        oldest = strategy.generation - strategy._ledger.memory
         self._finished = {
             number: (born, value) for number, (born, value) in self._finished.items() if born >= oldest
         }
