@@ -1,6 +1,7 @@
 """Minimization of a function in the words of scipy.optimize."""
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
@@ -18,8 +19,10 @@ from evoopt.outcome import keeping
 from evoopt.portfolio.auto import Portfolio
 from evoopt.portfolio.budget import Budget
 from evoopt.portfolio.callback import read_callback
+from evoopt.portfolio.header import header_of
+from evoopt.portfolio.journal import Journal
 from evoopt.portfolio.methods import MethodLike, read_method
-from evoopt.portfolio.observers import observing
+from evoopt.portfolio.observers import check_log, observing
 from evoopt.portfolio.options import read_options
 from evoopt.portfolio.outcome import result_of, so_far
 from evoopt.portfolio.start import read_start
@@ -64,6 +67,7 @@ def minimize(
     options: Mapping[str, Any] | None = None,
     vectorized: bool = False,
     workers: int | Executor | Workers | Callable[..., Any] = 1,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> "Result": ...
 @overload
 def minimize(
@@ -80,6 +84,7 @@ def minimize(
     constraints: Sequence[Any] = (),
     vectorized: bool = False,
     workers: int | Executor | Workers | Callable[..., Any] = 1,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> "Result": ...
 
 
@@ -99,6 +104,7 @@ def minimize(
     constraints: Sequence[Any] = (),
     vectorized: bool = False,
     workers: int | Executor | Workers | Callable[..., Any] = 1,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> "Result":
     """Minimize a function without derivatives, called as `scipy.optimize.minimize` is.
 
@@ -142,9 +148,9 @@ def minimize(
         quarter of each width, of integers a fifth, for ``log=True`` of the natural logarithm, and
         it may be a dict with the names of the space, without choices), ``exhaust`` (go on when
         searches agree, see Notes), ``popsize``, and the other options of the strategy. Messages:
-        ``progress`` (a bar, package tqdm), ``log`` (the path of a new CSV file: number, value and
-        coordinates of each evaluation, written at once), ``disp`` (print the outcome, and before
-        that whether kernels compile).
+        ``progress`` (a bar, package tqdm), ``log`` (the path of a new CSV file for people: number,
+        value and coordinates of each evaluation, written at once; where a `checkpoint` goes on, so
+        does this file), ``disp`` (print the outcome, and before that whether kernels compile).
     integrality : array_like of 0 and 1, shape (n,), or one number, optional
         Which variables are whole numbers, as in `scipy.optimize.differential_evolution`: 1 (True)
         is whole, 0 real. Whole variables need finite bounds, whose ends are rounded inward, and x0
@@ -157,6 +163,10 @@ def minimize(
         Number of processes that evaluate, -1 for all cores; an executor, or `Workers` around one;
         or a function like `map`. For other processes `fun` must be defined by def at the top of a
         module, and a script must call `minimize` under ``if __name__ == "__main__":``.
+    checkpoint : path, optional
+        A file that `minimize` keeps of its evaluations and reads again, for a process that may be
+        killed. The same call, where the file exists, goes on: what the file has is not evaluated
+        again, and the result is that of a run that was never killed, bit for bit. See Notes.
 
     Returns
     -------
@@ -175,7 +185,11 @@ def minimize(
     Raises
     ------
     ValueError
-        For an unknown method or option, constraints, or arguments that do not fit.
+        For an unknown method or option, constraints, or arguments that do not fit; for a
+        `checkpoint` of another search, a damaged one, or one that another process writes.
+    OSError
+        If the `checkpoint` or the log cannot be written, on a full disk for example; with the
+        result so far as ``result``. The file stays good.
     Exception
         Whatever `fun` or `callback` raises, as it is, with the result so far as its attribute
         ``result``.
@@ -200,6 +214,18 @@ def minimize(
     ended while values around still differed, its best point is evaluated once more; two values mean
     noise. `docs/reference/minimize.md` has a table of the meanings of `tol` and ``target`` for each
     method.
+
+    With a `checkpoint` the search begins anew in each call, and gets the values of the points that
+    it has seen before from the file. ``callback`` is called again for their iterations. The seed is
+    that of the first call. Limits (``maxfun``, ``maxiter``, ``time_limit``, ``target``,
+    ``exhaust``), messages, `workers` and `vectorized` may change from call to call; all else must
+    stay, and so must the versions of numpy and scipy, and the kind of processor, or the search may
+    come to other points, which is refused. "auto" plans with the ``maxfun`` of the first call. Of
+    `fun` only the name is compared, and of `args`
+    nothing: they may be mended, but remove the file if values change. ``time_limit`` counts the
+    seconds of this call, and ends none before its first new evaluation. A kill loses the
+    evaluations that had not returned, a loss of power about a second more. An evaluation takes
+    8 n + 20 bytes.
 
     Examples
     --------
@@ -252,13 +278,18 @@ def minimize(
     tol = None if tol is None else arguments.within("tol", tol, 0, math.inf)
     report = None if callback is None else read_callback(callback)
     start = read_start(x0, bounds, given.sigma, integrality)
-    strategy = named.make(start, given.seed, tol, given.strategy)
+    journal = None if checkpoint is None else Journal(arguments.path("checkpoint", checkpoint))
+    seed = journal.header.seed if journal and journal.header and given.seed is None else given.seed
+    strategy = named.make(start, seed, tol, given.strategy)
     n = len(start.x0)
     maxfun = MAXFUN * n if given.maxfun is None else given.maxfun
+    header = partial(header_of, fun, named, start, strategy.seed, maxfun, tol, given.strategy)
+    check_log(given.log, journal)
     with (
         announced(print) if given.disp else nullcontext(),
         mapper(workers, partial(objective.fun, *objective.args)) as map_rows,
-        observing(given.log, given.progress, start, maxfun) as observers,
+        journal.opened(header()) if journal else nullcontext(),
+        observing(given.log, given.progress, start, maxfun, journal) as observers,
     ):
         budget = Budget(
             lambda rows: objective.each(rows, map_rows),
@@ -266,6 +297,7 @@ def minimize(
             noisy=strategy.noisy,
             measures=strategy._measures(),
             observers=observers,
+            journal=journal,
         )
         descends = named.name == "auto" and not strategy.noisy
         portfolio = Portfolio(named.name, budget, strategy, start, descends, tol or 0.0, given.exhaust)
@@ -273,6 +305,8 @@ def minimize(
             budget.after = lambda: report(so_far(portfolio))
         with keeping(lambda reasons: result_of(portfolio, reasons)):
             result = result_of(portfolio, portfolio.run())
+            if journal is not None:
+                journal.sync()
     if given.disp:
         print(f"{result.message}\n  fun: {result.fun:g}  nit: {result.nit}  nfev: {result.nfev}")
     return result

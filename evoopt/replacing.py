@@ -50,7 +50,7 @@ def replace(path: object, write: Callable[[BinaryIO], None]) -> None:
             file.close()  # Windows renames no open file; elsewhere the lock lasts until it has its name
         os.replace(file.name, target)
         file.close()
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except BaseException as error:  # Ctrl-C too
         _clean_up(opened, target)
         if isinstance(error, OSError) and error.filename in [file.name for file in opened]:
@@ -76,7 +76,7 @@ def _read(path: object) -> tuple[Path, int | None]:
     return target, stat.S_IMODE(mode)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a new name in a folder survive a loss of power, if the system can."""
     if os.name == "nt":
         return

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from evoopt.result import Result
 
 DERIVATIVES = ("jac", "hess", "hessp")  # which scipy passes to each method
-ARGUMENTS: dict[str, Any] = {"workers": 1, "integrality": None}  # of minimize, with their defaults
+ARGUMENTS: dict[str, Any] = {
+    "workers": 1,
+    "integrality": None,
+    "checkpoint": None,
+}  # of minimize, with their defaults
 
 
 @called
@@ -29,8 +33,9 @@ def scipy_method(name: MethodLike = "auto", **options: object) -> Callable[..., 
     name : str or class
         A method of `evoopt.minimize`.
     **options
-        Options of `evoopt.minimize`, and its arguments ``workers`` and ``integrality``; those that
-        are given to scipy's function win.
+        Options of `evoopt.minimize`, and its arguments ``workers``, ``integrality`` and
+        ``checkpoint`` (for one call of `scipy.optimize.minimize`); those that are given to scipy's
+        function win.
 
     Returns
     -------

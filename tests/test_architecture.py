@@ -71,7 +71,7 @@ MAY_IMPORT = {
     "plotting": {"calls", "history"},
     "portfolio": {
         *("strategies", "spaces", "arguments", "arrays", "calls", "threads", "loop"),
-        *("outcome", "workers", "failures", "progress", "result"),
+        *("outcome", "workers", "failures", "progress", "replacing", "result"),
     },
     "minimize": {
         *("calls", "portfolio", "spaces", "tasks", "outcome", "workers"),

@@ -80,7 +80,7 @@ class Portfolio:
             budget.check_iterations()
             if self.descends and np.isfinite(fun):
                 reals = Reals(budget, self.start)
-                enough = budget.max_evaluations >= LEAST_BUDGET * (len(reals.columns) + 1)
+                enough = budget.planned >= LEAST_BUDGET * (len(reals.columns) + 1)
                 if self.start.is_mixed:
                     self._search_mixed(reals, fun, enough)
                 elif enough:

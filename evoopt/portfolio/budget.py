@@ -3,12 +3,14 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from evoopt.failures import Failure, RowValues
 from evoopt.loop import stopped_by
+from evoopt.portfolio.journal import Journal
 from evoopt.strategies.contract.stopping import Deadline, Reason, at_evaluations, at_target
 from evoopt.strategies.contract.told import best_and_median, better, new_history
 from evoopt.types import Array, Vector
@@ -50,7 +52,8 @@ class Budget:
     target : float
         The value at which to stop.
     time_limit : float
-        Seconds from now on; the evaluation that it finds is finished.
+        Seconds from now on; the evaluation that it finds is finished. Values of earlier calls do
+        not end by it.
     noisy : bool
         Whether a low value may be luck: the best is then the point of `settle`, at first the first
         one.
@@ -58,11 +61,16 @@ class Budget:
         Names of further columns of the history.
     observers : sequence of callable
         ``observer(evaluations, x, value)`` is called after each evaluation.
+    journal : Journal or None
+        Where the evaluations are written, and the values of earlier calls are found; open.
 
     Attributes
     ----------
     after : callable
         Called after each iteration; it stops the search as `stopped_by` says.
+    planned : float
+        The evaluations with which searches plan: `max_evaluations`, of the first call if there is a
+        journal.
     evaluations, iterations : int
     x, fun : ndarray (n,) or None, float
         The best so far; NaN is worse than any number.
@@ -85,10 +93,12 @@ class Budget:
         noisy: bool = False,
         measures: Iterable[str] = (),
         observers: Sequence[Observer] = (),
+        journal: Journal | None = None,
     ) -> None:
-        self._evaluate, self._observers = evaluate, observers
+        self._evaluate, self._observers, self._journal = evaluate, observers, journal
         self.after: Callable[[], object] = lambda: None
         self.max_evaluations, self.max_iterations, self.target = max_evaluations, max_iterations, target
+        self.planned = journal.header.maxfun if journal and journal.header else max_evaluations
         self._deadline = Deadline(time_limit)
         self._noisy, self._errors = noisy, np.geterr()
         self.evaluations = self.iterations = 0
@@ -134,19 +144,22 @@ class Budget:
 
     def judge(self, x: Vector) -> None:
         """Evaluate the point to return, whatever the limits, and settle on it."""
-        self.settle(x, float(self._values_of(x[None])[0]))
+        self.settle(x, float(self._values_of(x[None], judges=True)[0]))
 
-    def _values_of(self, rows: Array) -> Vector:
-        fitness = np.full(len(rows), np.nan)
+    def _values_of(self, rows: Array, judges: bool = False) -> Vector:
+        fitness, journal = np.full(len(rows), np.nan), self._journal
+        evaluate = partial(journal.each, self._evaluate, judges=judges) if journal else self._evaluate
         # The user's own settings for errors of NumPy hold in the function. Closing cancels rows
         # that wait in a pool.
-        with np.errstate(**self._errors), closing(self._evaluate(rows)) as outcomes:
+        with np.errstate(**self._errors), closing(evaluate(rows)) as outcomes:
             for known in outcomes:
                 for place, value in known:
                     if isinstance(value, Failure):
                         raise value.error
                     fitness[place] = value
                     self._note(rows[place], value)
+                if judges or (journal and journal.replays):
+                    continue
                 for reason in self._deadline.reached():
                     raise OverError(reason)
         return fitness

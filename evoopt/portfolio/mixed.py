@@ -39,7 +39,7 @@ class MixedSearch:
     def __init__(self, budget: Budget, box: SpaceBox, reals: Reals, descends: bool, tol: float) -> None:
         self._budget, self._reals, self._tol = budget, reals, tol
         n = len(box.space)
-        self._end = budget.evaluations + max(MOST * n, budget.max_evaluations / 2)
+        self._end = budget.evaluations + max(MOST * n, budget.planned / 2)
         self._neighbours = Neighbours(budget, box, self._end)
         self._newton = Newton(reals, reals.sigma, reals.low, reals.high, tol)
         self._descends = descends and bool((reals.low < reals.high).any())

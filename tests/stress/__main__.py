@@ -7,7 +7,7 @@ import argparse
 import importlib
 import sys
 
-ATTACKS = ("flips", "kills", "resumes", "saves")
+ATTACKS = ("flips", "kills", "replays", "resumes", "saves")
 
 
 def main() -> int:
