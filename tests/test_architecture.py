@@ -97,6 +97,8 @@ HOST_KERNELS = {  # files that compute on the host, whatever the device, and the
     "strategies/parts/genomes.py": "evoopt.devices.cpu.genetic",
     "strategies/parts/integers.py": "evoopt.devices.cpu.discrete",
     "strategies/parts/heredity.py": "evoopt.devices.cpu.genetic",
+    "strategies/parts/late.py": "evoopt.devices.cpu.covariance",
+    "strategies/parts/learning_rates.py": "evoopt.devices.cpu.covariance",
 }
 
 

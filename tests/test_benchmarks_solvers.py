@@ -14,7 +14,7 @@ from evoopt import threads
 
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks are not part of the installed package
 
-from benchmarks import evaluations, noisy
+from benchmarks import asynchronous, evaluations, noisy
 from benchmarks.__main__ import main
 from benchmarks.coco import solvers, suite
 from benchmarks.coco.counts import Counts
@@ -353,6 +353,30 @@ def test_noise_makes_a_table(tmp_path, monkeypatch, capsys):
         assert found["evaluations"] == 14  # the first of the values 2 / 4^k below 1e-8
     row = paths["--markdown"].read_text().splitlines()[2]
     assert row == "| sphere | 0 | 2 | ours | 0.12 | 0.0078 | (14) |"
+
+
+# -------------------------------------------------------------------- asynchronous
+
+
+def test_late_rows_make_tables(tmp_path, capsys):
+    paths = {"--json": tmp_path / "results.json", "--markdown": tmp_path / "table.md"}
+    files = [part for option, path in paths.items() for part in (option, str(path))]
+    sizes = ["--dims", "2", "--functions", "sphere", "noise", "--delays", "1", "--updates", "3"]
+    assert main(["asynchronous", *sizes, "--seeds", "1-2", "--jobs", "1", *files]) == 0
+    assert "log sigma" in capsys.readouterr().out
+    (case,) = json.loads(paths["--json"].read_text())["cases"]
+    assert [(found["delay"], found["larger"]) for found in case["cases"]] == [
+        (0, False), (1, False), (1, True), (0, False), (1, False),
+    ]  # fmt: skip
+    assert all(50 < value < 2000 for found in case["cases"][:3] for value in found["found"])
+    lines = paths["--markdown"].read_text().splitlines()
+    assert lines[3].startswith("| sphere | 2 | 1 | 2/2 |")
+
+
+def test_late_rows_that_are_too_old_are_left_out():
+    task = asynchronous.Task("GA", "sphere", 2, 4, 4, False, 0.5, 400)
+    assert asynchronous.solve(task, 1) > 400  # GA knows the rows of two generations
+    assert asynchronous.popsize_of(task._replace(larger=True)) == 12
 
 
 # -------------------------------------------------------------------- options

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arguments
 from evoopt.devices.cpu import covariance as matrices
-from evoopt.devices.cpu.covariance import Constants, Drawn, Paths, Ranked
+from evoopt.devices.cpu.covariance import Constants, Drawn, Paths, Ranked, Update
 from evoopt.spaces.space import MeanLike, PointLike
 from evoopt.strategies.contract import fields, stagnation, stopping
 from evoopt.strategies.contract.fields import Fields, Scope
@@ -24,11 +24,11 @@ from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import covariance as covariances
-from evoopt.strategies.parts import recombination
+from evoopt.strategies.parts import late, recombination
 from evoopt.strategies.parts.converging import ConvergingOptions
 from evoopt.strategies.parts.discrete import Discrete
 from evoopt.strategies.parts.foreign import longest_step
-from evoopt.strategies.parts.learning_rates import BETA_COVARIANCE, BETA_MEAN, STORED_MATRIX, LearningRate
+from evoopt.strategies.parts.learning_rates import STORED_MATRIX, LearningRate, Rates, share
 from evoopt.strategies.parts.mixed import Mixed
 from evoopt.strategies.parts.recombination import Parameters
 from evoopt.types import Array, Ids, Vector
@@ -106,7 +106,7 @@ class CMAES(Mixed):
         **dict.fromkeys(("_p_sigma", "_p_c"), fields.PATH),
         **dict.fromkeys(("_step", "_first_step"), fields.STEP),
         **dict.fromkeys(("_longest", "_h_factor"), fields.POSITIVE_NUMBER),
-        **dict.fromkeys(("tolfunhist", "tolupsigma", "tolconditioncov"), fields.number()),
+        **dict.fromkeys(("tolfunhist", "tolupsigma", "tolconditioncov", "_excess"), fields.number()),
         **dict.fromkeys(("tolflatfitness", "tolstagnation", "maxiter"), fields.number()),
         "_extremes": fields.tupled(fields.number(), fields.number(0)),
         "_step_range": fields.tupled(fields.POSITIVE_NUMBER, fields.POSITIVE_NUMBER),
@@ -116,6 +116,9 @@ class CMAES(Mixed):
             fields.tupled(fields.instance(LearningRate), fields.instance(LearningRate, E=STORED_MATRIX))
         ),
     }
+
+    # the part of |p_sigma|^2 that is due to late rows alone; checkpoints of older versions lack it
+    _excess: float = 0.0
 
     def __init__(
         self,
@@ -153,29 +156,22 @@ class CMAES(Mixed):
         self._extremes = (1.0, 1.0)  # the smallest and largest eigenvalue of C, as last computed
         self._p_sigma, self._p_c = np.zeros(n), np.zeros(n)
         self._updates = self._factorized = self._looked = 0
-        self._flat_generations, self._stagnant = 0, False
+        self._flat_generations, self._stagnant, self._excess = 0, False, 0.0
         self._step_range = arguments.step_range(self.dtype)
         varied = self._varied  # constants of this dimension
         self._longest, self._h_factor = longest_step(varied), (2 + 4 / (varied + 1)) * varied
         if covariance is not None:
             self._begin_with(covariance)
         # the learning rates of mean and covariance, if noisy; with these det C = 1
-        self._rates: tuple[LearningRate, LearningRate] | None = None
+        self._rates: Rates | None = None
         if self.noisy:
             self._rates = LearningRate(np.zeros(n)), LearningRate(np.zeros((n, n)))
 
     def _begin_with(self, covariance: ArrayLike) -> None:
         """Set the first distribution: standard deviations become the scale, correlations C."""
-        deviations, self._C = covariances.read_covariance(covariance, self.n_params)
-        self._C[self._resting], self._C[:, self._resting], deviations[self._resting] = 0.0, 0.0, 1.0
-        self._C[self._resting, self._resting] = 1.0
+        self._C, deviations = covariances.correlations(covariance, self._resting, self.n_params)
         self._scale = self._scale * deviations
-        steps, (smallest, largest) = self._step * self._scale, self._step_range
-        if steps.min() < smallest or steps.max() > largest:
-            raise ValueError(
-                f"The first standard deviations must be from {smallest:g} to {largest:g} for rows of "
-                f"{self.dtype}, got {steps.min():g} to {steps.max():g}; scale sigma or covariance."
-            )
+        covariances.require_first_steps(self._step * self._scale, self._step_range, self.dtype)
         self._extremes = covariances.eigenvalues(self._C, self._resting)
         if not matrices.cholesky(self._C, self._root):
             raise covariances.not_definite(*self._extremes)
@@ -206,16 +202,13 @@ class CMAES(Mixed):
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
         drawn = self._mean, self._step, self._scale, self._root
-        return drawn if self._discrete is None else (*drawn, self._discrete.categories.odds)
+        if self._discrete is not None:
+            return *drawn, self._discrete.categories.odds
+        return *drawn, self._p_sigma, self._updates
 
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
-        odds = () if scope.owner._discrete is None else (scope.owner._discrete.categories.stored_odds,)
-        kinds = fields.COORDINATES, fields.STEP, fields.POSITIVE, fields.FINITE_MATRIX, *odds
-        fields.tupled(*kinds)(value, place, scope)
-        _, step, scale, root, *_ = value
-        covariances.require_deviations(step * scale * covariances.lengths_of_columns(root), place)
-        covariances.require_root(root, place)
+        covariances.stored_snapshot(value, place, scope)
 
     def _require_fit(self, place: str, scope: Scope) -> None:
         super()._require_fit(place, scope)
@@ -233,18 +226,23 @@ class CMAES(Mixed):
             self._discrete.categories.draw(self._key, ids, snapshot[4], out)
 
     def _update(self, told: Told) -> None:
-        n, p = self.n_params, recombination.full(len(told.order), self._varied)
+        n, delay = self.n_params, late.delay(told, self._updates)
+        p = recombination.full(len(told.order), self._varied, delay)
         self._updates += 1
         given, mean = told, self._mean
         if self._discrete is not None:
             told, moved = self._discrete.settled(told, p.first_negative, self._mean)
         self._mean, self._p_sigma, self._p_c = self._mean.copy(), self._p_sigma.copy(), self._p_c.copy()
+        some_late = delay > 0 or self._excess != 0
         if self._rates is not None:
-            self._update_in_part(told, p, *self._rates)
+            self._update_in_part(self._follow(told, p, some_late), p, mean, self._rates)
         else:
             due = self._updates - self._factorized >= p.gap
             C, root = np.empty_like(self._C), np.empty_like(self._C) if due else np.empty((0, 0))
-            step, definite = matrices.learn(*self._given(told, p), self._C, C, root)
+            if some_late:
+                step, definite = matrices.adapt(self._follow(told, p, some_late), self._C, C, root)
+            else:
+                step, definite = matrices.learn(*self._given(told, p), self._C, C, root)
             before, self._C = self._C, C
             self._set_step(step)
             if due:
@@ -281,37 +279,29 @@ class CMAES(Mixed):
             (self._longest, self._h_factor * (1 - (1 - p.c_sigma) ** (2 * self._updates)), p.constants),
         )
 
-    def _update_in_part(self, told: Told, p: Parameters, of_mean: LearningRate, of_C: LearningRate) -> None:
-        """Do the share of an update that its learning rates allow; symbols as in `learning_rates`.
+    def _follow(self, told: Told, p: Parameters, some_late: bool) -> Update:
+        """Move the mean and the paths in place, and return the update of C."""
+        given = self._given(told, p)
+        if not some_late:
+            return matrices.follow(*given)
+        _, (_, mean, step, scale, root), (p_sigma, p_c), (_, h_limit, _) = given
+        counted, search = (self._updates - 1, self._excess), late.Search(mean, step, scale, root, p_sigma)
+        update, self._excess = late.follow(told, p, search, p_c, h_limit, *counted)
+        return update
 
-        In units of the old step size, Sigma = C and Sigma' = decay C + sum_i rates_i y_i y_i^T. In
-        local coordinates z_i = R^-T y_i their difference is a sum of the same form, so no matrix
-        equation has to be solved.
-        """
-        n, mean = self.n_params, self._mean.copy()
-        y, rates, decay, step = matrices.follow(*self._given(told, p))
-        growth = (step / self._step) ** 2
-        rates, decay = growth * rates, growth * decay
-        z = matrices.to_local(self._root, y)
-        update = np.einsum("i,ij->j", np.maximum(p.weights, 0.0), z[:-1])  # always the same bits
-        rate_of_mean = of_mean.after(update, BETA_MEAN)
-        update = np.empty_like(self._C)
-        matrices.add_squares(of_C.E, z, rates / math.sqrt(2), 0.0, update)
-        update.reshape(-1)[:: n + 1] += (decay - 1) / math.sqrt(2)
-        update[self._resting, self._resting] = 0.0
-        rate_of_C = of_C.after(update, BETA_COVARIANCE)
-        del update
-        self._mean = mean + rate_of_mean.eta * (self._mean - mean)
-        eta = rate_of_C.eta
-        C, root = np.empty_like(self._C), np.empty_like(self._C)
-        matrices.add_squares(self._C, y, eta * rates, 1 - eta + eta * decay, C)
-        before, self._C, self._rates = self._C, C, (rate_of_mean, rate_of_C)
-        self._root = root if matrices.cholesky(C, root) else self._repair(before)
+    def _update_in_part(self, update: Update, p: Parameters, mean: Vector, rates: Rates) -> None:
+        """Do the share of an update that its learning rates allow; `mean` is the one before."""
+        self._rates, C = share(update, p.weights, self._step, self._C, self._root, self._resting, rates)
+        (of_mean, _), (before, _) = self._rates, rates
+        self._mean = mean + of_mean.eta * (self._mean - mean)
+        root = np.empty_like(self._C)
+        C_before, self._C = self._C, C
+        self._root = root if matrices.cholesky(C, root) else self._repair(C_before)
         self._rest()
         spread = math.exp(float(np.log(self._root.diagonal()).sum() / self._varied))  # (det C)^(1 / 2n)
         self._C /= spread**2  # both are new, so in place
         self._root /= spread
-        self._set_step(self._step * spread * (of_mean.eta / rate_of_mean.eta))  # the step-size correction
+        self._set_step(self._step * spread * (before.eta / of_mean.eta))  # the step-size correction
         if self._widest is not None:  # a larger step size would only yield mirror images
             self._set_step(self._step / max(1.0, float((self.std / self._widest).max())))
 

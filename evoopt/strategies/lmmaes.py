@@ -17,7 +17,7 @@ from evoopt.spaces.space import MeanLike, PointLike
 from evoopt.strategies.contract import fields, state_lock
 from evoopt.strategies.contract.epochs import chunks
 from evoopt.strategies.contract.fields import Fields, Scope
-from evoopt.strategies.contract.ledger import Ledger
+from evoopt.strategies.contract.ledger import FOREIGN, Ledger
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import recombination
@@ -195,14 +195,16 @@ class LMMAES(Converging):
     def _weighted_deviates(self, told: Told, weights: Vector) -> Vector:
         """Return sum w z (n,), and reduce `weights`, in place, for rows from outside too far away.
 
-        The deviates of the strategy's own rows are made again from their ids, because a row far
-        from 0, rounded to float32, no longer contains its exact deviates. The deviates of foreign
-        and late rows are computed from the rows, by the inverse of the direction vectors' map.
+        The deviates of the strategy's own rows, late ones too, are made again from their ids,
+        because a row far from 0, rounded to float32, no longer contains its exact deviates. The
+        deviates of foreign rows are computed from the rows, by the inverse of the direction
+        vectors' map.
         """
         n = self.n_params
         own = weights.copy()
         outside = np.flatnonzero(np.zeros(0) if told.outside is None else told.outside)
-        own[outside] = 0.0
+        foreign = told.ids == FOREIGN
+        own[foreign] = 0.0
         z_w = directions.weighted_noise(self._key, told.ids, own, n)
         rates = self._c_d[: self._used()]
         for places in chunks(outside, n):
@@ -211,7 +213,7 @@ class LMMAES(Converging):
                 directions.whiten(self._M, rates, steps)
                 factors = shortening(np.sqrt((steps**2).sum(axis=1)), n)
             weights[places] *= factors
-            steps[factors == 0] = 0.0  # these may be NaN
+            steps[(factors == 0) | ~foreign[places]] = 0.0  # the first may be NaN
             z_w += (weights[places][:, None] * steps).sum(axis=0)
         return z_w
 

@@ -29,6 +29,9 @@ Paths = tuple[Vector, Vector]  # the paths of the step size and of the covarianc
 # the longest step from outside, the |p_sigma|^2 up to which h_sigma is 1, and the constants of
 # `recombination`
 Constants = tuple[float, float, tuple[float, ...]]
+# y (popsize + 1, n), rates and decay of the new covariance decay C + sum_i rates_i y_i y_i^T, and
+# the new sigma
+Update = tuple[Array, Vector, float, float]
 
 
 def sample(
@@ -60,19 +63,18 @@ def learn(
             population, order, outside, first, *drawn, *paths, *constants, C, new_C, new_root
         )
         return result
-    y, rates, decay, sigma = follow(rows, drawn, paths, constants)
+    return adapt(follow(rows, drawn, paths, constants), C, new_C, new_root)
+
+
+def adapt(update: Update, C: Array, new_C: Array, new_root: Array) -> tuple[float, bool]:
+    """Write the new covariance and its root, and return what `learn` does."""
+    y, rates, decay, sigma = update
     add_squares(C, y, rates, decay, new_C)
     return sigma, not len(new_root) or cholesky(new_C, new_root)
 
 
-def follow(
-    rows: Ranked, drawn: Drawn, paths: Paths, constants: Constants
-) -> tuple[Array, Vector, float, float]:
-    """Move the mean and the paths in place.
-
-    Return y (popsize + 1, n), rates and decay of the new covariance decay C + sum_i rates_i y_i
-    y_i^T, and the new sigma.
-    """
+def follow(rows: Ranked, drawn: Drawn, paths: Paths, constants: Constants) -> Update:
+    """Move the mean and the paths in place, and return the update of the covariance."""
     (population, order, outside, first), (weights, *where) = rows, drawn
     (longest, h_limit, learning), (k, n) = constants, population.shape
     y, squares, rates = np.empty((k + 1, n)), np.empty(k), np.empty(k + 1)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,10 +11,12 @@ from evoopt import arrays
 from evoopt.arguments import step_range
 from evoopt.devices.cpu import covariance as matrices
 from evoopt.memory import require_memory
-from evoopt.strategies.contract.fields import APART, require
+from evoopt.strategies.contract import fields
+from evoopt.strategies.contract.fields import APART, Kind, Scope, require
 from evoopt.types import Array, Vector
 
 _log = logging.getLogger(__name__)
+_OF_SNAPSHOTS = fields.COORDINATES, fields.STEP, fields.POSITIVE, fields.FINITE_MATRIX
 ASYMMETRY = 1e-8  # correlations may differ by this much through rounding
 
 
@@ -47,6 +50,27 @@ def read_covariance(covariance: ArrayLike, n: int) -> tuple[Vector, Array]:
     return deviations, (correlations + correlations.T) / 2
 
 
+def correlations(covariance: ArrayLike, resting: NDArray[np.intp], n: int) -> tuple[Array, Vector]:
+    """Return the correlations (n, n) and standard deviations (n,) of a user's covariance matrix.
+
+    Coordinates that are `resting` have the variance 1 and no correlations.
+    """
+    deviations, C = read_covariance(covariance, n)
+    C[resting], C[:, resting], deviations[resting] = 0.0, 0.0, 1.0
+    C[resting, resting] = 1.0
+    return C, deviations
+
+
+def require_first_steps(steps: Vector, limits: tuple[float, float], dtype: np.dtype[Any]) -> None:
+    """Raise ValueError unless the first standard deviations are within the limits of the rows."""
+    smallest, largest = limits
+    if steps.min() < smallest or steps.max() > largest:
+        raise ValueError(
+            f"The first standard deviations must be from {smallest:g} to {largest:g} for rows of "
+            f"{dtype}, got {steps.min():g} to {steps.max():g}; scale sigma or covariance."
+        )
+
+
 def not_definite(smallest: float, largest: float) -> ValueError:
     """Return the error for a user's matrix whose correlations have these eigenvalues."""
     return ValueError(
@@ -66,6 +90,24 @@ def require_matrices(name: str, n: int, matrices: int) -> None:
     """Raise ValueError unless so many `matrices` (n, n) of float64 fit into memory."""
     advice = "take LMMAES, SepCMAES or SNES, whose memory is linear in the number of parameters"
     require_memory(name, matrices * 8 * n * n, f"the matrices of {n:,} parameters", advice)
+
+
+def stored_snapshot(value: Any, place: str, scope: Scope) -> None:
+    """Check a snapshot of CMAES from a file, see `fields`.
+
+    It has the mean, sigma, scale and root; then the odds of categories, or the path of the step
+    size and the number of updates, which snapshots of older versions lack.
+    """
+    discrete = scope.owner._discrete
+    more: tuple[Kind, ...] = fields.PATH, fields.whole()
+    if discrete is not None:
+        more = (discrete.categories.stored_odds,)
+    elif type(value) is tuple and len(value) == len(_OF_SNAPSHOTS):
+        more = ()
+    fields.tupled(*_OF_SNAPSHOTS, *more)(value, place, scope)
+    _, step, scale, root, *_ = value
+    require_deviations(step * scale * lengths_of_columns(root), place)
+    require_root(root, place)
 
 
 def require_root(root: Array, place: str) -> None:

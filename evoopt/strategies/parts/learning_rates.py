@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from evoopt.devices.cpu import covariance as matrices
+from evoopt.devices.cpu.covariance import Update
 from evoopt.strategies.contract.fields import APART, PATH, Fields, array, finite, number, paths
 from evoopt.strategies.contract.registry import plain_data
-from evoopt.types import Array
+from evoopt.types import Array, Vector
 
 ALPHA = 1.4  # the signal-to-noise ratio to keep, in units of the learning rate
 GAMMA = 0.1  # how fast the learning rates change
@@ -52,6 +55,9 @@ class LearningRate:
         return LearningRate(E, V, adapted(self.eta, squared_length(E), V, beta))
 
 
+Rates = tuple[LearningRate, LearningRate]  # of the mean and of the covariance
+
+
 def squared_length(update: Array) -> float:
     """Return the squared Frobenius norm; a symmetric matrix is given by its upper triangle."""
     # einsum, because the bits of BLAS change with its threads
@@ -75,3 +81,35 @@ def adapted(eta: float, E_squared: float, V: float, beta: float) -> float:
         return eta
     excess = signal_to_noise(E_squared, V, beta) / (ALPHA * eta) - 1
     return min(1.0, eta * math.exp(min(GAMMA * eta, beta) * min(max(excess, -1.0), 1.0)))
+
+
+def share(
+    update: Update,
+    weights: Vector,
+    step: float,
+    C: Array,
+    root: Array,
+    resting: NDArray[np.intp],
+    rates: Rates,
+) -> tuple[Rates, Array]:  # fmt: skip
+    """Return the learning rates after an update, and C after the share that they allow.
+
+    In units of the old step size, Sigma = C and Sigma' = decay C + sum_i rates_i y_i y_i^T. In
+    local coordinates z_i = R^-T y_i their difference is a sum of the same form, so no matrix
+    equation has to be solved.
+    """
+    y, of_rows, decay, new_step = update
+    growth = (new_step / step) ** 2
+    of_rows, decay = growth * of_rows, growth * decay
+    z = matrices.to_local(root, y)
+    change = np.einsum("i,ij->j", np.maximum(weights, 0.0), z[:-1])  # always the same bits
+    of_mean = rates[0].after(change, BETA_MEAN)
+    change = np.empty_like(C)
+    matrices.add_squares(rates[1].E, z, of_rows / math.sqrt(2), 0.0, change)
+    change.reshape(-1)[:: len(C) + 1] += (decay - 1) / math.sqrt(2)
+    change[resting, resting] = 0.0
+    of_C = rates[1].after(change, BETA_COVARIANCE)
+    del change
+    new_C, eta = np.empty_like(C), of_C.eta
+    matrices.add_squares(C, y, eta * of_rows, 1 - eta + eta * decay, new_C)
+    return (of_mean, of_C), new_C

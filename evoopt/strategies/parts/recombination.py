@@ -34,12 +34,19 @@ def expected_length(n: int) -> float:
 
 
 @functools.lru_cache(maxsize=64)
-def full(k: int, n: int) -> Parameters:
-    """Return the parameters of `k` rows in dimension `n` for a full covariance matrix."""
+def full(k: int, n: int, delay: float = 0.0) -> Parameters:
+    """Return the parameters of `k` rows in dimension `n` for a full covariance matrix.
+
+    If the rows are late by `delay` updates on average, an update of the covariance matrix forgets
+    as much of it as (1 + delay)^(1/4) updates would otherwise, see docs/design/late_rows.md.
+    """
     raw, mueff = _positive_weights(k)
     c_c = (4 + mueff / n) / (n + 4 + 2 * mueff / n)  # Eq. (56)
     c_1 = min(1.0, k / 6) * 2 / ((n + 1.3) ** 2 + mueff)  # Eq. (57)
     c_mu = min(1 - c_1, 2 * (0.25 + mueff + 1 / mueff - 2) / ((n + 2) ** 2 + mueff))  # Eq. (58)
+    if delay > 0:
+        forgotten = 1 - (1 - c_1 - c_mu) ** ((1 + delay) ** 0.25)
+        c_1, c_mu = (rate * forgotten / (c_1 + c_mu) for rate in (c_1, c_mu))
     return _finish(raw, mueff, n, c_c=c_c, c_1=c_1, c_mu=c_mu)
 
 
