@@ -147,7 +147,7 @@ def test_zeros_that_a_loss_of_power_leaves_are_cut_off(lost, path):
         (X0, {"fun": Counted(lambda x: -math.inf if x[2] > 1.3 else -0.0 * x[1])}),
         (X0, {"fun": lambda rows: rosen(rows.T), "vectorized": True, "method": "ipop"}),
         (X0, {"fun": numba.njit(lambda x: np.sum(x**4))}),
-        ([0.5] * 120, {"maxfun": 400}),
+        ([0.5] * 120, {"maxfun": 610}),  # L-BFGS-B
         ([3.0], {"tol": 1e-3, "callback": lambda xk: xk[0] < 2}),
     ],
 )
