@@ -266,7 +266,7 @@ class Losing(Executor):
 @pytest.mark.parametrize("error", [CancelledError, OSError("the worker is gone")])
 @pytest.mark.parametrize("rows", ["values", "numbers"])
 def test_lost_jobs_are_sent_again(error, rows, two):
-    workers = Workers(Losing(two, error, every=3), rows=rows, chunk=3)
+    workers = Workers(Losing(two, error, every=3), rows=rows, chunk=3, retries=5)
     assert outcome(make(), workers) == outcome(make())
     with pytest.raises(type(error) if isinstance(error, OSError) else error) as raised:
         outcome(make(), Workers(Losing(two, error, every=1), rows=rows, retries=2))

@@ -3,19 +3,20 @@
 import hashlib
 import itertools
 import math
+import secrets
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from evoopt.failures import Failure
 from evoopt.types import Array
-from evoopt.workers.engines import explaining_broken_pools, pickled, shares_memory, slots_of
-from evoopt.workers.remote import Answer, Each, Function, Refusal, Sent, call
+from evoopt.workers.engines import explaining_broken_pools, pickled, shares_memory, slots_of, submit
+from evoopt.workers.remote import Answer, Each, Function, Missing, Refusal, Sent, call
 from evoopt.workers.workers import Workers
 
 JOBS_EACH = 4  # jobs of a worker in a generation, so that none waits long for the slowest one
@@ -34,6 +35,7 @@ class Job:
     waiting: int = 0  # futures that are not done
     deadline: float = math.inf  # of the present try, once it is taken to run
     answered: bool = False
+    behind: list["Job"] = field(default_factory=list)  # which wait until this one has brought the function
 
 
 Instead = Callable[[Job, Refusal], tuple[Any, ...] | None]
@@ -51,11 +53,11 @@ class Crew:
 
     def __init__(self, workers: Workers, name: str) -> None:
         self.workers, self._name = workers, name
-        self._numbers = itertools.count()  # of submissions
+        self._numbers = itertools.count(secrets.randbits(62))  # of submissions, different ones in each run
         self._function: Function | Sent = _nothing
         self._content: Callable[[], bytes] = bytes  # makes the function's pickle
         self._instead: Instead = lambda job, refusal: None
-        self._fresh = 0  # how many of the next jobs carry it
+        self._carriers: dict[str, Job] = {}  # jobs that bring it, by a worker that lacked it
         self._finished: SimpleQueue[Future[Any]] = SimpleQueue()
         self._jobs: dict[Future[Any], Job] = {}
         self._queued: deque[Job] = deque()  # not taken to run yet
@@ -140,8 +142,6 @@ class Crew:
         complete where these are None.
         """
         self._instead = instead or self._instead
-        if not isinstance(self._function, Sent) or self._function.key != key:  # no worker has it yet
-            self._fresh = self.slots
         self._function, self._content = Sent(key, None), content
 
     def pickled(self, function: Function) -> bytes:
@@ -151,13 +151,13 @@ class Crew:
     @property
     def has_room(self) -> bool:
         """Whether a worker has no job."""
-        return len(self._jobs) < self.slots
+        waiting = sum(len(job.behind) for job in self._carriers.values())
+        return len(self._jobs) + waiting < self.slots
 
     def send(self, args: tuple[Any, ...], size: int, place: int) -> Job:
         """Send a job: arguments for the function, of so many rows from a place on."""
         job = Job(args, size, place)
-        self._submit(job, complete=self._fresh > 0)
-        self._fresh -= 1
+        self._submit(job)
         self._queued.append(job)
         return job
 
@@ -166,15 +166,16 @@ class Crew:
         while True:
             future = self._next()
             job = None if future is None else self._jobs.pop(future, None)
-            if future is None or job is None or job.answered:
+            if future is None or job is None:
+                continue
+            self._release(job)
+            if job.answered:
                 continue
             answer = self._answer(job, future)
             if answer is None:
                 continue
             if isinstance(answer.value, Refusal):
-                args = self._instead(job, answer.value)
-                job.args = args or job.args
-                self._submit(job, complete=args is None)
+                self._instruct(job, answer.value)
                 continue
             self._finish(job)
             self._paces.append(answer.seconds / job.size)
@@ -184,14 +185,16 @@ class Crew:
         """Cancel the jobs that have not begun, and forget the others."""
         for future in self._jobs:
             future.cancel()
-        for jobs in (self._jobs, self._queued, self._running):
+        for jobs in (self._jobs, self._queued, self._running, self._carriers):
             jobs.clear()
 
-    def _submit(self, job: Job, *, complete: bool) -> None:
+    def _submit(self, job: Job, *, complete: bool = False, worker: str | None = None) -> None:
+        """Send a job, if possible to this worker, and perhaps with the function."""
         function = self._function
         if complete and isinstance(function, Sent):
             function = Sent(function.key, self._content())
-        future = self.workers.executor.submit(call, next(self._numbers), function, job.args)
+        number = next(self._numbers)
+        future = submit(self.workers.executor, worker, call, number, function, job.args)
         self._jobs[future] = job
         job.waiting += 1
         future.add_done_callback(self._finished.put)
@@ -201,7 +204,7 @@ class Crew:
         job.waiting -= 1
         try:
             with explaining_broken_pools():
-                answer: Answer | str = future.result()
+                answer: Answer | Missing = future.result()
         except BrokenExecutor:
             raise
         except Exception as error:  # of the executor: those of the function are values
@@ -210,7 +213,7 @@ class Crew:
             return None
         if isinstance(answer, Answer):
             return answer
-        self._submit(job, complete=True)
+        self._supply(job, answer.worker)
         return None
 
     def _again(self, job: Job, error: Exception) -> None:
@@ -220,6 +223,31 @@ class Crew:
             raise error
         job.tries += 1
         self._submit(job, complete=True)
+
+    def _supply(self, job: Job, worker: str) -> None:
+        """Send a job again with the function, or after one that brings it to this worker."""
+        carrier = self._carriers.setdefault(worker, job)
+        if carrier is job:
+            self._submit(job, complete=True, worker=worker)
+            return
+        self._forget_clock(job)
+        carrier.behind.append(job)
+
+    def _instruct(self, job: Job, refusal: Refusal) -> None:
+        """Send a job again with other arguments, or with the function where these are None."""
+        if (args := self._instead(job, refusal)) is None:
+            self._supply(job, refusal.worker)
+            return
+        job.args = args
+        self._submit(job)
+
+    def _release(self, carrier: Job) -> None:
+        """Send the jobs that waited behind a job, whatever happened to it."""
+        self._carriers = {worker: job for worker, job in self._carriers.items() if job is not carrier}
+        behind, carrier.behind = carrier.behind, []
+        for job in behind:
+            self._submit(job)
+            self._queued.append(job)
 
     # ---------------------------------------------------------------- time limits
 
@@ -234,6 +262,7 @@ class Crew:
             return self._finished.get(timeout=min(max(wait, 0.0), threading.TIMEOUT_MAX))
         except Empty:
             assert late is not None
+            self._release(late)
             self._again(late, self._too_late(late))
             late.deadline = self._deadline(late)
             return None
@@ -256,6 +285,9 @@ class Crew:
 
     def _finish(self, job: Job) -> None:
         job.answered = True
+        self._forget_clock(job)
+
+    def _forget_clock(self, job: Job) -> None:
         for jobs in (self._queued, self._running):
             if job in jobs:
                 jobs.remove(job)

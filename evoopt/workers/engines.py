@@ -2,8 +2,9 @@
 
 import importlib
 import pickle
+import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,8 +13,7 @@ from evoopt import threads
 
 def slots_of(executor: Executor) -> int:
     """Return how many jobs an executor does at once, as far as it tells."""
-    client: Any = getattr(executor, "_client", None)  # of dask.distributed, whose workers come and go
-    if hasattr(client, "nthreads"):
+    if (client := _dask_client(executor)) is not None:  # its workers come and go
         nthreads: dict[str, int] = client.nthreads()
         return max(1, sum(nthreads.values()))
     for name in ("_max_workers", "num_workers"):  # of Python and loky, of mpi4py
@@ -21,6 +21,22 @@ def slots_of(executor: Executor) -> int:
         if isinstance(number, int) and number > 0:
             return number
     return threads.get_num_threads()
+
+
+def _dask_client(executor: Executor) -> Any:
+    """Return the client behind an executor of dask.distributed, None for other executors."""
+    client: Any = getattr(executor, "_client", None)
+    return client if hasattr(client, "nthreads") else None
+
+
+def submit(executor: Executor, worker: str | None, *call: Any) -> Future[Any]:
+    """Submit a call, a function and its arguments, if possible to the worker of this name."""
+    if _dask_client(executor) is None:
+        return executor.submit(*call)
+    place = {} if worker is None else {"workers": [worker], "allow_other_workers": True}
+    with warnings.catch_warnings():  # a large function is no fault, because it travels once
+        warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+        return executor.submit(*call, **place)
 
 
 def shares_memory(executor: Executor) -> bool:

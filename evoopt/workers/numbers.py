@@ -8,9 +8,7 @@ process, and gets rows.
 
 import itertools
 import logging
-import os
 import secrets
-import socket
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
@@ -22,7 +20,7 @@ from evoopt.failures import Failure
 from evoopt.strategies.contract.base import Strategy
 from evoopt.types import Array, Ids, Vector
 from evoopt.workers.crew import Crew, Job
-from evoopt.workers.remote import MISSING, Function, Refusal
+from evoopt.workers.remote import MISSING, Function, Refusal, worker_name
 
 ALLOWED = 1  # how often the rows of a worker may differ
 REMEMBERED = 32  # generations that a copy can make up for; an older one gets the state
@@ -62,17 +60,17 @@ class Copy:
         if rows is not None:
             return self._evaluate(rows, learned.generation)
         if _differed[self._key] > ALLOWED:
-            return Refusal(_name())
+            return Refusal(worker_name())
         with self._lock:
             if self._is_stale:
                 return MISSING
             if not self._follows(learned):
-                return Refusal(_name(), self._strategy.generation)
+                return Refusal(worker_name(), self._strategy.generation)
             ids = self._strategy._ledger.newest[start:stop]
             if mark_of(self._strategy, ids[:1]) != mark:
                 self._is_stale = True
                 _differed[self._key] += 1
-                return MISSING if _differed[self._key] <= ALLOWED else Refusal(_name())
+                return MISSING if _differed[self._key] <= ALLOWED else Refusal(worker_name())
         return self._values(ids, learned.generation)
 
     def _follows(self, learned: Learned) -> bool:
@@ -170,7 +168,3 @@ def mark_of(strategy: Strategy, ids: Ids) -> int:
     """Return the fingerprint of a row."""
     engine = strategy._engine
     return int(engine.host(engine.fingerprints(engine.given(strategy.rows(ids))))[0])
-
-
-def _name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"

@@ -1,17 +1,20 @@
 """The part of a job that a worker does: it finds the function, calls it, and measures the time.
 
 A function travels once: jobs name it by a key, the digest of its pickle for example, and a worker
-that does not have it, or an old one, answers `MISSING`. Then the job comes again, with the pickle.
+that does not have it, or an old one, answers `Missing`. Then the job comes again, with the pickle;
+other jobs of this worker wait for it.
 """
 
 import multiprocessing
 import os
 import pickle
 import signal
+import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from multiprocessing.connection import wait
 from typing import Any, NamedTuple
@@ -20,7 +23,7 @@ from evoopt import threads
 from evoopt.failures import Failure, attempt
 
 KEPT = 4  # functions that a worker keeps
-MISSING = "missing"  # the answer of a worker that does not have the function
+MISSING = "missing"  # the value of a function that is too old
 
 Function = Callable[..., Any]
 _functions: dict[str, Function] = {}  # by key, the one used last at the end
@@ -39,6 +42,12 @@ class Answer(NamedTuple):
 
     value: Any
     seconds: float
+
+
+class Missing(NamedTuple):
+    """The answer of a worker that does not have the function, and the worker's name."""
+
+    worker: str
 
 
 class Refusal(NamedTuple):
@@ -69,16 +78,25 @@ class Each:
         return values
 
 
-def call(number: int, function: Function | Sent, args: tuple[Any, ...]) -> Answer | str:
+def call(number: int, function: Function | Sent, args: tuple[Any, ...]) -> Answer | Missing:
     """Call a function, on one thread; Dask would take jobs of the same number for one."""
     end_with_parent()
     found = _find(function) if isinstance(function, Sent) else function
     if found is None:
-        return MISSING
+        return Missing(worker_name())
     start = time.perf_counter()
     with threads.alone(), _interruptible():
         value = attempt(found, *args)
-    return MISSING if value is MISSING else Answer(value, time.perf_counter() - start)
+    return Missing(worker_name()) if value is MISSING else Answer(value, time.perf_counter() - start)
+
+
+def worker_name() -> str:
+    """Return the address of a worker of Dask, or else a name of this process among all machines."""
+    distributed: Any = sys.modules.get("distributed")
+    if distributed is not None:
+        with suppress(ValueError):  # another process, which has imported it for its own ends
+            return str(distributed.get_worker().address)
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _find(sent: Sent) -> Function | None:

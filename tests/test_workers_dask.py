@@ -1,0 +1,361 @@
+"""Workers of Dask: processes, reached over TCP, that die, hang, drift and join late."""
+
+import contextlib
+import logging
+import os
+import pickle
+import signal
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import needs_jit
+
+import evoopt
+from evoopt.workers import numbers
+from evoopt.workers.crew import Crew
+
+distributed = pytest.importorskip("distributed")
+pytestmark = [pytest.mark.frameworks, needs_jit]
+
+WORKERS = 2
+PATIENCE = 60.0  # seconds after which something hangs
+MEAN = np.linspace(1.0, 2.0, 5)
+BY_NUMBERS = {
+    "SNES": {},
+    "SepCMAES": {},
+    "OpenAIES": {},
+    "PGPE": {},
+    "DeepGA": {"parents": 3},
+    "CMAES": {},
+}
+each_way = pytest.mark.parametrize("rows", ["values", "numbers"])
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        distributed.LocalCluster(
+            n_workers=WORKERS, threads_per_worker=1, processes=True, protocol="tcp://", dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def executor(client):
+    wait_for_workers(client)
+    yield client.get_executor()
+    wait_until(lambda: not jobs(client))
+
+
+def wait_for_workers(client, number=WORKERS):
+    """Wait until workers are there, and restart when they are killed, which early ones do not."""
+    wait_until(lambda: len(client.nthreads()) >= number)
+    nannies = client.cluster.workers.values()
+    wait_until(lambda: all(nanny.status == distributed.Status.running for nanny in nannies))
+
+
+def jobs(client):
+    """Return the keys of the jobs that wait or run."""
+
+    def undone(dask_scheduler):
+        return [key for key, task in dask_scheduler.tasks.items() if task.state not in ("memory", "erred")]
+
+    return client.run_on_scheduler(undone)
+
+
+def wait_until(condition):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def made(name="SNES", **options):
+    return getattr(evoopt, name)(MEAN, 0.5, **{"popsize": 12, "seed": 3, **BY_NUMBERS[name], **options})
+
+
+def ran(strategy, task, executor=None, generations=6, **options):
+    """Run a strategy; return its record and the bits of its next rows."""
+    evoopt.evolve(strategy, task, executor=executor, max_generations=generations, **options)
+    return repr(strategy.history), strategy.ask().tobytes()
+
+
+def squares(x):
+    return float((x**2).sum())
+
+
+def first(path):
+    """Whether no process has called this with the path before."""
+    with contextlib.suppress(FileExistsError):
+        Path(path).touch(exist_ok=False)
+        return True
+    return False
+
+
+@each_way
+@pytest.mark.parametrize("name", BY_NUMBERS)
+def test_same_bits(executor, name, rows):
+    task = evoopt.Objective(squares)
+    assert ran(made(name), task, evoopt.Workers(executor, rows=rows)) == ran(made(name), task)
+
+
+def slowly(x):
+    """Take more time for some rows, so that the answers have another order."""
+    time.sleep(0.02 * (x[0] > MEAN[0]))
+    return squares(x)
+
+
+def test_the_order_is_kept(executor):
+    task = evoopt.Objective(slowly)
+    assert ran(made(), task, evoopt.Workers(executor, chunk=1)) == ran(made(), task)
+
+
+def test_equal_rows_are_evaluated_separately(executor):
+    """Dask takes equal calls for one, also calls of two runs."""
+    crews = [Crew(evoopt.Workers(executor, chunk=1), "fun") for _ in range(2)]
+    pairs = zip(*(crew.map(lambda row: os.urandom(8), np.zeros((6, 2))) for crew in crews), strict=True)
+    assert len({value for pair in pairs for value in pair}) == 12
+
+
+@each_way
+def test_an_exception_has_its_row_and_the_traceback_of_the_worker(executor, rows):
+    third = made().ask()[2]
+
+    def fails(x):
+        if (x == third).all():
+            raise KeyError("the third")
+        return squares(x)
+
+    with pytest.raises(KeyError, match="the third") as caught:
+        ran(made(), evoopt.Objective(fails), evoopt.Workers(executor, rows=rows))
+    notes = "\n".join(caught.value.__notes__)
+    assert "Row 2 of the population raised this." in notes
+    assert "in fails" in notes
+    assert caught.value.result.nfev == 0
+
+
+def test_functions_of_the_main_script(run_python, client, executor):
+    output = run_python(
+        """
+import sys
+import distributed
+import evoopt
+
+OPTIONS = {"maxfun": 20, "seed": 1}
+
+def height(x):
+    return abs(x).sum()
+
+if __name__ == "__main__":
+    with distributed.Client(sys.argv[1]) as client:
+        found = []
+        for fun in height, lambda x: height(x):
+            result = evoopt.minimize(fun, [3.0], workers=client.get_executor(), options=OPTIONS)
+            found.append((result.nfev, result.x.tobytes()))
+        result = evoopt.minimize(height, [3.0], options=OPTIONS)
+        assert found == [(result.nfev, result.x.tobytes())] * 2
+        print("same")
+""",
+        client.scheduler.address,
+    )
+    assert output == "same\n"
+
+
+@pytest.mark.parametrize("wrap", [lambda executor: executor, partial(evoopt.Workers, chunk=2)])
+def test_minimize(executor, wrap):
+    results = [
+        evoopt.minimize(squares, MEAN, options={"maxfun": 60, "seed": 2}, workers=workers)
+        for workers in (1, wrap(executor))
+    ]
+    assert len({(result.x.tobytes(), result.nfev, result.message) for result in results}) == 1
+
+
+@each_way
+def test_a_worker_is_killed_in_mid_job(executor, rows, tmp_path):
+    def dies(x):
+        if first(tmp_path / "killed"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return squares(x)
+
+    expected = ran(made(), evoopt.Objective(squares))
+    assert ran(made(), evoopt.Objective(dies), evoopt.Workers(executor, rows=rows)) == expected
+    assert (tmp_path / "killed").exists()
+
+
+@pytest.fixture
+def strict(client):
+    """Make the scheduler report a job as soon as it has lost a worker."""
+
+    def allow(failures, dask_scheduler):
+        before, dask_scheduler.allowed_failures = dask_scheduler.allowed_failures, failures
+        return before
+
+    before = client.run_on_scheduler(partial(allow, 0))
+    yield
+    client.run_on_scheduler(partial(allow, before))
+
+
+@pytest.mark.usefixtures("strict")
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_job_that_lost_its_worker_is_sent_again(executor, retries, tmp_path):
+    def dies(x):
+        if first(tmp_path / "killed"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return squares(x)
+
+    expected = ran(made(), evoopt.Objective(squares))
+    workers = evoopt.Workers(executor, retries=retries, chunk=12)
+    if retries:
+        assert ran(made(), evoopt.Objective(dies), workers) == expected
+        return
+    with pytest.raises(distributed.KilledWorker) as caught:
+        ran(made(), evoopt.Objective(dies), workers)
+    assert caught.value.__notes__ == ["Rows 0 to 11 were lost at try 1 of 1."]
+
+
+@each_way
+def test_a_worker_that_joins_late(client, executor, rows, tmp_path):
+    def leaves_a_trace(x):
+        (tmp_path / str(os.getpid())).touch()
+        return squares(x)
+
+    old = {str(pid) for pid in client.run(os.getpid).values()}
+
+    def joins(es):
+        if es.generation == 2:
+            client.cluster.scale(WORKERS + 1)
+            wait_for_workers(client, WORKERS + 1)
+        return {path.name for path in tmp_path.iterdir()} - old
+
+    def stops(es):
+        return bool(joins(es)) or es.generation == 500
+
+    late = made()
+    workers = evoopt.Workers(executor, rows=rows, chunk=1)
+    try:
+        found = ran(late, evoopt.Objective(leaves_a_trace), workers, None, callback=stops)
+    finally:
+        client.cluster.scale(WORKERS)
+    assert 2 < late.generation < 500
+    assert found == ran(made(), evoopt.Objective(squares), None, late.generation)
+
+
+FOLLOWS, MARK_OF = numbers.Copy._follows, numbers.mark_of
+
+
+def follows_wrongly(copy, learned):
+    """Learn a little more than was told."""
+    found = FOLLOWS(copy, learned)
+    copy._strategy._mean[-1] = np.nextafter(copy._strategy._mean[-1], 9.0)
+    return found
+
+
+def rounds_otherwise(strategy, ids):
+    return MARK_OF(strategy, ids) ^ 1
+
+
+def replace(follows, mark_of):
+    """Let the copies of this process work otherwise."""
+    numbers.Copy._follows, numbers.mark_of = follows, mark_of
+
+
+def restore():
+    replace(FOLLOWS, MARK_OF)  # those that this process had when it imported this file
+
+
+@pytest.mark.parametrize("drift", [(follows_wrongly, MARK_OF), (FOLLOWS, rounds_otherwise)])
+def test_a_worker_that_drifted_is_reported_and_gets_rows(client, executor, drift, caplog):
+    worker, *_ = client.run(os.getpid)
+    client.run(replace, *drift, workers=[worker])
+    task = evoopt.Objective(slowly)
+    with caplog.at_level(logging.WARNING, "evoopt"):
+        found = ran(made(), task, evoopt.Workers(executor, rows="numbers", chunk=2))
+    client.run(restore, workers=[worker])
+    assert found == ran(made(), task)
+    reports = [record.getMessage() for record in caplog.records if record.name.startswith("evoopt")]
+    assert reports == [f"the rows of worker {worker} differ from those of this process: it gets rows"]
+
+
+def hangs(path, x):
+    """Hang at the first call, until the test is over."""
+    if first(path / "hangs"):
+        wait_until((path / "over").exists)
+    return squares(x)
+
+
+@each_way
+def test_a_worker_hangs(executor, rows, tmp_path):
+    task = evoopt.Objective(partial(hangs, tmp_path))
+    workers = evoopt.Workers(executor, rows=rows, timeout=2.0, retries=9, chunk=1)
+    try:
+        assert ran(made(), task, workers, 3) == ran(made(), evoopt.Objective(squares), None, 3)
+    finally:
+        (tmp_path / "over").touch()
+
+
+def test_a_job_that_takes_too_long_at_each_try(executor, tmp_path):
+    def hangs_always(x):
+        wait_until((tmp_path / "over").exists)
+
+    workers = evoopt.Workers(executor, timeout=0.1, chunk=6)
+    try:
+        with pytest.raises(TimeoutError, match=r"Rows 0 to 5 .* timeout=0.1 seconds .* 2 of 2 tries"):
+            ran(made(), evoopt.Objective(hangs_always), workers)
+    finally:
+        (tmp_path / "over").touch()
+
+
+def test_asynchronous_rows_survive_a_killed_worker(executor, tmp_path):
+    def dies(x):
+        if first(tmp_path / "killed"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return squares(x)
+
+    es = made()
+    ran(es, evoopt.Objective(dies), evoopt.Workers(executor, asynchronous=True), 10)
+    assert (tmp_path / "killed").exists()
+    assert (es.generation, es.evaluations) == (10, 120)
+    assert es.best.fitness < squares(MEAN)
+
+
+@each_way
+def test_ctrl_c_leaves_no_job(client, executor, rows, tmp_path):
+    def says_so(x):
+        (tmp_path / "begun").touch()
+        wait_until((tmp_path / "over").exists)
+
+    def interrupt():
+        wait_until((tmp_path / "begun").exists)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    workers = evoopt.Workers(executor, rows=rows, chunk=1)
+    result = evoopt.evolve(made(), evoopt.Objective(says_so), executor=workers)
+    assert result.stop[0][0] == "interrupted"
+    wait_until(lambda: not jobs(client))  # before the jobs can end
+    (tmp_path / "over").touch()
+
+
+@each_way
+def test_a_large_task_travels_once_to_each_worker(executor, rows, monkeypatch):
+    net = evoopt.Network([evoopt.Dense(1)], input_shape=(10,))
+    inputs = np.random.default_rng(0).normal(size=(500_000, 10)).astype(np.float32)
+    task = evoopt.Supervised(net, inputs, inputs[:, :1], loss="mse")
+    sizes, submit = [], executor.submit
+
+    def weighed(function, *args, **place):
+        sizes.append(len(pickle.dumps(args)))
+        return submit(function, *args, **place)
+
+    monkeypatch.setattr(executor, "submit", weighed)
+    make = partial(evoopt.SNES, net.init(seed=0), 0.1, popsize=8, seed=1)
+    assert ran(make(), task, evoopt.Workers(executor, rows=rows, chunk=1), 2) == ran(make(), task, None, 2)
+    large = [size for size in sizes if size > inputs.nbytes]
+    assert len(large) == WORKERS
+    assert sum(sizes) - sum(large) < 1e-3 * sum(large)
