@@ -19,7 +19,9 @@ from evoopt.workers.engines import explaining_broken_pools, pickled, shares_memo
 from evoopt.workers.remote import Answer, Each, Function, Missing, Refusal, Sent, call
 from evoopt.workers.workers import Workers
 
-JOBS_EACH = 4  # jobs of a worker in a generation, so that none waits long for the slowest one
+# Jobs of a worker in a generation, so that none waits long for the slowest one. The messages about
+# a job are longer than row numbers.
+JOBS_EACH = {"values": 4, "numbers": 2}
 EVEN = 1.2  # if no job is slower than the mean by more than this factor, one job for each will do
 SHORTEST = 0.01  # seconds of a job, beside which its way is short
 
@@ -63,7 +65,7 @@ class Crew:
         self._queued: deque[Job] = deque()  # not taken to run yet
         self._running: list[Job] = []
         self._paces: list[float] = []  # seconds of a row, in each job of the last generation
-        self.slots = 1
+        self.count_workers()
 
     # ---------------------------------------------------------------- rows
 
@@ -115,7 +117,7 @@ class Crew:
         paces, self._paces = self._paces, []
         if self.workers.chunk is not None:
             return self.workers.chunk
-        most, few, short = math.ceil(n / self.slots), n // (JOBS_EACH * self.slots), 1
+        most, few, short = math.ceil(n / self.slots), n // (JOBS_EACH[self.workers.rows] * self.slots), 1
         if paces:
             mean = sum(paces) / len(paces)
             short = most if max(paces) <= EVEN * mean else math.ceil(SHORTEST / mean)

@@ -1,15 +1,16 @@
 """Row numbers in place of rows: workers hold a copy of the strategy and make the rows themselves.
 
-A job names the numbers of its rows, and the fitness that the strategy learned from last. It has the
-fingerprint of its first row, too. A worker whose row differs, because its copy is older or has
-another state, gets the present state; if that does not help, it rounds otherwise than the main
-process, and gets rows.
+A job names the numbers of its rows, and has the fingerprint of the first one. The fitness that the
+strategy learned from last travels with one job for each worker; a worker whose copy is older says
+so, and gets more. A worker whose row differs gets the present state; if that does not help, it
+rounds otherwise than the main process, and gets rows.
 """
 
 import itertools
 import logging
 import secrets
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from evoopt.failures import Failure
 from evoopt.strategies.contract.base import Strategy
 from evoopt.types import Array, Ids, Vector
 from evoopt.workers.crew import Crew, Job
-from evoopt.workers.remote import MISSING, Function, Refusal, worker_name
+from evoopt.workers.remote import MISSING, Answer, Function, Refusal, worker_name
 
 ALLOWED = 1  # how often the rows of a worker may differ
 REMEMBERED = 32  # generations that a copy can make up for; an older one gets the state
@@ -83,15 +84,16 @@ class Copy:
                 strategy.ask_ids(asked)
         return strategy.generation == learned.generation
 
-    def _values(self, ids: Ids, generation: int) -> list[Any]:
-        values: list[Any] = []
+    def _values(self, ids: Ids, generation: int) -> Answer:
+        """Return the values of rows, and seconds without those of learning."""
+        start, values = time.perf_counter(), list[Any]()
         for place in range(len(ids)):  # one row at a time, however large it is
             with self._lock:
                 row = self._strategy.rows(ids[place : place + 1])
             values += self._evaluate(row, generation)
             if isinstance(values[-1], Failure):
                 break
-        return values
+        return Answer(values, time.perf_counter() - start)
 
 
 class ByNumbers:
@@ -119,11 +121,12 @@ class ByNumbers:
         self._ids: Ids = np.empty(0, np.uint64)
         self._fitness: Vector | None = None  # of the generation that was evaluated last
         self._history: deque[tuple[Vector, int]] = deque(maxlen=REMEMBERED)
+        self._informed = 0  # jobs of this generation with the fitness of the last one
         self._reported: set[str] = set()  # workers whose rows differ
 
     def gather(self, ids: Ids) -> tuple[Ids, Vector]:
         """Return the numbers of rows that were just asked for, and their fitness."""
-        self._ids = ids
+        self._ids, self._informed = ids, 0
         if self._fitness is not None:
             self._history.append((self._fitness, len(ids)))
         self._crew.keep(self._key, self._content, self._instead)
@@ -132,11 +135,13 @@ class ByNumbers:
         return ids, self._fitness
 
     def _args(self, start: int, stop: int) -> tuple[Any, ...]:
-        return self._learned(1), start, stop, mark_of(self._strategy, self._ids[start : start + 1])
+        self._informed += 1
+        learned = self._learned(1 if self._informed <= self._crew.slots else 0)
+        return learned, start, stop, mark_of(self._strategy, self._ids[start : start + 1])
 
     def _learned(self, generations: int) -> Learned:
         """Return the present generation, with what was learned in so many generations before."""
-        return Learned(self._strategy.generation, tuple(self._history)[-generations:])
+        return Learned(self._strategy.generation, tuple(self._history)[len(self._history) - generations :])
 
     def _content(self) -> bytes:
         return self._crew.pickled(Copy(self._key, self._strategy, self._evaluate))

@@ -38,7 +38,10 @@ class Sent(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The value of a call, or its `Failure`, and the seconds that it took."""
+    """The value of a call, or its `Failure`, and the seconds that it took.
+
+    A function may return it itself, to leave out seconds that are not the job's own.
+    """
 
     value: Any
     seconds: float
@@ -87,7 +90,9 @@ def call(number: int, function: Function | Sent, args: tuple[Any, ...]) -> Answe
     start = time.perf_counter()
     with threads.alone(), _interruptible():
         value = attempt(found, *args)
-    return Missing(worker_name()) if value is MISSING else Answer(value, time.perf_counter() - start)
+    if value is MISSING:
+        return Missing(worker_name())
+    return value if isinstance(value, Answer) else Answer(value, time.perf_counter() - start)
 
 
 def worker_name() -> str:

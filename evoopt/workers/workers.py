@@ -30,7 +30,8 @@ class Workers(Called):
         are finished.
     chunk : int, optional
         Rows in a job. By default each worker gets one job a generation where rows took equally long
-        in the last one, or else four, but more rows where these took less than 10 milliseconds.
+        in the last one, or else four (of row numbers two), but more rows where these took less than
+        10 milliseconds.
     timeout : float, optional
         Seconds that a row may take. A job that takes longer is sent again, and the answer that
         comes first counts; after so many `retries` it is a TimeoutError. Jobs are taken to begin in
