@@ -23,7 +23,7 @@ import evoopt
 from evoopt import Workers
 from evoopt.workers import numbers
 from evoopt.workers.crew import Crew
-from evoopt.workers.numbers import Copy
+from evoopt.workers.numbers import Copy, Learned
 
 N = 5
 
@@ -361,13 +361,12 @@ def test_a_strategy_that_was_changed_is_sent_again(two, caplog):
 def test_a_worker_that_rounds_otherwise_is_reported_and_gets_rows(kind, two, monkeypatch, caplog):
     if kind == "state":
         follows = Copy._follows
-        monkeypatch.setattr(
-            Copy,
-            "_follows",
-            lambda self, learned: follows(
-                self, learned._replace(history=[(fitness[::-1], n) for fitness, n in learned.history])
-            ),
-        )
+
+        def of_other_fitness(copy, learned):
+            history = [(fitness[::-1], asked) for fitness, asked in learned.history]
+            return follows(copy, Learned(learned.generation, history))
+
+        monkeypatch.setattr(Copy, "_follows", of_other_fitness)
     else:
         mark, main = numbers.mark_of, threading.get_ident()
         monkeypatch.setattr(numbers, "mark_of", lambda *args: mark(*args) + (threading.get_ident() != main))

@@ -250,10 +250,9 @@ FOLLOWS, MARK_OF = numbers.Copy._follows, numbers.mark_of
 
 
 def follows_wrongly(copy, learned):
-    """Learn a little more than was told."""
-    found = FOLLOWS(copy, learned)
-    copy._strategy._mean[-1] = np.nextafter(copy._strategy._mean[-1], 9.0)
-    return found
+    """Learn something else than was told."""
+    history = [(fitness[::-1], asked) for fitness, asked in learned.history]
+    return FOLLOWS(copy, numbers.Learned(learned.generation, history))
 
 
 def rounds_otherwise(strategy, ids):

@@ -86,8 +86,8 @@ def test_seconds_of_a_job_are_without_learning(monkeypatch):
     ids = es.ask_ids()
     clock = iter(range(100))
     monkeypatch.setattr(numbers.time, "perf_counter", lambda: next(clock))
-    tell = copy._strategy.tell
-    monkeypatch.setattr(copy._strategy, "tell", lambda *args: (next(clock), tell(*args)))
+    tell = SNES.tell
+    monkeypatch.setattr(SNES, "tell", lambda *args: (next(clock), tell(*args)))
     learned = numbers.Learned(1, ((fitness, POPSIZE),))
     answer = copy(learned, 2, 4, numbers.mark_of(es, ids[2:3]))
     assert answer.value == [square(row) for row in es.rows(ids[2:4])]
