@@ -7,7 +7,7 @@ import argparse
 import importlib
 import sys
 
-ATTACKS = ("flips", "kills", "replays", "resumes", "saves")
+ATTACKS = ("flips", "kills", "replays", "resumes", "saves", "scheduler", "partition", "workers")
 
 
 def main() -> int:
