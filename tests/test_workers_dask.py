@@ -249,6 +249,17 @@ def test_a_worker_that_joins_late(client, executor, rows, tmp_path):
 FOLLOWS, MARK_OF = numbers.Copy._follows, numbers.mark_of
 
 
+def test_a_scheduler_that_is_away_for_a_moment(client, executor, monkeypatch):
+    def is_away():
+        raise distributed.comm.CommClosedError("the scheduler is restarted")
+
+    def disappears(es):
+        monkeypatch.setattr(client, "nthreads", is_away)
+
+    task = evoopt.Objective(squares)
+    assert ran(made(), task, executor, callback=disappears) == ran(made(), task)
+
+
 def follows_wrongly(copy, learned):
     """Learn something else than was told."""
     history = [(fitness[::-1], asked) for fitness, asked in learned.history]

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -127,7 +128,8 @@ class Crew:
 
     def count_workers(self) -> None:
         """Ask the executor for its number of workers, which may come and go."""
-        self.slots = slots_of(self.workers.executor)
+        with suppress(OSError):  # the scheduler is away now, but may be back for the jobs
+            self.slots = slots_of(self.workers.executor)
 
     def take(self, function: Function) -> None:
         """Let the jobs that are sent from now on call this function."""

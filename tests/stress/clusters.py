@@ -1,4 +1,4 @@
-"""Schedulers and workers of Dask as programs of their own, and the run that they are attacked in."""
+"""Schedulers and workers of Dask as programs of their own, and the run that is attacked."""
 
 import os
 import signal
@@ -24,13 +24,20 @@ def record(es):
     return repr(es.history), es.evaluations, es.ask().tobytes()
 
 
+def undisturbed(generations):
+    """Return the record of a run without an attack."""
+    es = make()
+    evoopt.evolve(es, evoopt.Objective(lambda x: float((x**2).sum())), max_generations=generations)
+    return record(es)
+
+
 @contextmanager
 def program(*arguments, prefix=(), log=None, **environment):
     """Run a Python program in a process group of its own, until the block ends."""
     process = subprocess.Popen(
         [*prefix, sys.executable, *map(str, arguments)],
         stdout=log or subprocess.DEVNULL,
-        stderr=log or subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
         env={**os.environ, **QUIET, **environment},
         start_new_session=True,
     )
@@ -51,7 +58,16 @@ def scheduler(address, **options):
     """Start a scheduler at ``tcp://host:port``."""
     host, port = address.removeprefix("tcp://").split(":")
     return program(
-        *("-m", "distributed.cli.dask_scheduler", "--host", host, "--port", port, "--no-dashboard", "--no-show"),
+        *(
+            "-m",
+            "distributed.cli.dask_scheduler",
+            "--host",
+            host,
+            "--port",
+            port,
+            "--no-dashboard",
+            "--no-show",
+        ),
         **options,
     )
 
@@ -59,7 +75,8 @@ def scheduler(address, **options):
 def worker(address, *arguments, **options):
     """Start a worker of one thread, with the nanny that starts it again when it is killed."""
     return program(
-        *("-m", "distributed.cli.dask_worker", address, "--nthreads", 1, "--no-dashboard", *arguments), **options
+        *("-m", "distributed.cli.dask_worker", address, "--nthreads", 1, "--no-dashboard", *arguments),
+        **options,
     )
 
 

@@ -8,7 +8,7 @@ import time
 
 import evoopt
 
-from .clusters import POPSIZE, make, record
+from .clusters import POPSIZE, make, record, undisturbed
 
 WORKERS = 3
 ROW = 0.05  # seconds of a row
@@ -32,41 +32,46 @@ def run(count, seed):
         distributed.LocalCluster(WORKERS, threads_per_worker=1, dashboard_address=None) as cluster,
         distributed.Client(cluster) as client,
     ):
-        for rows, share in ("values", count // 2), ("numbers", count - count // 2):
-            es, killer = make(), Killer(cluster, random.Random(f"{rows} {seed}"))
-            workers = evoopt.Workers(client.get_executor(), rows=rows)
-            killer.start()
-            evoopt.evolve(
-                es,
-                evoopt.Objective(slow),
-                executor=workers,
-                max_generations=share,
-                callback=lambda es, killer=killer: killer.after(es.generation < share),
-            )
-            expected = make()
-            evoopt.evolve(expected, evoopt.Objective(lambda x: float((x**2).sum())), max_generations=share)
+        for rows, generations in ("values", count // 2), ("numbers", count - count // 2):
+            killer = Killer(cluster, random.Random(f"{rows} {seed}"), generations)
+            es = attacked(evoopt.Workers(client.get_executor(), rows=rows), killer)
+            lost = generations * POPSIZE - es.evaluations
+            differs = record(es) != undisturbed(generations)
             counts["kills"] += killer.kills
-            counts["lost"] += share * POPSIZE - es.evaluations
-            counts["wrong"] += record(es) != record(expected)
-    counts["wrong"] += counts["lost"] + (count - counts["kills"])
+            counts["lost"] += lost
+            counts["wrong"] += lost + differs + (killer.kills < generations)
     return counts
+
+
+def attacked(workers, killer):
+    """Return a strategy after a run whose workers were killed."""
+    es = make()
+    killer.start()
+    evoopt.evolve(
+        es,
+        evoopt.Objective(slow),
+        executor=workers,
+        max_generations=killer.generations,
+        callback=killer.after,
+    )
+    return es
 
 
 class Killer:
     """Kills a worker soon after each generation has begun."""
 
-    def __init__(self, cluster, draw):
-        self._cluster, self._draw = cluster, draw
+    def __init__(self, cluster, draw, generations):
+        self._cluster, self._draw, self.generations = cluster, draw, generations
         self.kills = 0
 
     def start(self):
         self._thread = threading.Thread(target=self._kill)
         self._thread.start()
 
-    def after(self, goes_on):
+    def after(self, es):
         """Wait for the kill of a generation; begin the next one."""
         self._thread.join()
-        if goes_on:
+        if es.generation < self.generations:
             self.start()
 
     def _kill(self):
