@@ -13,7 +13,7 @@ def dask(workers: int) -> Iterator[Any]:
     """Yield a client of so many worker processes of one thread, which end with the block."""
     from distributed import Client, LocalCluster
 
-    options = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(**options) as cluster, Client(cluster) as client:
         client.wait_for_workers(workers)
         yield client
