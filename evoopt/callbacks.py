@@ -4,11 +4,12 @@ import csv
 import io
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from evoopt import arguments
 from evoopt.calls import Called
 from evoopt.history import history_of, length_of
+from evoopt.replacing import replace
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.told import FIRST_KEPT
 
@@ -70,7 +71,7 @@ class CSVLogger(Called):
         elif list(history) == self._columns:
             self._append(_lines(history, self._written))
         else:  # this search knows more than the searches before it
-            Path(self.path).write_text(_header(history) + _lines(history, 0), encoding="utf-8", newline="")
+            _replace(self.path, _header(history) + _lines(history, 0))
         self._columns, self._written, self._last = list(history), n, _lines(history, n - 1)
 
     def _knows(self, history: History) -> bool:
@@ -81,8 +82,16 @@ class CSVLogger(Called):
         return _lines(known, self._written - 1, self._written) == self._last
 
     def _append(self, text: str) -> None:
-        with open(self.path, "a", encoding="utf-8", newline="") as file:  # closed, so that it can be read
-            file.write(text)
+        """Append lines, or none of them if the disk is full."""
+        left = text.encode()
+        with open(self.path, "ab", buffering=0) as file:  # closed, so that it can be read
+            size = file.tell()
+            try:
+                while left:
+                    left = left[file.write(left) :]
+            except BaseException:
+                file.truncate(size)
+                raise
 
     def _open(self, history: History, may_cut: bool) -> None:
         """Make the file, or cut off generations that were not told, and write missing ones."""
@@ -104,6 +113,13 @@ class CSVLogger(Called):
         if found:
             os.truncate(self.path, kept)
         self._append(expected[kept:].decode())
+
+
+def _replace(path: str, text: str) -> None:
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode())
+
+    replace(path, write)
 
 
 def _with_forgotten(lines: list[bytes], history: History, found: bytes) -> list[bytes]:

@@ -276,3 +276,27 @@ def test_a_figure_is_one_of_matplotlib(wrong):
     evoopt.evolve(es, sphere, max_generations=2)
     with pytest.raises(ValueError, match=r"^figure must be a Figure of matplotlib, got .*savefig"):
         evoopt.plot_history(es, wrong)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits of a process")
+def test_a_log_writes_no_part_of_its_lines_on_a_full_disk(tmp_path):
+    import resource  # noqa: PLC0415  (not on every system)
+
+    path, es = tmp_path / "run.csv", strategy(evoopt.SNES)
+    log = evoopt.CSVLogger(path)
+    evoopt.evolve(es, sphere, max_generations=2, callback=log)
+    before = path.read_bytes()
+    evoopt.evolve(es, sphere, max_generations=9)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for room in (0, 1, 30, 100):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + room, limits[1]))
+        try:
+            with pytest.raises(OSError):
+                log(es)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert path.read_bytes() == before
+    log(es)
+    fresh = tmp_path / "fresh.csv"
+    evoopt.CSVLogger(fresh)(es)
+    assert path.read_bytes() == fresh.read_bytes()

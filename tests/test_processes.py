@@ -367,3 +367,18 @@ def test_ranges_cover_everything_once(n_threads, grain):
             assert len(ranges) <= min(2 * n_threads * threads.SMALLEST_SHARE, -(-n // grain))
     finally:
         threads.set_num_threads(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
+def test_a_process_of_a_pool_looks_after_its_parent_before_its_first_job(run_python):
+    code = """
+import multiprocessing, threading
+from concurrent.futures import ProcessPoolExecutor
+from evoopt.workers.crew import Crew
+from evoopt.workers.workers import Workers
+
+with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+    Crew(Workers(pool), "task")
+    print(pool.submit(threading.active_count).result())
+"""
+    assert run_python(code) == "2\n"

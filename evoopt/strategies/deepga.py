@@ -160,19 +160,23 @@ class DeepGA(Converging):
         fields.require(value[1] <= len(value[2]), place, "of parents that are asked for again", value[1])
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
+        with self._weights.for_one() as weights:
+            self._sample_by(weights, snapshot, ids, out)
+
+    def _sample_by(self, weights: Weights, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         _, _, parents, share, origin = snapshot
         if [*map(genomes.name, parents)] != [*map(genomes.name, self._genomes)]:
             for i in range(len(ids)):  # late rows: their parents are no longer the present ones
-                self._weights.decode(self._genome(snapshot, ids[i : i + 1]), origin, out[i])
+                weights.decode(self._genome(snapshot, ids[i : i + 1]), origin, out[i])
             return
         if not parents:
             self._engine.sample(origin.key, ids, origin.mean, origin.sigma, out)
             return
         chosen, again = self._parents(snapshot, ids)
-        chosen = self._weights.places(parents, origin)[chosen]
-        mutate(origin.key, ids, chosen, self._weights.rows, share, origin.sigma, out)
+        chosen = weights.places(parents, origin)[chosen]
+        mutate(origin.key, ids, chosen, weights.rows, share, origin.sigma, out)
         for i in np.flatnonzero(again).tolist():
-            out[i] = self._weights.rows[chosen[i]]
+            out[i] = weights.rows[chosen[i]]
 
     def _parents(self, snapshot: tuple[Any, ...], ids: Ids) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Return the places of the rows' parents, and which rows are a parent asked for again."""
@@ -293,11 +297,13 @@ class DeepGA(Converging):
         """The mean of the parents, at first the start of the search; shape (n_params,)."""
         if not self._genomes:
             return super().mean
-        first, *others = self._weights.places(self._genomes, self._origin)
-        rows, shift = self._weights.rows, np.zeros(self.n_params)
-        for place in others:
-            shift += rows[place] - rows[first]  # exactly 0 if all are alike
-        return self._enclosed((rows[first] + shift / len(self._genomes)).astype(self.dtype))
+        with self._weights.for_one() as weights:
+            first, *others = weights.places(self._genomes, self._origin)
+            rows, shift = weights.rows, np.zeros(self.n_params)
+            for place in others:
+                shift += rows[place] - rows[first]  # exactly 0 if all are alike
+            mean: Array = (rows[first] + shift / (1 + len(others))).astype(self.dtype)
+        return self._enclosed(mean)
 
     @property
     def sigma(self) -> Vector:
@@ -315,9 +321,10 @@ class DeepGA(Converging):
         """
         if self._judged is None:
             return self._best_or_mean()
-        weights = np.empty(self.n_params, self.dtype)
-        self._weights.decode(self._judged, self._origin, weights)
-        return self._enclosed(weights)
+        row = np.empty(self.n_params, self.dtype)
+        with self._weights.for_one() as weights:
+            weights.decode(self._judged, self._origin, row)
+        return self._enclosed(row)
 
     def _best_or_mean(self) -> Array:
         x = self.best.x

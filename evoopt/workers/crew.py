@@ -16,7 +16,14 @@ from typing import Any
 
 from evoopt.failures import Failure
 from evoopt.types import Array
-from evoopt.workers.engines import explaining_broken_pools, pickled, shares_memory, slots_of, submit
+from evoopt.workers.engines import (
+    end_with_this_process,
+    explaining_broken_pools,
+    pickled,
+    shares_memory,
+    slots_of,
+    submit,
+)
 from evoopt.workers.remote import Answer, Each, Function, Missing, Refusal, Sent, call
 from evoopt.workers.workers import Workers
 
@@ -56,6 +63,7 @@ class Crew:
 
     def __init__(self, workers: Workers, name: str) -> None:
         self.workers, self._name = workers, name
+        end_with_this_process(workers.executor)
         self._numbers = itertools.count(secrets.randbits(62))  # of submissions, different ones in each run
         self._function: Function | Sent = _nothing
         self._content: Callable[[], bytes] = bytes  # makes the function's pickle

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from evoopt import threads
+from evoopt.workers.remote import end_with_parent
 
 
 def slots_of(executor: Executor) -> int:
@@ -65,6 +66,12 @@ def _pickler(executor: Executor) -> Callable[[Any], bytes]:
         return pickle.dumps
     dumps: Callable[[Any], bytes] = cloudpickle.dumps
     return dumps
+
+
+def end_with_this_process(executor: Executor) -> None:
+    """Let processes of a pool end with this one, even if it is killed before their first job."""
+    if isinstance(executor, ProcessPoolExecutor) and executor._initializer is None:
+        executor._initializer = end_with_parent  # processes that run already see to it in their jobs
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """`Strategy`, the base of all strategies, which learns from the fitness of its rows."""
 
+import copy
 import logging
 import math
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +16,7 @@ from evoopt.strategies.contract import saving, stopping
 from evoopt.strategies.contract.rows import Rows
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Best, Told, best_and_median, better, until
+from evoopt.strategies.contract.turns import give_turn, is_lost, not_nested, to_read
 from evoopt.types import Array, PopulationLike
 
 _log = logging.getLogger(__name__)
@@ -95,6 +98,14 @@ class Strategy(Rows):
     are the old objects again. To draw rows other than mean + sigma * normal deviates, define
     `_snapshot` and `_sample` as well. `_reasons` adds reasons to `stop`.
 
+    Several threads may use one strategy: `ask`, `ask_ids`, `rows`, `tell` and `stop` wait for each
+    other, so each thread gets rows of its own, and no update is lost. Rows that a thread tells
+    after another thread's `tell` are late; strategies that cannot learn from them say so. In the
+    middle of a call, by a signal handler or from `_update`, `ask` and `tell` are a RuntimeError.
+    `save`, copies and pickles work at any moment, and hold a whole state; attributes that are read
+    one by one while a thread tells may be of two states. A forked process has the state before a
+    `tell` that another thread had begun.
+
     Examples
     --------
     >>> import evoopt
@@ -145,6 +156,8 @@ class Strategy(Rows):
 
         Raises
         ------
+        RuntimeError
+            If this thread is in the middle of `ask` or `tell`, see the notes of the class.
         ValueError
             If a shape does not fit, an id is unknown or was told before, a row from `ask` was told
             in one of the last 8 updates (with `Integer` or `Choice` it counts as foreign instead),
@@ -157,6 +170,10 @@ class Strategy(Rows):
         ids are passed. GA needs the first for the next parents, with or without bounds; DeepGA
         learns from ids and needs neither.
         """
+        with not_nested(self._turn):
+            self._tell(population, fitness)
+
+    def _tell(self, population: PopulationLike, fitness: ArrayLike) -> None:
         rows, ids = self._read_rows(population)
         values = arguments.fitness_vector(self._engine.host(fitness), len(ids))
         if self.maximize:
@@ -179,12 +196,23 @@ class Strategy(Rows):
                 self._warned = True
             self._before = None
         except BaseException:  # a user's `_update` failed, or Ctrl-C: nothing was told
-            self.__dict__ = before
-            self._trim_history()
+            self._go_back(before)
             raise
         self._made_with = None
         if first_barren:
             self._warn()
+
+    def _go_back(self, before: dict[str, Any]) -> None:
+        """Return to the state before a `tell` that did not end."""
+        self.__dict__ = before
+        self._trim_history()
+
+    def _after_fork(self) -> None:
+        """End a call of a thread that this process does not have."""
+        if is_lost(self._turn):
+            if self._before is not None:
+                self._go_back(self._before)
+            give_turn(self)
 
     def _warn(self) -> None:
         _log.warning(
@@ -253,6 +281,11 @@ class Strategy(Rows):
         "nofitness", which means that the best fitness of each of the last ten generations was NaN
         or infinite.
         """
+        with to_read(self._turn):
+            whole = self if self._before is None else copy.copy(self)  # in the middle of a `tell`
+            return whole._stop()
+
+    def _stop(self) -> tuple[Reason, ...]:
         reached = stopping.limits(self, self.target, self.max_evaluations, self.max_generations)
         own = self._reasons() if self.generation else []
         return (*reached, *stopping.without_fitness(self), *own)

@@ -94,7 +94,8 @@ class Decoder:
             raise UnknownClassError(name)
         if number in self._objects:
             raise ValueError(f"two of its objects have the number {number}")
-        result: Any = object.__new__(cls)
+        new: Any = cls.__new__
+        result = new(cls)
         self._objects[number] = result
         result.__dict__.update(self.decode(state))
         return result

@@ -15,6 +15,7 @@ from evoopt.strategies.contract.fields import Kind, Scope
 from evoopt.strategies.contract.ledger import FOREIGN, Ledger
 from evoopt.strategies.contract.space_box import SpaceBox
 from evoopt.strategies.contract.state import BYTES_OF_A_ROW, State
+from evoopt.strategies.contract.turns import not_nested, to_read
 from evoopt.types import Array, Ids, PopulationLike
 
 FEW = 2**16  # numbers; more are drawn again in `tell` instead of kept
@@ -76,12 +77,14 @@ class Rows(State):
         ValueError
             If `out` is another kind of array.
         """
-        engine, k = self._engine, self.popsize
-        out, rows = engine.output(out, (k, self.n_params), self.dtype)
-        ledger = self._asked(k)
-        ledger.make_newest(self._make_newest, rows, engine)
-        population: Array = engine.handed(out, rows)
-        self._ledger = ledger
+        engine = self._engine
+        with not_nested(self._turn):
+            k = self.popsize
+            out, rows = engine.output(out, (k, self.n_params), self.dtype)
+            ledger = self._asked(k)
+            ledger.make_newest(self._make_newest, rows, engine)
+            population: Array = engine.handed(out, rows)
+            self._ledger = ledger
         return population
 
     def ask_ids(self, n: int | None = None) -> Ids:
@@ -92,10 +95,11 @@ class Rows(State):
         ValueError
             If `n` is not a whole number of at least 1.
         """
-        n = self.popsize if n is None else arguments.whole("n", n, 1)
-        require_memory("ask_ids", BYTES_OF_A_ROW * n, f"{n:,} ids", "ask for fewer at a time")
-        self._ledger = self._asked(n)
-        return self._ledger.newest.copy()
+        with not_nested(self._turn):
+            n = self.popsize if n is None else arguments.whole("n", n, 1)
+            require_memory("ask_ids", BYTES_OF_A_ROW * n, f"{n:,} ids", "ask for fewer at a time")
+            self._ledger = ledger = self._asked(n)
+        return ledger.newest.copy()
 
     def _asked(self, n: int) -> Ledger:
         """Return the ledger after `n` more rows were asked for."""
@@ -124,12 +128,13 @@ class Rows(State):
         ValueError
             If an id is not known, or `out` is another kind of array.
         """
-        numbers = _read_ids(ids)
-        ledger, engine = self._ledger, self._engine
-        found = ledger.locate(numbers)
-        out, rows = engine.output(out, (len(numbers), self.n_params), self.dtype, ids)
-        remake(numbers, found, self._make, rows, engine)
-        ledger.note(numbers, found, rows, engine)
+        numbers, engine = _read_ids(ids), self._engine
+        with to_read(self._turn):
+            ledger = self._ledger
+            found = ledger.locate(numbers)
+            out, rows = engine.output(out, (len(numbers), self.n_params), self.dtype, ids)
+            remake(numbers, found, self._make, rows, engine)
+            ledger.note(numbers, found, rows, engine)
         made: Array = engine.handed(out, rows)
         return made
 

@@ -35,12 +35,13 @@ from evoopt.strategies.contract.space_box import (
     steps_of,
 )
 from evoopt.strategies.contract.told import Best, new_history, remembered, stored_history, until
+from evoopt.strategies.contract.turns import Turn, give_turn
 from evoopt.types import Array, BoundsLike, Device, Vector
 
 BYTES_OF_A_ROW = 64  # its id, fitness, rank and so on, but not its coordinates
-# Attributes that are not copied: the engine, which each copy finds again, the state before a tell,
-# and the arguments, which only a new strategy knows.
-_NO_STATE = ("_engine", "_before", "_made_with", "_latent")
+# Attributes that are not copied: the engine, which each copy finds again, its lock, the state
+# before a tell, and the arguments, which only a new strategy knows.
+_NO_STATE = ("_engine", "_turn", "_before", "_made_with", "_latent")
 
 
 class State(Called, ABC):
@@ -73,6 +74,7 @@ class State(Called, ABC):
     _needs_rows: ClassVar[bool] = True  # whether `_update` looks at the told rows
     _popsize_factor: int = 1  # popsize is a multiple of it
     _computes_on_device: bool = False  # if `_engine` does all; else on the host, with copied rows
+    _turn: Turn  # the lock of the thread that asks or tells
     _before: dict[str, Any] | None = None  # the attributes before a `tell` that is going on
     _widest: Vector | None = None  # the largest useful standard deviations in the bounds, (n_params,)
     _reflects: bool = False  # whether it searches the box itself, not the space that maps onto it
@@ -82,6 +84,7 @@ class State(Called, ABC):
 
     def __new__(cls, *arguments: object, **options: object) -> Self:
         made = super().__new__(cls, *arguments, **options)
+        give_turn(made)
         if arguments or options:
             made._made_with = {**dict(zip(signature_of(cls).parameters, arguments, strict=False)), **options}
             _check_form(cls, arguments, made._made_with)

@@ -1,7 +1,8 @@
 """Genomes, which are individuals as short lists of row ids, and a cache of their weights."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -100,6 +101,16 @@ class Weights:
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(Weights(self.size))
+
+    @contextmanager
+    def for_one(self) -> Iterator["Weights"]:
+        """Yield this cache, or an empty one while a thread or interrupted code uses this one."""
+        user = object()
+        try:
+            yield self if vars(self).setdefault("_user", user) is user else Weights(self.size)
+        finally:
+            if vars(self).get("_user") is user:
+                del vars(self)["_user"]
 
     def places(self, genomes: Sequence[Genome], origin: Origin) -> NDArray[np.intp]:
         """Return the places of genomes in `rows`; make missing ones and forget all others."""
