@@ -67,7 +67,7 @@ MAY_IMPORT = {
         *("outcome", "progress", "result"),
     },
     "history": {"strategies"},
-    "callbacks": {"arguments", "calls", "history", "strategies"},
+    "callbacks": {"arguments", "calls", "history", "replacing", "strategies"},
     "plotting": {"calls", "history"},
     "portfolio": {
         *("strategies", "spaces", "arguments", "arrays", "calls", "threads", "loop"),

@@ -280,7 +280,7 @@ def test_a_figure_is_one_of_matplotlib(wrong):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of a process")
 def test_a_log_writes_no_part_of_its_lines_on_a_full_disk(tmp_path):
-    import resource  # noqa: PLC0415  (not on every system)
+    import resource  # which not every system has
 
     path, es = tmp_path / "run.csv", strategy(evoopt.SNES)
     log = evoopt.CSVLogger(path)
@@ -291,7 +291,7 @@ def test_a_log_writes_no_part_of_its_lines_on_a_full_disk(tmp_path):
     for room in (0, 1, 30, 100):
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + room, limits[1]))
         try:
-            with pytest.raises(OSError):
+            with pytest.raises(OSError, match="File too large"):
                 log(es)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)

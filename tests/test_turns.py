@@ -81,7 +81,7 @@ def test_a_signal_handler_may_look_and_copy_but_not_tell():
             es.tell(population, np.zeros(4))
 
     es, population = pausing(lambda es: os.kill(os.getpid(), signal.SIGALRM))
-    ids = es._ledger.newest
+    ids = np.arange(4)
     before = signal.signal(signal.SIGALRM, handle)
     try:
         es.tell(population, np.arange(4.0))
@@ -157,11 +157,11 @@ def test_a_cache_that_is_in_use_is_left_alone():
     es = make("DeepGA")
     step(es)
     step(es)
-    expected, rows = es.mean, es._weights.rows
-    with es._weights.for_one() as weights:
-        assert weights is es._weights
-        kept = rows.copy()
+    expected, cache = es.mean, es._weights
+    with cache.for_one() as weights:
+        assert weights is cache
+        kept = cache.rows.copy()
         assert np.array_equal(es.mean, expected)  # by another cache
-        assert np.array_equal(rows, kept)
-    with es._weights.for_one() as weights:
-        assert weights is es._weights
+        assert np.array_equal(cache.rows, kept)
+    with cache.for_one() as weights:
+        assert weights is cache
