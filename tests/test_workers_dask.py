@@ -39,7 +39,7 @@ each_way = pytest.mark.parametrize("rows", ["values", "numbers"])
 def client():
     with (
         distributed.LocalCluster(
-            n_workers=WORKERS, threads_per_worker=1, processes=True, protocol="tcp://", dashboard_address=None
+            n_workers=WORKERS, threads_per_worker=1, processes=True, protocol="tcp://", dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):

@@ -57,19 +57,8 @@ def kill(process):
 def scheduler(address, **options):
     """Start a scheduler at ``tcp://host:port``."""
     host, port = address.removeprefix("tcp://").split(":")
-    return program(
-        *(
-            "-m",
-            "distributed.cli.dask_scheduler",
-            "--host",
-            host,
-            "--port",
-            port,
-            "--no-dashboard",
-            "--no-show",
-        ),
-        **options,
-    )
+    place = "--host", host, "--port", port, "--dashboard-address", ":0"
+    return program("-m", "distributed.cli.dask_scheduler", *place, "--no-show", **options)
 
 
 def worker(address, *arguments, **options):

@@ -29,7 +29,7 @@ def run(count, seed):
     # a busy machine takes some time to start workers again
     with (
         dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}),
-        distributed.LocalCluster(WORKERS, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(WORKERS, threads_per_worker=1, dashboard_address=":0") as cluster,
         distributed.Client(cluster) as client,
     ):
         for rows, generations in ("values", count // 2), ("numbers", count - count // 2):
