@@ -19,25 +19,29 @@ GRACE = 10.0  # seconds in which processes must end
 LONGEST_LIFE = 1.5  # seconds after the pool was made
 START = 120.0  # seconds in which a program must have begun
 
-PROGRAM = """
+WORKERS = 3
+PROGRAM = (
+    f"WORKERS = {WORKERS}"
+    + """
 import multiprocessing, os, sys, time
 from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import evoopt
 
 def slow(x):
-    open(sys.argv[2], "a").close()
+    open(f"{sys.argv[2]}.{os.getpid()}", "a").close()
     time.sleep(0.02)
     return float((x**2).sum())
 
 if __name__ == "__main__":
     es = evoopt.SNES(np.ones(3), 0.5, popsize=8, seed=1, noisy=True)
     context = multiprocessing.get_context(sys.argv[1])
-    with ProcessPoolExecutor(3, mp_context=context) as pool:
+    with ProcessPoolExecutor(WORKERS, mp_context=context) as pool:
         open(sys.argv[3], "a").close()
         workers = evoopt.Workers(pool, rows=sys.argv[4])
         print(evoopt.evolve(es, evoopt.Objective(slow), executor=workers).stop[0][0])
 """
+)
 
 
 def run(count, seed):
@@ -49,7 +53,8 @@ def run(count, seed):
         for i in range(count):
             method, rows = ("fork", "spawn", "forkserver")[i % 3], ("values", "numbers")[i // 3 % 2]
             mark = f"{os.getpid()}-{i}"
-            args = [sys.executable, program, method, Path(folder, f"row{i}"), Path(folder, f"pool{i}"), rows]
+            signs = [Path(folder, f"{sign}{i}-") for sign in ("row", "pool")]
+            args = [sys.executable, program, method, *signs, rows]
             is_killed = i // 6 % 2 == 0
             end = killed if is_killed else interrupted
             fault = end(args, mark, draw.uniform(0, LONGEST_LIFE))
@@ -64,20 +69,22 @@ def run(count, seed):
     return counts
 
 
-def started(args, mark, sign):
-    """Start a program in a process group, and wait for the sign that it has come so far."""
+def started(args, mark, sign, number):
+    """Start a program in a process group, and wait until it has made so many files `sign`*."""
     environment = {**os.environ, MARK: mark, "PYTHONPATH": str(ROOT)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(args, env=environment, start_new_session=True, **pipes)
     end = time.monotonic() + START
-    while not sign.exists() and process.poll() is None and time.monotonic() < end:
+    while process.poll() is None and time.monotonic() < end:
+        if len([*sign.parent.glob(f"{sign.name}*")]) >= number:
+            break
         time.sleep(0.005)
     return process
 
 
 def killed(args, mark, seconds):
     """Kill the main process some time after it has made its pool; return a fault or nothing."""
-    process = started(args, mark, args[-2])
+    process = started(args, mark, args[-2], 1)
     time.sleep(seconds)
     process.kill()
     process.wait()
@@ -87,9 +94,9 @@ def killed(args, mark, seconds):
 
 
 def interrupted(args, mark, seconds):
-    """Send SIGINT to all processes some time after the first row, as a terminal does."""
-    process = started(args, mark, args[-3])
-    time.sleep(1 + seconds)  # the other workers begin, too
+    """Send SIGINT to all processes, as a terminal does, some time after all workers have begun."""
+    process = started(args, mark, args[-3], WORKERS)
+    time.sleep(seconds)
     os.killpg(process.pid, signal.SIGINT)
     try:
         out, err = process.communicate(timeout=GRACE)
