@@ -84,6 +84,7 @@ MODULES = sorted(module.name for module in pkgutil.walk_packages(evoopt.__path__
 
 SEE_INTERFACE = ("networks", "strategies", "tasks")  # packages that see no more than the interface of devices
 OF_DEVICES = ("evoopt.devices.available.", "evoopt.devices.choose.", "evoopt.devices.interface.")
+DOCUMENTED = {"_exit", "_replace", "_fields"}  # names of Python that begin with an underscore
 OF_PEERS = {ROOT / "tests/test_mixed_peer.py"}  # tests that look into other packages
 HOST_KERNELS = {  # files that compute on the host, whatever the device, and their kernels
     "strategies/cmaes.py": "evoopt.devices.cpu.covariance",
@@ -249,10 +250,10 @@ def is_own(value):
 
 
 def test_tests_need_few_private_names():
-    """Tests use public names; `os._exit` and the like count as private, too."""
+    """Tests use public names, which `os._exit` and those of named tuples are: Python documents them."""
     files = sorted({*(ROOT / "tests").rglob("*.py")} - OF_PEERS)
-    found = [f"{file.relative_to(ROOT)}: {name}" for file in files for name in private_names(file)]
-    assert len(found) < 30, "\n".join(found)
+    used = [(file, name) for file in files for name in private_names(file) if name not in DOCUMENTED]
+    assert len(used) < 25, "\n".join(f"{file.relative_to(ROOT)}: {name}" for file, name in used)
 
 
 def test_functions_for_other_formats_are_imported_at_their_first_use():
