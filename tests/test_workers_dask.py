@@ -302,7 +302,7 @@ def hangs(path, x):
 @each_way
 def test_a_worker_hangs(executor, rows, tmp_path):
     task = evoopt.Objective(partial(hangs, tmp_path))
-    workers = evoopt.Workers(executor, rows=rows, timeout=2.0, retries=9, chunk=1)
+    workers = evoopt.Workers(executor, rows=rows, timeout=1.0, retries=30, chunk=1)
     try:
         assert ran(made(), task, workers, 3) == ran(made(), evoopt.Objective(squares), None, 3)
     finally:
