@@ -118,12 +118,12 @@ def _steps(rows: Array, then: Search | None, now: Search) -> tuple[Array, Array,
             y *= np.sqrt(_squares(z) / np.maximum(_squares(matrices.to_local(now.root, y)), 1e-300))[:, None]
             y += HALF * (then.mean - now.mean) / (now.sigma * now.scale)
         lengths = np.sqrt(_squares(matrices.to_local(now.root, y)))
-    factors = shortening(lengths, n)
-    ignored = factors == 0
-    y = np.where(ignored[:, None], 0.0, factors[:, None] * y)  # ignored ones may be NaN
-    if then is None:
-        z = np.where(ignored[:, None], 0.0, factors[:, None] * z)
-    return z, y, np.where(ignored, 0.0, (factors * lengths) ** 2)
+        factors = shortening(lengths, n)
+        ignored = factors == 0
+        y = np.where(ignored[:, None], 0.0, factors[:, None] * y)  # ignored ones may be NaN
+        if then is None:
+            z = np.where(ignored[:, None], 0.0, factors[:, None] * z)
+        return z, y, np.where(ignored, 0.0, (factors * lengths) ** 2)
 
 
 def _squares(rows: Array) -> Vector:
