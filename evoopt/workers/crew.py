@@ -206,7 +206,8 @@ class Crew:
         if complete and isinstance(function, Sent):
             function = Sent(function.key, self._content())
         number = next(self._numbers)
-        future = submit(self.workers.executor, worker, call, number, function, job.args)
+        with explaining_broken_pools():
+            future = submit(self.workers.executor, worker, call, number, function, job.args)
         self._jobs[future] = job
         job.waiting += 1
         future.add_done_callback(self._finished.put)
