@@ -246,6 +246,25 @@ def test_a_worker_that_joins_late(client, executor, rows, tmp_path):
     assert found == ran(made(), evoopt.Objective(squares), None, late.generation)
 
 
+def test_a_scheduler_that_is_lost(client, executor, monkeypatch, tmp_path):
+    """The client is closed, but its futures are never done."""
+
+    def waits(x):
+        (tmp_path / "begun").touch()
+        wait_until((tmp_path / "over").exists)
+
+    def close():
+        wait_until((tmp_path / "begun").exists)
+        monkeypatch.setattr(client, "status", "closing")
+
+    thread = threading.Thread(target=close)
+    thread.start()
+    with pytest.raises(ConnectionError, match=r"closed, .* rows .* are lost\. .* by default 30 seconds\."):
+        evoopt.evolve(made(), evoopt.Objective(waits), executor=executor)
+    (tmp_path / "over").touch()
+    thread.join()
+
+
 FOLLOWS, MARK_OF = numbers.Copy._follows, numbers.mark_of
 
 

@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import math
 import secrets
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,9 +16,11 @@ from typing import Any
 from evoopt.failures import Failure
 from evoopt.types import Array
 from evoopt.workers.engines import (
+    cancel,
     end_with_this_process,
     explaining_broken_pools,
     pickled,
+    require_open,
     shares_memory,
     slots_of,
     submit,
@@ -31,6 +32,7 @@ from evoopt.workers.workers import Workers
 # a job are longer than row numbers.
 JOBS_EACH = {"values": 4, "numbers": 2}
 EVEN = 1.2  # if no job is slower than the mean by more than this factor, one job for each will do
+LOOK = 1.0  # seconds after which an executor that does not answer is looked at
 SHORTEST = 0.01  # seconds of a job, beside which its way is short
 
 
@@ -195,8 +197,7 @@ class Crew:
 
     def close(self) -> None:
         """Cancel the jobs that have not begun, and forget the others."""
-        for future in self._jobs:
-            future.cancel()
+        cancel(self.workers.executor, self._jobs)
         for jobs in (self._jobs, self._queued, self._running, self._carriers):
             jobs.clear()
 
@@ -265,20 +266,22 @@ class Crew:
     # ---------------------------------------------------------------- time limits
 
     def _next(self) -> Future[Any] | None:
-        """Wait for a future that is done; None after a time limit, whose job is sent again."""
+        """Wait for a future that is done; None after some time.
+
+        A job that has reached its time limit is sent again.
+        """
         self._start_clocks()
         late = min(self._running, key=lambda job: job.deadline, default=None)
+        wait = LOOK if late is None else late.deadline - time.monotonic()
         try:
-            if late is None:
-                return self._finished.get()
-            wait = late.deadline - time.monotonic()
-            return self._finished.get(timeout=min(max(wait, 0.0), threading.TIMEOUT_MAX))
+            return self._finished.get(timeout=min(max(wait, 0.0), LOOK))
         except Empty:
-            assert late is not None
+            require_open(self.workers.executor)
+        if late is not None and time.monotonic() >= late.deadline:
             self._release(late)
             self._again(late, self._too_late(late))
             late.deadline = self._deadline(late)
-            return None
+        return None
 
     def _start_clocks(self) -> None:
         """Take the oldest jobs to run, as many as there are workers."""

@@ -3,7 +3,7 @@
 import importlib
 import pickle
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -34,10 +34,31 @@ def submit(executor: Executor, worker: str | None, *call: Any) -> Future[Any]:
     """Submit a call, a function and its arguments, if possible to the worker of this name."""
     if _dask_client(executor) is None:
         return executor.submit(*call)
+    require_open(executor)
     place = {} if worker is None else {"workers": [worker], "allow_other_workers": True}
     with warnings.catch_warnings():  # a large function is no fault, because it travels once
         warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
         return executor.submit(*call, **place)
+
+
+def cancel(executor: Executor, futures: Iterable[Future[Any]]) -> None:
+    """Cancel jobs that have not begun; a client of Dask that is closed has none."""
+    if not _is_closed(executor):
+        for future in futures:
+            future.cancel()
+
+
+def require_open(executor: Executor) -> None:
+    """Raise ConnectionError for a closed client of Dask, whose futures may never be done."""
+    if _is_closed(executor):
+        raise ConnectionError(
+            "The client of Dask is closed, so the rows at its workers are lost. It closes itself if its "
+            "scheduler is away for longer than distributed.comm.timeouts.connect, by default 30 seconds."
+        )
+
+
+def _is_closed(executor: Executor) -> bool:
+    return getattr(_dask_client(executor), "status", "") in ("closing", "closed")
 
 
 def shares_memory(executor: Executor) -> bool:

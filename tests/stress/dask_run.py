@@ -17,7 +17,7 @@ def slow(x):
     return float((x**2).sum())
 
 
-def main(address, rows, timeout, retries):
+def main(address, rows):
     """Run, and print each generation, then the record as hex or the error."""
     import distributed
 
@@ -28,9 +28,7 @@ def main(address, rows, timeout, retries):
             evoopt.evolve(
                 es,
                 evoopt.Objective(slow),
-                executor=evoopt.Workers(
-                    client.get_executor(), rows=rows, timeout=float(timeout), retries=int(retries)
-                ),
+                executor=evoopt.Workers(client.get_executor(), rows=rows),
                 max_generations=GENERATIONS,
                 callback=lambda es: print(es.generation, flush=True),
             )

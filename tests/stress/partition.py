@@ -65,7 +65,7 @@ def attack(rows, for_good, draw):
         stack.enter_context(scheduler(ADDRESS, prefix=here, **SETTINGS))
         for place in here, there:
             stack.enter_context(worker(ADDRESS, prefix=place, **SETTINGS))
-        command = "-m", f"{__package__}.dask_run", ADDRESS, rows, 30.0, 3
+        command = "-m", f"{__package__}.dask_run", ADDRESS, rows
         main = stack.enter_context(program(*command, prefix=here, log=subprocess.PIPE, **SETTINGS))
         for _ in range(draw.randrange(1, GENERATIONS - 5)):
             main.stdout.readline()
