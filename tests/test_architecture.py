@@ -250,7 +250,7 @@ def is_own(value):
 
 
 def test_tests_need_few_private_names():
-    """Tests use public names, which `os._exit` and those of named tuples are: Python documents them."""
+    """Tests use public names; Python documents `os._exit` and the names of named tuples."""
     files = sorted({*(ROOT / "tests").rglob("*.py")} - OF_PEERS)
     used = [(file, name) for file in files for name in private_names(file) if name not in DOCUMENTED]
     assert len(used) < 25, "\n".join(f"{file.relative_to(ROOT)}: {name}" for file, name in used)

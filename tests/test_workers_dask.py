@@ -4,7 +4,10 @@ import contextlib
 import logging
 import os
 import pickle
+import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from functools import partial
@@ -12,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import needs_jit
+from helpers import ROOT, needs_jit
 
 import evoopt
 from evoopt.workers import numbers
@@ -388,3 +391,48 @@ def test_a_large_task_travels_once_to_each_worker(executor, rows, monkeypatch):
     large = [size for size in sizes if size > inputs.nbytes]
     assert len(large) == WORKERS
     assert sum(sizes) - sum(large) < 1e-3 * sum(large)
+
+
+PRETENDED = {
+    "hostname": "echo 127.0.0.1",
+    "srun": '"$@" & "$@" & wait',  # two tasks
+    "dask": f'exec {sys.executable} -m dask "$@"',
+    "python": f'exec {sys.executable} "$@"',
+}
+MAIN = """
+import sys
+import distributed
+import evoopt
+
+if __name__ == "__main__":
+    with distributed.Client(scheduler_file=sys.argv[1]) as client:
+        client.wait_for_workers(2)
+        es = evoopt.SNES([1.0] * 5, 0.5, popsize=12, seed=3)
+        task = evoopt.Objective(lambda x: (x**2).sum())
+        evoopt.evolve(es, task, executor=client.get_executor(), max_generations=3)
+        print(es.evaluations)
+"""
+
+
+def test_the_script_for_slurm(tmp_path):
+    """It runs without SLURM, whose commands are pretended here, and leaves no process."""
+    page = (ROOT / "docs" / "guide" / "many_machines.md").read_text()
+    (script,) = re.findall(r"```sh\n(#!/bin/bash\n#SBATCH.*?)```", page, re.DOTALL)
+    (tmp_path / "main.py").write_text(MAIN)
+    for name, command in PRETENDED.items():
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/bash\n{command}\n")
+        path.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "SLURM_JOB_ID": "7",
+    }
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    command = ["bash", "-c", script]  # whose processes hold the streams until the last one ends
+    done = subprocess.run(command, cwd=tmp_path, env=environment, timeout=PATIENCE, check=False, **streams)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] == "36"
+    assert not [*tmp_path.glob("scheduler*")]

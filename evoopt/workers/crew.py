@@ -221,7 +221,7 @@ class Crew:
                 answer: Answer | Missing = future.result()
         except BrokenExecutor:
             raise
-        except Exception as error:  # of the executor: those of the function are values
+        except Exception as error:  # of the executor: exceptions of the function are values
             if not job.waiting:
                 self._again(job, error)
             return None
@@ -233,6 +233,7 @@ class Crew:
     def _again(self, job: Job, error: Exception) -> None:
         """Send a job again, or raise the error if this was its last try."""
         if job.tries > self.workers.retries:
+            require_open(self.workers.executor)  # or its error tells more
             error.add_note(f"{_rows(job)} were lost at try {job.tries} of {job.tries}.")
             raise error
         job.tries += 1
