@@ -165,8 +165,8 @@ def minimize(
         module, and a script must call `minimize` under ``if __name__ == "__main__":``.
     checkpoint : path, optional
         A file that `minimize` keeps of its evaluations and reads again, for a process that may be
-        killed. The same call, where the file exists, goes on: what the file has is not evaluated
-        again, and the result is that of a run that was never killed, bit for bit. See Notes.
+        killed. The same call, where the file exists, goes on: points in the file are not evaluated
+        again, and the result has the bits of a run that was never killed. See Notes.
 
     Returns
     -------
@@ -216,16 +216,15 @@ def minimize(
     method.
 
     With a `checkpoint` the search begins anew in each call, and gets the values of the points that
-    it has seen before from the file. ``callback`` is called again for their iterations. The seed is
-    that of the first call. Limits (``maxfun``, ``maxiter``, ``time_limit``, ``target``,
+    it has seen before from the file. ``callback`` is called again for their iterations. The seed of
+    the first call is used again. Limits (``maxfun``, ``maxiter``, ``time_limit``, ``target``,
     ``exhaust``), messages, `workers` and `vectorized` may change from call to call; all else must
     stay, and so must the versions of numpy and scipy, and the kind of processor, or the search may
     come to other points, which is refused. "auto" plans with the ``maxfun`` of the first call. Of
-    `fun` only the name is compared, and of `args`
-    nothing: they may be mended, but remove the file if values change. ``time_limit`` counts the
-    seconds of this call, and ends none before its first new evaluation. A kill loses the
-    evaluations that had not returned, a loss of power about a second more. An evaluation takes
-    8 n + 20 bytes.
+    `fun` only the name is compared, and of `args` nothing: they may be mended, but remove the file
+    if values change. ``time_limit`` counts the seconds of this call, and ends none before its first
+    new evaluation. A kill loses the evaluations that had not returned, a loss of power about a
+    second more. An evaluation takes 8 n + 20 bytes.
 
     Examples
     --------

@@ -98,7 +98,7 @@ def header_of(
     tol: float | None,
     options: Mapping[str, object],
 ) -> Header:
-    """Return the header of a search; `options` are those of its strategy.
+    """Return the header of a search; `options` are its strategy's.
 
     Limits and messages may change from call to call, so they are left out.
     """

@@ -17,7 +17,7 @@ from evoopt.types import Array, Vector
 
 
 class Journal:
-    """The evaluations of a search in a file; those of earlier calls are the answers of this one.
+    """The evaluations of a search in a file; evaluations of earlier calls answer this one.
 
     Each record has the number of an evaluation, its row and its value. Numbers follow the order in
     which rows are asked for, records the moments at which values become known. The last point of a

@@ -21,7 +21,7 @@ from evoopt.failures import Failure
 from evoopt.strategies.contract.base import Strategy
 from evoopt.types import Array, Ids, Vector
 from evoopt.workers.crew import Crew, Job
-from evoopt.workers.remote import MISSING, Answer, Function, Refusal, worker_name
+from evoopt.workers.remote import Answer, Function, Missing, Refusal, worker_name
 
 ALLOWED = 1  # how often the rows of a worker may differ
 REMEMBERED = 32  # generations that a copy can make up for; an older one gets the state
@@ -64,14 +64,14 @@ class Copy:
             return Refusal(worker_name())
         with self._lock:
             if self._is_stale:
-                return MISSING
+                return Missing(worker_name())
             if not self._follows(learned):
                 return Refusal(worker_name(), self._strategy.generation)
             ids = self._strategy._ledger.newest[start:stop]
             if mark_of(self._strategy, ids[:1]) != mark:
                 self._is_stale = True
                 _differed[self._key] += 1
-                return MISSING if _differed[self._key] <= ALLOWED else Refusal(worker_name())
+                return (Missing if _differed[self._key] <= ALLOWED else Refusal)(worker_name())
         return self._values(ids, learned.generation)
 
     def _follows(self, learned: Learned) -> bool:

@@ -23,7 +23,6 @@ from evoopt import threads
 from evoopt.failures import Failure, attempt
 
 KEPT = 4  # functions that a worker keeps
-MISSING = "missing"  # the value of a function that is too old
 
 Function = Callable[..., Any]
 _functions: dict[str, Function] = {}  # by key, the one used last at the end
@@ -48,7 +47,7 @@ class Answer(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """The answer of a worker that does not have the function, and the worker's name."""
+    """The answer of a worker whose function is missing or too old, and the worker's name."""
 
     worker: str
 
@@ -90,9 +89,7 @@ def call(number: int, function: Function | Sent, args: tuple[Any, ...]) -> Answe
     start = time.perf_counter()
     with threads.alone(), _interruptible():
         value = attempt(found, *args)
-    if value is MISSING:
-        return Missing(worker_name())
-    return value if isinstance(value, Answer) else Answer(value, time.perf_counter() - start)
+    return value if isinstance(value, Answer | Missing) else Answer(value, time.perf_counter() - start)
 
 
 def worker_name() -> str:

@@ -33,7 +33,7 @@ def give_turn(strategy: Any) -> None:
 
 
 def is_lost(turn: Turn) -> bool:
-    """Return whether a turn is that of a thread which a fork has left behind."""
+    """Return whether a fork has left the thread with this turn behind."""
     if not turn.acquire(blocking=False):
         return True
     turn.release()
