@@ -55,6 +55,7 @@ class Evaluation:
         self._with_generation = _way_of_the_generation(name, task)
         self._takes_populations = workers is not None or _takes_populations(task)  # True if this is known
         self._crew = None if workers is None else Crew(workers, name)
+        self._numbers: ByNumbers | None = None  # if rows travel as numbers
         if self._crew is not None:
             self._crew.take(self._of_one_row)  # refuses what cannot go to processes
 
@@ -81,7 +82,7 @@ class Evaluation:
                 strategy, limits.rows(strategy), limits.left(strategy)
             )
         if crew is not None and crew.workers.rows == "numbers":
-            numbers = ByNumbers(crew, strategy, Each(self._of_one_row), self._read)
+            self._numbers = numbers = ByNumbers(crew, strategy, Each(self._of_one_row), self._read)
             return lambda strategy, limits: numbers.gather(strategy.ask_ids(limits.rows(strategy)))
         return Populations(self, chunk_size)
 
@@ -91,7 +92,11 @@ class Evaluation:
             self._crew.close()
 
     def _by(self, crew: Crew, population: Array, generation: int) -> Vector:
-        return self._read(crew.map(self._of_one_row, population, generation), population.shape[1])
+        if self._numbers is not None:
+            values = self._numbers.map(population, generation)
+        else:
+            values = crew.map(self._of_one_row, population, generation)
+        return self._read(values, population.shape[1])
 
     @property
     def _of_one_row(self) -> "_OneRow":

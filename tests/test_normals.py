@@ -60,7 +60,7 @@ def found():
     for block in range(BLOCKS):
         ids = np.arange(block * ROWS, (block + 1) * ROWS, dtype=np.uint64)
         for key, z in zip(KEYS, population, strict=True):
-            threads.run(sample_rows, ROWS, key, ids, zero, one, z)
+            threads.run(sample_rows, ROWS, key, ids, zero, one, z, 0)
         z, other = population
         count(z, histogram, powers)
         for (row, column), sums in products.items():
@@ -111,7 +111,7 @@ from evoopt.kernels.cpu.emit.vectors import host_vectors
 digest = hashlib.sha256()
 for dtype in (np.float32, np.float64):
     out, ids = np.empty((3, 5000), dtype), np.arange(3, dtype=np.uint64)
-    sample_rows(np.uint64(1), ids, np.zeros(5000, dtype), np.ones(5000, dtype), out, 0, 3)
+    sample_rows(np.uint64(1), ids, np.zeros(5000, dtype), np.ones(5000, dtype), out, 0, 0, 3)
     digest.update(out.tobytes())
 print(host_vectors().bytes, digest.hexdigest())
 """

@@ -15,7 +15,7 @@ from scipy import stats
 from evoopt.compiling.jit import JIT_DISABLED
 from evoopt.devices.choose import HOST
 from evoopt.kernels.cpu.population import covariance, genetic, small_covariance
-from evoopt.kernels.cpu.population.fingerprint import fingerprint_rows
+from evoopt.kernels.cpu.population.fingerprint import sum_mixed_words
 from evoopt.kernels.cpu.population.moments import squared_lengths, weighted_moments
 from evoopt.kernels.cpu.population.noise import sample_pairs, sample_rows
 from evoopt.kernels.cpu.population.small_covariance import SMALL
@@ -35,7 +35,7 @@ def rng():
 def sample(key, ids, n, dtype=np.float64):
     out = np.empty((len(ids), n), dtype)
     ids = np.array(ids, np.uint64)
-    sample_rows(np.uint64(key), ids, np.zeros(n, dtype), np.ones(n, dtype), out, 0, len(ids))
+    sample_rows(np.uint64(key), ids, np.zeros(n, dtype), np.ones(n, dtype), out, 0, 0, len(ids))
     return out
 
 
@@ -70,7 +70,7 @@ def test_rows_are_philox_and_box_muller(dtype, n):
 def test_mean_and_sigma_are_by_column():
     mean, sigma = np.arange(70.0), np.arange(70.0) + 1
     out, ids = np.empty((3, 70)), np.arange(3, dtype=np.uint64)
-    sample_rows(np.uint64(1), ids, mean, sigma, out, 1, 3)
+    sample_rows(np.uint64(1), ids, mean, sigma, out, 0, 1, 3)
     assert_allclose(out[1:], mean + sigma * sample(1, [1, 2], 70), rtol=1e-14)
 
 
@@ -80,15 +80,15 @@ def test_pairs_have_opposite_noise(dtype, n):
     ids, key = np.array([6, 7, 2**32 + 4, 2, 3, 3, 2, 2**64 - 1], np.uint64), np.uint64(2**63 + 12345)
     mean, sigma = np.linspace(1, 2, n, dtype=dtype), np.linspace(0.1, 0.3, n, dtype=dtype)
     out = np.full((len(ids), n), np.nan, dtype)
-    sample_pairs(key, ids, mean, sigma, out, 1, len(ids))
+    sample_pairs(key, ids, mean, sigma, out, 0, 1, len(ids))
     assert np.isnan(out[0]).all()
-    sample_pairs(key, ids, mean, sigma, out, 0, 1)
+    sample_pairs(key, ids, mean, sigma, out, 0, 0, 1)
     z = np.array([(-1) ** (int(i) % 2) * reference.normals(int(key), int(i) & ~1, n) for i in ids])
     assert_allclose(out, mean + sigma * z, rtol=5 * EPSILON[dtype], atol=5 * EPSILON[dtype])
     assert_allclose(out[0] + out[1], 2 * mean, rtol=2 * np.finfo(dtype).eps)
     assert_array_equal(out[3:5], out[[6, 5]])
     ordinary = np.empty_like(out)
-    sample_rows(key, ids, mean, sigma, ordinary, 0, len(ids))
+    sample_rows(key, ids, mean, sigma, ordinary, 0, 0, len(ids))
     assert_array_equal(out[ids % 2 == 0], ordinary[ids % 2 == 0])
 
 
@@ -130,7 +130,7 @@ def test_the_tail_uses_all_bits():
 def test_fingerprints(dtype, n):
     rows = rng().normal(size=(5, n)).astype(dtype)
     out = np.zeros(5, np.uint64)
-    fingerprint_rows(rows.view(np.uint32), out, 1, 5)
+    sum_mixed_words(rows.view(np.uint32), 0, out, 1, 5)
     assert out.tolist() == [0] + [reference.fingerprint(row) for row in rows[1:]]
 
 
@@ -147,7 +147,7 @@ def test_fingerprints_tell_small_changes_apart():
             rows.append(swapped)
     rows = np.array([*rows, -row, 0 * row, 0 * row + 1, row[::-1]])
     out = np.empty(len(rows), np.uint64)
-    fingerprint_rows(rows.view(np.uint32), out, 0, len(rows))
+    sum_mixed_words(rows.view(np.uint32), 0, out, 0, len(rows))
     assert len(set(out.tolist())) == len(rows)
 
 

@@ -180,9 +180,9 @@ def test_an_edited_kernel_source_is_not_served_stale(run_python, tmp_path):
     shutil.copytree(ROOT / "evoopt", install / "evoopt", ignore=shutil.ignore_patterns("__pycache__"))
     program = """
 import numpy as np
-from evoopt.kernels.cpu.population.fingerprint import fingerprint_rows  # compiles in a moment
+from evoopt.kernels.cpu.population.fingerprint import sum_mixed_words  # compiles in a moment
 found = np.zeros(1, np.uint64)
-fingerprint_rows(np.full((1, 1), 7, np.uint32), found, 0, 1)
+sum_mixed_words(np.full((1, 1), 7, np.uint32), 0, found, 0, 1)
 print(found[0] == 7)
 """
     environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(install)}

@@ -62,6 +62,7 @@ class SepCMAES(Mixed):
     """
 
     _computes_on_device = True
+    _sums_rows = True
     _stored: ClassVar[Fields] = {
         **fields.DISTRIBUTION,
         "_step": fields.STEP,
@@ -120,7 +121,7 @@ class SepCMAES(Mixed):
         if self._discrete is not None:
             told, moved = self._discrete.settled(told, p.first_negative, self._mean)
         weights, rates, ranked_sum = self._row_weights(told, p)
-        y_w, squares = engine.moments(told.population, weights, rates, self._mean)
+        y_w, squares = engine.moments(told.rows, weights, rates, self._mean)
         gain = math.sqrt(p.c_sigma * (2 - p.c_sigma) * p.mueff)
         self._mean, self._p_sigma = engine.map(
             move, self._mean, self._p_sigma, self._C, y_w, self._step, p.c_sigma, gain
@@ -182,7 +183,7 @@ class SepCMAES(Mixed):
             weights *= factors
             rates *= factors**2
         negative = np.flatnonzero(ranked < 0)
-        lengths = self._engine.lengths(told.population, negative, self._mean, self._sigma)
+        lengths = self._engine.lengths(told.rows, negative, self._mean, self._sigma)
         rates[negative] *= n / (lengths + 1e-9) ** 2
         return weights, rates, float(ranked.sum())
 

@@ -61,6 +61,7 @@ class SNES(Converging):
     """
 
     _computes_on_device = True
+    _sums_rows = True
     _stored: ClassVar[Fields] = {
         **DISTRIBUTION,
         **dict.fromkeys(("eta_mean", "eta_sigma"), POSITIVE_NUMBER),
@@ -93,7 +94,7 @@ class SNES(Converging):
             total = weights.sum()
             weights = weights * factors
             square_weights = weights * factors
-        first, second = engine.moments(told.population, weights, square_weights, self._mean)
+        first, second = engine.moments(told.rows, weights, square_weights, self._mean)
         limits = arguments.step_range(self.dtype)
         rates = self.eta_mean, self.eta_sigma
         self._mean, self._sigma = engine.map(

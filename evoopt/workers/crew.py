@@ -32,7 +32,7 @@ from evoopt.workers.workers import Workers
 # a job are longer than row numbers.
 JOBS_EACH = {"values": 4, "numbers": 2}
 EVEN = 1.2  # if no job is slower than the mean by more than this factor, one job for each will do
-LOOK = 1.0  # seconds after which an executor that does not answer is looked at
+LOOK = 1.0  # seconds between looks at an executor: at its workers, and why it does not answer
 SHORTEST = 0.01  # seconds of a job, beside which its way is short
 
 
@@ -76,6 +76,7 @@ class Crew:
         self._queued: deque[Job] = deque()  # not taken to run yet
         self._running: list[Job] = []
         self._paces: list[float] = []  # seconds of a row, in each job of the last generation
+        self._counted = -math.inf  # when the workers were counted
         self.count_workers()
 
     # ---------------------------------------------------------------- rows
@@ -137,9 +138,12 @@ class Crew:
     # ---------------------------------------------------------------- jobs
 
     def count_workers(self) -> None:
-        """Ask the executor for its number of workers, which may come and go."""
+        """Ask the executor for its number of workers, which may come and go, but not too often."""
+        if time.monotonic() < self._counted + LOOK:
+            return
         with suppress(OSError):  # the scheduler is away now, but may be back for the jobs
             self.slots = slots_of(self.workers.executor)
+        self._counted = time.monotonic()
 
     def take(self, function: Function) -> None:
         """Let the jobs that are sent from now on call this function."""

@@ -38,7 +38,7 @@ def test_rows_are_those_of_the_cpu(dtype, pairs, on_cpu, n, rng, poisoned):
     ids = np.array([4, 5, 9, 2**33], np.uint64)
     mean, sigma = rng.normal(size=n), rng.uniform(0.5, 2, n)
     expected = np.empty((4, n), dtype)
-    on_cpu(KEY, ids, mean.astype(dtype), sigma.astype(dtype), expected, 0, 4)
+    on_cpu(KEY, ids, mean.astype(dtype), sigma.astype(dtype), expected, 0, 0, 4)
     stream, out = Stream(), poisoned((4, n), dtype)
     arguments = stream.to_device(ids, np.uint64), *(stream.to_device(x, float) for x in (mean, sigma))
     stream.launch(sample_rows(dtype, pairs), (n, 4), KEY, *arguments, out)

@@ -8,9 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoopt import arrays, threads
 from evoopt.compiling.arrays import kernel_array
-from evoopt.devices.interface.population import Box, Formula, PopulationEngine, Variation
+from evoopt.devices.cpu.summing import drawn_fingerprints, drawn_lengths, drawn_moments
+from evoopt.devices.interface.population import Box, Formula, PopulationEngine, Recipe, Variation
 from evoopt.kernels.cpu.population.box import enclose_rows
-from evoopt.kernels.cpu.population.fingerprint import fingerprint_rows
+from evoopt.kernels.cpu.population.fingerprint import sum_mixed_words
 from evoopt.kernels.cpu.population.genetic import breed
 from evoopt.kernels.cpu.population.moments import squared_lengths, weighted_moments
 from evoopt.kernels.cpu.population.noise import sample_pairs, sample_rows
@@ -23,6 +24,7 @@ BOX_GRAIN = 50_000  # numbers that are mapped into a box
 SUM_GRAIN = 100_000  # numbers that are added up
 COPY_GRAIN = 500_000  # numbers that are copied
 _WORD, _FINGERPRINT = np.dtype(np.uint32), np.dtype(np.uint64)  # (numpy takes a dtype faster than a type)
+_LEAST = np.uint64(1)  # fingerprint
 CHUNK = 16_384  # coordinates that a formula computes at a time, so that its intermediate arrays are small
 
 
@@ -80,9 +82,9 @@ class CpuPopulation(PopulationEngine[Array]):
     ) -> None:
         grain = NOISE_GRAIN // out.shape[1] + 1
         if pairs:
-            threads.run(sample_pairs, len(ids), key, ids, mean, sigma, out, grain=grain + 1)
+            threads.run(sample_pairs, len(ids), key, ids, mean, sigma, out, 0, grain=grain + 1)
         else:
-            threads.run(sample_rows, len(ids), key, ids, mean, sigma, out, grain=grain)
+            threads.run(sample_rows, len(ids), key, ids, mean, sigma, out, 0, grain=grain)
 
     def breed(
         self, key: np.uint64, ids: Ids, parents: NDArray[np.intp], pool: Array, steps: Vector, sigma: Array,
@@ -110,11 +112,13 @@ class CpuPopulation(PopulationEngine[Array]):
         ends = (box.low, box.high, box.low_margin, box.high_margin, box.first, box.last)
         threads.run(enclose_rows(box.way), len(rows), *ends, rows, grain=grain)
 
-    def fingerprints(self, rows: Array) -> Ids:
+    def fingerprints(self, rows: Array | Recipe) -> Ids:
+        if isinstance(rows, Recipe):
+            return drawn_fingerprints(rows)
         result = np.empty(len(rows), _FINGERPRINT)
         grain = SUM_GRAIN // rows.shape[1] + 1
-        threads.run(fingerprint_rows, len(rows), rows.view(_WORD), result, grain=grain)
-        return result
+        threads.run(sum_mixed_words, len(rows), rows.view(_WORD), 0, result, grain=grain)
+        return np.maximum(result, _LEAST)
 
     # ---------------------------------------------------------------- one number for each told row
 
@@ -132,8 +136,11 @@ class CpuPopulation(PopulationEngine[Array]):
         ranks[order] = np.repeat(0.5 - (starts + (sizes - 1) / 2) / (k - 1), sizes)
         return ranks
 
-    def lengths(self, rows: Array, places: NDArray[np.intp], mean: Vector, scale: Vector) -> Vector:
+    def lengths(self, rows: Array | Recipe, places: NDArray[np.intp], mean: Vector, scale: Vector) -> Vector:
         squares = np.empty(len(places))
+        if isinstance(rows, Recipe):
+            drawn_lengths(rows, places, mean, 1 / scale, squares)
+            return np.sqrt(squares)
         grain = SUM_GRAIN // rows.shape[1] + 1
         threads.run(squared_lengths, len(places), rows, places, mean, 1 / scale, squares, grain=grain)
         return np.sqrt(squares)
@@ -141,12 +148,16 @@ class CpuPopulation(PopulationEngine[Array]):
     # ---------------------------------------------------------------- vectors
 
     def moments(
-        self, rows: Array, weights: Vector, square_weights: Vector, mean: Array
+        self, rows: Array | Recipe, weights: Vector, square_weights: Vector, mean: Array
     ) -> tuple[Vector, Vector]:
         (k, n), dtype = rows.shape, rows.dtype
         first, second = np.empty(n, dtype), np.empty(n, dtype)
         w, v, centre = (x.astype(dtype) for x in (weights, square_weights, mean))
-        threads.run(weighted_moments, n, rows, w, v, centre, first, second, grain=max(SUM_GRAIN // k, 64))
+        if isinstance(rows, Recipe):
+            drawn_moments(rows, w, v, centre, first, second)
+        else:
+            grain = max(SUM_GRAIN // k, 64)
+            threads.run(weighted_moments, n, rows, w, v, centre, first, second, grain=grain)
         return first.astype(np.float64, copy=False), second.astype(np.float64, copy=False)
 
     def map(self, formula: Formula, *args: Vector | float) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoopt.devices.interface.population import Box, Formula, PopulationEngine, Variation
+from evoopt.devices.interface.population import Box, Formula, PopulationEngine, Recipe, Variation, made
 from evoopt.kernels.cuda.population import genetic, moments, noise, ranking, vectors
 from evoopt.kernels.cuda.population import rows as kernels
 from evoopt.kernels.cuda.runtime import grid
@@ -149,10 +149,10 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
             *(self._constant(end) for end in ends), rows,
         )  # fmt: skip
 
-    def fingerprints(self, rows: DeviceArray) -> DeviceArray:
+    def fingerprints(self, rows: DeviceArray | Recipe) -> DeviceArray:
         k = rows.shape[0]
         parts = grid.parts_of_rows(k)
-        result, words = self._stream.empty((k,), _ID), rows.view(np.uint32)
+        result, words = self._stream.empty((k,), _ID), made(rows).view(np.uint32)
         for first, count, *_ in parts:
             some, into = words.rest(first), result.rest(first)
             self._stream.launch(kernels.fingerprint_rows, count, some, into)
@@ -172,12 +172,15 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
         self._stream.launch(ranking.rank_rows(centred), k, scores, self._constant(table), result)
         return result
 
-    def lengths(self, rows: DeviceArray, places: NDArray[np.intp], mean: Taken, scale: Taken) -> Vector:
-        result = self.empty((len(rows),), _DOUBLE)
+    def lengths(
+        self, rows: DeviceArray | Recipe, places: NDArray[np.intp], mean: Taken, scale: Taken
+    ) -> Vector:
+        there: DeviceArray = made(rows)
+        result = self.empty((len(there),), _DOUBLE)
         centre, unit = self.vector(mean), self.vector(scale)
-        for first, count, *_ in grid.parts_of_rows(len(rows)):
+        for first, count, *_ in grid.parts_of_rows(len(there)):
             self._stream.launch(
-                moments.squared_lengths, count, rows.rest(first), centre, unit, result.rest(first)
+                moments.squared_lengths, count, there.rest(first), centre, unit, result.rest(first)
             )  # fmt: skip
         squares: Vector = self.host(result)[places]
         return np.sqrt(squares)
@@ -185,14 +188,14 @@ class CudaPopulation(PopulationEngine[DeviceArray]):
     # ---------------------------------------------------------------- vectors
 
     def moments(
-        self, rows: DeviceArray, weights: Taken, square_weights: Taken, mean: Taken
+        self, rows: DeviceArray | Recipe, weights: Taken, square_weights: Taken, mean: Taken
     ) -> tuple[DeviceArray, DeviceArray]:
         n = rows.shape[1]
         first, second = self.empty((n,), _DOUBLE), self.empty((n,), _DOUBLE)
         w = self.vector(weights)
         v = w if square_weights is weights else self.vector(square_weights)
         self._stream.launch(
-            moments.weighted_moments, n, rows, w, v, self.vector(mean), first, second
+            moments.weighted_moments, n, made(rows), w, v, self.vector(mean), first, second
         )  # fmt: skip
         return first, second
 

@@ -6,6 +6,7 @@ is an array, or an object with `shape`, `dtype`, `__array__` and `ids`, see
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -47,6 +48,40 @@ class Range(Protocol):
 
     @property
     def most(self) -> float: ...
+
+
+@dataclass(eq=False)
+class Recipe:
+    """Rows of a dtype that are not made yet: the arguments of `PopulationEngine.sample`.
+
+    Strategies that only sum their rows need no place for all of them. `rows` and `fingerprints` are
+    there once they were computed.
+    """
+
+    engine: "Engine"
+    key: np.uint64
+    ids: Ids
+    mean: Array  # as is `sigma`, a snapshot
+    sigma: Array
+    pairs: bool
+    dtype: np.dtype[Any]
+    rows: Any = None
+    fingerprints: Ids | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """(popsize, n_params)."""
+        return len(self.ids), len(self.mean)
+
+
+def made(rows: Any) -> Any:
+    """Return rows; make those of a recipe."""
+    if not isinstance(rows, Recipe):
+        return rows
+    if rows.rows is None:
+        rows.rows = rows.engine.empty(rows.shape, rows.dtype)
+        rows.engine.sample(rows.key, rows.ids, rows.mean, rows.sigma, rows.rows, rows.pairs)
+    return rows.rows
 
 
 class PopulationEngine(Protocol[A]):
@@ -121,7 +156,7 @@ class PopulationEngine(Protocol[A]):
     def enclose(self, box: Box, rows: A) -> None:
         """Map rows into a box, in place."""
 
-    def fingerprints(self, rows: A) -> Any:
+    def fingerprints(self, rows: A | Recipe) -> Any:
         """Return a fingerprint of each row, 64 bits and never 0, in the engine's memory."""
 
     # ---------------------------------------------------------------- one number for each told row
@@ -132,12 +167,14 @@ class PopulationEngine(Protocol[A]):
     def centred_ranks(self, order: NDArray[np.intp], scores: A) -> A:
         """Return 1/2 for the best row to -1/2 for the worst; equal fitness has the average."""
 
-    def lengths(self, rows: A, places: NDArray[np.intp], mean: A, scale: A) -> Vector:
+    def lengths(self, rows: A | Recipe, places: NDArray[np.intp], mean: A, scale: A) -> Vector:
         """Return |(x - mean) / scale| for the rows at `places`, in the host's memory."""
 
     # ---------------------------------------------------------------- vectors
 
-    def moments(self, rows: A, weights: A | Vector, square_weights: A | Vector, mean: A) -> tuple[A, A]:
+    def moments(
+        self, rows: A | Recipe, weights: A | Vector, square_weights: A | Vector, mean: A
+    ) -> tuple[A, A]:
         """Return sum_r w_r (x_r - mean) and sum_r v_r (x_r - mean)^2."""
 
     def map(self, formula: Formula, *args: A | Vector | float) -> Any:

@@ -167,8 +167,9 @@ class Strategy(Rows):
         Notes
         -----
         Extra memory: one array the size of the population when `bounds` are set, and another when
-        ids are passed. GA needs the first for the next parents, with or without bounds; DeepGA
-        learns from ids and needs neither.
+        ids are passed. GA needs the first for the next parents, with or without bounds. Ids need no
+        memory with DeepGA. SNES, SepCMAES, OpenAIES and PGPE on the CPU without `bounds` need none
+        either, if no row is late: they draw a part of the rows, sum it and forget it.
         """
         with not_nested(self._turn):
             self._tell(population, fitness)
@@ -179,18 +180,19 @@ class Strategy(Rows):
         if self.maximize:
             values = -values
         order = values.argsort(kind="stable")  # NaN last
-        if rows is None and self._needs_rows:
+        found, outside = self._ledger.find(ids)
+        recipe = self._recipe(ids, found) if rows is None else None
+        if rows is None and recipe is None and self._needs_rows:
             rows = self._made_again(ids)
         best = self._made_again(ids[order[:1]])[0] if rows is None else rows[order.item(0)]
-        found, outside = self._ledger.find(ids)
-        searched = self._searched(rows, ids, found)
+        searched = self._searched(rows, ids, found) if recipe is None else recipe
         drawn = [(epoch.snapshot, where) for epoch, where in found]
         before = vars(self).copy()
         try:
             self._before = before  # readers see this state until all of it has changed
             scores = self._engine.scores(None if self.maximize else fitness, values)
             self._learn(Told(searched, values, order, outside, ids, drawn, scores), best)
-            self._ledger = self._ledger.told(ids, found, rows, self._engine)
+            self._ledger = self._ledger.told(ids, found, rows if recipe is None else recipe, self._engine)
             first_barren = self._barren and not self._warned
             if first_barren:
                 self._warned = True

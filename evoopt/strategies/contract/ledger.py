@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evoopt.devices.interface.population import Engine
+from evoopt.devices.interface.population import Engine, Recipe
 from evoopt.strategies.contract.epochs import ALL, Epoch, Found
 from evoopt.strategies.contract.fields import Fields, Scope, array, instance, items, optional, require, whole
 from evoopt.strategies.contract.registry import plain_data
@@ -252,7 +252,7 @@ class Ledger:
         """Return whether these are the newest ids, as `recognise` returns them, all waiting."""
         return ids is self._newest
 
-    def told(self, ids: Ids, found: list[Found], rows: Array | None, engine: Engine) -> "Ledger":
+    def told(self, ids: Ids, found: list[Found], rows: Array | Recipe | None, engine: Engine) -> "Ledger":
         """Return the ledger after rows were told: the epoch is closed, fingerprints stay known."""
         older, told_fingerprints = self._older, self._newest_fingerprints
         if not (self.is_newest(ids) and found[0][0].waiting == len(ids)):
@@ -265,7 +265,9 @@ class Ledger:
         last = [*self._told_fingerprints[1 - REMEMBERED :], told_fingerprints]
         return Ledger(self.memory, next_id, None, older, None, last)
 
-    def _fingerprints_of(self, ids: Ids, found: list[Found], rows: Array | None, engine: Engine) -> Ids:
+    def _fingerprints_of(
+        self, ids: Ids, found: list[Found], rows: Array | Recipe | None, engine: Engine
+    ) -> Ids:
         """Return the fingerprints of told rows that are not foreign, 0 for unknown ones."""
         parts = [epoch.fingerprints[epoch.places(ids[where])] for epoch, where in found]
         result = np.concatenate([np.zeros(0, np.uint64), *parts])

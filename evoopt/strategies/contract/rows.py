@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from evoopt import arguments
 from evoopt.compiling.arrays import kernel_array
+from evoopt.devices.interface.population import Recipe
 from evoopt.memory import require_memory
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.bounds import Box
@@ -45,7 +46,17 @@ class Rows(State):
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         """Write rows into `out` (k, n_params): functions of the seed, their id and the snapshot."""
         mean, sigma = snapshot
-        self._engine.sample(self._key, ids, mean, sigma, out)
+        self._engine.sample(self._key, ids, mean, sigma, out, self._pairs)
+
+    def _recipe(self, ids: Ids, found: list[Found]) -> Recipe | None:
+        """Return told rows of the open epoch for `_update`; None if it needs them made."""
+        epoch, where = found[0]
+        first = next(cls for cls in type(self).__mro__ if {"_sample", "_sums_rows"} & vars(cls).keys())
+        sums = vars(first).get("_sums_rows", False)  # a user's class may draw other rows
+        if self._box is not None or not sums or not isinstance(where, slice):
+            return None
+        mean, sigma = epoch.snapshot
+        return Recipe(self._engine, self._key, ids, mean, sigma, self._pairs, self.dtype)
 
     def _make(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         """Write rows in the user's space into `out` (k, n_params)."""

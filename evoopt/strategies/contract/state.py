@@ -72,6 +72,8 @@ class State(Called, ABC):
     _injects: bool = True  # whether foreign rows may be told
     _memory: ClassVar[int] = 8  # older epochs that rows can be told for
     _needs_rows: ClassVar[bool] = True  # whether `_update` looks at the told rows
+    _sums_rows: ClassVar[bool] = False  # whether `_update` needs moments and lengths alone of rows it drew
+    _pairs: ClassVar[bool] = False  # whether row 2i + 1 has the noise of row 2i, negated
     _popsize_factor: int = 1  # popsize is a multiple of it
     _computes_on_device: bool = False  # if `_engine` does all; else on the host, with copied rows
     _turn: Turn  # the lock of the thread that asks or tells

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from evoopt.devices.interface.population import Recipe, made
 from evoopt.strategies.contract.epochs import Drawn
 from evoopt.strategies.contract.fields import (
     ANY_NUMBER,
@@ -34,10 +35,10 @@ class Told(NamedTuple):
 
     Attributes
     ----------
-    population : ndarray, shape (popsize, n_params)
-        The rows in the space that the strategy searches. This may be the user's own array: do not
-        change or keep it. It has no rows if the strategy learns from ids alone
-        (`Strategy._needs_rows`).
+    rows : array, shape (popsize, n_params), or Recipe
+        The rows in the space that the strategy searches, or how to make them, if it only sums them
+        (`Strategy._sums_rows`). This may be the user's own array: do not change or keep it. It has
+        no rows if the strategy learns from ids alone (`Strategy._needs_rows`).
     fitness : ndarray, shape (popsize,), float64
         Smaller is better, also if the user maximizes; NaN if a row has no fitness.
     order : ndarray of int, shape (popsize,)
@@ -54,13 +55,19 @@ class Told(NamedTuple):
         The fitness on the device where the strategy computes.
     """
 
-    population: Array
+    rows: Array | Recipe
     fitness: Vector
     order: NDArray[np.intp]
     outside: NDArray[np.bool_] | None
     ids: Ids
     drawn: list[Drawn]
     scores: Any
+
+    @property
+    def population(self) -> Array:
+        """The rows as an array, which is made now if they were not made before."""
+        rows: Array = made(self.rows)
+        return rows
 
     def by_place(self) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.uint64]]]:
         """Yield the told rows of each snapshot, which must begin with its first id and a number.

@@ -32,5 +32,5 @@ def outside_factors(told: Told, mean: Vector, scale: Vector, engine: Engine) -> 
         return None
     factors = np.ones(len(told.order))
     outside = np.flatnonzero(told.outside)
-    factors[outside] = shortening(engine.lengths(told.population, outside, mean, scale), len(mean))
+    factors[outside] = shortening(engine.lengths(told.rows, outside, mean, scale), len(mean))
     return factors

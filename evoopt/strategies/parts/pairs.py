@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Unpack, get_args
+from typing import ClassVar, Literal, Unpack, get_args
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts import optimizers, schedules
 from evoopt.strategies.parts.converging import Converging, ConvergingOptions
 from evoopt.strategies.parts.schedules import Decay
-from evoopt.types import Array, Ids, Vector
+from evoopt.types import Vector
 
 Optimizer = Literal["adam", "sgd", "clipup"]
 
@@ -40,6 +40,8 @@ class PairStrategy(Converging):
     _renamed: ClassVar[Mapping[str, str]] = {"beta_1": "momentum"}
     _injects = False
     _computes_on_device = True
+    _sums_rows = True
+    _pairs = True
     _popsize_factor = 2
     _stored: ClassVar[Fields] = {
         **fields.DISTRIBUTION,
@@ -105,10 +107,6 @@ class PairStrategy(Converging):
         k = super()._default_popsize()
         return k + k % 2
 
-    def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
-        mean, sigma = snapshot
-        self._engine.sample(self._key, ids, mean, sigma, out, pairs=True)
-
     def _move(self, told: Told, gradient: Vector) -> None:
         """Move the mean along `gradient` (n_params,), and count the update."""
         self._optimizer, step = self._optimizer.after(gradient, self._engine)
@@ -143,7 +141,7 @@ class PairStrategy(Converging):
                 weights = np.zeros(k)
                 weights[where] = engine.host(ranks)[where]
                 total = float(weights.sum())
-            first, second = engine.moments(told.population, weights, weights, mean)
+            first, second = engine.moments(told.rows, weights, weights, mean)
             found.append(engine.map(of_epoch, first, second, sigma, k, total))
         of_mean, of_sigma = found[0]
         for more_of_mean, more_of_sigma in found[1:]:

@@ -19,16 +19,17 @@ def _combine(centre, factor, spread, deviates, out):
 
 
 @kernel(allocates=False)
-def sample_rows(key, ids, mean, sigma, out, lo, hi):
+def sample_rows(key, ids, mean, sigma, out, first, lo, hi):
     """Write mean + sigma * normal deviates into rows [lo, hi) of `out` (popsize, n).
 
-    The deviates of row r depend on ids[r]; `mean` and `sigma` are (n,).
+    The deviates of row r depend on ids[r]; `mean` and `sigma` are (n,). The columns of `out` begin
+    with group `first` of 64 columns of whole rows.
     """
     n, one = out.shape[1], out.dtype.type(1)
     deviates = group_of(out.dtype)
     for r in range(lo, hi):
         for group in range((n + COLUMNS - 1) // COLUMNS):
-            normals(key, ids[r], group, NOISE, deviates)
+            normals(key, ids[r], first + group, NOISE, deviates)
             start = group * COLUMNS
             _combine(mean[start:n], one, sigma[start:n], deviates, out[r, start:n])
 
@@ -63,7 +64,7 @@ def sample_child(key, number, parent, factor, sigma, out, lo, hi):
 
 
 @kernel(allocates=False)
-def sample_pairs(key, ids, mean, sigma, out, lo, hi):
+def sample_pairs(key, ids, mean, sigma, out, first, lo, hi):
     """Write rows [lo, hi) of `out` as `sample_rows`, but row 2k + 1 with the negated noise of 2k.
 
     Two adjacent rows of a pair draw their noise once.
@@ -74,7 +75,7 @@ def sample_pairs(key, ids, mean, sigma, out, lo, hi):
     while r < hi:
         after = r + 2 if r + 1 < hi and ids[r + 1] == ids[r] ^ np.uint64(1) else r + 1
         for group in range((n + COLUMNS - 1) // COLUMNS):
-            normals(key, ids[r] >> np.uint64(1) << np.uint64(1), group, NOISE, deviates)
+            normals(key, ids[r] >> np.uint64(1) << np.uint64(1), first + group, NOISE, deviates)
             start = group * COLUMNS
             centre, spread = mean[start:n], sigma[start:n]
             for row in range(r, after):
