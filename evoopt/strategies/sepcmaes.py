@@ -15,17 +15,21 @@ from numpy.typing import NDArray
 from evoopt import arguments
 from evoopt.spaces.space import MeanLike, PointLike
 from evoopt.strategies.contract import fields, stopping
-from evoopt.strategies.contract.fields import Fields, Scope
+from evoopt.strategies.contract.fields import Fields, Kind, Scope
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Told
-from evoopt.strategies.parts import recombination
+from evoopt.strategies.parts import late, late_steps, recombination
 from evoopt.strategies.parts.converging import ConvergingOptions
 from evoopt.strategies.parts.covariance import condition
 from evoopt.strategies.parts.discrete import Discrete
 from evoopt.strategies.parts.foreign import outside_factors
+from evoopt.strategies.parts.late import NEGLIGIBLE
+from evoopt.strategies.parts.late_steps import Sums
 from evoopt.strategies.parts.mixed import Mixed
 from evoopt.types import Array, Ids, Vector
+
+COMPLETE = 4  # elements of a snapshot: mean, sigma, p_sigma, updates; of older versions the first two
 
 
 @register
@@ -70,7 +74,11 @@ class SepCMAES(Mixed):
         "_p_sigma": fields.PATH,
         "_p_c": fields.array("n_params", limits=fields.finite),
         "_updates": fields.whole(),
+        "_excess": fields.number(),
     }
+
+    # the part of |p_sigma|^2 that is due to late rows alone; checkpoints of older versions lack it
+    _excess: float = 0.0
 
     def __init__(
         self, mean: MeanLike, sigma: PointLike | None = None, **options: Unpack[ConvergingOptions]
@@ -85,12 +93,19 @@ class SepCMAES(Mixed):
 
     def _snapshot(self, first_id: int) -> tuple[Any, ...]:
         drawn = super()._snapshot(first_id)
-        return drawn if self._discrete is None else (*drawn, self._discrete.categories.odds)
+        if self._discrete is not None:
+            return *drawn, self._discrete.categories.odds
+        return *drawn, self._p_sigma, self._updates
 
     @staticmethod
     def _stored_snapshot(value: Any, place: str, scope: Scope) -> None:
-        odds = () if scope.owner._discrete is None else (scope.owner._discrete.categories.stored_odds,)
-        fields.tupled(fields.DRAWN_COORDINATES, fields.DRAWN_STEPS, *odds)(value, place, scope)
+        discrete = scope.owner._discrete
+        more: tuple[Kind, ...] = fields.PATH, fields.whole()
+        if discrete is not None:
+            more = (discrete.categories.stored_odds,)
+        elif type(value) is tuple and len(value) == 2:  # of an older version
+            more = ()
+        fields.tupled(fields.DRAWN_COORDINATES, fields.DRAWN_STEPS, *more)(value, place, scope)
 
     def _sample(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:
         super()._sample(snapshot[:2], ids, out)
@@ -115,25 +130,25 @@ class SepCMAES(Mixed):
 
     def _update(self, told: Told) -> None:
         engine, k = self._engine, len(told.order)
-        n, p = self._varied, recombination.separable(k, self._varied)
+        delay = late.delay(told, self._updates, COMPLETE)
+        n, p = self._varied, recombination.separable(k, self._varied, delay)
         self._updates += 1
         given, mean = told, self._mean
         if self._discrete is not None:
             told, moved = self._discrete.settled(told, p.first_negative, self._mean)
-        weights, rates, ranked_sum = self._row_weights(told, p)
-        y_w, squares = engine.moments(told.rows, weights, rates, self._mean)
+        sums = self._sums(told, p)
         gain = math.sqrt(p.c_sigma * (2 - p.c_sigma) * p.mueff)
         self._mean, self._p_sigma = engine.map(
-            move, self._mean, self._p_sigma, self._C, y_w, self._step, p.c_sigma, gain
+            move, self._mean, self._p_sigma, self._C, sums.steps, sums.noise, self._step, p.c_sigma, gain
         )
-        length = engine.norm(self._p_sigma)
+        length = self._length_of_path(2 * (1 - p.c_sigma) * gain * sums.unaware, p.c_sigma)
         settled = 1 - (1 - p.c_sigma) ** (2 * self._updates)
         h_sigma = length**2 / settled / n < 2 + 4 / (n + 1)
         gain = h_sigma * math.sqrt(p.c_c * (2 - p.c_c) * p.mueff)
         lost = 0.0 if h_sigma else p.c_1 * p.c_c * (2 - p.c_c)
-        decay = 1 - p.c_1 - p.c_mu * ranked_sum + lost
+        decay = 1 - p.c_1 - p.c_mu * sums.weight + lost
         self._p_c, C = engine.map(
-            adapt, self._C, self._p_c, y_w, squares, self._step, p.c_c, gain, p.c_1, decay
+            adapt, self._C, self._p_c, sums.noise, sums.squares, self._step, p.c_c, gain, p.c_1, decay
         )
         change = p.c_sigma / p.d_sigma * (length / recombination.expected_length(n) - 1)
         smallest, largest = arguments.step_range(self.dtype)
@@ -167,15 +182,17 @@ class SepCMAES(Mixed):
         small = stopping.small_steps(self, *some) if len(reals) else []
         return [*small, *stopping.flat_fitness(self, self._fitness_range, self.tolfun, self.tolfun)]
 
-    def _row_weights(self, told: Told, p: recombination.Parameters) -> tuple[Vector, Vector, float]:
-        """Return each row's weights for the mean and for C, and the sum of w_i.
+    def _sums(self, told: Told, p: recombination.Parameters) -> Sums:
+        """Return the weighted sums over rows: w (x - mean) and c_mu w (x - mean)^2.
 
-        A row's weight for C is c_mu w_i, times n / |z_i|^2 if that is negative.
+        Negative weights are multiplied by n / |z|^2.
         """
-        n, k = self._varied, len(told.order)
-        ranked = np.empty(k)
+        n, engine, search = self._varied, self._engine, (self._mean, self._sigma)
+        ranked = np.empty(len(told.order))
         ranked[told.order] = p.weights
-        factors = outside_factors(told, self._mean, self._sigma, self._engine)
+        if told.some_late and self._discrete is None:
+            return late_steps.sums(told, ranked, p.c_mu, *search, self._p_sigma, engine)
+        factors = outside_factors(told, *search, engine)
         if told.outside is not None:
             ranked[told.outside & (ranked < 0)] = 0.0
         weights, rates = np.maximum(ranked, 0.0), p.c_mu * ranked
@@ -183,19 +200,36 @@ class SepCMAES(Mixed):
             weights *= factors
             rates *= factors**2
         negative = np.flatnonzero(ranked < 0)
-        lengths = self._engine.lengths(told.rows, negative, self._mean, self._sigma)
-        rates[negative] *= n / (lengths + 1e-9) ** 2
-        return weights, rates, float(ranked.sum())
+        rates[negative] *= n / (engine.lengths(told.rows, negative, *search) + 1e-9) ** 2
+        steps, squares = engine.moments(told.rows, weights, rates, self._mean)
+        return Sums(steps, squares, steps, float(ranked.sum()))
+
+    def _length_of_path(self, unaware: float, c_sigma: float) -> float:
+        """Return |p_sigma|, without its excess by late rows."""
+        excess = (1 - c_sigma) ** 2 * self._excess + unaware
+        self._excess = excess if abs(excess) > NEGLIGIBLE else 0.0
+        length = self._engine.norm(self._p_sigma)
+        return math.sqrt(max(length**2 - self._excess, 0.0)) if self._excess else length
 
 
 # Formulas, see `PopulationEngine.map`; step sizes are sigma = step sqrt(C).
 
 
 def move(
-    mean: Vector, p_sigma: Vector, C: Vector, y_w: Vector, step: float, c_sigma: float, gain: float
+    mean: Vector,
+    p_sigma: Vector,
+    C: Vector,
+    y_w: Vector,
+    noise: Vector,
+    step: float,
+    c_sigma: float,
+    gain: float,
 ) -> tuple[Vector, Vector]:
-    """Return the mean moved by y_w, the weighted sum of x - mean, and the step size path."""
-    return mean + y_w, (1 - c_sigma) * p_sigma + gain * (y_w / step) / np.sqrt(C)
+    """Return the mean moved by y_w, the weighted sum of x - mean, and the step size path.
+
+    `noise` is y_w as the rows were drawn, which differs for late rows.
+    """
+    return mean + y_w, (1 - c_sigma) * p_sigma + gain * (noise / step) / np.sqrt(C)
 
 
 def adapt(

@@ -24,6 +24,7 @@ from evoopt.strategies.contract.fields import (
 )
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
+from evoopt.strategies.parts import late_steps
 from evoopt.strategies.parts.converging import Converging, ConvergingOptions
 from evoopt.strategies.parts.covariance import condition
 from evoopt.strategies.parts.foreign import outside_factors
@@ -88,13 +89,14 @@ class SNES(Converging):
         engine, table = self._engine, utilities(len(told.order))
         weights = square_weights = engine.ranked(told.order, told.scores, table)
         total = table.sum()
-        factors = outside_factors(told, self._mean, self._sigma, engine)
+        strange = told.without_late()
+        factors = outside_factors(strange, self._mean, self._sigma, engine)
         if factors is not None:
-            weights = without_baseline(engine.host(weights), told.outside)
+            weights = without_baseline(engine.host(weights), strange.outside)
             total = weights.sum()
             weights = weights * factors
             square_weights = weights * factors
-        first, second = engine.moments(told.rows, weights, square_weights, self._mean)
+        first, second = late_steps.moments(told, weights, square_weights, self._mean, self._sigma, engine)
         limits = arguments.step_range(self.dtype)
         rates = self.eta_mean, self.eta_sigma
         self._mean, self._sigma = engine.map(
@@ -129,12 +131,11 @@ def utilities(k: int) -> Vector:
     return u
 
 
-def without_baseline(u: Vector, outside: NDArray[np.bool_] | None) -> Vector:
-    """Return the utilities `u` (k,), without the baseline for foreign and late rows.
+def without_baseline(u: Vector, foreign: NDArray[np.bool_] | None) -> Vector:
+    """Return the utilities `u` (k,), without the baseline for foreign rows.
 
     The baseline of -1 / k moves nothing if rows are equally likely on both sides of the mean.
-    Foreign and late rows are not: the baseline would reduce their effect, to nothing if they are
-    all alike. So no row from outside has a negative weight, as in Hansen 2011,
-    https://arxiv.org/abs/1110.4181.
+    Foreign rows are not: the baseline would reduce their effect, to nothing if they are all alike.
+    So no foreign row has a negative weight, as in Hansen 2011, https://arxiv.org/abs/1110.4181.
     """
-    return u if outside is None else np.where(outside, np.maximum(u + 1 / len(u), 0.0), u)
+    return u if foreign is None else np.where(foreign, np.maximum(u + 1 / len(u), 0.0), u)

@@ -16,6 +16,7 @@ from evoopt.devices.cpu import covariance as matrices
 from evoopt.spaces.space import MeanLike, PointLike
 from evoopt.strategies.contract import fields
 from evoopt.strategies.contract.fields import Fields, Scope
+from evoopt.strategies.contract.ledger import FOREIGN
 from evoopt.strategies.contract.registry import register
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts.converging import Converging, ConvergingOptions
@@ -129,7 +130,7 @@ class XNES(Converging):
         n, k = self.n_params, len(told.order)
         u = np.empty(k)
         u[told.order] = utilities(k)
-        u = without_baseline(u, told.outside)
+        u = without_baseline(u, told.without_late().outside)
         z = self._deviates(told)
         G_delta = u @ z  # grad_delta J = sum u z
         G_M = (z.T * u) @ z - u.sum() * np.eye(n)  # grad_M J = sum u (z z^T - I)
@@ -143,14 +144,18 @@ class XNES(Converging):
         self._sigma = self._step * lengths_of_columns(self._factor)
 
     def _deviates(self, told: Told) -> Array:
-        """Return z (popsize, n) of the told rows, limited in length for foreign and late ones."""
+        """Return z (popsize, n) of the told rows: the noise of own rows, also of late ones.
+
+        The deviates of foreign rows are limited in length.
+        """
         with np.errstate(over="ignore", invalid="ignore"):
             z: Array = (told.population - self._mean) / self._step @ self._inverse
-            if told.outside is not None:
-                outside = np.flatnonzero(told.outside)
-                factors = shortening(np.sqrt((z[outside] ** 2).sum(axis=1)), self.n_params)
-                z[outside] *= factors[:, None]
-                z[outside[factors == 0]] = 0.0  # they may be NaN
+            for (mean, step, factor), where in told.drawn if told.some_late else ():
+                z[where] = (told.population[where] - mean) / step @ np.linalg.inv(factor)
+            foreign = np.flatnonzero(told.ids == FOREIGN)
+            factors = shortening(np.sqrt((z[foreign] ** 2).sum(axis=1)), self.n_params)
+            z[foreign] *= factors[:, None]
+            z[foreign[factors == 0]] = 0.0  # they may be NaN
         return z
 
     def _reshape(self, change: Array) -> None:

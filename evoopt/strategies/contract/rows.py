@@ -55,7 +55,7 @@ class Rows(State):
         sums = vars(first).get("_sums_rows", False)  # a user's class may draw other rows
         if self._box is not None or not sums or not isinstance(where, slice):
             return None
-        mean, sigma = epoch.snapshot
+        mean, sigma = epoch.snapshot[:2]
         return Recipe(self._engine, self._key, ids, mean, sigma, self._pairs, self.dtype)
 
     def _make(self, snapshot: tuple[Any, ...], ids: Ids, out: Array) -> None:

@@ -4,7 +4,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from evoopt.strategies.contract.fields import (
     require,
     whole,
 )
+from evoopt.strategies.contract.ledger import FOREIGN
 from evoopt.strategies.contract.registry import plain_data
 from evoopt.types import Array, Ids, Vector
 
@@ -68,6 +69,16 @@ class Told(NamedTuple):
         """The rows as an array, which is made now if they were not made before."""
         rows: Array = made(self.rows)
         return rows
+
+    @property
+    def some_late(self) -> bool:
+        """Whether rows were drawn by an older distribution."""
+        return self.outside is not None and bool((self.outside & (self.ids != FOREIGN)).any())
+
+    def without_late(self) -> Self:
+        """Return the same rows with no mark at late ones, only at foreign ones."""
+        foreign = self.ids == FOREIGN
+        return self._replace(outside=foreign if foreign.any() else None)
 
     def by_place(self) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.uint64]]]:
         """Yield the told rows of each snapshot, which must begin with its first id and a number.

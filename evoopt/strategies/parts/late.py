@@ -35,16 +35,17 @@ class Search(NamedTuple):
     p_sigma: Vector
 
 
-def delay(told: Told, updates: int) -> float:
+def delay(told: Told, updates: int, complete: int = COMPLETE) -> float:
     """Return the mean number of updates since the told rows were drawn; foreign rows count 0.
 
-    `updates` is the number of updates so far.
+    `updates` is the number of updates so far, which is also the last of the `complete` elements of
+    a snapshot.
     """
     if told.outside is None:
         return 0.0
     ages = np.zeros(len(told.order))
     for snapshot, where in told.drawn:
-        if len(snapshot) == COMPLETE:
+        if len(snapshot) == complete:
             ages[where] = max(updates - snapshot[-1], 0)
     return float(ages.mean())
 

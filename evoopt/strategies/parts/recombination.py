@@ -44,24 +44,21 @@ def full(k: int, n: int, delay: float = 0.0) -> Parameters:
     c_c = (4 + mueff / n) / (n + 4 + 2 * mueff / n)  # Eq. (56)
     c_1 = min(1.0, k / 6) * 2 / ((n + 1.3) ** 2 + mueff)  # Eq. (57)
     c_mu = min(1 - c_1, 2 * (0.25 + mueff + 1 / mueff - 2) / ((n + 2) ** 2 + mueff))  # Eq. (58)
-    if delay > 0:
-        forgotten = 1 - (1 - c_1 - c_mu) ** ((1 + delay) ** 0.25)
-        c_1, c_mu = (rate * forgotten / (c_1 + c_mu) for rate in (c_1, c_mu))
-    return _finish(raw, mueff, n, c_c=c_c, c_1=c_1, c_mu=c_mu)
+    return _finish(raw, mueff, n, delay, c_c=c_c, c_1=c_1, c_mu=c_mu)
 
 
 @functools.lru_cache(maxsize=64)
-def separable(k: int, n: int) -> Parameters:
+def separable(k: int, n: int, delay: float = 0.0) -> Parameters:
     """Return the parameters of `k` rows in dimension `n` for a diagonal covariance matrix.
 
-    Ros and Hansen 2008, https://doi.org/10.1007/978-3-540-87700-4_30.
+    `delay` as for `full`; Ros and Hansen 2008, https://doi.org/10.1007/978-3-540-87700-4_30.
     """
     raw, mueff = _positive_weights(k)
     root = math.sqrt(n)
     c_c = (1 + 1 / n + mueff / n) / (root + 1 / n + 2 * mueff / n)
     c_1 = 1 / (n + 2 * root + mueff / n)
     c_mu = min(1 - c_1, (0.25 + mueff + 1 / mueff - 2) / (n + 4 * root + mueff / 2))
-    return _finish(raw, mueff, n, c_c=c_c, c_1=c_1, c_mu=c_mu)
+    return _finish(raw, mueff, n, delay, c_c=c_c, c_1=c_1, c_mu=c_mu)
 
 
 class LimitedMemory(NamedTuple):
@@ -93,7 +90,12 @@ def _positive_weights(k: int) -> tuple[Vector, float]:
     return raw, float(1 / (raw[raw > 0] ** 2).sum())
 
 
-def _finish(raw: Vector, mueff: float, n: int, *, c_c: float, c_1: float, c_mu: float) -> Parameters:
+def _finish(
+    raw: Vector, mueff: float, n: int, delay: float, *, c_c: float, c_1: float, c_mu: float
+) -> Parameters:
+    if delay > 0:
+        forgotten = 1 - (1 - c_1 - c_mu) ** ((1 + delay) ** 0.25)
+        c_1, c_mu = (rate * forgotten / (c_1 + c_mu) for rate in (c_1, c_mu))
     c_sigma = min(0.5, (mueff + 2) / (n + mueff + 3))  # pycma; Eq. (55) has 5 instead of 3
     d_sigma = 1 + 2 * max(0.0, math.sqrt((mueff - 1) / (n + 1)) - 1) + c_sigma
     weights = raw.copy()
