@@ -51,8 +51,10 @@ class Rows(State):
     def _recipe(self, ids: Ids, found: list[Found]) -> Recipe | None:
         """Return told rows of the open epoch for `_update`; None if it needs them made."""
         epoch, where = found[0]
-        first = next(cls for cls in type(self).__mro__ if {"_sample", "_sums_rows"} & vars(cls).keys())
-        sums = vars(first).get("_sums_rows", False)  # a user's class may draw other rows
+        classes = type(self).__mro__
+        owner: Any = next(cls for cls in classes if "_sums_rows" in vars(cls))
+        users = set(classes) - set(owner.__mro__)  # which may draw other rows
+        sums = owner._sums_rows and not any({"_sample", "_make"} & vars(cls).keys() for cls in users)
         if self._box is not None or not sums or not isinstance(where, slice):
             return None
         mean, sigma = epoch.snapshot[:2]
