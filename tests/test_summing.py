@@ -46,14 +46,11 @@ def test_sums_are_those_of_rows_that_were_made(dtype, k, n, pairs, seed, part):
     assert_array_equal(lengths, HOST.lengths(rows, places, mean.astype(float), sigma.astype(float)))
 
 
-@needs_jit
-@each_summing
-@pytest.mark.parametrize("fitness", [np.arange(128.0), np.full(128, np.nan)])
-def test_a_told_number_needs_no_place_for_its_row(cls, fitness):
-    n, k = 100_000, len(fitness)
+def peak_of_a_run(cls, n, fitness):
+    """Return the most bytes that a run of row numbers has at once."""
 
     def whole_run(generations):
-        es = cls(np.zeros(n, np.float32), 0.1, popsize=k, seed=1)
+        es = cls(np.zeros(n, np.float32), 0.1, popsize=len(fitness), seed=1)
         for _ in range(generations):
             es.tell(es.ask_ids(), fitness)
 
@@ -62,7 +59,22 @@ def test_a_told_number_needs_no_place_for_its_row(cls, fitness):
     whole_run(3)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 4 * n * k / 2  # float32 rows take 4 n k
+    return peak
+
+
+@needs_jit
+@each_summing
+@pytest.mark.parametrize("fitness", [np.arange(128.0), np.full(128, np.nan)])
+def test_a_told_number_needs_no_place_for_its_row(cls, fitness):
+    n = 100_000
+    assert peak_of_a_run(cls, n, fitness) < 4 * n * len(fitness) / 2  # float32 rows take 4 n k
+
+
+@needs_jit
+@each_summing
+def test_short_rows_need_no_place_of_longer_ones(cls):
+    k = 50_000
+    assert peak_of_a_run(cls, 1, np.arange(float(k))) < 150 * k
 
 
 class Rounding(Strategy):

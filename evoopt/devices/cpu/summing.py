@@ -65,7 +65,8 @@ def _draw_parts(recipe: Recipe, use: Callable[[Array, slice], None]) -> Ids:
 
     def draw(lo: int, hi: int) -> None:
         width = max(PART // (k * COLUMNS), 1)  # groups of columns
-        room, sums = np.empty(k * min(width, hi - lo) * COLUMNS, recipe.dtype), np.empty(k, np.uint64)
+        most = min(min(width, hi - lo) * COLUMNS, n)  # columns at once
+        room, sums = np.empty(k * most, recipe.dtype), np.empty(k, np.uint64)
         for group in range(lo, hi, width):
             columns = slice(group * COLUMNS, min(min(group + width, hi) * COLUMNS, n))
             size = columns.stop - columns.start
