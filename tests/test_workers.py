@@ -1,6 +1,7 @@
 """Executors: order, jobs that are late or lost, row numbers, rows in flight, processes that end."""
 
 import logging
+import math
 import multiprocessing
 import os
 import pickle
@@ -30,6 +31,10 @@ N = 5
 
 def sphere(x):
     return float((x**2).sum())
+
+
+def no_number(x):
+    return math.nan
 
 
 def make(name="CMAES", **options):
@@ -320,10 +325,10 @@ def test_row_numbers_have_the_same_bits(name, two, pool):
 def test_the_state_travels_once(pool, monkeypatch):
     made, pickled = [], Crew.pickled
 
-    def noted(crew, function):
+    def noted(crew, function, *name):
         if isinstance(function, Copy):
             made.append(es.generation)
-        return pickled(crew, function)
+        return pickled(crew, function, *name)
 
     monkeypatch.setattr(Crew, "pickled", noted)
     es = make("SNES")
@@ -355,6 +360,22 @@ def test_a_strategy_that_was_changed_is_sent_again(two, caplog):
         runs.append(evoopt.evolve(es, task, executor=executor, max_generations=5, callback=tell_more).history)
     assert runs[0] == runs[1]
     assert not caplog.records
+
+
+@pytest.mark.parametrize("place", ["strategy", "task"])
+def test_row_numbers_need_pickles(place, two):
+    es, task, lock = make("SNES"), evoopt.Objective(sphere), threading.Lock()
+    vars(es if place == "strategy" else task)["lock"] = lock
+    words = r'^strategy and task must be picklable for rows="numbers", got SNES\(.*lock.*rows="values"\.$'
+    with pytest.raises(ValueError, match=words):
+        evoopt.evolve(es, task, executor=Workers(two, rows="numbers"), max_generations=2)
+
+
+def test_copies_of_a_strategy_log_nothing(two, caplog):
+    with caplog.at_level(logging.WARNING, "evoopt"):
+        outcome(make("SNES"), Workers(two, rows="numbers"), fun=no_number)
+    (record,) = caplog.records
+    assert "the best fitness of generation 1 is nan" in record.message
 
 
 @pytest.mark.parametrize("kind", ["state", "rows"])
@@ -447,6 +468,19 @@ def test_evaluations_are_limited(limit, chunk):
         result = evoopt.evolve(es, evoopt.Objective(fun), executor=workers, max_evaluations=limit)
     told = limit - (limit % 12 == 1)  # nothing can be learned from a single row
     assert es.evaluations == result.nfev == len(calls) == told
+
+
+def test_long_jobs_make_no_row_too_old():
+    calls = []
+
+    def fun(x):
+        calls.append(1)
+        return sphere(x)
+
+    with ThreadPoolExecutor(2) as executor:
+        workers = Workers(executor, asynchronous=True, chunk=10_000)
+        evoopt.evolve(make(), evoopt.Objective(fun), executor=workers, max_generations=10)
+    assert len(calls) <= 12 * (10 + 2) + 1  # the workers have a job each when the run ends
 
 
 def test_rows_that_are_too_old_are_forgotten():

@@ -219,7 +219,7 @@ def test_a_job_that_lost_its_worker_is_sent_again(executor, retries, tmp_path):
         return
     with pytest.raises(distributed.KilledWorker) as caught:
         ran(made(), evoopt.Objective(dies), workers)
-    assert caught.value.__notes__ == ["Rows 0 to 11 were lost at try 1 of 1."]
+    assert caught.value.__notes__ == ["Rows 0 to 11 got no value at try 1 of 1."]
 
 
 @each_way

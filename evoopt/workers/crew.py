@@ -162,9 +162,9 @@ class Crew:
         self._instead = instead or self._instead
         self._function, self._content = Sent(key, None), content
 
-    def pickled(self, function: Function) -> bytes:
-        """Return a function as bytes for the workers, or raise ValueError."""
-        return pickled(self._name, function, self.workers.executor)
+    def pickled(self, function: Function, name: str | None = None) -> bytes:
+        """Return a function as bytes for the workers, or raise ValueError with its name."""
+        return pickled(name or self._name, function, self.workers.executor)
 
     @property
     def has_room(self) -> bool:
@@ -238,7 +238,7 @@ class Crew:
         """Send a job again, or raise the error if this was its last try."""
         if job.tries > self.workers.retries:
             require_open(self.workers.executor)  # or its error tells more
-            error.add_note(f"{_rows(job)} were lost at try {job.tries} of {job.tries}.")
+            error.add_note(f"{_rows(job)} got no value at try {job.tries} of {job.tries}.")
             raise error
         job.tries += 1
         self._submit(job, complete=True)

@@ -71,9 +71,11 @@ def pickled(name: str, function: Callable[..., Any], executor: Executor) -> byte
     try:
         return _pickler(executor)(function)
     except Exception as error:
+        copies = 'rows="numbers"' if shares_memory(executor) else "an executor of processes"
+        instead = 'rows="values"' if shares_memory(executor) else "threads"
         raise ValueError(
-            f"{name} must be picklable for an executor of processes, got {function!r}: {error}; define it by "
-            "def at the top of a module, not as a lambda or inside another function, or take threads."
+            f"{name} must be picklable for {copies}, got {function!r}: {error}; define it by def at the top "
+            f"of a module, not as a lambda or inside another function, or take {instead}."
         ) from error
 
 

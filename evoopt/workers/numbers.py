@@ -54,7 +54,11 @@ class Copy:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        self._strategy._warned = True  # the main process says it
         self._lock = threading.Lock()  # a worker may have several threads
+
+    def __repr__(self) -> str:
+        return f"{self._strategy!r} and {self._evaluate!r}"
 
     def __call__(self, learned: Learned, start: int, stop: int, mark: int, rows: Array | None = None) -> Any:
         """Return the values of rows [start, stop) of a generation; with `rows`, of these."""
@@ -151,7 +155,7 @@ class ByNumbers:
         return Learned(self._strategy.generation, tuple(self._history)[len(self._history) - generations :])
 
     def _content(self) -> bytes:
-        return self._crew.pickled(Copy(self._key, self._strategy, self._evaluate))
+        return self._crew.pickled(Copy(self._key, self._strategy, self._evaluate), "strategy and task")
 
     def _instead(self, job: Job, refusal: Refusal) -> tuple[Any, ...] | None:
         """Return other arguments of a job, for a worker whose copy is older, or whose rows differ.

@@ -71,6 +71,9 @@ class Each:
     def __init__(self, function: Function) -> None:
         self._function = function
 
+    def __repr__(self) -> str:
+        return repr(self._function)
+
     def __call__(self, rows: Any, *args: object) -> list[Any]:
         values: list[Any] = []
         for row in rows:

@@ -51,7 +51,8 @@ class Stream:
     def _keep_busy(self, strategy: Strategy, left: float) -> None:
         """Ask for new rows for the workers that have none."""
         while self._crew.has_room:
-            size = int(min(self._crew.workers.chunk or 1, self._allowed(strategy, left)))
+            chunk = min(self._crew.workers.chunk or 1, strategy.popsize)  # more would be too old
+            size = int(min(chunk, self._allowed(strategy, left)))
             if size < 1:
                 return
             ids = strategy.ask_ids(size)
