@@ -191,6 +191,39 @@ def test_a_worker_is_killed_in_mid_job(executor, rows, tmp_path):
     assert (tmp_path / "killed").exists()
 
 
+@each_way
+def test_the_only_worker_dies_while_it_gets_the_task(rows, tmp_path):
+    """Dask would never run a job for a worker that left while there was no other one."""
+
+    class Dies:
+        def __call__(self, x):
+            return squares(x)
+
+        def __setstate__(self, state):
+            if first(tmp_path / "killed"):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def __getstate__(self):
+            return {"its": "state"}
+
+    expected = ran(made(), evoopt.Objective(squares))
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        wait_until(client.nthreads)
+        task, workers = evoopt.Objective(Dies()), evoopt.Workers(client.get_executor(), rows=rows)
+        assert ran(made(), task, workers) == expected
+    assert (tmp_path / "killed").exists()
+
+
+def test_a_closed_client_is_refused(client):
+    with distributed.Client(client.cluster) as other:
+        executor = other.get_executor()
+    with pytest.raises(ConnectionError, match="client of Dask is closed"):
+        ran(made(), evoopt.Objective(squares), executor)
+
+
 @pytest.fixture
 def strict(client):
     """Make the scheduler report a job as soon as it has lost a worker."""

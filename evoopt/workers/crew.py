@@ -19,6 +19,7 @@ from evoopt.workers.engines import (
     cancel,
     end_with_this_process,
     explaining_broken_pools,
+    gone,
     pickled,
     require_open,
     shares_memory,
@@ -76,7 +77,7 @@ class Crew:
         self._queued: deque[Job] = deque()  # not taken to run yet
         self._running: list[Job] = []
         self._paces: list[float] = []  # seconds of a row, in each job of the last generation
-        self._counted = -math.inf  # when the workers were counted
+        self.slots, self._counted = 1, -math.inf  # the number of workers, and when they were counted
         self.count_workers()
 
     # ---------------------------------------------------------------- rows
@@ -141,6 +142,7 @@ class Crew:
         """Ask the executor for its number of workers, which may come and go, but not too often."""
         if time.monotonic() < self._counted + LOOK:
             return
+        require_open(self.workers.executor)
         with suppress(OSError):  # the scheduler is away now, but may be back for the jobs
             self.slots = slots_of(self.workers.executor)
         self._counted = time.monotonic()
@@ -260,6 +262,21 @@ class Crew:
         job.args = args
         self._submit(job)
 
+    def _unbind(self) -> None:
+        """Send the jobs again that are for workers which have left, to any other worker.
+
+        Dask may wait for such a worker for ever, though it is allowed to take another one.
+        """
+        for worker in gone(self.workers.executor, self._carriers):
+            job = self._carriers[worker]
+            futures = [future for future, each in self._jobs.items() if each is job]
+            for future in futures:
+                del self._jobs[future]
+            cancel(self.workers.executor, futures)
+            job.waiting = 0
+            self._submit(job, complete=True)
+            self._release(job)
+
     def _release(self, carrier: Job) -> None:
         """Send the jobs that waited behind a job, whatever happened to it."""
         self._carriers = {worker: job for worker, job in self._carriers.items() if job is not carrier}
@@ -282,6 +299,7 @@ class Crew:
             return self._finished.get(timeout=min(max(wait, 0.0), LOOK))
         except Empty:
             require_open(self.workers.executor)
+            self._unbind()
         if late is not None and time.monotonic() >= late.deadline:
             self._release(late)
             self._again(late, self._too_late(late))

@@ -3,9 +3,9 @@
 import importlib
 import pickle
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from evoopt import threads
@@ -39,6 +39,17 @@ def submit(executor: Executor, worker: str | None, *call: Any) -> Future[Any]:
     with warnings.catch_warnings():  # a large function is no fault, because it travels once
         warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
         return executor.submit(*call, **place)
+
+
+def gone(executor: Executor, workers: Collection[str]) -> list[str]:
+    """Return those of some workers of Dask that have left, as far as the scheduler can be asked."""
+    client = _dask_client(executor)
+    if client is None or not workers:
+        return []
+    with suppress(OSError):
+        present = client.nthreads()
+        return [worker for worker in workers if worker not in present]
+    return []
 
 
 def cancel(executor: Executor, futures: Iterable[Future[Any]]) -> None:
