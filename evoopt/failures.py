@@ -15,10 +15,14 @@ class Failure:
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
+        self._text = ""  # of the traceback, once it is a note
 
     def __reduce__(self) -> tuple[Callable[..., "Failure"], tuple[Any, ...]]:
-        error, text = self.error, "".join(traceback.format_exception(self.error))
-        error.add_note(f"Raised in another process:\n{text}")
+        error = self.error
+        if not self._text:  # some executors make several pickles
+            self._text = "".join(traceback.format_exception(error))
+            error.add_note(f"Raised in another process:\n{self._text}")
+        text = self._text
         ways: list[tuple[Callable[..., Failure], tuple[Any, ...]]] = [(Failure, (error,))]
         for state in (vars(error), {"__notes__": error.__notes__}):  # others may not be picklable
             ways.append((_rebuilt, (type(error), error.args, state)))

@@ -22,6 +22,7 @@ from helpers.strategies import OURS
 
 import evoopt
 from evoopt import Workers
+from evoopt.failures import Failure
 from evoopt.workers import numbers
 from evoopt.workers.crew import Crew
 from evoopt.workers.numbers import Copy, Learned
@@ -245,6 +246,13 @@ def fails_at_a_row(x):
     if x[0] > 1.2:
         raise ArithmeticError("no model there")
     return sphere(x)
+
+
+def test_each_pickle_of_an_error_has_one_traceback():
+    failure = Failure(ValueError("no"))
+    for _ in range(2):
+        (note,) = pickle.loads(pickle.dumps(failure)).error.__notes__
+    assert note.startswith("Raised in another process:")
 
 
 class Losing(Executor):
