@@ -261,8 +261,10 @@ def test_limits_may_change(method, noisy, path):
         {"maxfun": 60},
     ):
         given = {"method": method, "options": {**options, **limits}, "maxfun": 60}
-        assert bits(minimize(path, **given)) == bits(minimize(None, **given)), limits
-    assert minimize(path, Counted(raises(ArithmeticError())), **given).nfev >= 59
+        expected = bits(minimize(None, **given))
+        for fun in (None, Counted(raises(ArithmeticError()))):  # the second call finds all in the file
+            assert bits(minimize(path, fun, **given)) == expected, limits
+    assert minimize(path, **given).nfev >= 59
 
 
 def test_a_mixed_search_plans_with_the_first_limit(path):

@@ -120,11 +120,12 @@ class Journal:
         return known
 
     def _judgement(self, number: int, points: Vector) -> dict[int, float]:
-        """Return the value of the last point (1, n) of a noisy search, if the file has it."""
-        while (record := next(self._left, None)) and record[0] < 0:
-            if record[:2] == (~number, points.tobytes()):
-                return {0: record[2]}
-        return {}
+        """Return the value of the last point (1, n) of a noisy search, if the file has it.
+
+        It may be anywhere behind the rows: calls with larger limits may have come before.
+        """
+        sought = ~number, points.tobytes()
+        return next(({0: record[2]} for record in self._left if record[:2] == sought), {})
 
     def _misfit(self, record: Record, point: Vector) -> ValueError:
         """Return the error for another point than in earlier calls."""
