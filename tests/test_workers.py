@@ -478,6 +478,23 @@ def test_evaluations_are_limited(limit, chunk):
     assert es.evaluations == result.nfev == len(calls) == told
 
 
+@pytest.mark.parametrize("chunk", [None, 5])
+def test_the_row_in_flight_that_fails_is_named(chunk):
+    es = make()
+
+    def fun(x):
+        if x[0] > 1.5:
+            raise ArithmeticError(x)
+        return sphere(x)
+
+    with ThreadPoolExecutor(1) as one, pytest.raises(ArithmeticError) as caught:
+        workers = Workers(one, asynchronous=True, chunk=chunk)
+        evoopt.evolve(es, evoopt.Objective(fun), executor=workers, max_generations=30)
+    numbers = re.findall(r"^The row of number (\d+) raised this", "\n".join(caught.value.__notes__), re.M)
+    (row,) = es.rows([int(number) for number in numbers])
+    assert (row == caught.value.args[0]).all()
+
+
 def test_long_jobs_make_no_row_too_old():
     calls = []
 

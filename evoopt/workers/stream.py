@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from evoopt.failures import Failure
 from evoopt.strategies.contract.base import Strategy
 from evoopt.types import Ids, Vector
 from evoopt.workers.crew import Crew
@@ -41,6 +42,9 @@ class Stream:
             self._keep_busy(strategy, left)
             job, values = self._crew.receive()
             self._in_flight -= job.size
+            if isinstance(values[-1], Failure):
+                number = job.place + len(values) - 1
+                values[-1].error.add_note(f"The row of number {number} raised this, see `Strategy.rows`.")
             fitness, generation = self._read(values, strategy.n_params), job.args[1]
             for number, value in enumerate(fitness.tolist(), job.place):
                 self._finished[number] = generation, value
