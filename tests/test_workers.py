@@ -127,6 +127,12 @@ def test_slow_rows_get_short_jobs(two):
         assert (max(later) < 20) == smaller, later
 
 
+@pytest.mark.parametrize("options", [{"rows": "numbers"}, {"asynchronous": True}])
+def test_minimize_refuses_options_of_evolve(options, two):
+    with pytest.raises(ValueError, match=r"^workers of minimize must be without .*, which evolve has"):
+        evoopt.minimize(sphere, np.ones(N), workers=Workers(two, **options))
+
+
 @pytest.mark.parametrize("workers", [Workers, lambda executor: executor])
 def test_minimize_takes_them(workers, two, pool):
     options = {"seed": 1, "maxfun": 200}
@@ -487,9 +493,10 @@ def test_the_row_in_flight_that_fails_is_named(chunk):
             raise ArithmeticError(x)
         return sphere(x)
 
-    with ThreadPoolExecutor(1) as one, pytest.raises(ArithmeticError) as caught:
+    with ThreadPoolExecutor(1) as one:
         workers = Workers(one, asynchronous=True, chunk=chunk)
-        evoopt.evolve(es, evoopt.Objective(fun), executor=workers, max_generations=30)
+        with pytest.raises(ArithmeticError) as caught:
+            evoopt.evolve(es, evoopt.Objective(fun), executor=workers, max_generations=30)
     numbers = re.findall(r"^The row of number (\d+) raised this", "\n".join(caught.value.__notes__), re.M)
     (row,) = es.rows([int(number) for number in numbers])
     assert (row == caught.value.args[0]).all()

@@ -31,8 +31,12 @@ def mapper(workers: Any, function: Callable[..., Any]) -> Iterator[Callable[...,
 
 
 def _crew(workers: Workers | Executor, function: Callable[..., Any]) -> Crew:
-    """Return a crew, unless its workers cannot be given the function."""
-    crew = Crew(read_workers(workers), "fun")
+    """Return a crew, unless its workers cannot be given the function, or have options of `evolve`."""
+    read = read_workers(workers)
+    if read.asynchronous or read.rows != "values":
+        option = "asynchronous=True" if read.asynchronous else f'rows="{read.rows}"'
+        raise ValueError(f"workers of minimize must be without {option}, which evolve has; leave it out.")
+    crew = Crew(read, "fun")
     crew.take(function)
     return crew
 
