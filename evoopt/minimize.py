@@ -161,8 +161,9 @@ def minimize(
         Whether `fun` takes a whole population (popsize, n).
     workers : int, concurrent.futures.Executor, Workers or callable
         Number of processes that evaluate, -1 for all cores; an executor, or `Workers` around one,
-        without row numbers and `asynchronous`; or a function like `map`. For other processes `fun` must be defined by def at the top of a
-        module, and a script must call `minimize` under ``if __name__ == "__main__":``.
+        without row numbers and `asynchronous`; or a function like `map`. For other processes `fun`
+        must be defined by def at the top of a module, and a script must call `minimize` under ``if
+        __name__ == "__main__":``.
     checkpoint : path, optional
         A file that `minimize` keeps of its evaluations and reads again, for a process that may be
         killed. The same call, where the file exists, goes on: points in the file are not evaluated

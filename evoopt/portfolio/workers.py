@@ -31,7 +31,7 @@ def mapper(workers: Any, function: Callable[..., Any]) -> Iterator[Callable[...,
 
 
 def _crew(workers: Workers | Executor, function: Callable[..., Any]) -> Crew:
-    """Return a crew, unless its workers cannot be given the function, or have options of `evolve`."""
+    """Return a crew; refuse workers that cannot get the function, or with options of `evolve`."""
     read = read_workers(workers)
     if read.asynchronous or read.rows != "values":
         option = "asynchronous=True" if read.asynchronous else f'rows="{read.rows}"'
