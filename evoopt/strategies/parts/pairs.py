@@ -135,7 +135,7 @@ class PairStrategy(Converging):
         engine, k = self._engine, len(told.order)
         ranks = engine.centred_ranks(told.order, told.scores)
         found: list[tuple[Vector, Vector]] = []
-        for (mean, sigma), where in told.drawn:
+        for (mean, sigma, *_), where in told.drawn:
             weights, total = ranks, 0.0
             if not isinstance(where, slice):  # rows of several epochs
                 weights = np.zeros(k)
