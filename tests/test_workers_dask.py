@@ -304,6 +304,23 @@ def test_a_scheduler_that_is_lost(client, executor, monkeypatch, tmp_path):
 FOLLOWS, MARK_OF = numbers.Copy._follows, numbers.mark_of
 
 
+@each_way
+def test_a_scheduler_that_is_lost_while_values_are_on_their_way(client, executor, rows, monkeypatch):
+    """Futures of Dask's own executor were never done then."""
+    operate, losses = distributed.client.retry_operation, []
+
+    async def loses(*args, keys=None, **options):
+        if keys is not None and len(losses) < 2:
+            losses.append(keys)
+            raise distributed.comm.CommClosedError("the scheduler is restarted")
+        return await operate(*args, **({"keys": keys} if keys is not None else {}), **options)
+
+    monkeypatch.setattr(distributed.client, "retry_operation", loses)
+    task, workers = evoopt.Objective(squares), evoopt.Workers(executor, rows=rows, chunk=1, retries=2)
+    assert ran(made(), task, workers) == ran(made(), task)
+    assert len(losses) == 2
+
+
 def test_a_scheduler_that_is_away_for_a_moment(client, executor, monkeypatch):
     def is_away():
         raise distributed.comm.CommClosedError("the scheduler is restarted")
@@ -408,17 +425,17 @@ def test_ctrl_c_leaves_no_job(client, executor, rows, tmp_path):
 
 
 @each_way
-def test_a_large_task_travels_once_to_each_worker(executor, rows, monkeypatch):
+def test_a_large_task_travels_once_to_each_worker(client, executor, rows, monkeypatch):
     net = evoopt.Network([evoopt.Dense(1)], input_shape=(10,))
     inputs = np.random.default_rng(0).normal(size=(500_000, 10)).astype(np.float32)
     task = evoopt.Supervised(net, inputs, inputs[:, :1], loss="mse")
-    sizes, submit = [], executor.submit
+    sizes, submit = [], client.submit
 
     def weighed(function, *args, **place):
         sizes.append(len(pickle.dumps(args)))
         return submit(function, *args, **place)
 
-    monkeypatch.setattr(executor, "submit", weighed)
+    monkeypatch.setattr(client, "submit", weighed)
     make = partial(evoopt.SNES, net.init(seed=0), 0.1, popsize=8, seed=1)
     assert ran(make(), task, evoopt.Workers(executor, rows=rows, chunk=1), 2) == ran(make(), task, None, 2)
     large = [size for size in sizes if size > inputs.nbytes]

@@ -32,13 +32,42 @@ def _dask_client(executor: Executor) -> Any:
 
 def submit(executor: Executor, worker: str | None, *call: Any) -> Future[Any]:
     """Submit a call, a function and its arguments, if possible to the worker of this name."""
-    if _dask_client(executor) is None:
+    client: Any = _dask_client(executor)
+    if client is None:
         return executor.submit(*call)
     require_open(executor)
     place = {} if worker is None else {"workers": [worker], "allow_other_workers": True}
+    options = {**vars(executor).get("_kwargs", {}), **place}
     with warnings.catch_warnings():  # a large function is no fault, because it travels once
         warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
-        return executor.submit(*call, **place)
+        return _followed(client, client.submit(*call, **options))
+
+
+def _followed(client: Any, job: Any) -> Future[Any]:
+    """Return a future of Python for a job of Dask, which is done whatever happens to the job.
+
+    Futures of Dask's executor are never done if the scheduler is lost while a value is on its way.
+    """
+    found: Future[Any] = Future()
+
+    async def follow() -> None:
+        try:
+            value, error = await client.gather(job, asynchronous=True), None
+        except BaseException as caught:
+            value, error = None, caught
+        if found.set_running_or_notify_cancel():
+            if error is None:
+                found.set_result(value)
+            else:
+                found.set_exception(error)
+
+    def cancel_job(future: Future[Any]) -> None:
+        if future.cancelled() and job.status != "cancelled":
+            job.cancel()
+
+    found.add_done_callback(cancel_job)
+    client.loop.add_callback(follow)
+    return found
 
 
 def gone(executor: Executor, workers: Collection[str]) -> list[str]:
