@@ -75,7 +75,7 @@ def evoopt_rows(shape: tuple[int, int]) -> Work:
     def work() -> Array:
         first = shape[0] * next(generations)
         ids = np.arange(first, first + shape[0], dtype=np.uint64)
-        threads.run(sample_rows, shape[0], np.uint64(0), ids, mean, sigma, out)
+        threads.run(sample_rows, shape[0], np.uint64(0), ids, mean, sigma, out, 0)
         return out
 
     return work

@@ -26,6 +26,7 @@ from evoopt.failures import Failure
 from evoopt.workers import numbers
 from evoopt.workers.crew import Crew
 from evoopt.workers.numbers import Copy, Learned
+from evoopt.workers.remote import Answer, Missing
 
 N = 5
 
@@ -604,3 +605,35 @@ def lives(number):
         return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+class Overtaking(Executor):
+    """A worker whose second job misses the function after the first one has brought it."""
+
+    def __init__(self):
+        self.sent, self.second = [], Future()
+
+    def submit(self, function, number, sent, args):
+        self.sent.append(sent)
+        if len(self.sent) == 2:
+            return self.second
+        future, second = Future(), self.second
+        if sent.content is None:
+            future.set_result(Missing("worker") if len(self.sent) == 1 else Answer([1.0], 0.0))
+            return future
+
+        class Bringing(Future):
+            def add_done_callback(self, call):
+                super().add_done_callback(call)
+                second.set_result(Missing("worker"))
+
+        future = Bringing()
+        future.set_result(Answer([0.0], 0.0))
+        return future
+
+
+def test_a_job_that_was_on_its_way_brings_the_function_no_second_time():
+    executor = Overtaking()
+    crew = Crew(Workers(executor, chunk=1), "task")
+    assert [*crew.map(sphere, np.zeros((2, 3)))] == [0.0, 1.0]
+    assert [sent.content is not None for sent in executor.sent] == [False, False, True, False]

@@ -44,6 +44,7 @@ class Job:
     args: tuple[Any, ...]
     size: int
     place: int  # of the first row
+    number: int = -1  # of its last submission
     tries: int = 1
     waiting: int = 0  # futures that are not done
     deadline: float = math.inf  # of the present try, once it is taken to run
@@ -72,6 +73,7 @@ class Crew:
         self._content: Callable[[], bytes] = bytes  # makes the function's pickle
         self._instead: Instead = lambda job, refusal: None
         self._carriers: dict[str, Job] = {}  # jobs that bring it, by a worker that lacked it
+        self._supplied: dict[str, int] = {}  # when they had done so, as a number of submissions
         self._finished: SimpleQueue[Future[Any]] = SimpleQueue()
         self._jobs: dict[Future[Any], Job] = {}
         self._queued: deque[Job] = deque()  # not taken to run yet
@@ -212,9 +214,9 @@ class Crew:
         function = self._function
         if complete and isinstance(function, Sent):
             function = Sent(function.key, self._content())
-        number = next(self._numbers)
+        job.number = next(self._numbers)
         with explaining_broken_pools():
-            future = submit(self.workers.executor, worker, call, number, function, job.args)
+            future = submit(self.workers.executor, worker, call, job.number, function, job.args)
         self._jobs[future] = job
         job.waiting += 1
         future.add_done_callback(self._finished.put)
@@ -247,6 +249,9 @@ class Crew:
 
     def _supply(self, job: Job, worker: str) -> None:
         """Send a job again with the function, or after one that brings it to this worker."""
+        if job.number < self._supplied.get(worker, -1):  # it was on its way before the function came
+            self._submit(job)
+            return
         carrier = self._carriers.setdefault(worker, job)
         if carrier is job:
             self._submit(job, complete=True, worker=worker)
@@ -279,7 +284,9 @@ class Crew:
 
     def _release(self, carrier: Job) -> None:
         """Send the jobs that waited behind a job, whatever happened to it."""
-        self._carriers = {worker: job for worker, job in self._carriers.items() if job is not carrier}
+        for worker in [worker for worker, job in self._carriers.items() if job is carrier]:
+            del self._carriers[worker]
+            self._supplied[worker] = next(self._numbers)
         behind, carrier.behind = carrier.behind, []
         for job in behind:
             self._submit(job)

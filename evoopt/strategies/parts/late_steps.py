@@ -82,8 +82,9 @@ def sums(
     if foreign is not None:
         ranked = np.where(foreign, np.maximum(ranked, 0.0), ranked)
     factors = np.where(np.asarray(told.outside), shortening(lengths, n), 1.0)
-    positive, rates = np.maximum(ranked, 0.0), c_mu * ranked * factors**2
-    rates[ranked < 0] *= n / (factors * lengths + 1e-9)[ranked < 0] ** 2
+    positive, rates, negative = np.maximum(ranked, 0.0), c_mu * ranked * factors**2, ranked < 0
+    kept = np.where(factors > 0, lengths, 0.0) * factors  # ignored ones may be infinite
+    rates[negative] *= n / (kept[negative] + 1e-9) ** 2
     steps, squares = _added(sigma, half, _of_groups(told, half, positive * factors, rates, engine), engine)
     noisy = positive if foreign is None else np.where(foreign, factors, 1.0) * positive
     found = [*_of_groups(told, own, noisy, np.zeros(k), engine)]
