@@ -25,6 +25,7 @@ from evoopt.workers.engines import (
     shares_memory,
     slots_of,
     submit,
+    submit_all,
 )
 from evoopt.workers.remote import Answer, Each, Function, Missing, Refusal, Sent, call
 from evoopt.workers.workers import Workers
@@ -109,7 +110,8 @@ class Crew:
         size = self._chunk(n)
         try:
             ends = [(start, min(start + size, n)) for start in range(0, n, size)]
-            jobs = [self.send(args(start, stop), stop - start, start) for start, stop in ends]
+            jobs = [Job(args(start, stop), stop - start, start) for start, stop in ends]
+            self._send(jobs)
             yield from self._answers(jobs)
         finally:
             self.close()
@@ -179,8 +181,7 @@ class Crew:
     def send(self, args: tuple[Any, ...], size: int, place: int) -> Job:
         """Send a job: arguments for the function, of so many rows from a place on."""
         job = Job(args, size, place)
-        self._submit(job)
-        self._queued.append(job)
+        self._send([job])
         return job
 
     def receive(self) -> tuple[Job, Any]:
@@ -209,14 +210,27 @@ class Crew:
         for jobs in (self._jobs, self._queued, self._running, self._carriers):
             jobs.clear()
 
+    def _send(self, jobs: list[Job]) -> None:
+        """Send jobs for the first time."""
+        calls = []
+        for job in jobs:
+            job.number = next(self._numbers)
+            calls.append((job.number, self._function, job.args))
+        with explaining_broken_pools():
+            for job, future in zip(jobs, submit_all(self.workers.executor, call, calls), strict=True):
+                self._follow(job, future)
+                self._queued.append(job)
+
     def _submit(self, job: Job, *, complete: bool = False, worker: str | None = None) -> None:
-        """Send a job, if possible to this worker, and perhaps with the function."""
+        """Send a job again, if possible to this worker, and perhaps with the function."""
         function = self._function
         if complete and isinstance(function, Sent):
             function = Sent(function.key, self._content())
         job.number = next(self._numbers)
         with explaining_broken_pools():
-            future = submit(self.workers.executor, worker, call, job.number, function, job.args)
+            self._follow(job, submit(self.workers.executor, worker, call, job.number, function, job.args))
+
+    def _follow(self, job: Job, future: Future[Any]) -> None:
         self._jobs[future] = job
         job.waiting += 1
         future.add_done_callback(self._finished.put)

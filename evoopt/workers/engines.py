@@ -8,8 +8,12 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import numpy as np
+
 from evoopt import threads
 from evoopt.workers.remote import end_with_parent
+
+TOGETHER = 2**20  # bytes of jobs that travel in one message
 
 
 def slots_of(executor: Executor) -> int:
@@ -32,15 +36,53 @@ def _dask_client(executor: Executor) -> Any:
 
 def submit(executor: Executor, worker: str | None, *call: Any) -> Future[Any]:
     """Submit a call, a function and its arguments, if possible to the worker of this name."""
-    client: Any = _dask_client(executor)
-    if client is None:
+    if (client := _dask_client(executor)) is None:
         return executor.submit(*call)
     require_open(executor)
     place = {} if worker is None else {"workers": [worker], "allow_other_workers": True}
-    options = {**vars(executor).get("_kwargs", {}), **place}
-    with warnings.catch_warnings():  # a large function is no fault, because it travels once
+    with _quiet_about_sizes():
+        return _followed(client, client.submit(*call, **_options(executor), **place))
+
+
+def submit_all(
+    executor: Executor, function: Callable[..., Any], calls: list[tuple[Any, ...]]
+) -> Iterator[Future[Any]]:
+    """Submit calls of a function, given the arguments of each; yield their futures.
+
+    Dask gets small ones in one message: it sends a first message at once, but others up to 10 ms
+    later.
+    """
+    client: Any = _dask_client(executor)
+    if client is None or len(calls) == 1 or sum(map(_bytes, calls)) > TOGETHER:
+        for call in calls:
+            yield submit(executor, None, function, *call)
+        return
+    require_open(executor)
+    with _quiet_about_sizes():
+        jobs = client.map(function, *zip(*calls, strict=True), **_options(executor))
+    for job in jobs:
+        yield _followed(client, job)
+
+
+def _bytes(call: tuple[Any, ...]) -> int:
+    """Return the bytes of the arrays in a call, whose last argument is a tuple."""
+    return sum(part.nbytes for part in call[-1] if isinstance(part, np.ndarray))
+
+
+def _options(executor: Executor) -> dict[str, Any]:
+    """Return the options of an executor of Dask, for example the workers that it may use.
+
+    A job is named by a random key, because the digest of its arguments would take time.
+    """
+    return {"pure": False, **vars(executor).get("_kwargs", {})}
+
+
+@contextmanager
+def _quiet_about_sizes() -> Iterator[None]:
+    """Let Dask say nothing of a large function: it is no fault, because it travels once."""
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
-        return _followed(client, client.submit(*call, **options))
+        yield
 
 
 def _followed(client: Any, job: Any) -> Future[Any]:
