@@ -637,3 +637,58 @@ def test_a_job_that_was_on_its_way_brings_the_function_no_second_time():
     crew = Crew(Workers(executor, chunk=1), "task")
     assert [*crew.map(sphere, np.zeros((2, 3)))] == [0.0, 1.0]
     assert [sent.content is not None for sent in executor.sent] == [False, False, True, False]
+
+
+class Repeating(Executor):
+    """Workers that do the first try of the second job again, after they lost the function."""
+
+    _max_workers = 3
+
+    def __init__(self):
+        self.futures = []
+
+    def submit(self, function, number, sent, args):
+        self.futures.append(Future())
+        if len(self.futures) == 1:
+            self.futures[0].set_result(Missing("worker"))
+        if len(self.futures) == 4:  # the second try
+            self.futures[1].set_result(Missing("worker"))
+            self.futures[3].set_result(Answer("second", 0.0))
+        return self.futures[-1]
+
+
+def test_a_job_that_was_answered_is_not_sent_again():
+    """It was, until it had no try left."""
+    executor, long = Repeating(), 10_000
+    crew = Crew(Workers(executor, timeout=0.02, retries=1), "task")
+    crew.take(sphere)
+    first, second = crew.send((), long, 0), crew.send((), 1, 1)
+    assert crew.receive() == (second, "second")
+    executor.futures[2].set_result(Answer("first", 0.0))
+    assert crew.receive() == (first, "first")
+    third = crew.send((), long, 2)
+    threading.Timer(0.2, executor.futures[-1].set_result, [Answer("third", 0.0)]).start()
+    assert crew.receive() == (third, "third")
+
+
+class Late(Executor):
+    """A worker that never ends the first try of a job, but the others at once."""
+
+    _max_workers = 1
+
+    def __init__(self):
+        self.tries = 0
+
+    def submit(self, function, number, sent, args):
+        self.tries += 1
+        future = Future()
+        if self.tries > 1:
+            future.set_result(Answer([sphere(row) for row in args[0]], 0.0))
+        return future
+
+
+def test_late_tries_of_answered_jobs_leave_room_for_rows_in_flight():
+    """The run waited for ever, because no row was in flight."""
+    workers = Workers(Late(), asynchronous=True, timeout=0.02, retries=1)
+    es = evoopt.CMAES(np.zeros(3), 0.5, popsize=4, seed=1)
+    assert evoopt.evolve(es, evoopt.Objective(sphere), executor=workers, max_generations=3).nit == 3

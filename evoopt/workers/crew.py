@@ -174,9 +174,10 @@ class Crew:
 
     @property
     def has_room(self) -> bool:
-        """Whether a worker has no job."""
+        """Whether a worker has no job, or only late tries of jobs that were answered."""
         waiting = sum(len(job.behind) for job in self._carriers.values())
-        return len(self._jobs) + waiting < self.slots
+        is_waited_for = waiting > 0 or any(not job.answered for job in self._jobs.values())
+        return len(self._jobs) + waiting < self.slots or not is_waited_for
 
     def send(self, args: tuple[Any, ...], size: int, place: int) -> Job:
         """Send a job: arguments for the function, of so many rows from a place on."""
@@ -297,14 +298,18 @@ class Crew:
             self._release(job)
 
     def _release(self, carrier: Job) -> None:
-        """Send the jobs that waited behind a job, whatever happened to it."""
+        """Send the jobs that waited behind a job, whatever happened to it.
+
+        Some may have been answered: by an earlier try, or one that a worker did a second time.
+        """
         for worker in [worker for worker, job in self._carriers.items() if job is carrier]:
             del self._carriers[worker]
             self._supplied[worker] = next(self._numbers)
         behind, carrier.behind = carrier.behind, []
         for job in behind:
-            self._submit(job)
-            self._queued.append(job)
+            if not job.answered and job not in self._queued and job not in self._running:
+                self._submit(job)
+                self._queued.append(job)
 
     # ---------------------------------------------------------------- time limits
 
