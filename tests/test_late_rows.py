@@ -231,35 +231,33 @@ def test_a_search_with_late_rows_goes_on_from_a_file(tmp_path):
     assert es.sigma == again.sigma
 
 
-def test_waiting_rows_of_an_older_checkpoint_of_sepcmaes_can_be_told(tmp_path):
-    """Older versions noted neither the path nor the number of updates of a distribution."""
-    es = SepCMAES(np.zeros(4), sigma=0.5, seed=1)
+def saved_by_an_older_version(cls, elements, path):
+    """Save a search without the path and the number of updates; return rows that wait."""
+    es = cls(np.zeros(4), sigma=0.5, seed=1)
     waiting = es.ask_ids(8)
     es.tell(waiting[:4], np.arange(4.0))
     for epoch in vars(es)["_ledger"].epochs():
-        epoch.snapshot = epoch.snapshot[:2]
+        epoch.snapshot = epoch.snapshot[:elements]
     del vars(es)["_excess"]
-    es.save(tmp_path / "run.npz")
-    again = evoopt.load(tmp_path / "run.npz")
-    again.tell(waiting[4:], np.arange(4.0))
-    assert np.isfinite(again.sigma).all()
+    es.save(path)
+    return waiting[4:]
 
 
 def test_waiting_rows_of_an_older_checkpoint_count_as_foreign(tmp_path):
-    """Older versions noted neither the path nor the number of updates of a distribution."""
-    es = CMAES(np.zeros(4), sigma=0.5, seed=1)
-    waiting = es.ask_ids(8)
-    es.tell(waiting[:4], np.arange(4.0))
-    for epoch in vars(es)["_ledger"].epochs():
-        epoch.snapshot = epoch.snapshot[:4]
-    del vars(es)["_excess"]
-    es.save(tmp_path / "run.npz")
+    waiting = saved_by_an_older_version(CMAES, 4, tmp_path / "run.npz")
     again, other = (evoopt.load(tmp_path / "run.npz") for _ in range(2))
-    rows = again.rows(waiting[4:])
-    again.tell(waiting[4:], np.arange(4.0))
+    rows = again.rows(waiting)
+    again.tell(waiting, np.arange(4.0))
     other.tell(np.nextafter(rows, 9), np.arange(4.0))
     assert_allclose(again.mean, other.mean, 1e-12)
     assert again.sigma == pytest.approx(other.sigma)
+
+
+def test_waiting_rows_of_an_older_checkpoint_of_sepcmaes_can_be_told(tmp_path):
+    waiting = saved_by_an_older_version(SepCMAES, 2, tmp_path / "run.npz")
+    again = evoopt.load(tmp_path / "run.npz")
+    again.tell(waiting, np.arange(4.0))
+    assert np.isfinite(again.sigma).all()
 
 
 @pytest.mark.parametrize("cls", [evoopt.IPOP, evoopt.BIPOP])
