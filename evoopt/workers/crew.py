@@ -264,7 +264,7 @@ class Crew:
 
     def _supply(self, job: Job, worker: str) -> None:
         """Send a job again with the function, or after one that brings it to this worker."""
-        if job.number < self._supplied.get(worker, -1):  # it was on its way before the function came
+        if job.number < self._supplied.get(worker, -1):  # the job was sent before the worker got it
             self._submit(job)
             return
         carrier = self._carriers.setdefault(worker, job)

@@ -113,7 +113,7 @@ def _followed(client: Any, job: Any) -> Future[Any]:
 
 
 def gone(executor: Executor, workers: Collection[str]) -> list[str]:
-    """Return those of some workers of Dask that have left, as far as the scheduler can be asked."""
+    """Return the names of workers of Dask that have left; no name if the scheduler is away."""
     client = _dask_client(executor)
     if client is None or not workers:
         return []

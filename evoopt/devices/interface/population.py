@@ -75,7 +75,7 @@ class Recipe:
 
 
 def made(rows: Any) -> Any:
-    """Return rows; make those of a recipe."""
+    """Return the rows as an array, which is made now if a recipe stands for them."""
     if not isinstance(rows, Recipe):
         return rows
     if rows.rows is None:

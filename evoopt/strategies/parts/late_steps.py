@@ -14,6 +14,7 @@ from evoopt.devices.interface.population import Engine
 from evoopt.strategies.contract.told import Told
 from evoopt.strategies.parts.foreign import shortening
 from evoopt.strategies.parts.late import HALF
+from evoopt.strategies.parts.pairs import added
 from evoopt.types import Vector
 
 _DOUBLE = np.dtype(np.float64)
@@ -122,7 +123,7 @@ def _added(
     scaled: list[tuple[Vector, Vector]] = [
         engine.map(_scaled, *sums, group.scale, sigma) for group, sums in zip(groups, found, strict=True)
     ]
-    return functools.reduce(lambda one, other: engine.map(_pair, *one, *other), scaled)
+    return functools.reduce(lambda one, other: engine.map(added, *one, *other), scaled)
 
 
 # Formulas, see `PopulationEngine.map`.
@@ -134,10 +135,6 @@ def _shifted(centre: Vector, scale: Vector, mean: Vector, sigma: Vector) -> Vect
 
 def _scaled(first: Vector, second: Vector, scale: Vector, sigma: Vector) -> tuple[Vector, Vector]:
     return first / scale * sigma, second / scale / scale * sigma * sigma
-
-
-def _pair(a: Vector, b: Vector, more_a: Vector, more_b: Vector) -> tuple[Vector, Vector]:
-    return a + more_a, b + more_b
 
 
 def _unaware(path: Vector, known: Vector, first: Vector, scale: Vector) -> Vector:

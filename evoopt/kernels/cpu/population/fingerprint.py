@@ -23,8 +23,8 @@ def _sum_of_mixed(words, first):
 def sum_mixed_words(words, first, out, lo, hi):
     """Write the sums of rows [lo, hi) of `words` (popsize, words) into `out` (popsize,).
 
-    The words of 32 bits are mixed with their places; those of `words` begin at place `first` of
-    whole rows. The loop is vectorized, because integer sums may be reordered.
+    Each word of 32 bits is mixed with its place in the row; the first word of `words` has the place
+    `first`. The loop is vectorized, because integer sums may be reordered.
     """
     for r in range(lo, hi):
         out[r] = _sum_of_mixed(words[r], first)
