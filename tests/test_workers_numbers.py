@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from evoopt import SNES, Objective, Workers, evolve
-from evoopt.workers import crew, numbers
+from evoopt.workers import numbers
 from evoopt.workers.remote import Each
 
 POPSIZE = 12
@@ -46,11 +46,9 @@ def evolved(**options):
     return es.history
 
 
-def test_state_and_fitness_travel_once_for_each_worker(monkeypatch):
-    monkeypatch.setattr(crew, "EVEN", 0.0)  # several jobs for each worker
-    monkeypatch.setattr(crew, "SHORTEST", 0.0)
+def test_state_and_fitness_travel_once_for_each_worker():
     with Recorded(2) as executor:
-        history = evolved(executor=Workers(executor, rows="numbers"))
+        history = evolved(executor=Workers(executor, rows="numbers", chunk=3))
     assert sum(sent.content is not None for sent, _ in executor.of(0)) == 1  # its threads are one process
     for generation in range(1, 4):
         carried = [len(args[0].history) for _, args in executor.of(generation)]

@@ -28,14 +28,10 @@ from evoopt.workers.engines import (
     submit_all,
 )
 from evoopt.workers.remote import Answer, Each, Function, Missing, Refusal, Sent, call
+from evoopt.workers.sizes import SEVERAL, Sizes
 from evoopt.workers.workers import Workers
 
-# Jobs of a worker in a generation, so that none waits long for the slowest one. The messages about
-# a job are longer than row numbers.
-JOBS_EACH = {"values": 4, "numbers": 2}
-EVEN = 1.2  # if no job is slower than the mean by more than this factor, one job for each will do
 LOOK = 1.0  # seconds between looks at an executor: at its workers, and why it does not answer
-SHORTEST = 0.01  # seconds of a job, beside which its way is short
 
 
 @dataclass(eq=False)
@@ -77,9 +73,10 @@ class Crew:
         self._supplied: dict[str, int] = {}  # when they had done so, as a number of submissions
         self._finished: SimpleQueue[Future[Any]] = SimpleQueue()
         self._jobs: dict[Future[Any], Job] = {}
+        self._done: list[Future[Any]] = []  # answered since the last jobs were sent
         self._queued: deque[Job] = deque()  # not taken to run yet
         self._running: list[Job] = []
-        self._paces: list[float] = []  # seconds of a row, in each job of the last generation
+        self._sizes = Sizes(SEVERAL[workers.rows])
         self.slots, self._counted = 1, -math.inf  # the number of workers, and when they were counted
         self.count_workers()
 
@@ -107,7 +104,7 @@ class Crew:
         The function gets the arguments ``args(start, stop)``.
         """
         self.count_workers()
-        size = self._chunk(n)
+        size = self.workers.chunk or self._sizes.begin(n, self.slots)
         try:
             ends = [(start, min(start + size, n)) for start in range(0, n, size)]
             jobs = [Job(args(start, stop), stop - start, start) for start, stop in ends]
@@ -128,17 +125,6 @@ class Crew:
                 yield values
                 return
             yield values
-
-    def _chunk(self, n: int) -> int:
-        """Return the number of rows in a job: few where some are slow, if these take some time."""
-        paces, self._paces = self._paces, []
-        if self.workers.chunk is not None:
-            return self.workers.chunk
-        most, few, short = math.ceil(n / self.slots), n // (JOBS_EACH[self.workers.rows] * self.slots), 1
-        if paces:
-            mean = sum(paces) / len(paces)
-            short = most if max(paces) <= EVEN * mean else math.ceil(SHORTEST / mean)
-        return max(1, min(max(few, short), most))
 
     # ---------------------------------------------------------------- jobs
 
@@ -192,6 +178,7 @@ class Crew:
             job = None if future is None else self._jobs.pop(future, None)
             if future is None or job is None:
                 continue
+            self._done.append(future)
             self._release(job)
             if job.answered:
                 continue
@@ -202,7 +189,7 @@ class Crew:
                 self._instruct(job, answer.value)
                 continue
             self._finish(job)
-            self._paces.append(answer.seconds / job.size)
+            self._sizes.add(answer.seconds, job.size)
             return job, answer.value
 
     def close(self) -> None:
@@ -221,6 +208,7 @@ class Crew:
             for job, future in zip(jobs, submit_all(self.workers.executor, call, calls), strict=True):
                 self._follow(job, future)
                 self._queued.append(job)
+        self._done.clear()  # only now: Dask sends such news at once, and then waits for 10 ms
 
     def _submit(self, job: Job, *, complete: bool = False, worker: str | None = None) -> None:
         """Send a job again, if possible to this worker, and perhaps with the function."""

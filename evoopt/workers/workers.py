@@ -29,9 +29,8 @@ class Workers(Called):
         has learned since they were asked for. The result then depends on the order in which rows
         are finished.
     chunk : int, optional
-        Rows in a job. By default each worker gets one job a generation where rows took equally long
-        in the last one, or else four (of row numbers two), but more rows where these took less than
-        10 milliseconds.
+        Rows in a job. By default each worker gets one job a generation, or four (two of row
+        numbers) if the slowest worker would lose more time than further jobs cost.
     timeout : float, optional
         Seconds that a row may take. A job that takes longer is sent again, and the answer that
         comes first counts; after so many `retries` it is a TimeoutError. Jobs are taken to begin in
