@@ -93,6 +93,7 @@ def measured_costs(cores: int) -> Costs:
     costs = Costs(
         latency=max(0.0, plain.seconds - FEW * job),
         job=job,
+        round_bytes=0.0,
         job_bytes=(many.bytes - plain.bytes - alive * FEW * (many.seconds - plain.seconds)) / more,
         heartbeat=alive,
         byte=0.0,
@@ -101,6 +102,7 @@ def measured_costs(cores: int) -> Costs:
         main_cores=cores,
         cores=cores,
     )
+    costs = replace(costs, round_bytes=max(0.0, plain.bytes - traffic(load, costs)))
     load = Load("values", POPSIZE // 4, LONG, FEW, 0.0)
     left = wire.measured(_setting(load)).seconds - parts(load, costs).total
     return replace(costs, byte=max(0.0, left / (NUMBER * load.popsize * load.n_params)))
@@ -130,6 +132,7 @@ def constants(costs: Costs) -> Table:
         ["constant", "value", "unit"],
         ["latency", f"{1e3 * costs.latency:.2f}", "ms for each generation"],
         ["job", f"{1e3 * costs.job:.2f}", "ms for each job"],
+        ["round_bytes", f"{costs.round_bytes / 1e3:.1f}", "kB for each generation"],
         ["job_bytes", f"{costs.job_bytes / 1e3:.1f}", "kB for each job"],
         ["heartbeat", f"{costs.heartbeat / 1e3:.1f}", "kB/s for each worker"],
         ["byte", f"{1e9 * costs.byte:.2f}", "ns for each byte"],

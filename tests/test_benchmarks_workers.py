@@ -16,6 +16,7 @@ from benchmarks.harness.scale_model import Costs, Load
 COSTS = Costs(
     latency=0.01,
     job=0.001,
+    round_bytes=2e3,
     job_bytes=5e3,
     heartbeat=1e3,
     byte=1e-9,
@@ -83,6 +84,8 @@ def test_bytes_grow_with_parameters_for_values_alone():
         low, high = (scale_model.traffic(Load(rows, 64, n, 4, 0.02), COSTS) for n in (10, 10_000))
         return high - low
 
+    load = Load("values", 0, 10, 4, 0.02)
+    assert scale_model.traffic(load, COSTS) == pytest.approx(2e3 + 4 * (5e3 + 1e3 * 0.014))
     assert growth("values") == pytest.approx(8 * 64 * 9990, rel=0.01)
     assert growth("numbers") < 100  # heartbeats while the rows are made
 

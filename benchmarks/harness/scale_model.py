@@ -17,6 +17,7 @@ class Costs:
 
     latency: float  # seconds from the last job that is sent to its answer, besides the work
     job: float  # seconds of the main process and the scheduler for each job
+    round_bytes: float  # bytes of the messages of a generation, besides those about its jobs
     job_bytes: float  # bytes of the messages about a job
     heartbeat: float  # bytes a second of a worker that tells that it lives
     byte: float  # seconds of a byte from the main process to a worker
@@ -76,7 +77,7 @@ def traffic(load: Load, costs: Costs) -> float:
     if load.rows == "shards":
         content += 2 * NUMBER * load.n_params * load.workers
     alive = costs.heartbeat * parts(load, costs).total
-    return load.workers * (costs.job_bytes + alive) + content
+    return costs.round_bytes + load.workers * (costs.job_bytes + alive) + content
 
 
 def most_workers(n_params: int, wait: float, costs: Costs) -> float:
