@@ -1,0 +1,74 @@
+"""Exceptions as values: what a pickle keeps of them, whatever other packages tell pickle."""
+
+import copyreg
+import pickle
+
+import pytest
+
+from evoopt.failures import Failure, attempt
+
+
+class PickyError(Exception):
+    """An exception whose constructor takes other arguments than it keeps."""
+
+    def __init__(self, one, two):
+        super().__init__(one + two)
+        self.one = one
+
+
+class OddError(Exception):
+    def __reduce__(self):
+        return "no tuple"
+
+
+class HopelessError(Exception):
+    def __new__(cls, *args):
+        if args == ("unpickled",):
+            raise TypeError("not again")
+        return super().__new__(cls, *args)
+
+    def __init__(self):
+        super().__init__("unpickled")
+
+
+def raising(error):
+    raise error
+
+
+def sent(error):
+    return pickle.loads(pickle.dumps(attempt(raising, error)))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SystemExit(3),
+        UnicodeDecodeError("utf-8", b"x", 0, 1, "reason"),
+        OSError(2, "no such file", "here"),
+        KeyError("a"),
+        PickyError("a", "b"),
+        OddError("text"),
+        ExceptionGroup("several", [ValueError("a")]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("told", [False, True])
+def test_an_exception_arrives_as_it_was(error, told, monkeypatch):
+    if told:  # as tblib does for Dask: the constructor is not called
+        monkeypatch.setitem(copyreg.dispatch_table, type(error), lambda each: (BaseException, ("lost",)))
+    found = sent(error)
+    assert isinstance(found, Failure)
+    assert type(found.error) is type(error)
+    assert (str(found.error), repr(found.error.args)) == (str(error), repr(error.args))
+    own = {"__notes__": error.__notes__} if isinstance(error, OddError) else vars(error)
+    assert vars(found.error) == own
+    for name in ("code", "reason", "filename", "errno"):
+        assert getattr(found.error, name, None) == getattr(error, name, None)
+    assert "in raising" in found.error.__notes__[0]
+
+
+def test_what_cannot_be_pickled_is_told():
+    found = sent(HopelessError())
+    assert type(found.error) is RuntimeError
+    assert "cannot be pickled" in str(found.error)
+    assert "HopelessError" in str(found.error)
