@@ -11,7 +11,7 @@ import sys
 from graphlib import TopologicalSorter
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, needs_jit
 
 import evoopt
 
@@ -217,6 +217,7 @@ def test_public_names():
         assert getattr(evoopt, name).__doc__, name
 
 
+@needs_jit
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples_run(name):
     module = importlib.import_module(name)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import needs_jit
 
 import evoopt
 from evoopt import threads
@@ -143,6 +144,7 @@ def test_shares_of_limits_are_shown():
 # ---------------------------------------------------------------- neuro and scaling
 
 
+@needs_jit
 def test_neuro_trains(tmp_path, capsys):
     seeds = "6,8"  # which soon get there
     options = ["--seeds", seeds, "--accuracy", "0.01", "--markdown", str(tmp_path / "table.md")]

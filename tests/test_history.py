@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import JIT_DISABLED
+from helpers import needs_jit
 from helpers.functions import sphere
 from helpers.strategies import OURS, restarted
 from matplotlib.figure import Figure
@@ -151,7 +151,7 @@ def test_any_callback_of_several_stops(tmp_path):
     assert (result.stop[0][0], result.nit, calls) == ("callback", 1, [1])
 
 
-@pytest.mark.skipif(JIT_DISABLED, reason="takes too long in plain Python")
+@needs_jit
 def test_condition_and_diversity():
     def stretched(population):
         return (population**2 * [1, 100, 10_000]).sum(axis=1)
@@ -247,6 +247,7 @@ def test_without_matplotlib(monkeypatch):
         evoopt.plot_history(es)
 
 
+@needs_jit
 @pytest.mark.parametrize("method", ["auto", "ipop", *(name.lower() for name in OURS)])
 def test_minimize_overwrites_no_file_of_another_run(tmp_path, method):
     """The first lines of two runs, x0 and a descent's, may be equal."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import needs_jit
 from numpy.testing import assert_allclose, assert_array_equal
 
 import evoopt
@@ -77,6 +78,7 @@ def blocks(es, fitness, updates, seed=1):
     return [*itertools.islice(found, updates)]
 
 
+@needs_jit
 @pytest.mark.parametrize("cls", [CMAES, SepCMAES, SNES, XNES])
 def test_sigma_stays_under_pure_noise(cls):
     """As long as late steps were compared with the newest mean, it was -5, -3, 5 and 3."""
@@ -88,6 +90,7 @@ def test_sigma_stays_under_pure_noise(cls):
     assert abs(np.median(changes)) < 2
 
 
+@needs_jit
 @pytest.mark.parametrize(("fitness", "updates"), [(sphere, 150), (ellipsoid, 350)])
 def test_searches_with_long_delays_reach_the_optimum(fitness, updates):
     """The ellipsoid was not reached before, because late rows taught no negative weights."""
@@ -96,6 +99,7 @@ def test_searches_with_long_delays_reach_the_optimum(fitness, updates):
     assert es.best.fitness < 1e-8
 
 
+@needs_jit
 def test_a_diagonal_search_with_long_delays_reaches_the_optimum():
     """It took 2.2 times as many evaluations before."""
     counts = []
@@ -281,6 +285,7 @@ def test_rows_of_a_run_that_is_over_teach_the_next_one_nothing(cls):
     assert es.sigma != before[1]
 
 
+@needs_jit
 def test_lmmaes_keeps_its_steps_under_pure_noise():
     """As long as late steps were compared with the newest mean, sigma grew by a factor of 1e6."""
     rng = np.random.default_rng(1)
