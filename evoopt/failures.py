@@ -7,6 +7,7 @@ process pool breaks where an exception cannot be made again from its pickle.
 import pickle
 import traceback
 from collections.abc import Callable, Generator
+from inspect import ismemberdescriptor
 from typing import Any
 
 Way = tuple[Callable[..., "Failure"], tuple[Any, ...]]  # a function that makes one, its arguments
@@ -24,47 +25,60 @@ class Failure:
         if not self._text:  # some executors make several pickles
             self._text = "".join(traceback.format_exception(error))
             error.add_note(f"Raised in another process:\n{self._text}")
-        for parts in (_reduced, _state, _notes):
+        ways = []
+        for parts in (_whole, _reduced, _state, _notes):
             try:
                 way = parts(error)
                 make, args = pickle.loads(pickle.dumps(way))
-                make(*args)
+                is_alike = _seen(make(*args).error) == _seen(error)
             except Exception:  # whatever the methods of the user's class raise
                 continue
-            return way
+            if is_alike:
+                return way
+            ways.append(way)
         unlike = RuntimeError(f"The function raised an exception that cannot be pickled.\n{self._text}")
-        return _made, _reduced(unlike)[1]
+        return ways[0] if ways else (Failure, (unlike,))
 
 
-# The ways to make an exception again. A pickle of the exception itself would be the work of
-# whoever has told `copyreg` to do it: tblib, which Dask imports, forgets the code of SystemExit.
+# The ways to make an exception again. Its own pickle may lose attributes: that of tblib, which Dask
+# imports, loses the code of SystemExit, and an own `__reduce__` without a state loses the notes.
+
+
+def _whole(error: BaseException) -> Way:
+    return Failure, (error,)
 
 
 def _reduced(error: BaseException) -> Way:
-    return _made, error.__reduce__()  # type: ignore[return-value]  # (class, args[, state])
+    reduced: Any = error.__reduce_ex__(pickle.DEFAULT_PROTOCOL)
+    made, args, *state = reduced
+    return _rebuilt, (made, args, {**(state[0] if state else {}), "__notes__": error.__notes__})
 
 
 def _state(error: BaseException) -> Way:
-    return _rebuilt, (type(error), error.args, vars(error))
+    return _rebuilt, (_bare, (type(error), *error.args), vars(error))
 
 
 def _notes(error: BaseException) -> Way:
-    return _rebuilt, (type(error), error.args, {"__notes__": error.__notes__})
+    return _rebuilt, (_bare, (type(error), *error.args), {"__notes__": error.__notes__})
 
 
-def _made(
-    make: Callable[..., BaseException], args: tuple[Any, ...], state: dict[str, Any] | None = None
-) -> Failure:
+def _rebuilt(make: Callable[..., BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Failure:
     error = make(*args)
-    error.__setstate__(state)
-    return Failure(error)
-
-
-def _rebuilt(cls: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Failure:
-    """Make an exception whose constructor takes other arguments than its ``args``."""
-    error = cls.__new__(cls, *args)
     vars(error).update(state)
     return Failure(error)
+
+
+def _bare(cls: type[BaseException], *args: object) -> BaseException:
+    """Make an exception whose constructor takes other arguments than its ``args``."""
+    return cls.__new__(cls, *args)
+
+
+def _seen(error: BaseException) -> tuple[Any, ...]:
+    """Return what a user sees of an exception, also of attributes that are not in its `vars`."""
+    descriptors = [vars(cls) for cls in type(error).__mro__ if cls is not BaseException]
+    names = [name for found in descriptors for name, value in found.items() if ismemberdescriptor(value)]
+    members = [repr(getattr(error, name, None)) for name in names]
+    return type(error), str(error), repr(error.args), members, repr(vars(error))
 
 
 RowValue = tuple[int, float | Failure]  # the number of a row, and its value

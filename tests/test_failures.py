@@ -1,6 +1,7 @@
 """Exceptions as values: what a pickle keeps of them, whatever other packages tell pickle."""
 
 import copyreg
+import json
 import pickle
 
 import pytest
@@ -19,6 +20,19 @@ class PickyError(Exception):
 class OddError(Exception):
     def __reduce__(self):
         return "no tuple"
+
+
+class SlotsError(Exception):
+    """An exception with attributes of its own places, and a way to reduce itself."""
+
+    __slots__ = ("code",)
+
+    def __init__(self, text, code):
+        super().__init__(text)
+        self.code = code
+
+    def __reduce_ex__(self, protocol):
+        return SlotsError, (*self.args, self.code), vars(self)
 
 
 class HopelessError(Exception):
@@ -49,6 +63,8 @@ def sent(error):
         PickyError("a", "b"),
         OddError("text"),
         ExceptionGroup("several", [ValueError("a")]),
+        json.JSONDecodeError("text", "{", 1),  # reduces itself without its notes
+        SlotsError("a", 3),
     ],
     ids=lambda error: type(error).__name__,
 )
