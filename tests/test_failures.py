@@ -36,6 +36,8 @@ class SlotsError(Exception):
 
 
 class HopelessError(Exception):
+    """An exception that nobody can make again."""
+
     def __new__(cls, *args):
         if args == ("unpickled",):
             raise TypeError("not again")
@@ -43,6 +45,9 @@ class HopelessError(Exception):
 
     def __init__(self):
         super().__init__("unpickled")
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("not at all")
 
 
 def raising(error):

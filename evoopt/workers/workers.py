@@ -29,8 +29,8 @@ class Workers(Called):
         has learned since they were asked for. The result then depends on the order in which rows
         are finished.
     chunk : int, optional
-        Rows in a job. By default each worker gets one job a generation, or four (two of row
-        numbers) if the slowest worker would lose more time than further jobs cost.
+        Rows in a job. By default each worker gets one job a generation, or up to four (two of row
+        numbers) where rows differ by more than a fifth and several jobs took less time.
     timeout : float, optional
         Seconds that a row may take. A job that takes longer is sent again, and the answer that
         comes first counts; after so many `retries` it is a TimeoutError. Jobs are taken to begin in
