@@ -16,6 +16,8 @@ from typing import Any
 from evoopt.failures import Failure
 from evoopt.types import Array
 from evoopt.workers.engines import (
+    TOGETHER,
+    bytes_of,
     cancel,
     end_with_this_process,
     explaining_broken_pools,
@@ -178,7 +180,10 @@ class Crew:
             job = None if future is None else self._jobs.pop(future, None)
             if future is None or job is None:
                 continue
-            self._done.append(future)
+            if (
+                bytes_of(job.args) <= TOGETHER
+            ):  # Dask's scheduler keeps them until it may forget them
+                self._done.append(future)
             self._release(job)
             if job.answered:
                 continue

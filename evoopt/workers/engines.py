@@ -53,7 +53,7 @@ def submit_all(
     later.
     """
     client: Any = _dask_client(executor)
-    if client is None or len(calls) == 1 or sum(map(_bytes, calls)) > TOGETHER:
+    if client is None or len(calls) == 1 or sum(bytes_of(call[-1]) for call in calls) > TOGETHER:
         for call in calls:
             yield submit(executor, None, function, *call)
         return
@@ -64,9 +64,9 @@ def submit_all(
         yield _followed(client, job)
 
 
-def _bytes(call: tuple[Any, ...]) -> int:
-    """Return the bytes of the arrays in a call, whose last argument is a tuple."""
-    return sum(part.nbytes for part in call[-1] if isinstance(part, np.ndarray))
+def bytes_of(args: tuple[Any, ...]) -> int:
+    """Return the bytes of the arrays among the arguments of a job."""
+    return sum(part.nbytes for part in args if isinstance(part, np.ndarray))
 
 
 def _options(executor: Executor) -> dict[str, Any]:
