@@ -180,9 +180,7 @@ class Crew:
             job = None if future is None else self._jobs.pop(future, None)
             if future is None or job is None:
                 continue
-            if (
-                bytes_of(job.args) <= TOGETHER
-            ):  # Dask's scheduler keeps them until it may forget them
+            if bytes_of(job.args) <= TOGETHER:  # Dask's scheduler keeps them until it may forget them
                 self._done.append(future)
             self._release(job)
             if job.answered:
