@@ -62,6 +62,7 @@ class Sizes:
         one, several = self._fastest.get(1), self._fastest.get(self._several)
         if one is not None:
             return several is None or several < one
-        # one job would cost the time of the slowest worker, and save at most that of the way
+        # With one job for each worker a generation waits for the slowest one. It saves at most the
+        # seconds that messages took in this generation.
         at_work = max(self._longest, self._seconds / workers)
         return (self._slowest - mean) * n / workers > self._ended - self._begun - at_work
