@@ -40,9 +40,9 @@ class Failure:
         return ways[0] if ways else (Failure, (unlike,))
 
 
-# The ways to make an exception again. A plain pickle may lose attributes: tblib, which Dask imports,
-# changes how exceptions are pickled, and loses the code of SystemExit; a class whose `__reduce__`
-# returns no state loses the notes.
+# The ways to make an exception again. A plain pickle may lose attributes: tblib, which Dask imports
+# and which changes how exceptions are pickled, loses the code of SystemExit; a class whose
+# `__reduce__` returns no state loses the notes.
 
 
 def _whole(error: BaseException) -> Way:
