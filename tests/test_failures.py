@@ -36,14 +36,14 @@ class SlotsError(Exception):
 
 
 class HopelessError(Exception):
-    """An exception that nobody can make again."""
+    """An exception that nobody can make again, neither by its arguments nor by none."""
 
     def __new__(cls, *args):
-        if args == ("unpickled",):
+        if args != ("at first",):
             raise TypeError("not again")
-        return super().__new__(cls, *args)
+        return super().__new__(cls)
 
-    def __init__(self):
+    def __init__(self, text):
         super().__init__("unpickled")
 
     def __reduce_ex__(self, protocol):
@@ -89,7 +89,7 @@ def test_an_exception_arrives_as_it_was(error, told, monkeypatch):
 
 
 def test_what_cannot_be_pickled_is_told():
-    found = sent(HopelessError())
+    found = sent(HopelessError("at first"))
     assert type(found.error) is RuntimeError
     assert "cannot be pickled" in str(found.error)
     assert "HopelessError" in str(found.error)
