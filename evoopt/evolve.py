@@ -159,7 +159,7 @@ def evolve(
 
     def finish(reasons: Reasons) -> "Result":
         evaluates = not _NO_MORE & dict(reasons).keys()
-        with learning_nothing(task):
+        with learning_nothing(task), closing(evaluation):
             chosen = choose(strategy, evaluation if evaluates else None, watch)
         return _result(strategy, watch, reasons, chosen, time.perf_counter() - start)
 

@@ -5,6 +5,7 @@ process pool breaks where an exception cannot be made again from its pickle.
 """
 
 import pickle
+import sys
 import traceback
 from collections.abc import Callable, Generator
 from inspect import ismemberdescriptor
@@ -20,24 +21,51 @@ class Failure:
         self.error = error
         self._text = ""  # of the traceback, once it is a note
 
-    def __reduce__(self) -> Way:
+    def __reduce__(self) -> tuple[Callable[..., "Failure"], tuple[bytes | None, str]]:
         error = self.error
         if not self._text:  # some executors make several pickles
             self._text = "".join(traceback.format_exception(error))
             error.add_note(f"Raised in another process:\n{self._text}")
-        ways = []
+        pickles = []
         for parts in (_whole, _reduced, _state, _notes):
             try:
-                way = parts(error)
-                make, args = pickle.loads(pickle.dumps(way))
-                is_alike = _seen(make(*args).error) == _seen(error)
+                content = _pickled(parts(error))
+                is_alike = _seen(_made(content).error) == _seen(error)
             except Exception:  # whatever the methods of the user's class raise
                 continue
             if is_alike:
-                return way
-            ways.append(way)
-        unlike = RuntimeError(f"The function raised an exception that cannot be pickled.\n{self._text}")
-        return ways[0] if ways else (Failure, (unlike,))
+                return _received, (content, self._text)
+            pickles.append(content)
+        return _received, (pickles[0] if pickles else None, self._text)
+
+
+def _pickled(way: Way) -> bytes:
+    try:
+        return pickle.dumps(way)
+    except Exception:
+        cloudpickle: Any = sys.modules.get("cloudpickle")  # at workers of Dask
+        if cloudpickle is None:
+            raise
+        content: bytes = cloudpickle.dumps(way)  # with its class, for example one of the main script
+        return content
+
+
+def _made(content: bytes) -> Failure:
+    make, args = pickle.loads(content)
+    found: Failure = make(*args)
+    return found
+
+
+def _received(content: bytes | None, text: str) -> Failure:
+    """Make a failure from its pickle; `text` is the traceback."""
+    if content is None:
+        return Failure(RuntimeError(f"The function raised an exception that cannot be pickled.\n{text}"))
+    try:
+        return _made(content)
+    except Exception as error:  # the module of its class may be missing here
+        return Failure(
+            RuntimeError(f"The function raised an exception that cannot be made here: {error!r}.\n{text}")
+        )
 
 
 # The ways to make an exception again. A plain pickle may lose attributes: tblib, which Dask imports

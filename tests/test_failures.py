@@ -3,6 +3,8 @@
 import copyreg
 import json
 import pickle
+import sys
+from types import ModuleType
 
 import pytest
 
@@ -93,3 +95,16 @@ def test_what_cannot_be_pickled_is_told():
     assert type(found.error) is RuntimeError
     assert "cannot be pickled" in str(found.error)
     assert "HopelessError" in str(found.error)
+
+
+def test_an_exception_of_a_module_that_only_workers_have(monkeypatch):
+    """The process that gets it goes on, where a pool would break."""
+    plugin = ModuleType("plugin")
+    exec("class PluginError(Exception): pass", vars(plugin))
+    monkeypatch.setitem(sys.modules, "plugin", plugin)
+    content = pickle.dumps(attempt(raising, plugin.PluginError("text")))
+    monkeypatch.delitem(sys.modules, "plugin")
+    found = pickle.loads(content)
+    assert type(found.error) is RuntimeError
+    assert "cannot be made here: ModuleNotFoundError" in str(found.error)
+    assert "PluginError: text" in str(found.error)

@@ -312,6 +312,39 @@ def test_what_is_late_at_each_try_is_an_error(two):
         task.end.set()
 
 
+def test_a_late_job_has_its_time_when_it_is_taken_to_run_again():
+    """The second try waits behind other jobs, for longer than the time limit."""
+    task = Hangs(1)
+    waits = evoopt.Objective(lambda x: time.sleep(0.02) or task(x))
+    with ThreadPoolExecutor(2) as executor:
+        try:
+            es = make(popsize=60)
+            evoopt.evolve(es, waits, executor=Workers(executor, timeout=0.3, chunk=1), max_generations=1)
+        finally:
+            task.end.set()
+    assert es.evaluations == 60
+
+
+def test_a_worker_that_hangs_is_no_place_for_jobs_of_later_generations():
+    """A job may wait for the only worker that is left, and is not too late."""
+    hangs = Hangs(1)
+    calls = []
+
+    def fun(x):
+        calls.append(1)
+        time.sleep(0.3)
+        return hangs(x)
+
+    with ThreadPoolExecutor(2) as executor:
+        try:
+            workers = Workers(executor, timeout=0.45, chunk=1)
+            task = evoopt.Objective(fun)
+            result = evoopt.evolve(make(popsize=4), task, executor=workers, max_generations=2)
+        finally:
+            hangs.end.set()
+    assert len(calls) == result.nfev + 1  # the call that hangs
+
+
 # ---------------------------------------------------------------- row numbers
 
 

@@ -1,5 +1,6 @@
 """Workers of Dask: processes, reached over TCP, that die, hang, drift and join late."""
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -152,8 +153,14 @@ import evoopt
 
 OPTIONS = {"maxfun": 20, "seed": 1}
 
+class HeightError(Exception):
+    pass
+
 def height(x):
     return abs(x).sum()
+
+def fails(x):
+    raise HeightError("too high")
 
 if __name__ == "__main__":
     with distributed.Client(sys.argv[1]) as client:
@@ -163,11 +170,61 @@ if __name__ == "__main__":
             found.append((result.nfev, result.x.tobytes()))
         result = evoopt.minimize(height, [3.0], options=OPTIONS)
         assert found == [(result.nfev, result.x.tobytes())] * 2
-        print("same")
+        try:
+            evoopt.minimize(fails, [3.0], workers=client.get_executor(), options=OPTIONS)
+        except HeightError as error:
+            print(error)
 """,
         client.scheduler.address,
     )
-    assert output == "same\n"
+    assert output == "too high\n"
+
+
+def at_worker(path, x):
+    with path.open("a") as file:
+        file.write(f"{distributed.get_worker().address}\n")
+    return squares(x)
+
+
+@each_way
+def test_workers_that_the_executor_chooses(client, executor, rows, tmp_path):
+    chosen, other = client.nthreads()
+    task = evoopt.Objective(partial(at_worker, tmp_path / "places"))
+    for workers in (chosen, [chosen], [chosen.partition("://")[2], "none"]):
+        some = client.get_executor(workers=workers)
+        assert Crew(evoopt.Workers(some), "fun").slots == 1
+        assert ran(made(), task, evoopt.Workers(some, rows=rows)) == ran(made(), evoopt.Objective(squares))
+    assert set((tmp_path / "places").read_text().split()) == {chosen}
+    wait_until(lambda: not client.futures)  # they would be computed again if the worker left
+    both = client.get_executor(workers=[chosen, other])
+    assert Crew(evoopt.Workers(both), "fun").slots == 2
+
+
+def test_jobs_that_need_resources():
+    """A worker may have fewer places for them than threads."""
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=4, resources={"GPU": 2, "room": 7}, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        for places, needs in (
+            (2, {"GPU": 1}),
+            (1, {"GPU": 1, "room": 4}),
+            (4, {"room": 1}),
+            (1, {"none": 1}),
+        ):
+            crew = Crew(evoopt.Workers(client.get_executor(resources=needs)), "fun")
+            assert crew.slots == places
+
+
+def test_a_client_that_does_not_wait_is_refused():
+    async def main():
+        async with distributed.Client(processes=False, asynchronous=True, dashboard_address=":0") as client:
+            with pytest.raises(ValueError, match=r"asynchronous=True; make it by Client\(address\)"):
+                evoopt.evolve(made(), evoopt.Objective(squares), executor=client.get_executor())
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("wrap", [lambda executor: executor, partial(evoopt.Workers, chunk=2)])

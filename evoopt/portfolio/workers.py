@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from evoopt.workers.workers import Workers, read_workers
 def mapper(workers: Any, function: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     """Yield a function like `map`, which evaluates rows by a function."""
     if isinstance(workers, Workers | Executor):
-        yield _crew(workers, function).map
+        with closing(_crew(workers, function)) as crew:
+            yield crew.map
     elif callable(workers):
         yield workers
     elif (processes := _processes(workers)) == 1:
@@ -25,7 +26,8 @@ def mapper(workers: Any, function: Callable[..., Any]) -> Iterator[Callable[...,
     else:
         pool = ProcessPoolExecutor(processes)
         try:
-            yield _crew(pool, function).map
+            with closing(_crew(pool, function)) as crew:
+                yield crew.map
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -78,6 +78,7 @@ class Crew:
         self._done: list[Future[Any]] = []  # answered since the last jobs were sent
         self._queued: deque[Job] = deque()  # not taken to run yet
         self._running: list[Job] = []
+        self._hung: set[Future[Any]] = set()  # tries that were too late, and may keep their workers
         self._sizes = Sizes(SEVERAL[workers.rows])
         self.slots, self._counted = 1, -math.inf  # the number of workers, and when they were counted
         self.count_workers()
@@ -113,7 +114,7 @@ class Crew:
             self._send(jobs)
             yield from self._answers(jobs)
         finally:
-            self.close()
+            self._drop()
 
     def _answers(self, jobs: list[Job]) -> Iterator[list[Any]]:
         answers: dict[Job, list[Any]] = {}
@@ -196,8 +197,15 @@ class Crew:
             return job, answer.value
 
     def close(self) -> None:
+        """Cancel the jobs that have not begun, and forget the others, also those that hang."""
+        self._drop()
+        cancel(self.workers.executor, self._hung)
+        self._hung.clear()
+        self._done.clear()
+
+    def _drop(self) -> None:
         """Cancel the jobs that have not begun, and forget the others."""
-        cancel(self.workers.executor, self._jobs)
+        cancel(self.workers.executor, self._jobs.keys() - self._hung)
         for jobs in (self._jobs, self._queued, self._running, self._carriers):
             jobs.clear()
 
@@ -318,17 +326,32 @@ class Crew:
             require_open(self.workers.executor)
             self._unbind()
         if late is not None and time.monotonic() >= late.deadline:
-            self._release(late)
-            self._again(late, self._too_late(late))
-            late.deadline = self._deadline(late)
+            self._send_late(late)
         return None
 
+    def _send_late(self, job: Job) -> None:
+        """Send a job again that has reached its time limit, behind all others."""
+        self._hung.update(future for future, each in self._jobs.items() if each is job)
+        self._running.remove(job)
+        self._release(job)
+        self._again(job, self._too_late(job))
+        self._queued.append(job)
+
     def _start_clocks(self) -> None:
-        """Take the oldest jobs to run, as many as there are workers."""
-        while self.workers.timeout is not None and self._queued and len(self._running) < self.slots:
+        """Take the oldest jobs to run, as many as there are workers that do not hang."""
+        if self.workers.timeout is None:
+            return
+        places = self._places()
+        while self._queued and len(self._running) < places:
             job = self._queued.popleft()
             job.deadline = self._deadline(job)
             self._running.append(job)
+
+    def _places(self) -> int:
+        """Return how many workers do not hang; if all of them do, the clocks of all jobs run."""
+        self._hung = {future for future in self._hung if not future.done()}
+        places = self.slots - len(self._hung)
+        return places if places > 0 else self.slots
 
     def _deadline(self, job: Job) -> float:
         return time.monotonic() + (self.workers.timeout or math.inf) * job.size
@@ -342,6 +365,9 @@ class Crew:
     def _finish(self, job: Job) -> None:
         job.answered = True
         self._forget_clock(job)
+        if job.tries > 1:  # a later try may not have begun
+            tries = {future for future, each in self._jobs.items() if each is job}
+            cancel(self.workers.executor, tries - self._hung)
 
     def _forget_clock(self, job: Job) -> None:
         for jobs in (self._queued, self._running):

@@ -2,15 +2,15 @@
 
 import importlib
 import pickle
-import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from evoopt import threads
+from evoopt.workers import dask
 from evoopt.workers.remote import end_with_parent
 
 TOGETHER = 2**20  # bytes of jobs that travel in one message
@@ -18,9 +18,8 @@ TOGETHER = 2**20  # bytes of jobs that travel in one message
 
 def slots_of(executor: Executor) -> int:
     """Return how many jobs an executor does at once, as far as it tells."""
-    if (client := _dask_client(executor)) is not None:  # its workers come and go
-        nthreads: dict[str, int] = client.nthreads()
-        return max(1, sum(nthreads.values()))
+    if dask.client_of(executor) is not None:
+        return max(1, dask.threads_of(executor))
     for name in ("_max_workers", "num_workers"):  # of Python and loky, of mpi4py
         number = getattr(executor, name, None)
         if isinstance(number, int) and number > 0:
@@ -28,20 +27,12 @@ def slots_of(executor: Executor) -> int:
     return threads.get_num_threads()
 
 
-def _dask_client(executor: Executor) -> Any:
-    """Return the client behind an executor of dask.distributed, None for other executors."""
-    client: Any = getattr(executor, "_client", None)
-    return client if hasattr(client, "nthreads") else None
-
-
 def submit(executor: Executor, worker: str | None, *call: Any) -> Future[Any]:
     """Submit a call, a function and its arguments, if possible to the worker of this name."""
-    if (client := _dask_client(executor)) is None:
-        return executor.submit(*call)
     require_open(executor)
-    place = {} if worker is None else {"workers": [worker], "allow_other_workers": True}
-    with _quiet_about_sizes():
-        return _followed(client, client.submit(*call, **_options(executor), **place))
+    if dask.client_of(executor) is None:
+        return executor.submit(*call)
+    return dask.submit(executor, worker, *call)
 
 
 def submit_all(
@@ -49,19 +40,15 @@ def submit_all(
 ) -> Iterator[Future[Any]]:
     """Submit calls of a function, given the arguments of each; yield their futures.
 
-    Dask gets small ones in one message: it sends a first message at once, but others up to 10 ms
-    later.
+    Dask gets small ones in one message.
     """
-    client: Any = _dask_client(executor)
-    if client is None or len(calls) == 1 or sum(bytes_of(call[-1]) for call in calls) > TOGETHER:
-        for call in calls:
-            yield submit(executor, None, function, *call)
+    small = len(calls) > 1 and sum(bytes_of(call[-1]) for call in calls) <= TOGETHER
+    if small and dask.client_of(executor) is not None:
+        require_open(executor)
+        yield from dask.submit_all(executor, function, calls)
         return
-    require_open(executor)
-    with _quiet_about_sizes():
-        jobs = client.map(function, *zip(*calls, strict=True), **_options(executor))
-    for job in jobs:
-        yield _followed(client, job)
+    for call in calls:
+        yield submit(executor, None, function, *call)
 
 
 def bytes_of(args: tuple[Any, ...]) -> int:
@@ -69,78 +56,26 @@ def bytes_of(args: tuple[Any, ...]) -> int:
     return sum(part.nbytes for part in args if isinstance(part, np.ndarray))
 
 
-def _options(executor: Executor) -> dict[str, Any]:
-    """Return the options of an executor of Dask, for example the workers that it may use.
-
-    A job is named by a random key, because the digest of its arguments would take time.
-    """
-    return {"pure": False, **vars(executor).get("_kwargs", {})}
-
-
-@contextmanager
-def _quiet_about_sizes() -> Iterator[None]:
-    """Let Dask say nothing of a large function: it is no fault, because it travels once."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
-        yield
-
-
-def _followed(client: Any, job: Any) -> Future[Any]:
-    """Return a future of Python for a job of Dask, which is done whatever happens to the job.
-
-    Futures of Dask's executor are never done if the scheduler is lost while a value is on its way.
-    """
-    found: Future[Any] = Future()
-
-    async def follow() -> None:
-        try:
-            value, error = await client.gather(job, asynchronous=True), None
-        except BaseException as caught:
-            value, error = None, caught
-        if found.set_running_or_notify_cancel():
-            if error is None:
-                found.set_result(value)
-            else:
-                found.set_exception(error)
-
-    def cancel_job(future: Future[Any]) -> None:
-        if future.cancelled() and job.status != "cancelled":
-            job.cancel()
-
-    found.add_done_callback(cancel_job)
-    client.loop.add_callback(follow)
-    return found
-
-
 def gone(executor: Executor, workers: Collection[str]) -> list[str]:
     """Return the names of workers of Dask that have left; no name if the scheduler is away."""
-    client = _dask_client(executor)
-    if client is None or not workers:
-        return []
-    with suppress(OSError):
-        present = client.nthreads()
-        return [worker for worker in workers if worker not in present]
-    return []
+    known = dask.client_of(executor) is not None
+    return dask.gone(executor, workers) if known and workers else []
 
 
 def cancel(executor: Executor, futures: Iterable[Future[Any]]) -> None:
     """Cancel jobs that have not begun; a client of Dask that is closed has none."""
-    if not _is_closed(executor):
+    if not dask.is_closed(executor):
         for future in futures:
             future.cancel()
 
 
 def require_open(executor: Executor) -> None:
     """Raise ConnectionError for a closed client of Dask, whose futures may never be done."""
-    if _is_closed(executor):
+    if dask.is_closed(executor):
         raise ConnectionError(
             "The client of Dask is closed, so the rows at its workers are lost. It closes itself if its "
             "scheduler is away for longer than distributed.comm.timeouts.connect, by default 30 seconds."
         )
-
-
-def _is_closed(executor: Executor) -> bool:
-    return getattr(_dask_client(executor), "status", "") in ("closing", "closed")
 
 
 def shares_memory(executor: Executor) -> bool:
