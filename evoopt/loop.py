@@ -77,6 +77,8 @@ def run(
     try:
         while not (reasons := _unique(strategy.stop() + limits.reached(strategy, waited()))):
             told, fitness = gather(strategy, limits)
+            if not len(told):  # late rows were too old to be told, and took the place of a last generation
+                continue
             with _interrupts_wait():
                 strategy.tell(told, fitness)
             if after(strategy):

@@ -536,14 +536,18 @@ def test_long_jobs_make_no_row_too_old():
     assert len(calls) <= 12 * (10 + 2) + 1  # the workers have a job each when the run ends
 
 
-def test_rows_that_are_too_old_are_forgotten():
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize("limits", [{"max_generations": 20}, {"max_evaluations": 240}])
+def test_rows_that_are_too_old_count_and_may_be_the_best(limits, maximize, tmp_path):
+    """A slow row is finished after many generations; no strategy learns from it."""
     slow = threading.Event()
     calls = []
 
     def fun(x):
-        calls.append(1)
+        calls.append(x.copy())
         if len(calls) == 3:
             slow.wait(60)
+            return 9e9 if maximize else -9e9
         return sphere(x)
 
     def callback(es):
@@ -551,10 +555,37 @@ def test_rows_that_are_too_old_are_forgotten():
             slow.set()
 
     with ThreadPoolExecutor(2) as executor:
-        es = make()
+        es = make(maximize=maximize)
         workers = Workers(executor, asynchronous=True)
-        evoopt.evolve(es, evoopt.Objective(fun), executor=workers, max_generations=20, callback=callback)
-    assert es.generation == 20
+        result = evoopt.evolve(es, evoopt.Objective(fun), executor=workers, callback=callback, **limits)
+    assert abs(result.fun) == abs(es.history["best_so_far"][-1]) == 9e9
+    assert result.x.tobytes() == calls[2].tobytes()
+    assert es.evaluations == es.history["evaluations"][-1]
+    assert max(map(abs, es.history["best"])) < 9e9
+    if "max_evaluations" in limits:
+        assert result.nfev <= len(calls) <= 240
+        assert result.nfev >= 239  # a single row is no generation
+    es.save(tmp_path / "es.npz")
+    assert evoopt.load(tmp_path / "es.npz").best.fitness == result.fun
+
+
+@pytest.mark.parametrize("name", ["CMAES", "GA", "IPOP"])
+def test_no_more_rows_are_in_flight_than_a_strategy_can_learn_from(name, caplog):
+    calls = []
+
+    def fun(x):
+        calls.append(1)
+        time.sleep(0.005)
+        return sphere(x)
+
+    with ThreadPoolExecutor(120) as executor:
+        workers = Workers(executor, asynchronous=True)
+        es = make(name)
+        result = evoopt.evolve(es, evoopt.Objective(fun), executor=workers, max_evaluations=300)
+    assert result.nfev == es.evaluations == len(calls) == 300
+    most = 12 if name == "GA" else 96
+    (warning,) = caplog.messages
+    assert f"some of 120 workers have no row: with popsize=12 no more than {most} rows" in warning
 
 
 # ---------------------------------------------------------------- processes

@@ -1,15 +1,26 @@
 """Rows in flight: each worker is busy all the time, and finished rows make generations."""
 
+import logging
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from evoopt.failures import Failure
 from evoopt.strategies.contract.base import Strategy
-from evoopt.types import Ids, Vector
+from evoopt.types import Array, Ids, Vector
 from evoopt.workers.crew import Crew
 from evoopt.workers.remote import Each, Function
+
+_log = logging.getLogger(__name__)
+
+
+class Finished(NamedTuple):
+    """A row that was evaluated, but not told yet, and the generation that it was asked for in."""
+
+    row: Array
+    generation: int
+    fitness: float
 
 
 class Stream:
@@ -27,50 +38,78 @@ class Stream:
     def __init__(self, crew: Crew, function: Function, read: Callable[[Iterable[Any], int], Vector]) -> None:
         self._crew, self._function, self._read = crew, function, read
         self._in_flight = 0  # rows
-        self._finished: dict[int, tuple[int, float]] = {}  # by row number: its generation, and fitness
+        self._finished: dict[int, Finished] = {}  # by the number of a row
+        self._warned = False  # that workers have no row
 
     def gather(self, strategy: Strategy, popsize: int, left: float) -> tuple[Ids, Vector]:
         """Return the numbers and the fitness of so many finished rows.
 
         The oldest are first, so that nothing but lateness makes a difference to a generation that
-        is evaluated at once. At most `left` rows are in flight or finished.
+        is evaluated at once. At most `left` rows are in flight, finished, or counted as too old.
+        These may leave no generation; then there are no numbers.
         """
         self._crew.count_workers()
         self._crew.take(Each(self._function))
-        self._forget_old(strategy)
-        while len(self._finished) < popsize:
-            self._keep_busy(strategy, left)
-            job, values = self._crew.receive()
-            self._in_flight -= job.size
-            if isinstance(values[-1], Failure):
-                number = job.place + len(values) - 1
-                values[-1].error.add_note(f"The row of number {number} raised this, see `Strategy.rows`.")
-            fitness, generation = self._read(values, strategy.n_params), job.args[1]
-            for number, value in enumerate(fitness.tolist(), job.place):
-                self._finished[number] = generation, value
-            self._forget_old(strategy)
-        ids = sorted(self._finished)[:popsize]
-        return np.array(ids, np.uint64), np.array([self._finished.pop(number)[1] for number in ids])
+        limit = strategy.evaluations + left
+        self._count_old(strategy)
+        while len(self._finished) < min(popsize, _useful(strategy, limit)):
+            self._keep_busy(strategy, limit)
+            self._receive(strategy)
+            self._count_old(strategy)
+        if not (wanted := int(min(popsize, _useful(strategy, limit)))):
+            self._count(strategy, [*self._finished])
+        ids = sorted(self._finished)[:wanted]
+        return np.array(ids, np.uint64), np.array([self._finished.pop(number).fitness for number in ids])
 
-    def _keep_busy(self, strategy: Strategy, left: float) -> None:
+    def _receive(self, strategy: Strategy) -> None:
+        """Wait for the next job, and read the fitness of its rows."""
+        job, values = self._crew.receive()
+        self._in_flight -= job.size
+        if isinstance(values[-1], Failure):
+            number = job.place + len(values) - 1
+            values[-1].error.add_note(f"The row of number {number} raised this, see `Strategy.rows`.")
+        rows, generation = job.args
+        for i, fitness in enumerate(self._read(values, strategy.n_params).tolist()):
+            self._finished[job.place + i] = Finished(rows[i], generation, fitness)
+
+    def _keep_busy(self, strategy: Strategy, limit: float) -> None:
         """Ask for new rows for the workers that have none."""
         while self._crew.has_room:
             chunk = min(self._crew.workers.chunk or 1, strategy.popsize)  # more would be too old
-            size = int(min(chunk, self._allowed(strategy, left)))
+            waiting = self._in_flight + len(self._finished)
+            known = strategy._ledger.memory * strategy.popsize  # if all take as long
+            size = int(min(chunk, known - waiting, _useful(strategy, limit) - waiting))
             if size < 1:
+                self._warn_of_idle_workers(strategy.popsize, known, waiting)
                 return
             ids = strategy.ask_ids(size)
             self._crew.send((strategy.rows(ids), strategy.generation), size, int(ids[0]))
             self._in_flight += size
 
-    def _allowed(self, strategy: Strategy, left: float) -> float:
-        """Return how many rows may be asked for: not a single one for a last generation."""
-        useful = left - (left % strategy.popsize == 1)  # false if left is infinite
-        return useful - self._in_flight - len(self._finished)
+    def _warn_of_idle_workers(self, popsize: int, known: int, waiting: int) -> None:
+        if waiting >= known and not self._warned:
+            self._warned = True
+            _log.warning(
+                "some of %d workers have no row: with popsize=%d no more than %d rows may be in flight, or "
+                "they would be too old to learn from; take a larger popsize",
+                *(self._crew.slots, popsize, known),
+            )
 
-    def _forget_old(self, strategy: Strategy) -> None:
-        """Forget finished rows that the strategy knows no longer; other rows take their place."""
+    def _count_old(self, strategy: Strategy) -> None:
+        """Count finished rows that are too old to be told."""
         oldest = strategy.generation - strategy._ledger.memory
-        self._finished = {
-            number: (born, value) for number, (born, value) in self._finished.items() if born >= oldest
-        }
+        self._count(strategy, [i for i, each in self._finished.items() if each.generation < oldest])
+
+    def _count(self, strategy: Strategy, numbers: list[int]) -> None:
+        """Count finished rows as evaluations, of which one may be the best; nothing is learned."""
+        rows = [self._finished[number] for number in numbers]
+        if rows:
+            strategy._count(np.array([each.row for each in rows]), np.array([each.fitness for each in rows]))
+        for number in numbers:
+            del self._finished[number]
+
+
+def _useful(strategy: Strategy, limit: float) -> float:
+    """Return how many more rows may be evaluated: not a single one for a last generation."""
+    left = limit - strategy.evaluations
+    return left - (left % strategy.popsize == 1)  # false if left is infinite

@@ -17,7 +17,7 @@ from evoopt.strategies.contract.rows import Rows
 from evoopt.strategies.contract.stopping import Reason
 from evoopt.strategies.contract.told import Best, Told, best_and_median, better, until
 from evoopt.strategies.contract.turns import give_turn, is_lost, not_nested, to_read
-from evoopt.types import Array, PopulationLike
+from evoopt.types import Array, PopulationLike, Vector
 
 _log = logging.getLogger(__name__)
 _DOUBLE = np.dtype(np.float64)
@@ -252,6 +252,19 @@ class Strategy(Rows):
     def _keep_best(self, row: Array, fitness: float) -> None:
         if self.noisy or better(fitness, self.best.fitness, self.maximize):
             self.best = Best(self._engine.copy(row), fitness, self.generation, self.evaluations)
+
+    def _count(self, rows: Array, fitness: Vector) -> None:
+        """Count rows (k, n_params) that are too old to learn from; one of them may be the best."""
+        with not_nested(self._turn):
+            evaluations, best = self.evaluations + len(rows), self.best
+            order = (-fitness if self.maximize else fitness).argsort(kind="stable")  # NaN last
+            first = float(fitness[order[0]])
+            if not self.noisy and better(first, best.fitness, self.maximize):
+                best = Best(self._engine.copy(rows[order[0]]), first, self.generation, evaluations)
+            history = self.history.copy()
+            for name, value in (("evaluations", evaluations), ("best_so_far", best.fitness)):
+                history[name] = [*history[name][:-1], value]
+            vars(self).update(evaluations=evaluations, best=best, history=history)  # all at once
 
     def _trim_history(self) -> None:
         """Remove generations that were not told after all, and columns that only these have."""
