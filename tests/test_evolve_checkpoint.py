@@ -293,6 +293,24 @@ def test_killed_processes():
     assert (counts["kills"], counts["wrong"]) == ("5", "0")
 
 
+@pytest.mark.parametrize("every", [0, 60.0])
+def test_a_task_may_change_the_folder(every, tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    def task(population, generation):
+        os.chdir(tmp_path / "other")
+        if generation == 3:
+            raise KeyboardInterrupt
+        return sphere(population)
+
+    log = evoopt.CSVLogger("log.csv")
+    evoopt.evolve(made(MAKERS["SNES"]), task, checkpoint="run.npz", every=every, callback=log)
+    assert os.listdir() == []
+    assert evoopt.load(tmp_path / "run.npz").generation == 3
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 4
+
+
 # ---------------------------------------------------------------- the same call again
 
 

@@ -430,6 +430,24 @@ def test_the_option_log_goes_on(noisy, path, tmp_path):
     assert csv.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.parametrize("method", ["auto", "cmaes"])
+def test_the_function_may_change_the_folder(method, tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    log = evoopt.CSVLogger("history.csv")
+
+    def fun(x):
+        os.chdir(tmp_path / "other")
+        return rosen(x)
+
+    result = minimize("run.log", fun, method=method, callback=log, options={"log": "log.csv"})
+    assert os.listdir() == []
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 1 + result.nfev
+    assert (tmp_path / "history.csv").exists()
+    again = minimize(tmp_path / "run.log", fun, method=method)
+    assert bits(again) == bits(result)
+
+
 def test_the_log_of_another_run_is_refused_and_stays(path, tmp_path):
     csv = tmp_path / "log.csv"
     minimize(None, seed=2, method="cmaes", options={"log": csv})
