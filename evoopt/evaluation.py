@@ -15,7 +15,7 @@ from evoopt.compiling.jit import COMPILER_ERRORS
 from evoopt.failures import known
 from evoopt.loop import Gather, Populations
 from evoopt.strategies.contract.base import Strategy
-from evoopt.strategies.contract.saving import state_of
+from evoopt.strategies.contract.saving import learns, state_of
 from evoopt.tasks.gymnasium import GymnasiumTask
 from evoopt.tasks.objective import Objective
 from evoopt.tasks.rollout import Rollout
@@ -235,10 +235,11 @@ def check(strategy: Strategy, task: Task, validation: Task | None, workers: Work
             "The fitness of the task changes from generation to generation, but the strategy was made with "
             "noisy=False and would keep the luckiest row; make it with noisy=True."
         )
-    if workers is not None and state_of(task):
+    if workers is not None and learns(task):
         raise ValueError(
             "An executor evaluates rows by copies of the task, but this one has a state: what copies learn "
-            "of their rows would be lost. Leave executor out, or make the task so that it learns nothing."
+            "of their rows would be lost. Leave executor out, or take a task that learns nothing: one "
+            "without load_state(), or with learns = False."
         )
 
 
@@ -258,5 +259,5 @@ def learning_nothing(task: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        if state:
+        if state is not None:
             task.load_state(state)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers import ROOT, needs_jit
 from helpers.evolve import MAKERS, N, each_maker, made
-from helpers.functions import sphere
+from helpers.functions import Grows, sphere
 
 import evoopt
 from evoopt.devices.cpu.directions import SMALL
@@ -497,6 +497,18 @@ def test_states_that_do_not_fit_are_refused_together(tmp_path):
     assert (es.generation, task.seen.tolist(), validation.seen.tolist()) == (0, [0.0] * 2, [0.0] * 4)
     result = evoopt.evolve(es, task, validation=Learns(3), checkpoint=path, max_generations=3)
     assert (result.nit, task.seen.tolist()) == (3, [3.0] * 2)
+
+
+def test_a_state_that_is_empty_at_first_goes_back_to_it(tmp_path):
+    path, task, other = tmp_path / "run.npz", Grows(), Grows()
+    evoopt.evolve(made(MAKERS["SNES"]), other, validation=Learns(2), checkpoint=path, max_generations=0)
+    evoopt.evolve(made(MAKERS["SNES"]), task, max_generations=2)
+    seen = dict(task.seen)
+    with pytest.raises(ValueError, match="must have another size"):
+        evoopt.evolve(made(MAKERS["SNES"]), task, validation=Learns(4), checkpoint=path)
+    assert task.seen == seen
+    evoopt.evolve(made(MAKERS["SNES"]), task, validation=Learns(2), checkpoint=path, max_generations=1)
+    assert task.seen == {N: 1}
 
 
 def test_a_file_without_a_run_is_refused(tmp_path):

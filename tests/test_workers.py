@@ -401,20 +401,25 @@ def test_a_worker_that_rounds_otherwise_is_reported_and_gets_rows(kind, two, mon
     )
 
 
-def test_a_task_with_a_state_is_refused(two):
+@pytest.mark.parametrize("state", [{"n": 1}, {}], ids=["one", "empty"])
+def test_a_task_with_a_state_is_refused(state, two):
     class Learns:
         def __call__(self, population):
             return (population**2).sum(axis=1)
 
         def state(self):
-            return {"n": 1}
+            return state
 
         def load_state(self, state):
             pass
 
     for rows in ("values", "numbers"):
+        workers = Workers(two, rows=rows)
         with pytest.raises(ValueError, match="has a state"):
-            evoopt.evolve(make(), Learns(), executor=Workers(two, rows=rows), max_generations=1)
+            evoopt.evolve(make(), Learns(), executor=workers, max_generations=1)
+    Learns.learns = False
+    workers = Workers(two)
+    assert evoopt.evolve(make(), Learns(), executor=workers, max_generations=1).nit == 1
 
 
 # ---------------------------------------------------------------- rows in flight

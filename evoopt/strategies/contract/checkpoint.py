@@ -12,7 +12,7 @@ from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.decoding import Decoder, UnknownClassError
 from evoopt.strategies.contract.fields import Scope, check
 from evoopt.strategies.contract.registry import PLAIN_DATA, REGISTRY
-from evoopt.strategies.contract.saving import FORMAT, SKELETON, state_of
+from evoopt.strategies.contract.saving import FORMAT, SKELETON, learns
 
 READABLE = (4, FORMAT)  # format 4 has no lists of numbers as arrays
 _KIND = "A checkpoint of a strategy"
@@ -21,10 +21,10 @@ DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, Rec
 
 
 class Checkpoint(NamedTuple):
-    """The content of a file: a strategy, the state of a task, and the record of a run or None."""
+    """The content of a file: a strategy; the state of a task and the record of a run, or None."""
 
     strategy: Strategy
-    state: dict[str, Any]
+    state: dict[str, Any] | None
     record: Any
 
 
@@ -73,9 +73,9 @@ def load(path: str | os.PathLike[str], task: object = None) -> Strategy:
     return found.strategy
 
 
-def give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) -> None:
+def give_state(task: Any, state: dict[str, Any] | None, path: str | os.PathLike[str]) -> None:
     """Let a task load its state from a file; raise ValueError if it is another task's."""
-    if state_of(task) and not state:
+    if learns(task) and state is None:
         raise ValueError(
             f'"{path}" must hold the state of a task, but it was saved without one; save it '
             "with save(path, task=task), or load it without a task, which then learns anew."
@@ -85,7 +85,7 @@ def give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) -
             f'task must have load_state(), for the state of a task in "{path}", got {task!r}; load it '
             "without a task, or with one like the task that it was saved with."
         )
-    if state:
+    if state is not None and hasattr(task, "load_state"):
         try:
             task.load_state(state)
         except ValueError as error:
@@ -138,7 +138,7 @@ def decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Checkpoin
     name = type(strategy).__name__
     if type(strategy) is not REGISTRY.get(name):
         raise TypeError(f"a {name} is no strategy")
-    if type(state) is not dict:
+    if state is not None and type(state) is not dict:
         raise TypeError(f"the state of a task is {state!r}")
     check(strategy, name, Scope(strategy))
     if record is not None:
