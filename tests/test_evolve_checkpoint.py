@@ -519,6 +519,17 @@ def test_a_file_without_a_run_is_refused(tmp_path):
         evoopt.evolve(es, sphere, checkpoint=path)
 
 
+def test_a_file_of_minimize_is_refused(tmp_path):
+    path = tmp_path / "run.log"
+    evoopt.minimize(judged_slowly, [1.0, 2.0], options={"maxfun": 9}, checkpoint=path)
+    for use in (
+        partial(evoopt.evolve, made(MAKERS["SNES"]), sphere, checkpoint=path),
+        lambda: evoopt.load(path),
+    ):
+        with pytest.raises(ValueError, match=r'run\.log" has evaluations of minimize; pass it'):
+            use()
+
+
 def test_damaged_files_are_refused(tmp_path):
     path = tmp_path / "run.npz"
     evoopt.evolve(made(MAKERS["SNES"]), sphere, checkpoint=path, max_generations=2)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from evoopt import arguments
 from evoopt.calls import called
 from evoopt.npz import damaged, read_npz
 from evoopt.strategies.contract.base import Strategy
@@ -15,6 +16,7 @@ from evoopt.strategies.contract.registry import PLAIN_DATA, REGISTRY
 from evoopt.strategies.contract.saving import FORMAT, SKELETON, learns
 
 READABLE = (4, FORMAT)  # format 4 has no lists of numbers as arrays
+MINIMIZE = b"evoopt minimize, format "  # the first bytes of a checkpoint of `minimize`
 _KIND = "A checkpoint of a strategy"
 # Errors of damaged files: there is no JSON, an array is missing, a list is a dict.
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -96,6 +98,7 @@ def give_state(task: Any, state: dict[str, Any] | None, path: str | os.PathLike[
 
 def read(path: str | os.PathLike[str]) -> Checkpoint:
     """Return the content of a file; see `load` for the errors."""
+    _require_no_evaluations(path)
     arrays = read_npz(path, _KIND)
     if SKELETON not in arrays:
         raise ValueError(
@@ -117,6 +120,15 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
     except DAMAGE as error:
         raise damaged(_KIND, path, error if isinstance(error, ValueError) else repr(error)) from error
     raise _of_another_format(path, found)
+
+
+def _require_no_evaluations(path: str | os.PathLike[str]) -> None:
+    with open(arguments.path("path", path), "rb") as file:
+        if file.read(len(MINIMIZE)) == MINIMIZE:
+            raise ValueError(
+                f'{_KIND} was expected, but "{path}" has evaluations of minimize; pass it as a checkpoint to '
+                "minimize, or take another path."
+            )
 
 
 def _of_another_format(path: str | os.PathLike[str], found: int) -> ValueError:
