@@ -335,6 +335,17 @@ def test_a_finished_run_is_not_run_again(tmp_path):
     assert run(max_evaluations=8 * N)[2] == 8
 
 
+@pytest.mark.parametrize("name", ["evaluations", "generations"])
+def test_a_smaller_limit_was_reached_before(name, tmp_path):
+    limit = f"max_{name}"
+    messages = [
+        evoopt.evolve(made(MAKERS["SNES"]), sphere, checkpoint=tmp_path / "run.npz", **{limit: n}).message
+        for n in (4 * N, 2 * N)
+    ]
+    expected = [f"the limit of {4 * N} {name} is reached", f"the limit of {2 * N} {name} was reached before"]
+    assert messages == expected
+
+
 def test_a_callback_that_stops_lets_the_next_call_go_on(tmp_path):
     for i in range(1, 4):
         result = evoopt.evolve(
