@@ -168,11 +168,21 @@ def test_worker_processes_go_on(path):
     assert bits(minimize(path, rosen, method="cmaes")) == bits(whole)
 
 
+def test_the_place_of_a_row_is_the_one_in_its_population(path):
+    """The first call ends in the middle of a generation, whose other rows the second one has."""
+    run = functools.partial(minimize, path, method="cmaes", maxfun=100, options={"popsize": 8})
+    fun = Counted(at=1 + 3 + 1, act=raises(KeyboardInterrupt()))  # x0 is the first evaluation
+    assert run(fun).nfev == 1 + 3
+    with ThreadPoolExecutor(1) as executor, pytest.raises(ArithmeticError) as raised:
+        run(Counted(at=4, act=raises(ArithmeticError())), workers=executor)
+    assert raised.value.__notes__ == ["Row 6 of the population raised this."]
+
+
 def test_values_may_come_in_any_order(path):
     header = header_of(rosen, read_method("cmaes"), read_start(X0, None, None), 1, 100, None, {})
     rows, asked = np.arange(12.0).reshape(4, 3), []
 
-    def backward(rows):
+    def backward(rows, places):
         asked.append(len(rows))
         for i in reversed(range(len(rows))):
             yield [(i, float(rows[i].sum()))]
