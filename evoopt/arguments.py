@@ -4,6 +4,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -167,11 +168,11 @@ def mapping(name: str, value: object) -> Mapping[Any, Any]:
 
 
 def path(name: str, value: object) -> str:
-    """Read the path of a file."""
+    """Read the path of a file; return it as an absolute one, which no `os.chdir` changes."""
     found = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
     if not isinstance(found, str) or not found or "\0" in found or not _has_bytes(found):
         raise ValueError(f'{name} must be the path of a file such as "run.npz", got {shown(value)}.')
-    return found
+    return str(Path(found).absolute())
 
 
 def _has_bytes(text: str) -> bool:

@@ -15,7 +15,7 @@ from evoopt.compiling.jit import COMPILER_ERRORS
 from evoopt.failures import known
 from evoopt.loop import Gather, Populations
 from evoopt.strategies.contract.base import Strategy
-from evoopt.strategies.contract.saving import state_of
+from evoopt.strategies.contract.saving import learns, state_of
 from evoopt.tasks.gymnasium import GymnasiumTask
 from evoopt.tasks.objective import Objective
 from evoopt.tasks.rollout import Rollout
@@ -34,7 +34,7 @@ _MISUSE: tuple[type[Exception], ...] = (IndexError, TypeError, ValueError, *COMP
 
 
 class Evaluation:
-    """A function ``evaluation(population, generation) -> fitness`` that refuses any other shape.
+    """A function ``evaluation(rows, generation, first) -> fitness`` that refuses any other shape.
 
     A function of one vector may well take a matrix, and where ``popsize == n_params`` even its
     shape looks right. So a task whose first population is square is called once more, with one row.
@@ -59,10 +59,13 @@ class Evaluation:
         if self._crew is not None:
             self._crew.take(self._of_one_row)  # refuses what cannot go to processes
 
-    def __call__(self, population: Array, generation: int) -> Any:
-        """Return the fitness (popsize,): the task's own result, or with an executor a new array."""
+    def __call__(self, population: Array, generation: int, first: int = 0) -> Any:
+        """Return the fitness (popsize,): the task's own result, or with an executor a new array.
+
+        The population may be a part of a larger one, from the row `first` on.
+        """
         if self._crew is not None:
-            return self._by(self._crew, population, generation)
+            return self._by(self._crew, population, generation, first)
         call = self._with_generation(self._task, generation)
         if self._takes_populations:
             return self._one_for_each(call(population), population)
@@ -82,7 +85,7 @@ class Evaluation:
                 strategy, limits.rows(strategy), limits.left(strategy)
             )
         if crew is not None and crew.workers.rows == "numbers":
-            self._numbers = numbers = ByNumbers(crew, strategy, Each(self._of_one_row), self._read)
+            self._numbers = numbers = ByNumbers(crew, strategy, Each(self._of_one_row), self._read_population)
             return lambda strategy, limits: numbers.gather(strategy.ask_ids(limits.rows(strategy)))
         return Populations(self, chunk_size)
 
@@ -91,12 +94,12 @@ class Evaluation:
         if self._crew is not None:
             self._crew.close()
 
-    def _by(self, crew: Crew, population: Array, generation: int) -> Vector:
+    def _by(self, crew: Crew, population: Array, generation: int, first: int) -> Vector:
         if self._numbers is not None:
             values = self._numbers.map(population, generation)
         else:
             values = crew.map(self._of_one_row, population, generation)
-        return self._read(values, population.shape[1])
+        return self._read_population(values, population.shape[1], first)
 
     @property
     def _of_one_row(self) -> "_OneRow":
@@ -105,8 +108,19 @@ class Evaluation:
     def _read(self, values: Iterable[Any], n: int) -> Vector:
         """Read the values of rows with `n` coordinates, or raise their `Failure`."""
         row = np.empty((1, n))
-        read = [arrays.read("fitness", self._one_for_each(known(value), row)) for value in values]
-        return arguments.fitness_vector(np.concatenate(read), len(read))
+        return np.array([self._read_one(value, row) for value in values])
+
+    def _read_population(self, values: Iterable[Any], n: int, first: int = 0) -> Vector:
+        """Read the values of rows from `first` on; an exception gets a note of its row."""
+        row, read = np.empty((1, n)), []
+        for place, value in enumerate(values, first):
+            with _noting(f"Row {place} of the population raised this."):
+                read.append(self._read_one(value, row))
+        return np.array(read)
+
+    def _read_one(self, value: Any, row: Array) -> float:
+        found = arrays.read("fitness", self._one_for_each(known(value), row))
+        return float(arguments.fitness_vector(found, 1)[0])
 
     def of_one(self, x: Array, generation: int) -> float:
         """Return the fitness of one vector (n_params,)."""
@@ -144,6 +158,16 @@ class Evaluation:
             f"{self._name} must return one number for each row, shape ({len(rows)},) for a population of "
             f"shape {rows.shape}, got {got}.{hint} {_ADVICE}"
         )
+
+
+@contextmanager
+def _noting(note: str) -> Iterator[None]:
+    """Add a note to whatever is raised in the block."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(note)
+        raise
 
 
 @contextmanager
@@ -235,10 +259,11 @@ def check(strategy: Strategy, task: Task, validation: Task | None, workers: Work
             "The fitness of the task changes from generation to generation, but the strategy was made with "
             "noisy=False and would keep the luckiest row; make it with noisy=True."
         )
-    if workers is not None and state_of(task):
+    if workers is not None and learns(task):
         raise ValueError(
             "An executor evaluates rows by copies of the task, but this one has a state: what copies learn "
-            "of their rows would be lost. Leave executor out, or make the task so that it learns nothing."
+            "of their rows would be lost. Leave executor out, or take a task that learns nothing: one "
+            "without load_state(), or with learns = False."
         )
 
 
@@ -258,5 +283,5 @@ def learning_nothing(task: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        if state:
+        if state is not None:
             task.load_state(state)

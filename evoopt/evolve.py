@@ -127,8 +127,9 @@ def evolve(
         If the task is to be maximized and the strategy minimizes, or the other way round; if the
         task is noisy and the strategy was not made for it; if the task returns something other than
         one number for each row; for limits that are no numbers; for an `executor` and a task with a
-        state; if the file `checkpoint` is damaged, or of another run: another strategy, other
-        options, another class of the task.
+        state, which a task with ``load_state()`` has unless its attribute ``learns`` is False; if
+        the file `checkpoint` is damaged, or of another run: another strategy, other options,
+        another class of the task.
     OSError
         If `checkpoint` cannot be written; the file before is kept.
     ImportError

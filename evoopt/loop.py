@@ -16,7 +16,7 @@ from evoopt.strategies.contract import stopping
 from evoopt.strategies.contract.base import Strategy
 from evoopt.types import Array, Ids, Vector
 
-Evaluate = Callable[[Array, int], Any]  # (population, generation) -> fitness
+Evaluate = Callable[[Array, int, int], Any]  # (rows, generation, place of the first row) -> fitness
 # (strategy, limits) -> a generation: what is told, rows or their numbers, and its fitness
 Gather = Callable[[Strategy, "Limits"], tuple[Array | Ids, Any]]
 
@@ -109,7 +109,7 @@ class Populations:
     Parameters
     ----------
     evaluate : callable
-        ``evaluate(population, generation) -> fitness``.
+        ``evaluate(rows, generation, first) -> fitness`` of rows from the place `first` on.
     chunk_size : int, optional
         Rows that are made at a time.
     """
@@ -128,7 +128,7 @@ class Populations:
             rows = None
         told = strategy.rows(ids, out=None if rows is None else rows[: len(ids)])
         self._rows = told if rows is None else rows
-        return told, self._evaluate(told, strategy.generation)
+        return told, self._evaluate(told, strategy.generation, 0)
 
 
 def _in_chunks(strategy: Strategy, evaluate: Evaluate, ids: Ids, size: int) -> Vector:
@@ -138,7 +138,7 @@ def _in_chunks(strategy: Strategy, evaluate: Evaluate, ids: Ids, size: int) -> V
     for start in range(0, len(ids), size):
         chunk = ids[start : start + size]
         population = strategy.rows(chunk, out=None if population is None else population[: len(chunk)])
-        values = evaluate(population, strategy.generation)
+        values = evaluate(population, strategy.generation, start)
         fitness[start : start + len(chunk)] = arguments.fitness_vector(values, len(chunk))
     return fitness
 

@@ -27,7 +27,7 @@ from evoopt.portfolio.options import read_options
 from evoopt.portfolio.outcome import result_of, so_far
 from evoopt.portfolio.start import read_start
 from evoopt.portfolio.values import OfValues
-from evoopt.portfolio.workers import mapper
+from evoopt.portfolio.workers import evaluator
 from evoopt.spaces.space import PointLike, Space
 from evoopt.tasks.objective import Objective
 from evoopt.types import BoundsLike
@@ -287,12 +287,12 @@ def minimize(
     check_log(given.log, journal)
     with (
         announced(print) if given.disp else nullcontext(),
-        mapper(workers, partial(objective.fun, *objective.args)) as map_rows,
+        evaluator(workers, partial(objective.fun, *objective.args), objective.each) as evaluate,
         journal.opened(header()) if journal else nullcontext(),
         observing(given.log, given.progress, start, maxfun, journal) as observers,
     ):
         budget = Budget(
-            lambda rows: objective.each(rows, map_rows),
+            evaluate,
             *(maxfun, given.maxiter, given.target, given.time_limit),
             noisy=strategy.noisy,
             measures=strategy._measures(),

@@ -37,21 +37,21 @@ class Record:
     kinds : dict
         The names of the classes of "task" and, if there is one, of "validation".
     judged : Judged
-    validation : dict
-        The state of the validation, empty if it has none.
+    validation : dict or None
+        The state of the validation, None if it learns nothing.
     """
 
     _stored: ClassVar[Fields] = {
         "settings": fields.table(fields.text),
         "kinds": fields.table(fields.text),
         "judged": fields.instance(Judged),
-        "validation": _stored_state,
+        "validation": fields.optional(_stored_state),
     }
 
     settings: Settings
     kinds: dict[str, str]
     judged: Judged
-    validation: dict[str, Any]
+    validation: dict[str, Any] | None
 
 
 class _Moment(NamedTuple):
@@ -59,8 +59,8 @@ class _Moment(NamedTuple):
 
     generation: int
     strategy: dict[str, Any]  # its attributes
-    task: dict[str, Any]
-    validation: dict[str, Any]
+    task: dict[str, Any] | None
+    validation: dict[str, Any] | None
     judged: Judged
 
 

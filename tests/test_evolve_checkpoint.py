@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers import ROOT, needs_jit
 from helpers.evolve import MAKERS, N, each_maker, made
-from helpers.functions import sphere
+from helpers.functions import Grows, sphere
 
 import evoopt
 from evoopt.devices.cpu.directions import SMALL
@@ -293,6 +293,24 @@ def test_killed_processes():
     assert (counts["kills"], counts["wrong"]) == ("5", "0")
 
 
+@pytest.mark.parametrize("every", [0, 60.0])
+def test_a_task_may_change_the_folder(every, tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    def task(population, generation):
+        os.chdir(tmp_path / "other")
+        if generation == 3:
+            raise KeyboardInterrupt
+        return sphere(population)
+
+    log = evoopt.CSVLogger("log.csv")
+    evoopt.evolve(made(MAKERS["SNES"]), task, checkpoint="run.npz", every=every, callback=log)
+    assert os.listdir() == []
+    assert evoopt.load(tmp_path / "run.npz").generation == 3
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 4
+
+
 # ---------------------------------------------------------------- the same call again
 
 
@@ -315,6 +333,17 @@ def test_a_finished_run_is_not_run_again(tmp_path):
     assert run(max_generations=5)[2] == 5
     assert run(max_generations=5, target=1e9)[2] == 5
     assert run(max_evaluations=8 * N)[2] == 8
+
+
+@pytest.mark.parametrize("name", ["evaluations", "generations"])
+def test_a_smaller_limit_was_reached_before(name, tmp_path):
+    limit = f"max_{name}"
+    messages = [
+        evoopt.evolve(made(MAKERS["SNES"]), sphere, checkpoint=tmp_path / "run.npz", **{limit: n}).message
+        for n in (4 * N, 2 * N)
+    ]
+    expected = [f"the limit of {4 * N} {name} is reached", f"the limit of {2 * N} {name} was reached before"]
+    assert messages == expected
 
 
 def test_a_callback_that_stops_lets_the_next_call_go_on(tmp_path):
@@ -481,12 +510,35 @@ def test_states_that_do_not_fit_are_refused_together(tmp_path):
     assert (result.nit, task.seen.tolist()) == (3, [3.0] * 2)
 
 
+def test_a_state_that_is_empty_at_first_goes_back_to_it(tmp_path):
+    path, task, other = tmp_path / "run.npz", Grows(), Grows()
+    evoopt.evolve(made(MAKERS["SNES"]), other, validation=Learns(2), checkpoint=path, max_generations=0)
+    evoopt.evolve(made(MAKERS["SNES"]), task, max_generations=2)
+    seen = dict(task.seen)
+    with pytest.raises(ValueError, match="must have another size"):
+        evoopt.evolve(made(MAKERS["SNES"]), task, validation=Learns(4), checkpoint=path)
+    assert task.seen == seen
+    evoopt.evolve(made(MAKERS["SNES"]), task, validation=Learns(2), checkpoint=path, max_generations=1)
+    assert task.seen == {N: 1}
+
+
 def test_a_file_without_a_run_is_refused(tmp_path):
     path = tmp_path / "run.npz"
     es = made(MAKERS["SNES"])
     es.save(path)
     with pytest.raises(ValueError, match="has no run, but a strategy alone; take another path"):
         evoopt.evolve(es, sphere, checkpoint=path)
+
+
+def test_a_file_of_minimize_is_refused(tmp_path):
+    path = tmp_path / "run.log"
+    evoopt.minimize(judged_slowly, [1.0, 2.0], options={"maxfun": 9}, checkpoint=path)
+    for use in (
+        partial(evoopt.evolve, made(MAKERS["SNES"]), sphere, checkpoint=path),
+        lambda: evoopt.load(path),
+    ):
+        with pytest.raises(ValueError, match=r'run\.log" has evaluations of minimize; pass it'):
+            use()
 
 
 def test_damaged_files_are_refused(tmp_path):

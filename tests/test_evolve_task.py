@@ -10,11 +10,12 @@ import numba
 import numpy as np
 import pytest
 from helpers.evolve import MAKERS, N, each_maker, made
-from helpers.functions import sphere
+from helpers.functions import Grows, sphere
 from numba.core.errors import NumbaError
 from scipy.optimize import rosen
 
 import evoopt
+from evoopt.evaluation import learning_nothing
 
 
 def sum_of_squares(x):
@@ -222,6 +223,15 @@ def test_the_one_row_teaches_nothing():
     task = Learns()
     evoopt.evolve(made(MAKERS["CMAES"]), task, max_generations=3)
     assert task.rows == 3 * N
+
+
+def test_an_evaluation_of_no_generation_leaves_an_empty_state_empty():
+    task, es = Grows(), made(MAKERS["CMAES"])
+    with learning_nothing(task):
+        task(es.ask())
+    assert task.seen == {}
+    evoopt.evolve(es, task, max_generations=0)  # the fitness of the solution
+    assert task.seen == {}
 
 
 def test_a_task_may_repair_its_rows():

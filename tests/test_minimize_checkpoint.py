@@ -168,11 +168,21 @@ def test_worker_processes_go_on(path):
     assert bits(minimize(path, rosen, method="cmaes")) == bits(whole)
 
 
+def test_the_place_of_a_row_is_the_one_in_its_population(path):
+    """The first call ends in the middle of a generation, whose other rows the second one has."""
+    run = functools.partial(minimize, path, method="cmaes", maxfun=100, options={"popsize": 8})
+    fun = Counted(at=1 + 3 + 1, act=raises(KeyboardInterrupt()))  # x0 is the first evaluation
+    assert run(fun).nfev == 1 + 3
+    with ThreadPoolExecutor(1) as executor, pytest.raises(ArithmeticError) as raised:
+        run(Counted(at=4, act=raises(ArithmeticError())), workers=executor)
+    assert raised.value.__notes__ == ["Row 6 of the population raised this."]
+
+
 def test_values_may_come_in_any_order(path):
     header = header_of(rosen, read_method("cmaes"), read_start(X0, None, None), 1, 100, None, {})
     rows, asked = np.arange(12.0).reshape(4, 3), []
 
-    def backward(rows):
+    def backward(rows, places):
         asked.append(len(rows))
         for i in reversed(range(len(rows))):
             yield [(i, float(rows[i].sum()))]
@@ -428,6 +438,24 @@ def test_the_option_log_goes_on(noisy, path, tmp_path):
     run(path, maxfun=20, options={"log": csv, "noisy": noisy})
     run(path, options={"log": csv, "noisy": noisy})
     assert csv.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("method", ["auto", "cmaes"])
+def test_the_function_may_change_the_folder(method, tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    log = evoopt.CSVLogger("history.csv")
+
+    def fun(x):
+        os.chdir(tmp_path / "other")
+        return rosen(x)
+
+    result = minimize("run.log", fun, method=method, callback=log, options={"log": "log.csv"})
+    assert os.listdir() == []
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 1 + result.nfev
+    assert (tmp_path / "history.csv").exists()
+    again = minimize(tmp_path / "run.log", fun, method=method)
+    assert bits(again) == bits(result)
 
 
 def test_the_log_of_another_run_is_refused_and_stays(path, tmp_path):

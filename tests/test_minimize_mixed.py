@@ -338,7 +338,7 @@ def test_curvature_is_learned_where_the_first_descent_had_no_slope():
 
 def test_steps_double():
     space = Space(n=Integer(0, 2**40))
-    budget = Budget(lambda rows: ([(i, abs(row[0] - 3000))] for i, row in enumerate(rows)))
+    budget = Budget(lambda rows, places: ([(i, abs(row[0] - 3000))] for i, row in enumerate(rows)))
     neighbours = Neighbours(budget, SpaceBox(space, np.zeros(1), np.dtype(float), reflects=True))
     row, fun = neighbours.search(np.zeros(1), budget.begin(np.zeros(1)))
     assert (row, fun) == ([3000], 0)

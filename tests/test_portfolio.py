@@ -15,7 +15,9 @@ from evoopt.portfolio.separable import LineSearch, is_separable, search_lines
 
 
 def budget_of(fun, evaluations=np.inf, iterations=np.inf, target=-np.inf):
-    return Budget(lambda rows: ([(i, fun(x))] for i, x in enumerate(rows)), evaluations, iterations, target)
+    return Budget(
+        lambda rows, places: ([(i, fun(x))] for i, x in enumerate(rows)), evaluations, iterations, target
+    )
 
 
 def sphere(x):

@@ -11,6 +11,7 @@ import pytest
 import reference
 from helpers import JIT_DISABLED
 from helpers.environments import BUILT_IN
+from helpers.functions import Grows
 from helpers.strategies import restarted
 
 import evoopt
@@ -706,6 +707,10 @@ def test_checkpoints_with_and_without_a_task(tmp_path):
         evoopt.load(path, lambda population: population.sum(axis=1))
     with pytest.raises(ValueError, match="same environment and normalize"):
         evoopt.load(path, plain)
+    es.save(path, growing := Grows())
+    growing(es.ask())
+    evoopt.load(path, growing)
+    assert growing.seen == {}
     for stateless in (None, plain, lambda population: population.sum(axis=1)):
         es.save(path, task=stateless)
         assert np.array_equal(evoopt.load(path, stateless).mean, es.mean)

@@ -231,6 +231,21 @@ def test_the_first_row_that_fails_is_named(two, pool):
         assert f"Row {expected} of the population raised this." in raised.value.__notes__
 
 
+@pytest.mark.parametrize("chunk_size", [None, 4])
+@pytest.mark.parametrize("wrong", [lambda x: 1 / 0, lambda x: [1.0, 2.0]], ids=["raises", "shape"])
+@pytest.mark.parametrize("rows", ["values", "numbers"])
+def test_the_place_of_a_row_is_the_one_in_its_population(rows, wrong, chunk_size, two):
+    es = make(popsize=8)
+    seventh = make(popsize=8).ask()[6]
+
+    def task(population):
+        return wrong(population) if (population == seventh).all() else (population**2).sum(axis=1)
+
+    with pytest.raises((ZeroDivisionError, ValueError)) as raised:
+        evoopt.evolve(es, task, executor=Workers(two, rows=rows, chunk=1), chunk_size=chunk_size)
+    assert raised.value.__notes__ == ["Row 6 of the population raised this."]
+
+
 def waits(x):
     time.sleep(0.002)
     return sphere(x)
@@ -434,20 +449,25 @@ def test_a_worker_that_rounds_otherwise_is_reported_and_gets_rows(kind, two, mon
     )
 
 
-def test_a_task_with_a_state_is_refused(two):
+@pytest.mark.parametrize("state", [{"n": 1}, {}], ids=["one", "empty"])
+def test_a_task_with_a_state_is_refused(state, two):
     class Learns:
         def __call__(self, population):
             return (population**2).sum(axis=1)
 
         def state(self):
-            return {"n": 1}
+            return state
 
         def load_state(self, state):
             pass
 
     for rows in ("values", "numbers"):
+        workers = Workers(two, rows=rows)
         with pytest.raises(ValueError, match="has a state"):
-            evoopt.evolve(make(), Learns(), executor=Workers(two, rows=rows), max_generations=1)
+            evoopt.evolve(make(), Learns(), executor=workers, max_generations=1)
+    Learns.learns = False
+    workers = Workers(two)
+    assert evoopt.evolve(make(), Learns(), executor=workers, max_generations=1).nit == 1
 
 
 # ---------------------------------------------------------------- rows in flight

@@ -163,7 +163,7 @@ class Portfolio:
             self.ends.add(self._end_of(strategy))
         return reasons
 
-    def _evaluate(self, rows: Array, generation: int) -> Vector:
+    def _evaluate(self, rows: Array, generation: int, first: int) -> Vector:
         return self.budget.rows(self.start.inside(rows))
 
     def _after(self, strategy: Strategy) -> None:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +14,7 @@ from evoopt.strategies.contract.stopping import Deadline, Reason, at_evaluations
 from evoopt.strategies.contract.told import best_and_median, better, new_history
 from evoopt.types import Array, Vector
 
-Evaluate = Callable[[Array], RowValues]
+Evaluate = Callable[[Array, Sequence[int]], RowValues]  # (rows, their places in the population)
 Observer = Callable[[int, Vector, float], object]
 
 
@@ -45,8 +44,9 @@ class Budget:
     Parameters
     ----------
     evaluate : callable
-        ``evaluate(rows) -> generator of lists of (place, value)`` for rows (k, n), as the values
-        become known; for an exception a `Failure`.
+        ``evaluate(rows, places) -> generator of lists of (number, value)`` for rows (k, n), which
+        have these places in their population, as the values become known; for an exception a
+        `Failure`.
     max_evaluations, max_iterations : float
         Neither is exceeded; an iteration of a local search and a generation count alike.
     target : float
@@ -148,10 +148,13 @@ class Budget:
 
     def _values_of(self, rows: Array, judges: bool = False) -> Vector:
         fitness, journal = np.full(len(rows), np.nan), self._journal
-        evaluate = partial(journal.each, self._evaluate, judges=judges) if journal else self._evaluate
+        if journal:
+            outcomes = journal.each(self._evaluate, rows, judges)
+        else:
+            outcomes = self._evaluate(rows, range(len(rows)))
         # The user's own settings for errors of NumPy hold in the function. Closing cancels rows
         # that wait in a pool.
-        with np.errstate(**self._errors), closing(evaluate(rows)) as outcomes:
+        with np.errstate(**self._errors), closing(outcomes):
             for known in outcomes:
                 for place, value in known:
                     if isinstance(value, Failure):

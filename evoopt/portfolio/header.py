@@ -14,9 +14,9 @@ import scipy
 from evoopt.calls import name_of
 from evoopt.portfolio.methods import Method
 from evoopt.portfolio.start import Start
+from evoopt.strategies.contract.checkpoint import MINIMIZE
 
-MAGIC = b"evoopt minimize, format "
-FIRST_LINE = MAGIC + b"1\n"
+FIRST_LINE = MINIMIZE + b"1\n"
 MOST = 2**16  # bytes, more than any header has
 _LONGEST = 200  # letters of a setting as text; of a longer one there is a digest
 
@@ -62,7 +62,7 @@ class Header:
         file.seek(0)
         found = file.read(MOST)
         if not FIRST_LINE.startswith(found[: len(FIRST_LINE)]):
-            kind = "of another version of evoopt" if found.startswith(MAGIC) else "something else"
+            kind = "of another version of evoopt" if found.startswith(MINIMIZE) else "something else"
             raise ValueError(
                 f'checkpoint must be a file of minimize, or a new one, but "{path}" is {kind}; take another '
                 "path."

@@ -5,7 +5,7 @@ is run again, and the values that the file has are not computed again.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import numpy as np
@@ -62,7 +62,9 @@ class Journal:
         """Wait until the evaluations are on the disk."""
         self._records.sync()
 
-    def each(self, evaluate: Callable[[Array], RowValues], rows: Array, judges: bool = False) -> RowValues:
+    def each(
+        self, evaluate: Callable[[Array, Sequence[int]], RowValues], rows: Array, judges: bool = False
+    ) -> RowValues:
         """Yield the values of rows (k, n): first those of the file, then those of `evaluate`.
 
         Parameters
@@ -89,7 +91,7 @@ class Journal:
         missing = [place for place in range(len(rows)) if place not in known]
         if not missing:
             return
-        with closing(evaluate(rows[missing] if known else rows)) as outcomes:
+        with closing(evaluate(rows[missing] if known else rows, missing)) as outcomes:
             for outcome in outcomes:
                 new: list[RowValue] = []
                 for i, value in outcome:

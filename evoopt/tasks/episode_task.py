@@ -85,6 +85,11 @@ class EpisodeTask(Called):
         return self._measure(population, episodes, self._evaluation_seed(seed)).metrics()
 
     @property
+    def learns(self) -> bool:
+        """Whether the task has a state: the statistics of `normalize`."""
+        return self._statistics is not None
+
+    @property
     def observation_mean(self) -> NDArray[np.float64]:
         return self._statistics.mean.copy() if self._statistics else np.zeros(self._observation_size)
 

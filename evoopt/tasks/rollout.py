@@ -67,6 +67,8 @@ class Rollout(EpisodeTask):
     noisy : bool
         Whether the fitness depends on the generation. If so, `evolve` requires a strategy with
         ``noisy=True``.
+    learns : bool
+        Whether the task has a state, which is so with `normalize`.
     observation_mean, observation_std : (observation_size,)
         The current statistics of `normalize`; zeros and ones without it.
 

@@ -88,7 +88,7 @@ class Crew:
     def map(self, function: Function, rows: Array, *args: object) -> Iterator[Any]:
         """Yield the value of ``function(row, *args)`` for each of `rows`, in their order.
 
-        An exception of the function is a `Failure`, with a note of its row, and the last value.
+        An exception of the function is a `Failure`, and the last value.
 
         Raises
         ------
@@ -124,7 +124,6 @@ class Crew:
                 answers[done] = values
             values = answers.pop(job)
             if isinstance(values[-1], Failure):
-                values[-1].error.add_note(f"Row {job.place + len(values) - 1} of the population raised this.")
                 yield values
                 return
             yield values

@@ -124,7 +124,7 @@ TASKS = [
     ),
     *(
         Case(f"Rollout.{each}", f"(lambda: task.{each})", {}, {}, ROLLOUT)
-        for each in ("observation_mean", "observation_std")
+        for each in ("learns", "observation_mean", "observation_std")
     ),
     Case(
         "GymnasiumTask",
@@ -146,7 +146,7 @@ TASKS = [
     ),
     *(
         Case(f"GymnasiumTask.{each}", f"(lambda: task.{each})", {}, {}, GYMNASIUM)
-        for each in ("observation_mean", "observation_std")
+        for each in ("learns", "observation_mean", "observation_std")
     ),
     Case(
         "GymnasiumTask.evaluate",

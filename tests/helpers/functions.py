@@ -39,3 +39,21 @@ def rastrigin(population):
 def with_noise(function, deviation=1.0, seed=0):
     rng = np.random.default_rng(seed)
     return lambda x: function(x) + deviation * rng.normal(size=len(x))
+
+
+class Grows:
+    """A sphere that counts its calls by the number of rows, in a state that is empty at first."""
+
+    def __init__(self):
+        self.seen = {}
+
+    def __call__(self, population):
+        n = len(population)
+        self.seen[n] = self.seen.get(n, 0) + 1
+        return sphere(population)
+
+    def state(self):
+        return dict(self.seen)
+
+    def load_state(self, state):
+        self.seen = dict(state)

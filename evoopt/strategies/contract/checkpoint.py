@@ -6,25 +6,27 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from evoopt import arguments
 from evoopt.calls import called
 from evoopt.npz import damaged, read_npz
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.decoding import Decoder, UnknownClassError
 from evoopt.strategies.contract.fields import Scope, check
 from evoopt.strategies.contract.registry import PLAIN_DATA, REGISTRY
-from evoopt.strategies.contract.saving import FORMAT, SKELETON, state_of
+from evoopt.strategies.contract.saving import FORMAT, SKELETON, learns
 
 READABLE = (4, FORMAT)  # format 4 has no lists of numbers as arrays
+MINIMIZE = b"evoopt minimize, format "  # the first bytes of a checkpoint of `minimize`
 _KIND = "A checkpoint of a strategy"
 # Errors of damaged files: there is no JSON, an array is missing, a list is a dict.
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 class Checkpoint(NamedTuple):
-    """The content of a file: a strategy, the state of a task, and the record of a run or None."""
+    """The content of a file: a strategy; the state of a task and the record of a run, or None."""
 
     strategy: Strategy
-    state: dict[str, Any]
+    state: dict[str, Any] | None
     record: Any
 
 
@@ -73,9 +75,9 @@ def load(path: str | os.PathLike[str], task: object = None) -> Strategy:
     return found.strategy
 
 
-def give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) -> None:
+def give_state(task: Any, state: dict[str, Any] | None, path: str | os.PathLike[str]) -> None:
     """Let a task load its state from a file; raise ValueError if it is another task's."""
-    if state_of(task) and not state:
+    if learns(task) and state is None:
         raise ValueError(
             f'"{path}" must hold the state of a task, but it was saved without one; save it '
             "with save(path, task=task), or load it without a task, which then learns anew."
@@ -85,7 +87,7 @@ def give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) -
             f'task must have load_state(), for the state of a task in "{path}", got {task!r}; load it '
             "without a task, or with one like the task that it was saved with."
         )
-    if state:
+    if state is not None and hasattr(task, "load_state"):
         try:
             task.load_state(state)
         except ValueError as error:
@@ -96,6 +98,7 @@ def give_state(task: Any, state: dict[str, Any], path: str | os.PathLike[str]) -
 
 def read(path: str | os.PathLike[str]) -> Checkpoint:
     """Return the content of a file; see `load` for the errors."""
+    _require_no_evaluations(path)
     arrays = read_npz(path, _KIND)
     if SKELETON not in arrays:
         raise ValueError(
@@ -119,6 +122,15 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
     raise _of_another_format(path, found)
 
 
+def _require_no_evaluations(path: str | os.PathLike[str]) -> None:
+    with open(arguments.path("path", path), "rb") as file:
+        if file.read(len(MINIMIZE)) == MINIMIZE:
+            raise ValueError(
+                f'{_KIND} was expected, but "{path}" has evaluations of minimize; pass it as a checkpoint to '
+                "minimize, or take another path."
+            )
+
+
 def _of_another_format(path: str | os.PathLike[str], found: int) -> ValueError:
     if found > FORMAT:
         advice = "load it with a newer version of evoopt"
@@ -138,7 +150,7 @@ def decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Checkpoin
     name = type(strategy).__name__
     if type(strategy) is not REGISTRY.get(name):
         raise TypeError(f"a {name} is no strategy")
-    if type(state) is not dict:
+    if state is not None and type(state) is not dict:
         raise TypeError(f"the state of a task is {state!r}")
     check(strategy, name, Scope(strategy))
     if record is not None:

@@ -31,7 +31,8 @@ def limits(
     if max_evaluations is not None and strategy.evaluations + least_rows > max_evaluations:
         reasons.append(at_evaluations(max_evaluations, strategy.evaluations))
     if max_generations is not None and strategy.generation >= max_generations:
-        reasons.append(("max_generations", f"the limit of {max_generations} generations is reached"))
+        verb = _reached(max_generations, strategy.generation)
+        reasons.append(("max_generations", f"the limit of {max_generations} generations {verb}"))
     return reasons
 
 
@@ -42,8 +43,13 @@ def at_target(fitness: float, target: float) -> Reason:
 
 def at_evaluations(limit: float, spent: int) -> Reason:
     """Return the reason to stop at a limit of evaluations, or before a generation exceeds it."""
-    verb = "is reached" if spent >= limit else "leaves no further generation"
+    verb = _reached(limit, spent) if spent >= limit else "leaves no further generation"
     return "max_evaluations", f"the limit of {limit} evaluations {verb}"
+
+
+def _reached(limit: float, spent: int) -> str:
+    """Return when a limit was reached; a search that goes on may get a smaller one than before."""
+    return "was reached before" if spent > limit else "is reached"
 
 
 class Deadline:
