@@ -147,7 +147,7 @@ def constants(costs: Costs) -> Table:
 
 def points(found: dict[Load, Measured], costs: Costs) -> Table:
     """Return what was measured beside the model, with the relative error of the model."""
-    head = ["rows", "workers", "s", "model", "error", "kB", "model", "error", "speed-up"]
+    head = ["rows", "workers", "s", "s, model", "error", "kB", "kB, model", "error", "speed-up"]
     rows, data = [head], []
     for load, run in found.items():
         seconds, amount = parts(load, costs).total, traffic(load, costs)
@@ -166,7 +166,7 @@ def projection(costs: Costs) -> Table:
     """Return the model's seconds of a generation for many workers and long rows."""
     workers = LARGE["workers"]
     large = on_machines(costs, **LARGE)
-    rows, data = [["n_params", "t", "rows", "evaluation", "way", "update", "total", "most workers"]], []
+    rows, data = [["n_params", "t", "rows", "evaluation", "way", "update", "total", "W"]], []
     for n_params in LARGE_PARAMS:
         for wait in LARGE_WAITS:
             for way in (*WAYS, "shards"):

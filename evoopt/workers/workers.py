@@ -27,15 +27,17 @@ class Workers(Called):
         Whether all workers are busy all the time: each gets a new row when it has finished one, and
         the strategy learns from each `popsize` finished rows. Some of them are late: the strategy
         has learned since they were asked for. The result then depends on the order in which rows
-        are finished.
+        are finished. A row that is too old to learn from counts as an evaluation, and may be the
+        best.
     chunk : int, optional
         Rows in a job. By default each worker gets one job a generation, or up to four (two of row
-        numbers) where rows differ by more than a fifth and several jobs took less time.
+        numbers) in the first one and where rows differ by more than a fifth and several jobs took
+        less time.
     timeout : float, optional
-        Seconds that a row may take. A job that takes longer is sent again, and the answer that
-        comes first counts; after so many `retries` it is a TimeoutError. Jobs are taken to begin in
-        the order in which they were sent. A pool of Python cannot stop a job, so one that hangs
-        keeps its worker.
+        Seconds that a row may take. A job that takes longer is sent again, behind the others, and
+        the answer that comes first counts; after so many `retries` it is a TimeoutError. Jobs are
+        taken to begin in the order in which they were sent, when a worker is free that does not
+        hang. A pool of Python cannot stop a job, so one that hangs keeps its worker.
     retries : int
         How often a job is sent again after its time limit, or where it was lost with its worker
         or scheduler. A pool of Python's processes breaks if one of them dies, and cannot go on.
