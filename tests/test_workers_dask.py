@@ -41,7 +41,10 @@ each_way = pytest.mark.parametrize("rows", ["values", "numbers"])
 
 @pytest.fixture(scope="module")
 def client():
+    from dask import config
+
     with (
+        config.set({"distributed.deploy.lost-worker-timeout": "1h"}),  # a busy machine starts workers slowly
         distributed.LocalCluster(
             n_workers=WORKERS, threads_per_worker=1, processes=True, protocol="tcp://", dashboard_address=":0"
         ) as cluster,
