@@ -154,16 +154,13 @@ def test_processes_of_its_own():
     assert result.nfev > 1
 
 
-def raises_a_local_one(x):
-    class LocalError(Exception):
-        pass
-
-    raise LocalError("nowhere to be found")
+def raises_a_lock(x):
+    raise ArithmeticError("nowhere to be found", threading.Lock())
 
 
 def test_an_exception_that_no_process_can_have_is_told_in_words(pool):
     with pytest.raises(RuntimeError, match=r"(?s)cannot be pickled.*nowhere to be found"):
-        evoopt.minimize(raises_a_local_one, X0, workers=pool.map)
+        evoopt.minimize(raises_a_lock, X0, workers=pool.map)
 
 
 def test_exceptions_have_their_causes():
