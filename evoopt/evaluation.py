@@ -81,9 +81,7 @@ class Evaluation:
         crew = self._crew
         if crew is not None and crew.workers.asynchronous:
             stream = Stream(crew, self._of_one_row, self._read)
-            return lambda strategy, limits: stream.gather(
-                strategy, limits.rows(strategy), limits.left(strategy)
-            )
+            return lambda strategy, limits: stream.gather(strategy, limits.left(strategy))
         if crew is not None and crew.workers.rows == "numbers":
             self._numbers = numbers = ByNumbers(crew, strategy, Each(self._of_one_row), self._read_population)
             return lambda strategy, limits: numbers.gather(strategy.ask_ids(limits.rows(strategy)))

@@ -20,7 +20,6 @@ Evaluate = Callable[[Array, int, int], Any]  # (rows, generation, place of the f
 # (strategy, limits) -> a generation: what is told, rows or their numbers, and its fitness
 Gather = Callable[[Strategy, "Limits"], tuple[Array | Ids, Any]]
 
-LEAST_ROWS = 2  # that a strategy learns from
 INTERRUPTED = ("interrupted", "the run was interrupted from the keyboard")
 
 
@@ -55,7 +54,7 @@ class Limits:
     def reached(self, strategy: Strategy, waited: int) -> Reasons:
         """Return the reasons to end now, as (name, message)."""
         limits = self.target, self._evaluations(strategy), self.max_generations
-        reasons = stopping.limits(strategy, *limits, LEAST_ROWS) + self._deadline.reached()
+        reasons = stopping.limits(strategy, *limits, stopping.LEAST_ROWS) + self._deadline.reached()
         if self.patience is not None and waited >= self.patience:
             reasons.append(("patience", f"nothing was better in {waited} generations"))
         return tuple(reasons)

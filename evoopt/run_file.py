@@ -57,7 +57,7 @@ class Record:
 class _Moment(NamedTuple):
     """The states at one moment between two generations."""
 
-    generation: int
+    counts: tuple[int, int]  # of generations and evaluations; old rows add to the second one alone
     strategy: dict[str, Any]  # its attributes
     task: dict[str, Any] | None
     validation: dict[str, Any] | None
@@ -87,7 +87,7 @@ class RunFile:
         self._path = None if path is None else arguments.path("checkpoint", path)
         self._every = arguments.within("every", every, 0, math.inf)
         self._strategy, self._task, self._validation = strategy, task, validation
-        self._written: tuple[int, int] | None = None  # the generation in the file, and the one judged last
+        self._written: tuple[Any, ...] | None = None  # the counts in the file, and the generation judged last
         self._kinds = {"task": type(task).__name__}
         if validation is not None:
             self._kinds["validation"] = type(validation).__name__
@@ -101,7 +101,7 @@ class RunFile:
             self._give_states(found)
             self._strategy._take_over(found.strategy)
             self._settings, judged = found.record.settings, found.record.judged
-            self._written = self._strategy.generation, judged.generation
+            self._written = *_counts(self._strategy), judged.generation
         elif self._path is not None:
             self._settings = settings_of(self._strategy)
             self._write(self._moment(judged))
@@ -140,11 +140,11 @@ class RunFile:
         LMMAES, which an `ask` changes in place, may be changed once more without effect.
         """
         states = state_of(self._task), state_of(self._validation)
-        return _Moment(self._strategy.generation, vars(self._strategy).copy(), *states, judged)
+        return _Moment(_counts(self._strategy), vars(self._strategy).copy(), *states, judged)
 
     def _end(self, watch: Watch) -> None:
         """Write the last moment between two generations, and let the strategy be as it was then."""
-        if self._strategy.generation == self._last.generation:
+        if _counts(self._strategy) == self._last.counts:
             self._strategy.__dict__ = self._last.strategy.copy()  # its last rows were not told
         else:
             self._last = self._moment(watch.judged)
@@ -152,14 +152,14 @@ class RunFile:
 
     def _write(self, moment: _Moment) -> None:
         """Write a moment, unless it is in the file."""
-        number = moment.generation, moment.judged.generation
-        if number == self._written:
+        written = *moment.counts, moment.judged.generation
+        if written == self._written:
             return
         strategy = twin_of(self._strategy)
         strategy.__dict__ = moment.strategy.copy()
         record = Record(self._settings, self._kinds, moment.judged, moment.validation)
         saving.save(str(self._path), strategy, moment.task, record)
-        self._written, self._written_at = number, time.monotonic()
+        self._written, self._written_at = written, time.monotonic()
 
     # ---------------------------------------------------------------- resuming
 
@@ -191,3 +191,7 @@ class RunFile:
         except ValueError:
             give_state(self._task, before, str(self._path))
             raise
+
+
+def _counts(strategy: Strategy) -> tuple[int, int]:
+    return strategy.generation, strategy.evaluations

@@ -342,7 +342,7 @@ def test_a_smaller_limit_was_reached_before(name, tmp_path):
         evoopt.evolve(made(MAKERS["SNES"]), sphere, checkpoint=tmp_path / "run.npz", **{limit: n}).message
         for n in (4 * N, 2 * N)
     ]
-    expected = [f"the limit of {4 * N} {name} is reached", f"the limit of {2 * N} {name} was reached before"]
+    expected = [f"the limit of {4 * N} {name} is reached", f"the limit of {2 * N} {name} is passed"]
     assert messages == expected
 
 

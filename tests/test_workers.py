@@ -1,5 +1,6 @@
 """Executors: order, jobs that are late or lost, row numbers, rows in flight, processes that end."""
 
+import itertools
 import logging
 import math
 import multiprocessing
@@ -360,6 +361,19 @@ def test_a_worker_that_hangs_is_no_place_for_jobs_of_later_generations():
     assert len(calls) == result.nfev + 1  # the call that hangs
 
 
+def test_if_all_workers_hang_the_run_ends_however_many_jobs_wait(two):
+    """All jobs have the same time limit then, and not one after the other."""
+    task, begun = Hangs(10**9), time.monotonic()
+    try:
+        with pytest.raises(TimeoutError, match="2 of 2"):
+            evoopt.evolve(
+                *(make(popsize=100), evoopt.Objective(task)), executor=Workers(two, timeout=0.2, chunk=1)
+            )
+        assert time.monotonic() < begun + 5  # .4 by the rule, 10 if one waits for the other
+    finally:
+        task.end.set()
+
+
 # ---------------------------------------------------------------- row numbers
 
 
@@ -556,54 +570,85 @@ def test_long_jobs_make_no_row_too_old():
     assert len(calls) <= 12 * (10 + 2) + 1  # the workers have a job each when the run ends
 
 
-@pytest.mark.parametrize("maximize", [False, True])
-@pytest.mark.parametrize("limits", [{"max_generations": 20}, {"max_evaluations": 240}])
-def test_rows_that_are_too_old_count_and_may_be_the_best(limits, maximize, tmp_path):
-    """A slow row is finished after many generations; no strategy learns from it."""
-    slow = threading.Event()
-    calls = []
+def asynchronous(es, fun, threads, **options):
+    """Run a strategy on a function of the number of a call and a row; return the result."""
+    numbers = itertools.count(1)
+    with ThreadPoolExecutor(threads) as executor:
+        workers = Workers(executor, asynchronous=True)
+        task = evoopt.Objective(lambda x: fun(next(numbers), x))
+        result = evoopt.evolve(es, task, executor=workers, **options)
+    assert es.evaluations == es.history["evaluations"][-1]
+    return result, next(numbers) - 1
 
-    def fun(x):
-        calls.append(x.copy())
-        if len(calls) == 3:
+
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_rows_that_are_too_old_count_and_may_be_the_best(maximize, noisy, tmp_path):
+    """Two slow rows are finished after many generations; the strategy does not learn from them."""
+    slow, sign = threading.Event(), 1 if maximize else -1
+    rows = {}
+
+    def fun(number, x):
+        rows[number] = x.copy()
+        if number in (3, 4):
             slow.wait(60)
-            return 9e9 if maximize else -9e9
+            return sign * number * 1e9
         return sphere(x)
 
     def callback(es):
         if es.generation == 12:
             slow.set()
 
-    with ThreadPoolExecutor(2) as executor:
-        es = make(maximize=maximize)
-        workers = Workers(executor, asynchronous=True)
-        result = evoopt.evolve(es, evoopt.Objective(fun), executor=workers, callback=callback, **limits)
-    assert abs(result.fun) == abs(es.history["best_so_far"][-1]) == 9e9
-    assert result.x.tobytes() == calls[2].tobytes()
-    assert es.evaluations == es.history["evaluations"][-1]
-    assert max(map(abs, es.history["best"])) < 9e9
-    if "max_evaluations" in limits:
-        assert result.nfev <= len(calls) <= 240
-        assert result.nfev >= 239  # a single row is no generation
+    es = make(maximize=maximize, noisy=noisy)
+    result, calls = asynchronous(es, fun, 3, callback=callback, max_generations=20)
+    assert calls - es.evaluations in (0, 1, 2, 3)  # those in flight at the end, and the solution's
+    assert max(map(abs, es.history["best"])) < 1e9
+    assert (abs(es.history["best_so_far"][-1]) == 4e9) is not noisy
+    if not noisy:
+        assert result.fun == sign * 4e9
+        assert result.x.tobytes() == rows[4].tobytes()
     es.save(tmp_path / "es.npz")
-    assert evoopt.load(tmp_path / "es.npz").best.fitness == result.fun
+    assert evoopt.load(tmp_path / "es.npz").best.fitness == es.best.fitness
+
+
+@pytest.mark.parametrize("checkpoint", [None, "run.npz"])
+@pytest.mark.parametrize("threads", [2, 3])
+def test_late_rows_in_place_of_a_last_generation_count(checkpoint, threads, tmp_path):
+    """The first row is finished last, or the last but one; then no generation can be told."""
+    first = threading.Event()
+
+    def fun(number, x):
+        if number == 1:
+            first.wait(60)
+            return -7.0
+        if number == 41 and threads == 3:
+            time.sleep(0.1)
+        if number == 42:
+            first.set()
+            time.sleep(0.2 * (threads == 3))
+            return -9.0
+        return sphere(x)
+
+    path = None if checkpoint is None else tmp_path / checkpoint
+    es = evoopt.SNES([1.0, 2.0], 0.5, popsize=4, seed=1)
+    result, calls = asynchronous(es, fun, threads, max_evaluations=42, checkpoint=path)
+    assert calls == result.nfev == 42
+    assert result.fun == -9.0
+    if path is not None:
+        es = evoopt.SNES([1.0, 2.0], 0.5, popsize=4, seed=1)
+        again, calls = asynchronous(es, fun, threads, max_evaluations=42, checkpoint=path)
+        assert (again.nfev, again.fun, calls) == (42, -9.0, 0)
 
 
 @pytest.mark.parametrize("name", ["CMAES", "GA", "IPOP"])
-def test_no_more_rows_are_in_flight_than_a_strategy_can_learn_from(name, caplog):
-    calls = []
-
-    def fun(x):
-        calls.append(1)
+def test_no_more_rows_wait_than_a_strategy_can_learn_from(name, caplog):
+    def fun(number, x):
         time.sleep(0.005)
         return sphere(x)
 
-    with ThreadPoolExecutor(120) as executor:
-        workers = Workers(executor, asynchronous=True)
-        es = make(name)
-        result = evoopt.evolve(es, evoopt.Objective(fun), executor=workers, max_evaluations=300)
-    assert result.nfev == es.evaluations == len(calls) == 300
-    most = 12 if name == "GA" else 96
+    es, most = make(name), 24 if name == "GA" else 108
+    result, calls = asynchronous(es, fun, 120, max_evaluations=300)
+    assert result.nfev == es.evaluations == calls == 300
     (warning,) = caplog.messages
     assert f"some of 120 workers have no row: with popsize=12 no more than {most} rows" in warning
 
@@ -720,6 +765,7 @@ class Repeating(Executor):
 
     def submit(self, function, number, sent, args):
         self.futures.append(Future())
+        self.futures[-1].set_running_or_notify_cancel()
         if len(self.futures) == 1:
             self.futures[0].set_result(Missing("worker"))
         if len(self.futures) == 4:  # the second try
@@ -753,6 +799,7 @@ class Late(Executor):
     def submit(self, function, number, sent, args):
         self.tries += 1
         future = Future()
+        future.set_running_or_notify_cancel()
         if self.tries > 1:
             future.set_result(Answer([sphere(row) for row in args[0]], 0.0))
         return future

@@ -28,6 +28,7 @@ from evoopt.workers.engines import (
     slots_of,
     submit,
     submit_all,
+    withdraw,
 )
 from evoopt.workers.remote import Answer, Each, Function, Missing, Refusal, Sent, call
 from evoopt.workers.sizes import SEVERAL, Sizes
@@ -203,7 +204,7 @@ class Crew:
         self._done.clear()
 
     def _drop(self) -> None:
-        """Cancel the jobs that have not begun, and forget the others."""
+        """Cancel the jobs that have not begun, and forget the others but those that hang."""
         cancel(self.workers.executor, self._jobs.keys() - self._hung)
         for jobs in (self._jobs, self._queued, self._running, self._carriers):
             jobs.clear()
@@ -330,27 +331,33 @@ class Crew:
 
     def _send_late(self, job: Job) -> None:
         """Send a job again that has reached its time limit, behind all others."""
-        self._hung.update(future for future, each in self._jobs.items() if each is job)
+        tries = [future for future, each in self._jobs.items() if each is job]
+        self._hung.update(future for future in tries if not withdraw(self.workers.executor, future))
         self._running.remove(job)
         self._release(job)
         self._again(job, self._too_late(job))
         self._queued.append(job)
 
     def _start_clocks(self) -> None:
-        """Take the oldest jobs to run, as many as there are workers that do not hang."""
+        """Take the oldest jobs to run, as many as there are workers that do not hang.
+
+        If all of them hang, the clocks of all jobs run, so that the run ends.
+        """
         if self.workers.timeout is None:
             return
-        places = self._places()
+        places = self._places() or math.inf
+        if len(self._running) > places:  # a worker is back; nothing ran while all of them hung
+            self._queued.extendleft(reversed(self._running))
+            self._running.clear()
         while self._queued and len(self._running) < places:
             job = self._queued.popleft()
             job.deadline = self._deadline(job)
             self._running.append(job)
 
     def _places(self) -> int:
-        """Return how many workers do not hang; if all of them do, the clocks of all jobs run."""
+        """Return how many workers do not hang."""
         self._hung = {future for future in self._hung if not future.done()}
-        places = self.slots - len(self._hung)
-        return places if places > 0 else self.slots
+        return max(0, self.slots - len(self._hung))
 
     def _deadline(self, job: Job) -> float:
         return time.monotonic() + (self.workers.timeout or math.inf) * job.size

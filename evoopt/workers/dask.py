@@ -75,7 +75,12 @@ def _options(executor: Executor) -> dict[str, Any]:
 
     A job is named by a random key, because the digest of its arguments would take time.
     """
-    return {"pure": False, **vars(executor).get("_kwargs", {})}
+    options = {"pure": False, **vars(executor).get("_kwargs", {})}
+    if options.get("workers") is None:
+        options.pop("workers", None)
+    elif isinstance(options["workers"], tuple):  # which some functions of Dask refuse
+        options["workers"] = list(options["workers"])
+    return options
 
 
 @contextmanager

@@ -69,6 +69,11 @@ def cancel(executor: Executor, futures: Iterable[Future[Any]]) -> None:
             future.cancel()
 
 
+def withdraw(executor: Executor, future: Future[Any]) -> bool:
+    """Cancel a job, and return whether it had not begun; of its jobs Dask does not tell that."""
+    return dask.client_of(executor) is None and future.cancel()
+
+
 def require_open(executor: Executor) -> None:
     """Raise ConnectionError for a closed client of Dask, whose futures may never be done."""
     if dask.is_closed(executor):

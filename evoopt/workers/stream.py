@@ -8,6 +8,7 @@ import numpy as np
 
 from evoopt.failures import Failure
 from evoopt.strategies.contract.base import Strategy
+from evoopt.strategies.contract.stopping import LEAST_ROWS
 from evoopt.types import Array, Ids, Vector
 from evoopt.workers.crew import Crew
 from evoopt.workers.remote import Each, Function
@@ -41,8 +42,8 @@ class Stream:
         self._finished: dict[int, Finished] = {}  # by the number of a row
         self._warned = False  # that workers have no row
 
-    def gather(self, strategy: Strategy, popsize: int, left: float) -> tuple[Ids, Vector]:
-        """Return the numbers and the fitness of so many finished rows.
+    def gather(self, strategy: Strategy, left: float) -> tuple[Ids, Vector]:
+        """Return the numbers and the fitness of a generation of finished rows.
 
         The oldest are first, so that nothing but lateness makes a difference to a generation that
         is evaluated at once. At most `left` rows are in flight, finished, or counted as too old.
@@ -52,14 +53,25 @@ class Stream:
         self._crew.take(Each(self._function))
         limit = strategy.evaluations + left
         self._count_old(strategy)
-        while len(self._finished) < min(popsize, _useful(strategy, limit)):
+        while len(self._finished) < self._wanted(strategy, limit):
             self._keep_busy(strategy, limit)
             self._receive(strategy)
             self._count_old(strategy)
-        if not (wanted := int(min(popsize, _useful(strategy, limit)))):
+        if (wanted := self._wanted(strategy, limit)) < LEAST_ROWS:
             self._count(strategy, [*self._finished])
         ids = sorted(self._finished)[:wanted]
         return np.array(ids, np.uint64), np.array([self._finished.pop(number).fitness for number in ids])
+
+    @property
+    def _waiting(self) -> int:
+        """The rows that are not told yet."""
+        return self._in_flight + len(self._finished)
+
+    def _wanted(self, strategy: Strategy, limit: float) -> int:
+        """Return the rows of this generation; the last one has all that were asked for."""
+        left = limit - strategy.evaluations
+        last = max(_useful(strategy, limit), self._waiting)
+        return int(strategy.popsize if left > strategy.popsize + 1 else last)
 
     def _receive(self, strategy: Strategy) -> None:
         """Wait for the next job, and read the fitness of its rows."""
@@ -76,22 +88,22 @@ class Stream:
         """Ask for new rows for the workers that have none."""
         while self._crew.has_room:
             chunk = min(self._crew.workers.chunk or 1, strategy.popsize)  # more would be too old
-            waiting = self._in_flight + len(self._finished)
-            known = strategy._ledger.memory * strategy.popsize  # if all take as long
-            size = int(min(chunk, known - waiting, _useful(strategy, limit) - waiting))
+            known = (strategy._ledger.memory + 1) * strategy.popsize  # of rows that take equally long
+            size = int(min(chunk, known - self._waiting, _useful(strategy, limit) - self._waiting))
+            if self._crew.slots > known:
+                self._warn_of_idle_workers(strategy.popsize, known)
             if size < 1:
-                self._warn_of_idle_workers(strategy.popsize, known, waiting)
                 return
             ids = strategy.ask_ids(size)
             self._crew.send((strategy.rows(ids), strategy.generation), size, int(ids[0]))
             self._in_flight += size
 
-    def _warn_of_idle_workers(self, popsize: int, known: int, waiting: int) -> None:
-        if waiting >= known and not self._warned:
+    def _warn_of_idle_workers(self, popsize: int, known: int) -> None:
+        if not self._warned:
             self._warned = True
             _log.warning(
-                "some of %d workers have no row: with popsize=%d no more than %d rows may be in flight, or "
-                "they would be too old to learn from; take a larger popsize",
+                "some of %d workers have no row: with popsize=%d no more than %d rows may wait to be told, "
+                "or they would be too old to learn from; take a larger popsize",
                 *(self._crew.slots, popsize, known),
             )
 

@@ -14,6 +14,7 @@ from evoopt.types import Vector
 
 Reason = tuple[str, str]
 BARREN = 10  # generations in a row without a finite best fitness
+LEAST_ROWS = 2  # that a strategy learns from
 
 
 def limits(
@@ -48,8 +49,8 @@ def at_evaluations(limit: float, spent: int) -> Reason:
 
 
 def _reached(limit: float, spent: int) -> str:
-    """Return when a limit was reached; a search that goes on may get a smaller one than before."""
-    return "was reached before" if spent > limit else "is reached"
+    """Return whether a limit is reached or passed; a search that goes on may get a smaller one."""
+    return "is passed" if spent > limit else "is reached"
 
 
 class Deadline:

@@ -106,7 +106,8 @@ class Best:
     fitness : float
         The fitness in the user's sign; NaN while `x` is None.
     generation, evaluations : int
-        The strategy's counts when the row was told; the first generation is 1.
+        The strategy's counts when the row was told, or counted if it was too old to learn from; the
+        first generation is 1.
     """
 
     _stored: ClassVar[Fields] = {
