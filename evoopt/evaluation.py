@@ -257,6 +257,11 @@ def check(strategy: Strategy, task: Task, validation: Task | None, workers: Work
             "The fitness of the task changes from generation to generation, but the strategy was made with "
             "noisy=False and would keep the luckiest row; make it with noisy=True."
         )
+    if workers is not None and strategy.device != "cpu":
+        raise ValueError(
+            "An executor evaluates rows of the CPU's memory, but the strategy was made with "
+            f'device="{strategy.device}"; make it with device="cpu", or leave executor out.'
+        )
     if workers is not None and learns(task):
         raise ValueError(
             "An executor evaluates rows by copies of the task, but this one has a state: what copies learn "

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -185,6 +186,16 @@ def test_out_is_filled_and_others_are_refused():
         es.ask(out=np.empty((4, N), np.float32))
     with pytest.raises(ValueError, match=r"array of float32 \(4, 5\), got float64"):
         es.ask(out=Stream().empty((4, N), np.float64))
+
+
+def test_an_executor_is_refused():
+    es = evoopt.SNES(np.zeros(N), 0.5, popsize=8, seed=3, device="cuda")
+    with (
+        ThreadPoolExecutor(1) as executor,
+        pytest.raises(ValueError, match='device="cpu", or leave executor'),
+    ):
+        evoopt.evolve(es, evoopt.Objective(sphere), executor=executor, max_generations=1)
+    assert es.generation == 0
 
 
 def test_evolve_on_the_device():
