@@ -348,14 +348,14 @@ def test_a_worker_that_hangs_is_no_place_for_jobs_of_later_generations():
 
     def fun(x):
         calls.append(1)
-        time.sleep(0.3)
+        time.sleep(0.4)
         return hangs(x)
 
     with ThreadPoolExecutor(2) as executor:
         try:
-            workers = Workers(executor, timeout=0.45, chunk=1)
+            workers = Workers(executor, timeout=0.7, chunk=1)
             task = evoopt.Objective(fun)
-            result = evoopt.evolve(make(popsize=4), task, executor=workers, max_generations=2)
+            result = evoopt.evolve(make(popsize=3), task, executor=workers, max_generations=2)
         finally:
             hangs.end.set()
     assert len(calls) == result.nfev + 1  # the call that hangs
