@@ -29,6 +29,7 @@ from evoopt.workers.workers import Workers
 
 Task = Callable[..., Sized]  # (population, generation) -> the fitness (popsize,), an array of any library
 _ADVICE = "Make a function f of one vector a task by evoopt.Objective(f)."
+_OF_POPULATION = "Row {} of the population raised this."
 # errors that a function of one vector may raise when it gets a matrix
 _MISUSE: tuple[type[Exception], ...] = (IndexError, TypeError, ValueError, *COMPILER_ERRORS)
 
@@ -83,7 +84,7 @@ class Evaluation:
             stream = Stream(crew, self._of_one_row, self._read)
             return lambda strategy, limits: stream.gather(strategy, limits.left(strategy))
         if crew is not None and crew.workers.rows == "numbers":
-            self._numbers = numbers = ByNumbers(crew, strategy, Each(self._of_one_row), self._read_population)
+            self._numbers = numbers = ByNumbers(crew, strategy, Each(self._of_one_row), self._read)
             return lambda strategy, limits: numbers.gather(strategy.ask_ids(limits.rows(strategy)))
         return Populations(self, chunk_size)
 
@@ -97,22 +98,20 @@ class Evaluation:
             values = self._numbers.map(population, generation)
         else:
             values = crew.map(self._of_one_row, population, generation)
-        return self._read_population(values, population.shape[1], first)
+        return self._read(values, population.shape[1], first)
 
     @property
     def _of_one_row(self) -> "_OneRow":
         return _OneRow(self._with_generation, self._task)
 
-    def _read(self, values: Iterable[Any], n: int) -> Vector:
-        """Read the values of rows with `n` coordinates, or raise their `Failure`."""
-        row = np.empty((1, n))
-        return np.array([self._read_one(value, row) for value in values])
+    def _read(self, values: Iterable[Any], n: int, first: int = 0, note: str = _OF_POPULATION) -> Vector:
+        """Read the values of rows with `n` coordinates, or raise their `Failure`.
 
-    def _read_population(self, values: Iterable[Any], n: int, first: int = 0) -> Vector:
-        """Read the values of rows from `first` on; an exception gets a note of its row."""
+        Exceptions get the note with the number of their row, of which `first` is the smallest.
+        """
         row, read = np.empty((1, n)), []
-        for place, value in enumerate(values, first):
-            with _noting(f"Row {place} of the population raised this."):
+        for number, value in enumerate(values, first):
+            with _noting(note.format(number)):
                 read.append(self._read_one(value, row))
         return np.array(read)
 

@@ -58,14 +58,13 @@ def _made(content: bytes) -> Failure:
 
 def _received(content: bytes | None, text: str) -> Failure:
     """Make a failure from its pickle; `text` is the traceback."""
-    if content is None:
-        return Failure(RuntimeError(f"The function raised an exception that cannot be pickled.\n{text}"))
-    try:
-        return _made(content)
-    except Exception as error:  # the module of its class may be missing here
-        return Failure(
-            RuntimeError(f"The function raised an exception that cannot be made here: {error!r}.\n{text}")
-        )
+    fault = "cannot be pickled"
+    if content is not None:
+        try:
+            return _made(content)
+        except Exception as error:  # the module of its class may be missing here
+            fault = f"cannot be made here: {error!r}"
+    return Failure(RuntimeError(f"The function raised an exception that {fault}.\n{text}"))
 
 
 # The ways to make an exception again. A plain pickle may lose attributes: tblib, which Dask imports
@@ -84,11 +83,15 @@ def _reduced(error: BaseException) -> Way:
 
 
 def _state(error: BaseException) -> Way:
-    return _rebuilt, (_bare, (type(error), *error.args), vars(error))
+    return _of_class(error, vars(error))
 
 
 def _notes(error: BaseException) -> Way:
-    return _rebuilt, (_bare, (type(error), *error.args), {"__notes__": error.__notes__})
+    return _of_class(error, {"__notes__": error.__notes__})
+
+
+def _of_class(error: BaseException, state: dict[str, Any]) -> Way:
+    return _rebuilt, (_bare, (type(error), *error.args), state)
 
 
 def _rebuilt(make: Callable[..., BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Failure:

@@ -87,7 +87,7 @@ class RunFile:
         self._path = None if path is None else arguments.path("checkpoint", path)
         self._every = arguments.within("every", every, 0, math.inf)
         self._strategy, self._task, self._validation = strategy, task, validation
-        self._written: tuple[Any, ...] | None = None  # the counts in the file, and the generation judged last
+        self._written: tuple[int, ...] | None = None  # the counts in the file, and the generation judged last
         self._kinds = {"task": type(task).__name__}
         if validation is not None:
             self._kinds["validation"] = type(validation).__name__

@@ -297,10 +297,16 @@ def test_lost_jobs_are_sent_again(error, rows, two):
 
 
 class Hangs:
-    """A function whose first calls hang until the end of the test."""
+    """A function whose first calls hang until the end of the block."""
 
     def __init__(self, calls):
         self.calls, self.end = calls, threading.Event()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.end.set()
 
     def __call__(self, x):
         self.calls -= 1
@@ -310,40 +316,27 @@ class Hangs:
 
 
 def test_late_jobs_are_sent_again(two):
-    task = Hangs(1)
-    try:
+    with Hangs(1) as task:
         assert outcome(make(), Workers(two, timeout=0.1), 3, task) == outcome(make(), None, 3)
-    finally:
-        task.end.set()
 
 
 def test_what_is_late_at_each_try_is_an_error(two):
-    task = Hangs(10**9)
-    try:
-        with pytest.raises(
-            TimeoutError, match=r"^Row.* must take at most timeout=0.05 seconds each, .* 2 of 2"
-        ):
-            outcome(make(), Workers(two, timeout=0.05), 3, task)
-    finally:
-        task.end.set()
+    words = r"^Row.* must take at most timeout=0.05 seconds each, .* 2 of 2"
+    with Hangs(10**9) as task, pytest.raises(TimeoutError, match=words):
+        outcome(make(), Workers(two, timeout=0.05), 3, task)
 
 
 def test_a_late_job_has_its_time_when_it_is_taken_to_run_again():
     """The second try waits behind other jobs, for longer than the time limit."""
-    task = Hangs(1)
-    waits = evoopt.Objective(lambda x: time.sleep(0.02) or task(x))
-    with ThreadPoolExecutor(2) as executor:
-        try:
-            es = make(popsize=60)
-            evoopt.evolve(es, waits, executor=Workers(executor, timeout=0.3, chunk=1), max_generations=1)
-        finally:
-            task.end.set()
+    es = make(popsize=60)
+    with ThreadPoolExecutor(2) as executor, Hangs(1) as hangs:
+        waits = evoopt.Objective(lambda x: time.sleep(0.02) or hangs(x))
+        evoopt.evolve(es, waits, executor=Workers(executor, timeout=0.3, chunk=1), max_generations=1)
     assert es.evaluations == 60
 
 
 def test_a_worker_that_hangs_is_no_place_for_jobs_of_later_generations():
     """A job may wait for the only worker that is left, and is not too late."""
-    hangs = Hangs(1)
     calls = []
 
     def fun(x):
@@ -351,27 +344,19 @@ def test_a_worker_that_hangs_is_no_place_for_jobs_of_later_generations():
         time.sleep(0.4)
         return hangs(x)
 
-    with ThreadPoolExecutor(2) as executor:
-        try:
-            workers = Workers(executor, timeout=0.7, chunk=1)
-            task = evoopt.Objective(fun)
-            result = evoopt.evolve(make(popsize=3), task, executor=workers, max_generations=2)
-        finally:
-            hangs.end.set()
+    with ThreadPoolExecutor(2) as executor, Hangs(1) as hangs:
+        workers = Workers(executor, timeout=0.7, chunk=1)
+        task = evoopt.Objective(fun)
+        result = evoopt.evolve(make(popsize=3), task, executor=workers, max_generations=2)
     assert len(calls) == result.nfev + 1  # the call that hangs
 
 
 def test_if_all_workers_hang_the_run_ends_however_many_jobs_wait(two):
     """All jobs have the same time limit then, and not one after the other."""
-    task, begun = Hangs(10**9), time.monotonic()
-    try:
-        with pytest.raises(TimeoutError, match="2 of 2"):
-            evoopt.evolve(
-                *(make(popsize=100), evoopt.Objective(task)), executor=Workers(two, timeout=0.2, chunk=1)
-            )
-        assert time.monotonic() < begun + 5  # .4 by the rule, 10 if one waits for the other
-    finally:
-        task.end.set()
+    begun, workers = time.monotonic(), Workers(two, timeout=0.2, chunk=1)
+    with Hangs(10**9) as task, pytest.raises(TimeoutError, match="2 of 2"):
+        evoopt.evolve(make(popsize=100), evoopt.Objective(task), executor=workers)
+    assert time.monotonic() < begun + 5  # .4 by the rule, 10 if one waits for the other
 
 
 # ---------------------------------------------------------------- row numbers
@@ -555,6 +540,16 @@ def test_the_row_in_flight_that_fails_is_named(chunk):
     numbers = re.findall(r"^The row of number (\d+) raised this", "\n".join(caught.value.__notes__), re.M)
     (row,) = es.rows([int(number) for number in numbers])
     assert (row == caught.value.args[0]).all()
+
+
+def test_the_row_in_flight_with_a_value_of_another_shape_is_named():
+    def task(rows):
+        return [1.0, 2.0] if es.generation == 1 else (rows**2).sum(axis=1)
+
+    es, words = make(), "one number for each row"
+    with ThreadPoolExecutor(1) as one, pytest.raises(ValueError, match=words) as caught:
+        evoopt.evolve(es, task, executor=Workers(one, asynchronous=True))
+    assert caught.value.__notes__ == ["The row of number 12 raised this, see `Strategy.rows`."]
 
 
 def test_long_jobs_make_no_row_too_old():

@@ -235,6 +235,10 @@ class Crew:
         job.waiting += 1
         future.add_done_callback(self._finished.put)
 
+    def _tries(self, job: Job) -> set[Future[Any]]:
+        """Return the futures of a job that were not received."""
+        return {future for future, each in self._jobs.items() if each is job}
+
     def _answer(self, job: Job, future: Future[Any]) -> Answer | None:
         """Return the answer of a job; None if it was sent again, or is still at another worker."""
         job.waiting -= 1
@@ -288,10 +292,10 @@ class Crew:
         """
         for worker in gone(self.workers.executor, self._carriers):
             job = self._carriers[worker]
-            futures = [future for future, each in self._jobs.items() if each is job]
-            for future in futures:
+            tries = self._tries(job)
+            for future in tries:
                 del self._jobs[future]
-            cancel(self.workers.executor, futures)
+            cancel(self.workers.executor, tries)
             job.waiting = 0
             self._submit(job, complete=True)
             self._release(job)
@@ -331,8 +335,8 @@ class Crew:
 
     def _send_late(self, job: Job) -> None:
         """Send a job again that has reached its time limit, behind all others."""
-        tries = [future for future, each in self._jobs.items() if each is job]
-        self._hung.update(future for future in tries if not withdraw(self.workers.executor, future))
+        executor = self.workers.executor
+        self._hung |= {future for future in self._tries(job) if not withdraw(executor, future)}
         self._running.remove(job)
         self._release(job)
         self._again(job, self._too_late(job))
@@ -372,8 +376,7 @@ class Crew:
         job.answered = True
         self._forget_clock(job)
         if job.tries > 1:  # a later try may not have begun
-            tries = {future for future, each in self._jobs.items() if each is job}
-            cancel(self.workers.executor, tries - self._hung)
+            cancel(self.workers.executor, self._tries(job) - self._hung)
 
     def _forget_clock(self, job: Job) -> None:
         for jobs in (self._queued, self._running):

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evoopt.failures import Failure
 from evoopt.strategies.contract.base import Strategy
 from evoopt.strategies.contract.stopping import LEAST_ROWS
 from evoopt.types import Array, Ids, Vector
 from evoopt.workers.crew import Crew
 from evoopt.workers.remote import Each, Function
 
+_NOTE = "The row of number {} raised this, see `Strategy.rows`."
 _log = logging.getLogger(__name__)
 
 
@@ -33,10 +33,13 @@ class Stream:
     function : callable
         ``function(row, generation) -> value``.
     read : callable
-        ``read(values, n_params) -> fitness (k,)``, which raises the exception of a `Failure`.
+        ``read(values, n_params, first, note) -> fitness (k,)``, which raises the exception of a
+        `Failure`, with the note of its row's number, from `first` on.
     """
 
-    def __init__(self, crew: Crew, function: Function, read: Callable[[Iterable[Any], int], Vector]) -> None:
+    def __init__(
+        self, crew: Crew, function: Function, read: Callable[[Iterable[Any], int, int, str], Vector]
+    ) -> None:
         self._crew, self._function, self._read = crew, function, read
         self._in_flight = 0  # rows
         self._finished: dict[int, Finished] = {}  # by the number of a row
@@ -53,11 +56,11 @@ class Stream:
         self._crew.take(Each(self._function))
         limit = strategy.evaluations + left
         self._count_old(strategy)
-        while len(self._finished) < self._wanted(strategy, limit):
+        while len(self._finished) < (wanted := self._wanted(strategy, limit)):
             self._keep_busy(strategy, limit)
             self._receive(strategy)
             self._count_old(strategy)
-        if (wanted := self._wanted(strategy, limit)) < LEAST_ROWS:
+        if wanted < LEAST_ROWS:
             self._count(strategy, [*self._finished])
         ids = sorted(self._finished)[:wanted]
         return np.array(ids, np.uint64), np.array([self._finished.pop(number).fitness for number in ids])
@@ -77,11 +80,8 @@ class Stream:
         """Wait for the next job, and read the fitness of its rows."""
         job, values = self._crew.receive()
         self._in_flight -= job.size
-        if isinstance(values[-1], Failure):
-            number = job.place + len(values) - 1
-            values[-1].error.add_note(f"The row of number {number} raised this, see `Strategy.rows`.")
         rows, generation = job.args
-        for i, fitness in enumerate(self._read(values, strategy.n_params).tolist()):
+        for i, fitness in enumerate(self._read(values, strategy.n_params, job.place, _NOTE).tolist()):
             self._finished[job.place + i] = Finished(rows[i], generation, fitness)
 
     def _keep_busy(self, strategy: Strategy, limit: float) -> None:

@@ -49,7 +49,7 @@ def at_evaluations(limit: float, spent: int) -> Reason:
 
 
 def _reached(limit: float, spent: int) -> str:
-    """Return whether a limit is reached or passed; a search that goes on may get a smaller one."""
+    """Return the words for a limit; a search that goes on may have passed a new, smaller one."""
     return "is passed" if spent > limit else "is reached"
 
 
